@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The broker process: poll -> decode -> core_step -> send. Decides nothing.
+ */
+#ifndef BELT_BROKER_H
+#define BELT_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** Zero or NULL: the default. Strings are borrowed during the call. */
+struct belt_broker_options {
+    const char *clients;  /* endpoint for clients and administration, default tcp://127.0.0.1:7878 */
+    const char *workers;  /* endpoint for workers, default tcp://127.0.0.1:7879 */
+    const char *name;     /* default: the host's name */
+    bool insecure_plaintext; /* allow a plain listener on a non-loopback address */
+    uint32_t max_payload; /* bytes */
+    uint64_t memory_budget;
+    uint32_t heartbeat_ms, lease_ms;
+    uint64_t grace_ms;       /* of volatile jobs whose client is gone */
+    uint64_t drain_ms;       /* how long SIGTERM waits for running jobs, default 10000 */
+    bool trace;              /* trace lines of the core to standard error */
+    bool quiet;              /* no log on standard error below warnings */
+    int ready_fd;            /* > 0: "CLIENTS-ENDPOINT WORKERS-ENDPOINT\n" is written there once bound, then it is closed */
+    int lifeline_fd;         /* > 0: end (as on SIGTERM with no grace) when this descriptor reads end of file */
+};
+
+/**
+ * Runs until SIGTERM or SIGINT has drained it. Installs its signal handling (signalfd), raises RLIMIT_NOFILE.
+ * Returns BELT_OK, or a code with the reason in `error` (`size` bytes): BELT_INVALID
+ * (bad endpoint, plaintext refused), BELT_SYSTEM (address in use, no descriptors).
+ */
+int belt_broker_run(const struct belt_broker_options *options, char *error, uint32_t size);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The scheduler: all that the broker decides. Pure: no socket, file, clock,
+ * random number or thread (tests/core/purity checks the object files).
+ *
+ *     event in, with the time as a field  ->  core_step  ->  update out
+ *
+ * The shell feeds the messages of one burst, then one CORE_TURN; what has
+ * piled up in the burst (dispatches, deliveries, acknowledgements, grants) is
+ * decided once in the turn, so batches form under load and an idle system
+ * answers at once. The shell applies an update in one fixed order: persist
+ * the records, then send, then free (core_update_clear).
+ *
+ * One file per event family: peer.c (connections), job.c (open, push, end,
+ * cancel), result.c (results, retries), stream.c (subscriptions), dispatch.c
+ * (who gets what), sizing.c (how much), report.c (status). table.c keeps the
+ * tasks of a job.
+ */
+#ifndef BELT_CORE_H
+#define BELT_CORE_H
+
+#include "../../proto/message.h"
+
+struct core;
+
+/** All times in ms, sizes in bytes; zero means the default of limits.h. */
+struct core_config {
+    const char *name; /* borrowed for the life of the core; shown to peers */
+    uint64_t epoch;   /* of this life of the broker, not 0 */
+    uint32_t heartbeat_ms;
+    uint32_t lease_ms;
+    uint64_t grace_ms; /* a volatile job outlives its client's connection by this */
+    uint32_t max_payload;
+    uint64_t memory_budget;
+    uint32_t max_peers;
+    uint32_t max_jobs;
+    bool trace; /* write trace lines into each update */
+};
+
+enum core_event_type {
+    CORE_MESSAGE,  /* `msg` came from `peer` */
+    CORE_BAD,      /* something undecodable came from `peer`: `code`, `text` */
+    CORE_GONE,     /* `peer` cannot be reached any more */
+    CORE_TURN,     /* the burst is over, or the deadline is reached */
+    CORE_DRAIN     /* take no new work; core_drained() tells when the old is done */
+};
+
+/** A peer's handle is the shell's: never 0, never used twice in an epoch. */
+struct core_event {
+    enum core_event_type type;
+    uint64_t now; /* ms, monotonic */
+    uint64_t peer;
+    bool worker_side; /* the endpoint it came in on */
+    const struct belt_msg *msg; /* borrowed during the call */
+    unsigned code;
+    const char *text;
+};
+
+/** One message to send. */
+struct core_send {
+    uint64_t peer;
+    struct belt_msg msg; /* borrows from the update */
+    uint64_t after;      /* not before the record with this number is durable; 0: at once */
+};
+
+/** What a step asks the shell to do. */
+struct core_update {
+    struct core_send *sends;
+    uint32_t send_count;
+    uint64_t *drops; /* peers to forget: their handles are dead */
+    uint32_t drop_count;
+    const char *trace; /* lines, when config.trace; else NULL */
+    struct core_update_arena *arena; /* private: what the sends borrow from */
+};
+
+/** NULL when out of memory. Copies the config, borrows the name. */
+struct core *core_new(const struct core_config *config);
+void core_free(struct core *core);
+
+/** An empty update, used again and again. NULL when out of memory. */
+struct core_update *core_update_new(void);
+/** Gives back what the sends refer to and empties it: call after sending. */
+void core_update_clear(struct core_update *update);
+void core_update_free(struct core_update *update);
+
+/** Adds to `update` (which is not cleared first). Out of memory aborts: the supervisor restarts us. */
+void core_step(struct core *core, const struct core_event *event, struct core_update *update);
+
+/** When CORE_TURN must come at the latest (ms on the events' clock); UINT64_MAX: never. Before `now`: at once. */
+uint64_t core_deadline(const struct core *core);
+
+/** After CORE_DRAIN: no job has work that could still be finished, and no result waits for a connected reader. */
+bool core_drained(const struct core *core);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Belt: a distributed process pool with streaming results.
+ *
+ * The one public header, for programs that submit work and for programs that do it.
+ *
+ *   belt_pool *pool;
+ *   belt_pool_open(NULL, NULL, &pool);            // private broker, local slots
+ *   belt_stream *results;
+ *   belt_imap(pool, "analyze", source, ctx, NULL, &results);
+ *   belt_result *r;
+ *   while (belt_next(results, -1, &r) == BELT_OK) { use(r->data, r->len); belt_result_free(&r); }
+ *   belt_stream_close(&results);
+ *   belt_pool_close(&pool);
+ *
+ * Return values: BELT_OK (0), or a code of <belt/codes.h>; belt_error_text() explains the
+ * last failure of the calling thread in one sentence (what failed, where, what to do).
+ *
+ * Ownership is said in four words: a function *borrows* an argument during the call, *copies* it,
+ * *takes* it (T **, set to NULL), or *gives* a new object to the caller, who frees it.
+ *
+ * Threads: a pool may be used by many threads; a stream by one thread at a time. The library
+ * runs one I/O thread per pool; code of yours (sources, hooks) never runs on it.
+ *
+ * Times are in ms; -1 waits for ever, 0 does not wait. Sizes are in bytes.
+ */
+#ifndef BELT_H
+#define BELT_H
+
+#include <belt/codes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define BELT_API __attribute__((visibility("default")))
+#else
+#define BELT_API
+#endif
+
+#define BELT_VERSION "0.1.0"
+#define BELT_VERSION_MAJOR 0
+#define BELT_VERSION_MINOR 1
+#define BELT_VERSION_PATCH 0
+
+/** Version of the library that is linked, as "0.1.0". */
+BELT_API const char *belt_version(void);
+/** "TASK_FAILED" for BELT_TASK_FAILED. */
+BELT_API const char *belt_code_name(unsigned code);
+/** "the task failed". */
+BELT_API const char *belt_code_text(unsigned code);
+/** What a caller can do about it. */
+BELT_API const char *belt_code_advice(unsigned code);
+/** The last failure of this thread, in one sentence. Valid until its next call of libbelt. Never NULL. */
+BELT_API const char *belt_error_text(void);
+
+/* ------------------------------------------------------------------ pool */
+
+typedef struct belt_pool belt_pool;
+
+typedef struct belt_task belt_task;
+/** A function that slots run: reply with belt_task_reply() or belt_task_fail(), once. Returning without
+ *  a reply is an empty result; a nonzero return without a reply is TASK_FAILED. `data` is borrowed during the call. */
+typedef int (*belt_function)(belt_task *task, const void *data, size_t len, void *ctx);
+
+/** Fill with belt_pool_options_init(). Strings are copied. */
+typedef struct belt_pool_options {
+    size_t size;                 /* set by init: lets the struct grow */
+    int slots;                   /* of a private pool; 0: one per processor */
+    uint64_t max_tasks_per_slot; /* of a private pool: a slot is replaced after so many; 0: never */
+    int (*slot_init)(void *ctx); /* of a private pool: runs in each slot before its first task */
+    void (*slot_exit)(void *ctx);
+    void *slot_ctx;
+    int64_t connect_timeout_ms;  /* open() fails with NO_BROKER after this; default 10000 */
+    int64_t lost_timeout_ms;     /* calls fail with LOST_BROKER when the broker stays away this long; default 60000, -1: never */
+    const char *name;            /* shown in status; default host:pid */
+} belt_pool_options;
+BELT_API void belt_pool_options_init(belt_pool_options *options);
+
+/**
+ * Opens a pool. `broker` is the clients' endpoint of a broker ("tcp://host:7878", "ipc:///run/belt/clients"),
+ * or NULL: BELT_BROKER from the environment is not read; a private broker and `slots` local slots are started as child processes, which run the
+ * functions registered so far and end with the pool or with this process. Open a private pool before
+ * the program starts threads (it forks). *Gives* `*pool`.
+ * Errors: NO_BROKER, INVALID, BAD_VERSION, BAD_ROLE, SYSTEM, NO_MEMORY.
+ */
+BELT_API int belt_pool_open(const char *broker, const belt_pool_options *options, belt_pool **pool);
+
+/** Closes every stream of it, stops a private broker and its slots. *Takes*. Accepts NULL. */
+BELT_API void belt_pool_close(belt_pool **pool);
+
+/** Registers a function for private pools and belt_worker_run(), before either. Copies the name. Errors: INVALID, LIMIT. */
+BELT_API int belt_function_register(const char *name, belt_function function, void *ctx);
+
+/* --------------------------------------------------------------- results */
+
+/** One result. Everything in it is valid until belt_result_free(). */
+typedef struct belt_result {
+    uint64_t index;      /* place of the task in its job */
+    unsigned code;       /* BELT_OK, or why there is no good result */
+    const void *data;    /* payload; a failed task may have one too */
+    size_t len;
+    const char *text;    /* of the error; "" when code is BELT_OK */
+    const char *log;     /* tail of what the task wrote to standard error; may hold any bytes */
+    size_t log_len;
+    unsigned attempt;    /* which run this is, from 1; 0: it never ran */
+    uint64_t service_us; /* measured run time */
+    const char *host;    /* with the option detail; else "" */
+    uint64_t started_ms; /* with detail: wall clock, ms since 1970; else 0 */
+    int exit_status;     /* of a command; -1: none */
+    int term_signal;     /* of a command or slot; 0: none */
+} belt_result;
+
+/** *Takes*. Accepts NULL. */
+BELT_API void belt_result_free(belt_result **result);
+
+/* --------------------------------------------------------------- streams */
+
+/** Some input: bytes that a source hands out, or an element of an array. */
+typedef struct belt_input {
+    const void *data;
+    size_t len;
+} belt_input;
+
+/**
+ * Produces the next input into `*input` (borrowed until the next call). Returns 1: there is one; 0: the end; -1: this
+ * input failed (its place in the stream gets SOURCE_FAILED, with `input->data` as its text if not NULL), the stream goes on;
+ * -2: nothing yet (called again at the next call of the library). Runs only inside calls of the user's own thread.
+ */
+typedef int (*belt_source)(void *ctx, belt_input *input);
+
+/** Fill with belt_job_options_init(). */
+typedef struct belt_job_options {
+    size_t size;
+    uint32_t chunksize;    /* tasks per dispatch; 0: sized by measured run time */
+    uint64_t buffersize;   /* window in items: inputs drawn whose results were not taken yet; 0: grows with the measured rate */
+    uint64_t buffer_bytes; /* window in bytes; 0: 64 MiB */
+    uint32_t retries;      /* more runs for a task that fails or times out; default 0 */
+    uint32_t max_attempts; /* runs of a task whose slot dies; 0: 3 */
+    uint64_t timeout_ms;   /* of one run; 0: none */
+    int priority;          /* -100 .. 100, higher first */
+    bool detail;           /* results name host and start time */
+    const char *key;       /* the same key again is the same job; NULL: a new job. Copied */
+    const void *argument;  /* shared by all tasks of the job (belt_task_argument). Copied */
+    size_t argument_len;
+} belt_job_options;
+BELT_API void belt_job_options_init(belt_job_options *options);
+
+/** A job of this pool and the reader of its results. */
+typedef struct belt_stream belt_stream;
+
+/**
+ * Starts a job whose input is drawn lazily from `source`, or, with `source` NULL, handed in by belt_feed().
+ * Results come in the order of the input (imap) or the moment they are done (imap_unordered).
+ * At most the window is drawn ahead of what belt_next() has returned. Returns without waiting
+ * for a worker. *Gives* `*stream`. Errors: INVALID, TOO_LARGE (argument), CLOSED, NO_BROKER, LOST_BROKER, BAD_OPTION, LIMIT, DRAINING.
+ */
+BELT_API int belt_imap(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                       const belt_job_options *options, belt_stream **stream);
+BELT_API int belt_imap_unordered(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                                 const belt_job_options *options, belt_stream **stream);
+
+/**
+ * Hands in one input (*copies*). Waits up to `timeout_ms` for room in the window, then WINDOW_FULL: take a result
+ * first (a thread that feeds without taking would wait for ever, so do not wait with -1 in the thread that reads).
+ * Errors: WINDOW_FULL, TOO_LARGE, CLOSED, JOB_ENDED, JOB_CANCELLED, LOST_BROKER, INVALID (the stream has a source).
+ */
+BELT_API int belt_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout_ms);
+/** In place of an input: its index gets SOURCE_FAILED with this text. */
+BELT_API int belt_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms);
+/** No more input. */
+BELT_API int belt_end(belt_stream *stream);
+
+/**
+ * The next result: BELT_OK *gives* `*result`, whose code tells the task's own outcome. END: all results were given.
+ * AGAIN: nothing within `timeout_ms`. Taking a result is what opens the window. Draws from the source meanwhile.
+ * Errors: JOB_CANCELLED, LOST_BROKER, INTERRUPTED (belt_interrupt), CLOSED, and what the broker refused the job with.
+ */
+BELT_API int belt_next(belt_stream *stream, int64_t timeout_ms, belt_result **result);
+/** Up to `max` results at once: waits for the first only. `*count` is how many were given. */
+BELT_API int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max, size_t *count);
+
+/** A descriptor that is readable while belt_next(…, 0, …) would not answer AGAIN (level-triggered). Owned by the
+ *  stream: never read, written or closed by the caller. -1 when it cannot be made. */
+BELT_API int belt_stream_fd(belt_stream *stream);
+
+typedef struct belt_progress {
+    uint64_t drawn;     /* inputs taken from the source or fed */
+    uint64_t accepted;  /* acknowledged by the broker */
+    uint64_t done;      /* results received with BELT_OK */
+    uint64_t failed;    /* results received with another code */
+    uint64_t taken;     /* results given to the caller */
+    uint64_t window;    /* in items, now */
+    bool ended;         /* the input is at its end: drawn is the total */
+    unsigned notice;    /* BELT_NO_WORKER while nobody serves the function, else BELT_OK */
+} belt_progress;
+BELT_API void belt_stream_progress(const belt_stream *stream, belt_progress *progress);
+/** Id of the job on the broker; 0 while it is not opened yet. */
+BELT_API uint64_t belt_stream_job(const belt_stream *stream);
+
+/** Stops the job: running tasks are stopped, no result is given after this returns. Waits up to `timeout_ms` for the broker's word. */
+BELT_API int belt_cancel(belt_stream *stream, int64_t timeout_ms);
+/** Makes a belt_next() that waits in another thread, or the next one, return INTERRUPTED. Async-signal-safe. */
+BELT_API void belt_interrupt(belt_stream *stream);
+/** Cancels what is not finished and frees. *Takes*. Accepts NULL. */
+BELT_API void belt_stream_close(belt_stream **stream);
+
+/* --------------------------------------------------------- whole calls */
+
+/**
+ * Maps over `count` inputs (*borrows*) and waits for all results, in order of the input: `*results` is *given*, an array
+ * of `count` results that belt_results_free() frees. Fails only as a whole (codes of belt_next); a failed task is a result.
+ */
+BELT_API int belt_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
+                      const belt_job_options *options, belt_result ***results);
+BELT_API void belt_results_free(belt_result ***results, size_t count);
+
+/** One task, waited for. *Gives* `*result`. */
+BELT_API int belt_apply(belt_pool *pool, const char *function, const void *data, size_t len,
+                        const belt_job_options *options, int64_t timeout_ms, belt_result **result);
+
+/** One task, not waited for: *gives* a stream of one result (belt_next, belt_stream_fd, belt_stream_close serve it). *Copies* `data`. */
+BELT_API int belt_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
+                              const belt_job_options *options, belt_stream **call);
+
+/* ------------------------------------------------------- administration */
+
+/** What is asked for. */
+typedef enum belt_what { BELT_QUEUES = 1, BELT_WORKERS = 2, BELT_JOBS = 3, BELT_BROKER = 4 } belt_what;
+
+typedef struct belt_queue_status {
+    const char *function;
+    uint64_t waiting, running, done, failed, retried;
+    unsigned workers, slots, jobs;
+    double rate;         /* results per second, over the last seconds */
+    uint64_t service_us; /* estimated run time of a task */
+    uint64_t oldest_ms;  /* age of the longest waiting task */
+} belt_queue_status;
+
+typedef struct belt_worker_status {
+    const char *name, *functions;
+    unsigned slots, running, queued;
+    uint64_t done, failed, lost, connected_ms, silent_ms;
+    bool leaving;
+} belt_worker_status;
+
+typedef struct belt_job_status {
+    uint64_t job;
+    const char *key, *function, *owner;
+    const char *state; /* "open", "ended", "complete", "cancelled" */
+    int priority;
+    uint64_t total, waiting, running, done, failed, retried, unread, age_ms;
+    unsigned readers, progress_permille;
+    const char *why;   /* why it does not move; "" when it does */
+} belt_job_status;
+
+typedef struct belt_broker_status {
+    const char *name, *version;
+    uint64_t epoch, uptime_ms, bytes, budget;
+    unsigned clients, workers, slots, jobs;
+    uint64_t accepted, done, failed, retried, stale;
+    bool draining;
+} belt_broker_status;
+
+typedef struct belt_status {
+    belt_what what;
+    size_t count;
+    const belt_queue_status *queues;   /* the one that was asked for is not NULL */
+    const belt_worker_status *workers;
+    const belt_job_status *jobs;
+    const belt_broker_status *broker;
+} belt_status;
+
+/** Asks the broker. `name` picks one queue, worker or job; NULL: all. *Gives* `*status`. */
+BELT_API int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t timeout_ms, belt_status **status);
+BELT_API void belt_status_free(belt_status **status);
+/** Cancels any job by its id. Errors: UNKNOWN_JOB, NOT_ALLOWED, AGAIN. */
+BELT_API int belt_job_cancel(belt_pool *pool, uint64_t job, int64_t timeout_ms);
+/** Round trip to the broker in µs. */
+BELT_API int belt_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us);
+
+/* -------------------------------------------------------------- workers */
+
+/** Fill with belt_worker_options_init(). Strings are copied. */
+typedef struct belt_worker_options {
+    size_t size;
+    const char *name;            /* default host:pid */
+    int slots;                   /* 0: one per processor */
+    uint64_t max_tasks_per_slot; /* 0: no limit */
+    int (*slot_init)(void *ctx); /* in each slot before its first task; nonzero: the slot cannot start */
+    void (*slot_exit)(void *ctx);
+    void *slot_ctx;
+    uint64_t drain_ms;           /* SIGTERM: running tasks may finish for this long; 0: 10000 */
+} belt_worker_options;
+BELT_API void belt_worker_options_init(belt_worker_options *options);
+
+/**
+ * Serves the registered functions to the broker at `broker` (its workers' endpoint, "tcp://host:7879") until SIGTERM
+ * or SIGINT. Forks its slots first: call it before the program starts threads.
+ */
+BELT_API int belt_worker_run(const char *broker, const belt_worker_options *options);
+
+/** The result (*copies*). Once per task. Errors: INVALID (second reply), RESULT_TOO_LARGE. */
+BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len);
+/** The task failed, for a reason that a person can read. */
+BELT_API int belt_task_fail(belt_task *task, const char *text);
+/** How far a long task is, in units of its own; shown by `belt jobs`. Cheap: call it as often as you like. */
+BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total);
+/** True when the result is not wanted any more: return soon, the slot is stopped by force after a grace. */
+BELT_API bool belt_task_cancelled(const belt_task *task);
+BELT_API uint64_t belt_task_index(const belt_task *task);
+BELT_API unsigned belt_task_attempt(const belt_task *task);
+/** What all tasks of the job share (option `argument`). */
+BELT_API const void *belt_task_argument(const belt_task *task, size_t *len);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

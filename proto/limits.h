@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every bound of the protocol and its reason. A number that limits what a peer
+ * may send or make us keep stands here and nowhere else.
+ */
+#ifndef BELT_LIMITS_H
+#define BELT_LIMITS_H
+
+/* What both sides speak. A peer of another version is refused (PROTOCOL.md §10). */
+#define BELT_PROTOCOL_VERSION 1
+
+/* One task's input or output. The default suits messages; beyond it shared storage is the better road. */
+#define BELT_MAX_PAYLOAD_DEFAULT (16u << 20)
+/* The most an operator may configure: lengths stay in 32 bits with room to add. */
+#define BELT_MAX_PAYLOAD_CEILING (1u << 30)
+
+/* Payloads up to this ride inside the header frame: a copy is cheaper than a frame of its own (about 0.5 us). */
+#define BELT_INLINE_PAYLOAD (16u << 10)
+
+/* First frame of a message: a full batch of inline payloads and their positions fit. */
+#define BELT_MAX_HEADER (1u << 20)
+/* Frames a message may have: header and attachments. Bounds what one receive can make us collect. */
+#define BELT_MAX_FRAMES 65u
+/* Items (tasks, results, references) in one message. */
+#define BELT_MAX_BATCH 4096u
+/* A batch is closed at this many payload bytes: enough to spread the cost of a message, too little to delay. */
+#define BELT_BATCH_BYTES (64u << 10)
+/* Payload bytes of all frames of a batch with attachments (one oversized item always fits alone). */
+#define BELT_BATCH_ATTACHED (4u << 20)
+
+/* Names of functions, workers, readers: a word for people, safe in tables and file names. */
+#define BELT_MAX_NAME 128u
+/* Job keys: room for a path or a UUID with a prefix. */
+#define BELT_MAX_KEY 256u
+/* Error texts. */
+#define BELT_MAX_TEXT 4096u
+/* What a task wrote to standard error, its tail. */
+#define BELT_MAX_LOG (16u << 10)
+/* The argument that all tasks of a job share (for `exec`: the command). */
+#define BELT_MAX_ARGUMENT (64u << 10)
+
+/* Nesting of msgpack values: message > items > item > extras > value. */
+#define BELT_MAX_DEPTH 6u
+/* Keys in a map of options or properties. */
+#define BELT_MAX_OPTIONS 32u
+
+/* Functions that one worker serves. */
+#define BELT_MAX_FUNCTIONS 256u
+/* Slots of one worker. */
+#define BELT_MAX_SLOTS 4096u
+/* Tasks that one worker may hold, started or not (a SYNC names each, in batches). */
+#define BELT_MAX_HELD 65536u
+
+/* What one broker keeps: each is some kilobytes at most when idle. */
+#define BELT_MAX_PEERS 16384u
+#define BELT_MAX_JOBS 65536u
+#define BELT_MAX_READERS 64u /* subscriptions of one job */
+/* Jobs that are over and still shown by `belt jobs`. */
+#define BELT_MAX_HISTORY 256u
+/* Rows in one REPORT. */
+#define BELT_MAX_ROWS 4096u
+
+/* Window of a job when nobody says otherwise, and the most one may ask for. */
+#define BELT_WINDOW_ITEMS_MAX (16u << 20)
+#define BELT_WINDOW_BYTES_DEFAULT (64u << 20)
+
+/* Bytes of tasks and results that the broker keeps before it stops granting credit. */
+#define BELT_MEMORY_BUDGET_DEFAULT ((uint64_t)1 << 30)
+
+/* Times, in ms. A peer speaks every heartbeat; after a lease of silence it is taken for gone.
+ * The lease forgives four lost heartbeats: a busy host is not a dead one. */
+#define BELT_HEARTBEAT_MS 1000u
+#define BELT_LEASE_MS 5000u
+/* A volatile job outlives its client's connection by this: a broken network heals, a crashed client does not. */
+#define BELT_GRACE_MS 30000u
+/* Runs of a task whose slot died before it is called poison. */
+#define BELT_MAX_ATTEMPTS_DEFAULT 3u
+
+#endif
