@@ -38,6 +38,9 @@ struct belt_session {
     uint64_t heard_ms;  /* when the broker last spoke */
     uint64_t spoke_ms;  /* when we last sent */
     uint64_t hello_ms;  /* when the last hello was tried; 0: never */
+    bool hello_sent;    /* and it waits for its welcome */
+    uint64_t retry_ms;  /* when the next hello is tried, if none waits */
+    uint64_t ping_ms;   /* when the last ping was asked for */
     uint64_t lost_ms;   /* since when not READY */
     uint32_t heartbeat_ms, lease_ms, max_payload;
     unsigned code;
