@@ -9,11 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Part of libbelt's interface too (<belt/belt.h>), so they are visible there. */
+#pragma GCC visibility push(default)
 /** "TASK_FAILED" for 1; "UNKNOWN" for a number outside the table. */
 const char *belt_code_name(unsigned code);
 /** "the task failed" for 1. */
 const char *belt_code_text(unsigned code);
 /** What the caller can do about it. */
 const char *belt_code_advice(unsigned code);
+#pragma GCC visibility pop
 
 #endif

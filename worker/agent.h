@@ -49,6 +49,9 @@ struct belt_agent_options {
  */
 int belt_agent_run(const struct belt_agent_options *options, char *error, uint32_t size);
 
+/** What belt_function_register() has collected so far (worker/public.c); borrowed, NULL when there is none. */
+const struct belt_agent_function *belt_function_list(uint32_t *count);
+
 /* ---- the job's argument for EXEC: how `belt map` passes a command to `exec` ----
  * one byte of flags, then the words of the command, each followed by NUL. */
 #define BELT_EXEC_FUNCTION "exec"

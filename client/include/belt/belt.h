@@ -134,7 +134,7 @@ typedef struct belt_input {
 typedef int (*belt_source)(void *ctx, belt_input *input);
 
 /** Fill with belt_job_options_init(). */
-typedef struct belt_job_options {
+typedef struct belt_options_of_job {
     size_t size;
     uint32_t chunksize;    /* tasks per dispatch; 0: sized by measured run time */
     uint64_t buffersize;   /* window in items: inputs drawn whose results were not taken yet; 0: grows with the measured rate */
