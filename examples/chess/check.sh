@@ -25,7 +25,7 @@ if [ -s "$scratch/errors" ]; then
 fi
 
 tokens() {
-    grep -v '^\[' "$1" | tr -s ' \n' '\n\n' | sed '/^$/d'
+    grep -v '^\[' "$1" | tr ' ' '\n' | sed '/^$/d'
 }
 want=$(grep -c '^\[Event ' "$file")
 got=$(grep -c '^\[Event ' "$scratch/games")
