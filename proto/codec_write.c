@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * struct belt_msg -> frames (codec.h). One function per message, in the order
+ * of PROTOCOL.md §5. Checks what would make a receiver refuse the message, so
+ * that a mistake of ours shows where it is made.
+ */
+#include "codec_write.h"
+
+#include <string.h>
+
+/* Beyond its payload an item takes array header, five integers and a length; see task() and result(). */
+#define ITEM_WORDS (1u + 6u * PACK_WORD)
+/* More than any message needs beside its items and texts. */
+#define FIRST_ROOM 256u
+
+bool pack_grow(struct packer *p, size_t more)
+{
+    if (p->code != BELT_OK)
+        return false;
+    size_t need = p->len + more;
+    if (need > BELT_MAX_HEADER) {
+        p->code = BELT_INVALID;
+        goto failed;
+    }
+    size_t cap = p->cap * 2 > need ? p->cap * 2 : need;
+    struct belt_buf *buf = p->buf ? belt_buf_resize(p->buf, cap) : belt_buf_new(cap);
+    if (!buf) {
+        p->code = BELT_NO_MEMORY;
+        goto failed;
+    }
+    p->buf = buf;
+    p->cap = cap;
+    return true;
+failed:
+    p->cap = p->len; /* whoever asks for room comes here again */
+    return false;
+}
+
+void writer_refuse(struct writer *w)
+{
+    if (w->p.code == BELT_OK)
+        w->p.code = BELT_INVALID;
+    w->p.cap = w->p.len;
+}
+
+void writer_head(struct writer *w, const struct belt_msg *msg, uint32_t fields)
+{
+    pack_array(&w->p, fields + 2);
+    pack_uint(&w->p, msg->type);
+    pack_uint(&w->p, msg->seq);
+}
+
+/* Length of the UTF-8 sequence at `at`, 0 if there is none. Overlong forms and surrogates are no UTF-8. */
+static size_t utf8_step(const uint8_t *at, size_t left)
+{
+    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
+    if (at[0] < 0x80)
+        return 1;
+    size_t len = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    if (at[0] < 0xc2 || at[0] > 0xf4 || left < len)
+        return 0;
+    uint32_t point = at[0] & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++) {
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+        point = point << 6 | (at[i] & 0x3f);
+    }
+    return point < least[len] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000) ? 0 : len;
+}
+
+static bool is_utf8(struct belt_bytes text)
+{
+    for (size_t i = 0; i < text.len;) {
+        size_t step = utf8_step(text.data + i, text.len - i);
+        if (!step)
+            return false;
+        i += step;
+    }
+    return true;
+}
+
+/* §4 text: str when it is UTF-8; other bytes (a task's own words) go as bin. */
+void writer_text(struct writer *w, struct belt_bytes bytes)
+{
+    if (bytes.len > BELT_MAX_TEXT)
+        writer_refuse(w);
+    else if (is_utf8(bytes))
+        pack_str(&w->p, bytes.data, (uint32_t)bytes.len);
+    else
+        pack_bin(&w->p, bytes.data, (uint32_t)bytes.len);
+}
+
+void writer_str(struct writer *w, struct belt_bytes bytes, size_t max)
+{
+    if (bytes.len > max)
+        writer_refuse(w);
+    else
+        pack_str(&w->p, bytes.data, (uint32_t)bytes.len);
+}
+
+static void name(struct writer *w, struct belt_bytes bytes)
+{
+    if (bytes.len == 0)
+        writer_refuse(w);
+    writer_str(w, bytes, BELT_MAX_NAME);
+}
+
+static void bin(struct writer *w, struct belt_bytes bytes, size_t max)
+{
+    if (bytes.len > max)
+        writer_refuse(w);
+    else
+        pack_bin(&w->p, bytes.data, (uint32_t)bytes.len);
+}
+
+static void map_key(struct writer *w, const char *key)
+{
+    pack_str(&w->p, (const uint8_t *)key, (uint32_t)strlen(key));
+}
+
+static void map_uint(struct writer *w, const char *key, uint64_t value)
+{
+    if (value == 0)
+        return;
+    map_key(w, key);
+    pack_uint(&w->p, value);
+}
+
+static void map_true(struct writer *w, const char *key, bool value)
+{
+    if (!value)
+        return;
+    map_key(w, key);
+    pack_bool(&w->p, true);
+}
+
+static void list(struct writer *w, uint32_t count, uint32_t max)
+{
+    if (count > max)
+        writer_refuse(w);
+    else
+        pack_array(&w->p, count);
+}
+
+/* §4 payload: the next attachment. */
+static void attach(struct writer *w, const struct belt_payload *payload)
+{
+    struct belt_frames *out = w->out;
+    if (out->count == BELT_MAX_FRAMES) {
+        writer_refuse(w);
+        return;
+    }
+    struct belt_buf *buf = payload->buf ? belt_buf_slice(payload->buf, payload->data, payload->len)
+                                        : belt_buf_copy(payload->data, payload->len);
+    if (!buf) {
+        w->p.code = BELT_NO_MEMORY;
+        w->p.cap = w->p.len;
+        return;
+    }
+    out->frame[out->count++] = buf;
+    pack_uint_unchecked(&w->p, payload->len);
+}
+
+static inline void payload_unchecked(struct writer *w, const struct belt_payload *payload)
+{
+    if (payload->len <= BELT_INLINE_PAYLOAD)
+        pack_bin_unchecked(&w->p, payload->data, payload->len);
+    else
+        attach(w, payload);
+}
+
+static inline size_t item_room(const struct belt_payload *payload)
+{
+    return ITEM_WORDS + (payload->len <= BELT_INLINE_PAYLOAD ? payload->len : 0);
+}
+
+static void extras(struct writer *w, const struct belt_result_extras *e)
+{
+    int optional = (e->text.len > 0) + (e->log.len > 0) + (e->host.len > 0) + (e->started_ms > 0);
+    pack_map(&w->p, (uint32_t)optional + 2);
+    if (e->text.len) {
+        map_key(w, "text");
+        writer_text(w, e->text);
+    }
+    if (e->log.len) {
+        map_key(w, "log");
+        bin(w, e->log, BELT_MAX_LOG);
+    }
+    if (e->host.len) {
+        map_key(w, "host");
+        writer_text(w, e->host);
+    }
+    map_uint(w, "started_ms", e->started_ms);
+    map_key(w, "exit_status");
+    pack_int(&w->p, e->exit_status);
+    map_key(w, "term_signal");
+    pack_int(&w->p, e->term_signal);
+}
+
+static void results(struct writer *w, const struct belt_result_item *items, uint32_t count)
+{
+    list(w, count, BELT_MAX_BATCH);
+    for (uint32_t i = 0; i < count && pack_room(&w->p, item_room(&items[i].payload)); i++) {
+        const struct belt_result_item *item = &items[i];
+        if (item->code > 31)
+            writer_refuse(w);
+        pack_byte(&w->p, 0x96);
+        pack_uint_unchecked(&w->p, item->index);
+        pack_uint_unchecked(&w->p, item->attempt);
+        pack_uint_unchecked(&w->p, item->code);
+        pack_uint_unchecked(&w->p, item->service_us);
+        payload_unchecked(w, &item->payload);
+        if (item->extras)
+            extras(w, item->extras);
+        else
+            pack_nil(&w->p);
+    }
+}
+
+static void refs(struct writer *w, const struct belt_msg_refs *m)
+{
+    list(w, m->count, BELT_MAX_BATCH);
+    for (uint32_t i = 0; i < m->count && pack_room(&w->p, ITEM_WORDS); i++) {
+        pack_byte(&w->p, 0x93);
+        pack_uint_unchecked(&w->p, m->refs[i].job);
+        pack_uint_unchecked(&w->p, m->refs[i].index);
+        pack_uint_unchecked(&w->p, m->refs[i].attempt);
+    }
+}
+
+static void grant(struct writer *w, struct belt_grant g)
+{
+    pack_uint(&w->p, g.items);
+    pack_uint(&w->p, g.bytes);
+}
+
+static void write_hello(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_hello *m = &msg->u.hello;
+    const struct belt_worker_props *worker = &m->worker;
+    writer_head(w, msg, 5);
+    pack_uint(&w->p, m->version);
+    pack_uint(&w->p, m->role);
+    if (m->session.len != BELT_SESSION_LEN)
+        writer_refuse(w);
+    bin(w, m->session, BELT_SESSION_LEN);
+    writer_text(w, m->name);
+    if (m->role != BELT_ROLE_WORKER) {
+        pack_map(&w->p, 0);
+        return;
+    }
+    pack_map(&w->p, 4);
+    map_key(w, "slots");
+    pack_uint(&w->p, worker->slots);
+    map_key(w, "window_items");
+    pack_uint(&w->p, worker->window_items);
+    map_key(w, "window_bytes");
+    pack_uint(&w->p, worker->window_bytes);
+    map_key(w, "functions");
+    list(w, worker->function_count, BELT_MAX_FUNCTIONS);
+    for (uint32_t i = 0; i < worker->function_count && w->p.code == BELT_OK; i++)
+        name(w, worker->functions[i]);
+}
+
+static void write_welcome(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_welcome *m = &msg->u.welcome;
+    writer_head(w, msg, 3);
+    pack_uint(&w->p, m->version);
+    pack_uint(&w->p, m->epoch);
+    pack_map(&w->p, 4);
+    map_key(w, "heartbeat_ms");
+    pack_uint(&w->p, m->heartbeat_ms);
+    map_key(w, "lease_ms");
+    pack_uint(&w->p, m->lease_ms);
+    map_key(w, "max_payload");
+    pack_uint(&w->p, m->max_payload);
+    map_key(w, "name");
+    writer_text(w, m->name);
+}
+
+static void write_error(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_error *m = &msg->u.error;
+    writer_head(w, msg, 4);
+    pack_uint(&w->p, m->ref);
+    pack_uint(&w->p, m->job);
+    pack_uint(&w->p, m->code);
+    writer_text(w, m->text);
+}
+
+static void write_empty(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 0);
+}
+
+static void write_bye(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 1);
+    writer_text(w, msg->u.bye.text);
+}
+
+static void open_options(struct writer *w, const struct belt_job_options *o)
+{
+    int keys = (o->window_items > 0) + (o->window_bytes > 0) + (o->priority != 0) + (o->retries > 0) +
+               (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable +
+               (o->argument.len > 0);
+    pack_map(&w->p, (uint32_t)keys);
+    map_uint(w, "window_items", o->window_items);
+    map_uint(w, "window_bytes", o->window_bytes);
+    if (o->priority) {
+        map_key(w, "priority");
+        pack_int(&w->p, o->priority);
+    }
+    map_uint(w, "retries", o->retries);
+    map_uint(w, "max_attempts", o->max_attempts);
+    map_uint(w, "chunk", o->chunk);
+    map_uint(w, "timeout_ms", o->timeout_ms);
+    map_true(w, "detail", o->detail);
+    map_true(w, "detached", o->detached);
+    map_true(w, "durable", o->durable);
+    if (o->argument.len) {
+        map_key(w, "argument");
+        bin(w, o->argument, BELT_MAX_ARGUMENT);
+    }
+}
+
+static void write_open(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_open *m = &msg->u.open;
+    writer_head(w, msg, 4);
+    pack_uint(&w->p, m->ref);
+    writer_str(w, m->key, BELT_MAX_KEY);
+    name(w, m->function);
+    open_options(w, &m->options);
+}
+
+static void write_opened(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_opened *m = &msg->u.opened;
+    writer_head(w, msg, 7);
+    pack_uint(&w->p, m->ref);
+    pack_uint(&w->p, m->job);
+    pack_uint(&w->p, m->next);
+    pack_uint(&w->p, m->next_bytes);
+    grant(w, m->grant);
+    pack_uint(&w->p, m->state);
+}
+
+static void write_push(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_push *m = &msg->u.push;
+    writer_head(w, msg, 3);
+    pack_uint(&w->p, m->job);
+    pack_uint(&w->p, m->first);
+    list(w, m->count, BELT_MAX_BATCH);
+    for (uint32_t i = 0; i < m->count && pack_room(&w->p, item_room(&m->tasks[i].payload)); i++)
+        payload_unchecked(w, &m->tasks[i].payload);
+}
+
+static void write_accepted(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_accepted *m = &msg->u.accepted;
+    writer_head(w, msg, 4);
+    pack_uint(&w->p, m->job);
+    pack_uint(&w->p, m->next);
+    grant(w, m->grant);
+}
+
+static void write_end(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 2);
+    pack_uint(&w->p, msg->u.end.job);
+    pack_uint(&w->p, msg->u.end.count);
+}
+
+static void write_subscribe(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_subscribe *m = &msg->u.subscribe;
+    writer_head(w, msg, 7);
+    pack_uint(&w->p, m->ref);
+    pack_uint(&w->p, m->job);
+    writer_str(w, m->reader, BELT_MAX_KEY);
+    pack_uint(&w->p, m->mode);
+    if (m->cursor == BELT_CURSOR_KEPT)
+        pack_nil(&w->p);
+    else
+        pack_uint(&w->p, m->cursor);
+    grant(w, m->credit);
+}
+
+static void write_subscribed(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_subscribed *m = &msg->u.subscribed;
+    writer_head(w, msg, 4);
+    pack_uint(&w->p, m->ref);
+    pack_uint(&w->p, m->job);
+    pack_uint(&w->p, m->sub);
+    pack_uint(&w->p, m->cursor);
+}
+
+static void write_deliver(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_deliver *m = &msg->u.deliver;
+    writer_head(w, msg, 3);
+    pack_uint(&w->p, m->sub);
+    pack_uint(&w->p, m->first);
+    results(w, m->results, m->count);
+}
+
+static void write_ack(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 4);
+    pack_uint(&w->p, msg->u.ack.sub);
+    pack_uint(&w->p, msg->u.ack.upto);
+    grant(w, msg->u.ack.credit);
+}
+
+static void write_done(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 3);
+    pack_uint(&w->p, msg->u.done.sub);
+    pack_uint(&w->p, msg->u.done.count);
+    pack_uint(&w->p, msg->u.done.code);
+}
+
+static void write_detach(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 1);
+    pack_uint(&w->p, msg->u.detach.sub);
+}
+
+static void write_cancel(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 2);
+    pack_uint(&w->p, msg->u.cancel.ref);
+    pack_uint(&w->p, msg->u.cancel.job);
+}
+
+static void write_notice(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 3);
+    pack_uint(&w->p, msg->u.notice.job);
+    pack_uint(&w->p, msg->u.notice.code);
+    writer_text(w, msg->u.notice.text);
+}
+
+static void write_status(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 3);
+    pack_uint(&w->p, msg->u.status.ref);
+    pack_uint(&w->p, msg->u.status.what);
+    writer_text(w, msg->u.status.name);
+}
+
+static void write_sync(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 2);
+    refs(w, &msg->u.sync);
+    pack_bool(&w->p, msg->u.sync.more);
+}
+
+static void write_refs(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 1);
+    refs(w, &msg->u.returned);
+}
+
+static void write_dispatch(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_dispatch *m = &msg->u.dispatch;
+    writer_head(w, msg, 4);
+    pack_uint(&w->p, m->job);
+    name(w, m->function);
+    pack_map(&w->p, (uint32_t)((m->timeout_ms > 0) + m->detail + m->together + (m->argument.len > 0)));
+    map_uint(w, "timeout_ms", m->timeout_ms);
+    map_true(w, "detail", m->detail);
+    map_true(w, "together", m->together);
+    if (m->argument.len) {
+        map_key(w, "argument");
+        bin(w, m->argument, BELT_MAX_ARGUMENT);
+    }
+    list(w, m->count, BELT_MAX_BATCH);
+    for (uint32_t i = 0; i < m->count && pack_room(&w->p, item_room(&m->tasks[i].payload)); i++) {
+        pack_byte(&w->p, 0x93);
+        pack_uint_unchecked(&w->p, m->tasks[i].index);
+        pack_uint_unchecked(&w->p, m->tasks[i].attempt);
+        payload_unchecked(w, &m->tasks[i].payload);
+    }
+}
+
+static void write_results(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_results *m = &msg->u.results;
+    writer_head(w, msg, 3);
+    pack_uint(&w->p, m->first);
+    pack_uint(&w->p, m->job);
+    results(w, m->results, m->count);
+}
+
+static void write_recorded(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 1);
+    pack_uint(&w->p, msg->u.recorded.upto);
+}
+
+static void write_recall(struct writer *w, const struct belt_msg *msg)
+{
+    writer_head(w, msg, 1);
+    pack_uint(&w->p, msg->u.recall.count);
+}
+
+static void write_progress(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_progress *m = &msg->u.progress;
+    writer_head(w, msg, 5);
+    pack_uint(&w->p, m->task.job);
+    pack_uint(&w->p, m->task.index);
+    pack_uint(&w->p, m->task.attempt);
+    pack_uint(&w->p, m->done);
+    pack_uint(&w->p, m->total);
+}
+
+typedef void (*write_fn)(struct writer *w, const struct belt_msg *msg);
+
+static const write_fn writers[] = {
+    [BELT_MSG_HELLO] = write_hello,         [BELT_MSG_WELCOME] = write_welcome,
+    [BELT_MSG_ERROR] = write_error,         [BELT_MSG_PING] = write_empty,
+    [BELT_MSG_PONG] = write_empty,          [BELT_MSG_BYE] = write_bye,
+    [BELT_MSG_OPEN] = write_open,           [BELT_MSG_OPENED] = write_opened,
+    [BELT_MSG_PUSH] = write_push,           [BELT_MSG_ACCEPTED] = write_accepted,
+    [BELT_MSG_END] = write_end,             [BELT_MSG_ENDED] = write_end,
+    [BELT_MSG_SUBSCRIBE] = write_subscribe, [BELT_MSG_SUBSCRIBED] = write_subscribed,
+    [BELT_MSG_DELIVER] = write_deliver,     [BELT_MSG_ACK] = write_ack,
+    [BELT_MSG_DONE] = write_done,           [BELT_MSG_DETACH] = write_detach,
+    [BELT_MSG_CANCEL] = write_cancel,       [BELT_MSG_CANCELLED] = write_cancel,
+    [BELT_MSG_NOTICE] = write_notice,       [BELT_MSG_STATUS] = write_status,
+    [BELT_MSG_REPORT] = writer_report,       [BELT_MSG_SYNC] = write_sync,
+    [BELT_MSG_DISPATCH] = write_dispatch,   [BELT_MSG_RESULTS] = write_results,
+    [BELT_MSG_RECORDED] = write_recorded,   [BELT_MSG_RECALL] = write_recall,
+    [BELT_MSG_RETURNED] = write_refs,       [BELT_MSG_DROP] = write_refs,
+    [BELT_MSG_LEAVING] = write_empty,       [BELT_MSG_PROGRESS] = write_progress,
+};
+
+int belt_encode(const struct belt_msg *msg, struct belt_frames *out)
+{
+    struct writer w = {.p = {.code = BELT_OK}, .out = out};
+    out->count = 1;
+    out->frame[0] = NULL;
+    if (msg->type >= sizeof(writers) / sizeof(writers[0]) || !writers[msg->type])
+        w.p.code = BELT_INVALID;
+    if (pack_room(&w.p, FIRST_ROOM))
+        writers[msg->type](&w, msg);
+    out->frame[0] = w.p.buf;
+    if (w.p.code != BELT_OK) {
+        belt_frames_clear(out);
+        return w.p.code;
+    }
+    w.p.buf->len = w.p.len;
+    return BELT_OK;
+}
+
+void belt_frames_clear(struct belt_frames *frames)
+{
+    for (uint32_t i = 0; i < frames->count; i++)
+        belt_buf_unref(frames->frame[i]);
+    frames->count = 0;
+}
+
+bool belt_batch_add(struct belt_batch *batch, size_t len, size_t overhead)
+{
+    bool attached = len > BELT_INLINE_PAYLOAD;
+    size_t bytes = batch->bytes + overhead + (attached ? 0 : len);
+    size_t attached_bytes = batch->attached_bytes + (attached ? len : 0);
+    if (batch->count > 0) {
+        if (batch->count == BELT_MAX_BATCH || bytes > BELT_BATCH_BYTES)
+            return false;
+        if (attached && (batch->attached == BELT_MAX_FRAMES - 1 || attached_bytes > BELT_BATCH_ATTACHED))
+            return false;
+    }
+    batch->count++;
+    batch->attached += attached;
+    batch->bytes = bytes;
+    batch->attached_bytes = attached_bytes;
+    return true;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the encoder share. Private to proto/codec_write*.c.
+ */
+#ifndef BELT_CODEC_WRITE_H
+#define BELT_CODEC_WRITE_H
+
+#include "codec.h"
+#include "codec_pack.h"
+
+struct writer {
+    struct packer p;
+    struct belt_frames *out; /* attachments are added here, [0] stays free for the header */
+};
+
+/** The message is over a limit: nothing more is written, belt_encode() answers INVALID. */
+void writer_refuse(struct writer *w);
+/** Array header, type and seq of a message with `fields` fields. */
+void writer_head(struct writer *w, const struct belt_msg *msg, uint32_t fields);
+/** PROTOCOL.md §4 text. */
+void writer_text(struct writer *w, struct belt_bytes bytes);
+/** A str of at most `max` bytes (name, key). */
+void writer_str(struct writer *w, struct belt_bytes bytes, size_t max);
+
+void writer_report(struct writer *w, const struct belt_msg *msg);
+
+#endif

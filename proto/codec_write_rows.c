@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * REPORT: the rows of PROTOCOL.md §5.4. A report is for people: it shows what
+ * fits into one header frame and leaves out the rest.
+ */
+#include "codec_write.h"
+
+/* No row follows at this length: the longest one (four texts) would not fit. */
+#define FULL (BELT_MAX_HEADER - 4 * (BELT_MAX_TEXT + PACK_WORD) - 32 * PACK_WORD)
+
+/* An array whose count is filled in later; returns where. */
+static size_t list32(struct writer *w)
+{
+    if (!pack_room(&w->p, PACK_WORD))
+        return 0;
+    pack_byte(&w->p, 0xdd);
+    size_t at = w->p.len;
+    pack_be(&w->p, 0, 4);
+    return at;
+}
+
+static void patch32(struct writer *w, size_t at, uint32_t value)
+{
+    size_t len = w->p.len;
+    w->p.len = at;
+    pack_be(&w->p, value, 4);
+    w->p.len = len;
+}
+
+/* The functions of one worker may be longer than a text. */
+static struct belt_bytes cut(struct belt_bytes bytes)
+{
+    if (bytes.len > BELT_MAX_TEXT)
+        bytes.len = BELT_MAX_TEXT;
+    return bytes;
+}
+
+static void row_queue(struct writer *w, const struct belt_row_queue *row)
+{
+    pack_array(&w->p, 12);
+    writer_str(w, row->function, BELT_MAX_NAME);
+    const uint64_t numbers[] = {row->waiting, row->running, row->done,       row->failed,     row->retried,  row->workers,
+                                row->slots,   row->jobs,    row->rate_milli, row->service_us, row->oldest_ms};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        pack_uint(&w->p, numbers[i]);
+}
+
+static void row_worker(struct writer *w, const struct belt_row_worker *row)
+{
+    pack_array(&w->p, 11);
+    writer_text(w, row->name);
+    writer_text(w, cut(row->functions));
+    const uint64_t numbers[] = {row->slots,  row->running, row->queued,       row->done,      row->failed,
+                                row->lost,   row->connected_ms, row->silent_ms, row->state};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        pack_uint(&w->p, numbers[i]);
+}
+
+static void row_job(struct writer *w, const struct belt_row_job *row)
+{
+    pack_array(&w->p, 17);
+    pack_uint(&w->p, row->job);
+    writer_str(w, row->key, BELT_MAX_KEY);
+    writer_str(w, row->function, BELT_MAX_NAME);
+    writer_text(w, row->owner);
+    pack_uint(&w->p, row->state);
+    pack_int(&w->p, row->priority);
+    const uint64_t numbers[] = {row->total,   row->waiting, row->running, row->done,    row->failed,
+                                row->retried, row->unread,  row->age_ms,  row->readers, row->progress_permille};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        pack_uint(&w->p, numbers[i]);
+    writer_text(w, row->why);
+}
+
+static void row_broker(struct writer *w, const struct belt_row_broker *row)
+{
+    pack_array(&w->p, 16);
+    writer_text(w, row->name);
+    writer_text(w, row->version);
+    const uint64_t numbers[] = {row->epoch, row->uptime_ms, row->bytes, row->budget, row->clients, row->workers,
+                                row->slots, row->jobs, row->accepted, row->done, row->failed, row->retried,
+                                row->stale, row->draining};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        pack_uint(&w->p, numbers[i]);
+}
+
+void writer_report(struct writer *w, const struct belt_msg *msg)
+{
+    const struct belt_msg_report *m = &msg->u.report;
+    writer_head(w, msg, 3);
+    pack_uint(&w->p, m->ref);
+    pack_uint(&w->p, m->what);
+    size_t count_at = list32(w);
+    uint32_t i = 0;
+    for (; i < m->count && i < BELT_MAX_ROWS && w->p.len < FULL && w->p.code == BELT_OK; i++) {
+        switch (m->what) {
+        case BELT_REPORT_QUEUES:
+            row_queue(w, &m->rows.queues[i]);
+            break;
+        case BELT_REPORT_WORKERS:
+            row_worker(w, &m->rows.workers[i]);
+            break;
+        case BELT_REPORT_JOBS:
+            row_job(w, &m->rows.jobs[i]);
+            break;
+        case BELT_REPORT_BROKER:
+            row_broker(w, &m->rows.broker[i]);
+            break;
+        default:
+            writer_refuse(w);
+        }
+    }
+    if (w->p.code == BELT_OK)
+        patch32(w, count_at, i);
+}
