@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Frames <-> ZeroMQ messages (link.h). Holds no state beside the sockets that
+ * it hands out.
+ */
+#include "link.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <zmq.h>
+
+/* Up to this a frame is copied: a copy is cheaper than the book-keeping of sharing, and a small
+ * result that is kept does not hold a whole ZeroMQ message. */
+#define COPY_BYTES 1024u
+
+/* Messages in flight per peer. Credit bounds what is under way; a batch or two per credit is far below this, so EAGAIN
+ * is rare, and a peer that does not read is noticed before it costs more than these messages. */
+#define HIGH_WATER 10000
+
+/* A BYE may still leave; everything else was acknowledged before a socket is closed. */
+#define LINGER_MS 200
+
+/* ZMTP's own heartbeats find half-open connections (tens of minutes by TCP alone). They are slow on purpose: a large
+ * frame on a slow line must pass within the time-out, and leases (PROTOCOL.md §6.3) are what decides. */
+#define ZMTP_INTERVAL_MS 5000
+#define ZMTP_TIMEOUT_MS 30000
+
+#define RECONNECT_MS 20
+#define RECONNECT_MAX_MS 1000
+/* A host that does not answer at all: try anew instead of the kernel's two minutes. */
+#define CONNECT_TIMEOUT_MS 5000
+
+void belt_link_seed(void)
+{
+    unsigned seed = 0;
+    ssize_t got = 0;
+    do
+        got = getrandom(&seed, sizeof(seed), 0);
+    while (got < 0 && errno == EINTR);
+    srand(seed);
+}
+
+void *belt_link_context(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return NULL;
+    void *context = zmq_ctx_new();
+    /* The I/O thread starts with the first socket: here, while it inherits a full mask. */
+    void *first = context ? zmq_socket(context, ZMQ_PAIR) : NULL;
+    int err = errno;
+    if (first) {
+        zmq_close(first);
+    } else if (context) {
+        zmq_ctx_term(context);
+        context = NULL;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = err;
+    return context;
+}
+
+static int set_all(void *socket, const int (*options)[2], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (zmq_setsockopt(socket, options[i][0], &options[i][1], sizeof(int)) != 0)
+            return -1;
+    return 0;
+}
+
+static int set_common(void *socket, size_t max_frame)
+{
+    static const int options[][2] = {
+        {ZMQ_LINGER, LINGER_MS},
+        {ZMQ_SNDHWM, HIGH_WATER},
+        {ZMQ_RCVHWM, HIGH_WATER},
+        {ZMQ_IPV6, 1},
+        {ZMQ_TCP_KEEPALIVE, 1},
+        {ZMQ_HEARTBEAT_IVL, ZMTP_INTERVAL_MS},
+        {ZMQ_HEARTBEAT_TIMEOUT, ZMTP_TIMEOUT_MS},
+        {ZMQ_HEARTBEAT_TTL, ZMTP_TIMEOUT_MS},
+    };
+    int64_t bytes = (int64_t)max_frame;
+    if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes, sizeof(bytes)) != 0)
+        return -1;
+    return set_all(socket, options, sizeof(options) / sizeof(options[0]));
+}
+
+static int set_dealer(void *socket)
+{
+    static const int options[][2] = {
+        {ZMQ_IMMEDIATE, 1}, /* no connection: EAGAIN, instead of a queue that nobody reads */
+        {ZMQ_RECONNECT_IVL, RECONNECT_MS},
+        {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
+        {ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS},
+    };
+    return set_all(socket, options, sizeof(options) / sizeof(options[0]));
+}
+
+static void *close_failed(void *socket)
+{
+    int err = errno;
+    if (socket)
+        zmq_close(socket);
+    errno = err;
+    return NULL;
+}
+
+void *belt_link_router(void *context, const char *endpoint, size_t max_frame, char *bound)
+{
+    static const int mandatory[][2] = {{ZMQ_ROUTER_MANDATORY, 1}};
+    size_t len = BELT_MAX_TEXT;
+    void *socket = zmq_socket(context, ZMQ_ROUTER);
+    if (!socket || set_common(socket, max_frame) != 0 || set_all(socket, mandatory, 1) != 0 ||
+        zmq_bind(socket, endpoint) != 0)
+        return close_failed(socket);
+    if (bound && zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &len) != 0)
+        return close_failed(socket);
+    return socket;
+}
+
+void *belt_link_dealer(void *context, const char *endpoint, size_t max_frame)
+{
+    void *socket = zmq_socket(context, ZMQ_DEALER);
+    if (!socket || set_common(socket, max_frame) != 0 || set_dealer(socket) != 0 || zmq_connect(socket, endpoint) != 0)
+        return close_failed(socket);
+    return socket;
+}
+
+/* ---- receiving ---- */
+
+/* A frame that stays in ZeroMQ's memory. */
+struct wrapped {
+    struct belt_buf buf;
+    zmq_msg_t msg;
+};
+
+static void release_wrapped(struct belt_buf *self)
+{
+    struct wrapped *wrapped = (struct wrapped *)(void *)self;
+    zmq_msg_close(&wrapped->msg);
+    free(wrapped);
+}
+
+/* Empties `msg` into a buffer; NULL when out of memory. */
+static struct belt_buf *take(zmq_msg_t *msg)
+{
+    size_t len = zmq_msg_size(msg);
+    if (len <= COPY_BYTES)
+        return belt_buf_copy(zmq_msg_data(msg), len);
+    struct wrapped *wrapped = malloc(sizeof(*wrapped));
+    if (!wrapped)
+        return NULL;
+    zmq_msg_init(&wrapped->msg);
+    zmq_msg_move(&wrapped->msg, msg);
+    atomic_init(&wrapped->buf.refs, 1);
+    wrapped->buf.len = len;
+    wrapped->buf.data = zmq_msg_data(&wrapped->msg);
+    wrapped->buf.release = release_wrapped;
+    return &wrapped->buf;
+}
+
+static int receive_part(void *socket, zmq_msg_t *msg)
+{
+    int rc = 0;
+    do
+        rc = zmq_msg_recv(msg, socket, ZMQ_DONTWAIT);
+    while (rc < 0 && errno == EINTR);
+    return rc < 0 ? -1 : 0;
+}
+
+static void fill_route(struct belt_route *route, zmq_msg_t *msg)
+{
+    size_t len = zmq_msg_size(msg);
+    route->len = (uint8_t)(len <= BELT_MAX_ROUTE ? len : BELT_MAX_ROUTE);
+    memcpy(route->bytes, zmq_msg_data(msg), route->len);
+}
+
+/* The frames after the route. All parts of a message are there once the first one is. */
+static int receive_frames(void *socket, zmq_msg_t *msg, bool more, struct belt_frames *frames)
+{
+    bool too_many = false;
+    while (more) {
+        if (receive_part(socket, msg) != 0)
+            return -1;
+        more = zmq_msg_more(msg);
+        if (frames->count == BELT_MAX_FRAMES)
+            too_many = true;
+        if (too_many)
+            continue;
+        struct belt_buf *buf = take(msg);
+        if (!buf) {
+            too_many = true; /* no memory for it: the rest is read and dropped, as if it were too much */
+            continue;
+        }
+        frames->frame[frames->count++] = buf;
+    }
+    if (too_many)
+        belt_frames_clear(frames);
+    return 1;
+}
+
+int belt_link_recv(void *socket, struct belt_route *route, struct belt_frames *frames)
+{
+    zmq_msg_t msg;
+    int rc = -1;
+    bool more = true;
+    frames->count = 0;
+    zmq_msg_init(&msg);
+    if (route) {
+        if (receive_part(socket, &msg) != 0)
+            goto out;
+        fill_route(route, &msg);
+        more = zmq_msg_more(&msg);
+    }
+    rc = receive_frames(socket, &msg, more, frames);
+out:
+    if (rc < 0 && errno == EAGAIN)
+        rc = 0;
+    int err = errno;
+    if (rc < 1)
+        belt_frames_clear(frames);
+    zmq_msg_close(&msg);
+    errno = err;
+    return rc;
+}
+
+/* ---- sending ---- */
+
+static void unref_sent(void *data, void *hint)
+{
+    (void)data;
+    belt_buf_unref(hint);
+}
+
+/* `msg` shows the bytes of `buf`, with a reference of its own when it does not copy them. */
+static int fill(zmq_msg_t *msg, struct belt_buf *buf)
+{
+    if (buf->len <= COPY_BYTES) {
+        if (zmq_msg_init_size(msg, buf->len) != 0)
+            return -1;
+        memcpy(zmq_msg_data(msg), buf->data, buf->len);
+        return 0;
+    }
+    belt_buf_ref(buf);
+    if (zmq_msg_init_data(msg, buf->data, buf->len, unref_sent, buf) == 0)
+        return 0;
+    belt_buf_unref(buf);
+    return -1;
+}
+
+/* Takes `msg`, also when it fails. */
+static int send_part(void *socket, zmq_msg_t *msg, bool more)
+{
+    int rc = 0;
+    do
+        rc = zmq_msg_send(msg, socket, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
+    while (rc < 0 && errno == EINTR);
+    if (rc >= 0)
+        return 0;
+    int err = errno;
+    zmq_msg_close(msg);
+    errno = err;
+    return -1;
+}
+
+int belt_link_send(void *socket, const struct belt_route *route, struct belt_frames *frames)
+{
+    zmq_msg_t msg;
+    if (route) {
+        if (zmq_msg_init_size(&msg, route->len) != 0)
+            return -1;
+        memcpy(zmq_msg_data(&msg), route->bytes, route->len);
+        if (send_part(socket, &msg, true) != 0)
+            return -1;
+    }
+    for (uint32_t i = 0; i < frames->count; i++)
+        if (fill(&msg, frames->frame[i]) != 0 || send_part(socket, &msg, i + 1 < frames->count) != 0)
+            return -1;
+    belt_frames_clear(frames);
+    return 0;
+}
