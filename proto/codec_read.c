@@ -53,17 +53,13 @@ void *reader_room(struct belt_decoder *d, struct scratch *scratch, uint32_t coun
     return scratch->data;
 }
 
-static bool bad(struct belt_decoder *d, const char *field, const char *why)
+bool reader_bad(struct belt_decoder *d, const char *field, const char *why)
 {
     return scan_fail(&d->s, BELT_BAD_MESSAGE, field, "%s", why);
 }
 
-/* ---- maps ---- */
-
-typedef bool (*key_fn)(struct belt_decoder *d, struct belt_bytes key, void *into);
-
 /* Calls `read` for each pair. A key that comes twice is caught by `read` through seen(). */
-static bool map(struct belt_decoder *d, const char *field, key_fn read, void *into)
+bool reader_map(struct belt_decoder *d, const char *field, reader_key_fn read, void *into)
 {
     uint32_t count = 0;
     if (!scan_map(&d->s, field, BELT_MAX_OPTIONS, &count))
@@ -82,21 +78,21 @@ static bool key_is(struct belt_bytes key, const char *name)
 }
 
 /* Position of `key` in `names`, or `count`. Marks it in `*mask`; -1 if it was there. */
-static int find_key(struct belt_decoder *d, struct belt_bytes key, const char *const *names, int count, uint32_t *mask)
+int reader_find_key(struct belt_decoder *d, struct belt_bytes key, const char *const *names, int count, uint32_t *mask)
 {
     int i = 0;
     while (i < count && !key_is(key, names[i]))
         i++;
     if (i < count && (*mask & (1u << i))) {
-        bad(d, names[i], "is there twice");
+        reader_bad(d, names[i], "is there twice");
         return -1;
     }
     *mask |= 1u << i;
     return i;
 }
 
-/* §5: "An unknown key in a map of options is an error". Only printable bytes are repeated. */
-static bool unknown_option(struct belt_decoder *d, struct belt_bytes key)
+/* §5: "An unknown key in a reader_map of options is an error". Only printable bytes are repeated. */
+bool reader_unknown_option(struct belt_decoder *d, struct belt_bytes key)
 {
     char shown[33];
     size_t len = key.len < sizeof(shown) - 1 ? key.len : sizeof(shown) - 1;
@@ -106,157 +102,10 @@ static bool unknown_option(struct belt_decoder *d, struct belt_bytes key)
     return scan_fail(&d->s, BELT_BAD_OPTION, "options", "there is no option \"%s\"", shown);
 }
 
-/* ---- payloads and items ---- */
-
-static bool attached(struct belt_decoder *d, struct belt_payload *payload)
-{
-    uint64_t len = 0;
-    if (!scan_uint(&d->s, "payload", UINT64_MAX, &len))
-        return false;
-    if (len > d->max_payload)
-        return scan_fail(&d->s, BELT_TOO_LARGE, "payload", "has %" PRIu64 " bytes, at most %" PRIu32 " are allowed", len,
-                         d->max_payload);
-    if (d->attachment == d->frames->count)
-        return bad(d, "payload", "names an attachment that is not there");
-    struct belt_buf *frame = d->frames->frame[d->attachment++];
-    if (frame->len != len)
-        return scan_fail(&d->s, BELT_BAD_MESSAGE, "payload", "is declared with %" PRIu64 " bytes, its attachment has %zu",
-                         len, frame->len);
-    *payload = (struct belt_payload){.buf = len ? frame : NULL, .data = frame->data, .len = (uint32_t)len};
-    return true;
-}
-
-static inline bool read_payload(struct belt_decoder *d, struct belt_payload *payload)
-{
-    struct scanner *s = &d->s;
-    struct belt_bytes bytes;
-    if (scan_is_int(s))
-        return attached(d, payload);
-    if (s->end - s->at >= 2 && *s->at == 0xc4 && s->end - s->at - 2 >= s->at[1]) {
-        bytes = (struct belt_bytes){.data = s->at + 2, .len = s->at[1]};
-        s->at += 2 + bytes.len;
-    } else if (!scan_bytes(s, "payload", SCAN_BIN, BELT_INLINE_PAYLOAD, &bytes)) {
-        return false;
-    }
-    if (bytes.len > d->max_payload)
-        return scan_fail(s, BELT_TOO_LARGE, "payload", "has %zu bytes, at most %" PRIu32 " are allowed", bytes.len,
-                         d->max_payload);
-    payload->buf = bytes.len ? d->frames->frame[0] : NULL;
-    payload->data = bytes.data;
-    payload->len = (uint32_t)bytes.len;
-    return true;
-}
-
-/* The header of a list: its elements go into the items scratch. NULL on failure. */
-static void *list(struct belt_decoder *d, const char *name, size_t size, uint32_t *count)
-{
-    if (!scan_array(&d->s, name, BELT_MAX_BATCH, count))
-        return NULL;
-    d->s.list = name;
-    return reader_room(d, &d->items, *count, size);
-}
-
-/* A position is followed by others: it must leave room to count on. */
-static bool check_last(struct belt_decoder *d, uint64_t first, uint32_t count)
-{
-    return first <= UINT64_MAX - count || bad(d, "first", "is too large for so many items");
-}
-
-struct extras_in {
-    struct belt_result_extras *extras;
-    uint32_t mask;
-};
-
-static bool read_extra(struct belt_decoder *d, struct belt_bytes key, void *into)
-{
-    static const char *const names[] = {"text", "log", "host", "started_ms", "exit_status", "term_signal"};
-    struct scanner *s = &d->s;
-    struct extras_in *to = into;
-    switch (find_key(d, key, names, 6, &to->mask)) {
-    case 0:
-        return scan_text(s, "text", &to->extras->text);
-    case 1:
-        return scan_bytes(s, "log", SCAN_BIN, BELT_MAX_LOG, &to->extras->log);
-    case 2:
-        return scan_text(s, "host", &to->extras->host);
-    case 3:
-        return scan_u64(s, "started_ms", &to->extras->started_ms);
-    case 4:
-        return scan_i32(s, "exit_status", INT32_MIN, INT32_MAX, &to->extras->exit_status);
-    case 5:
-        return scan_i32(s, "term_signal", INT32_MIN, INT32_MAX, &to->extras->term_signal);
-    case 6: /* of a newer worker: §10 */
-        return scan_skip(s, "extras", BELT_MAX_DEPTH - 4);
-    default:
-        return false;
-    }
-}
-
-static bool read_extras(struct belt_decoder *d, uint32_t results, struct belt_result_item *item)
-{
-    /* Room for all at once, so that the first ones do not move. */
-    struct belt_result_extras *all = reader_room(d, &d->extras, results, sizeof(*all));
-    if (!all)
-        return false;
-    struct extras_in into = {.extras = &all[d->extra_count++], .mask = 0};
-    *into.extras = (struct belt_result_extras){.exit_status = -1};
-    item->extras = into.extras;
-    return map(d, "extras", read_extra, &into);
-}
-
-static bool read_results(struct belt_decoder *d, uint64_t first, const struct belt_result_item **results, uint32_t *count)
-{
-    struct scanner *s = &d->s;
-    struct belt_result_item *items = list(d, "results", sizeof(*items), count);
-    if (!items || !check_last(d, first, *count))
-        return false;
-    for (uint32_t i = 0; i < *count; i++) {
-        struct belt_result_item *item = &items[i];
-        uint64_t attempt = 0, code = 0, service_us = 0;
-        s->item = i;
-        if (!scan_tuple(s, NULL, 6) || !scan_uint(s, "index", UINT64_MAX - 1, &item->index) ||
-            !scan_uint(s, "attempt", UINT32_MAX, &attempt) || !scan_uint(s, "code", 31, &code) ||
-            !scan_uint(s, "service_us", UINT32_MAX, &service_us) || !read_payload(d, &item->payload))
-            return false;
-        item->attempt = (uint32_t)attempt;
-        item->code = (uint32_t)code;
-        item->service_us = (uint32_t)service_us;
-        item->extras = NULL;
-        if (!scan_nil(s) && !read_extras(d, *count, item))
-            return false;
-    }
-    *results = items;
-    return true;
-}
-
-static bool read_ref(struct scanner *s, struct belt_task_ref *ref)
-{
-    return scan_u64(s, "job", &ref->job) && scan_uint(s, "index", UINT64_MAX - 1, &ref->index) &&
-           scan_u32(s, "attempt", &ref->attempt);
-}
-
-static bool read_refs(struct belt_decoder *d, struct belt_msg *msg)
-{
-    struct belt_msg_refs *m = &msg->u.returned;
-    struct belt_task_ref *refs = list(d, "refs", sizeof(*refs), &m->count);
-    if (!refs)
-        return false;
-    for (uint32_t i = 0; i < m->count; i++) {
-        d->s.item = i;
-        if (!scan_tuple(&d->s, NULL, 3) || !read_ref(&d->s, &refs[i]))
-            return false;
-    }
-    m->refs = refs;
-    m->more = false;
-    return true;
-}
-
 static bool read_grant(struct scanner *s, const char *items, const char *bytes, struct belt_grant *grant)
 {
     return scan_u64(s, items, &grant->items) && scan_u64(s, bytes, &grant->bytes);
 }
-
-/* ---- §5.1 ---- */
 
 static bool read_functions(struct belt_decoder *d, struct belt_worker_props *worker)
 {
@@ -290,7 +139,7 @@ static bool read_hello_prop(struct belt_decoder *d, struct belt_bytes key, void 
     bool ok = true;
     if (props->hello->role != BELT_ROLE_WORKER)
         return scan_skip(&d->s, "props", PROP_DEPTH);
-    switch (find_key(d, key, names, 4, &props->mask)) {
+    switch (reader_find_key(d, key, names, 4, &props->mask)) {
     case 0:
         ok = scan_uint(&d->s, "slots", BELT_MAX_SLOTS, &number);
         worker->slots = (uint32_t)number;
@@ -319,19 +168,19 @@ static bool read_hello(struct belt_decoder *d, struct belt_msg *msg)
     if (!scan_u32(s, "version", &m->version) || !scan_u8(s, "role", BELT_ROLE_ADMIN, &m->role))
         return false;
     if (m->role == 0)
-        return bad(d, "role", "is 0, 1 to 3 are allowed");
+        return reader_bad(d, "role", "is 0, 1 to 3 are allowed");
     if (!scan_bytes(s, "session", SCAN_BIN, BELT_SESSION_LEN, &m->session))
         return false;
     if (m->session.len != BELT_SESSION_LEN)
-        return bad(d, "session", "must have 16 bytes");
-    if (!scan_text(s, "name", &m->name) || !map(d, "props", read_hello_prop, &props))
+        return reader_bad(d, "session", "must have 16 bytes");
+    if (!scan_text(s, "name", &m->name) || !reader_map(d, "props", read_hello_prop, &props))
         return false;
     m->worker.name = m->name;
     if (m->role == BELT_ROLE_WORKER && m->worker.slots == 0)
-        return bad(d, "slots", "a worker has one at least");
+        return reader_bad(d, "slots", "a worker has one at least");
     if (m->role == BELT_ROLE_WORKER && m->worker.function_count == 0)
-        return bad(d, "functions", "a worker serves one at least");
-    return msg->seq == 0 || bad(d, "seq", "must be 0");
+        return reader_bad(d, "functions", "a worker serves one at least");
+    return msg->seq == 0 || reader_bad(d, "seq", "must be 0");
 }
 
 struct welcome_props {
@@ -344,7 +193,7 @@ static bool read_welcome_prop(struct belt_decoder *d, struct belt_bytes key, voi
     static const char *const names[] = {"heartbeat_ms", "lease_ms", "max_payload", "name"};
     struct welcome_props *props = into;
     struct belt_msg_welcome *m = props->welcome;
-    switch (find_key(d, key, names, 4, &props->mask)) {
+    switch (reader_find_key(d, key, names, 4, &props->mask)) {
     case 0:
         return scan_u32(&d->s, "heartbeat_ms", &m->heartbeat_ms);
     case 1:
@@ -366,13 +215,13 @@ static bool read_welcome(struct belt_decoder *d, struct belt_msg *msg)
     struct welcome_props props = {.welcome = m, .mask = 0};
     memset(m, 0, sizeof(*m));
     if (!scan_u32(&d->s, "version", &m->version) || !scan_u64(&d->s, "epoch", &m->epoch) ||
-        !map(d, "props", read_welcome_prop, &props))
+        !reader_map(d, "props", read_welcome_prop, &props))
         return false;
     if (m->epoch == 0)
-        return bad(d, "epoch", "must not be 0");
+        return reader_bad(d, "epoch", "must not be 0");
     if (m->max_payload > BELT_MAX_PAYLOAD_CEILING)
-        return bad(d, "max_payload", "is over the ceiling of the protocol");
-    return msg->seq == 0 || bad(d, "seq", "must be 0");
+        return reader_bad(d, "max_payload", "is over the ceiling of the protocol");
+    return msg->seq == 0 || reader_bad(d, "seq", "must be 0");
 }
 
 static bool read_error(struct belt_decoder *d, struct belt_msg *msg)
@@ -383,7 +232,7 @@ static bool read_error(struct belt_decoder *d, struct belt_msg *msg)
         return false;
     m->code = (uint32_t)code;
     if (m->code < 32)
-        return bad(d, "code", "is no error of a broker, 32 to 63 are");
+        return reader_bad(d, "code", "is no error of a broker, 32 to 63 are");
     return scan_text(&d->s, "text", &m->text);
 }
 
@@ -399,8 +248,6 @@ static bool read_bye(struct belt_decoder *d, struct belt_msg *msg)
     return scan_text(&d->s, "text", &msg->u.bye.text);
 }
 
-/* ---- §5.2 ---- */
-
 struct open_options {
     struct belt_job_options *options;
     uint32_t mask;
@@ -408,12 +255,12 @@ struct open_options {
 
 static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
-    static const char *const names[] = {"window_items", "window_bytes", "priority", "retries",  "max_attempts", "chunk",
+    static const char *const names[] = {"window_items", "window_bytes", "priority", "retries", "max_attempts", "chunk",
                                         "timeout_ms",   "detail",       "detached", "durable", "argument"};
     struct open_options *to = into;
     struct belt_job_options *o = to->options;
     struct scanner *s = &d->s;
-    switch (find_key(d, key, names, 11, &to->mask)) {
+    switch (reader_find_key(d, key, names, 11, &to->mask)) {
     case 0:
         return scan_uint(s, "window_items", BELT_WINDOW_ITEMS_MAX, &o->window_items);
     case 1:
@@ -437,7 +284,7 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     case 10:
         return scan_bytes(s, "argument", SCAN_BIN, BELT_MAX_ARGUMENT, &o->argument);
     case 11:
-        return unknown_option(d, key);
+        return reader_unknown_option(d, key);
     default:
         return false;
     }
@@ -451,7 +298,7 @@ static bool read_open(struct belt_decoder *d, struct belt_msg *msg)
     if (!scan_u64(&d->s, "ref", &m->ref) || !scan_key(&d->s, "key", &m->key) ||
         !scan_name(&d->s, "function", &m->function))
         return false;
-    if (map(d, "options", read_open_option, &options))
+    if (reader_map(d, "options", read_open_option, &options))
         return true;
     d->s.code = d->s.code == BELT_NO_MEMORY ? BELT_NO_MEMORY : BELT_BAD_OPTION;
     return false;
@@ -461,27 +308,9 @@ static bool read_opened(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct belt_msg_opened *m = &msg->u.opened;
     return scan_u64(&d->s, "ref", &m->ref) && scan_u64(&d->s, "job", &m->job) && scan_u64(&d->s, "next", &m->next) &&
-           scan_u64(&d->s, "next_bytes", &m->next_bytes) && read_grant(&d->s, "grant_items", "grant_bytes", &m->grant) &&
+           scan_u64(&d->s, "next_bytes", &m->next_bytes) &&
+           read_grant(&d->s, "grant_items", "grant_bytes", &m->grant) &&
            scan_u8(&d->s, "state", BELT_JOB_STOPPED, &m->state);
-}
-
-static bool read_push(struct belt_decoder *d, struct belt_msg *msg)
-{
-    struct belt_msg_push *m = &msg->u.push;
-    if (!scan_u64(&d->s, "job", &m->job) || !scan_u64(&d->s, "first", &m->first))
-        return false;
-    struct belt_task_item *tasks = list(d, "tasks", sizeof(*tasks), &m->count);
-    if (!tasks || !check_last(d, m->first, m->count))
-        return false;
-    for (uint32_t i = 0; i < m->count; i++) {
-        d->s.item = i;
-        if (!read_payload(d, &tasks[i].payload))
-            return false;
-        tasks[i].index = m->first + i;
-        tasks[i].attempt = 0;
-    }
-    m->tasks = tasks;
-    return true;
 }
 
 static bool read_accepted(struct belt_decoder *d, struct belt_msg *msg)
@@ -499,8 +328,8 @@ static bool read_end(struct belt_decoder *d, struct belt_msg *msg)
 static bool read_subscribe(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct belt_msg_subscribe *m = &msg->u.subscribe;
-    if (!scan_u64(&d->s, "ref", &m->ref) || !scan_u64(&d->s, "job", &m->job) || !scan_key(&d->s, "reader", &m->reader) ||
-        !scan_u8(&d->s, "mode", BELT_UNORDERED, &m->mode))
+    if (!scan_u64(&d->s, "ref", &m->ref) || !scan_u64(&d->s, "job", &m->job) ||
+        !scan_key(&d->s, "reader", &m->reader) || !scan_u8(&d->s, "mode", BELT_UNORDERED, &m->mode))
         return false;
     if (scan_nil(&d->s))
         m->cursor = BELT_CURSOR_KEPT;
@@ -516,13 +345,6 @@ static bool read_subscribed(struct belt_decoder *d, struct belt_msg *msg)
            scan_u64(&d->s, "cursor", &m->cursor);
 }
 
-static bool read_deliver(struct belt_decoder *d, struct belt_msg *msg)
-{
-    struct belt_msg_deliver *m = &msg->u.deliver;
-    return scan_u64(&d->s, "sub", &m->sub) && scan_u64(&d->s, "first", &m->first) &&
-           read_results(d, m->first, &m->results, &m->count);
-}
-
 static bool read_ack(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct belt_msg_ack *m = &msg->u.ack;
@@ -535,7 +357,8 @@ static bool read_done(struct belt_decoder *d, struct belt_msg *msg)
     struct belt_msg_done *m = &msg->u.done;
     if (!scan_u64(&d->s, "sub", &m->sub) || !scan_u64(&d->s, "count", &m->count) || !scan_u32(&d->s, "code", &m->code))
         return false;
-    return m->code == BELT_OK || m->code == BELT_JOB_CANCELLED || bad(d, "code", "is neither OK nor JOB_CANCELLED");
+    return m->code == BELT_OK || m->code == BELT_JOB_CANCELLED ||
+           reader_bad(d, "code", "is neither OK nor JOB_CANCELLED");
 }
 
 static bool read_detach(struct belt_decoder *d, struct belt_msg *msg)
@@ -562,74 +385,7 @@ static bool read_status(struct belt_decoder *d, struct belt_msg *msg)
     struct belt_msg_status *m = &msg->u.status;
     if (!scan_u64(&d->s, "ref", &m->ref) || !scan_u8(&d->s, "what", BELT_REPORT_BROKER, &m->what))
         return false;
-    return m->what == 0 ? bad(d, "what", "is 0, 1 to 4 are allowed") : scan_text(&d->s, "name", &m->name);
-}
-
-/* ---- §5.3 ---- */
-
-static bool read_sync(struct belt_decoder *d, struct belt_msg *msg)
-{
-    if (!read_refs(d, msg))
-        return false;
-    d->s.list = NULL;
-    return scan_bool(&d->s, "more", &msg->u.sync.more);
-}
-
-struct dispatch_options {
-    struct belt_msg_dispatch *dispatch;
-    uint32_t mask;
-};
-
-static bool read_dispatch_option(struct belt_decoder *d, struct belt_bytes key, void *into)
-{
-    static const char *const names[] = {"timeout_ms", "detail", "together", "argument"};
-    struct dispatch_options *to = into;
-    struct belt_msg_dispatch *m = to->dispatch;
-    switch (find_key(d, key, names, 4, &to->mask)) {
-    case 0:
-        return scan_u64(&d->s, "timeout_ms", &m->timeout_ms);
-    case 1:
-        return scan_bool(&d->s, "detail", &m->detail);
-    case 2:
-        return scan_bool(&d->s, "together", &m->together);
-    case 3:
-        return scan_bytes(&d->s, "argument", SCAN_BIN, BELT_MAX_ARGUMENT, &m->argument);
-    case 4:
-        return unknown_option(d, key);
-    default:
-        return false;
-    }
-}
-
-static bool read_dispatch(struct belt_decoder *d, struct belt_msg *msg)
-{
-    struct scanner *s = &d->s;
-    struct belt_msg_dispatch *m = &msg->u.dispatch;
-    struct dispatch_options options = {.dispatch = m, .mask = 0};
-    memset(m, 0, sizeof(*m));
-    if (!scan_u64(s, "job", &m->job) || !scan_name(s, "function", &m->function) ||
-        !map(d, "options", read_dispatch_option, &options))
-        return false;
-    struct belt_task_item *tasks = list(d, "tasks", sizeof(*tasks), &m->count);
-    if (!tasks)
-        return false;
-    for (uint32_t i = 0; i < m->count; i++) {
-        uint64_t attempt = 0;
-        s->item = i;
-        if (!scan_tuple(s, NULL, 3) || !scan_uint(s, "index", UINT64_MAX - 1, &tasks[i].index) ||
-            !scan_uint(s, "attempt", UINT32_MAX, &attempt) || !read_payload(d, &tasks[i].payload))
-            return false;
-        tasks[i].attempt = (uint32_t)attempt;
-    }
-    m->tasks = tasks;
-    return true;
-}
-
-static bool read_results_message(struct belt_decoder *d, struct belt_msg *msg)
-{
-    struct belt_msg_results *m = &msg->u.results;
-    return scan_u64(&d->s, "first", &m->first) && scan_u64(&d->s, "job", &m->job) &&
-           read_results(d, m->first, &m->results, &m->count);
+    return m->what == 0 ? reader_bad(d, "what", "is 0, 1 to 4 are allowed") : scan_text(&d->s, "name", &m->name);
 }
 
 static bool read_recorded(struct belt_decoder *d, struct belt_msg *msg)
@@ -645,7 +401,7 @@ static bool read_recall(struct belt_decoder *d, struct belt_msg *msg)
 static bool read_progress(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct belt_msg_progress *m = &msg->u.progress;
-    return read_ref(&d->s, &m->task) && scan_u64(&d->s, "done", &m->done) && scan_u64(&d->s, "total", &m->total);
+    return reader_ref(&d->s, &m->task) && scan_u64(&d->s, "done", &m->done) && scan_u64(&d->s, "total", &m->total);
 }
 
 struct reader {
@@ -654,22 +410,38 @@ struct reader {
 };
 
 static const struct reader readers[] = {
-    [BELT_MSG_HELLO] = {5, read_hello},         [BELT_MSG_WELCOME] = {3, read_welcome},
-    [BELT_MSG_ERROR] = {4, read_error},         [BELT_MSG_PING] = {0, read_empty},
-    [BELT_MSG_PONG] = {0, read_empty},          [BELT_MSG_BYE] = {1, read_bye},
-    [BELT_MSG_OPEN] = {4, read_open},           [BELT_MSG_OPENED] = {7, read_opened},
-    [BELT_MSG_PUSH] = {3, read_push},           [BELT_MSG_ACCEPTED] = {4, read_accepted},
-    [BELT_MSG_END] = {2, read_end},             [BELT_MSG_ENDED] = {2, read_end},
-    [BELT_MSG_SUBSCRIBE] = {7, read_subscribe}, [BELT_MSG_SUBSCRIBED] = {4, read_subscribed},
-    [BELT_MSG_DELIVER] = {3, read_deliver},     [BELT_MSG_ACK] = {4, read_ack},
-    [BELT_MSG_DONE] = {3, read_done},           [BELT_MSG_DETACH] = {1, read_detach},
-    [BELT_MSG_CANCEL] = {2, read_cancel},       [BELT_MSG_CANCELLED] = {2, read_cancel},
-    [BELT_MSG_NOTICE] = {3, read_notice},       [BELT_MSG_STATUS] = {3, read_status},
-    [BELT_MSG_REPORT] = {3, reader_report},     [BELT_MSG_SYNC] = {2, read_sync},
-    [BELT_MSG_DISPATCH] = {4, read_dispatch},   [BELT_MSG_RESULTS] = {3, read_results_message},
-    [BELT_MSG_RECORDED] = {1, read_recorded},   [BELT_MSG_RECALL] = {1, read_recall},
-    [BELT_MSG_RETURNED] = {1, read_refs},       [BELT_MSG_DROP] = {1, read_refs},
-    [BELT_MSG_LEAVING] = {0, read_empty},       [BELT_MSG_PROGRESS] = {5, read_progress},
+    [BELT_MSG_HELLO] = {5, read_hello},
+    [BELT_MSG_WELCOME] = {3, read_welcome},
+    [BELT_MSG_ERROR] = {4, read_error},
+    [BELT_MSG_PING] = {0, read_empty},
+    [BELT_MSG_PONG] = {0, read_empty},
+    [BELT_MSG_BYE] = {1, read_bye},
+    [BELT_MSG_OPEN] = {4, read_open},
+    [BELT_MSG_OPENED] = {7, read_opened},
+    [BELT_MSG_PUSH] = {3, reader_push},
+    [BELT_MSG_ACCEPTED] = {4, read_accepted},
+    [BELT_MSG_END] = {2, read_end},
+    [BELT_MSG_ENDED] = {2, read_end},
+    [BELT_MSG_SUBSCRIBE] = {7, read_subscribe},
+    [BELT_MSG_SUBSCRIBED] = {4, read_subscribed},
+    [BELT_MSG_DELIVER] = {3, reader_deliver},
+    [BELT_MSG_ACK] = {4, read_ack},
+    [BELT_MSG_DONE] = {3, read_done},
+    [BELT_MSG_DETACH] = {1, read_detach},
+    [BELT_MSG_CANCEL] = {2, read_cancel},
+    [BELT_MSG_CANCELLED] = {2, read_cancel},
+    [BELT_MSG_NOTICE] = {3, read_notice},
+    [BELT_MSG_STATUS] = {3, read_status},
+    [BELT_MSG_REPORT] = {3, reader_report},
+    [BELT_MSG_SYNC] = {2, reader_sync},
+    [BELT_MSG_DISPATCH] = {4, reader_dispatch},
+    [BELT_MSG_RESULTS] = {3, reader_results},
+    [BELT_MSG_RECORDED] = {1, read_recorded},
+    [BELT_MSG_RECALL] = {1, read_recall},
+    [BELT_MSG_RETURNED] = {1, reader_refs},
+    [BELT_MSG_DROP] = {1, reader_refs},
+    [BELT_MSG_LEAVING] = {0, read_empty},
+    [BELT_MSG_PROGRESS] = {5, read_progress},
 };
 
 static bool read_message(struct belt_decoder *d, struct belt_msg *msg)
@@ -680,7 +452,7 @@ static bool read_message(struct belt_decoder *d, struct belt_msg *msg)
     if (!scan_array(s, NULL, UINT32_MAX, &count))
         return false;
     if (count < 2)
-        return bad(d, NULL, "has no type and seq");
+        return reader_bad(d, NULL, "has no type and seq");
     if (!scan_uint(s, "type", UINT64_MAX, &type))
         return false;
     if (type >= sizeof(readers) / sizeof(readers[0]) || !readers[type].read)

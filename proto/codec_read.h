@@ -27,6 +27,25 @@ struct belt_decoder {
 /** Room for `count` elements of `size` bytes; NULL after noting NO_MEMORY. `count` was checked against the bytes. */
 void *reader_room(struct belt_decoder *d, struct scratch *scratch, uint32_t count, size_t size);
 
+/** Notes BAD_MESSAGE with a fixed text. Returns false. */
+bool reader_bad(struct belt_decoder *d, const char *field, const char *why);
+
+typedef bool (*reader_key_fn)(struct belt_decoder *d, struct belt_bytes key, void *into);
+/** Calls `read` for each pair of a map, with the value next to be scanned. */
+bool reader_map(struct belt_decoder *d, const char *field, reader_key_fn read, void *into);
+/** Position of `key` in `names`, or `count`; -1 after noting that it is there twice. `*mask` remembers the keys. */
+int reader_find_key(struct belt_decoder *d, struct belt_bytes key, const char *const *names, int count, uint32_t *mask);
+/** Notes BAD_OPTION with the key. Returns false. */
+bool reader_unknown_option(struct belt_decoder *d, struct belt_bytes key);
+/** job, index, attempt. */
+bool reader_ref(struct scanner *s, struct belt_task_ref *ref);
+
+bool reader_push(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_deliver(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_sync(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_refs(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_dispatch(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_results(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_report(struct belt_decoder *d, struct belt_msg *msg);
 
 #endif

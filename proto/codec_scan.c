@@ -23,17 +23,18 @@ bool scan_fail(struct scanner *s, int code, const char *field, const char *forma
     va_start(args, format);
     vsnprintf(what, sizeof(what), format, args);
     va_end(args);
-    snprintf(s->error, sizeof(s->error), "%s: %s%.64s%s%s", s->message, where, field ? field : "", field ? ": " : "", what);
+    snprintf(s->error, sizeof(s->error), "%s: %s%.64s%s%s", s->message, where, field ? field : "", field ? ": " : "",
+             what);
     return false;
 }
 
 static const char *kind(uint8_t byte)
 {
     static const char *const kinds[32] = {
-        "nil",     "a reserved byte", "bool",    "bool",    "bin",     "bin",     "bin",     "ext",
-        "ext",     "ext",             "float",   "float",   "integer", "integer", "integer", "integer",
-        "integer", "integer",         "integer", "integer", "ext",     "ext",     "ext",     "ext",
-        "ext",     "str",             "str",     "str",     "array",   "array",   "map",     "map",
+        "nil",     "a reserved byte", "bool",  "bool",    "bin",     "bin",     "bin",     "ext",     "ext",
+        "ext",     "float",           "float", "integer", "integer", "integer", "integer", "integer", "integer",
+        "integer", "integer",         "ext",   "ext",     "ext",     "ext",     "ext",     "str",     "str",
+        "str",     "array",           "array", "map",     "map",
     };
     if (byte < 0x80 || byte >= 0xe0)
         return "integer";
@@ -133,7 +134,8 @@ bool scan_i32(struct scanner *s, const char *field, int32_t min, int32_t max, in
     if (!take_int(s, field, &v, &negative))
         return false;
     if (negative ? (int64_t)v < min : v > (uint64_t)max)
-        return scan_fail(s, BELT_BAD_MESSAGE, field, "is out of range, %" PRId32 " to %" PRId32 " is allowed", min, max);
+        return scan_fail(s, BELT_BAD_MESSAGE, field, "is out of range, %" PRId32 " to %" PRId32 " is allowed", min,
+                         max);
     *value = (int32_t)(int64_t)v;
     return true;
 }
@@ -180,7 +182,8 @@ static bool check_count(struct scanner *s, const char *field, uint64_t count, ui
     if (bytes > left(s))
         return scan_fail(s, BELT_BAD_MESSAGE, field, "declares %" PRIu64 " elements, the message ends before", count);
     if (count > max)
-        return scan_fail(s, BELT_BAD_MESSAGE, field, "has %" PRIu64 " elements, at most %" PRIu64 " are allowed", count, max);
+        return scan_fail(s, BELT_BAD_MESSAGE, field, "has %" PRIu64 " elements, at most %" PRIu64 " are allowed", count,
+                         max);
     return true;
 }
 
@@ -254,7 +257,8 @@ bool scan_text(struct scanner *s, const char *field, struct belt_bytes *bytes)
 
 static bool name_byte(uint8_t c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
 }
 
 bool scan_name(struct scanner *s, const char *field, struct belt_bytes *bytes)
@@ -267,8 +271,8 @@ bool scan_name(struct scanner *s, const char *field, struct belt_bytes *bytes)
         return scan_fail(s, BELT_BAD_MESSAGE, field, "is a name that starts with '%c'", bytes->data[0]);
     for (size_t i = 0; i < bytes->len; i++)
         if (!name_byte(bytes->data[i]))
-            return scan_fail(s, BELT_BAD_MESSAGE, field, "is a name with byte 0x%02x, only letters, digits, . _ - are allowed",
-                             bytes->data[i]);
+            return scan_fail(s, BELT_BAD_MESSAGE, field,
+                             "is a name with byte 0x%02x, only letters, digits, . _ - are allowed", bytes->data[i]);
     return true;
 }
 

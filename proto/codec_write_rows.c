@@ -39,8 +39,9 @@ static void row_queue(struct writer *w, const struct belt_row_queue *row)
 {
     pack_array(&w->p, 12);
     writer_str(w, row->function, BELT_MAX_NAME);
-    const uint64_t numbers[] = {row->waiting, row->running, row->done,       row->failed,     row->retried,  row->workers,
-                                row->slots,   row->jobs,    row->rate_milli, row->service_us, row->oldest_ms};
+    const uint64_t numbers[] = {row->waiting,    row->running,    row->done,     row->failed,
+                                row->retried,    row->workers,    row->slots,    row->jobs,
+                                row->rate_milli, row->service_us, row->oldest_ms};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         pack_uint(&w->p, numbers[i]);
 }
@@ -50,8 +51,8 @@ static void row_worker(struct writer *w, const struct belt_row_worker *row)
     pack_array(&w->p, 11);
     writer_text(w, row->name);
     writer_text(w, cut(row->functions));
-    const uint64_t numbers[] = {row->slots,  row->running, row->queued,       row->done,      row->failed,
-                                row->lost,   row->connected_ms, row->silent_ms, row->state};
+    const uint64_t numbers[] = {row->slots, row->running,      row->queued,    row->done, row->failed,
+                                row->lost,  row->connected_ms, row->silent_ms, row->state};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         pack_uint(&w->p, numbers[i]);
 }
@@ -77,9 +78,9 @@ static void row_broker(struct writer *w, const struct belt_row_broker *row)
     pack_array(&w->p, 16);
     writer_text(w, row->name);
     writer_text(w, row->version);
-    const uint64_t numbers[] = {row->epoch, row->uptime_ms, row->bytes, row->budget, row->clients, row->workers,
-                                row->slots, row->jobs, row->accepted, row->done, row->failed, row->retried,
-                                row->stale, row->draining};
+    const uint64_t numbers[] = {row->epoch,   row->uptime_ms, row->bytes, row->budget,   row->clients,
+                                row->workers, row->slots,     row->jobs,  row->accepted, row->done,
+                                row->failed,  row->retried,   row->stale, row->draining};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         pack_uint(&w->p, numbers[i]);
 }

@@ -27,9 +27,9 @@
 /* ZMTP's own heartbeats find half-open connections (tens of minutes by TCP alone). They are slow on purpose: a large
  * frame on a slow line must pass within the time-out, and leases (PROTOCOL.md §6.3) are what decides. */
 #define ZMTP_INTERVAL_MS 5000
-#define ZMTP_TIMEOUT_MS 30000
+#define ZMTP_TIMEOUT_MS  30000
 
-#define RECONNECT_MS 20
+#define RECONNECT_MS     20
 #define RECONNECT_MAX_MS 1000
 /* A host that does not answer at all: try anew instead of the kernel's two minutes. */
 #define CONNECT_TIMEOUT_MS 5000
@@ -269,19 +269,60 @@ static int send_part(void *socket, zmq_msg_t *msg, bool more)
     return -1;
 }
 
-int belt_link_send(void *socket, const struct belt_route *route, struct belt_frames *frames)
+/* All parts are made before the first is sent: a message that was begun can be finished. Returns how many were made. */
+static uint32_t fill_all(zmq_msg_t *parts, const struct belt_frames *frames)
+{
+    uint32_t made = 0;
+    while (made < frames->count && fill(&parts[made], frames->frame[made]) == 0)
+        made++;
+    return made;
+}
+
+/* A connection that ends within a message makes one part fail; ZeroMQ then waits for the remaining ones to drop them.
+ */
+static int send_parts(void *socket, zmq_msg_t *parts, uint32_t count, bool begun)
+{
+    int err = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (err && !begun) {
+            zmq_msg_close(&parts[i]);
+        } else if (send_part(socket, &parts[i], i + 1 < count) != 0) {
+            err = err ? err : errno;
+            continue;
+        }
+        begun = begun || !err;
+    }
+    errno = err;
+    return err ? -1 : 0;
+}
+
+static void close_parts(zmq_msg_t *parts, uint32_t count)
+{
+    int err = errno;
+    for (uint32_t i = 0; i < count; i++)
+        zmq_msg_close(&parts[i]);
+    errno = err;
+}
+
+static int send_route(void *socket, const struct belt_route *route)
 {
     zmq_msg_t msg;
-    if (route) {
-        if (zmq_msg_init_size(&msg, route->len) != 0)
-            return -1;
-        memcpy(zmq_msg_data(&msg), route->bytes, route->len);
-        if (send_part(socket, &msg, true) != 0)
-            return -1;
+    if (zmq_msg_init_size(&msg, route->len) != 0)
+        return -1;
+    memcpy(zmq_msg_data(&msg), route->bytes, route->len);
+    return send_part(socket, &msg, true);
+}
+
+int belt_link_send(void *socket, const struct belt_route *route, struct belt_frames *frames)
+{
+    zmq_msg_t parts[BELT_MAX_FRAMES];
+    uint32_t made = fill_all(parts, frames);
+    if (made < frames->count || (route && send_route(socket, route) != 0)) {
+        close_parts(parts, made);
+        return -1;
     }
-    for (uint32_t i = 0; i < frames->count; i++)
-        if (fill(&msg, frames->frame[i]) != 0 || send_part(socket, &msg, i + 1 < frames->count) != 0)
-            return -1;
+    if (send_parts(socket, parts, made, route != NULL) != 0)
+        return -1;
     belt_frames_clear(frames);
     return 0;
 }

@@ -60,8 +60,8 @@ static enum belt_session_action fail(struct belt_session *session, unsigned code
 {
     session->state = BELT_SESSION_REFUSED;
     session->code = code;
-    snprintf(session->text, sizeof(session->text), "%.*s", (int)(len < sizeof(session->text) ? len : sizeof(session->text)),
-             len ? text : "");
+    snprintf(session->text, sizeof(session->text), "%.*s",
+             (int)(len < sizeof(session->text) ? len : sizeof(session->text)), len ? text : "");
     return BELT_SESSION_FAILED;
 }
 
