@@ -12,9 +12,9 @@
  * the records, then send, then free (core_update_clear).
  *
  * One file per event family: peer.c (connections), job.c (open, push, end,
- * cancel), result.c (results, retries), stream.c (subscriptions), dispatch.c
- * (who gets what), sizing.c (how much), report.c (status). table.c keeps the
- * tasks of a job.
+ * cancel), worker.c (sync, results, returns, retries), stream.c (subscriptions),
+ * dispatch.c (who gets what), sizing.c (how much), report.c (status). table.c
+ * keeps the tasks of a job, update.c what a step asks for.
  */
 #ifndef BELT_CORE_H
 #define BELT_CORE_H
@@ -26,6 +26,7 @@ struct core;
 /** All times in ms, sizes in bytes; zero means the default of limits.h. */
 struct core_config {
     const char *name; /* borrowed for the life of the core; shown to peers */
+    const char *version; /* of the program, likewise; shown in reports */
     uint64_t epoch;   /* of this life of the broker, not 0 */
     uint32_t heartbeat_ms;
     uint32_t lease_ms;
@@ -56,10 +57,10 @@ struct core_event {
     const char *text;
 };
 
-/** One message to send. */
+/** One message to send. It borrows from the update and from the core: encode it before the next core_step. */
 struct core_send {
     uint64_t peer;
-    struct belt_msg msg; /* borrows from the update */
+    struct belt_msg msg;
     uint64_t after;      /* not before the record with this number is durable; 0: at once */
 };
 
@@ -79,7 +80,7 @@ void core_free(struct core *core);
 
 /** An empty update, used again and again. NULL when out of memory. */
 struct core_update *core_update_new(void);
-/** Gives back what the sends refer to and empties it: call after sending. */
+/** Empties it: call after sending and before the next core_step. */
 void core_update_clear(struct core_update *update);
 void core_update_free(struct core_update *update);
 

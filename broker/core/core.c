@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The dispatcher: one event to the file of its family, one turn in its order.
+ */
+#include "state.h"
+
+#include <assert.h>
+
+static uint64_t or_default(uint64_t value, uint64_t fallback)
+{
+    return value ? value : fallback;
+}
+
+struct core *core_new(const struct core_config *config)
+{
+    struct core *core = calloc(1, sizeof *core);
+    if (!core || !(core->history = calloc(BELT_MAX_HISTORY, sizeof *core->history))) {
+        free(core);
+        return NULL;
+    }
+    assert(config->epoch != 0);
+    core->config = *config;
+    struct core_config *to = &core->config;
+    to->name = config->name ? config->name : "belt";
+    to->version = config->version ? config->version : "";
+    to->heartbeat_ms = (uint32_t)or_default(config->heartbeat_ms, BELT_HEARTBEAT_MS);
+    to->lease_ms = (uint32_t)or_default(config->lease_ms, BELT_LEASE_MS);
+    to->grace_ms = or_default(config->grace_ms, BELT_GRACE_MS);
+    to->max_payload = (uint32_t)or_default(config->max_payload, BELT_MAX_PAYLOAD_DEFAULT);
+    to->memory_budget = or_default(config->memory_budget, BELT_MEMORY_BUDGET_DEFAULT);
+    to->max_peers = (uint32_t)or_default(config->max_peers, BELT_MAX_PEERS);
+    to->max_jobs = (uint32_t)or_default(config->max_jobs, BELT_MAX_JOBS);
+    core->alarm = UINT64_MAX;
+    return core;
+}
+
+static void free_jobs(struct core *core)
+{
+    struct job *job, *next;
+    HASH_ITER (by_id, core->by_job, job, next)
+        job_free(core, job);
+}
+
+static void free_agents(struct core *core)
+{
+    struct agent *agent, *next;
+    DL_FOREACH_SAFE (core->agents, agent, next) {
+        struct run *run, *after;
+        DL_FOREACH_SAFE (agent->runs, run, after)
+            free(run);
+        free(agent->queues);
+        free(agent);
+    }
+}
+
+void core_free(struct core *core)
+{
+    if (!core)
+        return;
+    free_jobs(core);
+    free_agents(core);
+    peer_forget_all(core);
+    struct queue *queue, *next;
+    HASH_ITER (hh, core->queues, queue, next) {
+        HASH_DEL(core->queues, queue);
+        free(queue->agents);
+        free(queue);
+    }
+    while (core->spare_runs) {
+        struct run *run = core->spare_runs;
+        LL_DELETE(core->spare_runs, run);
+        free(run);
+    }
+    free(core->history);
+    free(core);
+}
+
+void core_alarm(struct core *core, uint64_t when)
+{
+    if (when < core->alarm)
+        core->alarm = when;
+}
+
+uint64_t core_deadline(const struct core *core)
+{
+    return core->again ? 0 : core->alarm;
+}
+
+static void from_client(struct core *core, struct session *from, const struct belt_msg *msg)
+{
+    switch (msg->type) {
+    case BELT_MSG_OPEN:
+        job_open(core, from, &msg->u.open);
+        break;
+    case BELT_MSG_PUSH:
+        job_push(core, from, &msg->u.push);
+        break;
+    case BELT_MSG_END:
+        job_end(core, from, &msg->u.end);
+        break;
+    case BELT_MSG_SUBSCRIBE:
+        stream_subscribe(core, from, &msg->u.subscribe);
+        break;
+    case BELT_MSG_ACK:
+        stream_ack(core, from, &msg->u.ack);
+        break;
+    case BELT_MSG_DETACH:
+        stream_detach(core, from, &msg->u.detach);
+        break;
+    case BELT_MSG_CANCEL:
+        job_cancel(core, from, &msg->u.cancel);
+        break;
+    case BELT_MSG_STATUS:
+        report_status(core, from, &msg->u.status);
+        break;
+    default:
+        update_error(core, from, 0, 0, BELT_BAD_MESSAGE, update_text(core, "a client does not say %s", belt_msg_name(msg->type)));
+    }
+}
+
+static void from_worker(struct core *core, struct session *from, const struct belt_msg *msg)
+{
+    struct agent *agent = from->agent;
+    if (!agent->synced && msg->type != BELT_MSG_SYNC) {
+        update_error(core, from, 0, 0, BELT_BAD_MESSAGE, update_text(core, "%s came before SYNC", belt_msg_name(msg->type)));
+        return;
+    }
+    switch (msg->type) {
+    case BELT_MSG_SYNC:
+        worker_sync(core, agent, &msg->u.sync);
+        break;
+    case BELT_MSG_RESULTS:
+        worker_results(core, agent, &msg->u.results);
+        break;
+    case BELT_MSG_RETURNED:
+        worker_returned(core, agent, &msg->u.returned);
+        break;
+    case BELT_MSG_LEAVING:
+        worker_leaving(core, agent);
+        break;
+    case BELT_MSG_PROGRESS:
+        worker_progress(core, agent, &msg->u.progress);
+        break;
+    default:
+        update_error(core, from, 0, 0, BELT_BAD_MESSAGE, update_text(core, "a worker does not say %s", belt_msg_name(msg->type)));
+    }
+}
+
+static void on_message(struct core *core, const struct core_event *event)
+{
+    struct session *from;
+    const struct belt_msg *msg = event->msg;
+    if (msg->type == BELT_MSG_HELLO) {
+        peer_hello(core, event);
+        return;
+    }
+    if (!peer_admit(core, event, &from))
+        return;
+    if (msg->type == BELT_MSG_PING)
+        update_send(core, from, BELT_MSG_PONG);
+    else if (msg->type == BELT_MSG_BYE)
+        peer_bye(core, from);
+    else if (from->role == BELT_ROLE_WORKER)
+        from_worker(core, from, msg);
+    else
+        from_client(core, from, msg);
+}
+
+static void on_bad(struct core *core, const struct core_event *event)
+{
+    struct session *from = peer_find(core, event->peer);
+    struct belt_bytes text = update_text(core, "%s", event->text ? event->text : "");
+    if (from && !peer_admit(core, event, &from))
+        return;
+    if (from) {
+        update_error(core, from, 0, 0, event->code, text);
+        return;
+    }
+    update_send_stranger(core, event->peer, BELT_MSG_ERROR)->u.error =
+        (struct belt_msg_error){.code = event->code, .text = text};
+    update_drop(core, event->peer);
+}
+
+static void on_gone(struct core *core, const struct core_event *event)
+{
+    struct session *session = peer_find(core, event->peer);
+    if (session)
+        peer_lost(core, session, "unreachable");
+    else
+        update_drop(core, event->peer);
+}
+
+/* What the burst has piled up, in the order in which one thing leads to the next. */
+static void on_turn(struct core *core)
+{
+    core->again = false;
+    core->alarm = UINT64_MAX;
+    peer_expire(core);
+    job_expire(core);
+    dispatch_turn(core);
+    struct reader *readers = core->dirty_readers, *reader, *next_reader;
+    core->dirty_readers = NULL;
+    LL_FOREACH_SAFE2 (readers, reader, next_reader, dirty_next) {
+        reader->dirty = false;
+        stream_deliver(core, reader);
+    }
+    struct job *jobs = core->dirty_jobs, *job, *next_job;
+    core->dirty_jobs = NULL;
+    LL_FOREACH_SAFE2 (jobs, job, next_job, dirty_next) {
+        job->dirty = false;
+        job_accept(core, job);
+        dispatch_notices(core, job);
+    }
+    struct agent *agent, *next_agent;
+    LL_FOREACH_SAFE2 (core->dirty_agents, agent, next_agent, dirty_next) {
+        agent->dirty = false;
+        worker_record(core, agent);
+    }
+    core->dirty_agents = NULL;
+}
+
+void core_step(struct core *core, const struct core_event *event, struct core_update *update)
+{
+    core->out = update;
+    if (!core->started_ms)
+        core->started_ms = event->now;
+    core->now = event->now;
+    switch (event->type) {
+    case CORE_MESSAGE:
+        on_message(core, event);
+        break;
+    case CORE_BAD:
+        on_bad(core, event);
+        break;
+    case CORE_GONE:
+        on_gone(core, event);
+        break;
+    case CORE_TURN:
+        on_turn(core);
+        break;
+    case CORE_DRAIN:
+        core->draining = true;
+        break;
+    }
+    core->out = NULL;
+}
+
+bool core_drained(const struct core *core)
+{
+    for (struct job *job = core->by_job; job; job = job->by_id.next) {
+        const struct reader *reader;
+        if (job->running || (job->waiting && job->queue->agent_count))
+            return false;
+        DL_FOREACH (job->readers, reader)
+            if (reader->session && job->state <= BELT_JOB_COMPLETE && reader->acked < job->done + job->failed)
+                return false;
+    }
+    return true;
+}

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who gets what: queues, fair choice among jobs, filling agents, and taking
+ * back what lies unstarted while a slot idles. How much is sizing.c's.
+ */
+#include "state.h"
+#include "sizing.h"
+
+/* A partial chunk is given out when it has waited this long: progress goes before a round number. */
+#define CHUNK_WAIT_MS 100u
+/* Pause between two looks at who could give back unstarted tasks. */
+#define BALANCE_MS 5u
+/* Cost of a task that was never measured, for fairness: some work, in us. */
+#define UNMEASURED_US 1000.0
+/* Function names that are remembered although nobody uses them: their totals are worth showing. */
+#define IDLE_QUEUES_MAX 1024u
+
+/* ---- queues ---- */
+
+struct queue *queue_get(struct core *core, const char *function)
+{
+    struct queue *queue = NULL;
+    HASH_FIND_STR(core->queues, function, queue);
+    if (queue)
+        return queue;
+    queue = calloc(1, sizeof *queue);
+    if (!queue)
+        abort();
+    memcpy(queue->function, function, strlen(function) + 1);
+    queue->rate_ms = core->now;
+    queue->hungry = true;
+    HASH_ADD_STR(core->queues, function, queue);
+    return queue;
+}
+
+void queue_prune(struct core *core, struct queue *queue)
+{
+    if (queue->jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
+        return;
+    if (queue->dirty)
+        LL_DELETE2(core->dirty_queues, queue, dirty_next);
+    HASH_DEL(core->queues, queue);
+    free(queue->agents);
+    free(queue);
+}
+
+void queue_touch(struct core *core, struct queue *queue)
+{
+    if (queue->dirty)
+        return;
+    queue->dirty = true;
+    LL_PREPEND2(core->dirty_queues, queue, dirty_next);
+}
+
+void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->queue_count; i++)
+        if (agent->queues[i] == queue)
+            return;
+    if (queue->agent_count == queue->agent_room) {
+        queue->agent_room = queue->agent_room ? queue->agent_room * 2 : 4;
+        queue->agents = realloc(queue->agents, queue->agent_room * sizeof *queue->agents);
+        if (!queue->agents)
+            abort();
+    }
+    queue->agents[queue->agent_count++] = agent;
+    queue->slots += agent->slots;
+    agent->queues[agent->queue_count++] = queue;
+    queue->hungry = true;
+    queue_touch(core, queue);
+    struct job *job;
+    DL_FOREACH2 (queue->active, job, active_next)
+        job_touch(core, job); /* its notice is over */
+}
+
+void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->queue_count; i++)
+        if (agent->queues[i] == queue)
+            agent->queues[i] = agent->queues[--agent->queue_count];
+    for (uint32_t i = 0; i < queue->agent_count; i++)
+        if (queue->agents[i] == agent) {
+            queue->agents[i] = queue->agents[--queue->agent_count];
+            queue->slots -= agent->slots;
+        }
+    struct job *job;
+    if (queue->agent_count == 0)
+        DL_FOREACH2 (queue->active, job, active_next)
+            job_touch(core, job);
+    queue_prune(core, queue);
+}
+
+/* ---- what waits ---- */
+
+static void again_push(struct job *job, uint64_t index)
+{
+    if (job->again_count == job->again_room) {
+        job->again_room = job->again_room ? job->again_room * 2 : 16;
+        job->again = realloc(job->again, job->again_room * sizeof *job->again);
+        if (!job->again)
+            abort();
+    }
+    uint32_t at = job->again_count++;
+    for (; at && job->again[(at - 1) / 2] > index; at = (at - 1) / 2)
+        job->again[at] = job->again[(at - 1) / 2];
+    job->again[at] = index;
+}
+
+static uint64_t again_pop(struct job *job)
+{
+    uint64_t first = job->again[0], last = job->again[--job->again_count];
+    uint32_t at = 0;
+    for (uint32_t child; (child = 2 * at + 1) < job->again_count; at = child) {
+        if (child + 1 < job->again_count && job->again[child + 1] < job->again[child])
+            child++;
+        if (last <= job->again[child])
+            break;
+        job->again[at] = job->again[child];
+    }
+    job->again[at] = last;
+    return first;
+}
+
+static bool waits(const struct job *job, uint64_t index)
+{
+    const struct task *task = table_at(&job->table, index);
+    return task && task->state == TASK_WAITING;
+}
+
+/* The lowest index that waits; call only when job->waiting > 0. */
+static uint64_t waiting_pop(struct job *job)
+{
+    while (job->again_count) {
+        uint64_t index = again_pop(job);
+        if (index < job->fresh && waits(job, index))
+            return index;
+    }
+    while (!waits(job, job->fresh))
+        job->fresh++;
+    return job->fresh++;
+}
+
+void dispatch_wait(struct core *core, struct job *job, uint64_t index, struct task *task)
+{
+    task->state = TASK_WAITING;
+    task->u.run = NULL;
+    if (index < job->fresh)
+        again_push(job, index);
+    job->waiting++;
+    job->queue->waiting++;
+    if (job->waiting == 1)
+        job->oldest_ms = core->now;
+    dispatch_waiting_changed(core, job);
+}
+
+void dispatch_waiting_changed(struct core *core, struct job *job)
+{
+    struct queue *queue = job->queue;
+    if (job->waiting && !job->active) {
+        job->active = true;
+        if (job->pass < queue->pass)
+            job->pass = queue->pass;
+        DL_APPEND2(queue->active, job, active_prev, active_next);
+    } else if (!job->waiting && job->active) {
+        job->active = false;
+        DL_DELETE2(queue->active, job, active_prev, active_next);
+    }
+    job_touch(core, job); /* notices */
+    queue_touch(core, queue);
+}
+
+static struct run *run_new(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task)
+{
+    struct run *run = core->spare_runs;
+    if (run)
+        LL_DELETE(core->spare_runs, run);
+    else if (!(run = malloc(sizeof *run)))
+        abort();
+    *run = (struct run){
+        .job = job, .agent = agent, .index = index, .bytes = task->len, .dispatched_ms = core->now};
+    task->state = TASK_RUNNING;
+    task->u.run = run;
+    DL_APPEND(agent->runs, run);
+    agent->held++;
+    agent->held_bytes += run->bytes;
+    job->waiting--;
+    job->running++;
+    job->queue->waiting--;
+    job->queue->running++;
+    return run;
+}
+
+struct run *dispatch_adopt(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task)
+{
+    struct run *run = run_new(core, agent, job, index, task);
+    dispatch_waiting_changed(core, job);
+    return run;
+}
+
+/* The queue is looked at again then, whatever happens in between. */
+static void come_back(struct core *core, struct queue *queue, uint64_t when)
+{
+    queue->revisit = core->revisit = true;
+    core_alarm(core, when);
+}
+
+/* ---- choosing a job ---- */
+
+/* A job whose results nobody takes must not fill the broker: it goes on one task at a time. */
+static bool is_stalled(const struct core *core, const struct job *job)
+{
+    uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
+    return job->bytes > window && job->running > 0;
+}
+
+/* A chunk that could still fill up waits for that, for a moment. */
+static bool is_partial(struct core *core, struct job *job)
+{
+    if (job->options.chunk <= 1 || job->waiting >= job->options.chunk || job->state != BELT_JOB_OPEN ||
+        job->next >= job->granted.items || job->next_bytes >= job->granted.bytes)
+        return false;
+    if (!job->chunk_ms)
+        job->chunk_ms = core->now;
+    if (core->now >= job->chunk_ms + CHUNK_WAIT_MS)
+        return false;
+    come_back(core, job->queue, job->chunk_ms + CHUNK_WAIT_MS);
+    return true;
+}
+
+static double owner_pass(const struct job *job)
+{
+    return job->owner ? job->owner->pass : 0;
+}
+
+/* Priority first, then the client that has had least, then its job that has had least. */
+static bool goes_before(const struct job *a, const struct job *b)
+{
+    if (a->options.priority != b->options.priority)
+        return a->options.priority > b->options.priority;
+    if (a->owner != b->owner && owner_pass(a) < owner_pass(b))
+        return true;
+    if (a->owner != b->owner && owner_pass(a) > owner_pass(b))
+        return false;
+    return a->pass < b->pass;
+}
+
+static struct job *choose(struct core *core, const struct agent *agent)
+{
+    struct job *best = NULL, *job;
+    for (uint32_t i = 0; i < agent->queue_count; i++)
+        DL_FOREACH2 (agent->queues[i]->active, job, active_next)
+            if ((!best || goes_before(job, best)) && !is_stalled(core, job) && !is_partial(core, job))
+                best = job;
+    return best;
+}
+
+static void charge(struct core *core, struct job *job, uint32_t count)
+{
+    double each = job->service_us > 0 ? job->service_us : UNMEASURED_US;
+    struct session *owner = job->owner;
+    if (job->queue->pass < job->pass)
+        job->queue->pass = job->pass;
+    job->pass += each * count;
+    if (!owner)
+        return;
+    /* A client that was away does not save up: it starts level with the one served last. */
+    if (owner->pass < core->pass)
+        owner->pass = core->pass;
+    core->pass = owner->pass;
+    owner->pass += each * count;
+}
+
+/* ---- giving ---- */
+
+static void fill_dispatch(struct belt_msg *msg, struct job *job, const struct belt_task_item *items, uint32_t count)
+{
+    msg->u.dispatch = (struct belt_msg_dispatch){
+        .job = job->id,
+        .function = name_bytes(job->queue->function),
+        .timeout_ms = job->options.timeout_ms,
+        .detail = job->options.detail,
+        .together = job->options.chunk > 1,
+        .argument = job->options.argument,
+        .tasks = items,
+        .count = count,
+    };
+}
+
+/* One DISPATCH of up to `want` tasks; returns how many went. */
+static uint32_t give(struct core *core, struct agent *agent, struct job *job, uint32_t want)
+{
+    if (want > BELT_MAX_BATCH)
+        want = BELT_MAX_BATCH;
+    struct belt_task_item *items = update_alloc(core, want * sizeof *items);
+    struct belt_batch batch = {0};
+    while (batch.count < want && job->waiting) {
+        uint64_t index = waiting_pop(job);
+        struct task *task = table_at(&job->table, index);
+        bool room = agent->held == 0 || agent->held_bytes + task->len <= agent->window_bytes;
+        if (!room || !belt_batch_add(&batch, task->len, 16)) {
+            again_push(job, index);
+            break;
+        }
+        task->attempt++;
+        run_new(core, agent, job, index, task);
+        items[batch.count - 1] =
+            (struct belt_task_item){index, task->attempt, {task->buf, task->data, task->len}};
+    }
+    if (batch.count == 0)
+        return 0;
+    fill_dispatch(update_send(core, agent->session, BELT_MSG_DISPATCH), job, items, batch.count);
+    job->chunk_ms = 0;
+    job->oldest_ms = core->now;
+    charge(core, job, batch.count);
+    dispatch_waiting_changed(core, job);
+    return batch.count;
+}
+
+/* How many tasks of `job` the agent should get now. `eager`: fill idle slots only. */
+static uint32_t share_of(const struct agent *agent, const struct job *job, bool eager)
+{
+    uint32_t chunk = job->options.chunk;
+    uint32_t target = sizing_target(job->service_us, agent->slots, chunk);
+    if (eager && chunk <= 1 && target > agent->slots)
+        target = agent->slots;
+    if (target > agent->window_items)
+        target = agent->window_items;
+    if (chunk > 1) {
+        uint32_t size = job->waiting < chunk ? (uint32_t)job->waiting : chunk;
+        return agent->held == 0 || agent->held + size <= target ? size : 0;
+    }
+    return sizing_share(target, agent->held, agent->slots, job->queue->slots, job->waiting);
+}
+
+static bool feed(struct core *core, struct agent *agent, bool eager)
+{
+    if (!agent->synced || agent->leaving || !agent->session->peer || agent->held >= agent->window_items)
+        return false;
+    struct job *job = choose(core, agent);
+    uint32_t share = job ? share_of(agent, job, eager) : 0;
+    return share && give(core, agent, job, share) > 0;
+}
+
+/* Round after round over the agents that may have room, until none takes more: idle slots first, then what lies ahead. */
+static void feed_all(struct core *core, struct agent **agents, uint32_t count)
+{
+    for (int eager = 1; eager >= 0; eager--) {
+        bool any = true;
+        while (any) {
+            any = false;
+            for (uint32_t i = 0; i < count; i++)
+                any |= feed(core, agents[i], eager);
+        }
+    }
+}
+
+/* ---- taking back ---- */
+
+/* Idle slots here, unstarted tasks there: ask for some of them. */
+static void balance(struct core *core, struct queue *queue)
+{
+    if (queue->waiting || queue->running == 0 || queue->agent_count < 2)
+        return;
+    if (core->now < queue->balanced_ms + BALANCE_MS) {
+        come_back(core, queue, queue->balanced_ms + BALANCE_MS);
+        return;
+    }
+    queue->balanced_ms = core->now;
+    struct agent *fullest = NULL;
+    uint32_t idle = 0;
+    uint64_t refused = UINT64_MAX;
+    for (uint32_t i = 0; i < queue->agent_count; i++) {
+        struct agent *agent = queue->agents[i];
+        if (!agent->synced)
+            continue;
+        if (agent->held < agent->slots)
+            idle += agent->slots - agent->held;
+        else if (core->now < agent->recall_ms)
+            refused = agent->recall_ms < refused ? agent->recall_ms : refused;
+        else if (!agent->recalling && (!fullest || agent->held - agent->slots > fullest->held - fullest->slots))
+            fullest = agent;
+    }
+    uint32_t count = fullest ? sizing_recall(queue->service_us, fullest->held, fullest->slots, idle) : 0;
+    if (count == 0 && idle && refused != UINT64_MAX)
+        come_back(core, queue, refused);
+    if (count == 0)
+        return;
+    fullest->recalling = true;
+    update_send(core, fullest->session, BELT_MSG_RECALL)->u.recall.count = count;
+    update_trace(core, "%s > recall %u tasks: %u slots idle", fullest->session->name, count, idle);
+    come_back(core, queue, core->now + BALANCE_MS);
+}
+
+/* ---- the turn ---- */
+
+/* Agents worth a look: those that got room, and all of a queue that had nothing for them before. */
+static uint32_t candidates(struct core *core, struct agent ***list)
+{
+    struct queue *queue;
+    LL_FOREACH2 (core->dirty_queues, queue, dirty_next)
+        if (queue->hungry && queue->waiting)
+            for (uint32_t i = 0; i < queue->agent_count; i++)
+                worker_touch(core, queue->agents[(queue->cursor + i) % queue->agent_count]);
+    uint32_t count = 0;
+    struct agent *agent;
+    LL_FOREACH2 (core->dirty_agents, agent, dirty_next)
+        count++;
+    *list = update_alloc(core, (count + 1) * sizeof **list);
+    count = 0;
+    LL_FOREACH2 (core->dirty_agents, agent, dirty_next)
+        (*list)[count++] = agent;
+    return count;
+}
+
+static bool has_eligible(struct core *core, struct queue *queue)
+{
+    struct job *job;
+    DL_FOREACH2 (queue->active, job, active_next)
+        if (!is_stalled(core, job) && !is_partial(core, job))
+            return true;
+    return false;
+}
+
+static void look_again(struct core *core)
+{
+    struct queue *queue, *next;
+    if (!core->revisit)
+        return;
+    core->revisit = false;
+    HASH_ITER (hh, core->queues, queue, next) {
+        if (queue->revisit)
+            queue_touch(core, queue);
+        queue->revisit = false;
+    }
+}
+
+void dispatch_turn(struct core *core)
+{
+    struct agent **agents;
+    look_again(core);
+    uint32_t count = candidates(core, &agents);
+    feed_all(core, agents, count);
+    while (core->dirty_queues) {
+        struct queue *queue = core->dirty_queues;
+        LL_DELETE2(core->dirty_queues, queue, dirty_next);
+        queue->dirty = false;
+        queue->cursor++;
+        queue->hungry = !has_eligible(core, queue);
+        balance(core, queue);
+    }
+}
+
+void dispatch_notices(struct core *core, struct job *job)
+{
+    bool served = job->queue->agent_count > 0 || job->waiting == 0 || job->state == BELT_JOB_STOPPED;
+    if (served) {
+        job->unserved_ms = 0;
+        if (job->unserved) {
+            job->unserved = false;
+            update_send(core, job->owner, BELT_MSG_NOTICE)->u.notice = (struct belt_msg_notice){.job = job->id};
+        }
+        return;
+    }
+    if (job->unserved)
+        return;
+    if (!job->unserved_ms)
+        job->unserved_ms = core->now + core->config.heartbeat_ms;
+    if (core->now < job->unserved_ms) {
+        core_alarm(core, job->unserved_ms);
+        job_touch(core, job);
+        return;
+    }
+    job->unserved = true;
+    struct belt_msg *msg = update_send(core, job->owner, BELT_MSG_NOTICE);
+    msg->u.notice = (struct belt_msg_notice){
+        .job = job->id,
+        .code = BELT_NO_WORKER,
+        .text = update_text(core, "no connected worker serves function '%s': %llu tasks wait", job->queue->function,
+                            (unsigned long long)job->waiting),
+    };
+}

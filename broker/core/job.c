@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Jobs: opening, input, grants, the end, cancelling, and how long a job that
+ * is over is remembered (PROTOCOL.md §7.1, §7.3, §7.5).
+ */
+#include "state.h"
+
+#include <stdio.h>
+
+/* Jobs that are over are kept for a client that lost its connection just then, but not more than these. */
+#define RETIRED_MAX 1024u
+
+const char *job_state_name(unsigned state)
+{
+    static const char *const names[] = {"open", "ended", "complete", "cancelled"};
+    return state < sizeof names / sizeof *names ? names[state] : "unknown";
+}
+
+struct job *job_find(struct core *core, uint64_t id)
+{
+    struct job *job = NULL;
+    HASH_FIND(by_id, core->by_job, &id, sizeof id, job);
+    return job;
+}
+
+void job_touch(struct core *core, struct job *job)
+{
+    if (job->dirty)
+        return;
+    job->dirty = true;
+    LL_PREPEND2(core->dirty_jobs, job, dirty_next);
+}
+
+static void retire(struct core *core, struct job *job)
+{
+    if (job->retired)
+        return;
+    job->retired = true;
+    job->retired_ms = core->now;
+    DL_APPEND2(core->retired, job, retired_prev, retired_next);
+    core->retired_count++;
+}
+
+/* Free at the next look, wherever it stands in the list. */
+static void retire_now(struct core *core, struct job *job)
+{
+    if (job->retired) {
+        DL_DELETE2(core->retired, job, retired_prev, retired_next);
+        core->retired_count--;
+        job->retired = false;
+    }
+    retire(core, job);
+    job->retired_ms = 0;
+    DL_DELETE2(core->retired, job, retired_prev, retired_next);
+    DL_PREPEND2(core->retired, job, retired_prev, retired_next);
+}
+
+static bool read_to_the_end(const struct job *job)
+{
+    const struct reader *reader;
+    if (!job->was_read || job->released < job->next)
+        return false;
+    DL_FOREACH (job->readers, reader)
+        if (!reader->done_sent)
+            return false;
+    return true;
+}
+
+void job_settle(struct core *core, struct job *job)
+{
+    if (job->state == BELT_JOB_ENDED_INPUT && job->done + job->failed == job->next) {
+        job->state = BELT_JOB_COMPLETE;
+        update_trace(core, "job %llu > complete: %llu done, %llu failed", (unsigned long long)job->id,
+                     (unsigned long long)job->done, (unsigned long long)job->failed);
+        stream_wake(core, job);
+    }
+    if (job->state == BELT_JOB_COMPLETE && read_to_the_end(job))
+        retire(core, job);
+    if (job->state == BELT_JOB_STOPPED && job->running == 0) {
+        if (job->owner)
+            retire(core, job);
+        else
+            retire_now(core, job);
+    }
+}
+
+void job_expire(struct core *core)
+{
+    uint64_t keep = 2 * (uint64_t)core->config.lease_ms;
+    while (core->retired) {
+        struct job *job = core->retired;
+        if (job->retired_ms && core->retired_count <= RETIRED_MAX && core->now < job->retired_ms + keep) {
+            core_alarm(core, job->retired_ms + keep);
+            return;
+        }
+        report_remember(core, job);
+        job_free(core, job);
+    }
+}
+
+void job_free(struct core *core, struct job *job)
+{
+    struct queue *queue = job->queue;
+    stream_free_all(core, job);
+    if (job->retired) {
+        DL_DELETE2(core->retired, job, retired_prev, retired_next);
+        core->retired_count--;
+    }
+    if (job->active)
+        DL_DELETE2(queue->active, job, active_prev, active_next);
+    if (job->dirty)
+        LL_DELETE2(core->dirty_jobs, job, dirty_next);
+    if (job->owner)
+        job->owner->jobs--;
+    queue->waiting -= job->waiting;
+    queue->jobs--;
+    core->jobs--;
+    core->bytes -= job->bytes + (job->next - job->released) * sizeof(struct task);
+    HASH_DELETE(by_id, core->by_job, job);
+    HASH_DELETE(by_key, core->by_key, job);
+    table_clear(&job->table);
+    belt_payload_clear(&job->argument);
+    free(job->again);
+    free(job->log);
+    free(job);
+    queue_prune(core, queue);
+}
+
+/* ---- input ---- */
+
+static struct belt_grant grant_now(const struct core *core, const struct job *job)
+{
+    struct belt_grant grant = job->granted;
+    uint64_t part = core->config.memory_budget / (core->jobs ? core->jobs : 1) / 2;
+    if (job->state != BELT_JOB_OPEN || core->draining || (core->bytes >= core->config.memory_budget && job->bytes >= part))
+        return grant;
+    uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
+    uint64_t items = job->options.window_items ? job->released + job->options.window_items : job->next + BELT_MAX_BATCH * 16;
+    uint64_t bytes = job->next_bytes + (job->bytes < window ? window - job->bytes : 0);
+    if (items > grant.items)
+        grant.items = items;
+    if (bytes > grant.bytes)
+        grant.bytes = bytes;
+    return grant;
+}
+
+void job_accept(struct core *core, struct job *job)
+{
+    struct belt_grant grant = grant_now(core, job);
+    uint64_t step = job->options.window_items ? job->options.window_items / 8 + 1 : BELT_MAX_BATCH;
+    bool starved = job->next >= job->granted.items || job->next_bytes >= job->granted.bytes;
+    bool wider = grant.items >= job->granted.items + step || grant.bytes >= job->granted.bytes + BELT_BATCH_BYTES;
+    bool more = grant.items > job->granted.items || grant.bytes > job->granted.bytes;
+    if (!job->accept_due && !wider && !(starved && more))
+        return;
+    job->granted = grant;
+    job->accept_due = false;
+    struct belt_msg *msg = update_send(core, job->owner, BELT_MSG_ACCEPTED);
+    msg->u.accepted = (struct belt_msg_accepted){.job = job->id, .next = job->next, .grant = grant};
+}
+
+static void job_error(struct core *core, struct session *to, uint64_t job, unsigned code, struct belt_bytes text)
+{
+    update_error(core, to, 0, job, code, text);
+}
+
+/* The job that `from` may feed, or NULL after an answer. */
+static struct job *job_to_feed(struct core *core, struct session *from, uint64_t id)
+{
+    struct job *job = job_find(core, id);
+    if (!job)
+        job_error(core, from, id, BELT_UNKNOWN_JOB, update_text(core, "there is no job %llu", (unsigned long long)id));
+    else if (job->owner != from)
+        job_error(core, from, id, BELT_NOT_ALLOWED, update_text(core, "job %llu belongs to another client", (unsigned long long)id));
+    else if (job->state == BELT_JOB_STOPPED)
+        job_error(core, from, id, BELT_JOB_CANCELLED, update_text(core, "job %llu was cancelled", (unsigned long long)id));
+    else
+        return job;
+    return NULL;
+}
+
+static void accept_task(struct core *core, struct job *job, const struct belt_task_item *item)
+{
+    struct task *task = table_add(&job->table, job->next);
+    if (!task)
+        abort();
+    struct belt_payload payload = belt_payload_ref(item->payload);
+    task->buf = payload.buf;
+    task->data = payload.data;
+    task->len = payload.len;
+    job->next++;
+    job->next_bytes += payload.len;
+    job->bytes += payload.len;
+    core->bytes += payload.len + sizeof *task;
+    job->waiting++;
+}
+
+/* True when one more task of the job may be accepted. */
+static bool within_grant(const struct job *job)
+{
+    return job->next < job->granted.items && job->next_bytes < job->granted.bytes;
+}
+
+void job_push(struct core *core, struct session *from, const struct belt_msg_push *msg)
+{
+    struct job *job = job_to_feed(core, from, msg->job);
+    if (!job)
+        return;
+    if (msg->first > job->next) {
+        job_error(core, from, job->id, BELT_SYNC_LOST,
+                  update_text(core, "task %llu is next, not %llu", (unsigned long long)job->next, (unsigned long long)msg->first));
+        return;
+    }
+    uint64_t skip = job->next - msg->first;
+    uint64_t before = job->next;
+    for (uint64_t i = skip; i < msg->count; i++) {
+        if (job->state != BELT_JOB_OPEN) {
+            job_error(core, from, job->id, BELT_JOB_ENDED,
+                      update_text(core, "the job has %llu tasks", (unsigned long long)job->next));
+            break;
+        }
+        if (!within_grant(job)) {
+            job_error(core, from, job->id, BELT_BAD_MESSAGE,
+                      update_text(core, "task %llu is beyond the grant", (unsigned long long)job->next));
+            break;
+        }
+        accept_task(core, job, &msg->tasks[i]);
+    }
+    core->accepted += job->next - before;
+    job->queue->waiting += job->next - before;
+    if (job->waiting == job->next - before && job->waiting)
+        job->oldest_ms = core->now;
+    job->accept_due = true;
+    job_touch(core, job);
+    if (job->next > before)
+        dispatch_waiting_changed(core, job);
+}
+
+void job_end(struct core *core, struct session *from, const struct belt_msg_end *msg)
+{
+    struct job *job = job_to_feed(core, from, msg->job);
+    if (!job)
+        return;
+    if (msg->count > job->next) {
+        job_error(core, from, job->id, BELT_SYNC_LOST,
+                  update_text(core, "task %llu is next, the end was said at %llu", (unsigned long long)job->next,
+                              (unsigned long long)msg->count));
+        return;
+    }
+    if (msg->count < job->next) {
+        job_error(core, from, job->id, BELT_BAD_MESSAGE,
+                  update_text(core, "the end was said at %llu, after %llu tasks", (unsigned long long)msg->count,
+                              (unsigned long long)job->next));
+        return;
+    }
+    struct belt_msg *answer = update_send(core, from, BELT_MSG_ENDED);
+    answer->u.ended = (struct belt_msg_end){.job = job->id, .count = job->next};
+    if (job->state != BELT_JOB_OPEN)
+        return;
+    job->state = BELT_JOB_ENDED_INPUT;
+    dispatch_waiting_changed(core, job); /* a partial chunk may go */
+    job_settle(core, job);
+}
+
+/* ---- opening ---- */
+
+static void opened(struct core *core, struct session *to, uint64_t ref, const struct job *job)
+{
+    struct belt_msg *msg = update_send(core, to, BELT_MSG_OPENED);
+    msg->u.opened = (struct belt_msg_opened){.ref = ref,
+                                             .job = job->id,
+                                             .next = job->next,
+                                             .next_bytes = job->next_bytes,
+                                             .grant = job->granted,
+                                             .state = job->state};
+}
+
+static bool open_refused(struct core *core, struct session *from, const struct belt_msg_open *msg)
+{
+    if (core->draining)
+        update_error(core, from, msg->ref, 0, BELT_DRAINING,
+                     update_text(core, "the broker is shutting down: open the job on another, or later"));
+    else if (msg->options.durable)
+        update_error(core, from, msg->ref, 0, BELT_NOT_DURABLE, update_text(core, "this broker keeps no durable jobs"));
+    else if (core->jobs >= core->config.max_jobs)
+        update_error(core, from, msg->ref, 0, BELT_LIMIT,
+                     update_text(core, "the broker has %u jobs already, its limit", core->jobs));
+    else
+        return false;
+    return true;
+}
+
+static struct job *job_new(struct core *core, struct session *owner, const struct belt_msg_open *msg)
+{
+    struct job *job = calloc(1, sizeof *job);
+    if (!job)
+        abort();
+    job->id = ++core->last_job;
+    if (msg->key.len)
+        name_copy(job->key, sizeof job->key, msg->key);
+    else
+        snprintf(job->key, sizeof job->key, "job-%llx-%llu", (unsigned long long)core->config.epoch, (unsigned long long)job->id);
+    char function[BELT_MAX_NAME + 1];
+    name_copy(function, sizeof function, msg->function);
+    job->queue = queue_get(core, function);
+    job->queue->jobs++;
+    job->owner = owner;
+    owner->jobs++;
+    memcpy(job->owner_name, owner->name, sizeof job->owner_name);
+    job->options = msg->options;
+    if (!job->options.max_attempts)
+        job->options.max_attempts = BELT_MAX_ATTEMPTS_DEFAULT;
+    if (msg->options.argument.len)
+        job->argument = belt_payload_copy(msg->options.argument.data, (uint32_t)msg->options.argument.len);
+    job->options.argument = (struct belt_bytes){job->argument.data, job->argument.len};
+    job->opened_ms = core->now;
+    table_init(&job->table);
+    HASH_ADD(by_id, core->by_job, id, sizeof job->id, job);
+    HASH_ADD(by_key, core->by_key, key, (unsigned)strlen(job->key), job);
+    core->jobs++;
+    job->granted = grant_now(core, job);
+    return job;
+}
+
+void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg)
+{
+    struct job *job = NULL;
+    if (msg->key.len)
+        HASH_FIND(by_key, core->by_key, msg->key.data, (unsigned)msg->key.len, job);
+    if (job && job->owner != from && !job->options.detached) {
+        update_error(core, from, msg->ref, 0, BELT_NOT_ALLOWED, update_text(core, "a job with this key belongs to another client"));
+        return;
+    }
+    if (!job && open_refused(core, from, msg))
+        return;
+    if (job && job->owner != from) {
+        if (job->owner)
+            job->owner->jobs--;
+        job->owner = from;
+        from->jobs++;
+    }
+    if (!job) {
+        job = job_new(core, from, msg);
+        update_trace(core, "%s > job %llu opened: function %s", from->name, (unsigned long long)job->id, job->queue->function);
+    }
+    opened(core, from, msg->ref, job);
+}
+
+/* ---- cancelling ---- */
+
+/* Everything but what runs is let go. */
+static void release_all(struct core *core, struct job *job)
+{
+    for (uint64_t index = table_seek(&job->table, 0); index < job->next; index = table_seek(&job->table, index + 1)) {
+        struct task *task = table_at(&job->table, index);
+        if (task->state == TASK_RELEASED || task->state == TASK_RUNNING)
+            continue;
+        job->bytes -= task->len;
+        core->bytes -= task->len + sizeof *task;
+        table_release(&job->table, index, job->next);
+        job->released++;
+    }
+    job->queue->waiting -= job->waiting;
+    job->waiting = 0;
+    job->fresh = job->next;
+    job->again_count = 0;
+    job->log_base += job->log_count;
+    job->log_count = 0;
+}
+
+void job_stop(struct core *core, struct job *job, const char *why)
+{
+    if (job->state == BELT_JOB_STOPPED)
+        return;
+    update_trace(core, "job %llu > cancelled: %s", (unsigned long long)job->id, why);
+    job->state = BELT_JOB_STOPPED;
+    release_all(core, job);
+    worker_drop_job(core, job);
+    dispatch_waiting_changed(core, job);
+    stream_wake(core, job);
+    job_settle(core, job);
+}
+
+void job_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg)
+{
+    struct job *job = job_find(core, msg->job);
+    if (!job) {
+        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
+                     update_text(core, "there is no job %llu", (unsigned long long)msg->job));
+        return;
+    }
+    job_stop(core, job, from->name);
+    struct belt_msg *answer = update_send(core, from, BELT_MSG_CANCELLED);
+    answer->u.cancelled = (struct belt_msg_cancel){.ref = msg->ref, .job = msg->job};
+}
+
+void job_orphan(struct core *core, struct session *owner)
+{
+    struct job *job, *next;
+    if (owner->jobs == 0)
+        return;
+    HASH_ITER (by_id, core->by_job, job, next) {
+        if (job->owner != owner)
+            continue;
+        job->owner = NULL;
+        owner->jobs--;
+        if (job->options.detached)
+            continue;
+        if (!job->retired)
+            job_stop(core, job, "its client is gone");
+        if (job->running == 0)
+            retire_now(core, job);
+    }
+}

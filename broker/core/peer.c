@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Connections and the sessions behind them: hello, sequence, leases, leaving
+ * (PROTOCOL.md §6, §7.5, §8.5).
+ */
+#include "state.h"
+
+struct session *peer_find(struct core *core, uint64_t peer)
+{
+    struct session *session = NULL;
+    HASH_FIND(by_peer, core->by_peer, &peer, sizeof peer, session);
+    return session;
+}
+
+static const char *role_name(unsigned role)
+{
+    return role == BELT_ROLE_WORKER ? "worker" : role == BELT_ROLE_ADMIN ? "admin" : "client";
+}
+
+static void refuse(struct core *core, uint64_t peer, unsigned code, struct belt_bytes text)
+{
+    struct belt_msg *msg = update_send_stranger(core, peer, BELT_MSG_ERROR);
+    msg->u.error = (struct belt_msg_error){.code = code, .text = text};
+    update_drop(core, peer);
+}
+
+/* The connection is over, the session is not. */
+static void unbind(struct core *core, struct session *session)
+{
+    if (!session->peer)
+        return;
+    HASH_DELETE(by_peer, core->by_peer, session);
+    update_drop(core, session->peer);
+    session->peer = 0;
+    if (session->agent)
+        session->agent->synced = false;
+    else
+        stream_unplug(core, session);
+}
+
+static void session_free(struct core *core, struct session *session)
+{
+    unbind(core, session);
+    HASH_DELETE(by_id, core->by_id, session);
+    if (session->gone_ms)
+        DL_DELETE(core->gone, session);
+    else
+        DL_DELETE(core->live, session);
+    if (session->role == BELT_ROLE_WORKER)
+        core->workers--;
+    else
+        core->clients--;
+    free(session);
+}
+
+/* Least recently heard stays in front. */
+static void heard(struct core *core, struct session *session)
+{
+    session->heard_ms = core->now;
+    if (session->next) {
+        DL_DELETE(core->live, session);
+        DL_APPEND(core->live, session);
+    }
+}
+
+bool peer_admit(struct core *core, const struct core_event *event, struct session **found)
+{
+    struct session *session = peer_find(core, event->peer);
+    *found = session;
+    if (!session) {
+        refuse(core, event->peer, BELT_SYNC_LOST, update_text(core, "say hello first"));
+        return false;
+    }
+    heard(core, session);
+    uint64_t seq = event->type == CORE_BAD ? session->seq_in + 1 : event->msg->seq;
+    if (seq <= session->seq_in)
+        return false;
+    if (seq > session->seq_in + 1) {
+        update_trace(core, "%s > lost %llu messages: hello again", session->name,
+                     (unsigned long long)(seq - session->seq_in - 1));
+        refuse(core, session->peer, BELT_SYNC_LOST, update_text(core, "messages were lost on the way"));
+        unbind(core, session);
+        return false;
+    }
+    session->seq_in = seq;
+    return true;
+}
+
+static struct session *session_new(struct core *core, const struct belt_msg_hello *hello)
+{
+    struct session *session = calloc(1, sizeof *session);
+    if (!session)
+        abort();
+    memcpy(session->id, hello->session.data, BELT_SESSION_LEN);
+    session->role = hello->role;
+    HASH_ADD(by_id, core->by_id, id, BELT_SESSION_LEN, session);
+    DL_APPEND(core->live, session);
+    if (session->role == BELT_ROLE_WORKER)
+        core->workers++;
+    else
+        core->clients++;
+    return session;
+}
+
+static bool hello_refused(struct core *core, const struct core_event *event, const struct session *known)
+{
+    const struct belt_msg_hello *hello = &event->msg->u.hello;
+    if (hello->version != BELT_PROTOCOL_VERSION) {
+        refuse(core, event->peer, BELT_BAD_VERSION,
+               update_text(core, "you speak version %u of the protocol, this broker speaks %u: install matching versions",
+                           hello->version, BELT_PROTOCOL_VERSION));
+        return true;
+    }
+    if ((hello->role == BELT_ROLE_WORKER) != event->worker_side || (known && known->role != hello->role)) {
+        refuse(core, event->peer, BELT_BAD_ROLE,
+               update_text(core, "this is the endpoint for %s, you are a %s: use the other endpoint of the broker",
+                           event->worker_side ? "workers" : "clients", role_name(hello->role)));
+        return true;
+    }
+    if (!known && core->clients + core->workers >= core->config.max_peers) {
+        refuse(core, event->peer, BELT_LIMIT,
+               update_text(core, "the broker serves %u peers already, its limit", core->config.max_peers));
+        return true;
+    }
+    return false;
+}
+
+static void welcome(struct core *core, struct session *session)
+{
+    struct belt_msg *msg = update_send(core, session, BELT_MSG_WELCOME);
+    msg->u.welcome = (struct belt_msg_welcome){
+        .version = BELT_PROTOCOL_VERSION,
+        .epoch = core->config.epoch,
+        .heartbeat_ms = core->config.heartbeat_ms,
+        .lease_ms = core->config.lease_ms,
+        .max_payload = core->config.max_payload,
+        .name = name_bytes(core->config.name),
+    };
+}
+
+void peer_hello(struct core *core, const struct core_event *event)
+{
+    const struct belt_msg_hello *hello = &event->msg->u.hello;
+    struct session *session = NULL;
+    HASH_FIND(by_id, core->by_id, hello->session.data, BELT_SESSION_LEN, session);
+    if (hello_refused(core, event, session))
+        return;
+    struct session *before = peer_find(core, event->peer);
+    if (before && before != session)
+        unbind(core, before); /* one connection, one session: the later hello counts */
+    bool back = session != NULL;
+    if (!session)
+        session = session_new(core, hello);
+    if (session->peer != event->peer)
+        unbind(core, session);
+    else if (!session->agent)
+        stream_unplug(core, session);
+    if (session->gone_ms) {
+        DL_DELETE(core->gone, session);
+        DL_APPEND(core->live, session);
+        session->gone_ms = 0;
+    }
+    if (!session->peer) {
+        session->peer = event->peer;
+        HASH_ADD(by_peer, core->by_peer, peer, sizeof session->peer, session);
+    }
+    name_copy(session->name, sizeof session->name, hello->name);
+    session->seq_in = session->seq_out = 0;
+    heard(core, session);
+    welcome(core, session);
+    update_trace(core, "%s > %s %s", session->name, role_name(session->role), back ? "is back" : "said hello");
+    if (session->role == BELT_ROLE_WORKER)
+        worker_hello(core, session, &hello->worker);
+}
+
+void peer_lost(struct core *core, struct session *session, const char *why)
+{
+    update_trace(core, "%s > connection lost: %s", session->name, why);
+    unbind(core, session);
+    /* It may come back at once; it need not be waited for as long as one that is only silent. */
+    uint64_t wait = core->config.heartbeat_ms;
+    uint64_t early = core->now + wait > core->config.lease_ms ? core->now + wait - core->config.lease_ms : 0;
+    if (early < session->heard_ms) {
+        session->heard_ms = early;
+        DL_DELETE(core->live, session);
+        DL_PREPEND(core->live, session);
+    }
+}
+
+static void client_over(struct core *core, struct session *session)
+{
+    job_orphan(core, session);
+    session_free(core, session);
+}
+
+static void worker_over(struct core *core, struct session *session, bool blame)
+{
+    worker_gone(core, session->agent, blame);
+    session_free(core, session);
+}
+
+void peer_bye(struct core *core, struct session *session)
+{
+    update_trace(core, "%s > bye", session->name);
+    if (session->agent)
+        worker_over(core, session, false);
+    else
+        client_over(core, session);
+}
+
+static void lease_over(struct core *core, struct session *session)
+{
+    update_trace(core, "%s > lease expired", session->name);
+    if (session->agent) {
+        worker_over(core, session, true);
+    } else if (session->jobs == 0) {
+        client_over(core, session);
+    } else {
+        unbind(core, session);
+        DL_DELETE(core->live, session);
+        session->gone_ms = core->now;
+        DL_APPEND(core->gone, session);
+    }
+}
+
+/* A peer that is silent for longer than its heartbeat is spoken to: when its process is dead the transport says so. */
+static void probe(struct core *core, struct session *session, uint64_t patience)
+{
+    uint64_t spoken = session->probed_ms > session->heard_ms ? session->probed_ms : session->heard_ms;
+    uint64_t wait = spoken == session->heard_ms ? patience : core->config.heartbeat_ms;
+    if (session->peer && core->now >= spoken + wait) {
+        update_send(core, session, BELT_MSG_PONG);
+        session->probed_ms = spoken = core->now;
+        wait = core->config.heartbeat_ms;
+    }
+    uint64_t over = session->heard_ms + core->config.lease_ms;
+    core_alarm(core, session->peer && spoken + wait < over ? spoken + wait : over);
+}
+
+void peer_expire(struct core *core)
+{
+    uint64_t patience = core->config.heartbeat_ms + core->config.heartbeat_ms / 2;
+    while (core->live && core->now >= core->live->heard_ms + core->config.lease_ms)
+        lease_over(core, core->live);
+    struct session *session;
+    DL_FOREACH (core->live, session) {
+        if (core->now < session->heard_ms + patience) {
+            core_alarm(core, session->heard_ms + patience);
+            break;
+        }
+        probe(core, session, patience);
+    }
+    while (core->gone && core->now >= core->gone->gone_ms + core->config.grace_ms)
+        client_over(core, core->gone);
+    if (core->gone)
+        core_alarm(core, core->gone->gone_ms + core->config.grace_ms);
+}
+
+void peer_forget_all(struct core *core)
+{
+    struct session *session, *next;
+    HASH_CLEAR(by_peer, core->by_peer);
+    HASH_CLEAR(by_id, core->by_id);
+    DL_FOREACH_SAFE (core->live, session, next)
+        free(session);
+    DL_FOREACH_SAFE (core->gone, session, next)
+        free(session);
+}

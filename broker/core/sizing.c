@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sizing.h"
+
+/* Work that lies ready at a slot, in us: several round trips to a busy broker, and short enough that what is
+ * misplaced is soon over. */
+#define AHEAD_US 2000.0
+/* Tasks at a slot at most, however short: what an agent's window is made for. */
+#define AHEAD_MAX 2000u
+/* Up to this a task of the next round lies ready at each slot; the way to the broker (some 0.2 ms) would cost more than 1 %. */
+#define AHEAD_ONE_US 20000.0
+/* Work worth moving to an idle slot, in us: less is done before it arrives. */
+#define RECALL_US 3000.0
+
+static uint32_t at_most(uint64_t value, uint32_t limit)
+{
+    return value < limit ? (uint32_t)value : limit;
+}
+
+uint32_t sizing_target(double service_us, uint32_t slots, uint32_t chunk)
+{
+    if (chunk > 1)
+        return at_most((uint64_t)chunk * (slots + 1), UINT32_MAX);
+    if (service_us <= 0)
+        return slots;
+    if (service_us >= AHEAD_ONE_US)
+        return slots;
+    double ahead = AHEAD_US / (service_us < 1 ? 1 : service_us);
+    uint32_t each = ahead < 1 ? 1 : ahead > AHEAD_MAX ? AHEAD_MAX : (uint32_t)ahead;
+    return at_most((uint64_t)slots * (1 + each), UINT32_MAX);
+}
+
+uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t all_slots, uint64_t waiting)
+{
+    if (held >= target || waiting == 0)
+        return 0;
+    uint32_t room = target - held;
+    uint32_t free_slots = held < slots ? slots - held : 0;
+    /* Half of a fair part of what waits: the rest is shared out again when the first are done (guided tail). */
+    uint64_t fair = waiting * slots / ((uint64_t)(all_slots ? all_slots : 1) * 2) + 1;
+    uint32_t share = at_most(fair, room);
+    if (share < free_slots)
+        share = free_slots;
+    return at_most(waiting, share);
+}
+
+double sizing_estimate(double service_us, uint32_t sample_us)
+{
+    double sample = sample_us < 1 ? 1 : sample_us;
+    if (service_us <= 0)
+        return sample;
+    double weight = sample > service_us ? 0.25 : 1.0 / 64;
+    return service_us + (sample - service_us) * weight;
+}
+
+uint32_t sizing_recall(double service_us, uint32_t held, uint32_t slots, uint32_t idle)
+{
+    if (held <= slots || idle == 0)
+        return 0;
+    uint32_t queued = held - slots;
+    if (service_us > 0 && service_us * queued / slots < RECALL_US)
+        return 0;
+    uint32_t half = (queued + 1) / 2;
+    /* An idle slot gets a task at once; more only as far as tasks are short. */
+    return service_us > AHEAD_ONE_US && idle < half ? idle : half;
+}

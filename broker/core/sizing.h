@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How many tasks an agent should hold, and how many to give at once: the
+ * policy alone, as functions of measured numbers. Credit is time, not a count
+ * (PROTOCOL.md §8.1): enough work lies at an agent to hide the way to the broker,
+ * no more, and less toward the end of what waits.
+ */
+#ifndef BELT_CORE_SIZING_H
+#define BELT_CORE_SIZING_H
+
+#include <stdint.h>
+
+/** Tasks that an agent of `slots` slots should hold. `service_us` is the estimate of one task (0: not measured yet),
+ *  `chunk` what the user asked for (0: auto). At least `slots`. */
+uint32_t sizing_target(double service_us, uint32_t slots, uint32_t chunk);
+
+/** How many of `waiting` tasks to give to an agent that holds `held`, when `all_slots` slots share the queue (0: none now). */
+uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t all_slots, uint64_t waiting);
+
+/** The estimate after `sample_us`: rises fast, falls slowly, because a batch sized for short tasks that meets a long one costs more than the reverse. */
+double sizing_estimate(double service_us, uint32_t sample_us);
+
+/** How many unstarted tasks to take back from an agent that holds `held` while `idle` slots elsewhere have nothing (0: leave it). */
+uint32_t sizing_recall(double service_us, uint32_t held, uint32_t slots, uint32_t idle);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the core keeps, and which file owns which transition. Private to
+ * broker/core. Lists are intrusive (utlist), look-ups are uthash.
+ */
+#ifndef BELT_CORE_STATE_H
+#define BELT_CORE_STATE_H
+
+#include "core.h"
+#include "table.h"
+
+#include <stdlib.h>
+#define HASH_FUNCTION HASH_JEN
+#define uthash_fatal(msg) abort()
+#include <uthash.h>
+#include <utlist.h>
+
+struct job;
+struct agent;
+struct queue;
+struct session;
+
+/* One task in the hands of an agent. */
+struct run {
+    struct job *job;
+    struct agent *agent;
+    uint64_t index;
+    uint64_t dispatched_ms;
+    uint64_t progress_done, progress_total;
+    uint32_t bytes;   /* of its payload: the agent's window counts them */
+    bool named;       /* seen in the SYNC under way */
+    bool dropped;     /* DROP was sent: the result is not wanted */
+    struct run *prev, *next; /* of the agent, in dispatch order */
+};
+
+/* A connection and who is behind it. A client's session outlives its connection by the grace time. */
+struct session {
+    uint64_t peer; /* 0: not connected */
+    uint8_t role;
+    uint8_t id[BELT_SESSION_LEN];
+    char name[BELT_MAX_NAME + 1];
+    uint64_t seq_in, seq_out; /* last received, last sent */
+    uint64_t heard_ms;
+    uint64_t probed_ms; /* when it was last spoken to because it was silent */
+    uint64_t gone_ms; /* when the connection was given up */
+    double pass;      /* fair share among clients: service used, in us */
+    uint32_t jobs;    /* it owns */
+    struct agent *agent; /* of a worker */
+    struct session *prev, *next; /* in core->live (least recently heard first) or core->gone (longest gone first) */
+    UT_hash_handle by_peer, by_id;
+};
+
+/* What the core knows of a worker. */
+struct agent {
+    struct session *session;
+    uint32_t slots;
+    uint32_t window_items;
+    uint64_t window_bytes;
+    struct queue **queues;
+    uint32_t queue_count;
+    struct run *runs; /* in dispatch order */
+    uint32_t held;
+    uint64_t held_bytes;
+    uint64_t connected_ms;
+    uint64_t results_next; /* number of the next result */
+    uint64_t done, failed, lost;
+    bool synced, leaving;
+    bool record_due;  /* results came: RECORDED is owed */
+    bool recalling;   /* a RECALL is not answered yet */
+    uint64_t recall_ms; /* it had nothing to give back: not asked again before */
+    bool dirty;       /* in core->dirty_agents */
+    struct agent *prev, *next;             /* in core->agents */
+    struct agent *dirty_next;
+};
+
+/* All waiting tasks of one function name. */
+struct queue {
+    char function[BELT_MAX_NAME + 1];
+    struct agent **agents;
+    uint32_t agent_count, agent_room, cursor;
+    uint32_t slots;
+    struct job *active; /* jobs with waiting tasks */
+    uint32_t jobs;
+    uint64_t waiting, running, done, failed, retried;
+    double service_us; /* estimate */
+    double pass;       /* virtual time: a job that comes back starts here */
+    uint64_t rate_ms, rate_count; /* results since rate_ms */
+    double rate;                  /* per second */
+    bool hungry;      /* agents may be idle: at the last look all waiting tasks were given out */
+    bool dirty;       /* in core->dirty_queues */
+    uint64_t balanced_ms; /* when recall was last considered */
+    bool revisit;         /* it wants to be looked at again at some time */
+    struct queue *dirty_next;
+    struct queue *prev, *next;
+    UT_hash_handle hh;
+};
+
+/* A reader's cursor over a job. */
+struct reader {
+    uint64_t id;
+    struct job *job;
+    struct session *session; /* NULL: nobody reads at present */
+    char name[BELT_MAX_KEY + 1];
+    uint8_t mode;
+    uint64_t acked, sent;
+    struct belt_grant credit;
+    uint64_t sent_bytes;
+    bool done_sent;
+    bool dirty; /* in core->dirty_readers */
+    struct reader *dirty_next;
+    struct reader *prev, *next; /* of the job */
+    UT_hash_handle hh;
+};
+
+struct job {
+    uint64_t id;
+    char key[BELT_MAX_KEY + 1];
+    struct queue *queue;
+    struct session *owner; /* NULL: nobody, or forgotten */
+    char owner_name[BELT_MAX_NAME + 1];
+    struct belt_job_options options;
+    struct belt_payload argument;
+    uint8_t state; /* enum belt_job_state */
+    uint64_t opened_ms;
+
+    struct table table;
+    uint64_t next;       /* tasks accepted */
+    uint64_t next_bytes;
+    uint64_t fresh;      /* lowest index never dispatched */
+    uint64_t *again;     /* heap of indexes that wait again */
+    uint32_t again_count, again_room;
+    uint64_t waiting, running, done, failed, retried, released;
+    uint64_t bytes;      /* payloads it holds */
+    uint64_t oldest_ms;  /* since when its head has been waiting */
+    double service_us;   /* estimate of a task, 0: unknown */
+    double pass;         /* fair share: service used, in us */
+
+    uint64_t *log;       /* order of completion: ring of indexes */
+    uint64_t log_base, log_count, log_room, log_head;
+
+    struct reader *readers;
+    uint32_t reader_count;
+    bool was_read;
+
+    struct belt_grant granted;
+    bool accept_due;  /* ACCEPTED is owed */
+    bool active;      /* in queue->active */
+    bool dirty;       /* in core->dirty_jobs */
+    bool unserved;    /* NO_WORKER was told */
+    uint64_t chunk_ms; /* since when a partial chunk waits, 0: none */
+    uint64_t unserved_ms; /* when to tell NO_WORKER, 0: not */
+    uint64_t retired_ms;  /* when everything was read or stopped */
+    bool retired;         /* in core->retired */
+    struct job *dirty_next;
+    struct job *active_prev, *active_next;
+    struct job *retired_prev, *retired_next;
+    UT_hash_handle by_id, by_key;
+};
+
+struct past_job {
+    struct belt_row_job row;
+    uint64_t opened_ms;
+    char key[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1], owner[BELT_MAX_NAME + 1];
+};
+
+struct core {
+    struct core_config config;
+    uint64_t now;
+    uint64_t started_ms;
+    struct core_update *out; /* of the step under way */
+    struct session *by_peer, *by_id;
+    struct session *live, *gone;
+    struct agent *agents;
+    struct queue *queues;      /* hash by function */
+    struct job *by_job, *by_key;
+    struct reader *readers;    /* hash by id */
+    struct job *retired;
+    uint32_t retired_count;
+    struct agent *dirty_agents;
+    struct queue *dirty_queues;
+    struct job *dirty_jobs;
+    struct reader *dirty_readers;
+    struct run *spare_runs;    /* free list */
+    struct past_job *history;  /* ring of BELT_MAX_HISTORY */
+    uint32_t history_count, history_head;
+    uint64_t last_job, last_reader;
+    uint64_t bytes;            /* payloads kept */
+    uint32_t clients, workers, slots, jobs;
+    uint64_t accepted, done, failed, retried, stale;
+    bool draining;
+    bool revisit;              /* some queue wants to be looked at again */
+    double pass;               /* fair share: where the client served last stood */
+    bool again;                /* more to do: call CORE_TURN at once */
+    uint64_t alarm;            /* of the turn: earliest of what it left to a timer */
+};
+
+/* ---- update.c: what a step asks for ---- */
+struct belt_msg *update_send(struct core *core, struct session *to, enum belt_msg_type type);
+struct belt_msg *update_send_stranger(struct core *core, uint64_t peer, enum belt_msg_type type);
+void *update_alloc(struct core *core, size_t size);
+struct belt_bytes update_text(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void update_drop(struct core *core, uint64_t peer);
+void update_trace(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void update_error(struct core *core, struct session *to, uint64_t ref, uint64_t job, unsigned code, struct belt_bytes text);
+
+/* ---- peer.c: connections ---- */
+struct session *peer_find(struct core *core, uint64_t peer);
+/* True: `msg` is next in sequence and from a known peer. */
+bool peer_admit(struct core *core, const struct core_event *event, struct session **session);
+void peer_hello(struct core *core, const struct core_event *event);
+void peer_lost(struct core *core, struct session *session, const char *why);
+void peer_bye(struct core *core, struct session *session);
+void peer_expire(struct core *core);
+void peer_forget_all(struct core *core);
+
+/* ---- job.c: jobs and their input ---- */
+struct job *job_find(struct core *core, uint64_t id);
+void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg);
+void job_push(struct core *core, struct session *from, const struct belt_msg_push *msg);
+void job_end(struct core *core, struct session *from, const struct belt_msg_end *msg);
+void job_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg);
+void job_stop(struct core *core, struct job *job, const char *why);
+void job_orphan(struct core *core, struct session *owner);
+void job_settle(struct core *core, struct job *job); /* complete? retired? call when something of it ended */
+void job_free(struct core *core, struct job *job);
+void job_touch(struct core *core, struct job *job); /* the turn looks at its grant */
+void job_accept(struct core *core, struct job *job); /* turn: ACCEPTED when owed */
+void job_expire(struct core *core);
+const char *job_state_name(unsigned state);
+
+/* ---- worker.c: agents, results, retries ---- */
+void worker_hello(struct core *core, struct session *session, const struct belt_worker_props *props);
+void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_refs *msg);
+void worker_results(struct core *core, struct agent *agent, const struct belt_msg_results *msg);
+void worker_returned(struct core *core, struct agent *agent, const struct belt_msg_refs *msg);
+void worker_progress(struct core *core, struct agent *agent, const struct belt_msg_progress *msg);
+void worker_leaving(struct core *core, struct agent *agent);
+void worker_gone(struct core *core, struct agent *agent, bool blame);
+void worker_record(struct core *core, struct agent *agent); /* turn: RECORDED when owed */
+void worker_touch(struct core *core, struct agent *agent);
+void worker_drop_job(struct core *core, struct job *job); /* DROP for all that runs of it */
+void run_free(struct core *core, struct run *run);
+
+/* ---- stream.c: subscriptions ---- */
+void stream_subscribe(struct core *core, struct session *from, const struct belt_msg_subscribe *msg);
+void stream_ack(struct core *core, struct session *from, const struct belt_msg_ack *msg);
+void stream_detach(struct core *core, struct session *from, const struct belt_msg_sub *msg);
+void stream_unplug(struct core *core, struct session *session); /* its readers lose their connection */
+void stream_deliver(struct core *core, struct reader *reader);  /* turn */
+void stream_finished(struct core *core, struct job *job, uint64_t index); /* this task has its result now */
+void stream_wake(struct core *core, struct job *job);
+void stream_free_all(struct core *core, struct job *job);
+
+/* ---- dispatch.c: who gets what ---- */
+struct queue *queue_get(struct core *core, const char *function);
+void queue_touch(struct core *core, struct queue *queue);
+void queue_prune(struct core *core, struct queue *queue);
+void dispatch_wait(struct core *core, struct job *job, uint64_t index, struct task *task); /* waits (again) */
+struct run *dispatch_adopt(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task);
+void dispatch_waiting_changed(struct core *core, struct job *job);
+void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent);
+void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent);
+void dispatch_turn(struct core *core);
+void dispatch_notices(struct core *core, struct job *job);
+
+/* ---- report.c ---- */
+void report_status(struct core *core, struct session *from, const struct belt_msg_status *msg);
+void report_remember(struct core *core, const struct job *job);
+
+/* ---- core.c ---- */
+void core_alarm(struct core *core, uint64_t when); /* the turn wants to come back then */
+
+static inline bool name_equals(const char *name, struct belt_bytes bytes)
+{
+    return strlen(name) == bytes.len && memcmp(name, bytes.data, bytes.len) == 0;
+}
+
+static inline void name_copy(char *to, size_t room, struct belt_bytes from)
+{
+    size_t len = from.len < room - 1 ? from.len : room - 1;
+    if (len)
+        memcpy(to, from.data, len);
+    to[len] = 0;
+}
+
+static inline struct belt_bytes name_bytes(const char *name)
+{
+    return (struct belt_bytes){(const uint8_t *)name, strlen(name)};
+}
+
+#endif

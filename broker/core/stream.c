@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Subscriptions: cursors, credit, deliveries, acknowledgements, and the
+ * release of what every reader has taken (PROTOCOL.md §7.2). Ordering happens
+ * here: a delivery number is an index (ordered) or a place in the job's log
+ * of completions (unordered).
+ */
+#include "state.h"
+
+/* Batches sent to one reader in one turn: the others' turn comes soon. */
+#define BATCHES_A_TURN 32u
+
+static struct reader *reader_find(struct core *core, uint64_t id)
+{
+    struct reader *reader = NULL;
+    HASH_FIND(hh, core->readers, &id, sizeof id, reader);
+    return reader;
+}
+
+static void reader_touch(struct core *core, struct reader *reader)
+{
+    if (reader->dirty || !reader->session)
+        return;
+    reader->dirty = true;
+    LL_PREPEND2(core->dirty_readers, reader, dirty_next);
+}
+
+void stream_wake(struct core *core, struct job *job)
+{
+    struct reader *reader;
+    DL_FOREACH (job->readers, reader)
+        reader_touch(core, reader);
+}
+
+/* ---- the log of completions ---- */
+
+static uint64_t log_at(const struct job *job, uint64_t place)
+{
+    return job->log[(job->log_head + (place - job->log_base)) % job->log_room];
+}
+
+static void log_add(struct job *job, uint64_t index)
+{
+    if (job->log_count == job->log_room) {
+        uint64_t room = job->log_room ? job->log_room * 2 : 64;
+        uint64_t *log = malloc(room * sizeof *log);
+        if (!log)
+            abort();
+        for (uint64_t i = 0; i < job->log_count; i++)
+            log[i] = log_at(job, job->log_base + i);
+        free(job->log);
+        job->log = log;
+        job->log_room = room;
+        job->log_head = 0;
+    }
+    job->log[(job->log_head + job->log_count) % job->log_room] = index;
+    job->log_count++;
+}
+
+static bool is_released(const struct job *job, uint64_t index)
+{
+    const struct task *task = table_at(&job->table, index);
+    return !task || task->state == TASK_RELEASED;
+}
+
+static void log_trim(struct job *job)
+{
+    while (job->log_count && is_released(job, job->log[job->log_head])) {
+        job->log_head = (job->log_head + 1) % job->log_room;
+        job->log_base++;
+        job->log_count--;
+    }
+}
+
+/* ---- taking and releasing ---- */
+
+static void release(struct core *core, struct job *job, uint64_t index, struct task *task)
+{
+    job->bytes -= task->len;
+    core->bytes -= task->len + sizeof *task;
+    table_release(&job->table, index, job->next);
+    job->released++;
+}
+
+static void take(struct core *core, struct job *job, uint64_t index)
+{
+    struct task *task = table_at(&job->table, index);
+    if (!task || task->state != TASK_DONE)
+        return;
+    if (++task->taken >= job->reader_count)
+        release(core, job, index, task);
+}
+
+/* The index that delivery `number` of `reader` shows. */
+static uint64_t shown(const struct reader *reader, uint64_t number)
+{
+    return reader->mode == BELT_ORDERED ? number : log_at(reader->job, number);
+}
+
+static void released_some(struct core *core, struct job *job)
+{
+    log_trim(job);
+    job_touch(core, job);
+    if (job->waiting)
+        queue_touch(core, job->queue);
+    job_settle(core, job);
+}
+
+static void acknowledge(struct core *core, struct reader *reader, uint64_t upto)
+{
+    if (upto <= reader->acked)
+        return;
+    for (uint64_t number = reader->acked; number < upto; number++)
+        take(core, reader->job, shown(reader, number));
+    reader->acked = upto;
+    released_some(core, reader->job);
+}
+
+static void count_taken(struct job *job, const struct reader *reader)
+{
+    uint64_t from = reader->mode == BELT_ORDERED ? table_seek(&job->table, 0) : job->log_base;
+    for (uint64_t number = from; number < reader->acked; number++) {
+        struct task *task = table_at(&job->table, shown(reader, number));
+        if (task && task->state == TASK_DONE)
+            task->taken++;
+    }
+}
+
+/* A reader came or went: who has taken what is counted anew. */
+static void recount(struct core *core, struct job *job)
+{
+    struct reader *reader;
+    uint64_t index;
+    for (index = table_seek(&job->table, 0); index < job->next; index = table_seek(&job->table, index + 1)) {
+        struct task *task = table_at(&job->table, index);
+        if (task->state == TASK_DONE)
+            task->taken = 0;
+    }
+    if (job->reader_count == 0)
+        return;
+    DL_FOREACH (job->readers, reader)
+        count_taken(job, reader);
+    for (index = table_seek(&job->table, 0); index < job->next; index = table_seek(&job->table, index + 1)) {
+        struct task *task = table_at(&job->table, index);
+        if (task->state == TASK_DONE && task->taken >= job->reader_count)
+            release(core, job, index, task);
+    }
+    released_some(core, job);
+}
+
+void stream_finished(struct core *core, struct job *job, uint64_t index)
+{
+    struct task *task = table_at(&job->table, index);
+    struct reader *reader;
+    log_add(job, index);
+    task->taken = 0;
+    DL_FOREACH (job->readers, reader) {
+        if (reader->mode == BELT_UNORDERED || reader->sent == index)
+            reader_touch(core, reader);
+        if (reader->mode == BELT_ORDERED && index < reader->acked)
+            task->taken++;
+    }
+    if (task->taken && task->taken >= job->reader_count) {
+        release(core, job, index, task);
+        released_some(core, job);
+    }
+}
+
+/* ---- subscribing ---- */
+
+/* The first delivery from which everything is still kept. */
+static uint64_t first_kept(const struct job *job, uint8_t mode)
+{
+    if (job->released == 0)
+        return 0;
+    uint64_t base = mode == BELT_ORDERED ? table_seek(&job->table, 0) : job->log_base;
+    uint64_t end = mode == BELT_ORDERED ? job->next : job->log_base + job->log_count;
+    while (end > base && !is_released(job, mode == BELT_ORDERED ? end - 1 : log_at(job, end - 1)))
+        end--;
+    return end;
+}
+
+static struct reader *reader_new(struct core *core, struct job *job, const struct belt_msg_subscribe *msg)
+{
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (!reader)
+        abort();
+    reader->id = ++core->last_reader;
+    reader->job = job;
+    reader->mode = msg->mode;
+    name_copy(reader->name, sizeof reader->name, msg->reader);
+    HASH_ADD(hh, core->readers, id, sizeof reader->id, reader);
+    reader->acked = first_kept(job, msg->mode);
+    DL_APPEND(job->readers, reader);
+    job->reader_count++;
+    job->was_read = true;
+    if (job->reader_count > 1 || reader->acked > 0)
+        recount(core, job);
+    return reader;
+}
+
+static struct reader *reader_by_name(struct job *job, struct belt_bytes name)
+{
+    struct reader *reader;
+    DL_FOREACH (job->readers, reader)
+        if (name_equals(reader->name, name))
+            return reader;
+    return NULL;
+}
+
+void stream_subscribe(struct core *core, struct session *from, const struct belt_msg_subscribe *msg)
+{
+    struct job *job = job_find(core, msg->job);
+    if (!job) {
+        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
+                     update_text(core, "there is no job %llu: it ended, or never was", (unsigned long long)msg->job));
+        return;
+    }
+    struct reader *reader = reader_by_name(job, msg->reader);
+    if (!reader && job->reader_count >= BELT_MAX_READERS) {
+        update_error(core, from, msg->ref, msg->job, BELT_LIMIT,
+                     update_text(core, "job %llu has %u readers already, the limit", (unsigned long long)job->id, job->reader_count));
+        return;
+    }
+    uint64_t from_number = reader ? reader->acked : first_kept(job, msg->mode);
+    uint64_t end = (reader ? reader->mode : msg->mode) == BELT_ORDERED ? job->next : job->log_base + job->log_count;
+    uint64_t cursor = msg->cursor == BELT_CURSOR_KEPT ? from_number : msg->cursor;
+    if (cursor < from_number || (cursor > end && cursor > from_number)) {
+        update_error(core, from, msg->ref, msg->job, BELT_GONE,
+                     update_text(core, "delivery %llu cannot be had: results %llu to %llu are kept", (unsigned long long)cursor,
+                                 (unsigned long long)from_number, (unsigned long long)end));
+        return;
+    }
+    if (!reader)
+        reader = reader_new(core, job, msg);
+    reader->session = from;
+    reader->sent = cursor;
+    reader->credit = msg->credit;
+    reader->sent_bytes = 0;
+    reader->done_sent = false;
+    struct belt_msg *answer = update_send(core, from, BELT_MSG_SUBSCRIBED);
+    answer->u.subscribed =
+        (struct belt_msg_subscribed){.ref = msg->ref, .job = job->id, .sub = reader->id, .cursor = cursor};
+    reader_touch(core, reader);
+}
+
+void stream_ack(struct core *core, struct session *from, const struct belt_msg_ack *msg)
+{
+    struct reader *reader = reader_find(core, msg->sub);
+    if (!reader || reader->session != from) {
+        update_error(core, from, 0, 0, BELT_UNKNOWN_READER,
+                     update_text(core, "there is no subscription %llu of yours", (unsigned long long)msg->sub));
+        return;
+    }
+    if (msg->upto > reader->sent) {
+        update_error(core, from, 0, reader->job->id, BELT_BAD_MESSAGE,
+                     update_text(core, "delivery %llu was never sent", (unsigned long long)msg->upto - 1));
+        return;
+    }
+    if (msg->credit.items > reader->credit.items)
+        reader->credit.items = msg->credit.items;
+    if (msg->credit.bytes > reader->credit.bytes)
+        reader->credit.bytes = msg->credit.bytes;
+    reader_touch(core, reader);
+    acknowledge(core, reader, msg->upto);
+}
+
+static void reader_free(struct core *core, struct reader *reader)
+{
+    struct job *job = reader->job;
+    if (reader->dirty)
+        LL_DELETE2(core->dirty_readers, reader, dirty_next);
+    DL_DELETE(job->readers, reader);
+    job->reader_count--;
+    HASH_DELETE(hh, core->readers, reader);
+    free(reader);
+}
+
+void stream_detach(struct core *core, struct session *from, const struct belt_msg_sub *msg)
+{
+    struct reader *reader = reader_find(core, msg->sub);
+    if (!reader || reader->session != from)
+        return; /* gone already: what was wanted */
+    struct job *job = reader->job;
+    reader_free(core, reader);
+    recount(core, job);
+    job_settle(core, job);
+}
+
+void stream_free_all(struct core *core, struct job *job)
+{
+    while (job->readers)
+        reader_free(core, job->readers);
+}
+
+void stream_unplug(struct core *core, struct session *session)
+{
+    struct reader *reader, *next;
+    HASH_ITER (hh, core->readers, reader, next)
+        if (reader->session == session)
+            reader->session = NULL;
+}
+
+/* ---- delivering (turn) ---- */
+
+static struct task *deliverable(const struct reader *reader, uint64_t number, uint64_t *index)
+{
+    const struct job *job = reader->job;
+    if (reader->mode == BELT_UNORDERED && number >= job->log_base + job->log_count)
+        return NULL;
+    if (reader->mode == BELT_UNORDERED && number < job->log_base)
+        return NULL;
+    *index = shown(reader, number);
+    struct task *task = table_at(&job->table, *index);
+    return task && task->state == TASK_DONE ? task : NULL;
+}
+
+static bool has_credit(const struct reader *reader)
+{
+    return reader->sent < reader->credit.items && reader->sent_bytes < reader->credit.bytes;
+}
+
+static struct belt_result_item item_of(uint64_t index, const struct task *task)
+{
+    return (struct belt_result_item){.index = index,
+                                     .attempt = task->attempt,
+                                     .code = task->code,
+                                     .service_us = task->n.service_us,
+                                     .payload = {task->buf, task->data, task->len},
+                                     .extras = task->u.extras};
+}
+
+static size_t extras_size(const struct belt_result_extras *extras)
+{
+    return extras ? 64 + extras->text.len + extras->log.len + extras->host.len : 16;
+}
+
+/* One message; false when there was nothing to send. */
+static bool deliver_batch(struct core *core, struct reader *reader)
+{
+    const struct job *job = reader->job;
+    uint64_t index, first = reader->sent;
+    struct task *task = has_credit(reader) ? deliverable(reader, reader->sent, &index) : NULL;
+    if (!task)
+        return false;
+    uint64_t kept = job->done + job->failed - job->released;
+    uint32_t room = kept < BELT_MAX_BATCH ? (uint32_t)kept : BELT_MAX_BATCH;
+    struct belt_result_item *items = update_alloc(core, room * sizeof *items);
+    struct belt_batch batch = {0};
+    while (task && belt_batch_add(&batch, task->len, extras_size(task->u.extras))) {
+        items[batch.count - 1] = item_of(index, task);
+        reader->sent++;
+        reader->sent_bytes += task->len;
+        task = has_credit(reader) && batch.count < room ? deliverable(reader, reader->sent, &index) : NULL;
+    }
+    struct belt_msg *msg = update_send(core, reader->session, BELT_MSG_DELIVER);
+    msg->u.deliver = (struct belt_msg_deliver){.sub = reader->id, .first = first, .results = items, .count = batch.count};
+    return true;
+}
+
+static void deliver_done(struct core *core, struct reader *reader)
+{
+    struct job *job = reader->job;
+    bool stopped = job->state == BELT_JOB_STOPPED;
+    if (reader->done_sent || !(stopped || (job->state == BELT_JOB_COMPLETE && reader->sent == job->next)))
+        return;
+    struct belt_msg *msg = update_send(core, reader->session, BELT_MSG_DONE);
+    msg->u.done =
+        (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = stopped ? BELT_JOB_CANCELLED : BELT_OK};
+    reader->done_sent = true;
+    job_settle(core, job);
+}
+
+void stream_deliver(struct core *core, struct reader *reader)
+{
+    if (!reader->session)
+        return;
+    uint32_t batches = 0;
+    if (reader->job->state != BELT_JOB_STOPPED)
+        while (batches < BATCHES_A_TURN && deliver_batch(core, reader))
+            batches++;
+    if (batches == BATCHES_A_TURN) {
+        core->again = true;
+        reader_touch(core, reader);
+    }
+    deliver_done(core, reader);
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Agents and what they say of tasks: results, returns, losses, progress;
+ * which attempt counts and what runs again (PROTOCOL.md §8, §9).
+ */
+#include "state.h"
+#include "sizing.h"
+
+/* An agent that had nothing to give back is left alone for this long: what lies there is in its slots. */
+#define RECALL_PAUSE_MS 50u
+
+void worker_touch(struct core *core, struct agent *agent)
+{
+    if (agent->dirty)
+        return;
+    agent->dirty = true;
+    LL_PREPEND2(core->dirty_agents, agent, dirty_next);
+}
+
+void run_free(struct core *core, struct run *run)
+{
+    struct agent *agent = run->agent;
+    DL_DELETE(agent->runs, run);
+    agent->held--;
+    agent->held_bytes -= run->bytes;
+    run->job->running--;
+    run->job->queue->running--;
+    worker_touch(core, agent);
+    queue_touch(core, run->job->queue);
+    LL_PREPEND(core->spare_runs, run);
+}
+
+/* The run of this attempt on this agent, or NULL: then it is stale. */
+static struct run *run_find(struct core *core, const struct agent *agent, const struct belt_task_ref *ref,
+                            struct job **job, struct task **task)
+{
+    *job = job_find(core, ref->job);
+    *task = *job ? table_at(&(*job)->table, ref->index) : NULL;
+    if (!*task || (*task)->state != TASK_RUNNING || (*task)->attempt != ref->attempt)
+        return NULL;
+    return (*task)->u.run->agent == agent ? (*task)->u.run : NULL;
+}
+
+/* ---- the end of a run ---- */
+
+/* A task of a stopped job has run out. */
+static void let_go(struct core *core, struct run *run, struct task *task)
+{
+    struct job *job = run->job;
+    uint64_t index = run->index;
+    run_free(core, run);
+    job->bytes -= task->len;
+    core->bytes -= task->len + sizeof *task;
+    table_release(&job->table, index, job->next);
+    job->released++;
+    job_settle(core, job);
+}
+
+static void wait_again(struct core *core, struct run *run, struct task *task)
+{
+    struct job *job = run->job;
+    uint64_t index = run->index;
+    if (run->dropped) {
+        let_go(core, run, task);
+        return;
+    }
+    run_free(core, run);
+    dispatch_wait(core, job, index, task);
+}
+
+static void measure(struct core *core, struct job *job, const struct belt_result_item *item)
+{
+    struct queue *queue = job->queue;
+    job->service_us = sizing_estimate(job->service_us, item->service_us);
+    queue->service_us = sizing_estimate(queue->service_us, item->service_us);
+    queue->rate_count++;
+    uint64_t span = core->now - queue->rate_ms;
+    if (span >= 1000) {
+        queue->rate = (double)queue->rate_count * 1000.0 / (double)span;
+        queue->rate_ms = core->now;
+        queue->rate_count = 0;
+    }
+}
+
+/* The one place where a task gets its result. */
+static void record(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item)
+{
+    job->bytes -= task->len;
+    core->bytes -= task->len;
+    task_drop_payload(task);
+    struct belt_payload payload = belt_payload_ref(item->payload);
+    task->buf = payload.buf;
+    task->data = payload.data;
+    task->len = payload.len;
+    job->bytes += task->len;
+    core->bytes += task->len;
+    task->u.extras = NULL;
+    if (item->extras && !(task->u.extras = extras_copy(item->extras)))
+        abort();
+    task->n.service_us = item->service_us;
+    task->code = (uint8_t)item->code;
+    task->state = TASK_DONE;
+    bool ok = item->code == BELT_OK;
+    *(ok ? &job->done : &job->failed) += 1;
+    *(ok ? &job->queue->done : &job->queue->failed) += 1;
+    *(ok ? &core->done : &core->failed) += 1;
+    stream_finished(core, job, item->index);
+    if (job->state == BELT_JOB_ENDED_INPUT)
+        job_settle(core, job);
+}
+
+/* Whether this outcome is not final; counts the try. */
+static bool runs_again(const struct job *job, struct task *task, unsigned code)
+{
+    if (code == BELT_TASK_LOST)
+        return ++task->n.tries.losses < job->options.max_attempts;
+    if (code == BELT_TASK_FAILED || code == BELT_TASK_TIMEOUT)
+        return task->n.tries.failures++ < job->options.retries;
+    return false;
+}
+
+static void finish(struct core *core, struct run *run, struct task *task, const struct belt_result_item *item)
+{
+    struct job *job = run->job;
+    if (run->dropped) {
+        let_go(core, run, task);
+        return;
+    }
+    if (item->code != BELT_OK && runs_again(job, task, item->code)) {
+        job->retried++;
+        job->queue->retried++;
+        core->retried++;
+        update_trace(core, "job %llu > task %llu %s: waits again (attempt %u)", (unsigned long long)job->id,
+                     (unsigned long long)item->index, item->code == BELT_TASK_LOST ? "lost" : "failed", item->attempt);
+        wait_again(core, run, task);
+        return;
+    }
+    run_free(core, run);
+    record(core, job, task, item);
+}
+
+void worker_results(struct core *core, struct agent *agent, const struct belt_msg_results *msg)
+{
+    for (uint32_t i = 0; i < msg->count; i++) {
+        const struct belt_result_item *item = &msg->results[i];
+        if (msg->first + i < agent->results_next)
+            continue; /* sent again */
+        struct belt_task_ref ref = {msg->job, item->index, item->attempt};
+        struct job *job;
+        struct task *task;
+        struct run *run = run_find(core, agent, &ref, &job, &task);
+        if (!run) {
+            core->stale++;
+            update_trace(core, "%s > job %llu task %llu attempt %u: stale, ignored", agent->session->name,
+                         (unsigned long long)msg->job, (unsigned long long)item->index, item->attempt);
+            continue;
+        }
+        *(item->code == BELT_OK ? &agent->done : item->code == BELT_TASK_LOST ? &agent->lost : &agent->failed) += 1;
+        if (item->code == BELT_NOT_SERVED) {
+            dispatch_unserve(core, job->queue, agent);
+            wait_again(core, run, task);
+            continue;
+        }
+        measure(core, job, item);
+        finish(core, run, task, item);
+    }
+    if (msg->first + msg->count > agent->results_next)
+        agent->results_next = msg->first + msg->count;
+    agent->record_due = true;
+    worker_touch(core, agent);
+}
+
+void worker_returned(struct core *core, struct agent *agent, const struct belt_msg_refs *msg)
+{
+    struct job *job;
+    struct task *task;
+    for (uint32_t i = 0; i < msg->count; i++) {
+        struct run *run = run_find(core, agent, &msg->refs[i], &job, &task);
+        if (run)
+            wait_again(core, run, task);
+    }
+    if (agent->recalling && msg->count == 0)
+        agent->recall_ms = core->now + RECALL_PAUSE_MS;
+    agent->recalling = false;
+    worker_touch(core, agent);
+}
+
+void worker_progress(struct core *core, struct agent *agent, const struct belt_msg_progress *msg)
+{
+    struct job *job;
+    struct task *task;
+    struct run *run = run_find(core, agent, &msg->task, &job, &task);
+    if (!run)
+        return;
+    run->progress_done = msg->done;
+    run->progress_total = msg->total;
+}
+
+void worker_record(struct core *core, struct agent *agent)
+{
+    if (!agent->record_due)
+        return;
+    agent->record_due = false;
+    update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results_next;
+}
+
+/* ---- DROP ---- */
+
+static void send_drop(struct core *core, struct agent *agent, const struct belt_task_ref *refs, uint32_t count)
+{
+    if (count == 0)
+        return;
+    struct belt_msg *msg = update_send(core, agent->session, BELT_MSG_DROP);
+    msg->u.drop = (struct belt_msg_refs){.refs = refs, .count = count};
+}
+
+static struct belt_task_ref ref_of(const struct run *run)
+{
+    const struct task *task = table_at(&run->job->table, run->index);
+    return (struct belt_task_ref){run->job->id, run->index, task->attempt};
+}
+
+/* DROP for the runs of the agent that are marked as dropped and belong to `job` (NULL: any). */
+static void drop_marked(struct core *core, struct agent *agent, const struct job *job)
+{
+    struct belt_task_ref *refs = NULL;
+    uint32_t count = 0;
+    struct run *run;
+    DL_FOREACH (agent->runs, run) {
+        if (!run->dropped || (job && run->job != job))
+            continue;
+        if (count == 0)
+            refs = update_alloc(core, BELT_MAX_BATCH * sizeof *refs);
+        refs[count++] = ref_of(run);
+        if (count == BELT_MAX_BATCH) {
+            send_drop(core, agent, refs, count);
+            count = 0;
+        }
+    }
+    send_drop(core, agent, refs, count);
+}
+
+void worker_drop_job(struct core *core, struct job *job)
+{
+    struct agent *agent;
+    if (job->running == 0)
+        return;
+    DL_FOREACH (core->agents, agent) {
+        struct run *run;
+        bool any = false;
+        DL_FOREACH (agent->runs, run)
+            if (run->job == job)
+                any = run->dropped = true;
+        if (any && agent->synced)
+            drop_marked(core, agent, job);
+    }
+}
+
+/* ---- coming, synchronising, leaving ---- */
+
+void worker_hello(struct core *core, struct session *session, const struct belt_worker_props *props)
+{
+    struct agent *agent = session->agent;
+    if (!agent) {
+        agent = calloc(1, sizeof *agent);
+        if (!agent)
+            abort();
+        agent->session = session;
+        agent->connected_ms = core->now;
+        session->agent = agent;
+        DL_APPEND(core->agents, agent);
+    }
+    while (agent->queue_count)
+        dispatch_unserve(core, agent->queues[0], agent);
+    core->slots = core->slots - agent->slots + props->slots;
+    agent->slots = props->slots;
+    agent->window_items = props->window_items < props->slots ? props->slots : props->window_items;
+    agent->window_bytes = props->window_bytes;
+    agent->synced = agent->leaving = agent->recalling = false;
+    agent->queues = realloc(agent->queues, (props->function_count + 1) * sizeof *agent->queues);
+    if (!agent->queues)
+        abort();
+    for (uint32_t i = 0; i < props->function_count; i++) {
+        char function[BELT_MAX_NAME + 1];
+        name_copy(function, sizeof function, props->functions[i]);
+        dispatch_serve(core, queue_get(core, function), agent);
+    }
+    struct run *run;
+    DL_FOREACH (agent->runs, run)
+        run->named = false;
+}
+
+/* The agent holds a task that nobody else has: it goes on there. */
+static bool adopt(struct core *core, struct agent *agent, const struct belt_task_ref *ref)
+{
+    struct job *job = job_find(core, ref->job);
+    struct task *task = job ? table_at(&job->table, ref->index) : NULL;
+    if (!task || task->state != TASK_WAITING || task->attempt != ref->attempt || ref->attempt == 0)
+        return false;
+    dispatch_adopt(core, agent, job, ref->index, task)->named = true;
+    update_trace(core, "%s > job %llu task %llu goes on there", agent->session->name, (unsigned long long)ref->job,
+                 (unsigned long long)ref->index);
+    return true;
+}
+
+static void sync_named(struct core *core, struct agent *agent, const struct belt_msg_refs *msg)
+{
+    struct belt_task_ref *unwanted = NULL;
+    uint32_t count = 0;
+    struct job *job;
+    struct task *task;
+    for (uint32_t i = 0; i < msg->count; i++) {
+        struct run *run = run_find(core, agent, &msg->refs[i], &job, &task);
+        if (run)
+            run->named = true;
+        if ((run && !run->dropped) || (!run && adopt(core, agent, &msg->refs[i])))
+            continue;
+        if (!unwanted)
+            unwanted = update_alloc(core, msg->count * sizeof *unwanted);
+        unwanted[count++] = msg->refs[i];
+    }
+    send_drop(core, agent, unwanted, count);
+}
+
+void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_refs *msg)
+{
+    if (agent->synced)
+        return;
+    sync_named(core, agent, msg);
+    if (msg->more)
+        return;
+    struct run *run, *next;
+    DL_FOREACH_SAFE (agent->runs, run, next)
+        if (!run->named)
+            wait_again(core, run, table_at(&run->job->table, run->index));
+    agent->synced = true;
+    for (uint32_t i = 0; i < agent->queue_count; i++)
+        queue_touch(core, agent->queues[i]);
+    worker_touch(core, agent);
+}
+
+void worker_leaving(struct core *core, struct agent *agent)
+{
+    agent->leaving = true;
+    update_trace(core, "%s > leaving", agent->session->name);
+    while (agent->queue_count)
+        dispatch_unserve(core, agent->queues[0], agent);
+}
+
+/* The agent died while it must have been running this task. */
+static void lose(struct core *core, struct agent *agent, struct run *run)
+{
+    struct task *task = table_at(&run->job->table, run->index);
+    struct belt_result_extras extras = {
+        .text = update_text(core, "worker %s was lost while it ran the task (attempt %u)", agent->session->name, task->attempt),
+        .exit_status = -1,
+    };
+    struct belt_result_item item = {
+        .index = run->index, .attempt = task->attempt, .code = BELT_TASK_LOST, .extras = &extras};
+    finish(core, run, task, &item);
+}
+
+void worker_gone(struct core *core, struct agent *agent, bool blame)
+{
+    uint32_t started = 0;
+    update_trace(core, "%s > gone with %u tasks", agent->session->name, agent->held);
+    while (agent->queue_count)
+        dispatch_unserve(core, agent->queues[0], agent);
+    while (agent->runs) {
+        struct run *run = agent->runs;
+        if (blame && started++ < agent->slots)
+            lose(core, agent, run);
+        else
+            wait_again(core, run, table_at(&run->job->table, run->index));
+    }
+    if (agent->dirty)
+        LL_DELETE2(core->dirty_agents, agent, dirty_next);
+    core->slots -= agent->slots;
+    DL_DELETE(core->agents, agent);
+    agent->session->agent = NULL;
+    free(agent->queues);
+    free(agent);
+}
