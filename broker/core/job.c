@@ -115,10 +115,11 @@ void job_free(struct core *core, struct job *job)
     queue->waiting -= job->waiting;
     queue->jobs--;
     core->jobs--;
-    core->bytes -= job->bytes + (job->next - job->released) * sizeof(struct task);
     HASH_DELETE(by_id, core->by_job, job);
     HASH_DELETE(by_key, core->by_key, job);
+    core->bytes -= (job->next - job->released) * sizeof(struct task);
     table_clear(&job->table);
+    core->bytes -= job->bytes; /* large payloads, texts and logs */
     belt_payload_clear(&job->argument);
     free(job->again);
     free(job->log);
@@ -179,19 +180,18 @@ static struct job *job_to_feed(struct core *core, struct session *from, uint64_t
     return NULL;
 }
 
-static void accept_task(struct core *core, struct job *job, const struct belt_task_item *item)
+static void accept_task(struct core *core, struct job *job, const struct belt_task_item *item, struct pinned *last)
 {
     struct task *task = table_add(&job->table, job->next);
     if (!task)
         abort();
-    struct belt_payload payload = belt_payload_ref(item->payload);
+    struct belt_payload payload = pin_payload(core, job, last, item->payload);
     task->buf = payload.buf;
     task->data = payload.data;
     task->len = payload.len;
     job->next++;
     job->next_bytes += payload.len;
-    job->bytes += payload.len;
-    core->bytes += payload.len + sizeof *task;
+    core->bytes += sizeof *task;
     job->waiting++;
 }
 
@@ -213,6 +213,7 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
     }
     uint64_t skip = job->next - msg->first;
     uint64_t before = job->next;
+    struct pinned last = {0};
     for (uint64_t i = skip; i < msg->count; i++) {
         if (job->state != BELT_JOB_OPEN) {
             job_error(core, from, job->id, BELT_JOB_ENDED,
@@ -224,8 +225,9 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
                       update_text(core, "task %llu is beyond the grant", (unsigned long long)job->next));
             break;
         }
-        accept_task(core, job, &msg->tasks[i]);
+        accept_task(core, job, &msg->tasks[i], &last);
     }
+    pin_done(&last);
     core->accepted += job->next - before;
     job->queue->waiting += job->next - before;
     if (job->waiting == job->next - before && job->waiting)
@@ -355,10 +357,7 @@ static void release_all(struct core *core, struct job *job)
         struct task *task = table_at(&job->table, index);
         if (task->state == TASK_RELEASED || task->state == TASK_RUNNING)
             continue;
-        job->bytes -= task->len;
-        core->bytes -= task->len + sizeof *task;
-        table_release(&job->table, index, job->next);
-        job->released++;
+        task_forget(core, job, index, task);
     }
     job->queue->waiting -= job->waiting;
     job->waiting = 0;

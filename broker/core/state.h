@@ -130,7 +130,7 @@ struct job {
     uint64_t *again;     /* heap of indexes that wait again */
     uint32_t again_count, again_room;
     uint64_t waiting, running, done, failed, retried, released;
-    uint64_t bytes;      /* payloads it holds */
+    uint64_t bytes;      /* memory that its payloads and results hold */
     uint64_t oldest_ms;  /* since when its head has been waiting */
     double service_us;   /* estimate of a task, 0: unknown */
     double pass;         /* fair share: service used, in us */
@@ -184,7 +184,7 @@ struct core {
     struct past_job *history;  /* ring of BELT_MAX_HISTORY */
     uint32_t history_count, history_head;
     uint64_t last_job, last_reader;
-    uint64_t bytes;            /* payloads kept */
+    uint64_t bytes;            /* memory of all jobs */
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
     bool draining;
@@ -202,6 +202,17 @@ struct belt_bytes update_text(struct core *core, const char *format, ...) __attr
 void update_drop(struct core *core, uint64_t peer);
 void update_trace(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void update_error(struct core *core, struct session *to, uint64_t ref, uint64_t job, unsigned code, struct belt_bytes text);
+
+/* ---- pin.c: what kept payloads cost ---- */
+/* The frame that the last payload of a message came in; zero at first, pin_done() at the end. */
+struct pinned {
+    const struct belt_buf *frame;
+    struct belt_buf *pin;
+};
+/* A reference to keep; its frame is charged to the job until the last one into it is given back. */
+struct belt_payload pin_payload(struct core *core, struct job *job, struct pinned *last, struct belt_payload payload);
+void pin_done(struct pinned *last);
+void pin_drop(struct core *core, struct job *job, struct task *task); /* the task's payload is not needed any more */
 
 /* ---- peer.c: connections ---- */
 struct session *peer_find(struct core *core, uint64_t peer);
@@ -269,6 +280,29 @@ void report_remember(struct core *core, const struct job *job);
 
 /* ---- core.c ---- */
 void core_alarm(struct core *core, uint64_t when); /* the turn wants to come back then */
+
+static inline void charge_bytes(struct core *core, struct job *job, int64_t bytes)
+{
+    core->bytes += (uint64_t)bytes;
+    job->bytes += (uint64_t)bytes;
+}
+
+/* Memory of a result beside its payload. */
+static inline int64_t extras_bytes(const struct belt_result_extras *extras)
+{
+    return extras ? (int64_t)(sizeof *extras + extras->text.len + extras->log.len + extras->host.len) : 0;
+}
+
+/* Lets go of a task for good. */
+static inline void task_forget(struct core *core, struct job *job, uint64_t index, struct task *task)
+{
+    if (task->state == TASK_DONE)
+        charge_bytes(core, job, -extras_bytes(task->u.extras));
+    pin_drop(core, job, task);
+    core->bytes -= sizeof *task;
+    table_release(&job->table, index, job->next);
+    job->released++;
+}
 
 static inline bool name_equals(const char *name, struct belt_bytes bytes)
 {

@@ -74,21 +74,13 @@ static void log_trim(struct job *job)
 
 /* ---- taking and releasing ---- */
 
-static void release(struct core *core, struct job *job, uint64_t index, struct task *task)
-{
-    job->bytes -= task->len;
-    core->bytes -= task->len + sizeof *task;
-    table_release(&job->table, index, job->next);
-    job->released++;
-}
-
 static void take(struct core *core, struct job *job, uint64_t index)
 {
     struct task *task = table_at(&job->table, index);
     if (!task || task->state != TASK_DONE)
         return;
     if (++task->taken >= job->reader_count)
-        release(core, job, index, task);
+        task_forget(core, job, index, task);
 }
 
 /* The index that delivery `number` of `reader` shows. */
@@ -143,7 +135,7 @@ static void recount(struct core *core, struct job *job)
     for (index = table_seek(&job->table, 0); index < job->next; index = table_seek(&job->table, index + 1)) {
         struct task *task = table_at(&job->table, index);
         if (task->state == TASK_DONE && task->taken >= job->reader_count)
-            release(core, job, index, task);
+            task_forget(core, job, index, task);
     }
     released_some(core, job);
 }
@@ -161,7 +153,7 @@ void stream_finished(struct core *core, struct job *job, uint64_t index)
             task->taken++;
     }
     if (task->taken && task->taken >= job->reader_count) {
-        release(core, job, index, task);
+        task_forget(core, job, index, task);
         released_some(core, job);
     }
 }

@@ -49,10 +49,7 @@ static void let_go(struct core *core, struct run *run, struct task *task)
     struct job *job = run->job;
     uint64_t index = run->index;
     run_free(core, run);
-    job->bytes -= task->len;
-    core->bytes -= task->len + sizeof *task;
-    table_release(&job->table, index, job->next);
-    job->released++;
+    task_forget(core, job, index, task);
     job_settle(core, job);
 }
 
@@ -83,20 +80,18 @@ static void measure(struct core *core, struct job *job, const struct belt_result
 }
 
 /* The one place where a task gets its result. */
-static void record(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item)
+static void record(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item,
+                   struct pinned *last)
 {
-    job->bytes -= task->len;
-    core->bytes -= task->len;
-    task_drop_payload(task);
-    struct belt_payload payload = belt_payload_ref(item->payload);
+    pin_drop(core, job, task);
+    struct belt_payload payload = pin_payload(core, job, last, item->payload);
     task->buf = payload.buf;
     task->data = payload.data;
     task->len = payload.len;
-    job->bytes += task->len;
-    core->bytes += task->len;
     task->u.extras = NULL;
     if (item->extras && !(task->u.extras = extras_copy(item->extras)))
         abort();
+    charge_bytes(core, job, extras_bytes(task->u.extras));
     task->n.service_us = item->service_us;
     task->code = (uint8_t)item->code;
     task->state = TASK_DONE;
@@ -119,7 +114,8 @@ static bool runs_again(const struct job *job, struct task *task, unsigned code)
     return false;
 }
 
-static void finish(struct core *core, struct run *run, struct task *task, const struct belt_result_item *item)
+static void finish(struct core *core, struct run *run, struct task *task, const struct belt_result_item *item,
+                   struct pinned *last)
 {
     struct job *job = run->job;
     if (run->dropped) {
@@ -136,11 +132,12 @@ static void finish(struct core *core, struct run *run, struct task *task, const 
         return;
     }
     run_free(core, run);
-    record(core, job, task, item);
+    record(core, job, task, item, last);
 }
 
 void worker_results(struct core *core, struct agent *agent, const struct belt_msg_results *msg)
 {
+    struct pinned last = {0};
     for (uint32_t i = 0; i < msg->count; i++) {
         const struct belt_result_item *item = &msg->results[i];
         if (msg->first + i < agent->results_next)
@@ -162,8 +159,9 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
             continue;
         }
         measure(core, job, item);
-        finish(core, run, task, item);
+        finish(core, run, task, item, &last);
     }
+    pin_done(&last);
     if (msg->first + msg->count > agent->results_next)
         agent->results_next = msg->first + msg->count;
     agent->record_due = true;
@@ -357,7 +355,8 @@ static void lose(struct core *core, struct agent *agent, struct run *run)
     };
     struct belt_result_item item = {
         .index = run->index, .attempt = task->attempt, .code = BELT_TASK_LOST, .extras = &extras};
-    finish(core, run, task, &item);
+    struct pinned none = {0};
+    finish(core, run, task, &item, &none);
 }
 
 void worker_gone(struct core *core, struct agent *agent, bool blame)
