@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where durable jobs live: a set of numbered records, changed in transactions.
+ * One interface, several implementations, one contract suite (tests/store).
+ *
+ * The store knows nothing of jobs but their ids: what a record means is the
+ * core's (broker/core/record.h). A record is a batch (of tasks, of results),
+ * not a row per task; it is deleted when all in it has been read, so the
+ * store's size follows the unread.
+ *
+ * Threads: one at a time (the committer's); errors and stats may be read
+ * between calls only.
+ */
+#ifndef BELT_STORE_H
+#define BELT_STORE_H
+
+#include "../../proto/buf.h"
+
+#include <stdbool.h>
+
+/** One record. `number` is the core's: it grows over the life of the store and is never used twice. */
+struct store_record {
+    uint64_t number;
+    uint64_t job;
+    uint8_t kind;
+    uint64_t first; /* of the tasks or deliveries in it */
+    uint32_t count;
+    struct belt_bytes body;
+};
+
+enum store_op { STORE_PUT, STORE_DELETE, STORE_DELETE_JOB };
+
+/** One change: PUT a record, DELETE the record with `record.number`, or DELETE all of `record.job`. */
+struct store_change {
+    enum store_op op;
+    struct store_record record; /* borrowed during commit */
+};
+
+struct store_stats {
+    uint64_t records, jobs, body_bytes, file_bytes, free_bytes;
+    uint64_t last_number;
+    uint32_t format;
+};
+
+struct store;
+
+/** Called for each record in order of number; nonzero stops the load, which answers it. */
+typedef int (*store_visit)(void *ctx, const struct store_record *record);
+
+/** What an implementation brings. Functions return BELT_OK, STORE_FAILED (full disk, I/O: try again later; the
+ *  transaction had no effect), BELT_SYSTEM (damaged, wrong format: final) and leave a sentence in `error`. */
+struct store_ops {
+    const char *name;
+    /* Every record in order of number, each checked against its checksum: damage ends the load with BELT_SYSTEM naming the record. */
+    int (*load)(struct store *store, store_visit visit, void *ctx);
+    /* One transaction; when it returns BELT_OK everything is on disk. */
+    int (*commit)(struct store *store, const struct store_change *changes, uint32_t count);
+    int (*stats)(struct store *store, struct store_stats *stats);
+    int (*check)(struct store *store); /* reads everything: BELT_OK or the first damage */
+    int (*compact)(struct store *store); /* gives free room back to the file system */
+    void (*close)(struct store *store);
+};
+
+struct store {
+    const struct store_ops *ops;
+    char error[512]; /* of the last call that failed: what, where, what to do */
+};
+
+/** In memory; `crash` of the tests drops what was not committed. NULL when out of memory. */
+struct store *store_memory_open(void);
+
+/** SQLite in `directory` (made if it is not there, 0700): belt.sqlite, WAL, synchronous=FULL, one broker at a time (a lock
+ *  file that names the holder). NULL with the reason in `error`: not a directory, no permission, locked by another
+ *  broker, written by a newer format, damaged. */
+struct store *store_sqlite_open(const char *directory, char *error, uint32_t size);
+
+/** Accepts NULL. */
+void store_close(struct store *store);
+
+#endif
