@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whole calls: map, apply and apply_async, made of streams.
+ */
+#include "error.h"
+
+#include <belt/belt.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct array {
+    const belt_input *inputs;
+    size_t count, next;
+};
+
+static int array_next(void *ctx, belt_input *input)
+{
+    struct array *array = ctx;
+
+    if (array->next == array->count)
+        return 0;
+    *input = array->inputs[array->next++];
+    return 1;
+}
+
+static int collect(belt_stream *stream, belt_result **results, size_t count)
+{
+    size_t got = 0, some;
+    int rc = BELT_OK;
+
+    while (got < count && rc == BELT_OK) {
+        rc = belt_next_many(stream, -1, results + got, count - got, &some);
+        if (rc == BELT_OK)
+            got += some;
+    }
+    return rc;
+}
+
+int belt_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
+             const belt_job_options *options, belt_result ***results)
+{
+    struct array array = {.inputs = inputs, .count = count};
+    belt_result **all = NULL;
+    belt_stream *stream = NULL;
+    int rc;
+
+    if (results == NULL || (inputs == NULL && count > 0))
+        return client_error(BELT_INVALID, "belt_map: the inputs and a place for the results are needed");
+    *results = NULL;
+    all = calloc(count + 1, sizeof(belt_result *));
+    if (all == NULL)
+        return client_error(BELT_NO_MEMORY, "belt_map: out of memory for %zu results", count);
+    rc = belt_imap(pool, function, array_next, &array, options, &stream);
+    if (rc == BELT_OK)
+        rc = collect(stream, all, count);
+    if (rc == BELT_OK) {
+        *results = all;
+        all = NULL;
+    }
+    belt_results_free(&all, count);
+    belt_stream_close(&stream);
+    return rc;
+}
+
+int belt_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
+                     const belt_job_options *options, belt_stream **call)
+{
+    int rc = belt_imap(pool, function, NULL, NULL, options, call);
+
+    if (rc != BELT_OK)
+        return rc;
+    rc = belt_feed(*call, data, len, 0);
+    if (rc == BELT_OK)
+        rc = belt_end(*call);
+    if (rc != BELT_OK)
+        belt_stream_close(call);
+    return rc;
+}
+
+int belt_apply(belt_pool *pool, const char *function, const void *data, size_t len, const belt_job_options *options,
+               int64_t timeout_ms, belt_result **result)
+{
+    belt_stream *call = NULL;
+    int rc;
+
+    if (result == NULL)
+        return client_error(BELT_INVALID, "belt_apply: a place for the result is needed");
+    *result = NULL;
+    rc = belt_apply_async(pool, function, data, len, options, &call);
+    if (rc == BELT_OK)
+        rc = belt_next(call, timeout_ms, result);
+    belt_stream_close(&call);
+    return rc;
+}

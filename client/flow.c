@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The streams of a pool on its I/O thread. See flow.h.
+ */
+#include "flow.h"
+
+#include "admin.h"
+#include "io.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static size_t bucket(uint64_t key)
+{
+    return (size_t)((key * 0x9e3779b97f4a7c15ull) >> 54) & (CLIENT_BUCKETS - 1);
+}
+
+/* ---- who is in the tables ---- */
+
+static void leave_job(belt_pool *pool, struct belt_stream *stream)
+{
+    struct belt_stream **at = &pool->by_job[bucket(stream->job_key)];
+
+    if (stream->job_key == 0)
+        return;
+    for (; *at != stream; at = &(*at)->by_job)
+        ;
+    *at = stream->by_job;
+    stream->job_key = 0;
+}
+
+static void leave_sub(belt_pool *pool, struct belt_stream *stream)
+{
+    struct belt_stream **at = &pool->by_sub[bucket(stream->sub_key)];
+
+    if (stream->sub_key == 0)
+        return;
+    for (; *at != stream; at = &(*at)->by_sub)
+        ;
+    *at = stream->by_sub;
+    stream->sub_key = 0;
+}
+
+static void leave_ref(belt_pool *pool, struct belt_stream *stream)
+{
+    struct belt_stream **at = &pool->by_ref[bucket(stream->wire.config.ref)];
+
+    for (; *at != stream; at = &(*at)->by_ref)
+        ;
+    *at = stream->by_ref;
+}
+
+/** The broker's names of it may have changed. Keys are id + 1, so that 0 stands for none. */
+static void enter(belt_pool *pool, struct belt_stream *stream)
+{
+    struct client_stream *wire = &stream->wire;
+
+    if (wire->state >= CLIENT_STREAM_OPEN && wire->state <= CLIENT_STREAM_READING && stream->job_key != wire->job + 1) {
+        leave_job(pool, stream);
+        stream->job_key = wire->job + 1;
+        stream->by_job = pool->by_job[bucket(stream->job_key)];
+        pool->by_job[bucket(stream->job_key)] = stream;
+    }
+    if (wire->state == CLIENT_STREAM_READING && stream->sub_key != wire->sub + 1) {
+        leave_sub(pool, stream);
+        stream->sub_key = wire->sub + 1;
+        stream->by_sub = pool->by_sub[bucket(stream->sub_key)];
+        pool->by_sub[bucket(stream->sub_key)] = stream;
+    }
+}
+
+static void attach(belt_pool *pool, struct belt_stream *stream)
+{
+    size_t at = bucket(stream->wire.config.ref);
+
+    stream->attached = true;
+    stream->by_ref = pool->by_ref[at];
+    pool->by_ref[at] = stream;
+    stream->next = pool->streams;
+    if (pool->streams != NULL)
+        pool->streams->prev = stream;
+    pool->streams = stream;
+}
+
+static void stream_free(struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+
+    client_stream_fini(&stream->wire);
+    client_results_drop(&mail->results);
+    client_results_drop(&stream->hand);
+    client_results_drop(&stream->failed);
+    for (size_t i = 0; i < mail->task_count; i++)
+        belt_payload_clear(&mail->tasks[i]);
+    free(mail->tasks);
+    free(stream->spare);
+    belt_buf_unref(stream->chunk);
+    client_window_fini(&stream->window);
+    client_shelf_leave(stream->shelf);
+    if (mail->fd >= 0)
+        close(mail->fd);
+    pthread_mutex_destroy(&mail->lock);
+    pthread_cond_destroy(&mail->cond);
+    free(stream->words);
+    free(stream);
+}
+
+static void detach(belt_pool *pool, struct belt_stream *stream)
+{
+    leave_ref(pool, stream);
+    leave_job(pool, stream);
+    leave_sub(pool, stream);
+    if (stream->prev != NULL)
+        stream->prev->next = stream->next;
+    else
+        pool->streams = stream->next;
+    if (stream->next != NULL)
+        stream->next->prev = stream->prev;
+    stream_free(stream);
+}
+
+/* ---- mail ---- */
+
+static unsigned end_code(const struct client_stream *wire)
+{
+    if (wire->state == CLIENT_STREAM_CANCELLED)
+        return BELT_JOB_CANCELLED;
+    return wire->state == CLIENT_STREAM_FAILED ? wire->code : wire->done_code;
+}
+
+/** Tells the reader how it stands, with the results that came (NULL: none). */
+static void publish(struct belt_stream *stream, struct client_results *results, uint64_t done, uint64_t failed)
+{
+    struct client_mail *mail = &stream->mail;
+    const struct client_stream *wire = &stream->wire;
+    bool wake = results != NULL;
+
+    pthread_mutex_lock(&mail->lock);
+    if (results != NULL)
+        client_results_move(&mail->results, results);
+    mail->done += done;
+    mail->failed += failed;
+    mail->job = wire->job;
+    mail->start = wire->start;
+    mail->accepted = wire->accepted;
+    mail->notice = wire->notice;
+    wake = wake || (mail->waiting_grant && mail->granted_bytes < wire->grant.bytes);
+    mail->granted_bytes = wire->grant.bytes;
+    if (!mail->over && (client_stream_complete(wire) || wire->state >= CLIENT_STREAM_FAILED)) {
+        mail->over = true;
+        mail->code = end_code(wire);
+        memcpy(mail->text, wire->text, sizeof(mail->text));
+        wake = true;
+    }
+    if (wake && mail->waiting)
+        pthread_cond_broadcast(&mail->cond);
+    if (mail->fd >= 0)
+        client_fd_update(stream);
+    pthread_mutex_unlock(&mail->lock);
+}
+
+static void take_tasks(struct belt_stream *stream, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (stream->wire.state < CLIENT_STREAM_FAILED && client_stream_append(&stream->wire, &stream->spare[i]))
+            continue;
+        belt_payload_clear(&stream->spare[i]);
+        client_stream_fail(&stream->wire, BELT_NO_MEMORY, "out of memory for tasks; use a smaller window");
+    }
+}
+
+/** Takes what the user's thread left; returns false when the stream is gone with it. */
+static void collect(struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+    struct belt_payload *tasks;
+    size_t count, capacity;
+    bool ended, cancel;
+
+    pthread_mutex_lock(&mail->lock);
+    tasks = mail->tasks;
+    count = mail->task_count;
+    capacity = mail->task_capacity;
+    mail->tasks = stream->spare;
+    mail->task_count = 0;
+    mail->task_capacity = stream->spare_capacity;
+    stream->spare = tasks;
+    stream->spare_capacity = capacity;
+    ended = mail->ended;
+    cancel = mail->cancel;
+    stream->closed = mail->closed;
+    stream->idle = mail->waiting;
+    client_stream_take(&stream->wire, mail->taken, mail->taken_bytes, mail->window);
+    if (atomic_load(&stream->interrupted)) {
+        pthread_cond_broadcast(&mail->cond);
+        if (mail->fd >= 0)
+            client_fd_update(stream);
+    }
+    pthread_mutex_unlock(&mail->lock);
+    take_tasks(stream, count);
+    if (ended)
+        client_stream_end(&stream->wire);
+    if (cancel)
+        client_stream_cancel(&stream->wire);
+}
+
+/* ---- out ---- */
+
+static void pump(belt_pool *pool, struct belt_stream *stream, bool idle)
+{
+    struct belt_msg msg;
+
+    while (client_io_ready(pool) && client_stream_send(&stream->wire, idle, &msg))
+        client_io_send(pool, &msg);
+}
+
+void client_flow_pump(belt_pool *pool, bool idle)
+{
+    struct belt_stream *next;
+
+    for (struct belt_stream *stream = pool->streams; stream != NULL && client_io_ready(pool); stream = next) {
+        next = stream->next;
+        pump(pool, stream, idle);
+        if (stream->closed && client_stream_settled(&stream->wire) && !atomic_load(&stream->queued))
+            detach(pool, stream);
+    }
+}
+
+static void stream_work(belt_pool *pool, struct belt_stream *stream)
+{
+    if (!stream->attached)
+        attach(pool, stream);
+    collect(stream);
+    if (atomic_load(&pool->lost))
+        client_stream_fail(&stream->wire, pool->code, pool->text);
+    pump(pool, stream, stream->idle);
+    if (stream->closed && client_stream_settled(&stream->wire))
+        detach(pool, stream);
+    else if (stream->wire.state >= CLIENT_STREAM_FAILED)
+        publish(stream, NULL, 0, 0);
+}
+
+bool client_flow_work(belt_pool *pool)
+{
+    struct belt_stream *stream = atomic_exchange(&pool->queue, NULL);
+    bool worked = stream != NULL;
+
+    while (stream != NULL) {
+        struct belt_stream *next = stream->queue_next;
+
+        atomic_store(&stream->queued, false);
+        stream_work(pool, stream);
+        stream = next;
+    }
+    return client_admin_work(pool) || worked;
+}
+
+/* ---- in ---- */
+
+static void deliver(struct belt_stream *stream, const struct belt_msg_deliver *msg, uint32_t skip)
+{
+    struct client_results results;
+    uint64_t done = 0;
+
+    client_results_init(&results);
+    for (uint32_t i = skip; i < msg->count; i++) {
+        struct client_result *result = client_result_new(stream->shelf, &msg->results[i]);
+
+        if (result == NULL) {
+            client_stream_fail(&stream->wire, BELT_NO_MEMORY, "out of memory for results; use a smaller window");
+            break;
+        }
+        done += result->shown.code == BELT_OK;
+        client_results_add(&results, result);
+    }
+    publish(stream, &results, done, msg->count - skip - done);
+}
+
+static void stream_message(belt_pool *pool, struct belt_stream *stream, const struct belt_msg *msg)
+{
+    uint32_t skip;
+
+    switch (client_stream_receive(&stream->wire, msg, &skip)) {
+    case CLIENT_STREAM_RESULTS:
+        deliver(stream, &msg->u.deliver, skip);
+        break;
+    case CLIENT_STREAM_CHANGED:
+        enter(pool, stream);
+        publish(stream, NULL, 0, 0);
+        break;
+    case CLIENT_STREAM_NOTHING:
+        break;
+    }
+    pump(pool, stream, stream->idle);
+    if (stream->closed && client_stream_settled(&stream->wire) && !atomic_load(&stream->queued))
+        detach(pool, stream);
+}
+
+static void to_ref(belt_pool *pool, uint64_t ref, const struct belt_msg *msg)
+{
+    struct belt_stream *stream = pool->by_ref[bucket(ref)];
+
+    while (stream != NULL && stream->wire.config.ref != ref)
+        stream = stream->by_ref;
+    if (stream != NULL)
+        stream_message(pool, stream, msg);
+    else
+        client_admin_message(pool, ref, msg);
+}
+
+static void to_job(belt_pool *pool, uint64_t job, const struct belt_msg *msg)
+{
+    struct belt_stream *next;
+
+    for (struct belt_stream *stream = pool->by_job[bucket(job + 1)]; stream != NULL; stream = next) {
+        next = stream->by_job;
+        if (stream->job_key == job + 1)
+            stream_message(pool, stream, msg);
+    }
+}
+
+static void to_sub(belt_pool *pool, uint64_t sub, const struct belt_msg *msg)
+{
+    struct belt_stream *stream = pool->by_sub[bucket(sub + 1)];
+
+    while (stream != NULL && stream->sub_key != sub + 1)
+        stream = stream->by_sub;
+    if (stream != NULL)
+        stream_message(pool, stream, msg);
+}
+
+void client_flow_message(belt_pool *pool, const struct belt_msg *msg)
+{
+    switch (msg->type) {
+    case BELT_MSG_OPENED:
+        to_ref(pool, msg->u.opened.ref, msg);
+        break;
+    case BELT_MSG_SUBSCRIBED:
+        to_ref(pool, msg->u.subscribed.ref, msg);
+        break;
+    case BELT_MSG_CANCELLED:
+        to_ref(pool, msg->u.cancelled.ref, msg);
+        break;
+    case BELT_MSG_REPORT:
+        to_ref(pool, msg->u.report.ref, msg);
+        break;
+    case BELT_MSG_ACCEPTED:
+        to_job(pool, msg->u.accepted.job, msg);
+        break;
+    case BELT_MSG_ENDED:
+        to_job(pool, msg->u.ended.job, msg);
+        break;
+    case BELT_MSG_NOTICE:
+        to_job(pool, msg->u.notice.job, msg);
+        break;
+    case BELT_MSG_DELIVER:
+        to_sub(pool, msg->u.deliver.sub, msg);
+        break;
+    case BELT_MSG_DONE:
+        to_sub(pool, msg->u.done.sub, msg);
+        break;
+    case BELT_MSG_ERROR:
+        if (msg->u.error.ref != 0)
+            to_ref(pool, msg->u.error.ref, msg);
+        else if (msg->u.error.job != 0)
+            to_job(pool, msg->u.error.job, msg);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- all of them ---- */
+
+void client_flow_welcome(belt_pool *pool)
+{
+    for (struct belt_stream *stream = pool->streams; stream != NULL; stream = stream->next)
+        client_stream_resync(&stream->wire);
+    client_admin_welcome(pool);
+    client_flow_pump(pool, true);
+}
+
+void client_flow_fail(belt_pool *pool, unsigned code, const char *text)
+{
+    for (struct belt_stream *stream = pool->streams; stream != NULL; stream = stream->next) {
+        client_stream_fail(&stream->wire, code, text);
+        publish(stream, NULL, 0, 0);
+    }
+    client_admin_fail(pool, code, text);
+}
+
+void client_flow_free(belt_pool *pool)
+{
+    struct belt_stream *queued = atomic_exchange(&pool->queue, NULL);
+
+    for (; queued != NULL; queued = queued->queue_next)
+        if (!queued->attached)
+            attach(pool, queued);
+    while (pool->streams != NULL)
+        detach(pool, pool->streams);
+}

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The I/O thread. See io.h.
+ *
+ * Waking costs a system call, so it is rare: while there was something to do in the last milliseconds the thread
+ * only naps (1 ms), and whoever hands over small work lets it nap. Whoever is about to wait wakes it at once.
+ */
+#include "io.h"
+
+#include "error.h"
+#include "flow.h"
+#include "proto/link.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define NAP_MS 1
+/* So long after the last work the thread still naps: a loop with a millisecond of its own work per item stays cheap. */
+#define ACTIVE_MS 5u
+/* Messages taken before the streams get their turn. */
+#define BURST 64u
+/* BYE and the last acknowledgement may take so long to leave. */
+#define LINGER_MS 200
+
+void client_io_kick(belt_pool *pool, bool urgent)
+{
+    const uint64_t one = 1;
+    int state;
+
+    atomic_store(&pool->work, true);
+    state = atomic_load(&pool->io_state);
+    if (state == CLIENT_IO_AWAKE || (state == CLIENT_IO_NAP && !urgent))
+        return;
+    if (atomic_compare_exchange_strong(&pool->io_state, &state, CLIENT_IO_AWAKE)) {
+        int saved = errno;
+
+        while (write(pool->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+            ;
+        errno = saved;
+    }
+}
+
+void client_io_touch(struct belt_stream *stream)
+{
+    belt_pool *pool = stream->pool;
+    struct belt_stream *head;
+
+    if (atomic_exchange(&stream->queued, true))
+        return;
+    head = atomic_load(&pool->queue);
+    do
+        stream->queue_next = head;
+    while (!atomic_compare_exchange_weak(&pool->queue, &head, stream));
+}
+
+bool client_io_ready(const belt_pool *pool)
+{
+    return pool->session.state == BELT_SESSION_READY && pool->unsent.count == 0;
+}
+
+/** Sends what was kept. True when nothing is kept any more. */
+static bool flush(belt_pool *pool)
+{
+    if (pool->unsent.count == 0)
+        return true;
+    if (pool->socket == NULL || belt_link_send(pool->socket, NULL, &pool->unsent) != 0)
+        return false;
+    memset(&pool->unsent, 0, sizeof(pool->unsent)); /* the link took the references */
+    return true;
+}
+
+void client_io_send(belt_pool *pool, struct belt_msg *msg)
+{
+    int rc;
+
+    belt_session_stamp(&pool->session, client_now_ms(), msg);
+    rc = belt_encode(msg, &pool->unsent);
+    if (rc != BELT_OK) {
+        char text[200];
+
+        belt_frames_clear(&pool->unsent);
+        snprintf(text, sizeof(text), "a %s message could not be made: %s", belt_msg_name(msg->type),
+                 belt_code_text((unsigned)rc));
+        client_io_lost(pool, (unsigned)rc, text);
+        return;
+    }
+    flush(pool);
+}
+
+void client_io_lost(belt_pool *pool, unsigned code, const char *text)
+{
+    pthread_mutex_lock(&pool->lock);
+    if (pool->code == BELT_OK) {
+        pool->code = code;
+        snprintf(pool->text, sizeof(pool->text), "%s", text);
+        atomic_store(&pool->lost, true);
+    }
+    pthread_cond_broadcast(&pool->cond);
+    pthread_mutex_unlock(&pool->lock);
+    client_flow_fail(pool, code, text);
+}
+
+static void send_hello(belt_pool *pool)
+{
+    struct belt_msg msg = {.type = BELT_MSG_HELLO};
+
+    belt_frames_clear(&pool->unsent);
+    pool->hello_waits = false;
+    msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION,
+                                          .role = (uint8_t)pool->role,
+                                          .session = {pool->session_id, BELT_SESSION_LEN},
+                                          .name = {(const uint8_t *)pool->name, strlen(pool->name)}};
+    client_io_send(pool, &msg);
+    if (pool->unsent.count != 0) { /* not connected yet */
+        belt_frames_clear(&pool->unsent);
+        belt_session_unsent(&pool->session, client_now_ms());
+        pool->hello_waits = true;
+    }
+}
+
+static void reconnect(belt_pool *pool)
+{
+    belt_frames_clear(&pool->unsent);
+    pool->hello_waits = false;
+    if (pool->socket != NULL)
+        zmq_close(pool->socket);
+    pool->socket = belt_link_dealer(pool->context, pool->endpoint, BELT_MAX_PAYLOAD_CEILING);
+    if (pool->socket == NULL) {
+        char text[400];
+
+        snprintf(text, sizeof(text), "cannot connect to %s: %s", pool->endpoint, zmq_strerror(errno));
+        client_io_lost(pool, BELT_SYSTEM, text);
+    }
+}
+
+static void welcomed(belt_pool *pool)
+{
+    belt_decoder_limit(pool->decoder, pool->session.max_payload);
+    atomic_store(&pool->max_payload, pool->session.max_payload);
+    pthread_mutex_lock(&pool->lock);
+    pool->ready = true;
+    pthread_cond_broadcast(&pool->cond);
+    pthread_mutex_unlock(&pool->lock);
+    client_flow_welcome(pool);
+}
+
+static void act(belt_pool *pool, enum belt_session_action action, const struct belt_msg *msg)
+{
+    struct belt_msg ping = {.type = BELT_MSG_PING};
+    char text[600];
+
+    switch (action) {
+    case BELT_SESSION_PASS:
+        client_flow_message(pool, msg);
+        break;
+    case BELT_SESSION_WELCOMED:
+        welcomed(pool);
+        break;
+    case BELT_SESSION_SEND_HELLO:
+        send_hello(pool);
+        break;
+    case BELT_SESSION_SEND_PING:
+        if (client_io_ready(pool))
+            client_io_send(pool, &ping);
+        else /* something of ours waits for room: the silence is not ours to break */
+            pool->session.spoke_ms = client_now_ms();
+        break;
+    case BELT_SESSION_RECONNECT:
+        reconnect(pool);
+        break;
+    case BELT_SESSION_FAILED:
+        snprintf(text, sizeof(text), "the broker at %s refuses this client: %s", pool->endpoint, pool->session.text);
+        client_io_lost(pool, pool->session.code, text);
+        break;
+    case BELT_SESSION_NOTHING:
+        break;
+    }
+}
+
+static void receive(belt_pool *pool)
+{
+    for (unsigned i = 0; i < BURST && pool->socket != NULL; i++) {
+        struct belt_frames frames = {0};
+        struct belt_msg msg;
+        uint64_t now;
+
+        if (belt_link_recv(pool->socket, NULL, &frames) <= 0)
+            return;
+        now = client_now_ms();
+        pool->active_ms = now;
+        if (frames.count > 0 && belt_decode(pool->decoder, &frames, &msg) == BELT_OK)
+            act(pool, belt_session_receive(&pool->session, now, &msg), &msg);
+        belt_frames_clear(&frames);
+    }
+}
+
+static void timers(belt_pool *pool)
+{
+    uint64_t now = client_now_ms();
+    enum belt_session_action action;
+    char text[500];
+
+    if (atomic_load(&pool->lost))
+        return;
+    for (unsigned i = 0; i < 4 && belt_session_deadline(&pool->session) <= now; i++) {
+        action = belt_session_timer(&pool->session, now);
+        if (action == BELT_SESSION_NOTHING)
+            break;
+        act(pool, action, NULL);
+    }
+    if (pool->children != NULL && client_private_ended(pool->children, text, sizeof(text))) {
+        client_io_lost(pool, BELT_LOST_BROKER, text);
+        return;
+    }
+    if (pool->lost_timeout_ms >= 0 && pool->ready && pool->session.state != BELT_SESSION_READY &&
+        now - pool->session.lost_ms >= (uint64_t)pool->lost_timeout_ms) {
+        snprintf(text, sizeof(text), "the connection to the broker at %s was lost and did not come back within %lld ms",
+                 pool->endpoint, (long long)pool->lost_timeout_ms);
+        client_io_lost(pool, BELT_LOST_BROKER, text);
+    }
+}
+
+/** How long the thread may sleep, in ms. */
+static long sleep_time(const belt_pool *pool)
+{
+    uint64_t now = client_now_ms(), deadline = belt_session_deadline(&pool->session);
+
+    if (atomic_load(&pool->lost))
+        return -1;
+    if (pool->session.state != BELT_SESSION_READY && pool->lost_timeout_ms >= 0 && pool->ready) {
+        uint64_t lost = pool->session.lost_ms + (uint64_t)pool->lost_timeout_ms;
+
+        deadline = lost < deadline ? lost : deadline;
+    }
+    if (deadline == UINT64_MAX)
+        return -1;
+    return deadline <= now ? 0 : (long)(deadline - now);
+}
+
+/** Waits for messages, for a wake-up, for the next timer. */
+static void wait(belt_pool *pool, bool nap)
+{
+    zmq_pollitem_t items[2 + CLIENT_CHILDREN] = {0};
+    int fds[CLIENT_CHILDREN] = {-1, -1}, count = 0;
+    long timeout = sleep_time(pool);
+    uint64_t drained;
+
+    if (nap && (timeout < 0 || timeout > NAP_MS))
+        timeout = NAP_MS;
+    items[count++] = (zmq_pollitem_t){.fd = pool->wake_fd, .events = ZMQ_POLLIN};
+    if (pool->socket != NULL && !atomic_load(&pool->lost))
+        items[count++] = (zmq_pollitem_t){
+            .socket = pool->socket,
+            .events = (short)(ZMQ_POLLIN | (pool->unsent.count > 0 || pool->hello_waits ? ZMQ_POLLOUT : 0))};
+    if (pool->children != NULL && !atomic_load(&pool->lost))
+        client_private_fds(pool->children, fds);
+    for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
+        if (fds[i] >= 0)
+            items[count++] = (zmq_pollitem_t){.fd = fds[i], .events = ZMQ_POLLIN};
+    atomic_store(&pool->io_state, nap ? CLIENT_IO_NAP : CLIENT_IO_SLEEP);
+    if (!atomic_exchange(&pool->work, false))
+        zmq_poll(items, count, timeout);
+    atomic_store(&pool->io_state, CLIENT_IO_AWAKE);
+    if (pool->hello_waits && pool->socket != NULL && (items[1].revents & ZMQ_POLLOUT) != 0)
+        send_hello(pool); /* connected: sooner than the session's own retry */
+    if (read(pool->wake_fd, &drained, sizeof(drained)) > 0)
+        pool->active_ms = client_now_ms();
+}
+
+static void *run(void *argument)
+{
+    belt_pool *pool = argument;
+    struct belt_msg bye = {.type = BELT_MSG_BYE};
+
+    reconnect(pool);
+    while (!atomic_load(&pool->stop)) {
+        bool nap;
+
+        flush(pool);
+        receive(pool);
+        timers(pool);
+        if (client_flow_work(pool))
+            pool->active_ms = client_now_ms();
+        nap = client_now_ms() - pool->active_ms < ACTIVE_MS;
+        if (!nap)
+            client_flow_pump(pool, true);
+        wait(pool, nap);
+    }
+    client_flow_work(pool);
+    client_flow_pump(pool, true);
+    if (client_io_ready(pool) && !atomic_load(&pool->lost))
+        client_io_send(pool, &bye);
+    return NULL;
+}
+
+/** A thread that takes no signal: those are for the user's threads. */
+static int start_thread(belt_pool *pool)
+{
+    sigset_t all, old;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    rc = pthread_create(&pool->thread, NULL, run, pool);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return rc;
+}
+
+int client_io_start(belt_pool *pool)
+{
+    int rc;
+
+    belt_link_seed();
+    pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pool->context = belt_link_context();
+    pool->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_CEILING);
+    if (pool->wake_fd < 0 || pool->context == NULL)
+        return client_error(BELT_SYSTEM, "cannot open a pool: %s; raise the limit of open files", strerror(errno));
+    if (pool->decoder == NULL)
+        return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
+    belt_session_init(&pool->session, client_now_ms());
+    rc = start_thread(pool);
+    if (rc != 0)
+        return client_error(BELT_SYSTEM, "cannot start the pool's I/O thread: %s", strerror(rc));
+    pool->magic = CLIENT_POOL_MAGIC;
+    return BELT_OK;
+}
+
+void client_io_stop(belt_pool *pool)
+{
+    int linger = LINGER_MS;
+
+    if (pool->magic == CLIENT_POOL_MAGIC) {
+        atomic_store(&pool->stop, true);
+        client_io_kick(pool, true);
+        pthread_join(pool->thread, NULL);
+    }
+    client_flow_free(pool);
+    belt_frames_clear(&pool->unsent);
+    if (pool->socket != NULL) {
+        if (pool->session.state != BELT_SESSION_READY || pool->children != NULL)
+            linger = 0;
+        zmq_setsockopt(pool->socket, ZMQ_LINGER, &linger, sizeof(linger));
+        zmq_close(pool->socket);
+    }
+    if (pool->context != NULL)
+        while (zmq_ctx_term(pool->context) != 0 && errno == EINTR)
+            ;
+    belt_decoder_free(pool->decoder);
+    if (pool->wake_fd >= 0)
+        close(pool->wake_fd);
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Starting, cancelling and closing a stream.
+ */
+#include "error.h"
+#include "io.h"
+#include "pool.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void belt_job_options_init(belt_job_options *options)
+{
+    *options = (belt_job_options){.size = sizeof(*options)};
+}
+
+static bool name_ok(const char *name)
+{
+    size_t len = name != NULL ? strlen(name) : 0;
+
+    if (len == 0 || len > BELT_MAX_NAME || name[0] == '-' || name[0] == '.')
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL)
+            return false;
+    return true;
+}
+
+static bool key_ok(const char *key)
+{
+    size_t len = strlen(key);
+
+    for (size_t i = 0; i < len; i++)
+        if (key[i] < ' ' || key[i] > '~')
+            return false;
+    return len > 0 && len <= BELT_MAX_KEY;
+}
+
+static int complete_options(const belt_job_options *given, belt_job_options *options)
+{
+    belt_job_options_init(options);
+    if (given != NULL && given->size < sizeof(given->size))
+        return client_error(BELT_INVALID, "the job's options were not filled with belt_job_options_init()");
+    if (given != NULL)
+        memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
+    options->size = sizeof(*options);
+    if (options->buffer_bytes == 0)
+        options->buffer_bytes = BELT_WINDOW_BYTES_DEFAULT;
+    if (options->priority < -100 || options->priority > 100)
+        return client_error(BELT_INVALID, "a priority is -100 .. 100, not %d", options->priority);
+    if (options->buffersize > BELT_WINDOW_ITEMS_MAX)
+        return client_error(BELT_INVALID, "a buffersize is at most %u items, not %llu", BELT_WINDOW_ITEMS_MAX,
+                            (unsigned long long)options->buffersize);
+    if (options->key != NULL && !key_ok(options->key))
+        return client_error(BELT_INVALID, "a job's key is 1 to %u printable ASCII characters", BELT_MAX_KEY);
+    if (options->argument_len > BELT_MAX_ARGUMENT || (options->argument == NULL && options->argument_len > 0))
+        return client_error(BELT_TOO_LARGE, "the job's argument has %zu bytes, at most %u are allowed",
+                            options->argument_len, BELT_MAX_ARGUMENT);
+    return BELT_OK;
+}
+
+/** Copies `len` bytes to `*at` and moves it on. */
+static struct belt_bytes put(char **at, const void *data, size_t len)
+{
+    struct belt_bytes bytes = {(uint8_t *)*at, len};
+
+    if (len > 0)
+        memcpy(*at, data, len);
+    *at += len;
+    return bytes;
+}
+
+/** The broker's window is a little wider than ours, which is the exact one: acknowledgements go in quarters. */
+static uint64_t broker_window(const belt_job_options *options)
+{
+    uint64_t items = options->buffersize == 0 ? CLIENT_WINDOW_LAST : options->buffersize;
+
+    items += (items + 3) / 4;
+    return items < BELT_WINDOW_ITEMS_MAX ? items : BELT_WINDOW_ITEMS_MAX;
+}
+
+static bool init_wire(struct belt_stream *stream, const char *function, enum belt_mode mode,
+                      const belt_job_options *options)
+{
+    uint64_t ref = atomic_fetch_add(&stream->pool->refs, 1) + 1;
+    struct client_stream_config config = {.ref = ref, .mode = mode};
+    char key[BELT_MAX_KEY + 1], reader[32], *at;
+
+    snprintf(key, sizeof(key), "%s-%llu", stream->pool->key_prefix, (unsigned long long)ref);
+    snprintf(reader, sizeof(reader), "r%llu", (unsigned long long)ref);
+    if (options->key != NULL)
+        snprintf(key, sizeof(key), "%s", options->key);
+    stream->words = malloc(strlen(key) + strlen(function) + strlen(reader) + options->argument_len + 1);
+    if (stream->words == NULL)
+        return false;
+    at = stream->words;
+    config.key = put(&at, key, strlen(key));
+    config.function = put(&at, function, strlen(function));
+    config.reader = put(&at, reader, strlen(reader));
+    config.options = (struct belt_job_options){.window_items = broker_window(options),
+                                               .window_bytes = options->buffer_bytes,
+                                               .priority = options->priority,
+                                               .retries = options->retries,
+                                               .max_attempts = options->max_attempts,
+                                               .chunk = options->chunksize,
+                                               .timeout_ms = options->timeout_ms,
+                                               .detail = options->detail,
+                                               .argument = put(&at, options->argument, options->argument_len)};
+    config.window = stream->window.size;
+    config.window_bytes = options->buffer_bytes;
+    client_stream_init(&stream->wire, &config);
+    return true;
+}
+
+static struct belt_stream *stream_new(belt_pool *pool, const char *function, enum belt_mode mode,
+                                      const belt_job_options *options)
+{
+    struct belt_stream *stream = calloc(1, sizeof(*stream));
+
+    if (stream == NULL)
+        return NULL;
+    stream->pool = pool;
+    client_window_init(&stream->window, mode, options->buffersize, options->buffer_bytes);
+    stream->shelf = client_shelf_new();
+    if (stream->shelf == NULL || !init_wire(stream, function, mode, options)) {
+        client_shelf_leave(stream->shelf);
+        free(stream);
+        return NULL;
+    }
+    stream->magic = CLIENT_STREAM_MAGIC;
+    client_results_init(&stream->hand);
+    client_results_init(&stream->failed);
+    client_results_init(&stream->mail.results);
+    client_lock_init(&stream->mail.lock, &stream->mail.cond);
+    stream->mail.fd = -1;
+    stream->mail.window = stream->window.size;
+    return stream;
+}
+
+static int open_stream(belt_pool *pool, const char *function, enum belt_mode mode, belt_source source, void *ctx,
+                       const belt_job_options *given, belt_stream **out)
+{
+    belt_job_options options;
+    struct belt_stream *stream;
+    int rc;
+
+    if (pool == NULL || out == NULL)
+        return client_error(BELT_INVALID, "a pool and a place for the stream are needed");
+    *out = NULL;
+    if (!name_ok(function))
+        return client_error(BELT_INVALID, "\"%.140s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
+                            function != NULL ? function : "(none)", BELT_MAX_NAME);
+    rc = complete_options(given, &options);
+    if (rc == BELT_OK)
+        rc = client_pool_check(pool);
+    if (rc != BELT_OK)
+        return rc;
+    stream = stream_new(pool, function, mode, &options);
+    if (stream == NULL)
+        return client_error(BELT_NO_MEMORY, "cannot open a stream: out of memory");
+    stream->source = source;
+    stream->ctx = ctx;
+    client_io_touch(stream);
+    client_io_kick(pool, false);
+    *out = stream;
+    return BELT_OK;
+}
+
+int belt_imap(belt_pool *pool, const char *function, belt_source source, void *ctx, const belt_job_options *options,
+              belt_stream **stream)
+{
+    return open_stream(pool, function, BELT_ORDERED, source, ctx, options, stream);
+}
+
+int belt_imap_unordered(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                        const belt_job_options *options, belt_stream **stream)
+{
+    return open_stream(pool, function, BELT_UNORDERED, source, ctx, options, stream);
+}
+
+int belt_cancel(belt_stream *stream, int64_t timeout_ms)
+{
+    struct client_mail *mail;
+    uint64_t deadline = client_deadline(timeout_ms);
+    int rc = BELT_OK;
+
+    if (stream == NULL)
+        return client_error(BELT_INVALID, "belt_cancel: a stream is needed");
+    mail = &stream->mail;
+    stream->cancelled = true; /* no result is given from here on, whatever the broker says */
+    client_results_drop(&stream->hand);
+    client_results_drop(&stream->failed);
+    pthread_mutex_lock(&mail->lock);
+    mail->cancel = true;
+    pthread_mutex_unlock(&mail->lock);
+    client_io_touch(stream);
+    client_io_kick(stream->pool, true);
+    pthread_mutex_lock(&mail->lock);
+    mail->waiting = true;
+    while (!mail->over && client_wait(&mail->cond, &mail->lock, deadline))
+        ;
+    mail->waiting = false;
+    client_results_drop(&mail->results);
+    mail->hand_ready = true; /* belt_next() answers JOB_CANCELLED */
+    if (mail->fd >= 0)
+        client_fd_update(stream);
+    if (!mail->over)
+        rc = client_error(BELT_AGAIN, "the broker did not confirm the cancel within %lld ms; it is asked for all the same",
+                          (long long)timeout_ms);
+    else if (mail->code != BELT_OK && mail->code != BELT_JOB_CANCELLED)
+        rc = client_error((int)mail->code, "%s", mail->text);
+    pthread_mutex_unlock(&mail->lock);
+    return rc;
+}
+
+void belt_interrupt(belt_stream *stream)
+{
+    atomic_store(&stream->interrupted, true);
+    client_io_touch(stream);
+    client_io_kick(stream->pool, true);
+}
+
+void belt_stream_close(belt_stream **out)
+{
+    struct belt_stream *stream;
+    belt_pool *pool;
+
+    if (out == NULL || *out == NULL)
+        return;
+    stream = *out;
+    *out = NULL;
+    pool = stream->pool;
+    pthread_mutex_lock(&stream->mail.lock);
+    stream->mail.closed = true;
+    stream->mail.taken = stream->taken_tasks;
+    stream->mail.taken_bytes = stream->taken_bytes;
+    if (!client_window_over(&stream->window) && !(stream->mail.over && stream->mail.code != BELT_OK))
+        stream->mail.cancel = true;
+    pthread_mutex_unlock(&stream->mail.lock);
+    client_io_touch(stream); /* from here on it belongs to the I/O thread */
+    client_io_kick(pool, false);
+}

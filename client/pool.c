@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opening and closing pools.
+ */
+#include "pool.h"
+
+#include "error.h"
+#include "io.h"
+#include "proto/codes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONNECT_TIMEOUT_MS 10000
+#define LOST_TIMEOUT_MS 60000
+
+uint64_t client_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+uint64_t client_deadline(int64_t timeout_ms)
+{
+    return timeout_ms < 0 ? UINT64_MAX : client_now_ms() + (uint64_t)timeout_ms;
+}
+
+void client_lock_init(pthread_mutex_t *lock, pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+
+    pthread_mutex_init(lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+bool client_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline)
+{
+    struct timespec until;
+
+    if (deadline == UINT64_MAX)
+        return pthread_cond_wait(cond, lock) == 0;
+    until.tv_sec = (time_t)(deadline / 1000);
+    until.tv_nsec = (long)(deadline % 1000) * 1000000;
+    return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
+}
+
+int client_pool_check(belt_pool *pool)
+{
+    int rc = BELT_OK;
+
+    if (!atomic_load(&pool->lost))
+        return BELT_OK;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->code != BELT_OK)
+        rc = client_error((int)pool->code, "%s", pool->text);
+    pthread_mutex_unlock(&pool->lock);
+    return rc;
+}
+
+void belt_pool_options_init(belt_pool_options *options)
+{
+    *options = (belt_pool_options){.size = sizeof(*options),
+                                   .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                   .lost_timeout_ms = LOST_TIMEOUT_MS};
+}
+
+/** Fields beyond the caller's `size` keep their defaults. */
+static int complete_options(const belt_pool_options *given, belt_pool_options *options)
+{
+    belt_pool_options_init(options);
+    if (given == NULL)
+        return BELT_OK;
+    if (given->size < sizeof(given->size))
+        return client_error(BELT_INVALID, "the pool's options were not filled with belt_pool_options_init()");
+    memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
+    options->size = sizeof(*options);
+    if (options->slots < 0 || options->slots > (int)BELT_MAX_SLOTS)
+        return client_error(BELT_INVALID, "a pool has 1 to %u slots, or 0 for one per processor, not %d", BELT_MAX_SLOTS,
+                            options->slots);
+    return BELT_OK;
+}
+
+static int draw_session(belt_pool *pool)
+{
+    static const char digits[] = "0123456789abcdef";
+    uint8_t bytes[8];
+
+    if (getrandom(pool->session_id, sizeof(pool->session_id), 0) != (ssize_t)sizeof(pool->session_id) ||
+        getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+        return client_error(BELT_SYSTEM, "cannot draw random numbers: %s", strerror(errno));
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        pool->key_prefix[2 * i] = digits[bytes[i] >> 4];
+        pool->key_prefix[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    return BELT_OK;
+}
+
+static belt_pool *pool_new(const belt_pool_options *options)
+{
+    belt_pool *pool = calloc(1, sizeof(*pool));
+    char host[64] = "localhost";
+
+    if (pool == NULL)
+        return NULL;
+    client_lock_init(&pool->lock, &pool->cond);
+    pool->wake_fd = -1;
+    pool->role = BELT_ROLE_CLIENT;
+    pool->lost_timeout_ms = options->lost_timeout_ms;
+    atomic_init(&pool->max_payload, BELT_MAX_PAYLOAD_DEFAULT);
+    gethostname(host, sizeof(host) - 1);
+    if (options->name != NULL)
+        snprintf(pool->name, sizeof(pool->name), "%s", options->name);
+    else
+        snprintf(pool->name, sizeof(pool->name), "%s:%ld", host, (long)getpid());
+    return pool;
+}
+
+/** Waits for the broker's welcome. */
+static int connect_pool(belt_pool *pool, int64_t timeout_ms)
+{
+    uint64_t deadline = client_deadline(timeout_ms);
+    int rc = client_io_start(pool);
+
+    if (rc != BELT_OK)
+        return rc;
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->ready && pool->code == BELT_OK && client_wait(&pool->cond, &pool->lock, deadline))
+        ;
+    if (pool->code != BELT_OK)
+        rc = client_error((int)pool->code, "%s", pool->text);
+    else if (!pool->ready)
+        rc = client_error(BELT_NO_BROKER, "no broker answered at %s within %lld ms: check the address and that it runs",
+                          pool->endpoint, (long long)timeout_ms);
+    pthread_mutex_unlock(&pool->lock);
+    return rc;
+}
+
+static void pool_free(belt_pool *pool)
+{
+    client_io_stop(pool);
+    client_private_stop(&pool->children);
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->cond);
+    free(pool);
+}
+
+int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_options *options, belt_pool **out)
+{
+    belt_pool_options complete;
+    belt_pool *pool = NULL;
+    int rc;
+
+    if (broker == NULL || out == NULL || strlen(broker) >= sizeof(pool->endpoint) || strstr(broker, "://") == NULL)
+        return client_error(BELT_INVALID,
+                            "\"%s\" is not the address of a broker: it looks like tcp://host:7878 or ipc:///path",
+                            broker != NULL ? broker : "(none)");
+    *out = NULL;
+    rc = complete_options(options, &complete);
+    if (rc != BELT_OK)
+        return rc;
+    pool = pool_new(&complete);
+    if (pool == NULL)
+        return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
+    pool->role = role;
+    snprintf(pool->endpoint, sizeof(pool->endpoint), "%s", broker);
+    rc = draw_session(pool);
+    if (rc == BELT_OK)
+        rc = connect_pool(pool, complete.connect_timeout_ms);
+    if (rc == BELT_OK)
+        *out = pool;
+    else
+        pool_free(pool);
+    return rc;
+}
+
+int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t count, const belt_pool_options *options,
+                           belt_pool **out)
+{
+    belt_pool_options complete;
+    belt_pool *pool = NULL;
+    int rc;
+
+    if (out == NULL)
+        return client_error(BELT_INVALID, "belt_pool_open: no place for the pool was given");
+    *out = NULL;
+    if (functions == NULL || count == 0)
+        return client_error(BELT_INVALID, "a private pool has no functions to run: call belt_function_register() first, "
+                                          "or give the address of a broker");
+    rc = complete_options(options, &complete);
+    if (rc != BELT_OK)
+        return rc;
+    pool = pool_new(&complete);
+    if (pool == NULL)
+        return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
+    rc = draw_session(pool);
+    if (rc == BELT_OK)
+        rc = client_private_start(functions, count, &complete, pool->endpoint, sizeof(pool->endpoint), &pool->children);
+    if (rc == BELT_OK)
+        rc = connect_pool(pool, complete.connect_timeout_ms);
+    if (rc == BELT_OK)
+        *out = pool;
+    else
+        pool_free(pool);
+    return rc;
+}
+
+int belt_pool_open(const char *broker, const belt_pool_options *options, belt_pool **pool)
+{
+    const struct belt_agent_function *functions;
+    uint32_t count;
+
+    if (broker != NULL)
+        return belt_pool_open_as(broker, BELT_ROLE_CLIENT, options, pool);
+    functions = belt_function_list(&count);
+    return belt_pool_open_private(functions, count, options, pool);
+}
+
+void belt_pool_close(belt_pool **pool)
+{
+    if (pool == NULL || *pool == NULL)
+        return;
+    pool_free(*pool);
+    *pool = NULL;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Pools and streams from the inside: what belongs to which thread, and what is
+ * handed over between them.
+ *
+ *   user's thread --(mail: tasks, what was taken)--> I/O thread --> broker
+ *   user's thread <--(mail: results, state)--------- I/O thread <-- broker
+ *
+ * Both sides swap whole batches under the mail's lock and work outside of it.
+ */
+#ifndef BELT_CLIENT_POOL_H
+#define BELT_CLIENT_POOL_H
+
+#include "private.h"
+#include "proto/session.h"
+#include "result.h"
+#include "stream.h"
+#include "window.h"
+
+#include <belt/belt.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define CLIENT_POOL_MAGIC 0x62706f6cu
+#define CLIENT_STREAM_MAGIC 0x62737472u
+#define CLIENT_BUCKETS 1024u /* of the tables by ref, job and sub; a power of 2 */
+
+/** Under `lock`. */
+struct client_mail {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    /* to the I/O thread */
+    struct belt_payload *tasks;
+    size_t task_count, task_capacity;
+    uint64_t taken, taken_bytes, window;
+    bool ended, cancel, closed;
+    bool waiting;       /* the reader has nothing to do: it sleeps on `cond` or in an event loop of its own */
+    bool waiting_grant; /* and would draw more if the broker granted bytes */
+    /* from the I/O thread */
+    struct client_results results;
+    uint64_t job, accepted, granted_bytes, start;
+    uint64_t done, failed; /* results received */
+    unsigned notice;
+    bool over; /* no further results: done, failed or cancelled */
+    unsigned code;
+    char text[512];
+    /* belt_stream_fd() */
+    int fd;
+    bool fd_raised;
+    bool hand_ready; /* what the reader has in hand makes it readable */
+};
+
+struct belt_stream {
+    uint32_t magic;
+    struct belt_pool *pool;
+    char *words; /* key, function, reader, argument */
+
+    /* the user's thread */
+    struct client_window window;
+    belt_source source;
+    void *ctx;
+    struct client_results hand;   /* results swapped out of the mail */
+    struct client_results failed; /* inputs that failed, by index */
+    uint64_t taken_tasks, taken_bytes;
+    uint64_t told; /* taken_tasks as last handed over */
+    struct belt_buf *chunk;       /* small payloads are cut from it */
+    size_t chunk_used;
+    uint64_t granted_bytes, start;
+    bool ended_told, cancelled;
+    bool unkicked; /* something was handed over that the I/O thread may still be napping over */
+
+    struct client_mail mail;
+    atomic_bool interrupted;
+
+    /* the list of streams that want attention */
+    atomic_bool queued;
+    struct belt_stream *queue_next;
+
+    /* the I/O thread */
+    bool attached, closed, idle;
+    struct client_stream wire;
+    struct client_shelf *shelf;
+    struct belt_payload *spare; /* the other half of the swap */
+    size_t spare_capacity;
+    struct belt_stream *prev, *next;
+    struct belt_stream *by_ref, *by_job, *by_sub; /* chains */
+    uint64_t job_key, sub_key;                    /* as entered, 0: not */
+};
+
+enum client_request_type { CLIENT_REQUEST_STATUS, CLIENT_REQUEST_CANCEL };
+
+/** A question to the broker; lives on the asking thread's stack, under the pool's lock. */
+struct client_request {
+    struct client_request *next;
+    enum client_request_type type;
+    uint64_t ref;
+    uint8_t what;
+    const char *name;
+    uint64_t job;
+    bool sent, done;
+    unsigned code;
+    char text[512];
+    struct belt_status *status;
+};
+
+enum client_io_state { CLIENT_IO_AWAKE, CLIENT_IO_NAP, CLIENT_IO_SLEEP };
+
+struct belt_pool {
+    uint32_t magic;
+    struct client_private *children; /* NULL: a broker of somebody else */
+    char endpoint[256];
+    char name[128];
+    enum belt_role role;
+    int64_t lost_timeout_ms;
+    uint8_t session_id[BELT_SESSION_LEN];
+    char key_prefix[24];
+    atomic_uint_fast64_t refs; /* the last ref given */
+    atomic_uint max_payload;
+
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    struct client_request *requests;
+    bool ready;      /* the broker has welcomed us once */
+    unsigned code;   /* not OK: the pool is lost */
+    char text[512];
+    atomic_bool lost; /* the same, to look at without the lock */
+
+    /* waking the I/O thread */
+    int wake_fd;
+    atomic_int io_state;
+    atomic_bool work, stop;
+    _Atomic(struct belt_stream *) queue;
+
+    /* the I/O thread */
+    pthread_t thread;
+    void *context, *socket;
+    struct belt_session session;
+    struct belt_decoder *decoder;
+    struct belt_frames unsent; /* did not fit: goes before anything else */
+    bool hello_waits;          /* the socket was not connected when a hello was to be sent */
+    uint64_t active_ms;        /* when there was last something to do */
+    struct belt_stream *streams;
+    struct belt_stream *by_ref[CLIENT_BUCKETS], *by_job[CLIENT_BUCKETS], *by_sub[CLIENT_BUCKETS];
+};
+
+/* pool.c */
+uint64_t client_now_ms(void);
+/** The moment `timeout_ms` from now, UINT64_MAX for -1. */
+uint64_t client_deadline(int64_t timeout_ms);
+void client_lock_init(pthread_mutex_t *lock, pthread_cond_t *cond);
+/** Waits until signalled or `deadline` (client_now_ms); false when it has passed. */
+bool client_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline);
+/** The pool is lost: keeps the sentence, returns the code; BELT_OK when it is not. */
+int client_pool_check(belt_pool *pool);
+
+/* reader.c */
+/** Makes the descriptor tell the truth. Under the mail's lock. */
+void client_fd_update(struct belt_stream *stream);
+
+#endif

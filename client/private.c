@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The children of a private pool. See private.h.
+ *
+ * Who cleans up: while the pool lives, client_private_stop(). When its process dies in any way the lifeline (a pipe
+ * whose only writing end it holds) reads end of file in both children; the agent stops its slots, and the broker's
+ * child removes the directory last of all.
+ */
+#include "private.h"
+
+#include "broker/broker.h"
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* sun_path holds 108 bytes with its end; "ipc://" is not part of it. */
+#define PATH_MAX_IPC 107u
+#define PATH_TAIL "/belt-XXXXXX/clients"
+/* Orderly end first; then by force. */
+#define STOP_MS 3000u
+/* Looks at the clock this often while it waits for a child's end; without a pidfd at the child too. */
+#define WAIT_MS 100
+#define POLL_MS 5
+
+enum { BROKER, AGENT };
+
+struct child {
+    pid_t pid;   /* 0: none */
+    int pidfd;   /* -1: none */
+    int said;    /* what it says when it fails */
+};
+
+struct client_private {
+    char directory[PATH_MAX_IPC + 1];
+    char workers[PATH_MAX_IPC + 16];
+    int lifeline[2];
+    int ready[2];
+    struct child child[CLIENT_CHILDREN];
+};
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static bool directory_usable(const char *path)
+{
+    struct stat status;
+
+    return path != NULL && path[0] == '/' && strlen(path) + strlen(PATH_TAIL) <= PATH_MAX_IPC &&
+           stat(path, &status) == 0 && S_ISDIR(status.st_mode) && access(path, W_OK | X_OK) == 0;
+}
+
+static int make_directory(struct client_private *self)
+{
+    const char *candidates[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
+
+    for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+        if (!directory_usable(candidates[i]))
+            continue;
+        snprintf(self->directory, sizeof(self->directory), "%s/belt-XXXXXX", candidates[i]);
+        if (mkdtemp(self->directory) != NULL) /* 0700 */
+            return BELT_OK;
+    }
+    self->directory[0] = '\0';
+    return client_error(BELT_SYSTEM,
+                        "cannot make a directory for the private broker in XDG_RUNTIME_DIR, TMPDIR or /tmp: %s", strerror(errno));
+}
+
+static void remove_directory(const char *directory)
+{
+    static const char *const names[] = {"clients", "workers"};
+    char path[PATH_MAX_IPC + 16];
+
+    if (directory[0] == '\0')
+        return;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
+        unlink(path);
+    }
+    rmdir(directory);
+}
+
+/* ---- in the child ---- */
+
+/** The user's signal handlers and mask are not ours, nor is his terminal's Ctrl-C. */
+static void become_child(struct client_private *self, bool main_thread, pid_t parent)
+{
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    int null;
+
+    setpgid(0, 0);
+    if (main_thread) { /* it fires when the thread that forked ends: only the main thread stands for the process */
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != parent)
+            _exit(0);
+    }
+    for (int signal = 1; signal < NSIG; signal++)
+        sigaction(signal, &plain, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    close_fd(&self->lifeline[1]);
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0) {
+        dup2(null, STDIN_FILENO);
+        if (null > STDERR_FILENO)
+            close(null);
+    }
+}
+
+static void say(int fd, const char *text)
+{
+    size_t len = strlen(text);
+
+    while (len > 0) {
+        ssize_t n = write(fd, text, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        text += n;
+        len -= (size_t)n;
+    }
+}
+
+/** Closes what the broker must not hold open: pipes of the user, for one. */
+static void keep_only(const int *kept, size_t count)
+{
+    unsigned first = STDERR_FILENO + 1;
+
+    for (;;) { /* the gaps between the kept ones, in order */
+        unsigned next = ~0u;
+
+        for (size_t i = 0; i < count; i++)
+            if (kept[i] >= 0 && (unsigned)kept[i] >= first && (unsigned)kept[i] < next)
+                next = (unsigned)kept[i];
+        if (next == ~0u) {
+            close_range(first, ~0u, 0);
+            return;
+        }
+        if (next > first)
+            close_range(first, next - 1, 0);
+        first = next + 1;
+    }
+}
+
+static void run_broker(struct client_private *self, int said)
+{
+    char clients[PATH_MAX_IPC + 16], error[512] = "";
+    const int kept[] = {self->lifeline[0], self->ready[1], said};
+    struct belt_broker_options options = {.clients = clients,
+                                          .workers = self->workers,
+                                          .name = "private",
+                                          .drain_ms = 1,
+                                          .quiet = true,
+                                          .ready_fd = self->ready[1],
+                                          .lifeline_fd = self->lifeline[0]};
+    int rc;
+
+    snprintf(clients, sizeof(clients), "ipc://%s/clients", self->directory);
+    dup2(STDIN_FILENO, STDOUT_FILENO); /* /dev/null: a reader of our standard output must see its end */
+    keep_only(kept, sizeof(kept) / sizeof(kept[0]));
+    prctl(PR_SET_NAME, "belt-broker");
+    rc = belt_broker_run(&options, error, sizeof(error));
+    if (rc != BELT_OK)
+        say(said, error);
+    remove_directory(self->directory);
+    _exit(rc == BELT_OK ? 0 : 1);
+}
+
+static void run_agent(struct client_private *self, int said, const struct belt_agent_function *functions, uint32_t count,
+                      const belt_pool_options *given)
+{
+    char error[512] = "";
+    struct belt_agent_options options = {.broker = self->workers,
+                                         .name = "local",
+                                         .slots = (uint32_t)given->slots,
+                                         .functions = functions,
+                                         .function_count = count,
+                                         .drain_ms = 1,
+                                         .kill_ms = 500,
+                                         .max_tasks_per_slot = given->max_tasks_per_slot,
+                                         .slot_init = given->slot_init,
+                                         .slot_exit = given->slot_exit,
+                                         .slot_ctx = given->slot_ctx,
+                                         .lifeline_fd = self->lifeline[0],
+                                         .quiet = true};
+    int rc;
+
+    prctl(PR_SET_NAME, "belt-agent");
+    rc = belt_agent_run(&options, error, sizeof(error));
+    if (rc != BELT_OK)
+        say(said, error);
+    _exit(rc == BELT_OK ? 0 : 1);
+}
+
+/* ---- in the parent ---- */
+
+static int fork_child(struct client_private *self, int which, const struct belt_agent_function *functions, uint32_t count,
+                      const belt_pool_options *options)
+{
+    bool main_thread = gettid() == getpid();
+    pid_t parent = getpid(), pid;
+    int said[2];
+
+    if (pipe2(said, O_CLOEXEC) != 0)
+        return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", strerror(errno));
+    fflush(NULL); /* or a slot that prints would print what is buffered here once more */
+    pid = fork();
+    if (pid == 0) {
+        close_fd(&said[0]);
+        become_child(self, main_thread, parent);
+        if (which == BROKER)
+            run_broker(self, said[1]);
+        close_fd(&self->ready[0]);
+        run_agent(self, said[1], functions, count, options);
+    }
+    close_fd(&said[1]);
+    if (pid < 0) {
+        int saved = errno;
+
+        close_fd(&said[0]);
+        return client_error(BELT_SYSTEM, "cannot start a process for a private pool: %s", strerror(saved));
+    }
+    setpgid(pid, pid); /* whoever comes first */
+    self->child[which].pid = pid;
+    self->child[which].said = said[0];
+    self->child[which].pidfd = pidfd_open(pid, 0);
+    return BELT_OK;
+}
+
+/** Reaps one child if it has ended. True: it has, `text` tells. */
+static bool reap(struct child *child, const char *what, char *text, size_t size)
+{
+    char said[512] = "";
+    int status;
+    pid_t pid;
+    ssize_t n;
+
+    if (child->pid == 0)
+        return false;
+    do
+        pid = waitpid(child->pid, &status, WNOHANG);
+    while (pid < 0 && errno == EINTR);
+    if (pid == 0)
+        return false;
+    fcntl(child->said, F_SETFL, O_NONBLOCK);
+    n = read(child->said, said, sizeof(said) - 1);
+    said[n > 0 ? n : 0] = '\0';
+    if (n > 0)
+        snprintf(text, size, "the private %s cannot go on: %s", what, said);
+    else if (pid > 0 && WIFSIGNALED(status))
+        snprintf(text, size, "the private %s was ended by signal %d (%s): close the pool and open another", what,
+                 WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(text, size, "the private %s ended unexpectedly: close the pool and open another", what);
+    child->pid = 0;
+    close_fd(&child->pidfd);
+    close_fd(&child->said);
+    return true;
+}
+
+bool client_private_ended(struct client_private *children, char *text, size_t size)
+{
+    return reap(&children->child[BROKER], "broker", text, size) || reap(&children->child[AGENT], "agent", text, size);
+}
+
+void client_private_fds(const struct client_private *children, int fds[CLIENT_CHILDREN])
+{
+    for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
+        fds[i] = children->child[i].pidfd;
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+/** Until the broker says where it listens. */
+static int await_ready(struct client_private *self, int64_t timeout_ms)
+{
+    uint64_t deadline = timeout_ms < 0 ? UINT64_MAX : now_ms() + (uint64_t)timeout_ms;
+    char line[2 * PATH_MAX_IPC + 32], text[600];
+
+    for (;;) {
+        struct pollfd ready = {.fd = self->ready[0], .events = POLLIN};
+        uint64_t now = now_ms();
+        ssize_t n;
+
+        if (now >= deadline)
+            return client_error(BELT_NO_BROKER, "the private broker did not start within %lld ms", (long long)timeout_ms);
+        (void)poll(&ready, 1, deadline - now > 100 ? 100 : (int)(deadline - now));
+        if (client_private_ended(self, text, sizeof(text)))
+            return client_error(BELT_SYSTEM, "cannot open a private pool: %s", text);
+        if ((ready.revents & (POLLIN | POLLHUP)) == 0)
+            continue;
+        n = read(self->ready[0], line, sizeof(line));
+        if (n > 0)
+            return BELT_OK;
+        if (n == 0) { /* it is ending: its status is a moment away */
+            struct timespec moment = {.tv_nsec = 1000000};
+
+            nanosleep(&moment, NULL);
+        }
+    }
+}
+
+static int start(struct client_private *self, const struct belt_agent_function *functions, uint32_t count,
+                 const belt_pool_options *options)
+{
+    int rc = make_directory(self);
+
+    if (rc != BELT_OK)
+        return rc;
+    snprintf(self->workers, sizeof(self->workers), "ipc://%s/workers", self->directory);
+    if (pipe2(self->lifeline, O_CLOEXEC) != 0 || pipe2(self->ready, O_CLOEXEC) != 0)
+        return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", strerror(errno));
+    rc = fork_child(self, BROKER, functions, count, options);
+    close_fd(&self->ready[1]);
+    if (rc == BELT_OK) /* an agent that comes too early would wait for its next try to connect */
+        rc = await_ready(self, options->connect_timeout_ms);
+    if (rc == BELT_OK)
+        rc = fork_child(self, AGENT, functions, count, options);
+    close_fd(&self->lifeline[0]);
+    return rc;
+}
+
+int client_private_start(const struct belt_agent_function *functions, uint32_t count, const belt_pool_options *options,
+                         char *endpoint, size_t size, struct client_private **children)
+{
+    struct client_private *self = calloc(1, sizeof(*self));
+    int rc;
+
+    *children = NULL;
+    if (self == NULL)
+        return client_error(BELT_NO_MEMORY, "cannot open a private pool: out of memory");
+    self->lifeline[0] = self->lifeline[1] = self->ready[0] = self->ready[1] = -1;
+    for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
+        self->child[i].pidfd = self->child[i].said = -1;
+    rc = start(self, functions, count, options);
+    close_fd(&self->ready[0]);
+    snprintf(endpoint, size, "ipc://%s/clients", self->directory);
+    if (rc == BELT_OK)
+        *children = self;
+    else
+        client_private_stop(&self);
+    return rc;
+}
+
+/** True once it has ended by itself. */
+static bool await_end(struct child *child, uint64_t deadline)
+{
+    char text[600];
+
+    while (child->pid != 0 && !reap(child, "", text, sizeof(text))) {
+        struct pollfd fd = {.fd = child->pidfd, .events = POLLIN};
+
+        if (now_ms() >= deadline)
+            return false;
+        (void)poll(&fd, 1, child->pidfd >= 0 ? WAIT_MS : POLL_MS);
+    }
+    return true;
+}
+
+static void stop_child(struct child *child, uint64_t deadline)
+{
+    pid_t pid = child->pid;
+
+    if (pid != 0)
+        kill(pid, SIGTERM); /* a process forked since may hold the lifeline open */
+    if (!await_end(child, deadline)) {
+        kill(-pid, SIGKILL);
+        kill(pid, SIGKILL);
+        await_end(child, UINT64_MAX);
+    }
+    close_fd(&child->pidfd);
+    close_fd(&child->said);
+}
+
+void client_private_stop(struct client_private **children)
+{
+    struct client_private *self;
+    uint64_t deadline = now_ms() + STOP_MS;
+
+    if (children == NULL || *children == NULL)
+        return;
+    self = *children;
+    close_fd(&self->lifeline[1]); /* the orderly way */
+    stop_child(&self->child[AGENT], deadline);
+    stop_child(&self->child[BROKER], deadline);
+    remove_directory(self->directory);
+    close_fd(&self->lifeline[0]);
+    close_fd(&self->ready[0]);
+    close_fd(&self->ready[1]);
+    free(self);
+    *children = NULL;
+}

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The user's side of a stream: drawing and feeding inputs, taking results.
+ * Everything here runs in the user's own thread.
+ */
+#include "error.h"
+#include "io.h"
+#include "pool.h"
+#include "proto/codes.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* Payloads up to CUT_MAX are cut from a chunk: one allocation serves many. */
+#define CHUNK_BYTES (64u << 10)
+#define CUT_MAX (4u << 10)
+/* When results are there the source gets at most about so long before they are given. */
+#define DRAW_MS 1u
+
+/* ---- handing over ---- */
+
+/** Under the mail's lock. */
+static void tell(struct belt_stream *stream)
+{
+    stream->mail.taken = stream->taken_tasks;
+    stream->mail.taken_bytes = stream->taken_bytes;
+    stream->mail.window = stream->window.size;
+    stream->mail.ended = stream->window.ended;
+    stream->ended_told = stream->window.ended;
+    stream->told = stream->taken_tasks;
+}
+
+static void kick(struct belt_stream *stream, bool urgent)
+{
+    stream->unkicked = !urgent;
+    client_io_touch(stream);
+    client_io_kick(stream->pool, urgent);
+}
+
+static bool tasks_grow(struct client_mail *mail)
+{
+    size_t capacity = mail->task_capacity == 0 ? 64 : 2 * mail->task_capacity;
+    struct belt_payload *tasks = realloc(mail->tasks, capacity * sizeof(*tasks));
+
+    if (tasks == NULL)
+        return false;
+    mail->tasks = tasks;
+    mail->task_capacity = capacity;
+    return true;
+}
+
+static struct belt_payload cut(struct belt_stream *stream, const void *data, uint32_t len)
+{
+    struct belt_payload payload = {0};
+
+    if (len == 0)
+        return payload;
+    if (len > CUT_MAX)
+        return belt_payload_copy(data, len);
+    if (stream->chunk == NULL || CHUNK_BYTES - stream->chunk_used < len) {
+        belt_buf_unref(stream->chunk);
+        stream->chunk = belt_buf_new(CHUNK_BYTES);
+        stream->chunk_used = 0;
+        if (stream->chunk == NULL)
+            return payload;
+    }
+    memcpy(stream->chunk->data + stream->chunk_used, data, len);
+    payload.buf = belt_buf_ref(stream->chunk);
+    payload.data = stream->chunk->data + stream->chunk_used;
+    payload.len = len;
+    stream->chunk_used += len;
+    return payload;
+}
+
+/** A task on its way. `*results`: there are some to take meanwhile. */
+static int add_task(struct belt_stream *stream, const void *data, size_t len, bool *results)
+{
+    struct client_mail *mail = &stream->mail;
+    struct belt_payload payload = cut(stream, data, (uint32_t)len);
+    bool ok;
+
+    if (len > 0 && payload.buf == NULL)
+        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", len);
+    client_window_draw(&stream->window, len);
+    pthread_mutex_lock(&mail->lock);
+    ok = mail->task_count < mail->task_capacity || tasks_grow(mail);
+    if (ok)
+        mail->tasks[mail->task_count++] = payload;
+    stream->granted_bytes = mail->granted_bytes;
+    *results = mail->results.first != NULL;
+    tell(stream);
+    pthread_mutex_unlock(&mail->lock);
+    if (!ok) {
+        belt_payload_clear(&payload);
+        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", len);
+    }
+    kick(stream, false);
+    return BELT_OK;
+}
+
+/** An input that has no task: its place in the stream gets this. */
+static int add_failed(struct belt_stream *stream, unsigned code, const char *text, size_t len)
+{
+    struct client_result *result = client_result_local(0, code, text, len);
+
+    if (result == NULL || !client_window_fail(&stream->window, &result->shown.index)) {
+        client_result_drop(result);
+        return client_error(BELT_NO_MEMORY, "out of memory for the error of an input");
+    }
+    client_results_add(&stream->failed, result);
+    return BELT_OK;
+}
+
+static int add_too_large(struct belt_stream *stream, size_t len)
+{
+    char text[160];
+    int n = snprintf(text, sizeof(text), "input %llu has %zu bytes, over the broker's payload limit of %u",
+                     (unsigned long long)stream->window.drawn, len, atomic_load(&stream->pool->max_payload));
+
+    return add_failed(stream, BELT_TOO_LARGE, text, (size_t)n);
+}
+
+static int add_input(struct belt_stream *stream, int answer, const belt_input *input, bool *results)
+{
+    if (answer != 1)
+        return add_failed(stream, BELT_SOURCE_FAILED, input->data, input->data != NULL ? input->len : 0);
+    if (input->len > atomic_load(&stream->pool->max_payload))
+        return add_too_large(stream, input->len);
+    return add_task(stream, input->data, input->len, results);
+}
+
+/** Draws from the source as far as the window allows. */
+static int draw(struct belt_stream *stream)
+{
+    uint64_t since = 0;
+    bool results = stream->hand.first != NULL;
+    int rc = BELT_OK;
+
+    if (stream->source == NULL)
+        return BELT_OK;
+    while (rc == BELT_OK && client_window_open(&stream->window, stream->granted_bytes)) {
+        belt_input input = {0};
+        int answer;
+
+        if (results || stream->failed.first != NULL) { /* somebody could be served: do not keep him for a slow source */
+            if (since == 0)
+                since = client_now_ms();
+            else if (client_now_ms() - since > DRAW_MS)
+                break;
+        }
+        answer = stream->source(stream->ctx, &input);
+        if (answer == -2)
+            break;
+        if (answer == 0)
+            stream->window.ended = true;
+        else
+            rc = add_input(stream, answer, &input, &results);
+    }
+    return rc;
+}
+
+/* ---- taking ---- */
+
+/** Swaps out what has come. */
+static void fill_hand(struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+
+    pthread_mutex_lock(&mail->lock);
+    mail->waiting = false;
+    client_results_move(&stream->hand, &mail->results);
+    stream->granted_bytes = mail->granted_bytes;
+    if (stream->start != mail->start) { /* others have read the job before us */
+        stream->start = mail->start;
+        client_window_start(&stream->window, stream->start);
+    }
+    pthread_mutex_unlock(&mail->lock);
+}
+
+static struct client_result *take_one(struct belt_stream *stream)
+{
+    struct client_result *result = stream->failed.first;
+
+    if (result != NULL && client_window_due(&stream->window, result->shown.index)) {
+        client_results_pop(&stream->failed);
+    } else {
+        if (stream->hand.first == NULL)
+            fill_hand(stream);
+        result = client_results_pop(&stream->hand);
+        if (result == NULL)
+            return NULL;
+        result->shown.index = client_window_index(&stream->window, result->task);
+        stream->taken_tasks++;
+        stream->taken_bytes += result->payload.len;
+    }
+    if (client_window_take(&stream->window))
+        client_window_lap(&stream->window, client_now_ms());
+    return result;
+}
+
+static size_t take(struct belt_stream *stream, belt_result **results, size_t max)
+{
+    size_t count = 0;
+
+    while (count < max) {
+        struct client_result *result = take_one(stream);
+
+        if (result == NULL)
+            break;
+        results[count++] = &result->shown;
+    }
+    return count;
+}
+
+/** Lets the I/O thread know what was taken and drawn, when it is enough or the last. */
+static void settle(struct belt_stream *stream, bool now)
+{
+    struct client_mail *mail = &stream->mail;
+    bool over = client_window_over(&stream->window);
+
+    if (stream->told == stream->taken_tasks && stream->ended_told == stream->window.ended) {
+        if (now && stream->unkicked)
+            kick(stream, true);
+        return;
+    }
+    if (!now && !over && stream->ended_told == stream->window.ended &&
+        4 * (stream->taken_tasks - stream->told) < stream->window.size)
+        return;
+    pthread_mutex_lock(&mail->lock);
+    tell(stream);
+    pthread_mutex_unlock(&mail->lock);
+    kick(stream, now);
+}
+
+/** How the stream stands when nothing is there to take: OK means wait. */
+static int standing(struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+    int rc = BELT_OK;
+
+    if (client_window_over(&stream->window))
+        return client_error(BELT_END, "the stream is at its end: all %llu results were given",
+                            (unsigned long long)stream->window.taken);
+    pthread_mutex_lock(&mail->lock);
+    if (mail->over && mail->results.first == NULL) {
+        if (mail->code == BELT_OK)
+            rc = client_error(BELT_END, "the stream is at its end");
+        else
+            rc = client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
+    }
+    pthread_mutex_unlock(&mail->lock);
+    return rc;
+}
+
+/** Sleeps until there is something new; false when `deadline` has passed. */
+static bool sleep_until(struct belt_stream *stream, uint64_t deadline)
+{
+    struct client_mail *mail = &stream->mail;
+    bool in_time = true;
+    uint64_t granted = stream->granted_bytes;
+    bool grant = !stream->window.ended && !client_window_open(&stream->window, granted) &&
+                 client_window_open(&stream->window, UINT64_MAX);
+
+    pthread_mutex_lock(&mail->lock);
+    mail->waiting = true;
+    mail->waiting_grant = grant;
+    if (mail->results.first == NULL && !mail->over) {
+        pthread_mutex_unlock(&mail->lock);
+        settle(stream, true);
+        pthread_mutex_lock(&mail->lock);
+    }
+    while (in_time && mail->results.first == NULL && !mail->over && !atomic_load(&stream->interrupted) &&
+           !(grant && mail->granted_bytes > granted))
+        in_time = client_wait(&mail->cond, &mail->lock, deadline);
+    stream->granted_bytes = mail->granted_bytes;
+    mail->waiting_grant = false;
+    mail->waiting = !in_time; /* the caller will find nothing: still idle */
+    pthread_mutex_unlock(&mail->lock);
+    return in_time;
+}
+
+static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max, size_t *count)
+{
+    uint64_t deadline = timeout_ms > 0 ? client_deadline(timeout_ms) : (timeout_ms == 0 ? 0 : UINT64_MAX);
+    int rc;
+
+    for (;;) {
+        if (atomic_load(&stream->interrupted) && atomic_exchange(&stream->interrupted, false))
+            return client_error(BELT_INTERRUPTED, "the wait for a result was interrupted by belt_interrupt()");
+        if (stream->cancelled)
+            return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_cancel()");
+        rc = draw(stream);
+        if (rc != BELT_OK)
+            return rc;
+        *count = take(stream, results, max);
+        if (*count > 0) {
+            settle(stream, false);
+            return BELT_OK;
+        }
+        rc = standing(stream);
+        if (rc != BELT_OK) {
+            settle(stream, true);
+            return rc;
+        }
+        if (!sleep_until(stream, deadline))
+            return client_error(BELT_AGAIN, "no result was ready within %lld ms", (long long)timeout_ms);
+    }
+}
+
+/** The truth about the descriptor after a call. */
+static void refresh_fd(struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+
+    if (mail->fd < 0)
+        return;
+    if (stream->hand.first == NULL && !stream->cancelled) /* a loop that takes one result per event must not starve */
+        (void)draw(stream);
+    pthread_mutex_lock(&mail->lock);
+    mail->hand_ready = stream->hand.first != NULL || stream->cancelled || client_window_over(&stream->window) ||
+                       (stream->failed.first != NULL &&
+                        client_window_due(&stream->window, stream->failed.first->shown.index));
+    mail->waiting = true; /* for the acknowledgements: the loop may do something else now */
+    client_fd_update(stream);
+    pthread_mutex_unlock(&mail->lock);
+    settle(stream, true);
+}
+
+int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max, size_t *count)
+{
+    int rc;
+
+    if (stream == NULL || results == NULL || count == NULL || max == 0)
+        return client_error(BELT_INVALID, "belt_next: a stream and room for at least one result are needed");
+    assert(stream->magic == CLIENT_STREAM_MAGIC);
+    *count = 0;
+    rc = next_some(stream, timeout_ms, results, max, count);
+    refresh_fd(stream);
+    return rc;
+}
+
+int belt_next(belt_stream *stream, int64_t timeout_ms, belt_result **result)
+{
+    size_t count;
+
+    if (result != NULL)
+        *result = NULL;
+    return belt_next_many(stream, timeout_ms, result, 1, &count);
+}
+
+/* ---- feeding ---- */
+
+/** Waits for room in the window. */
+static int make_room(struct belt_stream *stream, int64_t timeout_ms)
+{
+    struct client_mail *mail = &stream->mail;
+    uint64_t deadline = timeout_ms > 0 ? client_deadline(timeout_ms) : (timeout_ms == 0 ? 0 : UINT64_MAX);
+    bool in_time = true;
+    int rc = BELT_OK;
+
+    if (stream->source != NULL)
+        return client_error(BELT_INVALID, "belt_feed: this stream draws its input from a source");
+    if (stream->window.ended)
+        return client_error(BELT_JOB_ENDED, "belt_feed: the input was ended with belt_end()");
+    pthread_mutex_lock(&mail->lock);
+    while (in_time && !stream->cancelled && !mail->over &&
+           !client_window_open(&stream->window, mail->granted_bytes)) {
+        mail->waiting = mail->waiting_grant = true;
+        pthread_mutex_unlock(&mail->lock);
+        settle(stream, true);
+        pthread_mutex_lock(&mail->lock);
+        if (!client_window_open(&stream->window, mail->granted_bytes) && !mail->over)
+            in_time = client_wait(&mail->cond, &mail->lock, deadline);
+    }
+    mail->waiting_grant = false;
+    stream->granted_bytes = mail->granted_bytes;
+    if (stream->cancelled)
+        rc = client_error(BELT_JOB_CANCELLED, "belt_feed: the job was cancelled");
+    else if (mail->over && mail->code != BELT_OK)
+        rc = client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
+    else if (!client_window_open(&stream->window, mail->granted_bytes))
+        rc = client_error(BELT_WINDOW_FULL, "the window of %llu items is full: take a result, then feed again",
+                          (unsigned long long)stream->window.size);
+    pthread_mutex_unlock(&mail->lock);
+    return rc;
+}
+
+int belt_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout_ms)
+{
+    unsigned limit;
+    bool results;
+    int rc;
+
+    if (stream == NULL || (data == NULL && len > 0))
+        return client_error(BELT_INVALID, "belt_feed: a stream and the input's bytes are needed");
+    limit = atomic_load(&stream->pool->max_payload);
+    if (len > limit)
+        return client_error(BELT_TOO_LARGE, "an input of %zu bytes is over the broker's payload limit of %u", len, limit);
+    rc = make_room(stream, timeout_ms);
+    return rc == BELT_OK ? add_task(stream, data, len, &results) : rc;
+}
+
+int belt_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms)
+{
+    int rc;
+
+    if (stream == NULL)
+        return client_error(BELT_INVALID, "belt_feed_error: a stream is needed");
+    rc = make_room(stream, timeout_ms);
+    if (rc == BELT_OK)
+        rc = add_failed(stream, BELT_SOURCE_FAILED, text, text != NULL ? strlen(text) : 0);
+    if (rc == BELT_OK)
+        refresh_fd(stream);
+    return rc;
+}
+
+int belt_end(belt_stream *stream)
+{
+    if (stream == NULL || stream->source != NULL)
+        return client_error(BELT_INVALID, "belt_end: a stream that is fed with belt_feed() is needed");
+    stream->window.ended = true;
+    settle(stream, false);
+    refresh_fd(stream);
+    return BELT_OK;
+}
+
+/* ---- looking ---- */
+
+void client_fd_update(struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+    bool ready = mail->results.first != NULL || mail->over || mail->hand_ready || atomic_load(&stream->interrupted);
+    uint64_t value = 1;
+
+    if (ready == mail->fd_raised)
+        return;
+    mail->fd_raised = ready;
+    if (ready)
+        while (write(mail->fd, &value, sizeof(value)) < 0 && errno == EINTR)
+            ;
+    else
+        while (read(mail->fd, &value, sizeof(value)) < 0 && errno == EINTR)
+            ;
+}
+
+int belt_stream_fd(belt_stream *stream)
+{
+    if (stream == NULL)
+        return -1;
+    if (stream->mail.fd < 0) {
+        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+        if (fd < 0) {
+            client_error(BELT_SYSTEM, "cannot make a descriptor for the stream: %s", strerror(errno));
+            return -1;
+        }
+        pthread_mutex_lock(&stream->mail.lock);
+        stream->mail.fd = fd;
+        pthread_mutex_unlock(&stream->mail.lock);
+        refresh_fd(stream);
+    }
+    return stream->mail.fd;
+}
+
+void belt_stream_progress(const belt_stream *stream, belt_progress *progress)
+{
+    struct client_mail *mail = (struct client_mail *)&stream->mail; /* its lock is not part of its value */
+
+    *progress = (belt_progress){.drawn = stream->window.drawn,
+                                .taken = stream->window.taken,
+                                .window = stream->window.size,
+                                .ended = stream->window.ended};
+    pthread_mutex_lock(&mail->lock);
+    progress->accepted = mail->accepted;
+    progress->done = mail->done;
+    progress->failed = mail->failed + stream->window.failures;
+    progress->notice = mail->notice;
+    pthread_mutex_unlock(&mail->lock);
+}
+
+uint64_t belt_stream_job(const belt_stream *stream)
+{
+    struct client_mail *mail = (struct client_mail *)&stream->mail;
+    uint64_t job;
+
+    pthread_mutex_lock(&mail->lock);
+    job = mail->job;
+    pthread_mutex_unlock(&mail->lock);
+    return job;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Results and their shelf. See result.h.
+ */
+#include "result.h"
+
+#include "proto/codes.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct client_shelf {
+    atomic_size_t refs;                        /* the owner and each result that is out */
+    _Atomic(struct client_result *) returned;  /* given back by any thread */
+    struct client_result *spare;               /* the owner's */
+};
+
+void client_results_init(struct client_results *results)
+{
+    results->first = NULL;
+    results->tail = &results->first;
+}
+
+void client_results_add(struct client_results *results, struct client_result *result)
+{
+    result->next = NULL;
+    *results->tail = result;
+    results->tail = &result->next;
+}
+
+void client_results_move(struct client_results *to, struct client_results *from)
+{
+    if (from->first == NULL)
+        return;
+    *to->tail = from->first;
+    to->tail = from->tail;
+    client_results_init(from);
+}
+
+struct client_result *client_results_pop(struct client_results *results)
+{
+    struct client_result *result = results->first;
+
+    if (result != NULL) {
+        results->first = result->next;
+        if (results->first == NULL)
+            results->tail = &results->first;
+    }
+    return result;
+}
+
+void client_results_drop(struct client_results *results)
+{
+    for (struct client_result *result; (result = client_results_pop(results)) != NULL;)
+        client_result_drop(result);
+}
+
+struct client_shelf *client_shelf_new(void)
+{
+    struct client_shelf *shelf = calloc(1, sizeof(*shelf));
+
+    if (shelf != NULL) {
+        atomic_init(&shelf->refs, 1);
+        atomic_init(&shelf->returned, NULL);
+    }
+    return shelf;
+}
+
+static void chain_free(struct client_result *result)
+{
+    while (result != NULL) {
+        struct client_result *next = result->next;
+
+        free(result);
+        result = next;
+    }
+}
+
+static void shelf_unref(struct client_shelf *shelf)
+{
+    if (atomic_fetch_sub_explicit(&shelf->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    chain_free(atomic_load(&shelf->returned));
+    chain_free(shelf->spare);
+    free(shelf);
+}
+
+void client_shelf_leave(struct client_shelf *shelf)
+{
+    if (shelf != NULL)
+        shelf_unref(shelf);
+}
+
+static struct client_result *shelf_take(struct client_shelf *shelf)
+{
+    struct client_result *result;
+
+    if (shelf->spare == NULL)
+        shelf->spare = atomic_exchange_explicit(&shelf->returned, NULL, memory_order_acquire);
+    result = shelf->spare;
+    if (result != NULL)
+        shelf->spare = result->next;
+    else
+        result = malloc(sizeof(*result));
+    if (result == NULL)
+        return NULL;
+    memset(result, 0, sizeof(*result));
+    result->shelf = shelf;
+    atomic_fetch_add_explicit(&shelf->refs, 1, memory_order_relaxed);
+    return result;
+}
+
+void client_result_drop(struct client_result *result)
+{
+    struct client_shelf *shelf;
+
+    if (result == NULL)
+        return;
+    shelf = result->shelf;
+    belt_payload_clear(&result->payload);
+    free(result->words);
+    if (shelf == NULL) {
+        free(result);
+        return;
+    }
+    result->words = NULL;
+    result->next = atomic_load_explicit(&shelf->returned, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&shelf->returned, &result->next, result, memory_order_release,
+                                                  memory_order_relaxed))
+        ;
+    shelf_unref(shelf);
+}
+
+static char *put_word(char *at, const void *data, size_t len)
+{
+    if (len > 0)
+        memcpy(at, data, len);
+    at[len] = '\0';
+    return at + len + 1;
+}
+
+static bool add_extras(struct client_result *result, const struct belt_result_extras *extras)
+{
+    belt_result *shown = &result->shown;
+    char *at;
+
+    shown->started_ms = extras->started_ms;
+    shown->exit_status = extras->exit_status;
+    shown->term_signal = extras->term_signal;
+    if (extras->text.len + extras->log.len + extras->host.len == 0)
+        return true;
+    result->words = malloc(extras->text.len + extras->log.len + extras->host.len + 3);
+    if (result->words == NULL)
+        return false;
+    at = result->words;
+    if (extras->text.len > 0)
+        shown->text = at;
+    at = put_word(at, extras->text.data, extras->text.len);
+    shown->host = at;
+    at = put_word(at, extras->host.data, extras->host.len);
+    shown->log = at;
+    shown->log_len = extras->log.len;
+    put_word(at, extras->log.data, extras->log.len);
+    return true;
+}
+
+struct client_result *client_result_new(struct client_shelf *shelf, const struct belt_result_item *item)
+{
+    struct client_result *result = shelf_take(shelf);
+
+    if (result == NULL)
+        return NULL;
+    result->task = item->index;
+    result->shown.index = item->index;
+    result->shown.code = item->code;
+    result->shown.attempt = item->attempt;
+    result->shown.service_us = item->service_us;
+    result->shown.text = item->code == BELT_OK ? "" : belt_code_text(item->code);
+    result->shown.host = result->shown.log = "";
+    result->shown.exit_status = -1;
+    if (item->extras != NULL && !add_extras(result, item->extras)) {
+        client_result_drop(result);
+        return NULL;
+    }
+    result->payload = belt_payload_ref(item->payload);
+    result->shown.data = result->payload.data != NULL ? (const void *)result->payload.data : "";
+    result->shown.len = result->payload.len;
+    return result;
+}
+
+struct client_result *client_result_local(uint64_t index, unsigned code, const char *text, size_t len)
+{
+    struct client_result *result = calloc(1, sizeof(*result));
+
+    if (result == NULL)
+        return NULL;
+    result->shown = (belt_result){
+        .index = index, .code = code, .data = "", .log = "", .host = "", .exit_status = -1, .text = belt_code_text(code)};
+    if (text != NULL) {
+        result->words = malloc(len + 1);
+        if (result->words == NULL) {
+            free(result);
+            return NULL;
+        }
+        put_word(result->words, text, len);
+        result->shown.text = result->words;
+    }
+    return result;
+}
+
+void belt_result_free(belt_result **result)
+{
+    if (result == NULL || *result == NULL)
+        return;
+    client_result_drop((struct client_result *)*result);
+    *result = NULL;
+}
+
+void belt_results_free(belt_result ***results, size_t count)
+{
+    if (results == NULL || *results == NULL)
+        return;
+    for (size_t i = 0; i < count; i++)
+        belt_result_free(&(*results)[i]);
+    free(*results);
+    *results = NULL;
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A REPORT of the broker as the caller's structs: one allocation for the
+ * rows, one for their words.
+ */
+#include "admin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/** The caller's view comes first; what it points to is freed with it. */
+struct status {
+    belt_status shown;
+    void *rows;
+    char *words;
+};
+
+/** Words are measured and then copied by the same walk: `at` NULL measures. */
+struct walk {
+    char *at;
+    size_t len;
+};
+
+static const char *word(struct walk *walk, struct belt_bytes bytes)
+{
+    char *start = walk->at;
+
+    walk->len += bytes.len + 1;
+    if (start == NULL)
+        return NULL;
+    if (bytes.len > 0)
+        memcpy(start, bytes.data, bytes.len);
+    start[bytes.len] = '\0';
+    walk->at += bytes.len + 1;
+    return start;
+}
+
+static void put_queue(belt_queue_status *to, const struct belt_row_queue *from, struct walk *walk)
+{
+    *to = (belt_queue_status){.function = word(walk, from->function),
+                              .waiting = from->waiting,
+                              .running = from->running,
+                              .done = from->done,
+                              .failed = from->failed,
+                              .retried = from->retried,
+                              .workers = from->workers,
+                              .slots = from->slots,
+                              .jobs = from->jobs,
+                              .rate = (double)from->rate_milli / 1000.0,
+                              .service_us = from->service_us,
+                              .oldest_ms = from->oldest_ms};
+}
+
+static void put_worker(belt_worker_status *to, const struct belt_row_worker *from, struct walk *walk)
+{
+    *to = (belt_worker_status){.name = word(walk, from->name),
+                               .functions = word(walk, from->functions),
+                               .slots = from->slots,
+                               .running = from->running,
+                               .queued = from->queued,
+                               .done = from->done,
+                               .failed = from->failed,
+                               .lost = from->lost,
+                               .connected_ms = from->connected_ms,
+                               .silent_ms = from->silent_ms,
+                               .leaving = from->state == 1};
+}
+
+static const char *state_name(uint8_t state)
+{
+    static const char *const names[] = {"open", "ended", "complete", "cancelled"};
+
+    return state < sizeof(names) / sizeof(names[0]) ? names[state] : "unknown";
+}
+
+static void put_job(belt_job_status *to, const struct belt_row_job *from, struct walk *walk)
+{
+    *to = (belt_job_status){.job = from->job,
+                            .key = word(walk, from->key),
+                            .function = word(walk, from->function),
+                            .owner = word(walk, from->owner),
+                            .state = state_name(from->state),
+                            .priority = from->priority,
+                            .total = from->total,
+                            .waiting = from->waiting,
+                            .running = from->running,
+                            .done = from->done,
+                            .failed = from->failed,
+                            .retried = from->retried,
+                            .unread = from->unread,
+                            .age_ms = from->age_ms,
+                            .readers = from->readers,
+                            .progress_permille = from->progress_permille,
+                            .why = word(walk, from->why)};
+}
+
+static void put_broker(belt_broker_status *to, const struct belt_row_broker *from, struct walk *walk)
+{
+    *to = (belt_broker_status){.name = word(walk, from->name),
+                               .version = word(walk, from->version),
+                               .epoch = from->epoch,
+                               .uptime_ms = from->uptime_ms,
+                               .bytes = from->bytes,
+                               .budget = from->budget,
+                               .clients = from->clients,
+                               .workers = from->workers,
+                               .slots = from->slots,
+                               .jobs = from->jobs,
+                               .accepted = from->accepted,
+                               .done = from->done,
+                               .failed = from->failed,
+                               .retried = from->retried,
+                               .stale = from->stale,
+                               .draining = from->draining != 0};
+}
+
+static void put_rows(const struct belt_msg_report *report, void *rows, struct walk *walk)
+{
+    for (uint32_t i = 0; i < report->count; i++) {
+        switch (report->what) {
+        case BELT_QUEUES:
+            put_queue((belt_queue_status *)rows + i, &report->rows.queues[i], walk);
+            break;
+        case BELT_WORKERS:
+            put_worker((belt_worker_status *)rows + i, &report->rows.workers[i], walk);
+            break;
+        case BELT_JOBS:
+            put_job((belt_job_status *)rows + i, &report->rows.jobs[i], walk);
+            break;
+        default:
+            put_broker((belt_broker_status *)rows + i, &report->rows.broker[i], walk);
+            break;
+        }
+    }
+}
+
+static void show(struct status *status, const struct belt_msg_report *report)
+{
+    belt_status *shown = &status->shown;
+
+    shown->what = (belt_what)report->what;
+    shown->count = report->count;
+    shown->queues = report->what == BELT_QUEUES ? status->rows : NULL;
+    shown->workers = report->what == BELT_WORKERS ? status->rows : NULL;
+    shown->jobs = report->what == BELT_JOBS ? status->rows : NULL;
+    shown->broker = report->what == BELT_BROKER ? status->rows : NULL;
+}
+
+struct belt_status *client_status_new(const struct belt_msg_report *report)
+{
+    static const size_t sizes[] = {0, sizeof(belt_queue_status), sizeof(belt_worker_status), sizeof(belt_job_status),
+                                   sizeof(belt_broker_status)};
+    struct status *status = calloc(1, sizeof(*status));
+    struct walk measure = {0}, copy = {0};
+    belt_status *shown = NULL;
+
+    if (status == NULL || report->what < BELT_QUEUES || report->what > BELT_BROKER)
+        goto out;
+    status->rows = calloc((size_t)report->count + 1, sizes[report->what]);
+    if (status->rows == NULL)
+        goto out;
+    put_rows(report, status->rows, &measure);
+    status->words = malloc(measure.len + 1);
+    if (status->words == NULL)
+        goto out;
+    copy.at = status->words;
+    put_rows(report, status->rows, &copy);
+    show(status, report);
+    shown = &status->shown;
+    status = NULL;
+out:
+    if (status != NULL) {
+        free(status->rows);
+        free(status);
+    }
+    return shown;
+}
+
+void belt_status_free(belt_status **status)
+{
+    struct status *whole;
+
+    if (status == NULL || *status == NULL)
+        return;
+    whole = (struct status *)*status;
+    free(whole->rows);
+    free(whole->words);
+    free(whole);
+    *status = NULL;
+}

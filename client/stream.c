@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The wire's half of a stream. See stream.h; the clauses are PROTOCOL.md's.
+ */
+#include "stream.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a batch item takes beside its payload: nothing but its msgpack header. */
+#define TASK_OVERHEAD 0u
+
+void client_stream_init(struct client_stream *stream, const struct client_stream_config *config)
+{
+    assert(config->ref != 0);
+    memset(stream, 0, sizeof(*stream));
+    stream->config = *config;
+}
+
+static struct belt_task_item *task_at(struct client_stream *stream, uint64_t index)
+{
+    return &stream->ring[index & (stream->capacity - 1)];
+}
+
+/** Tasks below `next` are at the broker for good. */
+static void accept_below(struct client_stream *stream, uint64_t next)
+{
+    for (; stream->accepted < next && stream->accepted < stream->next; stream->accepted++)
+        belt_payload_clear(&task_at(stream, stream->accepted)->payload);
+    if (stream->accepted < next) /* another stream of the same key has pushed further */
+        stream->accepted = next;
+}
+
+void client_stream_fini(struct client_stream *stream)
+{
+    accept_below(stream, stream->next);
+    free(stream->ring);
+    stream->ring = NULL;
+}
+
+static bool ring_grow(struct client_stream *stream)
+{
+    uint64_t capacity = stream->capacity == 0 ? 64 : 2 * stream->capacity;
+    struct belt_task_item *ring = calloc(capacity, sizeof(*ring));
+
+    if (ring == NULL)
+        return false;
+    for (uint64_t i = stream->accepted; i < stream->next; i++)
+        ring[i & (capacity - 1)] = *task_at(stream, i);
+    free(stream->ring);
+    stream->ring = ring;
+    stream->capacity = capacity;
+    return true;
+}
+
+bool client_stream_append(struct client_stream *stream, const struct belt_payload *payload)
+{
+    struct belt_payload copy = *payload;
+
+    assert(!stream->ended);
+    if (stream->next < stream->accepted) { /* the broker has it already (§7.1: same key) */
+        belt_payload_clear(&copy);
+        stream->next++;
+        return true;
+    }
+    if (stream->next - stream->accepted == stream->capacity && !ring_grow(stream))
+        return false;
+    *task_at(stream, stream->next) = (struct belt_task_item){.index = stream->next, .payload = copy};
+    stream->next++;
+    return true;
+}
+
+void client_stream_end(struct client_stream *stream)
+{
+    stream->ended = true;
+}
+
+void client_stream_take(struct client_stream *stream, uint64_t taken, uint64_t bytes, uint64_t window)
+{
+    stream->taken = stream->start + taken;
+    stream->taken_bytes = bytes;
+    stream->config.window = window;
+}
+
+void client_stream_fail(struct client_stream *stream, unsigned code, const char *text)
+{
+    if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
+        return;
+    stream->state = CLIENT_STREAM_FAILED;
+    stream->code = code;
+    snprintf(stream->text, sizeof(stream->text), "%s", text);
+}
+
+void client_stream_cancel(struct client_stream *stream)
+{
+    if (stream->cancel)
+        return;
+    stream->cancel = true;
+    if (stream->state == CLIENT_STREAM_NEW && stream->job == 0) /* the broker has never heard of it */
+        stream->state = CLIENT_STREAM_CANCELLED;
+}
+
+bool client_stream_complete(const struct client_stream *stream)
+{
+    return stream->done || (stream->end_known && stream->started && stream->received >= stream->next);
+}
+
+bool client_stream_settled(const struct client_stream *stream)
+{
+    if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
+        return true;
+    return client_stream_complete(stream) && stream->acked == stream->received;
+}
+
+void client_stream_resync(struct client_stream *stream)
+{
+    if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
+        return;
+    stream->cancel_sent = false;
+    if (client_stream_complete(stream) && !stream->cancel) {
+        /* The broker may have forgotten it by right: OPEN would make a new job. Only the last ACK may be owed. */
+        stream->acked = stream->start;
+        return;
+    }
+    stream->state = CLIENT_STREAM_NEW;
+    stream->end_sent = false;
+}
+
+static enum client_stream_action on_opened(struct client_stream *stream, const struct belt_msg_opened *opened)
+{
+    if (stream->state != CLIENT_STREAM_OPENING)
+        return CLIENT_STREAM_NOTHING;
+    if (opened->next < stream->accepted) { /* §7.4: forgotten, and the first tasks are not here any more */
+        char text[160];
+
+        snprintf(text, sizeof(text),
+                 "the broker has forgotten the job (it was restarted): it holds %llu of the %llu tasks it had accepted",
+                 (unsigned long long)opened->next, (unsigned long long)stream->accepted);
+        client_stream_fail(stream, BELT_LOST_BROKER, text);
+        return CLIENT_STREAM_CHANGED;
+    }
+    accept_below(stream, opened->next);
+    stream->job = opened->job;
+    stream->sent = opened->next;
+    stream->sent_bytes = opened->next_bytes;
+    stream->grant = opened->grant;
+    stream->state = CLIENT_STREAM_OPEN;
+    return CLIENT_STREAM_CHANGED;
+}
+
+static enum client_stream_action on_accepted(struct client_stream *stream, const struct belt_msg_accepted *accepted)
+{
+    if (stream->state < CLIENT_STREAM_OPEN || stream->state > CLIENT_STREAM_READING)
+        return CLIENT_STREAM_NOTHING;
+    if (accepted->next > stream->accepted && accepted->next <= stream->sent)
+        accept_below(stream, accepted->next);
+    if (accepted->grant.items > stream->grant.items)
+        stream->grant.items = accepted->grant.items;
+    if (accepted->grant.bytes > stream->grant.bytes)
+        stream->grant.bytes = accepted->grant.bytes;
+    return CLIENT_STREAM_CHANGED;
+}
+
+static enum client_stream_action on_subscribed(struct client_stream *stream, const struct belt_msg_subscribed *msg)
+{
+    if (stream->state != CLIENT_STREAM_SUBSCRIBING)
+        return CLIENT_STREAM_NOTHING;
+    stream->sub = msg->sub;
+    if (!stream->started) { /* a new reader of an old job begins with the first that is kept */
+        stream->started = true;
+        stream->start = stream->received = stream->taken = stream->acked = msg->cursor;
+    } else if (msg->cursor != stream->received) {
+        client_stream_fail(stream, BELT_GONE, "the broker cannot go on where this reader stood: results were released");
+        return CLIENT_STREAM_CHANGED;
+    }
+    stream->state = CLIENT_STREAM_READING;
+    return CLIENT_STREAM_CHANGED;
+}
+
+static enum client_stream_action on_deliver(struct client_stream *stream, const struct belt_msg_deliver *msg,
+                                            uint32_t *skip)
+{
+    if (stream->state != CLIENT_STREAM_READING || stream->cancel)
+        return CLIENT_STREAM_NOTHING;
+    if (msg->first > stream->received) { /* something is missing between: ask again from where it stands */
+        client_stream_resync(stream);
+        return CLIENT_STREAM_CHANGED;
+    }
+    if (stream->received - msg->first >= msg->count)
+        return CLIENT_STREAM_NOTHING;
+    *skip = (uint32_t)(stream->received - msg->first);
+    for (uint32_t i = *skip; i < msg->count; i++)
+        stream->received_bytes += msg->results[i].payload.len;
+    stream->received = msg->first + msg->count;
+    return CLIENT_STREAM_RESULTS;
+}
+
+static enum client_stream_action on_done(struct client_stream *stream, const struct belt_msg_done *done)
+{
+    if (stream->state != CLIENT_STREAM_READING || stream->done)
+        return CLIENT_STREAM_NOTHING;
+    if (done->code == BELT_OK && done->count > stream->received) {
+        client_stream_resync(stream);
+        return CLIENT_STREAM_CHANGED;
+    }
+    stream->done = true;
+    stream->done_code = done->code;
+    return CLIENT_STREAM_CHANGED;
+}
+
+static enum client_stream_action on_error(struct client_stream *stream, const struct belt_msg_error *error)
+{
+    char text[sizeof(stream->text)];
+
+    if (stream->cancel && (error->code == BELT_UNKNOWN_JOB || error->ref == stream->config.ref)) {
+        stream->state = CLIENT_STREAM_CANCELLED; /* nothing is left to cancel */
+        return CLIENT_STREAM_CHANGED;
+    }
+    if (client_stream_complete(stream)) {
+        stream->acked = stream->received; /* the broker has forgotten what is over: nothing is owed */
+        return CLIENT_STREAM_NOTHING;
+    }
+    if (error->code == BELT_SYNC_LOST || (error->code == BELT_UNKNOWN_READER && stream->state == CLIENT_STREAM_READING)) {
+        if (stream->state == CLIENT_STREAM_NEW || stream->state == CLIENT_STREAM_OPENING)
+            return CLIENT_STREAM_NOTHING; /* on its way anyway */
+        client_stream_resync(stream);
+        return CLIENT_STREAM_CHANGED;
+    }
+    snprintf(text, sizeof(text), "%.*s", (int)error->text.len, (const char *)error->text.data);
+    client_stream_fail(stream, error->code, text);
+    return CLIENT_STREAM_CHANGED;
+}
+
+enum client_stream_action client_stream_receive(struct client_stream *stream, const struct belt_msg *msg, uint32_t *skip)
+{
+    *skip = 0;
+    if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
+        return CLIENT_STREAM_NOTHING;
+    switch (msg->type) {
+    case BELT_MSG_OPENED:
+        return on_opened(stream, &msg->u.opened);
+    case BELT_MSG_ACCEPTED:
+        return on_accepted(stream, &msg->u.accepted);
+    case BELT_MSG_ENDED:
+        stream->end_known = stream->ended && msg->u.ended.count == stream->next;
+        return CLIENT_STREAM_CHANGED;
+    case BELT_MSG_SUBSCRIBED:
+        return on_subscribed(stream, &msg->u.subscribed);
+    case BELT_MSG_DELIVER:
+        return on_deliver(stream, &msg->u.deliver, skip);
+    case BELT_MSG_DONE:
+        return on_done(stream, &msg->u.done);
+    case BELT_MSG_CANCELLED:
+        stream->state = CLIENT_STREAM_CANCELLED;
+        return CLIENT_STREAM_CHANGED;
+    case BELT_MSG_NOTICE:
+        stream->notice = msg->u.notice.code;
+        return CLIENT_STREAM_CHANGED;
+    case BELT_MSG_ERROR:
+        return on_error(stream, &msg->u.error);
+    default:
+        return CLIENT_STREAM_NOTHING;
+    }
+}
+
+/** Credit as running totals; bytes count from SUBSCRIBED (§7.2). */
+static struct belt_grant credit_now(const struct client_stream *stream)
+{
+    uint64_t bytes = stream->taken_bytes + stream->config.window_bytes;
+
+    return (struct belt_grant){.items = stream->taken + stream->config.window,
+                               .bytes = bytes > stream->base_bytes ? bytes - stream->base_bytes : 0};
+}
+
+static void send_open(struct client_stream *stream, struct belt_msg *msg)
+{
+    msg->type = BELT_MSG_OPEN;
+    msg->u.open = (struct belt_msg_open){.ref = stream->config.ref,
+                                         .key = stream->config.key,
+                                         .function = stream->config.function,
+                                         .options = stream->config.options};
+    stream->state = CLIENT_STREAM_OPENING;
+}
+
+static void send_cancel(struct client_stream *stream, struct belt_msg *msg)
+{
+    msg->type = BELT_MSG_CANCEL;
+    msg->u.cancel = (struct belt_msg_cancel){.ref = stream->config.ref, .job = stream->job};
+    stream->cancel_sent = true;
+}
+
+static void send_subscribe(struct client_stream *stream, struct belt_msg *msg)
+{
+    stream->base_bytes = stream->received_bytes;
+    stream->credit = credit_now(stream);
+    stream->acked = stream->start; /* the cursor acknowledges what was received only as far as the broker wants it */
+    msg->type = BELT_MSG_SUBSCRIBE;
+    msg->u.subscribe = (struct belt_msg_subscribe){.ref = stream->config.ref,
+                                                   .job = stream->job,
+                                                   .reader = stream->config.reader,
+                                                   .mode = (uint8_t)stream->config.mode,
+                                                   .cursor = stream->started ? stream->received : BELT_CURSOR_KEPT,
+                                                   .credit = stream->credit};
+    stream->state = CLIENT_STREAM_SUBSCRIBING;
+}
+
+static bool may_push(const struct client_stream *stream)
+{
+    return stream->sent < stream->next && stream->sent < stream->grant.items && stream->sent_bytes < stream->grant.bytes;
+}
+
+static void send_push(struct client_stream *stream, struct belt_msg *msg)
+{
+    struct belt_batch batch = {0};
+    uint64_t first = stream->sent;
+    uint64_t contiguous = stream->capacity - (first & (stream->capacity - 1));
+
+    while (may_push(stream) && stream->sent - first < contiguous) {
+        uint32_t len = task_at(stream, stream->sent)->payload.len;
+
+        if (!belt_batch_add(&batch, len, TASK_OVERHEAD))
+            break;
+        stream->sent++;
+        stream->sent_bytes += len;
+    }
+    msg->type = BELT_MSG_PUSH;
+    msg->u.push = (struct belt_msg_push){.job = stream->job,
+                                         .first = first,
+                                         .tasks = task_at(stream, first),
+                                         .count = (uint32_t)(stream->sent - first)};
+}
+
+/** Acknowledgements go in batches, but never late when somebody waits for them. */
+static bool ack_due(const struct client_stream *stream, bool idle)
+{
+    struct belt_grant credit = credit_now(stream);
+
+    if (stream->state != CLIENT_STREAM_READING ||
+        (stream->taken == stream->acked && credit.items <= stream->credit.items && credit.bytes <= stream->credit.bytes))
+        return false;
+    return idle || stream->sent < stream->next || /* the grant is used up: it grows by this */
+           4 * (stream->taken - stream->acked) >= stream->config.window ||
+           4 * (stream->taken_bytes - stream->acked_bytes) >= stream->config.window_bytes ||
+           (client_stream_complete(stream) && stream->taken == stream->received);
+}
+
+static void send_ack(struct client_stream *stream, struct belt_msg *msg)
+{
+    stream->credit = credit_now(stream);
+    stream->acked = stream->taken;
+    stream->acked_bytes = stream->taken_bytes;
+    msg->type = BELT_MSG_ACK;
+    msg->u.ack = (struct belt_msg_ack){.sub = stream->sub, .upto = stream->taken, .credit = stream->credit};
+}
+
+static void send_end(struct client_stream *stream, struct belt_msg *msg)
+{
+    msg->type = BELT_MSG_END;
+    msg->u.end = (struct belt_msg_end){.job = stream->job, .count = stream->next};
+    stream->end_sent = true;
+}
+
+bool client_stream_send(struct client_stream *stream, bool idle, struct belt_msg *msg)
+{
+    bool open = stream->state >= CLIENT_STREAM_OPEN && stream->state <= CLIENT_STREAM_READING;
+
+    if (stream->state == CLIENT_STREAM_NEW)
+        send_open(stream, msg);
+    else if (open && stream->cancel && !stream->cancel_sent)
+        send_cancel(stream, msg);
+    else if (stream->cancel || !open)
+        return false;
+    else if (stream->state == CLIENT_STREAM_OPEN)
+        send_subscribe(stream, msg);
+    else if (may_push(stream))
+        send_push(stream, msg);
+    else if (stream->ended && !stream->end_sent && stream->sent >= stream->next)
+        send_end(stream, msg);
+    else if (ack_due(stream, idle))
+        send_ack(stream, msg);
+    else
+        return false;
+    return true;
+}
