@@ -14,15 +14,18 @@ static uint64_t task_cost(const struct slots *slots, const struct slots_task *ta
 {
     const struct slots_function_state *function = &slots->functions[task->job->pub.function];
 
-    if (function->talks || function->estimate_us == 0 || function->estimate_us > SLOTS_CREDIT_US)
+    if (function->talks || function->measured < SLOTS_MEASURED || function->estimate_us > SLOTS_CREDIT_US)
         return SLOTS_CREDIT_US;
     return function->estimate_us;
 }
 
 void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t service_us)
 {
-    uint64_t *estimate = &slots->functions[task->job->pub.function].estimate_us;
+    struct slots_function_state *function = &slots->functions[task->job->pub.function];
+    uint64_t *estimate = &function->estimate_us;
 
+    if (function->measured < SLOTS_MEASURED)
+        function->measured++;
     if (service_us == 0)
         service_us = 1;
     *estimate = *estimate == 0 ? service_us : (7 * *estimate + service_us + 4) / 8;

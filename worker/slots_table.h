@@ -85,6 +85,7 @@ struct slots_program_state {
 struct slots_function_state {
     struct slots_function pub;
     uint64_t estimate_us; /* of one task; 0: not measured */
+    uint32_t measured;    /* tasks, up to SLOTS_MEASURED */
     bool talks;
     UT_hash_handle hh;
 };
