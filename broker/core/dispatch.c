@@ -327,6 +327,8 @@ static uint32_t share_of(const struct agent *agent, const struct job *job, bool 
         target = agent->window_items;
     if (chunk > 1) {
         uint32_t size = job->waiting < chunk ? (uint32_t)job->waiting : chunk;
+        if (size > agent->window_items)
+            size = agent->window_items; /* PROTOCOL.md §8.1: never more, whatever the chunk */
         return agent->held == 0 || agent->held + size <= target ? size : 0;
     }
     return sizing_share(target, agent->held, agent->slots, job->queue->slots, job->waiting);
