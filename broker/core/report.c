@@ -83,7 +83,7 @@ static void report_workers(struct core *core, const struct belt_msg_status *msg,
     DL_FOREACH (core->agents, agent) {
         if (!wanted(msg, agent->session->name) || report->count >= BELT_MAX_ROWS)
             continue;
-        uint32_t running = agent->held < agent->slots ? agent->held : agent->slots;
+        uint32_t running = agent->parts < agent->slots ? agent->parts : agent->slots;
         rows[report->count++] = (struct belt_row_worker){
             .name = name_bytes(agent->session->name),
             .functions = join_functions(core, agent),

@@ -28,6 +28,7 @@ struct run {
     uint64_t dispatched_ms;
     uint64_t progress_done, progress_total;
     uint32_t bytes;   /* of its payload: the agent's window counts them */
+    uint64_t chunk;   /* runs of one chunk are neighbours with one number; 0: alone */
     bool named;       /* seen in the SYNC under way */
     bool dropped;     /* DROP was sent: the result is not wanted */
     struct run *prev, *next; /* of the agent, in dispatch order */
@@ -60,6 +61,7 @@ struct agent {
     uint32_t queue_count;
     struct run *runs; /* in dispatch order */
     uint32_t held;
+    uint32_t parts; /* that need a slot each: chunks and single tasks */
     uint64_t held_bytes;
     uint64_t connected_ms;
     uint64_t results_next; /* number of the next result */
@@ -183,7 +185,7 @@ struct core {
     struct run *spare_runs;    /* free list */
     struct past_job *history;  /* ring of BELT_MAX_HISTORY */
     uint32_t history_count, history_head;
-    uint64_t last_job, last_reader;
+    uint64_t last_job, last_reader, last_chunk;
     uint64_t bytes;            /* memory of all jobs */
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;

@@ -17,9 +17,18 @@ void worker_touch(struct core *core, struct agent *agent)
     LL_PREPEND2(core->dirty_agents, agent, dirty_next);
 }
 
+/* Another task of its chunk is there yet: they are neighbours. */
+static bool has_company(const struct agent *agent, const struct run *run)
+{
+    if (!run->chunk)
+        return false;
+    return (run->next && run->next->chunk == run->chunk) || (run != agent->runs && run->prev->chunk == run->chunk);
+}
+
 void run_free(struct core *core, struct run *run)
 {
     struct agent *agent = run->agent;
+    agent->parts -= !has_company(agent, run);
     DL_DELETE(agent->runs, run);
     agent->held--;
     agent->held_bytes -= run->bytes;
@@ -366,12 +375,15 @@ static void lose(struct core *core, struct agent *agent, struct run *run)
 void worker_gone(struct core *core, struct agent *agent, bool blame)
 {
     uint32_t started = 0;
+    uint64_t chunk = 0; /* only the first of a chunk was running */
     update_trace(core, "%s > gone with %u tasks", agent->session->name, agent->held);
     while (agent->queue_count)
         dispatch_unserve(core, agent->queues[0], agent);
     while (agent->runs) {
         struct run *run = agent->runs;
-        if (blame && started++ < agent->slots)
+        bool first = !run->chunk || run->chunk != chunk;
+        chunk = run->chunk;
+        if (blame && first && started++ < agent->slots)
             lose(core, agent, run);
         else
             wait_again(core, run, table_at(&run->job->table, run->index), TIE_HELD);

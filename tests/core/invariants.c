@@ -93,15 +93,19 @@ static const char *check_job(const struct job *job)
 static const char *check_agent(const struct agent *agent)
 {
     uint64_t id = agent->session->peer, bytes = 0;
-    uint32_t held = 0;
+    uint32_t held = 0, parts = 0;
+    uint64_t chunk = 0;
     const struct run *run;
     DL_FOREACH (agent->runs, run) {
         const struct task *task = table_at(&run->job->table, run->index);
         MUST(run->agent == agent && task && task->state == TASK_RUNNING && task->u.run == run, id);
         MUST(run->bytes == task->len, id);
         held++;
+        parts += !run->chunk || run->chunk != chunk;
+        chunk = run->chunk;
         bytes += run->bytes;
     }
+    MUST(parts == agent->parts, id);
     MUST(held == agent->held && bytes == agent->held_bytes, id);
     return NULL;
 }

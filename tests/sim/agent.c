@@ -356,7 +356,7 @@ void agent_start(struct sim *sim, struct agent_model *agent, const char *name)
     agent->slots = 1 + (uint32_t)sim_random(sim, 4);
     agent->window = agent->slots + (uint32_t)sim_random(sim, 60);
     agent->window_bytes = sim_chance(sim, 3000) ? 100 : 1 << 20;
-    agent->mask = sim_chance(sim, 7000) ? 7 : 1u << sim_random(sim, 3);
+    agent->mask = sim_chance(sim, 7000) || sim->fault_at == UINT64_MAX ? 7 : 1u << sim_random(sim, 3);
     agent->count = agent->result_count = 0;
     agent->next_result = 0;
     agent->leaving = false;

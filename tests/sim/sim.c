@@ -208,11 +208,24 @@ static void one_round(struct sim *sim)
     for (uint32_t i = 0; i < sim->agent_count; i++) {
         agent_run(&sim->agents[i]);
         watch(sim, &sim->agents[i]);
-        if (sim->fault_at == UINT64_MAX && i == 0)
-            sim->agents[0].mask = 7;
     }
     for (uint32_t i = 0; i < sim->client_count; i++)
         client_run(&sim->clients[i]);
+}
+
+static void tell_books(const struct sim *sim)
+{
+    for (const struct job *job = sim->core->by_job; job; job = job->by_id.next)
+        printf("  job %llu of %s: state %u, next %llu, waiting %llu, running %llu, released %llu, bytes %llu, chunk %u\n",
+               (unsigned long long)job->id, job->queue->function, job->state, (unsigned long long)job->next,
+               (unsigned long long)job->waiting, (unsigned long long)job->running, (unsigned long long)job->released,
+               (unsigned long long)job->bytes, job->options.chunk);
+    for (const struct agent *agent = sim->core->agents; agent; agent = agent->next)
+        printf("  %s: %u queues, %u slots, holds %u of %u, synced %u, leaving %u\n", agent->session->name, agent->queue_count,
+               agent->slots, agent->held, agent->window_items, agent->synced, agent->leaving);
+    for (uint32_t i = 0; i < sim->agent_count; i++)
+        printf("  %s itself: holds %u, %u run, %u results\n", sim->agents[i].node.name, sim->agents[i].count,
+               agent_busy(&sim->agents[i]), sim->agents[i].result_count);
 }
 
 static void complain(struct sim *sim)
@@ -277,6 +290,8 @@ static int run(uint64_t seed, bool verbose, struct sim *total)
     if (!sim->error[0])
         close_down(sim);
     int rc = sim->error[0] ? 1 : 0;
+    if (rc && verbose)
+        tell_books(sim);
     if (rc)
         printf("seed %llu: %s\n", (unsigned long long)seed, sim->error);
     total->steps += sim->steps;
