@@ -86,7 +86,7 @@ int format_upgrade(struct sqlite_store *store, int format)
     if (rc == SQLITE_OK)
         return rc;
     char why[256];
-    snprintf(why, sizeof(why), "cannot be brought from format %d to %d, and was left as it is: %s", format,
+    snprintf(why, sizeof(why), "cannot be brought from format %d to %d, and was left as it was: %s", format,
              SQLITE_STORE_FORMAT, sqlite3_errmsg(store->db));
     if (!sqlite3_get_autocommit(store->db))
         (void)sqlite_store_exec(store, "ROLLBACK");

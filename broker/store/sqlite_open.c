@@ -11,9 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_OF(number)       TEXT_OF_VALUE(number)
-#define TEXT_OF_VALUE(number) #number
-
 static const char *const statement_sql[ST_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
@@ -27,18 +24,18 @@ static const char *const statement_sql[ST_COUNT] = {
 
 /* Exclusive locking keeps the index of the log in our own memory: no shared memory file, which a full disk turns into
  * SIGBUS. Checked cell sizes find some damage where it would otherwise be read as something else. */
-static const char *const settings_before =
-    "PRAGMA locking_mode = EXCLUSIVE;"
-    "PRAGMA cell_size_check = ON;"
-    "PRAGMA trusted_schema = OFF;"
-    "PRAGMA temp_store = MEMORY;"
-    "PRAGMA cache_size = -16000;"
-    "PRAGMA page_size = " TEXT_OF(SQLITE_STORE_PAGE) ";"
-                                                     "PRAGMA auto_vacuum = INCREMENTAL;";
-static const char *const settings_after =
-    "PRAGMA synchronous = FULL;"
-    "PRAGMA wal_autocheckpoint = " TEXT_OF(SQLITE_STORE_WAL_PAGES) ";"
-                                                                   "PRAGMA journal_size_limit = 67108864;";
+static const char *const settings_before = "PRAGMA locking_mode = EXCLUSIVE;"
+                                           "PRAGMA cell_size_check = ON;"
+                                           "PRAGMA trusted_schema = OFF;"
+                                           "PRAGMA temp_store = MEMORY;"
+                                           "PRAGMA cache_size = -16000;";
+/* Only for a new file: on another the second one writes, be it full or of a newer format. */
+static const char *const settings_new = "PRAGMA page_size = 16384;"
+                                        "PRAGMA auto_vacuum = INCREMENTAL;";
+/* 4000 pages are 64 MB: so long gets the log before it goes into the database, and so long it may stay afterwards. */
+static const char *const settings_after = "PRAGMA synchronous = FULL;"
+                                          "PRAGMA wal_autocheckpoint = 4000;"
+                                          "PRAGMA journal_size_limit = 67108864;";
 
 static int switch_to_wal(struct sqlite_store *store)
 {
@@ -91,6 +88,8 @@ static int set_up(struct sqlite_store *store)
         rc = sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     if (rc == SQLITE_OK)
         rc = format_read(store, &format);
+    if (rc == SQLITE_OK && format == 0)
+        rc = sqlite_store_exec(store, settings_new);
     if (rc == SQLITE_OK)
         rc = switch_to_wal(store);
     if (rc == SQLITE_OK)

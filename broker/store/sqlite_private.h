@@ -15,9 +15,6 @@
 #define SQLITE_STORE_FORMAT      1
 #define SQLITE_STORE_APPLICATION 0x42454c54 /* "BELT" */
 
-#define SQLITE_STORE_PAGE 16384
-/* Pages in the write-ahead log before it goes into the database: 64 MB, which is also the most it keeps afterwards. */
-#define SQLITE_STORE_WAL_PAGES 4000
 /* Pages that one transaction gives back: 4 MB, a few ms. */
 #define SQLITE_STORE_VACUUM_STEP 256
 /* Free pages that are no reason to give any back. */
