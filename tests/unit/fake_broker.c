@@ -40,15 +40,47 @@ static uint64_t clock_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-struct fake_broker *fake_new(void)
+/** Reads the endpoint that the test writes once its broker is bound. */
+static _Noreturn void agent_child(int fd, struct belt_agent_options *options)
 {
-    struct fake_broker *broker = calloc(1, sizeof(*broker));
+    char endpoint[BELT_MAX_TEXT] = "", error[512];
 
+    if (read(fd, endpoint, sizeof(endpoint) - 1) <= 0)
+        _exit(99);
+    close(fd);
+    options->broker = endpoint;
+    options->quiet = true;
+    int rc = belt_agent_run(options, error, sizeof(error));
+    if (rc != BELT_OK)
+        fprintf(stderr, "agent: %s\n", error);
+    _exit(rc);
+}
+
+struct fake_broker *fake_new(struct belt_agent_options options, int not_for_agent, pid_t *agent)
+{
+    pid_t parent = getpid();
+    int ends[2];
+
+    must(pipe(ends) == 0);
+    *agent = fork(); /* before there is a context: nothing that holds threads survives a fork */
+    if (*agent == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(99);
+        close(ends[1]);
+        if (not_for_agent >= 0)
+            close(not_for_agent);
+        agent_child(ends[0], &options);
+    }
+    close(ends[0]);
+    struct fake_broker *broker = calloc(1, sizeof(*broker));
     belt_link_seed();
     broker->context = belt_link_context();
     broker->socket = belt_link_router(broker->context, "tcp://127.0.0.1:*", BELT_MAX_PAYLOAD_CEILING, broker->endpoint);
-    must(broker->socket);
+    must(broker->socket != NULL);
     broker->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
+    must(write(ends[1], broker->endpoint, strlen(broker->endpoint)) > 0);
+    close(ends[1]);
     return broker;
 }
 
@@ -286,25 +318,6 @@ void fake_lose(struct fake_broker *broker)
     broker->synced = false;
     broker->seq = 0;
     fake_send(broker, &msg);
-}
-
-pid_t fake_agent(const struct fake_broker *broker, struct belt_agent_options options)
-{
-    pid_t parent = getpid();
-    char endpoint[BELT_MAX_TEXT], error[512];
-
-    snprintf(endpoint, sizeof(endpoint), "%s", broker->endpoint);
-    pid_t pid = fork();
-    if (pid != 0)
-        return pid;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(99);
-    options.broker = endpoint;
-    int rc = belt_agent_run(&options, error, sizeof(error));
-    if (rc != BELT_OK)
-        fprintf(stderr, "agent: %s\n", error);
-    _exit(rc);
 }
 
 int fake_wait(pid_t pid)

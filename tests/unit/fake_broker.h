@@ -43,7 +43,8 @@ struct fake_broker {
     uint32_t progress_count;
 };
 
-struct fake_broker *fake_new(void);
+/** An agent with these options (`broker` and `quiet` are filled in) as a child that closes `not_for_agent` (-1: none), and its broker. */
+struct fake_broker *fake_new(struct belt_agent_options options, int not_for_agent, pid_t *agent);
 void fake_free(struct fake_broker *broker);
 /** Handles what comes until `done` or 20 s. True: done. */
 bool fake_until(struct fake_broker *broker, bool (*done)(struct fake_broker *broker, uint64_t want), uint64_t want);
@@ -72,9 +73,7 @@ void fake_recall(struct fake_broker *broker, uint32_t count);
 /** Forgets the connection: the agent must say hello again. */
 void fake_lose(struct fake_broker *broker);
 
-/** The agent as a child with these options (`broker` and `quiet` are filled in). */
-pid_t fake_agent(const struct fake_broker *broker, struct belt_agent_options options);
-/** Its exit status after it ended; kills it after 20 s (-1). */
+/** The exit status of an agent after it ended; kills it after 20 s (-1). */
 int fake_wait(pid_t pid);
 
 #endif

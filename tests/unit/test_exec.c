@@ -83,7 +83,7 @@ struct bench {
 
 static struct bench start(struct belt_agent_options options)
 {
-    struct bench bench = {.broker = fake_new()};
+    struct bench bench;
 
     if (!options.functions) {
         options.functions = functions;
@@ -91,10 +91,9 @@ static struct bench start(struct belt_agent_options options)
     }
     if (options.slots == 0)
         options.slots = 2;
-    options.quiet = true;
     if (options.kill_ms == 0)
         options.kill_ms = 400;
-    bench.agent = fake_agent(bench.broker, options);
+    bench.broker = fake_new(options, -1, &bench.agent);
     cr_assert(fake_until(bench.broker, fake_ready, 0), "the agent did not say hello");
     return bench;
 }
@@ -576,15 +575,9 @@ Test(exec, the_end_of_the_lifeline_ends_the_agent)
     int ends[2];
 
     cr_assert_eq(pipe(ends), 0);
-    struct fake_broker *broker = fake_new();
-    pid_t pid = fork();
-    if (pid == 0) {
-        char error[512];
-        struct belt_agent_options options = {.broker = broker->endpoint, .functions = functions, .function_count = 1,
-                                             .slots = 1, .lifeline_fd = ends[0], .quiet = true};
-        close(ends[1]);
-        _exit(belt_agent_run(&options, error, sizeof(error)));
-    }
+    struct belt_agent_options options = {.functions = functions, .function_count = 1, .slots = 1, .lifeline_fd = ends[0]};
+    pid_t pid;
+    struct fake_broker *broker = fake_new(options, ends[1], &pid);
     close(ends[0]);
     cr_assert(fake_until(broker, fake_ready, 0));
     close(ends[1]);
