@@ -194,7 +194,12 @@ static struct run *run_new(struct core *core, struct agent *agent, struct job *j
 
 struct run *dispatch_adopt(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task)
 {
-    struct run *run = run_new(core, agent, job, index, task, 0);
+    /* What is left of a chunk comes back in a row. */
+    const struct run *last = agent->runs ? agent->runs->prev : NULL;
+    uint64_t chunk = 0;
+    if (job->options.chunk > 1)
+        chunk = last && last->job == job && last->chunk ? last->chunk : ++core->last_chunk;
+    struct run *run = run_new(core, agent, job, index, task, chunk);
     dispatch_waiting_changed(core, job);
     return run;
 }
@@ -366,6 +371,13 @@ static void feed_all(struct core *core, struct agent **agents, uint32_t count)
 
 /* ---- taking back ---- */
 
+/* What a task of this agent takes: the estimate, unless the agent is longer at its oldest than that. */
+static double service_of(const struct core *core, const struct queue *queue, const struct agent *agent)
+{
+    double age_us = agent->runs ? (double)(core->now - agent->runs->dispatched_ms) * 1000.0 : 0;
+    return age_us > queue->service_us ? age_us : queue->service_us;
+}
+
 /* Idle slots here, unstarted tasks there: ask for some of them. */
 static void balance(struct core *core, struct queue *queue)
 {
@@ -390,9 +402,11 @@ static void balance(struct core *core, struct queue *queue)
         else if (!agent->recalling && (!fullest || agent->parts - agent->slots > fullest->parts - fullest->slots))
             fullest = agent;
     }
-    uint32_t count = fullest ? sizing_recall(queue->service_us, fullest->parts, fullest->slots, idle) : 0;
+    uint32_t count = fullest ? sizing_recall(service_of(core, queue, fullest), fullest->parts, fullest->slots, idle) : 0;
     if (count == 0 && idle && refused != UINT64_MAX)
         come_back(core, queue, refused);
+    if (count == 0 && idle && fullest && fullest->parts > fullest->slots)
+        come_back(core, queue, core->now + BALANCE_MS); /* short, as it seems: unless a long one is among them */
     if (count == 0)
         return;
     fullest->recalling = true;

@@ -20,7 +20,7 @@ static struct belt_bytes bytes_of(const char *text)
 
 static bool reader_finished(const struct job_model *job, const struct reader_model *reader)
 {
-    return reader->done || (reader->taken == job->total && job->end_known);
+    return (reader->done && (reader->taken == reader->got || job->cancelling)) || (reader->taken == job->total && job->end_known);
 }
 
 bool job_finished(const struct job_model *job)

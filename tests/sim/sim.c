@@ -151,7 +151,7 @@ static void watch(struct sim *sim, struct agent_model *model)
                 sim->now >= model->node.asleep_until && agent_busy(model) < model->slots;
     bool starved = idle && work_waits(sim, agent) && model->count < model->window &&
                    (model->window_bytes > 100 || model->count == 0);
-    if (!idle || !work_lies_elsewhere(sim, model))
+    if (!idle || model->window_bytes == 100 || !work_lies_elsewhere(sim, model))
         model->idle_since = 0;
     else if (!model->idle_since)
         model->idle_since = sim->now;
@@ -224,8 +224,9 @@ static void tell_books(const struct sim *sim)
         printf("  %s: %u queues, %u slots, holds %u of %u, synced %u, leaving %u\n", agent->session->name, agent->queue_count,
                agent->slots, agent->held, agent->window_items, agent->synced, agent->leaving);
     for (uint32_t i = 0; i < sim->agent_count; i++)
-        printf("  %s itself: holds %u, %u run, %u results\n", sim->agents[i].node.name, sim->agents[i].count,
-               agent_busy(&sim->agents[i]), sim->agents[i].result_count);
+        printf("  %s itself: functions %x, holds %u, %u run, %u results, %llu bytes of window\n", sim->agents[i].node.name,
+               sim->agents[i].mask, sim->agents[i].count, agent_busy(&sim->agents[i]), sim->agents[i].result_count,
+               (unsigned long long)sim->agents[i].window_bytes);
 }
 
 static void complain(struct sim *sim)
