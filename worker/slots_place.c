@@ -175,8 +175,10 @@ void slots_place_turn(struct slots *slots, uint64_t now)
 {
     struct slots_program_state *program;
 
-    for (uint32_t i = 0; i < slots->program_count; i++)
+    for (uint32_t i = 0; i < slots->program_count; i++) {
         slots->programs[i].blocked = false;
+        slots->programs[i].share = 0;
+    }
     while ((program = program_next(slots))) {
         uint32_t spare = slots->cap > slots->busy ? slots->cap - slots->busy : 0;
         uint32_t idle = program->idle_count < spare ? program->idle_count : spare;
@@ -188,7 +190,9 @@ void slots_place_turn(struct slots *slots, uint64_t now)
             continue;
         }
         uint32_t places = idle + program->some_count;
-        if (!slot_fill(slots, now, slot, (program->waiting_count + places - 1) / places))
+        if (program->share == 0)
+            program->share = (program->waiting_count + places - 1) / places;
+        if (!slot_fill(slots, now, slot, program->share))
             program->blocked = true;
     }
 }

@@ -79,7 +79,8 @@ struct slots_program_state {
     uint32_t idle_count, some_count, starting;
     uint32_t failures;
     uint64_t pause_us, pause_until;
-    bool blocked; /* nothing more can be placed in this turn */
+    bool blocked;   /* nothing more can be placed in this turn */
+    uint32_t share; /* of each slot in this turn; 0: not decided */
 };
 
 struct slots_function_state {
