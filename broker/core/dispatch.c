@@ -213,11 +213,12 @@ static void come_back(struct core *core, struct queue *queue, uint64_t when)
 
 /* ---- choosing a job ---- */
 
-/* A job whose results nobody takes must not fill the broker: it goes on one task at a time. */
+/* A job whose results nobody takes must not fill the broker. When its readers have taken all they can, and wait for
+ * one that is not done, it goes on one task at a time. */
 static bool is_stalled(const struct core *core, const struct job *job)
 {
     uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
-    return job->bytes > window && job->running > 0;
+    return job->unread > window && (job->running > 0 || stream_lags(job));
 }
 
 /* A chunk that could still fill up waits for that, for a moment. */

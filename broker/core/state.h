@@ -133,6 +133,7 @@ struct job {
     uint32_t again_count, again_room;
     uint64_t waiting, running, done, failed, retried, released;
     uint64_t bytes;      /* memory that its payloads and results hold */
+    uint64_t unread;     /* bytes of results that are not released */
     uint64_t oldest_ms;  /* since when its head has been waiting */
     double service_us;   /* estimate of a task, 0: unknown */
     double pass;         /* fair share: service used, in us */
@@ -262,6 +263,7 @@ void stream_unplug(struct core *core, struct session *session); /* its readers l
 void stream_deliver(struct core *core, struct reader *reader);  /* turn */
 void stream_finished(struct core *core, struct job *job, uint64_t index); /* this task has its result now */
 void stream_wake(struct core *core, struct job *job);
+bool stream_lags(const struct job *job); /* there are results that a reader could take and has not */
 void stream_free_all(struct core *core, struct job *job);
 
 /* ---- dispatch.c: who gets what ---- */
@@ -298,8 +300,10 @@ static inline int64_t extras_bytes(const struct belt_result_extras *extras)
 /* Lets go of a task for good. */
 static inline void task_forget(struct core *core, struct job *job, uint64_t index, struct task *task)
 {
-    if (task->state == TASK_DONE)
+    if (task->state == TASK_DONE) {
         charge_bytes(core, job, -extras_bytes(task->u.extras));
+        job->unread -= task->len + (uint64_t)extras_bytes(task->u.extras);
+    }
     pin_drop(core, job, task);
     core->bytes -= sizeof *task;
     table_release(&job->table, index, job->next);

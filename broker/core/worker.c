@@ -102,6 +102,7 @@ static void record(struct core *core, struct job *job, struct task *task, const 
     if (item->extras && !(task->u.extras = extras_copy(item->extras)))
         abort();
     charge_bytes(core, job, extras_bytes(task->u.extras));
+    job->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
     task->n.service_us = item->service_us;
     task->code = (uint8_t)item->code;
     task->state = TASK_DONE;

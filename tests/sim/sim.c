@@ -123,7 +123,7 @@ static bool work_waits(struct sim *sim, const struct agent *agent)
 {
     for (uint32_t i = 0; i < agent->queue_count; i++)
         for (const struct job *job = agent->queues[i]->active; job; job = job->active_next)
-            if (job->bytes <= job->options.window_bytes)
+            if (job->unread <= job->options.window_bytes)
                 return true;
     (void)sim;
     return false;
