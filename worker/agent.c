@@ -22,8 +22,9 @@
 #define DRAIN_MS_DEFAULT 10000u
 /* A slot that closed its output without ending is killed after this. */
 #define HUNG_US 200000u
-/* While leaving the agent looks this often whether all is recorded. */
 #define EVENTS 64
+/* While leaving the agent looks this often whether all is recorded. */
+#define LEAVE_LOOK_US 100000u
 /* A broker that does not record the last results is not waited for longer than this after the drain time. */
 #define RECORD_US 2000000u
 
@@ -312,8 +313,8 @@ static int agent_timeout_ms(struct agent *agent, bool again)
         when = wire;
     if (agent->hung > 0 && agent->now + HUNG_US / 2 < when)
         when = agent->now + HUNG_US / 2;
-    if (agent->leaving && agent->now + 100000 < when)
-        when = agent->now + 100000;
+    if (agent->leaving && agent->now + LEAVE_LOOK_US < when)
+        when = agent->now + LEAVE_LOOK_US;
     if (when == UINT64_MAX)
         return -1;
     uint64_t now = agent_clock_us();
