@@ -91,8 +91,6 @@ static void agent_leave(struct agent *agent)
 {
     if (agent->leaving) { /* asked twice: at once */
         agent_log(agent, "stopping at once");
-        slots_leave(agent->table, agent->now, agent->now);
-        agent->leave_until = agent->now;
         agent->abrupt = true;
         return;
     }
@@ -288,6 +286,21 @@ static bool agent_act(struct agent *agent)
     return acted;
 }
 
+/** Kills what runs, reaps it, and waits for nothing else. */
+static void agent_stop_slots(struct agent *agent)
+{
+    struct place *place, *next;
+
+    HASH_ITER(hh, agent->by_pid, place, next) {
+        pid_t pid = place->pid;
+        bool ours = place->program->runner != &runner_c;
+        kill(-pid, SIGKILL);
+        while (ours && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+        place_close(agent, place);
+    }
+}
+
 static void agent_leave_step(struct agent *agent)
 {
     bool over = slots_held(agent->table) == 0 && slots_unrecorded(agent->table) == 0;
@@ -298,7 +311,12 @@ static void agent_leave_step(struct agent *agent)
         late = true;
     if (!over && !late && !agent->abrupt)
         return;
-    if (over)
+    if (!over) {
+        agent_stop_slots(agent);
+        slots_abandon(agent->table);
+        wire_send_news(agent);
+    }
+    if (slots_held(agent->table) == 0)
         wire_bye(agent);
     agent->done = true;
 }
@@ -488,21 +506,6 @@ static int agent_open(struct agent *agent)
     if (!agent->context || wire_open(agent) != 0)
         agent_fail(agent, BELT_INVALID, "cannot connect to '%s': %s", agent->options->broker, zmq_strerror(errno));
     return agent->done ? -1 : 0;
-}
-
-/** Kills what runs, reaps it, and waits for nothing else. */
-static void agent_stop_slots(struct agent *agent)
-{
-    struct place *place, *next;
-
-    HASH_ITER(hh, agent->by_pid, place, next) {
-        pid_t pid = place->pid;
-        bool ours = place->program->runner != &runner_c;
-        kill(-pid, SIGKILL);
-        while (ours && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-            continue;
-        place_close(agent, place);
-    }
 }
 
 static void agent_close(struct agent *agent)
