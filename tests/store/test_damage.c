@@ -228,6 +228,49 @@ Test(damage, a_record_that_is_missing_or_back_is_missed)
     }
 }
 
+static int64_t ask(const char *directory, const char *text)
+{
+    char path[512];
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+
+    snprintf(path, sizeof(path), "%s/belt.sqlite", directory);
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_prepare_v2(db, text, -1, &statement, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_step(statement), SQLITE_ROW);
+    int64_t value = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return value;
+}
+
+/* A record that its job does not know any more would outlive the job. */
+Test(damage, of_the_index_of_jobs_is_reported)
+{
+    enum { PAGE = 16384 };
+    char directory[256];
+    size_t len;
+
+    place_make(directory, sizeof(directory));
+    struct store *store = place_open(directory);
+    struct store_change change = {STORE_PUT, {.number = 41, .job = 7}};
+    cr_assert_eq(store->ops->commit(store, &change, 1), BELT_OK);
+    store_close(store);
+    size_t root = (size_t)ask(directory, "SELECT rootpage FROM sqlite_master WHERE name = 'record_job'");
+    uint8_t *bytes = place_read(directory, "belt.sqlite", &len);
+    cr_assert_leq(root * PAGE, len);
+    /* The first entry ends the page, the number of its record ends the entry. */
+    cr_assert_eq(bytes[root * PAGE - 1], 41);
+    bytes[root * PAGE - 1] = 42;
+    place_write(directory, "belt.sqlite", bytes, len);
+    store = place_open(directory);
+    cr_assert_eq(store->ops->load(store, NULL, NULL), BELT_SYSTEM);
+    cr_assert(strstr(store->error, "index of jobs"), "%s", store->error);
+    store_close(store);
+    place_remove(directory);
+    free(bytes);
+}
+
 /* The log cut anywhere: with the mark of before (power was lost) the store is at some transaction, whole; with the mark
  * of after it says that something is missing. */
 Test(damage, a_cut_log_leaves_whole_transactions)
