@@ -102,7 +102,7 @@ static void acknowledge(struct core *core, struct reader *reader, uint64_t upto)
 {
     if (upto <= reader->acked)
         return;
-    for (uint64_t number = reader->acked; number < upto; number++)
+    for (uint64_t number = reader->acked; number < upto && reader->job->state != BELT_JOB_STOPPED; number++)
         take(core, reader->job, shown(reader, number));
     reader->acked = upto;
     released_some(core, reader->job);
