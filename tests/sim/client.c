@@ -35,7 +35,7 @@ bool job_finished(const struct job_model *job)
 
 bool client_finished(const struct client_model *client)
 {
-    for (uint32_t i = 0; i < client->job_count; i++)
+    for (uint32_t i = 0; client->node.alive && i < client->job_count; i++)
         if (!job_finished(&client->jobs[i]))
             return false;
     return true;

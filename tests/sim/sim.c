@@ -22,6 +22,8 @@ static uint64_t least(uint64_t a, uint64_t b)
 static void setup(struct sim *sim)
 {
     struct core_config config = {.epoch = sim->seed + 1, .trace = sim->verbose};
+    if (sim_chance(sim, 1500))
+        config.memory_budget = 30000 + sim_random(sim, 100000);
     sim->now = START_MS;
     sim->faults_until = START_MS + 5000 + sim_random(sim, 30000);
     sim->loss = sim_chance(sim, 3000) ? 0 : (uint32_t)sim_random(sim, 200);
@@ -84,9 +86,12 @@ static void fault_of_agent(struct sim *sim)
 static void fault_of_client(struct sim *sim)
 {
     struct client_model *client = &sim->clients[sim_random(sim, sim->client_count)];
-    if (sim->now < client->node.asleep_until)
+    if (sim->now < client->node.asleep_until || !client->node.alive)
         return;
-    if (sim_chance(sim, 5000))
+    if (sim_chance(sim, 500)) { /* it crashes; nobody comes back for its jobs */
+        node_die(&client->node, sim_chance(sim, 5000));
+        client->node.back_at = UINT64_MAX;
+    } else if (sim_chance(sim, 5000))
         node_cut(&client->node, sim_chance(sim, 5000));
     else
         client->node.asleep_until = sim->now + sim_random(sim, 12000);
@@ -129,6 +134,14 @@ static bool work_waits(struct sim *sim, const struct agent *agent)
     return false;
 }
 
+/* Its window is full of results that are not taken: it waits by right. */
+static bool stands_still(const struct sim *sim, uint64_t id)
+{
+    const struct job *job = NULL;
+    HASH_FIND(by_id, sim->core->by_job, &id, sizeof id, job);
+    return job && job->unread > job->options.window_bytes;
+}
+
 /* Tasks of a function it serves lie unstarted at another agent. */
 static bool work_lies_elsewhere(const struct sim *sim, const struct agent_model *idle)
 {
@@ -138,7 +151,7 @@ static bool work_lies_elsewhere(const struct sim *sim, const struct agent_model 
             continue;
         for (uint32_t k = 0; k < other->count; k++)
             if (!other->held[k].running && !other->held[k].dropped && !other->held[k].together &&
-                idle->mask >> other->held[k].function & 1)
+                idle->mask >> other->held[k].function & 1 && !stands_still(sim, other->held[k].ref.job))
                 return true;
     }
     return false;
@@ -159,7 +172,8 @@ static void watch(struct sim *sim, struct agent_model *model)
         model->starved_since = 0;
     else if (!model->starved_since)
         model->starved_since = sim->now;
-    uint64_t most = 2 * BELT_HEARTBEAT_MS + 20;
+    /* A lost message is noticed within a heartbeat or, when more are lost, a lease. */
+    uint64_t most = sim->now < sim->faults_until + BELT_LEASE_MS ? 2 * BELT_LEASE_MS : 2 * BELT_HEARTBEAT_MS + 20;
     if (model->starved_since && sim->now > model->starved_since + most)
         sim_fail(sim, "%s idles since %llu while work waits (I7)", model->node.name, (unsigned long long)model->starved_since);
     if (model->idle_since && sim->now > model->idle_since + most && sim->fault_at == UINT64_MAX)
