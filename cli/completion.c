@@ -49,7 +49,8 @@ static void bash_command(const struct command *command, FILE *out)
     fprintf(out, "    %s)\n        case $prev in\n", command->name);
     for (size_t i = 0; i < 3; i++) {
         fprintf(out, "        ");
-        fprintf(out, patterns(command, kinds[i].kind, out) ? ") %s; return;;\n" : "@belt@none) %s; return;;\n", kinds[i].answer);
+        fprintf(out, patterns(command, kinds[i].kind, out) ? ") %s; return;;\n" : "@belt@none) %s; return;;\n",
+                kinds[i].answer);
     }
     fprintf(out, "        esac\n        [[ $cur == -* ]] && COMPREPLY=($(compgen -W '");
     words_of_options(command, out);
@@ -58,11 +59,12 @@ static void bash_command(const struct command *command, FILE *out)
 
 static void write_bash(FILE *out)
 {
-    fprintf(out, "# bash completion of belt; eval \"$(belt completion bash)\"\n_belt() {\n"
-                 "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} i\n    COMPREPLY=()\n"
-                 "    for ((i = 2; i < COMP_CWORD; i++)); do\n"
-                 "        [[ ${COMP_WORDS[i]} == -- ]] && { COMPREPLY=($(compgen -c -f -- \"$cur\")); return; }\n    done\n"
-                 "    if ((COMP_CWORD == 1)); then\n        COMPREPLY=($(compgen -W '");
+    fprintf(out,
+            "# bash completion of belt; eval \"$(belt completion bash)\"\n_belt() {\n"
+            "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} i\n    COMPREPLY=()\n"
+            "    for ((i = 2; i < COMP_CWORD; i++)); do\n"
+            "        [[ ${COMP_WORDS[i]} == -- ]] && { COMPREPLY=($(compgen -c -f -- \"$cur\")); return; }\n    done\n"
+            "    if ((COMP_CWORD == 1)); then\n        COMPREPLY=($(compgen -W '");
     words_of_commands(out);
     fprintf(out, "' -- \"$cur\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n");
     for (int i = 0; commands_all[i]; i++)
@@ -90,14 +92,17 @@ static void quoted(const char *text, const char *special, FILE *out)
 
 static void zsh_option(const struct option_def *def, FILE *out)
 {
-    static const char *const actions[] = {[COMPLETE_NONE] = "", [COMPLETE_FILE] = "_files", [COMPLETE_COMMAND] = "_cmdstring"};
+    static const char *const actions[] = {
+        [COMPLETE_NONE] = "", [COMPLETE_FILE] = "_files", [COMPLETE_COMMAND] = "_cmdstring"};
 
     for (int form = 0; form < (def->letter ? 2 : 1); form++) {
         if (form)
             fprintf(out, "            '-%c[", def->letter);
         else
             fprintf(out, "            '--%s%s[", def->name,
-                    !options_takes_argument(def) ? "" : def->preset ? "=-" : "=");
+                    !options_takes_argument(def) ? ""
+                    : def->preset                ? "=-"
+                                                 : "=");
         quoted(def->help, "[]", out);
         fputc(']', out);
         if (options_takes_argument(def) && !(form && def->preset)) {
@@ -126,7 +131,8 @@ static void write_zsh(FILE *out)
         if (i == COMMAND_COMPLETION)
             fprintf(out, "            '1:shell:(bash zsh fish)'");
         else
-            fprintf(out, i == COMMAND_HELP ? "            '1:command:->commands' && return" : "            '*::: :_normal'");
+            fprintf(out,
+                    i == COMMAND_HELP ? "            '1:command:->commands' && return" : "            '*::: :_normal'");
         fprintf(out, " ;;\n");
     }
     fprintf(out, "    esac\n    [[ $state == commands ]] && _describe command commands\n}\n"
@@ -148,7 +154,8 @@ static void fish_option(const char *command, const struct option_def *def, FILE 
 
 static void write_fish(FILE *out)
 {
-    fprintf(out, "# fish completion of belt; belt completion fish | source\ncomplete -c belt -n __fish_use_subcommand -f\n");
+    fprintf(out,
+            "# fish completion of belt; belt completion fish | source\ncomplete -c belt -n __fish_use_subcommand -f\n");
     for (int i = 0; commands_all[i]; i++) {
         fprintf(out, "complete -c belt -n __fish_use_subcommand -a %s -d '%s'\n", commands_all[i]->name,
                 commands_all[i]->summary);

@@ -53,10 +53,10 @@ static int add_entry(struct reader *reader, char *key, char *value)
         reader->room = room;
     }
     config->entries[config->count++] = (struct config_entry){.section = reader->section,
-                                                                     .key = key,
-                                                                     .value = value,
-                                                                     .line = reader->line,
-                                                                     .section_line = reader->section_line};
+                                                             .key = key,
+                                                             .value = value,
+                                                             .line = reader->line,
+                                                             .section_line = reader->section_line};
     return 0;
 }
 

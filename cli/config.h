@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 /* A file of settings that a person wrote is smaller than any of these. */
-#define CONFIG_MAX_BYTES (1u << 20)
-#define CONFIG_MAX_LINE 8192u
+#define CONFIG_MAX_BYTES   (1u << 20)
+#define CONFIG_MAX_LINE    8192u
 #define CONFIG_MAX_ENTRIES 4096u
 
 struct config_entry {

@@ -16,7 +16,7 @@
 
 /* How often `belt wait` asks: at first soon, then rarely. */
 #define WAIT_FIRST_MS 50
-#define WAIT_MOST_MS 1000
+#define WAIT_MOST_MS  1000
 
 static int cancel_one(belt_pool *pool, const char *name, bool json)
 {
@@ -74,8 +74,8 @@ static int print_job(const struct wait_values *values, const belt_job_status *jo
         json_decref(rows);
         show_json_write(object, &out);
     } else
-        bytes_format(&out, "job %" PRIu64 " is %s: %" PRIu64 " done, %" PRIu64 " failed\n", job->job, job->state, job->done,
-                     job->failed);
+        bytes_format(&out, "job %" PRIu64 " is %s: %" PRIu64 " done, %" PRIu64 " failed\n", job->job, job->state,
+                     job->done, job->failed);
     rc = admin_print(&out);
     bytes_free(&out);
     return rc;

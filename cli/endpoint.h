@@ -10,7 +10,7 @@
 
 #define ENDPOINT_CLIENTS_PORT 7878
 #define ENDPOINT_WORKERS_PORT 7879
-#define ENDPOINT_MAX 512
+#define ENDPOINT_MAX          512
 
 /**
  * "host", "host:port", "tcp://host" and "[::1]" become "tcp://host:port", with `port` where none is given, so one

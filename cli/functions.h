@@ -9,9 +9,10 @@
 #include <stddef.h>
 
 #define FUNCTIONS_DEFAULT "default"
-#define FUNCTIONS_NAME 129
+#define FUNCTIONS_NAME    129
 
-/** Takes it apart; `*command` points into `text`. `*named` tells whether it had a name. False: the name or the command is not valid. */
+/** Takes it apart; `*command` points into `text`. `*named` tells whether it had a name. False: the name or the command
+ * is not valid. */
 bool functions_split(const char *text, char name[FUNCTIONS_NAME], const char **command, bool *named);
 
 #endif

@@ -108,7 +108,8 @@ void grid_write(const struct grid *grid, bool colours, struct bytes *out)
     for (uint32_t i = 0; i < grid->columns; i++)
         add_cell(grid, i, widths[i], head_of(grid, i), GRID_BOLD, colours, out);
     for (uint32_t i = 0; i < grid->count; i++)
-        add_cell(grid, i % grid->columns, widths[i % grid->columns], grid->cells[i].text, grid->cells[i].colour, colours, out);
+        add_cell(grid, i % grid->columns, widths[i % grid->columns], grid->cells[i].text, grid->cells[i].colour,
+                 colours, out);
 }
 
 void grid_free(struct grid *grid)

@@ -81,7 +81,8 @@ enum halt_when halt_check(const struct halt *halt, uint64_t succeeded, uint64_t 
 
 const char *halt_show(const struct halt *halt, char *out)
 {
-    static const char *const one[] = {"failure", "success", "result"}, *const many[] = {"failures", "successes", "results"};
+    static const char *const one[] = {"failure", "success", "result"}, *const many[] = {"failures", "successes",
+                                                                                        "results"};
 
     if (halt->count)
         snprintf(out, 48, "%llu %s", (unsigned long long)halt->count, (halt->count == 1 ? one : many)[halt->what]);

@@ -14,7 +14,7 @@ enum halt_what { HALT_FAIL, HALT_SUCCESS, HALT_DONE };
 struct halt {
     enum halt_when when;
     enum halt_what what;
-    uint64_t count;  /* this many; 0: see percent */
+    uint64_t count;   /* this many; 0: see percent */
     unsigned percent; /* this share of the results (of all inputs once their number is known), and three at the least */
 };
 

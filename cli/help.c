@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#define WIDTH 96
+#define WIDTH         96
 #define OPTION_INDENT 28
 
 /* Writes `text` in lines of WIDTH, the first of which begins at column `at`. */
@@ -44,8 +44,10 @@ static void help_option(const struct option_def *def, FILE *out)
     if (def->letter)
         snprintf(letter, sizeof letter, "-%c, ", def->letter);
     len = snprintf(left, sizeof left, "  %s--%s%s%s%s", letter, def->name,
-                   !options_takes_argument(def) ? "" : def->preset ? "[=" : " ", options_takes_argument(def) ? def->arg : "",
-                   options_takes_argument(def) && def->preset ? "]" : "");
+                   !options_takes_argument(def) ? ""
+                   : def->preset                ? "[="
+                                                : " ",
+                   options_takes_argument(def) ? def->arg : "", options_takes_argument(def) && def->preset ? "]" : "");
     if (len >= OPTION_INDENT - 1)
         fprintf(out, "%s\n%*s", left, OPTION_INDENT, "");
     else
@@ -85,8 +87,10 @@ void help_command(const struct command *command, FILE *out)
     for (uint32_t i = 0; i < command->option_count; i++)
         help_option(&command->options[i], out);
     if (command->option_count > 1)
-        fprintf(out, "\nAn option is also an environment variable (%s) and a key in section [%s]\nof the configuration file; a flag wins "
-                     "over the environment, the environment over the file.\n",
+        fprintf(out,
+                "\nAn option is also an environment variable (%s) and a key in section [%s]\nof the configuration "
+                "file; a flag wins "
+                "over the environment, the environment over the file.\n",
                 options_env_name(command->name, command->options[0].name, name), command->name);
     help_exits(out);
 }

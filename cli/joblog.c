@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS 9
-#define SEQ_COLUMN 0
-#define EXIT_COLUMN 6
+#define COLUMNS       9
+#define SEQ_COLUMN    0
+#define EXIT_COLUMN   6
 #define SIGNAL_COLUMN 7
 
 struct verdict {
@@ -30,8 +30,8 @@ char *joblog_format(const struct joblog_line *line, size_t *len)
 
     if (!out)
         return NULL;
-    head = snprintf(out, room, "%llu\t%s\t%llu.%03u\t%10.3f\t%llu\t%llu\t%d\t%d\t", (unsigned long long)line->index + 1, host,
-                    (unsigned long long)(line->started_ms / 1000), (unsigned)(line->started_ms % 1000),
+    head = snprintf(out, room, "%llu\t%s\t%llu.%03u\t%10.3f\t%llu\t%llu\t%d\t%d\t", (unsigned long long)line->index + 1,
+                    host, (unsigned long long)(line->started_ms / 1000), (unsigned)(line->started_ms % 1000),
                     (double)line->service_us / 1e6, (unsigned long long)line->sent, (unsigned long long)line->received,
                     line->exit_status, line->signal);
     *len = (size_t)head;
@@ -92,7 +92,8 @@ static size_t count_lines(const char *data, size_t len)
 {
     size_t count = 0;
 
-    for (const char *end = data + len, *at; data < end && (at = memchr(data, '\n', (size_t)(end - data))); data = at + 1)
+    for (const char *end = data + len, *at; data < end && (at = memchr(data, '\n', (size_t)(end - data)));
+         data = at + 1)
         count++;
     return count;
 }
@@ -107,7 +108,8 @@ static void settle(const struct verdict *verdicts, size_t count, bool failed_aga
     }
 }
 
-static int read_lines(const char *data, size_t len, size_t lines, struct verdict *verdicts, size_t *count, char *error, size_t size)
+static int read_lines(const char *data, size_t len, size_t lines, struct verdict *verdicts, size_t *count, char *error,
+                      size_t size)
 {
     for (size_t line = 1; line <= lines; line++) {
         const char *stop = memchr(data, '\n', len);

@@ -13,7 +13,7 @@
 #define JOBLOG_HEADER "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n"
 
 struct joblog_line {
-    uint64_t index; /* of the input, from 0; Seq is one more */
+    uint64_t index;   /* of the input, from 0; Seq is one more */
     const char *host; /* "" is written ":" as for the local host */
     uint64_t started_ms;
     uint64_t service_us;

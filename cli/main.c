@@ -54,11 +54,19 @@ static int print_completion(const struct options *options)
 }
 
 static int (*const runs[COMMAND_COUNT])(const struct options *options) = {
-    [COMMAND_MAP] = run_map,         [COMMAND_BROKER] = run_broker,   [COMMAND_WORKER] = run_worker,
-    [COMMAND_STATUS] = run_show,     [COMMAND_WORKERS] = run_show,    [COMMAND_JOBS] = run_show,
-    [COMMAND_CANCEL] = run_cancel,   [COMMAND_WAIT] = run_wait,       [COMMAND_PING] = run_ping,
+    [COMMAND_MAP] = run_map,
+    [COMMAND_BROKER] = run_broker,
+    [COMMAND_WORKER] = run_worker,
+    [COMMAND_STATUS] = run_show,
+    [COMMAND_WORKERS] = run_show,
+    [COMMAND_JOBS] = run_show,
+    [COMMAND_CANCEL] = run_cancel,
+    [COMMAND_WAIT] = run_wait,
+    [COMMAND_PING] = run_ping,
     [COMMAND_STORE] = run_store,
-    [COMMAND_HELP] = print_help,     [COMMAND_VERSION] = print_version, [COMMAND_COMPLETION] = print_completion,
+    [COMMAND_HELP] = print_help,
+    [COMMAND_VERSION] = print_version,
+    [COMMAND_COMPLETION] = print_completion,
 };
 
 /* Reads one file: 0, -1 with options->error. A file that nobody asked for by name may be missing. */
@@ -99,7 +107,8 @@ static int find_config(struct options *options, struct config *config, char path
         return read_config(options, path, true, config);
     }
     if ((xdg && *xdg) || (home && *home)) {
-        snprintf(path, PATH_MAX, "%s%s", xdg && *xdg ? xdg : home, xdg && *xdg ? "/belt/belt.conf" : "/.config/belt/belt.conf");
+        snprintf(path, PATH_MAX, "%s%s", xdg && *xdg ? xdg : home,
+                 xdg && *xdg ? "/belt/belt.conf" : "/.config/belt/belt.conf");
         rc = read_config(options, path, false, config);
     }
     if (rc)
@@ -171,8 +180,8 @@ int main(int argc, char **argv)
     id = commands_find(command_word(argv[1]));
     if (id < 0) {
         const char *nearest = commands_nearest(argv[1]);
-        say("unknown command '%s'%s%s%s; 'belt help' lists them", argv[1], nearest ? "; did you mean '" : "", nearest ? nearest : "",
-            nearest ? "'?" : "");
+        say("unknown command '%s'%s%s%s; 'belt help' lists them", argv[1], nearest ? "; did you mean '" : "",
+            nearest ? nearest : "", nearest ? "'?" : "");
         return EXIT_USAGE;
     }
     rc = run_command((enum command_id)id, argc - 1, argv + 1);

@@ -17,7 +17,7 @@
 #define BATCH 64
 /* While the input may stall inside of a call of the library, that call is kept short. */
 #define DRAWING_MS 100
-#define CANCEL_MS 5000
+#define CANCEL_MS  5000
 
 /* What the loop ended with. */
 enum { PUMP_GOES_ON = -1 };
@@ -98,7 +98,9 @@ static int check_halt(struct map *map)
         when == HALT_SOON ? "; no more inputs are read, what was read before is finished" : "; what runs is stopped");
     if (when == HALT_SOON)
         return PUMP_GOES_ON;
-    return map->halt.what == HALT_FAIL ? EXIT_CANCELLED : map->output.failed && map->halt.what == HALT_DONE ? EXIT_FAILED : EXIT_OK;
+    return map->halt.what == HALT_FAIL                         ? EXIT_CANCELLED
+           : map->output.failed && map->halt.what == HALT_DONE ? EXIT_FAILED
+                                                               : EXIT_OK;
 }
 
 static int check_world(struct map *map, uint64_t now)

@@ -138,7 +138,8 @@ static int give(struct map_input *input, int drawn, const char *data, size_t len
         data = input->error;
         len = strlen(data);
     }
-    if (!labels_put(input->labels, input->drawn, index, drawn == DRAW_FAILED ? "" : data, drawn == DRAW_FAILED ? 0 : len, input->keep)) {
+    if (!labels_put(input->labels, input->drawn, index, drawn == DRAW_FAILED ? "" : data,
+                    drawn == DRAW_FAILED ? 0 : len, input->keep)) {
         snprintf(input->error, sizeof input->error, "out of memory for the inputs' names");
         return no_more(input);
     }

@@ -8,7 +8,8 @@
 #include "commands.h"
 #include "joblog.h"
 
-/** Opens the log that `values` names, reads what a resumed run skips. The descriptor, or minus an exit code with a message said. */
+/** Opens the log that `values` names, reads what a resumed run skips. The descriptor, or minus an exit code with a
+ * message said. */
 int map_joblog_open(const struct map_values *values, struct joblog_skip *skip);
 
 #endif

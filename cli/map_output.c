@@ -179,23 +179,36 @@ bool map_output_add(struct map_output *output, const belt_result *result, const 
     return !output->out.failed && !output->err.failed && !output->log.failed;
 }
 
-/* 0, or errno; EINTR only when a signal asks to stop. */
-static int write_all(int fd, const char *data, size_t len)
+/* What a pipe takes without waiting, when it takes anything. */
+#define PIPE_BYTES 4096
+
+static bool would_wait(int fd)
 {
-    while (len) {
-        ssize_t put = write(fd, data, len);
+    struct pollfd out = {.fd = fd, .events = POLLOUT};
+
+    return poll(&out, 1, 0) <= 0;
+}
+
+/* Writes from `*written` on, and moves it. 0, or errno; EINTR when a signal asks to stop and a reader does not read. */
+static int write_all(int fd, const struct bytes *bytes, size_t *written)
+{
+    while (*written < bytes->len) {
+        size_t len = bytes->len - *written;
+        if (signals_stop()) {
+            if (would_wait(fd))
+                return EINTR;
+            len = len < PIPE_BYTES ? len : PIPE_BYTES;
+        }
+        ssize_t put = write(fd, bytes->data + *written, len);
         if (put > 0) {
-            data += put;
-            len -= (size_t)put;
+            *written += (size_t)put;
         } else if (put < 0 && errno == EAGAIN) {
             struct pollfd wait = {.fd = fd, .events = POLLOUT};
             poll(&wait, 1, 1000);
         } else if (put < 0 && errno != EINTR)
             return errno;
-        /* A reader that does not read must not make us deaf. */
-        if (len && signals_stop())
-            return EINTR;
     }
+    *written = 0;
     return 0;
 }
 
@@ -218,13 +231,13 @@ int map_output_flush(struct map_output *output)
 
     if (output->shares_terminal && output->out.len)
         say_status_clear();
-    error = write_all(STDOUT_FILENO, output->out.data, output->out.len);
+    error = write_all(STDOUT_FILENO, &output->out, &output->out_written);
     if (error)
         return write_failed(output, "standard output", error);
     bytes_reset(&output->out);
     say_bytes(output->err.data, output->err.len);
     bytes_reset(&output->err);
-    error = output->joblog >= 0 ? write_all(output->joblog, output->log.data, output->log.len) : 0;
+    error = output->joblog >= 0 ? write_all(output->joblog, &output->log, &output->log_written) : 0;
     if (error)
         return write_failed(output, "the joblog", error);
     bytes_reset(&output->log);

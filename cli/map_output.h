@@ -16,14 +16,15 @@
 struct map_output {
     const struct map_values *values;
     enum records_mode mode;
-    bool value;      /* a function's result is a value: an empty one is an empty line; a command's output is not */
+    bool value;           /* a function's result is a value: an empty one is an empty line; a command's output is not */
     bool shares_terminal; /* with the status line */
     const char *const *words; /* of the command, for the joblog */
     uint32_t word_count;
-    bool local;      /* a private pool: the joblog calls its host ":", as GNU parallel does */
+    bool local;           /* a private pool: the joblog calls its host ":", as GNU parallel does */
     const char *function; /* when there is no command */
-    int joblog;      /* descriptor, -1: none */
+    int joblog;           /* descriptor, -1: none */
     struct bytes out, err, log;
+    size_t out_written, log_written; /* of what an interrupted flush left */
     uint64_t done, failed;
     char error[256];
 };

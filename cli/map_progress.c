@@ -11,15 +11,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define LINE_MS 200
-#define JSON_MS 1000
+#define LINE_MS   200
+#define JSON_MS   1000
 #define NOTICE_MS 1000
 
 void map_progress_init(struct map_progress *shown, const struct map_values *values, uint64_t now)
 {
     bool wanted = values->progress < 0 ? !isatty(STDOUT_FILENO) : values->progress;
 
-    *shown = (struct map_progress){.json_fd = -1, .line_at = UINT64_MAX, .json_at = UINT64_MAX, .notice_at = now + NOTICE_MS};
+    *shown = (struct map_progress){
+        .json_fd = -1, .line_at = UINT64_MAX, .json_at = UINT64_MAX, .notice_at = now + NOTICE_MS};
     progress_init(&shown->progress, now);
     shown->line = wanted && isatty(STDERR_FILENO);
     if (shown->line)

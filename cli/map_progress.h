@@ -13,8 +13,8 @@
 
 struct map_progress {
     struct progress progress;
-    bool line; /* on the terminal */
-    int json_fd; /* -1: none */
+    bool line;                            /* on the terminal */
+    int json_fd;                          /* -1: none */
     uint64_t line_at, json_at, notice_at; /* when each is due, ms */
     bool noticed;
     const char *function;

@@ -60,8 +60,8 @@ static int check_work(const struct map *map)
         return usage(has_broker(values) ? "more than one FUNCTION; a command goes after '--'"
                                         : "a command goes after '--': belt map [OPTIONS] -- COMMAND …");
     if (options->word_count && !has_broker(values)) {
-        say("'%s' is a function of a cluster, which needs --broker; a command goes after '--': belt map -- %s", options->words[0],
-            options->words[0]);
+        say("'%s' is a function of a cluster, which needs --broker; a command goes after '--': belt map -- %s",
+            options->words[0], options->words[0]);
         return EXIT_USAGE;
     }
     return EXIT_OK;
@@ -178,8 +178,8 @@ static int open_stream(struct map *map)
     }
     options.argument = argument.data;
     options.argument_len = argument.len;
-    code = (values->unordered ? belt_imap_unordered : belt_imap)(map->pool, map->function, map_input_draw, &map->input, &options,
-                                                                 &map->stream);
+    code = (values->unordered ? belt_imap_unordered : belt_imap)(map->pool, map->function, map_input_draw, &map->input,
+                                                                 &options, &map->stream);
     if (code != BELT_OK) {
         say("%s", belt_error_text());
         rc = exit_of_code(code);
@@ -197,9 +197,10 @@ static bool show_input(struct map *map, const char *data, size_t len, struct byt
     if (options->dashes) {
         command_show(options->rest, options->rest_count, data, len, line);
     } else {
-        bytes_format(line, "%s ", map->values->coproc   ? map->values->coproc
-                                  : map->values->filter ? map->values->filter
-                                                        : map->function);
+        bytes_format(line, "%s ",
+                     map->values->coproc   ? map->values->coproc
+                     : map->values->filter ? map->values->filter
+                                           : map->function);
         bytes_text(line, "<<<");
         command_quote(data, len, line);
     }
@@ -236,9 +237,9 @@ static int name_work(struct map *map)
 {
     const struct map_values *values = map->values;
 
-    map->function = map->options->dashes          ? BELT_EXEC_FUNCTION
-                    : map->options->word_count    ? map->options->words[0]
-                                                  : FUNCTION_LOCAL;
+    map->function = map->options->dashes       ? BELT_EXEC_FUNCTION
+                    : map->options->word_count ? map->options->words[0]
+                                               : FUNCTION_LOCAL;
     halt_parse(values->halt, &map->halt);
     if (has_broker(values) && !endpoint_normal(values->common.broker, ENDPOINT_CLIENTS_PORT, map->broker))
         return usage("--broker is no address");

@@ -130,7 +130,8 @@ static const char *expected(const struct option_def *def, char *out, size_t size
 {
     if (def->expects)
         return def->expects;
-    if ((def->type == OPTION_COUNT || def->type == OPTION_AUTO || def->type == OPTION_SIGNED) && (def->min || def->max)) {
+    if ((def->type == OPTION_COUNT || def->type == OPTION_AUTO || def->type == OPTION_SIGNED) &&
+        (def->min || def->max)) {
         snprintf(out, size, "%sa whole number from %lld to %lld", def->type == OPTION_AUTO ? "'auto' or " : "",
                  (long long)def->min, (long long)def->max);
         return out;
@@ -180,8 +181,8 @@ static const struct command *find_section(const struct command *const *all, cons
 }
 
 /* The option that a key names, in a section (`command`) or, with NULL, before the first one. */
-static const struct option_def *find_key(const struct command *const *all, const struct command *command, const char *key,
-                                         struct suggest *suggest)
+static const struct option_def *find_key(const struct command *const *all, const struct command *command,
+                                         const char *key, struct suggest *suggest)
 {
     for (; *all; all++) {
         if (command && *all != command)
@@ -201,8 +202,9 @@ static const struct option_def *find_key(const struct command *const *all, const
 static int unknown(struct options *options, const char *what, const char *name, const char *file, uint32_t line,
                    const struct suggest *suggest)
 {
-    snprintf(options->error, sizeof options->error, "unknown %s '%.100s' in %s:%u%s%s%s", what, name, file, (unsigned)line,
-             suggest->best ? "; did you mean '" : "", suggest->best ? suggest->best : "", suggest->best ? "'?" : "");
+    snprintf(options->error, sizeof options->error, "unknown %s '%.100s' in %s:%u%s%s%s", what, name, file,
+             (unsigned)line, suggest->best ? "; did you mean '" : "", suggest->best ? suggest->best : "",
+             suggest->best ? "'?" : "");
     return -1;
 }
 
@@ -232,7 +234,8 @@ static int apply_entry(struct options *options, const struct command *const *all
 }
 
 /* The keys before the first section speak for all commands, so a section's own key wins over them. */
-static int apply_file(struct options *options, const struct command *const *all, const struct config *file, const char *name)
+static int apply_file(struct options *options, const struct command *const *all, const struct config *file,
+                      const char *name)
 {
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < file->count; i++)
@@ -294,8 +297,8 @@ static int check_environment(struct options *options, char *const *environment)
         }
         if (!found) {
             snprintf(options->error, sizeof options->error, "unknown environment variable %s%s%s%s%s", name,
-                     suggest.best ? "; did you mean " : "", suggest.best ? prefix : "", suggest.best ? suggest.best : "",
-                     suggest.best ? "?" : "");
+                     suggest.best ? "; did you mean " : "", suggest.best ? prefix : "",
+                     suggest.best ? suggest.best : "", suggest.best ? "?" : "");
             return -1;
         }
     }
@@ -321,8 +324,8 @@ static int apply_environment(struct options *options, char *const *environment)
     return check_environment(options, environment);
 }
 
-int options_apply(struct options *options, const struct command *const *all, const struct config *file, const char *file_name,
-                  char *const *environment)
+int options_apply(struct options *options, const struct command *const *all, const struct config *file,
+                  const char *file_name, char *const *environment)
 {
     char where[80];
 
@@ -345,7 +348,8 @@ void options_free(struct options *options)
 {
     for (uint32_t i = 0; options->values && i < options->command->option_count; i++)
         if (options->command->options[i].type == OPTION_LIST)
-            free(((struct option_list *)(void *)((char *)options->values + options->command->options[i].offset))->items);
+            free(
+                ((struct option_list *)(void *)((char *)options->values + options->command->options[i].offset))->items);
     while (options->texts) {
         struct option_text *next = options->texts->next;
         free(options->texts);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* getopt's answer for the option with index i, and for its negation. */
-#define LONG_BASE 1000
+#define LONG_BASE    1000
 #define NEGATED_BASE 2000
 
 struct getopt_table {
@@ -104,7 +104,8 @@ static int bad_flag(struct options *options, int answer, const char *word)
     const struct option_def *defs = options->command->options;
 
     if (optopt >= NEGATED_BASE)
-        snprintf(options->error, sizeof options->error, "option '--no-%s' takes no argument", defs[optopt - NEGATED_BASE].name);
+        snprintf(options->error, sizeof options->error, "option '--no-%s' takes no argument",
+                 defs[optopt - NEGATED_BASE].name);
     else if (answer == ':' && optopt >= LONG_BASE)
         snprintf(options->error, sizeof options->error, "option '--%s' needs an argument: %s",
                  defs[optopt - LONG_BASE].name, defs[optopt - LONG_BASE].arg);
@@ -112,7 +113,8 @@ static int bad_flag(struct options *options, int answer, const char *word)
         snprintf(options->error, sizeof options->error, "option '-%c' needs an argument: %s", optopt,
                  defs[by_letter(options->command, optopt)].arg);
     else if (optopt >= LONG_BASE)
-        snprintf(options->error, sizeof options->error, "option '--%s' takes no argument", defs[optopt - LONG_BASE].name);
+        snprintf(options->error, sizeof options->error, "option '--%s' takes no argument",
+                 defs[optopt - LONG_BASE].name);
     else if (optopt)
         snprintf(options->error, sizeof options->error, "unknown option '-%c'; see 'belt help %s'", optopt,
                  options->command->name);
@@ -124,12 +126,17 @@ static int bad_flag(struct options *options, int answer, const char *word)
 static int take_flag(struct options *options, int answer, const char *argument)
 {
     bool negated = answer >= NEGATED_BASE;
-    int index = negated ? answer - NEGATED_BASE : answer >= LONG_BASE ? answer - LONG_BASE
-                                                                       : by_letter(options->command, answer);
+    int index = negated               ? answer - NEGATED_BASE
+                : answer >= LONG_BASE ? answer - LONG_BASE
+                                      : by_letter(options->command, answer);
     const struct option_def *def = &options->command->options[index];
 
-    options->settings[options->setting_count++] = (struct option_setting){
-        .def = def, .value = negated ? "false" : argument ? argument : def->preset && options_takes_argument(def) ? def->preset : "true"};
+    options->settings[options->setting_count++] =
+        (struct option_setting){.def = def,
+                                .value = negated                                      ? "false"
+                                         : argument                                   ? argument
+                                         : def->preset && options_takes_argument(def) ? def->preset
+                                                                                      : "true"};
     return 0;
 }
 

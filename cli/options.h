@@ -4,8 +4,8 @@
  * the configuration file, the help text and the completion scripts. Pure but
  * for getopt's own variables: the environment and the file come as arguments.
  *
- * An option `--chunksize` of `belt map` is also BELT_MAP_CHUNKSIZE in the environment and `chunksize` in the section [map] of
- * the file; a flag wins over the environment, the environment over the file.
+ * An option `--chunksize` of `belt map` is also BELT_MAP_CHUNKSIZE in the environment and `chunksize` in the section
+ * [map] of the file; a flag wins over the environment, the environment over the file.
  */
 #ifndef BELT_CLI_OPTIONS_H
 #define BELT_CLI_OPTIONS_H
@@ -48,10 +48,10 @@ struct option_def {
     char letter; /* 0: none */
     enum option_type type;
     enum option_scope scope;
-    const char *arg;  /* how the argument is called in help */
-    const char *help; /* one sentence */
-    size_t offset;    /* in the command's values */
-    int64_t min, max; /* COUNT, AUTO, SIGNED; both 0: any */
+    const char *arg;    /* how the argument is called in help */
+    const char *help;   /* one sentence */
+    size_t offset;      /* in the command's values */
+    int64_t min, max;   /* COUNT, AUTO, SIGNED; both 0: any */
     const char *preset; /* value of a CONST; of another: its argument is optional, and this is it when missing */
     bool (*check)(const char *text); /* TEXT: false refuses */
     const char *expects;             /* what it wants, for the message when it is refused */
@@ -78,7 +78,7 @@ struct options {
     uint32_t word_count;
     const char **rest; /* after "--" */
     uint32_t rest_count;
-    bool dashes; /* there was a "--" */
+    bool dashes;         /* there was a "--" */
     const char **inputs; /* after ":::" */
     uint32_t input_count;
     bool colons;
@@ -90,16 +90,17 @@ struct options {
     char error[1024];
 };
 
-/** Takes the command line apart, `argv[0]` being the command's name. 0, or -1 with options->error. The strings are borrowed. */
+/** Takes the command line apart, `argv[0]` being the command's name. 0, or -1 with options->error. The strings are
+ * borrowed. */
 int options_flags(struct options *options, const struct command *command, int argc, char **argv);
 /** The last argument of a flag on this command line, NULL when it is not there ("" for a flag without argument). */
 const char *options_flag(const struct options *options, const char *name);
 /**
- * Fills `options->values`: defaults, then the file (checked against all commands), then `environment` (NAME=VALUE … NULL),
- * then the flags. `file` may be NULL. 0, or -1 with options->error.
+ * Fills `options->values`: defaults, then the file (checked against all commands), then `environment` (NAME=VALUE …
+ * NULL), then the flags. `file` may be NULL. 0, or -1 with options->error.
  */
-int options_apply(struct options *options, const struct command *const *all, const struct config *file, const char *file_name,
-                  char *const *environment);
+int options_apply(struct options *options, const struct command *const *all, const struct config *file,
+                  const char *file_name, char *const *environment);
 void options_free(struct options *options);
 
 /** Where the value of this option comes from. */

@@ -55,10 +55,11 @@ uint64_t progress_running(const struct progress_counts *counts)
     return counts->slots && open > counts->slots ? counts->slots : open;
 }
 
-void progress_line(const struct progress *progress, uint64_t now_ms, const struct progress_counts *counts, char *out, size_t size,
-                   size_t width)
+void progress_line(const struct progress *progress, uint64_t now_ms, const struct progress_counts *counts, char *out,
+                   size_t size, size_t width)
 {
-    char done[UNITS_TEXT], total[UNITS_TEXT] = "?", failed[UNITS_TEXT], running[UNITS_TEXT], rate[UNITS_TEXT], left[UNITS_TEXT];
+    char done[UNITS_TEXT], total[UNITS_TEXT] = "?", failed[UNITS_TEXT], running[UNITS_TEXT], rate[UNITS_TEXT],
+                           left[UNITS_TEXT];
     uint64_t eta = progress_eta(progress, now_ms, counts);
 
     if (counts->ended)

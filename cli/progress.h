@@ -18,7 +18,7 @@ struct progress_counts {
 };
 
 /* The rate is that of the last samples, so that it follows a change within seconds. */
-#define PROGRESS_SAMPLES 16
+#define PROGRESS_SAMPLES   16
 #define PROGRESS_SAMPLE_MS 500
 
 struct progress {
@@ -38,7 +38,7 @@ uint64_t progress_eta(const struct progress *progress, uint64_t now_ms, const st
 /** Tasks at work now, as far as it can be told. */
 uint64_t progress_running(const struct progress_counts *counts);
 /** "12/100 done, 1 failed, 4 running, 3.4/s, 25s left" in at most `width` columns, without newline. */
-void progress_line(const struct progress *progress, uint64_t now_ms, const struct progress_counts *counts, char *out, size_t size,
-                   size_t width);
+void progress_line(const struct progress *progress, uint64_t now_ms, const struct progress_counts *counts, char *out,
+                   size_t size, size_t width);
 
 #endif

@@ -18,7 +18,8 @@ static json_t *base64(const unsigned char *data, size_t len)
 
     for (size_t i = 0; text && i < len; i += 3) {
         size_t left = len - i;
-        unsigned bits = (unsigned)data[i] << 16 | (left > 1 ? (unsigned)data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0u);
+        unsigned bits =
+            (unsigned)data[i] << 16 | (left > 1 ? (unsigned)data[i + 1] << 8 : 0) | (left > 2 ? data[i + 2] : 0u);
         text[at++] = digits[bits >> 18];
         text[at++] = digits[bits >> 12 & 63];
         text[at++] = left > 1 ? digits[bits >> 6 & 63] : '=';
@@ -52,13 +53,15 @@ void result_json_add(const belt_result *result, uint64_t index, const struct lab
     json_object_set_new(object, "ok", json_boolean(result->code == BELT_OK));
     json_object_set_new(object, "code", json_integer(result->code));
     json_object_set_new(object, "code_name", json_string(belt_code_name(result->code)));
-    json_object_set_new(object, "exit_status", result->exit_status >= 0 ? json_integer(result->exit_status) : json_null());
+    json_object_set_new(object, "exit_status",
+                        result->exit_status >= 0 ? json_integer(result->exit_status) : json_null());
     json_object_set_new(object, "signal", result->term_signal ? json_integer(result->term_signal) : json_null());
     set_bytes(object, "text", result->text, result->code == BELT_OK ? 0 : strlen(result->text));
     json_object_set_new(object, "attempt", json_integer(result->attempt));
     json_object_set_new(object, "service_us", json_integer((json_int_t)result->service_us));
     set_bytes(object, "host", result->host, strlen(result->host));
-    json_object_set_new(object, "started_ms", result->started_ms ? json_integer((json_int_t)result->started_ms) : json_null());
+    json_object_set_new(object, "started_ms",
+                        result->started_ms ? json_integer((json_int_t)result->started_ms) : json_null());
     if (label)
         set_bytes(object, "input", label->data, label->len);
     set_bytes(object, "payload", result->data, result->len);

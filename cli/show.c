@@ -34,9 +34,10 @@ void show_broker(const belt_broker_status *broker, bool colours, struct bytes *o
 
     bytes_text(out, "broker ");
     grid_paint(out, broker->name, GRID_BOLD, colours);
-    bytes_format(out, " %s, up %s%s: %u clients, %u workers with %u slots, %u jobs; %s done, %s failed; %s of %s kept\n",
-                 broker->version, units_show_ms(broker->uptime_ms, up), broker->draining ? ", shutting down" : "", broker->clients,
-                 broker->workers, broker->slots, broker->jobs, units_show_count(broker->done, done),
+    bytes_format(out,
+                 " %s, up %s%s: %u clients, %u workers with %u slots, %u jobs; %s done, %s failed; %s of %s kept\n",
+                 broker->version, units_show_ms(broker->uptime_ms, up), broker->draining ? ", shutting down" : "",
+                 broker->clients, broker->workers, broker->slots, broker->jobs, units_show_count(broker->done, done),
                  units_show_count(broker->failed, failed), units_show_bytes(broker->bytes, bytes),
                  units_show_bytes(broker->budget, budget));
 }
@@ -80,7 +81,7 @@ void show_queues(const belt_status *status, bool colours, struct bytes *out)
 
 void show_workers(const belt_status *status, bool colours, struct bytes *out)
 {
-    static const char *const heads[] = {"<WORKER", "<STATE", "SLOTS",     "RUNNING", "QUEUED",     "DONE",
+    static const char *const heads[] = {"<WORKER", "<STATE", "SLOTS",     "RUNNING", "QUEUED",    "DONE",
                                         "FAILED",  "LOST",   "CONNECTED", "SILENT",  "<FUNCTIONS"};
     struct grid grid;
 
@@ -123,8 +124,9 @@ static void add_progress(struct grid *grid, const belt_job_status *job)
 
 void show_jobs(const belt_status *status, bool colours, struct bytes *out)
 {
-    static const char *const heads[] = {"JOB",    "<FUNCTION", "<OWNER", "<STATE", "PRIO", "TOTAL",  "WAITING", "RUNNING",
-                                        "DONE",   "FAILED",    "RETRIED", "UNREAD", "READERS", "SHARE", "AGE",     "<KEY"};
+    static const char *const heads[] = {"JOB",     "<FUNCTION", "<OWNER", "<STATE", "PRIO",    "TOTAL",
+                                        "WAITING", "RUNNING",   "DONE",   "FAILED", "RETRIED", "UNREAD",
+                                        "READERS", "SHARE",     "AGE",    "<KEY"};
     struct grid grid;
     char text[32];
 
@@ -158,5 +160,6 @@ void show_jobs(const belt_status *status, bool colours, struct bytes *out)
     finish(&grid, colours, out);
     for (size_t i = 0; i < status->count; i++)
         if (*status->jobs[i].why)
-            bytes_format(out, "job %llu does not move: %s\n", (unsigned long long)status->jobs[i].job, status->jobs[i].why);
+            bytes_format(out, "job %llu does not move: %s\n", (unsigned long long)status->jobs[i].job,
+                         status->jobs[i].why);
 }

@@ -42,8 +42,8 @@ static bool wants_colours(void)
     return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
 }
 
-static void render(const struct view *view, const struct show_values *values, const belt_status *rows, const belt_status *broker,
-                   struct bytes *out)
+static void render(const struct view *view, const struct show_values *values, const belt_status *rows,
+                   const belt_status *broker, struct bytes *out)
 {
     bool colours = wants_colours();
     json_t *object;
@@ -61,7 +61,8 @@ static void render(const struct view *view, const struct show_values *values, co
     view->show(rows, colours, out);
 }
 
-static int show_once(belt_pool *pool, const struct view *view, const struct show_values *values, const char *name, struct bytes *out)
+static int show_once(belt_pool *pool, const struct view *view, const struct show_values *values, const char *name,
+                     struct bytes *out)
 {
     belt_status *rows = NULL, *broker = NULL;
     int code, rc = EXIT_OK;
@@ -111,7 +112,9 @@ int run_show(const struct options *options)
     rc = admin_open(&values->common, &pool);
     if (!rc)
         rc = show_again(pool, find_view(options->command->name), values,
-                        options->word_count ? options->words[0] : options->rest_count ? options->rest[0] : NULL);
+                        options->word_count   ? options->words[0]
+                        : options->rest_count ? options->rest[0]
+                                              : NULL);
     belt_pool_close(&pool);
     return rc;
 }

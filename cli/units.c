@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DAY_MS (24.0 * 3600 * 1000)
-#define DURATION_MAX (36500 * DAY_MS)
+#define DAY_MS         (24.0 * 3600 * 1000)
+#define DURATION_MAX   (36500 * DAY_MS)
 #define SIZE_MAX_BYTES ((double)(1ull << 62))
-#define DIGITS_MAX 18
+#define DIGITS_MAX     18
 
 /* Digits with an optional decimal point; strtod would accept "nan", "0x1p3" and the locale's comma. */
 static const char *read_decimal(const char *text, double *value)

@@ -243,7 +243,8 @@ bool process_wait(struct process *process, int timeout_ms)
     return true;
 }
 
-static bool wait_text(struct process *process, const struct text *text, const int *fd, const char *wanted, int timeout_ms)
+static bool wait_text(struct process *process, const struct text *text, const int *fd, const char *wanted,
+                      int timeout_ms)
 {
     long long end = process_now_ms() + timeout_ms;
 

@@ -65,7 +65,8 @@ long process_rss_kib(const struct process *process);
 const char *process_belt(void);
 /** A TCP port of 127.0.0.1 that is free now. */
 int process_free_port(void);
-/** Processes (zombies apart) whose environment holds `mark` ("NAME=VALUE"): descendants of a process started with it. */
+/** Processes (zombies apart) whose environment holds `mark` ("NAME=VALUE"): descendants of a process started with it.
+ */
 int process_count_marked(const char *mark);
 /** Waits until at most `count` of them are left. */
 bool process_wait_marked(const char *mark, int count, int timeout_ms);

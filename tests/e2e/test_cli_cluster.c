@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BOUND_MS 60000
+#define BOUND_MS  60000
 #define ARGV(...) ((const char *const[]){process_belt(), __VA_ARGS__, NULL})
 
 static char clients[64], workers[64];
@@ -102,12 +102,13 @@ static void find_job(const char *state, char id[32])
     for (long long end = process_now_ms() + BOUND_MS; process_now_ms() < end; usleep(50000)) {
         json_t *answer = ask(ARGV("jobs", "--json"), "belt.jobs/1"), *row;
         size_t i;
-        json_array_foreach(json_object_get(answer, "jobs"), i, row)
-            if (!strcmp(json_string_value(json_object_get(row, "state")), state)) {
-                snprintf(id, 32, "%lld", (long long)number(row, "job"));
-                json_decref(answer);
-                return;
-            }
+        json_array_foreach(json_object_get(answer, "jobs"), i,
+                           row) if (!strcmp(json_string_value(json_object_get(row, "state")), state))
+        {
+            snprintf(id, 32, "%lld", (long long)number(row, "job"));
+            json_decref(answer);
+            return;
+        }
         json_decref(answer);
     }
     cr_assert_fail("no job is %s", state);
@@ -116,7 +117,8 @@ static void find_job(const char *state, char id[32])
 Test(cli_cluster, functions_filters_and_commands_on_two_workers)
 {
     struct process *one = start_worker(ARGV("worker", "-j2", "--command", "twice=echo {}{}", "--allow-commands"));
-    struct process *two = start_worker(ARGV("worker", "-j2", "--filter", "upper=sed -u y/abc/ABC/", "--command", "twice=echo {}{}"));
+    struct process *two =
+        start_worker(ARGV("worker", "-j2", "--filter", "upper=sed -u y/abc/ABC/", "--command", "twice=echo {}{}"));
 
     prints(ARGV("map", "twice"), "1\n2\n3\n", "11\n22\n33\n");
     prints(ARGV("map", "upper", ":::", "abc", ""), NULL, "ABC\n\n");
@@ -145,7 +147,8 @@ Test(cli_cluster, a_function_nobody_serves_waits_and_says_so)
     cr_assert(process_wait_err(map, "no connected worker serves function 'late'; waiting\n", BOUND_MS));
     find_job("ended", id);
     status = run(ARGV("status"), NULL, 0);
-    cr_assert_not_null(strstr(process_out(status), "queue late waits: no connected worker serves it"), "%s", process_out(status));
+    cr_assert_not_null(strstr(process_out(status), "queue late waits: no connected worker serves it"), "%s",
+                       process_out(status));
     process_free(status);
     status = run(ARGV("jobs", id), NULL, 0);
     cr_assert_not_null(strstr(process_out(status), "does not move: "));

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BOUND_MS 60000
+#define BOUND_MS  60000
 #define ARGV(...) ((const char *const[]){process_belt(), __VA_ARGS__, NULL})
 
 static void fails(const char *const *argv, int status, const char *message)
@@ -19,7 +19,8 @@ static void fails(const char *const *argv, int status, const char *message)
     struct process *process = process_spawn("1\n", argv);
 
     cr_assert(process_wait(process, BOUND_MS), "it does not end: %s", process_err(process));
-    cr_assert_eq(process_status(process), status, "exit %d, not %d: %s", process_status(process), status, process_err(process));
+    cr_assert_eq(process_status(process), status, "exit %d, not %d: %s", process_status(process), status,
+                 process_err(process));
     cr_assert_not_null(strstr(process_err(process), message), "got: %s", process_err(process));
     process_free(process);
 }
@@ -66,36 +67,41 @@ Test(cli_errors, environment_and_configuration)
     fails_with(variable, ARGV("ping"), 2, message);
     unlink(path);
     fails_with(variable, ARGV("ping"), 2, "cannot read the configuration");
-    fails_with("BELT_MAP_CHUNKSIZE=many", ARGV("map", "--", "true"), 2, "environment variable BELT_MAP_CHUNKSIZE: 'many' is not valid");
+    fails_with("BELT_MAP_CHUNKSIZE=many", ARGV("map", "--", "true"), 2,
+               "environment variable BELT_MAP_CHUNKSIZE: 'many' is not valid");
     fails_with("BELT_MAP_CHUNKSIEZ=1", ARGV("map", "--", "true"), 2, "did you mean BELT_MAP_CHUNKSIZE?");
 }
 
 Test(cli_errors, input)
 {
-    fails(ARGV("map", "-a", "/nonexistent/inputs", "--", "true"), 6, "cannot read the inputs from /nonexistent/inputs: No such file");
+    fails(ARGV("map", "-a", "/nonexistent/inputs", "--", "true"), 6,
+          "cannot read the inputs from /nonexistent/inputs: No such file");
     fails(ARGV("map", "-a", "/tmp", "--", "true"), 6, "Is a directory");
     fails(ARGV("map", "--joblog", "/nonexistent/log", "--", "true"), 6, "cannot write the joblog /nonexistent/log");
 }
 
 Test(cli_errors, an_input_over_the_limit_is_an_error_in_its_place)
 {
-    struct process *process = process_spawn("aa\nbbbbbbbbbb\ncc\n", ARGV("map", "--max-input", "4", "--", "echo", "{}"));
+    struct process *process =
+        process_spawn("aa\nbbbbbbbbbb\ncc\n", ARGV("map", "--max-input", "4", "--", "echo", "{}"));
 
     cr_assert(process_wait(process, BOUND_MS));
     cr_assert_eq(process_status(process), 1);
     cr_assert_str_eq(process_out(process), "aa\ncc\n");
-    cr_assert_not_null(strstr(process_err(process), "task 1 failed: the input is longer than 4B; raise --max-input"), "%s", process_err(process));
+    cr_assert_not_null(strstr(process_err(process), "task 1 failed: the input is longer than 4B; raise --max-input"),
+                       "%s", process_err(process));
     process_free(process);
 }
 
 Test(cli_errors, a_record_that_is_cut)
 {
-    struct process *process = process_start(
-        &(struct process_options){.argv = ARGV("map", "--records", "--", "cat"), .input = "\0\0\0\1a\0\0\0\7b", .input_len = 10});
+    struct process *process = process_start(&(struct process_options){
+        .argv = ARGV("map", "--records", "--", "cat"), .input = "\0\0\0\1a\0\0\0\7b", .input_len = 10});
 
     cr_assert(process_wait(process, BOUND_MS));
     cr_assert_eq(process_status(process), 6);
-    cr_assert_not_null(strstr(process_err(process), "standard input ends in the middle of a record"), "%s", process_err(process));
+    cr_assert_not_null(strstr(process_err(process), "standard input ends in the middle of a record"), "%s",
+                       process_err(process));
     cr_assert_geq(process_out_len(process), 5);
     cr_assert_eq(memcmp(process_out(process), "\0\0\0\1a", 5), 0);
     process_free(process);
@@ -110,10 +116,14 @@ Test(cli_errors, a_command_that_does_not_exist)
 
 Test(cli_errors, output_that_is_closed)
 {
-    fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} >&-", process_belt(), NULL}, 6, "standard output is closed");
-    fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} <&-", process_belt(), NULL}, 6, "cannot read the inputs from standard input");
-    fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} >/dev/full", process_belt(), NULL}, 6, "No space left on device");
-    fails((const char *const[]){"sh", "-c", "exec \"$0\" help >/dev/full", process_belt(), NULL}, 6, "No space left on device");
+    fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} >&-", process_belt(), NULL}, 6,
+          "standard output is closed");
+    fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} <&-", process_belt(), NULL}, 6,
+          "cannot read the inputs from standard input");
+    fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} >/dev/full", process_belt(), NULL}, 6,
+          "No space left on device");
+    fails((const char *const[]){"sh", "-c", "exec \"$0\" help >/dev/full", process_belt(), NULL}, 6,
+          "No space left on device");
 }
 
 Test(cli_errors, no_broker)
@@ -135,7 +145,8 @@ Test(cli_errors, listeners)
     fails(ARGV("broker", "--clients", "0.0.0.0:0", "--workers", "127.0.0.1:*"), 2, "--insecure-plaintext");
     fails(ARGV("broker", "--lease", "1", "--heartbeat", "2"), 2, "--lease must be longer");
     fails(ARGV("broker", "--max-payload", "2G"), 2, "over 1 GiB");
-    fails(ARGV("broker", "--clients", "ipc:///nonexistent/dir/socket", "--workers", "127.0.0.1:*"), 6, "/nonexistent/dir/socket");
+    fails(ARGV("broker", "--clients", "ipc:///nonexistent/dir/socket", "--workers", "127.0.0.1:*"), 6,
+          "/nonexistent/dir/socket");
     snprintf(address, sizeof address, "127.0.0.1:%d", process_free_port());
     fails(ARGV("broker", "--clients", address, "--workers", address), 6, "in use");
 }
@@ -143,7 +154,8 @@ Test(cli_errors, listeners)
 Test(cli_errors, help_and_version_always_work)
 {
     const char *env[] = {"BELT_CONFIG=/nonexistent", NULL};
-    struct process *process = process_start(&(struct process_options){.argv = ARGV("map", "--help"), .env = env, .input = ""});
+    struct process *process =
+        process_start(&(struct process_options){.argv = ARGV("map", "--help"), .env = env, .input = ""});
 
     cr_assert(process_wait(process, BOUND_MS));
     cr_assert_eq(process_status(process), 0);

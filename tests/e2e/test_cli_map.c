@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BOUND_MS 60000
+#define BOUND_MS  60000
 #define ARGV(...) ((const char *const[]){process_belt(), "map", __VA_ARGS__, NULL})
 
 static struct process *map(const char *input, const char *const *argv, int status)
@@ -18,7 +18,8 @@ static struct process *map(const char *input, const char *const *argv, int statu
     struct process *process = process_spawn(input, argv);
 
     cr_assert(process_wait(process, BOUND_MS), "it does not end; standard error: %s", process_err(process));
-    cr_assert_eq(process_status(process), status, "exit %d; standard error: %s", process_status(process), process_err(process));
+    cr_assert_eq(process_status(process), status, "exit %d; standard error: %s", process_status(process),
+                 process_err(process));
     return process;
 }
 
@@ -85,12 +86,14 @@ Test(cli_map, nul_and_records)
     const char *const argv[] = {process_belt(), "map", "--records", "--", "cat", NULL};
     struct process *process;
 
-    process = process_start(&(struct process_options){.argv = ARGV("-0", "--", "cat"), .input = "a\nb\0c\0", .input_len = 6});
+    process =
+        process_start(&(struct process_options){.argv = ARGV("-0", "--", "cat"), .input = "a\nb\0c\0", .input_len = 6});
     cr_assert(process_wait(process, BOUND_MS));
     cr_assert_eq(process_out_len(process), 6);
     cr_assert_eq(memcmp(process_out(process), "a\nb\0c", 6), 0);
     process_free(process);
-    process = process_start(&(struct process_options){.argv = argv, .input = "\0\0\0\2\n\0\0\0\0\0\0\0\0\1x", .input_len = 15});
+    process = process_start(
+        &(struct process_options){.argv = argv, .input = "\0\0\0\2\n\0\0\0\0\0\0\0\0\1x", .input_len = 15});
     cr_assert(process_wait(process, BOUND_MS));
     cr_assert_eq(process_status(process), 0);
     cr_assert_eq(process_out_len(process), 15);
@@ -125,7 +128,8 @@ Test(cli_map, retries_and_time_out)
 
 Test(cli_map, results_come_while_the_input_stalls)
 {
-    struct process *process = process_start(&(struct process_options){.argv = ARGV("--", "echo", "got", "{}"), .stdin_open = true});
+    struct process *process =
+        process_start(&(struct process_options){.argv = ARGV("--", "echo", "got", "{}"), .stdin_open = true});
 
     process_write(process, "1\n");
     cr_assert(process_wait_out(process, "got 1\n", BOUND_MS));
@@ -139,14 +143,20 @@ Test(cli_map, results_come_while_the_input_stalls)
 
 Test(cli_map, halt_and_keep_going)
 {
-    struct process *process = map(NULL, ARGV("-j1", "--buffersize", "1", "--halt", "now,fail=1", "--", "echo {}; exit {}", ":::", "0", "1", "0"), 4);
+    struct process *process = map(
+        NULL, ARGV("-j1", "--buffersize", "1", "--halt", "now,fail=1", "--", "echo {}; exit {}", ":::", "0", "1", "0"),
+        4);
 
     cr_assert_str_eq(process_out(process), "0\n1\n");
     process_free(process);
-    process = map(NULL, ARGV("--halt", "now,fail=1", "--keep-going", "--", "echo {}; exit {}", ":::", "0", "1", "0"), 1);
+    process =
+        map(NULL, ARGV("--halt", "now,fail=1", "--keep-going", "--", "echo {}; exit {}", ":::", "0", "1", "0"), 1);
     cr_assert_str_eq(process_out(process), "0\n1\n0\n");
     process_free(process);
-    process = map(NULL, ARGV("-j1", "--buffersize", "1", "--halt", "soon,success=1", "--", "echo", "{}", ":::", "a", "b", "c", "d", "e"), 0);
+    process = map(NULL,
+                  ARGV("-j1", "--buffersize", "1", "--halt", "soon,success=1", "--", "echo", "{}", ":::", "a", "b", "c",
+                       "d", "e"),
+                  0);
     cr_assert_eq(strncmp(process_out(process), "a\n", 2), 0);
     cr_assert_null(strstr(process_out(process), "e\n"));
     process_free(process);
@@ -166,7 +176,8 @@ Test(cli_map, a_joblog_is_resumed)
     cr_assert_gt(fread(text, 1, sizeof text - 1, file), 0);
     fclose(file);
     unlink(path);
-    cr_assert_eq(strstr(text, "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n1\t:\t"), text, "%s", text);
+    cr_assert_eq(strstr(text, "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n1\t:\t"),
+                 text, "%s", text);
     cr_assert_not_null(strstr(text, "\t1\t0\ttest b '!=' b\n"), "%s", text);
 }
 
@@ -222,7 +233,8 @@ Test(cli_map, a_reader_that_stalls_stops_the_input)
     for (int i = 0; i < 400000; i++)
         fprintf(file, "%06d\n", i);
     fclose(file);
-    process = process_start(&(struct process_options){.argv = ARGV("-j2", "--buffersize", "10", "--filter", "cat"), .stdin_path = path});
+    process = process_start(
+        &(struct process_options){.argv = ARGV("-j2", "--buffersize", "10", "--filter", "cat"), .stdin_path = path});
     cr_assert(process_wait_out(process, "000000\n", BOUND_MS));
     snprintf(name, sizeof name, "/proc/%d/fdinfo/0", (int)process_pid(process));
     /* Nobody reads now: the position in the file comes to rest. */

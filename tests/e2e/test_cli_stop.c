@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BOUND_MS 60000
-#define GONE_MS 20000
+#define BOUND_MS  60000
+#define GONE_MS   20000
 #define ARGV(...) ((const char *const[]){process_belt(), "map", __VA_ARGS__, NULL})
 
 static char mark[64];
@@ -34,21 +34,24 @@ static void all_gone(void)
 
 Test(cli_stop, one_interrupt_stops_the_tasks_and_tells_what_was_done)
 {
-    struct process *process = start(ARGV("-j2", "--", "if [ {} -gt 2 ]; then sleep 60; fi; echo {}"), "1\n2\n3\n4\n5\n");
+    struct process *process =
+        start(ARGV("-j2", "--", "if [ {} -gt 2 ]; then sleep 60; fi; echo {}"), "1\n2\n3\n4\n5\n");
 
     cr_assert(process_wait_out(process, "1\n2\n", BOUND_MS));
     process_signal(process, SIGINT);
     cr_assert(process_wait(process, BOUND_MS));
     cr_assert_eq(process_status(process), 130);
     cr_assert_str_eq(process_out(process), "1\n2\n");
-    cr_assert_not_null(strstr(process_err(process), "interrupted: 2 done, 0 failed, 3 not finished"), "%s", process_err(process));
+    cr_assert_not_null(strstr(process_err(process), "interrupted: 2 done, 0 failed, 3 not finished"), "%s",
+                       process_err(process));
     all_gone();
     process_free(process);
 }
 
 Test(cli_stop, a_terminals_interrupt_reaches_all_and_ends_as_well)
 {
-    struct process *process = start(ARGV("-j2", "--", "if [ {} -gt 2 ]; then sleep 60; fi; echo {}"), "1\n2\n3\n4\n5\n");
+    struct process *process =
+        start(ARGV("-j2", "--", "if [ {} -gt 2 ]; then sleep 60; fi; echo {}"), "1\n2\n3\n4\n5\n");
 
     cr_assert(process_wait_out(process, "1\n2\n", BOUND_MS));
     process_signal_group(process, SIGINT);
@@ -117,6 +120,33 @@ Test(cli_stop, it_ends_when_its_parent_is_gone)
     process_free(process);
 }
 
+Test(cli_stop, an_interrupt_ends_it_though_nobody_reads_the_results)
+{
+    char path[] = "/tmp/belt-test-XXXXXX";
+    FILE *file = fdopen(mkstemp(path), "w");
+    struct process *process;
+    const char *out;
+
+    for (int i = 0; i < 200000; i++)
+        fprintf(file, "%06d\n", i);
+    fclose(file);
+    process = process_start(&(struct process_options){.argv = ARGV("-j1", "--filter", "cat"), .stdin_path = path});
+    unlink(path);
+    cr_assert(process_wait_out(process, "000000\n", BOUND_MS));
+    usleep(500000);
+    process_signal(process, SIGINT);
+    /* Not read until it is gone: only its standard error would be looked at otherwise. */
+    for (long long end = process_now_ms() + BOUND_MS; process_rss_kib(process) > 0; usleep(20000))
+        cr_assert_lt(process_now_ms(), end, "it waits for its reader");
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), 130, "%s", process_err(process));
+    /* Nothing was written twice. */
+    out = process_out(process);
+    for (int i = 0; strlen(out) >= 7; i++, out += 7)
+        cr_assert_eq(atoi(out), i);
+    process_free(process);
+}
+
 Test(cli_stop, a_closed_reader_ends_an_endless_input)
 {
     char script[512];
@@ -127,7 +157,8 @@ Test(cli_stop, a_closed_reader_ends_an_endless_input)
     process = start(argv, NULL);
     cr_assert(process_wait(process, BOUND_MS), "%s", process_err(process));
     cr_assert_str_eq(process_out(process), "y\n");
-    cr_assert_not_null(strstr(process_err(process), "standard output was closed by its reader"), "%s", process_err(process));
+    cr_assert_not_null(strstr(process_err(process), "standard output was closed by its reader"), "%s",
+                       process_err(process));
     cr_assert_not_null(strstr(process_err(process), "6\n"));
     all_gone();
     process_free(process);

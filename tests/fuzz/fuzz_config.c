@@ -44,9 +44,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 #ifndef BELT_FUZZ
-static const char seed_text[] = "# all of it\nbroker = tcp://queen:7878\nconnect-timeout = 5s\n[map]\nslots = 4\nunordered = yes\n"
-                                "chunksize = auto\nhalt = soon,fail=10%\nmax-input=16M\npriority = -5\nkeep-going = true\n[worker]\n"
-                                "coproc = chess=python3 slot.py\ncoproc = other\n; end\n[broker]\nlease = 5";
+static const char seed_text[] =
+    "# all of it\nbroker = tcp://queen:7878\nconnect-timeout = 5s\n[map]\nslots = 4\nunordered = yes\n"
+    "chunksize = auto\nhalt = soon,fail=10%\nmax-input=16M\npriority = -5\nkeep-going = true\n[worker]\n"
+    "coproc = chess=python3 slot.py\ncoproc = other\n; end\n[broker]\nlease = 5";
 
 static uint64_t state = 1;
 
@@ -59,7 +60,8 @@ static uint32_t draw(uint32_t below)
 /* A few bytes changed, removed or repeated. */
 static size_t mutate(uint8_t *text, size_t len)
 {
-    static const uint8_t special[] = "=[]#;\n\r\t -.%\0\xff" "9";
+    static const uint8_t special[] = "=[]#;\n\r\t -.%\0\xff"
+                                     "9";
 
     for (uint32_t edits = 1 + draw(6); edits && len > 8; edits--) {
         size_t at = draw((uint32_t)len - 4);

@@ -29,7 +29,8 @@ static void refused(const char *text, size_t len, const char *why)
 
 Test(config, sections_keys_and_lines)
 {
-    struct config config = parsed("# top\nbroker = tcp://queen\n\n[map]\n  chunksize=8  \r\n; note\nhalt = now,fail=1\n[worker]\nslots\t=\t4");
+    struct config config = parsed(
+        "# top\nbroker = tcp://queen\n\n[map]\n  chunksize=8  \r\n; note\nhalt = now,fail=1\n[worker]\nslots\t=\t4");
 
     cr_assert_eq(config.count, 4);
     cr_assert_str_eq(config.entries[0].section, "");

@@ -26,15 +26,23 @@ static void skips(const char *log, bool failed_again, const char *expected)
 
 Test(joblog, a_line_reads_as_gnu_parallels)
 {
-    struct joblog_line line = {.index = 6, .host = "", .started_ms = 1700000000123, .service_us = 2500, .sent = 3, .received = 5,
-                               .exit_status = 3, .command = "echo a\nb\tc", .command_len = 10};
+    struct joblog_line line = {.index = 6,
+                               .host = "",
+                               .started_ms = 1700000000123,
+                               .service_us = 2500,
+                               .sent = 3,
+                               .received = 5,
+                               .exit_status = 3,
+                               .command = "echo a\nb\tc",
+                               .command_len = 10};
     size_t len;
     char *text = joblog_format(&line, &len);
     struct joblog_skip skip;
     char error[64];
 
     cr_assert_not_null(text);
-    cr_assert_eq(strncmp(text, "7\t:\t1700000000.123\t     0.003\t3\t5\t3\t0\techo a\\nb\\tc\n", len), 0, "%.*s", (int)len, text);
+    cr_assert_eq(strncmp(text, "7\t:\t1700000000.123\t     0.003\t3\t5\t3\t0\techo a\\nb\\tc\n", len), 0, "%.*s",
+                 (int)len, text);
     cr_assert_eq(joblog_read(text, len, false, &skip, error, sizeof error), 0);
     cr_assert_eq(skip.count, 1);
     cr_assert_eq(skip.indexes[0], 6);
@@ -69,15 +77,18 @@ Test(joblog, what_is_no_joblog_is_refused)
     cr_assert_eq(joblog_read("my diary\n", 9, false, &skip, error, sizeof error), -1);
     cr_assert_str_eq(error, "line 1 is no line of a joblog");
     cr_assert_null(skip.indexes);
-    cr_assert_eq(joblog_read(JOBLOG_HEADER "0\t:\t1\t1\t0\t0\t0\t0\tx\n", strlen(JOBLOG_HEADER) + 18, false, &skip, error, sizeof error), -1);
+    cr_assert_eq(joblog_read(JOBLOG_HEADER "0\t:\t1\t1\t0\t0\t0\t0\tx\n", strlen(JOBLOG_HEADER) + 18, false, &skip,
+                             error, sizeof error),
+                 -1);
 }
 
 Test(halt, texts)
 {
     struct halt halt;
     char text[48];
-    static const char *const bad[] = {"", "now", "now,fail", "now,fail=", "now,fail=0", "later,fail=1", "now,fail=101%", "now,fail=%",
-                                      "now,fail=1x", "soon,lost=1"};
+    static const char *const bad[] = {
+        "",           "now",         "now,fail",   "now,fail=", "now,fail=0", "later,fail=1", "now,fail=101%",
+        "now,fail=%", "now,fail=1x", "soon,lost=1"};
 
     cr_assert(halt_parse("never", &halt) && halt.when == HALT_NEVER);
     cr_assert(halt_parse("now,fail=1", &halt) && halt.when == HALT_NOW && halt.what == HALT_FAIL && halt.count == 1);

@@ -38,7 +38,8 @@ static int load(const char *text, const char *file, char *const *environment)
         return -1;
     if (file)
         cr_assert_eq(config_parse(&config, file, strlen(file), error, sizeof error), 0, "%s", error);
-    rc = options_apply(&options, commands_all, file ? &config : NULL, "belt.conf", environment ? environment : no_environment);
+    rc = options_apply(&options, commands_all, file ? &config : NULL, "belt.conf",
+                       environment ? environment : no_environment);
     config_free(&config);
     return rc;
 }
@@ -169,7 +170,8 @@ Test(options, unknown_names_come_with_the_nearest)
     wrong("map", "[mapp]\nslots = 3\n", NULL, "unknown section 'mapp' in belt.conf:1; did you mean 'map'?");
     wrong("map", "slots = 3\n", NULL, "unknown key 'slots' in belt.conf:1");
     wrong("status", "[map]\nslts = 3\n", NULL, "unknown key 'slts' in belt.conf:2; did you mean 'slots'?");
-    wrong("map", NULL, environment, "unknown environment variable BELT_MAP_CHUNKSIEZ; did you mean BELT_MAP_CHUNKSIZE?");
+    wrong("map", NULL, environment,
+          "unknown environment variable BELT_MAP_CHUNKSIEZ; did you mean BELT_MAP_CHUNKSIZE?");
     wrong("map -Z", NULL, NULL, "unknown option '-Z'");
     cr_assert_str_eq(commands_nearest("brokre"), "broker");
     cr_assert_null(commands_nearest("zzzzzz"));
@@ -179,7 +181,8 @@ Test(options, bad_values_say_where_and_what)
 {
     char *environment[] = {"BELT_MAP_TIMEOUT=soon", NULL};
 
-    wrong("map --chunksize 0", NULL, NULL, "option '--chunksize': '0' is not valid: expected 'auto' or a whole number from 1");
+    wrong("map --chunksize 0", NULL, NULL,
+          "option '--chunksize': '0' is not valid: expected 'auto' or a whole number from 1");
     wrong("map --chunksize", NULL, NULL, "option '--chunksize' needs an argument: N|auto");
     wrong("map -j", NULL, NULL, "option '-j' needs an argument: N");
     wrong("map --unordered=1", NULL, NULL, "option '--unordered' takes no argument");
@@ -214,7 +217,8 @@ static void check_table(const struct command *command)
         cr_assert(def->type != OPTION_CONST || def->preset);
         cr_assert_neq(strncmp(def->name, "no-", 3), 0, "--no-… is made by the parser");
         for (uint32_t j = 0; j < i; j++)
-            cr_assert(!def->letter || def->letter != command->options[j].letter, "%s -%c is there twice", command->name, def->letter);
+            cr_assert(!def->letter || def->letter != command->options[j].letter, "%s -%c is there twice", command->name,
+                      def->letter);
     }
 }
 
@@ -323,7 +327,8 @@ Test(options, functions_of_workers)
 
 Test(options, commands_travel_and_show)
 {
-    const char *const words[] = {"echo", "<{}>", "it's"}, *const shell[] = {"grep x {} | wc -l"}, *const plain[] = {"./analyze"};
+    const char *const words[] = {"echo", "<{}>", "it's"}, *const shell[] = {"grep x {} | wc -l"},
+                      *const plain[] = {"./analyze"};
     struct bytes out = {0};
 
     cr_assert(command_encode(words, 3, &out));

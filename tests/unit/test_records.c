@@ -87,7 +87,10 @@ Test(records, an_input_over_the_limit_is_skipped_and_the_next_is_whole)
     expect(RECORDS_LINES, TEXT("a\n123456789\nb\n"), "a|!long|b|");
     expect(RECORDS_LINES, TEXT("a\n12345678901234567890"), "a|!long|");
     expect(RECORDS_NUL, TEXT("123456789\0b"), "!long|b|");
-    expect(RECORDS_FRAMED, TEXT("\0\0\0\11" "123456789\0\0\0\1b"), "!long|b|");
+    expect(RECORDS_FRAMED,
+           TEXT("\0\0\0\11"
+                "123456789\0\0\0\1b"),
+           "!long|b|");
 }
 
 Test(records, a_record_that_is_cut)
