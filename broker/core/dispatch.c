@@ -459,12 +459,22 @@ static void look_again(struct core *core)
     }
 }
 
+/* An agent that idles now could take what lies at others, in every queue it serves. */
+static void offer_idle(struct core *core, struct agent **agents, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t k = 0; agents[i]->parts < agents[i]->slots && k < agents[i]->queue_count; k++)
+            if (agents[i]->queues[k]->running && agents[i]->queues[k]->agent_count > 1)
+                queue_touch(core, agents[i]->queues[k]);
+}
+
 void dispatch_turn(struct core *core)
 {
     struct agent **agents;
     look_again(core);
     uint32_t count = candidates(core, &agents);
     feed_all(core, agents, count);
+    offer_idle(core, agents, count);
     while (core->dirty_queues) {
         struct queue *queue = core->dirty_queues;
         LL_DELETE2(core->dirty_queues, queue, dirty_next);

@@ -233,6 +233,21 @@ Test(dispatch, unstarted_tasks_are_taken_back_for_an_idle_slot)
     cluster_free(c);
 }
 
+Test(dispatch, who_idles_after_other_work_gets_some_back)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *other = agent_new(c, "other", 1, 10, "g,f");
+    client_job(p, "g", 1, NULL);
+    agent_take(other);
+    struct peer *w = full_agent(c, p);
+    cluster_advance(c, 500);
+    peer_clear(w);
+    agent_finish(other, 1);
+    cluster_advance(c, 50);
+    cr_assert_not_null(peer_skip_to(w, BELT_MSG_RECALL));
+    cluster_free(c);
+}
+
 Test(dispatch, who_has_nothing_to_give_is_left_alone_for_a_while)
 {
     struct cluster *c = cluster_new(NULL);

@@ -238,8 +238,9 @@ static void tell_books(const struct sim *sim)
         printf("  %s: %u queues, %u slots, holds %u of %u, synced %u, leaving %u\n", agent->session->name, agent->queue_count,
                agent->slots, agent->held, agent->window_items, agent->synced, agent->leaving);
     for (uint32_t i = 0; i < sim->agent_count; i++)
-        printf("  %s itself: functions %x, holds %u, %u run, %u results, %llu bytes of window\n", sim->agents[i].node.name,
-               sim->agents[i].mask, sim->agents[i].count, agent_busy(&sim->agents[i]), sim->agents[i].result_count,
+        printf("  %s itself: session state %u, asleep until %llu, next at %llu, functions %x, holds %u, %u run, %u results, %llu bytes of window\n", sim->agents[i].node.name,
+               sim->agents[i].node.session.state, (unsigned long long)sim->agents[i].node.asleep_until,
+               (unsigned long long)agent_deadline(&sim->agents[i]), sim->agents[i].mask, sim->agents[i].count, agent_busy(&sim->agents[i]), sim->agents[i].result_count,
                (unsigned long long)sim->agents[i].window_bytes);
 }
 
