@@ -271,6 +271,30 @@ Test(damage, of_the_index_of_jobs_is_reported)
     free(bytes);
 }
 
+/* A page that the disk forgot to write holds a record as it was once: whole, and yet not what was committed last. */
+Test(damage, an_earlier_version_of_a_record_is_missed)
+{
+    char directories[2][256], text[600];
+
+    for (int i = 0; i < 2; i++) {
+        struct store_change change = {STORE_PUT, {.number = 1, .job = 7, .body = model_body(1, 100 + (size_t)i)}};
+        place_make(directories[i], sizeof(directories[i]));
+        struct store *store = place_open(directories[i]);
+        cr_assert_eq(store->ops->commit(store, &change, 1), BELT_OK);
+        store_close(store);
+    }
+    snprintf(text, sizeof(text),
+             "ATTACH '%s/belt.sqlite' AS other; DELETE FROM record; INSERT INTO record SELECT * FROM other.record",
+             directories[1]);
+    sql(directories[0], text);
+    struct store *store = place_open(directories[0]);
+    cr_assert_eq(store->ops->load(store, NULL, NULL), BELT_SYSTEM);
+    cr_assert(strstr(store->error, "others than those"), "%s", store->error);
+    store_close(store);
+    place_remove(directories[0]);
+    place_remove(directories[1]);
+}
+
 /* The log cut anywhere: with the mark of before (power was lost) the store is at some transaction, whole; with the mark
  * of after it says that something is missing. */
 Test(damage, a_cut_log_leaves_whole_transactions)
