@@ -159,6 +159,7 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
             continue;
         }
         measure(core, job, item);
+        agent->durable_due |= job->options.durable;
         finish(core, run, task, item, &last);
     }
     pin_done(&last);
@@ -200,6 +201,9 @@ void worker_record(struct core *core, struct agent *agent)
         return;
     agent->record_due = false;
     update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results_next;
+    if (agent->durable_due && agent->session->peer)
+        core->out->sends[core->out->send_count - 1].after = UPDATE_HELD;
+    agent->durable_due = false;
 }
 
 /* ---- DROP ---- */
