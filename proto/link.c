@@ -111,6 +111,18 @@ static void *close_failed(void *socket)
     return NULL;
 }
 
+/* A dual-stack socket tells an IPv4 address in its mapped form, which nobody would recognise as what was asked for. */
+static void unmap(char *address)
+{
+    static const char prefix[] = "tcp://[::ffff:";
+    char *end = strrchr(address, ']');
+    if (strncmp(address, prefix, sizeof(prefix) - 1) != 0 || !end)
+        return;
+    memmove(end, end + 1, strlen(end));
+    char *from = address + sizeof(prefix) - 1;
+    memmove(address + sizeof("tcp://") - 1, from, strlen(from) + 1);
+}
+
 void *belt_link_router(void *context, const char *endpoint, size_t max_frame, char *bound)
 {
     static const int mandatory[][2] = {{ZMQ_ROUTER_MANDATORY, 1}};
@@ -121,6 +133,8 @@ void *belt_link_router(void *context, const char *endpoint, size_t max_frame, ch
         return close_failed(socket);
     if (bound && zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &len) != 0)
         return close_failed(socket);
+    if (bound)
+        unmap(bound);
     return socket;
 }
 

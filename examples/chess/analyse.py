@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-NODES = int(os.environ.get("NODES", "10000"))
+NODES = int(os.environ.get("NODES", "8000"))
 MOST = 1000  # centipawns: beyond this a position is simply won
 ENVIRONMENT = dict(os.environ, PATH=os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/games")
 
