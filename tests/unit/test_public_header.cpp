@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The public header in C++17: it compiles without a warning, and what it
+// declares has C linkage. Compiled only (CTest runs the compiler).
+#include <belt/belt.h>
+
+#include <type_traits>
+
+static_assert(std::is_standard_layout<belt_result>::value, "results cross the library's border");
+static_assert(std::is_same<decltype(&belt_pool_close), void (*)(belt_pool **)>::value, "a plain function");
+
+extern "C" int source(void *ctx, belt_input *input);
+extern "C" int source(void *ctx, belt_input *input)
+{
+    (void)ctx;
+    *input = belt_input{"x", 1};
+    return 1;
+}
+
+int main()
+{
+    belt_pool_options options;
+    belt_job_options job;
+    belt_pool *pool = nullptr;
+    belt_stream *stream = nullptr;
+
+    belt_pool_options_init(&options);
+    belt_job_options_init(&job);
+    job.chunksize = 3;
+    if (belt_pool_open(nullptr, &options, &pool) != BELT_OK)
+        return 1;
+    if (belt_imap(pool, "f", source, nullptr, &job, &stream) == BELT_OK)
+        belt_stream_close(&stream);
+    belt_pool_close(&pool);
+    return 0;
+}
