@@ -6,6 +6,7 @@
  */
 #include "codec_write.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Beyond its payload an item takes array header, five integers and a length; see task() and result(). */
@@ -43,11 +44,24 @@ void writer_refuse(struct writer *w)
     w->p.cap = w->p.len;
 }
 
+/* Where belt_frames_stamp() finds the seq: after an array header and a type of one byte each, always 64 bits wide. */
+#define SEQ_AT 2u
+
 void writer_head(struct writer *w, const struct belt_msg *msg, uint32_t fields)
 {
     pack_array(&w->p, fields + 2);
     pack_uint(&w->p, msg->type);
-    pack_uint(&w->p, msg->seq);
+    if (!pack_room(&w->p, PACK_WORD))
+        return;
+    pack_byte(&w->p, 0xcf);
+    pack_be(&w->p, msg->seq, 8);
+}
+
+void belt_frames_stamp(struct belt_frames *frames, uint64_t seq)
+{
+    assert(frames->count > 0 && frames->frame[0]->len >= SEQ_AT + 9 && frames->frame[0]->data[SEQ_AT] == 0xcf);
+    struct packer p = {.buf = frames->frame[0], .len = SEQ_AT + 1, .cap = SEQ_AT + 9};
+    pack_be(&p, seq, 8);
 }
 
 /* Length of the UTF-8 sequence at `at`, 0 if there is none. Overlong forms and surrogates are no UTF-8. */
