@@ -34,18 +34,24 @@ static void refuse(struct core *core, uint64_t peer, unsigned code, struct belt_
     update_drop(core, peer);
 }
 
-/* The connection is over, the session is not. */
-static void unbind(struct core *core, struct session *session)
+/* The session has no connection any more; what becomes of the connection is the caller's. */
+static void part(struct core *core, struct session *session)
 {
-    if (!session->peer)
-        return;
     HASH_DELETE(by_peer, core->by_peer, session);
-    update_drop(core, session->peer);
     session->peer = 0;
     if (session->agent)
         session->agent->synced = false;
     else
         stream_unplug(core, session);
+}
+
+/* The connection is over, the session is not. */
+static void unbind(struct core *core, struct session *session)
+{
+    if (!session->peer)
+        return;
+    update_drop(core, session->peer);
+    part(core, session);
 }
 
 static void session_free(struct core *core, struct session *session)
@@ -157,7 +163,7 @@ void peer_hello(struct core *core, const struct core_event *event)
         return;
     struct session *before = peer_find(core, event->peer);
     if (before && before != session)
-        unbind(core, before); /* one connection, one session: the later hello counts */
+        part(core, before); /* one connection, one session: the later hello counts */
     bool back = session != NULL;
     if (!session)
         session = session_new(core, hello);

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The broker process (broker.h): opens what it needs, runs the loop until it is
+ * told to end, and closes it again.
+ */
+#include "broker.h"
+#include "endpoint.h"
+#include "listen.h"
+#include "shell.h"
+
+#include <belt/belt.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define CLIENTS_DEFAULT  "tcp://127.0.0.1:7878"
+#define WORKERS_DEFAULT  "tcp://127.0.0.1:7879"
+#define DRAIN_MS_DEFAULT 10000u
+/* Connections that did not say hello yet, and the broker's own files. */
+#define DESCRIPTORS_SPARE 128u
+/* Routes of connections that the core has not decided about. */
+#define STRANGERS_MAX 1024u
+/* Parked messages mostly share memory with what the core keeps within its budget; this bounds the rest. */
+#define PARKED_SHARE 4u
+
+struct broker {
+    const struct belt_broker_options *options;
+    struct shell shell;
+    void *context;
+    char bound[2][BELT_MAX_TEXT];
+    char name[256];
+    sigset_t mask_before;
+    bool mask_set;
+    int signals; /* signalfd */
+    bool draining, ended;
+    uint64_t drain_until;
+    char *error;
+    uint32_t size;
+};
+
+static int system_error(struct broker *broker, const char *what)
+{
+    snprintf(broker->error, broker->size, "%s: %s", what, strerror(errno));
+    return BELT_SYSTEM;
+}
+
+/* Before the context: its threads inherit the mask. SIGPIPE is blocked so that a closed standard error is no end. */
+static int open_signals(struct broker *broker)
+{
+    sigset_t ours, blocked;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    blocked = ours;
+    sigaddset(&blocked, SIGPIPE);
+    if (sigprocmask(SIG_BLOCK, &blocked, &broker->mask_before) != 0)
+        return system_error(broker, "cannot block signals");
+    broker->mask_set = true;
+    broker->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+    return broker->signals < 0 ? system_error(broker, "cannot open a signal descriptor") : BELT_OK;
+}
+
+static int draw_epoch(struct broker *broker, uint64_t *epoch)
+{
+    do {
+        ssize_t got = getrandom(epoch, sizeof(*epoch), 0);
+        if (got < 0 && errno != EINTR)
+            return system_error(broker, "cannot draw a random number");
+        if (got != (ssize_t)sizeof(*epoch))
+            *epoch = 0;
+    } while (*epoch == 0);
+    return BELT_OK;
+}
+
+static const char *own_name(struct broker *broker)
+{
+    if (broker->options->name && *broker->options->name)
+        return broker->options->name;
+    if (gethostname(broker->name, sizeof(broker->name) - 1) != 0 || !broker->name[0])
+        strcpy(broker->name, "broker");
+    return broker->name;
+}
+
+static int open_core(struct broker *broker, size_t descriptors)
+{
+    const struct belt_broker_options *options = broker->options;
+    struct shell *shell = &broker->shell;
+    size_t peers = descriptors - DESCRIPTORS_SPARE;
+    struct core_config config = {
+        .name = own_name(broker),
+        .version = BELT_VERSION,
+        .heartbeat_ms = options->heartbeat_ms,
+        .lease_ms = options->lease_ms,
+        .grace_ms = options->grace_ms,
+        .max_payload = options->max_payload ? options->max_payload : BELT_MAX_PAYLOAD_DEFAULT,
+        .memory_budget = options->memory_budget ? options->memory_budget : BELT_MEMORY_BUDGET_DEFAULT,
+        .max_peers = peers < BELT_MAX_PEERS ? (uint32_t)peers : BELT_MAX_PEERS,
+        .trace = options->trace,
+    };
+    int rc = draw_epoch(broker, &config.epoch);
+    if (rc != BELT_OK)
+        return rc;
+    peers_init(&shell->peers, config.max_peers + STRANGERS_MAX);
+    shell->parked_max = (size_t)(config.memory_budget / PARKED_SHARE);
+    shell->trace = options->trace;
+    shell->quiet = options->quiet;
+    shell->core = core_new(&config);
+    shell->update = core_update_new();
+    shell->decoder = belt_decoder_new(config.max_payload);
+    if (shell->core && shell->update && shell->decoder)
+        return BELT_OK;
+    snprintf(broker->error, broker->size, "out of memory");
+    return BELT_NO_MEMORY;
+}
+
+static int open_sockets(struct broker *broker, const char *const endpoints[2])
+{
+    uint32_t max_payload = broker->options->max_payload ? broker->options->max_payload : BELT_MAX_PAYLOAD_DEFAULT;
+    size_t max_frame = max_payload > BELT_MAX_HEADER ? max_payload : BELT_MAX_HEADER;
+    belt_link_seed();
+    broker->context = belt_link_context();
+    if (!broker->context)
+        return system_error(broker, "cannot start ZeroMQ");
+    for (int side = 0; side < 2; side++) {
+        broker->shell.sockets[side] = broker_listen(broker->context, endpoints[side], max_frame, broker->bound[side],
+                                                    broker->error, broker->size);
+        if (!broker->shell.sockets[side])
+            return BELT_SYSTEM;
+    }
+    return BELT_OK;
+}
+
+static int check_options(struct broker *broker, const char *endpoints[2])
+{
+    const struct belt_broker_options *options = broker->options;
+    endpoints[BROKER_CLIENTS] = options->clients ? options->clients : CLIENTS_DEFAULT;
+    endpoints[BROKER_WORKERS] = options->workers ? options->workers : WORKERS_DEFAULT;
+    for (int side = 0; side < 2; side++) {
+        int rc = broker_endpoint_check(endpoints[side], options->insecure_plaintext, broker->error, broker->size);
+        if (rc != BELT_OK)
+            return rc;
+    }
+    if (options->max_payload > BELT_MAX_PAYLOAD_CEILING) {
+        snprintf(broker->error, broker->size, "max-payload is %u bytes, at most %u are possible", options->max_payload,
+                 BELT_MAX_PAYLOAD_CEILING);
+        return BELT_INVALID;
+    }
+    return BELT_OK;
+}
+
+/* Somebody waits for the addresses on ready_fd; if it does not any more, that is no reason to end. */
+static void say_ready(struct broker *broker)
+{
+    char line[2 * BELT_MAX_TEXT + 2];
+    const char *clients = broker->bound[BROKER_CLIENTS], *workers = broker->bound[BROKER_WORKERS];
+    shell_log(&broker->shell, false, "listening for clients on %s, for workers on %s", clients, workers);
+    if (broker->options->ready_fd <= 0)
+        return;
+    int len = snprintf(line, sizeof(line), "%s %s\n", clients, workers);
+    for (int at = 0; at < len;) {
+        ssize_t put = write(broker->options->ready_fd, line + at, (size_t)(len - at));
+        if (put < 0 && errno != EINTR)
+            break;
+        at += put > 0 ? (int)put : 0;
+    }
+    close(broker->options->ready_fd);
+}
+
+static void begin_drain(struct broker *broker)
+{
+    uint64_t grace = broker->options->drain_ms ? broker->options->drain_ms : DRAIN_MS_DEFAULT;
+    if (broker->draining) {
+        shell_log(&broker->shell, false, "second signal: ending at once");
+        broker->ended = true;
+        return;
+    }
+    shell_log(&broker->shell, false, "draining: no new work; running jobs have %llu ms", (unsigned long long)grace);
+    broker->draining = true;
+    broker->drain_until = shell_now() + grace;
+    shell_drain(&broker->shell);
+}
+
+static void read_signals(struct broker *broker)
+{
+    struct signalfd_siginfo info;
+    while (read(broker->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        begin_drain(broker);
+}
+
+/* Whoever holds the other end is gone: so are we. */
+static void read_lifeline(struct broker *broker)
+{
+    char bytes[64];
+    ssize_t got = read(broker->options->lifeline_fd, bytes, sizeof(bytes));
+    if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN))
+        broker->ended = true;
+}
+
+static long wait_ms(const struct broker *broker, uint64_t now)
+{
+    long wait = shell_timeout(&broker->shell, now);
+    if (!broker->draining)
+        return wait;
+    uint64_t left = broker->drain_until > now ? broker->drain_until - now : 0;
+    return wait < 0 || (uint64_t)wait > left ? (long)left : wait;
+}
+
+static bool drained(const struct broker *broker)
+{
+    return broker->draining && (core_drained(broker->shell.core) || shell_now() >= broker->drain_until);
+}
+
+static int loop(struct broker *broker)
+{
+    struct shell *shell = &broker->shell;
+    zmq_pollitem_t items[] = {
+        {.socket = shell->sockets[BROKER_CLIENTS], .events = ZMQ_POLLIN},
+        {.socket = shell->sockets[BROKER_WORKERS], .events = ZMQ_POLLIN},
+        {.fd = broker->signals, .events = ZMQ_POLLIN},
+        {.fd = broker->options->lifeline_fd, .events = ZMQ_POLLIN},
+    };
+    int count = broker->options->lifeline_fd > 0 ? 4 : 3;
+    bool more = false;
+    while (!broker->ended && !drained(broker)) {
+        if (zmq_poll(items, count, more ? 0 : wait_ms(broker, shell_now())) < 0 && errno != EINTR)
+            return system_error(broker, "cannot wait for messages");
+        if (items[2].revents)
+            read_signals(broker);
+        if (count == 4 && items[3].revents)
+            read_lifeline(broker);
+        more = shell_turn(shell);
+    }
+    return BELT_OK;
+}
+
+static void close_all(struct broker *broker)
+{
+    struct shell *shell = &broker->shell;
+    shell_fini(shell);
+    for (int side = 0; side < 2; side++)
+        if (shell->sockets[side])
+            zmq_close(shell->sockets[side]);
+    belt_decoder_free(shell->decoder);
+    core_update_free(shell->update);
+    core_free(shell->core);
+    if (broker->context)
+        while (zmq_ctx_term(broker->context) != 0 && errno == EINTR)
+            continue;
+    if (broker->signals >= 0)
+        close(broker->signals);
+    if (broker->mask_set)
+        sigprocmask(SIG_SETMASK, &broker->mask_before, NULL);
+}
+
+int belt_broker_run(const struct belt_broker_options *options, char *error, uint32_t size)
+{
+    struct broker broker = {.options = options, .signals = -1, .error = error, .size = size};
+    const char *endpoints[2];
+    size_t descriptors = 0;
+    int rc = check_options(&broker, endpoints);
+    if (rc == BELT_OK)
+        rc = broker_raise_descriptors(&descriptors, error, size);
+    if (rc == BELT_OK)
+        rc = open_signals(&broker);
+    if (rc == BELT_OK)
+        rc = open_core(&broker, descriptors);
+    if (rc == BELT_OK)
+        rc = open_sockets(&broker, endpoints);
+    if (rc == BELT_OK) {
+        say_ready(&broker);
+        rc = loop(&broker);
+        shell_log(&broker.shell, rc != BELT_OK, "ended%s%s", rc == BELT_OK ? "" : ": ", rc == BELT_OK ? "" : error);
+    }
+    close_all(&broker);
+    return rc;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Listening sockets and the descriptors for them (listen.h).
+ */
+#include "listen.h"
+#include "../proto/link.h"
+#include "endpoint.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <zmq.h>
+
+/* Where the limit is "none", a process is better off with a number that tables can be made for. */
+#define DESCRIPTORS_MAX (1u << 20)
+
+int broker_raise_descriptors(size_t *limit, char *error, size_t size)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+        snprintf(error, size, "cannot read the limit of open files: %s", strerror(errno));
+        return BELT_SYSTEM;
+    }
+    rlim_t wanted = files.rlim_max < DESCRIPTORS_MAX ? files.rlim_max : DESCRIPTORS_MAX;
+    if (files.rlim_cur < wanted) {
+        files.rlim_cur = wanted;
+        setrlimit(RLIMIT_NOFILE, &files);
+        getrlimit(RLIMIT_NOFILE, &files);
+    }
+    *limit = files.rlim_cur < DESCRIPTORS_MAX ? (size_t)files.rlim_cur : DESCRIPTORS_MAX;
+    if (*limit >= BROKER_DESCRIPTORS_MIN)
+        return BELT_OK;
+    snprintf(
+        error, size,
+        "the limit of open files is %zu, a broker needs %u and one for each peer: raise it (ulimit -Hn, LimitNOFILE=)",
+        *limit, BROKER_DESCRIPTORS_MIN);
+    return BELT_SYSTEM;
+}
+
+/* ZeroMQ removes whatever is at the path before it binds: nothing of value may be there. 0, or an errno. */
+static int path_taken(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat info;
+    if (lstat(path, &info) != 0)
+        return errno == ENOENT ? 0 : errno;
+    if (!S_ISSOCK(info.st_mode))
+        return EEXIST;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return errno;
+    memcpy(address.sun_path, path, strlen(path));
+    int err = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? EADDRINUSE : errno;
+    close(fd);
+    if (err == EAGAIN) /* it listens, and is busy */
+        err = EADDRINUSE;
+    return err == ECONNREFUSED || err == ENOENT ? 0 : err; /* left behind by one that died */
+}
+
+static void explain(int err, const char *endpoint, char *error, size_t size)
+{
+    const char *advice = "choose another address";
+    switch (err) {
+    case EADDRINUSE:
+        advice = "another broker, or some other program, listens there: stop it, or choose another address";
+        break;
+    case EEXIST:
+        advice = "something that is no socket is at this path: choose another one";
+        break;
+    case EACCES:
+        advice = "choose a port above 1023, or a directory that may be written";
+        break;
+    case ENODEV:
+    case EADDRNOTAVAIL:
+        advice = "this machine has no such address";
+        break;
+    case EMFILE:
+        advice = "raise the limit of open files (ulimit -n, LimitNOFILE=)";
+        break;
+    case ENOENT:
+        advice = "the directory does not exist: create it";
+        break;
+    default:
+        break;
+    }
+    snprintf(error, size, "cannot listen on %.300s: %s: %s", endpoint, zmq_strerror(err), advice);
+}
+
+void *broker_listen(void *context, const char *endpoint, size_t max_frame, char *bound, char *error, size_t size)
+{
+    const char *path = broker_endpoint_path(endpoint);
+    int err = path ? path_taken(path) : 0;
+    void *socket = NULL;
+    if (err == 0) {
+        mode_t before = umask(077); /* a Unix socket is for its owner; no other thread creates files here */
+        socket = belt_link_router(context, endpoint, max_frame, bound);
+        err = errno;
+        umask(before);
+    }
+    if (!socket)
+        explain(err, endpoint, error, size);
+    return socket;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opens a listening socket at an address that was checked (endpoint.h), or
+ * says why it cannot be.
+ */
+#ifndef BELT_BROKER_LISTEN_H
+#define BELT_BROKER_LISTEN_H
+
+#include <stddef.h>
+
+/** What is said of a program without file descriptors to spare; also the peers it can have. */
+#define BROKER_DESCRIPTORS_MIN 256u
+
+/**
+ * Raises the limit of open files as far as it goes. Returns BELT_OK with the limit in `*limit`, or BELT_SYSTEM with the
+ * reason in `error` when it is too low to start with.
+ */
+int broker_raise_descriptors(size_t *limit, char *error, size_t size);
+
+/** A ROUTER bound to `endpoint`; `bound` (BELT_MAX_TEXT bytes) gets its real address. NULL with the reason in `error`. */
+void *broker_listen(void *context, const char *endpoint, size_t max_frame, char *bound, char *error, size_t size);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A queue of messages (outbox.h).
+ */
+#include "outbox.h"
+
+#include <stdlib.h>
+
+struct outbox_item {
+    struct outbox_item *next;
+    size_t bytes;
+    struct belt_frames frames;
+};
+
+bool outbox_push(struct outbox *outbox, struct belt_frames *frames)
+{
+    struct outbox_item *item = malloc(sizeof(*item));
+    if (!item)
+        return false;
+    item->next = NULL;
+    item->bytes = sizeof(*item);
+    for (uint32_t i = 0; i < frames->count; i++)
+        item->bytes += frames->frame[i]->len;
+    item->frames = *frames;
+    frames->count = 0;
+    if (outbox->last)
+        outbox->last->next = item;
+    else
+        outbox->first = item;
+    outbox->last = item;
+    outbox->bytes += item->bytes;
+    return true;
+}
+
+struct belt_frames *outbox_front(struct outbox *outbox)
+{
+    return outbox->first ? &outbox->first->frames : NULL;
+}
+
+void outbox_pop(struct outbox *outbox)
+{
+    struct outbox_item *item = outbox->first;
+    outbox->first = item->next;
+    if (!outbox->first)
+        outbox->last = NULL;
+    outbox->bytes -= item->bytes;
+    belt_frames_clear(&item->frames);
+    free(item);
+}
+
+void outbox_clear(struct outbox *outbox)
+{
+    while (outbox->first)
+        outbox_pop(outbox);
+}

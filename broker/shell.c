@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One turn of the broker: receive -> decode -> core_step … CORE_TURN -> send
+ * (shell.h). The core decides everything but one thing: how long a peer that
+ * does not read may make us keep messages for it.
+ */
+#include "shell.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+
+/* A burst ends after so many messages or so long: batches form, and answers do not wait for a peer that never pauses.
+ */
+#define BURST_MESSAGES 1000u
+#define BURST_NS       1000000
+/* Messages from one socket before the other one has its turn. */
+#define SIDE_MESSAGES 64u
+/* One peer's share of what is parked. */
+#define PEER_PARKED_MAX ((size_t)64 << 20)
+/* ZeroMQ does not tell when a ROUTER's peer has room again. */
+#define RETRY_MS 10
+
+static uint64_t now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t shell_now(void)
+{
+    return now_ns() / 1000000u;
+}
+
+void shell_log(const struct shell *shell, bool warning, const char *format, ...)
+{
+    char line[1024];
+    if (shell->quiet && !warning)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    fprintf(stderr, "belt broker: %s\n", line);
+}
+
+/* ---- out ---- */
+
+static void give_up(struct shell *shell, struct peer *peer)
+{
+    if (peer->gone)
+        return;
+    if (shell->gone_count == shell->gone_room) {
+        uint32_t room = shell->gone_room ? shell->gone_room * 2 : 64;
+        uint64_t *gone = realloc(shell->gone, room * sizeof(*gone));
+        if (!gone)
+            return; /* the next message to it comes here again */
+        shell->gone = gone;
+        shell->gone_room = room;
+    }
+    shell->gone[shell->gone_count++] = peer->handle;
+    peer->gone = true;
+}
+
+static void stop_waiting(struct shell *shell, struct peer *peer)
+{
+    if (!peer->outbox.first)
+        return;
+    shell->parked -= peer->outbox.bytes;
+    DL_DELETE2(shell->waiting, peer, prev_waiting, next_waiting);
+}
+
+static void forget(struct shell *shell, struct peer *peer)
+{
+    stop_waiting(shell, peer);
+    peers_remove(&shell->peers, peer);
+}
+
+static void park(struct shell *shell, struct peer *peer, struct belt_frames *frames)
+{
+    size_t before = peer->outbox.bytes;
+    bool first = !peer->outbox.first;
+    if (!outbox_push(&peer->outbox, frames)) {
+        give_up(shell, peer);
+        return;
+    }
+    if (first)
+        DL_APPEND2(shell->waiting, peer, prev_waiting, next_waiting);
+    shell->parked += peer->outbox.bytes - before;
+    if (peer->outbox.bytes > PEER_PARKED_MAX || shell->parked > shell->parked_max) {
+        shell_log(shell, true, "a peer does not read: %zu bytes wait for it; its connection is given up",
+                  peer->outbox.bytes);
+        give_up(shell, peer);
+    }
+}
+
+static void send_frames(struct shell *shell, struct peer *peer, struct belt_frames *frames)
+{
+    if (!peer->outbox.first) {
+        if (belt_link_send(shell->sockets[peer->side], &peer->route, frames) == 0)
+            return;
+        if (errno != EAGAIN) {
+            give_up(shell, peer);
+            return;
+        }
+    }
+    park(shell, peer, frames);
+}
+
+static void send_one(struct shell *shell, const struct core_send *send)
+{
+    struct belt_frames frames;
+    struct peer *peer = peers_find(&shell->peers, send->peer);
+    if (!peer || peer->gone)
+        return;
+    int rc = belt_encode(&send->msg, &frames);
+    if (rc != BELT_OK) {
+        shell_log(shell, true, "cannot encode %s: code %d; the peer will say hello again",
+                  belt_msg_name(send->msg.type), rc);
+        return;
+    }
+    send_frames(shell, peer, &frames);
+    belt_frames_clear(&frames);
+}
+
+static void apply(struct shell *shell)
+{
+    struct core_update *update = shell->update;
+    for (uint32_t i = 0; i < update->send_count; i++)
+        send_one(shell, &update->sends[i]);
+    for (uint32_t i = 0; i < update->drop_count; i++) {
+        struct peer *peer = peers_find(&shell->peers, update->drops[i]);
+        if (peer)
+            forget(shell, peer);
+    }
+    if (update->trace)
+        fputs(update->trace, stderr);
+    core_update_clear(update);
+}
+
+static void step(struct shell *shell, const struct core_event *event)
+{
+    core_step(shell->core, event, shell->update);
+    if (shell->update->send_count || shell->update->drop_count || shell->update->trace)
+        apply(shell);
+}
+
+/* Sending to one that is gone may show that another one is. */
+static void tell_gone(struct shell *shell, uint64_t now)
+{
+    for (uint32_t i = 0; i < shell->gone_count; i++) {
+        struct core_event event = {.type = CORE_GONE, .now = now, .peer = shell->gone[i]};
+        struct peer *peer = peers_find(&shell->peers, event.peer);
+        if (!peer)
+            continue;
+        event.worker_side = peer->side == BROKER_WORKERS;
+        step(shell, &event);
+    }
+    shell->gone_count = 0;
+}
+
+static void retry_waiting(struct shell *shell)
+{
+    struct peer *peer, *next;
+    DL_FOREACH_SAFE2(shell->waiting, peer, next, next_waiting)
+    {
+        struct belt_frames *frames = NULL;
+        size_t before = peer->outbox.bytes;
+        while (!peer->gone && (frames = outbox_front(&peer->outbox))) {
+            if (belt_link_send(shell->sockets[peer->side], &peer->route, frames) != 0) {
+                if (errno != EAGAIN)
+                    give_up(shell, peer);
+                break;
+            }
+            outbox_pop(&peer->outbox);
+        }
+        shell->parked -= before - peer->outbox.bytes;
+        if (!peer->outbox.first)
+            DL_DELETE2(shell->waiting, peer, prev_waiting, next_waiting);
+    }
+}
+
+/* ---- in ---- */
+
+static void take_message(struct shell *shell, uint64_t now, enum broker_side side, const struct belt_route *route,
+                         const struct belt_frames *frames)
+{
+    struct belt_msg msg;
+    struct peer *peer = peers_at(&shell->peers, side, route);
+    if (!peer) {
+        if (shell->refused++ == 0)
+            shell_log(shell, true, "more than %u peers: messages of others are ignored", shell->peers.max);
+        return;
+    }
+    if (peer->gone)
+        return;
+    struct core_event event = {
+        .type = CORE_MESSAGE, .now = now, .peer = peer->handle, .worker_side = side == BROKER_WORKERS};
+    event.msg = &msg;
+    int rc = belt_decode(shell->decoder, frames, &msg);
+    if (rc != BELT_OK) {
+        event.type = CORE_BAD;
+        event.code = (unsigned)rc;
+        event.text = belt_decoder_error(shell->decoder);
+    }
+    step(shell, &event);
+}
+
+/* Up to SIDE_MESSAGES from one socket. Returns how many. */
+static uint32_t take_some(struct shell *shell, uint64_t now, enum broker_side side)
+{
+    uint32_t count = 0;
+    while (count < SIDE_MESSAGES) {
+        struct belt_route route;
+        struct belt_frames frames;
+        if (belt_link_recv(shell->sockets[side], &route, &frames) != 1)
+            break;
+        take_message(shell, now, side, &route, &frames);
+        belt_frames_clear(&frames);
+        count++;
+    }
+    return count;
+}
+
+bool shell_turn(struct shell *shell)
+{
+    uint64_t start = now_ns(), now = start;
+    uint32_t total = 0, some = 0;
+    do {
+        some = take_some(shell, now / 1000000u, BROKER_CLIENTS) + take_some(shell, now / 1000000u, BROKER_WORKERS);
+        total += some;
+        now = now_ns();
+    } while (some && total < BURST_MESSAGES && now - start < BURST_NS);
+    retry_waiting(shell);
+    tell_gone(shell, now / 1000000u);
+    step(shell, &(struct core_event){.type = CORE_TURN, .now = now / 1000000u});
+    tell_gone(shell, now / 1000000u);
+    return some > 0;
+}
+
+void shell_drain(struct shell *shell)
+{
+    step(shell, &(struct core_event){.type = CORE_DRAIN, .now = shell_now()});
+}
+
+long shell_timeout(const struct shell *shell, uint64_t now)
+{
+    uint64_t deadline = core_deadline(shell->core);
+    uint64_t wait = deadline > now ? deadline - now : 0;
+    if (shell->waiting && wait > RETRY_MS)
+        wait = RETRY_MS;
+    if (deadline == UINT64_MAX && !shell->waiting)
+        return -1;
+    return wait < 3600000u ? (long)wait : 3600000;
+}
+
+void shell_fini(struct shell *shell)
+{
+    peers_fini(&shell->peers);
+    free(shell->gone);
+    shell->gone = NULL;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The broker's shell: what comes from the sockets goes into the core, what the
+ * core asks for goes out. Private to broker/.
+ */
+#ifndef BELT_BROKER_SHELL_H
+#define BELT_BROKER_SHELL_H
+
+#include "core/core.h"
+#include "peers.h"
+
+struct shell {
+    struct core *core;
+    struct core_update *update;
+    struct belt_decoder *decoder;
+    void *sockets[2]; /* by enum broker_side */
+    struct peers peers;
+    struct peer *waiting;  /* those whose connection had no room */
+    size_t parked;         /* bytes in all outboxes */
+    size_t parked_max;     /* beyond it the peer that adds to it is given up */
+    uint64_t *gone;        /* handles of peers that the core must be told are gone */
+    uint32_t gone_count, gone_room;
+    uint64_t refused;      /* messages of peers beyond the table's size */
+    bool trace, quiet;
+};
+
+/** ms on the monotonic clock. */
+uint64_t shell_now(void);
+
+/** A line on standard error; `warning` says it although the broker is quiet. */
+void shell_log(const struct shell *shell, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/** Takes in what is there, within a bound, then lets the core decide and sends. True when more may be there. */
+bool shell_turn(struct shell *shell);
+
+/** Tells the core to take no new work. */
+void shell_drain(struct shell *shell);
+
+/** How long nothing needs to be done, in ms from `now`; -1: until something comes. */
+long shell_timeout(const struct shell *shell, uint64_t now);
+
+/** Forgets all peers. The sockets, the core and the decoder stay with their owner. */
+void shell_fini(struct shell *shell);
+
+#endif

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the commands share that ask a broker something.
+ */
+#include "admin.h"
+
+#include "endpoint.h"
+#include "exit.h"
+#include "say.h"
+#include "signals.h"
+#include "units.h"
+
+#include "../client/private.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BROKER_DEFAULT "tcp://127.0.0.1:7878"
+
+int admin_failed(int code)
+{
+    if (code == BELT_AGAIN) {
+        say("the broker did not answer within %d s; check that it runs and is not overloaded", ADMIN_ANSWER_MS / 1000);
+        return EXIT_BROKER;
+    }
+    say("%s", belt_error_text());
+    return exit_of_code(code);
+}
+
+int admin_open(const struct broker_values *values, belt_pool **pool)
+{
+    const char *broker = values->broker ? values->broker : BROKER_DEFAULT;
+    char endpoint[ENDPOINT_MAX];
+    belt_pool_options options;
+    int code;
+
+    if (!strcmp(broker, "local")) {
+        say("'local' is for 'belt map': a private pool has no broker to ask");
+        return EXIT_USAGE;
+    }
+    if (!endpoint_normal(broker, ENDPOINT_CLIENTS_PORT, endpoint)) {
+        say("'%s' is no address", broker);
+        return EXIT_USAGE;
+    }
+    belt_pool_options_init(&options);
+    options.connect_timeout_ms = (int64_t)values->connect_timeout;
+    code = belt_pool_open_as(endpoint, BELT_ROLE_ADMIN, &options, pool);
+    return code == BELT_OK ? EXIT_OK : admin_failed(code);
+}
+
+int admin_find_job(belt_pool *pool, const char *name, uint64_t *job)
+{
+    belt_status *status = NULL;
+    int code, rc = EXIT_OK;
+
+    code = belt_status_get(pool, BELT_JOBS, name, ADMIN_ANSWER_MS, &status);
+    if (code == BELT_OK && status->count)
+        *job = status->jobs[0].job;
+    else if (code == BELT_OK || code == BELT_UNKNOWN_JOB) {
+        say("there is no job '%s'; 'belt jobs' lists them", name);
+        rc = EXIT_REFUSED;
+    } else
+        rc = admin_failed(code);
+    belt_status_free(&status);
+    return rc;
+}
+
+int admin_print(struct bytes *out)
+{
+    const char *at = out->data;
+    size_t left = out->len;
+
+    if (out->failed) {
+        say("out of memory");
+        return EXIT_INTERNAL;
+    }
+    while (left) {
+        ssize_t put = write(STDOUT_FILENO, at, left);
+        if (put < 0 && errno != EINTR) {
+            say("writing to standard output failed: %s", errno == EPIPE ? "its reader closed it" : strerror(errno));
+            return EXIT_IO;
+        }
+        if (put > 0) {
+            at += put;
+            left -= (size_t)put;
+        }
+    }
+    bytes_reset(out);
+    return EXIT_OK;
+}
+
+int admin_usage(const struct options *options, const char *text)
+{
+    say("%s; see 'belt help %s'", text, options->command->name);
+    return EXIT_USAGE;
+}
+
+bool admin_sleep(uint64_t ms)
+{
+    struct pollfd wait = {.fd = signals_fd(), .events = POLLIN};
+
+    if (!signals_stop())
+        poll(&wait, 1, ms > INT32_MAX ? INT32_MAX : (int)ms);
+    return !signals_stop();
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the commands share that ask a broker something.
+ */
+#ifndef BELT_CLI_ADMIN_H
+#define BELT_CLI_ADMIN_H
+
+#include "bytes.h"
+#include "commands.h"
+
+#include <belt/belt.h>
+
+/* A broker that is there answers at once; this is for one that is stuck. */
+#define ADMIN_ANSWER_MS 10000
+
+/** Connects as the values say. 0, or an exit code with a message said. */
+int admin_open(const struct broker_values *values, belt_pool **pool);
+/** Says the last error of libbelt; the exit code for it. */
+int admin_failed(int code);
+/** The id of a job by its id in decimal or its key. 0, or an exit code with a message said. */
+int admin_find_job(belt_pool *pool, const char *name, uint64_t *job);
+/** Writes to standard output. 0, or an exit code with a message said. */
+int admin_print(struct bytes *out);
+/** The exit code, after saying what is wrong with the command line. */
+int admin_usage(const struct options *options, const char *text);
+/** Waits, but not for a signal: false when one came. */
+bool admin_sleep(uint64_t ms);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A string of bytes that grows. Out of memory is remembered and found out at
+ * the end (`failed`), so that a text can be put together without a check at
+ * every step. Pure.
+ */
+#ifndef BELT_CLI_BYTES_H
+#define BELT_CLI_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct bytes {
+    char *data; /* NUL-terminated once something was added */
+    size_t len, room;
+    bool failed;
+};
+
+void bytes_add(struct bytes *bytes, const void *data, size_t len);
+void bytes_text(struct bytes *bytes, const char *text);
+__attribute__((format(printf, 2, 3))) void bytes_format(struct bytes *bytes, const char *format, ...);
+/** Empties it, and gives memory back that only one large content needed. */
+void bytes_reset(struct bytes *bytes);
+void bytes_free(struct bytes *bytes);
+
+#endif

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The one list of commands and options. Pure data.
+ */
+#include "commands.h"
+
+#include "endpoint.h"
+#include "halt.h"
+#include "suggest.h"
+
+#include "../proto/limits.h"
+
+#include <string.h>
+
+#define BROKER_LOCAL "local"
+
+static bool check_clients(const char *text)
+{
+    char out[ENDPOINT_MAX];
+    return !strcmp(text, BROKER_LOCAL) || endpoint_normal(text, ENDPOINT_CLIENTS_PORT, out);
+}
+
+static bool check_address(const char *text)
+{
+    char out[ENDPOINT_MAX];
+    return endpoint_normal(text, ENDPOINT_CLIENTS_PORT, out);
+}
+
+static bool check_halt(const char *text)
+{
+    struct halt halt;
+    return halt_parse(text, &halt);
+}
+
+#define ADDRESS_EXPECTED "an address: host, host:port, tcp://host:port or ipc:///path"
+
+#define HELP_ROW(owner)                                                                                                 \
+    {                                                                                                                  \
+        .name = "help", .letter = 'h', .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, .offset = offsetof(owner, help),  \
+        .help = "Show this help."                                                                                      \
+    }
+#define CONFIG_ROW(owner)                                                                                               \
+    {                                                                                                                  \
+        .name = "config", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "FILE",                               \
+        .offset = offsetof(owner, config), .complete = COMPLETE_FILE,                                                   \
+        .help = "Read settings from FILE (else $BELT_CONFIG, ~/.config/belt/belt.conf, /etc/belt/belt.conf)."          \
+    }
+#define BROKER_ROW(text)                                                                                               \
+    {                                                                                                                  \
+        .name = "broker", .letter = 'b', .type = OPTION_TEXT, .scope = OPTION_GLOBAL, .arg = "ADDRESS",                \
+        .offset = offsetof(struct broker_values, broker), .check = check_clients, .expects = ADDRESS_EXPECTED,         \
+        .help = (text)                                                                                                 \
+    }
+#define TIMEOUT_ROW(text)                                                                                              \
+    {                                                                                                                  \
+        .name = "connect-timeout", .type = OPTION_DURATION, .scope = OPTION_GLOBAL, .arg = "TIME",                     \
+        .offset = offsetof(struct broker_values, connect_timeout), .help = (text)                                      \
+    }
+#define CONNECT_HELP "Give up when the broker does not answer for so long (10)."
+#define ADMIN_ROWS                                                                                                     \
+    BROKER_ROW("The broker's address for clients (127.0.0.1:7878)."), TIMEOUT_ROW(CONNECT_HELP),                       \
+        CONFIG_ROW(struct broker_values), HELP_ROW(struct broker_values)
+#define JSON_ROW(owner)                                                                                                 \
+    {                                                                                                                  \
+        .name = "json", .type = OPTION_FLAG, .offset = offsetof(owner, json),                                           \
+        .help = "Write JSON with a versioned schema, for programs."                                                    \
+    }
+#define COUNT_OF(array) ((uint32_t)(sizeof(array) / sizeof *(array)))
+
+#define MAP(field) .offset = offsetof(struct map_values, field)
+
+static const struct option_def map_options[] = {
+    BROKER_ROW("Run on the cluster of this broker; 'local': a private pool, whatever the environment says."),
+    {.name = "slots", .letter = 'j', .type = OPTION_COUNT, .arg = "N", MAP(slots), .max = BELT_MAX_SLOTS,
+     .help = "Slots of the private pool: tasks that run at a time (0: one per processor)."},
+    {.name = "coproc", .type = OPTION_TEXT, .arg = "COMMAND", MAP(coproc), .complete = COMPLETE_COMMAND,
+     .help = "The private pool runs COMMAND in each slot, which speaks the slot protocol (belt-worker(1))."},
+    {.name = "filter", .type = OPTION_TEXT, .arg = "COMMAND", MAP(filter), .complete = COMPLETE_COMMAND,
+     .help = "The private pool runs COMMAND in each slot, which answers each line with one line."},
+    {.name = "arg-file", .letter = 'a', .type = OPTION_TEXT, .arg = "FILE", MAP(arg_file), .complete = COMPLETE_FILE,
+     .help = "Read the inputs from FILE and not from standard input ('-')."},
+    {.name = "null", .letter = '0', .type = OPTION_FLAG, MAP(null),
+     .help = "Inputs end with a NUL byte, not with a newline; so do results."},
+    {.name = "records", .type = OPTION_FLAG, MAP(records),
+     .help = "Inputs and results are binary: a length of 4 bytes, big-endian, then as many bytes."},
+    {.name = "newline", .type = OPTION_FLAG, MAP(newline),
+     .help = "Add a newline to a result that lacks one (on; --no-newline writes it as it is)."},
+    {.name = "max-input", .type = OPTION_SIZE, .arg = "SIZE", MAP(max_input),
+     .help = "An input over SIZE is an error in its place (16M, as the broker's max-payload)."},
+    {.name = "unordered", .letter = 'u', .type = OPTION_FLAG, MAP(unordered),
+     .help = "Print each result the moment it is done, not in the order of the inputs."},
+    {.name = "tag", .type = OPTION_FLAG, MAP(tag), .help = "Start each line of a result with its input and a tab."},
+    {.name = "retries", .type = OPTION_COUNT, .arg = "N", MAP(retries), .max = 1000000,
+     .help = "Run a task that fails or times out up to N times more (0)."},
+    {.name = "max-attempts", .type = OPTION_COUNT, .arg = "N", MAP(max_attempts), .max = 1000000,
+     .help = "A task whose slot dies is given up after N runs (3)."},
+    {.name = "timeout", .type = OPTION_DURATION, .arg = "TIME", MAP(timeout),
+     .help = "Stop a task that runs longer; it has failed (0: never)."},
+    {.name = "halt", .type = OPTION_TEXT, .arg = "WHEN,WHAT", MAP(halt), .check = check_halt,
+     .expects = "'never', or 'now' or 'soon', a comma, and fail=N, fail=N%, success=N or done=N",
+     .help = "Stop early: now,fail=1 stops what runs; soon,fail=10% lets it finish; also success=N, done=N."},
+    {.name = "keep-going", .letter = 'k', .type = OPTION_CONST, MAP(halt), .preset = "never",
+     .help = "Run all tasks whatever fails: the default, and the way to override a configured --halt."},
+    {.name = "joblog", .type = OPTION_TEXT, .arg = "FILE", MAP(joblog), .complete = COMPLETE_FILE,
+     .help = "Write a line for each finished task to FILE, in the format of GNU parallel."},
+    {.name = "resume", .type = OPTION_FLAG, MAP(resume),
+     .help = "Skip the inputs that the joblog shows as finished."},
+    {.name = "resume-failed", .type = OPTION_FLAG, MAP(resume_failed),
+     .help = "Skip the inputs that the joblog shows as finished well; run the failed again."},
+    {.name = "chunksize", .type = OPTION_AUTO, .arg = "N|auto", MAP(chunksize), .min = 1, .max = BELT_MAX_BATCH,
+     .help = "Tasks that go to a slot at a time (auto: by their measured run time)."},
+    {.name = "buffersize", .type = OPTION_AUTO, .arg = "N|auto", MAP(buffersize), .min = 1, .max = BELT_WINDOW_ITEMS_MAX,
+     .help = "Inputs read ahead of the results that are written (auto: by the measured rate)."},
+    {.name = "buffer-bytes", .type = OPTION_SIZE, .arg = "SIZE", MAP(buffer_bytes),
+     .help = "The same in bytes (64M)."},
+    {.name = "priority", .type = OPTION_SIGNED, .arg = "N", MAP(priority), .min = -100, .max = 100,
+     .help = "Tasks of a higher priority run first, from -100 to 100 (0)."},
+    {.name = "progress", .type = OPTION_FLAG, MAP(progress),
+     .help = "Show a progress line on the terminal (on when results go elsewhere; --no-progress)."},
+    {.name = "progress-json", .type = OPTION_FLAG, MAP(progress_json),
+     .help = "Write progress as JSON lines to standard error, about once a second."},
+    {.name = "progress-fd", .type = OPTION_COUNT, .arg = "N", MAP(progress_fd), .min = 1, .max = 1 << 20,
+     .help = "Write the JSON lines of --progress-json to descriptor N."},
+    {.name = "results-json", .type = OPTION_FLAG, MAP(results_json),
+     .help = "Write each result as one line of JSON: index, code, exit status, payload."},
+    {.name = "dry-run", .letter = 'n', .type = OPTION_FLAG, MAP(dry_run),
+     .help = "Print what would be run, and run nothing."},
+    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, MAP(quiet),
+     .help = "Say nothing about failed tasks, and do not pass on what tasks write to standard error."},
+    TIMEOUT_ROW(CONNECT_HELP),
+    CONFIG_ROW(struct broker_values),
+    HELP_ROW(struct broker_values),
+};
+
+static void map_defaults(void *memory)
+{
+    struct map_values *values = memory;
+
+    *values = (struct map_values){.common.connect_timeout = CONNECT_TIMEOUT_DEFAULT_MS,
+                                  .newline = 1,
+                                  .max_input = BELT_MAX_PAYLOAD_DEFAULT,
+                                  .halt = "never",
+                                  .progress = -1};
+}
+
+static const struct command map_command = {
+    .name = "map",
+    .usage = "[OPTIONS] -- COMMAND [ARGUMENT…] [::: INPUT…]\n"
+             "       belt map [OPTIONS] --broker ADDRESS FUNCTION [::: INPUT…]\n"
+             "       belt map [OPTIONS] --coproc COMMAND | --filter COMMAND [::: INPUT…]",
+    .summary = "Run a task for each input and print the results as they are due.",
+    .details =
+        "Inputs are the lines of standard input, read only as results are written. A task is COMMAND with {} replaced by the "
+        "input, or, when no word holds {}, COMMAND with the input on its standard input. A COMMAND of one word that holds blanks "
+        "or other shell characters is a line for the shell: belt map -- 'grep x {} | wc -l'.\n"
+        "Without --broker (and BELT_BROKER) a private pool on this machine runs the tasks, and is gone afterwards. With it, "
+        "FUNCTION names what the cluster's workers serve; -- COMMAND needs workers started with --allow-commands.\n"
+        "Each result is printed in the order of the inputs the moment it is due, with a newline if it lacks one; what tasks "
+        "write to standard error is passed on, each line with the number of its task ([0] is the first input).",
+    .options = map_options,
+    .option_count = COUNT_OF(map_options),
+    .values_size = sizeof(struct map_values),
+    .defaults = map_defaults,
+};
+
+#define BROKER(field) .offset = offsetof(struct broker_command_values, field)
+
+static const struct option_def broker_options[] = {
+    {.name = "clients", .type = OPTION_TEXT, .arg = "ADDRESS", BROKER(clients), .check = check_address,
+     .expects = ADDRESS_EXPECTED, .help = "Listen here for clients and administration (tcp://127.0.0.1:7878)."},
+    {.name = "workers", .type = OPTION_TEXT, .arg = "ADDRESS", BROKER(workers), .check = check_address,
+     .expects = ADDRESS_EXPECTED, .help = "Listen here for workers (tcp://127.0.0.1:7879)."},
+    {.name = "insecure-plaintext", .type = OPTION_FLAG, BROKER(insecure_plaintext),
+     .help = "Allow an address that is not loopback: anybody who reaches it can run tasks and read results."},
+    {.name = "name", .type = OPTION_TEXT, .arg = "NAME", BROKER(name), .help = "Name shown to people (the host's name)."},
+    {.name = "max-payload", .type = OPTION_SIZE, .arg = "SIZE", BROKER(max_payload),
+     .help = "Refuse inputs and results over SIZE (16M)."},
+    {.name = "memory-budget", .type = OPTION_SIZE, .arg = "SIZE", BROKER(memory_budget),
+     .help = "Keep at most SIZE of inputs and results; beyond it clients wait (1G)."},
+    {.name = "heartbeat", .type = OPTION_DURATION, .arg = "TIME", BROKER(heartbeat),
+     .help = "Peers speak at least this often (1)."},
+    {.name = "lease", .type = OPTION_DURATION, .arg = "TIME", BROKER(lease),
+     .help = "A peer that is silent for so long is gone; its tasks run elsewhere (5)."},
+    {.name = "grace", .type = OPTION_DURATION, .arg = "TIME", BROKER(grace),
+     .help = "A job outlives its client's connection by this (30)."},
+    {.name = "drain", .type = OPTION_DURATION, .arg = "TIME", BROKER(drain),
+     .help = "On SIGTERM wait so long for running jobs (10)."},
+    {.name = "ready-fd", .type = OPTION_COUNT, .arg = "N", BROKER(ready_fd), .min = 3, .max = 1 << 20,
+     .help = "Write both addresses to descriptor N once they are bound."},
+    {.name = "trace", .type = OPTION_FLAG, BROKER(trace), .help = "Write every decision to standard error."},
+    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, BROKER(quiet), .help = "Log warnings and errors only."},
+    CONFIG_ROW(struct broker_command_values),
+    HELP_ROW(struct broker_command_values),
+};
+
+static const struct command broker_command = {
+    .name = "broker",
+    .usage = "[OPTIONS]",
+    .summary = "Run the broker: it hands tasks to workers and results to their readers.",
+    .details = "Ends on SIGTERM or SIGINT, after running jobs had their time (--drain).",
+    .options = broker_options,
+    .option_count = COUNT_OF(broker_options),
+    .values_size = sizeof(struct broker_command_values),
+};
+
+#define WORKER(field) .offset = offsetof(struct worker_values, field)
+
+static const struct option_def worker_options[] = {
+    BROKER_ROW("The broker's address for workers (127.0.0.1:7879)."),
+    {.name = "slots", .letter = 'j', .type = OPTION_COUNT, .arg = "N", WORKER(slots), .max = BELT_MAX_SLOTS,
+     .help = "Tasks that run at a time (0: one per processor)."},
+    {.name = "command", .type = OPTION_LIST, .arg = "[NAME=]COMMAND", WORKER(command), .complete = COMPLETE_COMMAND,
+     .help = "Serve NAME: run COMMAND for each task, {} being the input (else it is on standard input)."},
+    {.name = "coproc", .type = OPTION_LIST, .arg = "[NAME=]COMMAND", WORKER(coproc), .complete = COMPLETE_COMMAND,
+     .help = "Serve NAME: keep COMMAND running in each slot; it speaks the slot protocol."},
+    {.name = "filter", .type = OPTION_LIST, .arg = "[NAME=]COMMAND", WORKER(filter), .complete = COMPLETE_COMMAND,
+     .help = "Serve NAME: keep COMMAND running in each slot; it answers each line with one line."},
+    {.name = "allow-commands", .type = OPTION_FLAG, WORKER(allow_commands),
+     .help = "Serve 'exec': run any command that a client sends (belt map --broker … -- COMMAND)."},
+    {.name = "name", .type = OPTION_TEXT, .arg = "NAME", WORKER(name), .help = "Name shown to people (host:pid)."},
+    {.name = "drain", .type = OPTION_DURATION, .arg = "TIME", WORKER(drain),
+     .help = "On SIGTERM running tasks may finish for so long (10)."},
+    {.name = "kill", .type = OPTION_DURATION, .arg = "TIME", WORKER(kill),
+     .help = "A task that is stopped gets SIGTERM, and SIGKILL after this (2)."},
+    {.name = "max-tasks-per-slot", .type = OPTION_COUNT, .arg = "N", WORKER(max_tasks_per_slot),
+     .help = "Replace a slot after N tasks (0: never)."},
+    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, WORKER(quiet), .help = "Log warnings and errors only."},
+    TIMEOUT_ROW("Give up when the broker does not answer for so long (0: never)."),
+    CONFIG_ROW(struct broker_values),
+    HELP_ROW(struct broker_values),
+};
+
+static const struct command worker_command = {
+    .name = "worker",
+    .usage = "[OPTIONS] --command [NAME=]COMMAND | --coproc … | --filter … | --allow-commands",
+    .summary = "Run a worker: it serves functions to a broker.",
+    .details = "Each of --command, --coproc and --filter may be given again, with other names. A function without NAME= is "
+               "called 'default'. Ends on SIGTERM or SIGINT: running tasks finish (--drain), the others go back to the broker.",
+    .options = worker_options,
+    .option_count = COUNT_OF(worker_options),
+    .values_size = sizeof(struct worker_values),
+};
+
+static const struct option_def show_options[] = {
+    JSON_ROW(struct show_values),
+    {.name = "watch", .letter = 'w', .type = OPTION_DURATION, .arg = "TIME", .offset = offsetof(struct show_values, watch),
+     .preset = "2", .help = "Show it again every TIME (2), until interrupted."},
+    ADMIN_ROWS,
+};
+
+static void admin_defaults(void *memory)
+{
+    ((struct broker_values *)memory)->connect_timeout = CONNECT_TIMEOUT_DEFAULT_MS;
+}
+
+#define SHOW_COMMAND                                                                                                   \
+    .options = show_options, .option_count = COUNT_OF(show_options), .values_size = sizeof(struct show_values),        \
+    .defaults = admin_defaults
+
+static const struct command status_command = {
+    .name = "status",
+    .usage = "[OPTIONS] [QUEUE]",
+    .summary = "Show the broker and its queues.",
+    .details = "Per queue (the tasks of one function): waiting, running, done, failed and retried tasks, the workers and slots "
+               "that serve it, results per second, and the age of the oldest waiting task.",
+    SHOW_COMMAND,
+};
+
+static const struct command workers_command = {
+    .name = "workers",
+    .usage = "[OPTIONS] [WORKER]",
+    .summary = "Show the workers of a broker.",
+    SHOW_COMMAND,
+};
+
+static const struct command jobs_command = {
+    .name = "jobs",
+    .usage = "[OPTIONS] [JOB]",
+    .summary = "Show the jobs of a broker, and why one does not move.",
+    .details = "JOB is the id of a job, or its key.",
+    SHOW_COMMAND,
+};
+
+static const struct option_def cancel_options[] = {
+    JSON_ROW(struct cancel_values),
+    ADMIN_ROWS,
+};
+
+static const struct command cancel_command = {
+    .name = "cancel",
+    .usage = "[OPTIONS] JOB…",
+    .summary = "Cancel jobs: running tasks are stopped, no more results come.",
+    .options = cancel_options,
+    .option_count = COUNT_OF(cancel_options),
+    .values_size = sizeof(struct cancel_values),
+    .defaults = admin_defaults,
+};
+
+static const struct option_def wait_options[] = {
+    {.name = "timeout", .letter = 't', .type = OPTION_DURATION, .arg = "TIME",
+     .offset = offsetof(struct wait_values, timeout), .help = "Wait so long at the most, then exit with 5 (for ever)."},
+    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .offset = offsetof(struct wait_values, quiet),
+     .help = "Print nothing; the exit code tells."},
+    JSON_ROW(struct wait_values),
+    ADMIN_ROWS,
+};
+
+static void wait_defaults(void *memory)
+{
+    admin_defaults(memory);
+    ((struct wait_values *)memory)->timeout = UINT64_MAX;
+}
+
+static const struct command wait_command = {
+    .name = "wait",
+    .usage = "[OPTIONS] JOB",
+    .summary = "Wait until a job is over.",
+    .details = "Exits with 0 when all its tasks succeeded, 1 when some failed, 4 when it was cancelled, 5 on time-out.",
+    .options = wait_options,
+    .option_count = COUNT_OF(wait_options),
+    .values_size = sizeof(struct wait_values),
+    .defaults = wait_defaults,
+};
+
+static const struct option_def ping_options[] = {
+    {.name = "count", .letter = 'c', .type = OPTION_COUNT, .arg = "N", .offset = offsetof(struct ping_values, count),
+     .min = 1, .max = 1000000000, .help = "Ping N times (1)."},
+    {.name = "interval", .letter = 'i', .type = OPTION_DURATION, .arg = "TIME",
+     .offset = offsetof(struct ping_values, interval), .help = "Wait so long between two (1)."},
+    JSON_ROW(struct ping_values),
+    ADMIN_ROWS,
+};
+
+static void ping_defaults(void *memory)
+{
+    struct ping_values *values = memory;
+
+    admin_defaults(memory);
+    values->count = 1;
+    values->interval = 1000;
+}
+
+static const struct command ping_command = {
+    .name = "ping",
+    .usage = "[OPTIONS]",
+    .summary = "Measure the round trip to a broker.",
+    .options = ping_options,
+    .option_count = COUNT_OF(ping_options),
+    .values_size = sizeof(struct ping_values),
+    .defaults = ping_defaults,
+};
+
+static const struct option_def plain_options[] = {
+    HELP_ROW(struct plain_values),
+};
+
+#define PLAIN_COMMAND                                                                                                  \
+    .options = plain_options, .option_count = COUNT_OF(plain_options), .values_size = sizeof(struct plain_values)
+
+static const struct command help_command = {
+    .name = "help", .usage = "[COMMAND]", .summary = "Show what a command does, and its options.", PLAIN_COMMAND};
+static const struct command version_command = {
+    .name = "version", .usage = "", .summary = "Show the version.", PLAIN_COMMAND};
+static const struct command completion_command = {
+    .name = "completion",
+    .usage = "bash|zsh|fish",
+    .summary = "Print a script that completes command lines in this shell.",
+    .details = "In ~/.bashrc: eval \"$(belt completion bash)\"",
+    PLAIN_COMMAND};
+
+const struct command *const commands_all[COMMAND_COUNT + 1] = {
+    [COMMAND_MAP] = &map_command,         [COMMAND_BROKER] = &broker_command, [COMMAND_WORKER] = &worker_command,
+    [COMMAND_STATUS] = &status_command,   [COMMAND_WORKERS] = &workers_command, [COMMAND_JOBS] = &jobs_command,
+    [COMMAND_CANCEL] = &cancel_command,   [COMMAND_WAIT] = &wait_command,     [COMMAND_PING] = &ping_command,
+    [COMMAND_HELP] = &help_command,       [COMMAND_VERSION] = &version_command,
+    [COMMAND_COMPLETION] = &completion_command,
+};
+
+int commands_find(const char *name)
+{
+    for (int i = 0; commands_all[i]; i++)
+        if (!strcmp(commands_all[i]->name, name))
+            return i;
+    return -1;
+}
+
+const char *commands_nearest(const char *name)
+{
+    struct suggest suggest;
+
+    suggest_init(&suggest, name);
+    for (int i = 0; commands_all[i]; i++)
+        suggest_offer(&suggest, commands_all[i]->name);
+    return suggest.best;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The commands of the program and the values of their options. Pure data: what
+ * runs them is in main.c.
+ */
+#ifndef BELT_CLI_COMMANDS_H
+#define BELT_CLI_COMMANDS_H
+
+#include "options.h"
+
+enum { CONNECT_TIMEOUT_DEFAULT_MS = 10000 };
+
+/** What every command that talks to a broker has, first in its values. */
+struct broker_values {
+    const char *broker;
+    uint64_t connect_timeout;
+    const char *config;
+    int help;
+};
+
+struct map_values {
+    struct broker_values common;
+    uint64_t slots;
+    const char *coproc, *filter;
+    const char *arg_file;
+    int null, records, newline;
+    uint64_t max_input;
+    int unordered, tag;
+    uint64_t retries, max_attempts, timeout;
+    const char *halt;
+    const char *joblog;
+    int resume, resume_failed;
+    uint64_t chunksize, buffersize, buffer_bytes;
+    int64_t priority;
+    int progress, progress_json; /* progress: -1 decides by the terminal */
+    uint64_t progress_fd;
+    int results_json, dry_run, quiet;
+};
+
+struct broker_command_values {
+    const char *config;
+    int help;
+    const char *clients, *workers, *name;
+    int insecure_plaintext;
+    uint64_t max_payload, memory_budget, heartbeat, lease, grace, drain, ready_fd;
+    int trace, quiet;
+};
+
+struct worker_values {
+    struct broker_values common;
+    uint64_t slots;
+    struct option_list command, coproc, filter;
+    int allow_commands;
+    const char *name;
+    uint64_t drain, kill, max_tasks_per_slot;
+    int quiet;
+};
+
+/** status, workers, jobs */
+struct show_values {
+    struct broker_values common;
+    int json;
+    uint64_t watch; /* ms; 0: once */
+};
+
+struct cancel_values {
+    struct broker_values common;
+    int json;
+};
+
+struct ping_values {
+    struct broker_values common;
+    uint64_t count, interval;
+    int json;
+};
+
+struct wait_values {
+    struct broker_values common;
+    uint64_t timeout; /* UINT64_MAX: for ever */
+    int json, quiet;
+};
+
+struct plain_values {
+    int help;
+};
+
+enum command_id {
+    COMMAND_MAP,
+    COMMAND_BROKER,
+    COMMAND_WORKER,
+    COMMAND_STATUS,
+    COMMAND_WORKERS,
+    COMMAND_JOBS,
+    COMMAND_CANCEL,
+    COMMAND_WAIT,
+    COMMAND_PING,
+    COMMAND_HELP,
+    COMMAND_VERSION,
+    COMMAND_COMPLETION,
+    COMMAND_COUNT
+};
+
+/** By enum command_id; NULL ends the table. */
+extern const struct command *const commands_all[COMMAND_COUNT + 1];
+
+/** The id of a command's name, -1: none. */
+int commands_find(const char *name);
+/** The nearest name, NULL: none is near. */
+const char *commands_nearest(const char *name);
+
+#endif

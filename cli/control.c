@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `belt cancel`, `belt wait`, `belt ping`.
+ */
+#include "admin.h"
+#include "clock.h"
+#include "exit.h"
+#include "run.h"
+#include "say.h"
+#include "show_json.h"
+#include "signals.h"
+#include "units.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* How often `belt wait` asks: at first soon, then rarely. */
+#define WAIT_FIRST_MS 50
+#define WAIT_MOST_MS 1000
+
+static int cancel_one(belt_pool *pool, const char *name, bool json)
+{
+    struct bytes out = {0};
+    uint64_t job = 0;
+    int code, rc = admin_find_job(pool, name, &job);
+
+    if (rc)
+        return rc;
+    code = belt_job_cancel(pool, job, ADMIN_ANSWER_MS);
+    if (code != BELT_OK)
+        return admin_failed(code);
+    if (json) {
+        json_t *object = show_json_object("belt.cancel/1");
+        json_object_set_new(object, "job", json_integer((json_int_t)job));
+        json_object_set_new(object, "cancelled", json_true());
+        show_json_write(object, &out);
+    } else
+        bytes_format(&out, "job %" PRIu64 " is cancelled\n", job);
+    rc = admin_print(&out);
+    bytes_free(&out);
+    return rc;
+}
+
+int run_cancel(const struct options *options)
+{
+    const struct cancel_values *values = options->values;
+    belt_pool *pool = NULL;
+    int rc, first = EXIT_OK;
+
+    if (!options->word_count || options->dashes || options->colons)
+        return admin_usage(options, "a job is missing");
+    signals_install();
+    rc = admin_open(&values->common, &pool);
+    for (uint32_t i = 0; !rc && i < options->word_count && !signals_stop(); i++) {
+        int one = cancel_one(pool, options->words[i], values->json);
+        first = first ? first : one;
+        rc = one == EXIT_BROKER ? one : EXIT_OK;
+    }
+    belt_pool_close(&pool);
+    return rc ? rc : first ? first : signals_stop() ? EXIT_INTERRUPTED : EXIT_OK;
+}
+
+static int print_job(const struct wait_values *values, const belt_job_status *job)
+{
+    struct bytes out = {0};
+    int rc;
+
+    if (values->quiet)
+        return EXIT_OK;
+    if (values->json) {
+        belt_status status = {.what = BELT_JOBS, .count = 1, .jobs = job};
+        json_t *object = show_json_object("belt.wait/1"), *rows = show_json_rows(&status);
+        json_object_set(object, "job", json_array_get(rows, 0));
+        json_decref(rows);
+        show_json_write(object, &out);
+    } else
+        bytes_format(&out, "job %" PRIu64 " is %s: %" PRIu64 " done, %" PRIu64 " failed\n", job->job, job->state, job->done,
+                     job->failed);
+    rc = admin_print(&out);
+    bytes_free(&out);
+    return rc;
+}
+
+/* True when the job is over: *rc is the exit code. */
+static bool job_over(belt_pool *pool, const struct wait_values *values, const char *name, int *rc)
+{
+    belt_status *status = NULL;
+    int code = belt_status_get(pool, BELT_JOBS, name, ADMIN_ANSWER_MS, &status);
+    bool over = true;
+
+    if (code == BELT_UNKNOWN_JOB || (code == BELT_OK && !status->count)) {
+        say("there is no job '%s'; 'belt jobs' lists them", name);
+        *rc = EXIT_REFUSED;
+    } else if (code != BELT_OK)
+        *rc = admin_failed(code);
+    else if (!strcmp(status->jobs[0].state, "complete") || !strcmp(status->jobs[0].state, "cancelled")) {
+        const belt_job_status *job = &status->jobs[0];
+        *rc = print_job(values, job);
+        if (!*rc)
+            *rc = !strcmp(job->state, "cancelled") ? EXIT_CANCELLED : job->failed ? EXIT_FAILED : EXIT_OK;
+    } else
+        over = false;
+    belt_status_free(&status);
+    return over;
+}
+
+static int wait_job(belt_pool *pool, const struct wait_values *values, const char *name)
+{
+    uint64_t begun = clock_ms(), pause = WAIT_FIRST_MS;
+    char text[UNITS_TEXT];
+    int rc = EXIT_OK;
+
+    while (!job_over(pool, values, name, &rc)) {
+        uint64_t waited = clock_ms() - begun;
+        if (waited >= values->timeout) {
+            say("job %s is not over after %s", name, units_show_ms(values->timeout, text));
+            return EXIT_TIMEOUT;
+        }
+        if (!admin_sleep(pause < values->timeout - waited ? pause : values->timeout - waited))
+            return EXIT_INTERRUPTED;
+        pause = pause * 2 < WAIT_MOST_MS ? pause * 2 : WAIT_MOST_MS;
+    }
+    return rc;
+}
+
+int run_wait(const struct options *options)
+{
+    const struct wait_values *values = options->values;
+    belt_pool *pool = NULL;
+    int rc;
+
+    if (options->word_count != 1 || options->dashes || options->colons)
+        return admin_usage(options, "exactly one job is waited for");
+    signals_install();
+    rc = admin_open(&values->common, &pool);
+    if (!rc)
+        rc = wait_job(pool, values, options->words[0]);
+    belt_pool_close(&pool);
+    return rc;
+}
+
+static int ping_once(belt_pool *pool, bool json, uint64_t number)
+{
+    struct bytes out = {0};
+    char text[UNITS_TEXT];
+    uint64_t us = 0;
+    int rc, code = belt_ping(pool, ADMIN_ANSWER_MS, &us);
+
+    if (code != BELT_OK)
+        return admin_failed(code);
+    if (json) {
+        json_t *object = show_json_object("belt.ping/1");
+        json_object_set_new(object, "number", json_integer((json_int_t)number));
+        json_object_set_new(object, "us", json_integer((json_int_t)us));
+        show_json_write(object, &out);
+    } else
+        bytes_format(&out, "pong %" PRIu64 ": %s\n", number, units_show_us(us, text));
+    rc = admin_print(&out);
+    bytes_free(&out);
+    return rc;
+}
+
+int run_ping(const struct options *options)
+{
+    const struct ping_values *values = options->values;
+    belt_pool *pool = NULL;
+    int rc;
+
+    if (options->word_count || options->dashes || options->colons)
+        return admin_usage(options, "'ping' takes no words");
+    signals_install();
+    rc = admin_open(&values->common, &pool);
+    for (uint64_t i = 0; !rc && i < values->count; i++) {
+        if (i && !admin_sleep(values->interval))
+            rc = EXIT_INTERRUPTED;
+        else
+            rc = ping_once(pool, values->json, i + 1);
+    }
+    belt_pool_close(&pool);
+    return rc;
+}

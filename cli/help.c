@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Help texts, made from the tables of options and exit codes. Pure.
+ */
+#include "help.h"
+
+#include "exit.h"
+
+#include <string.h>
+
+#define WIDTH 96
+#define OPTION_INDENT 28
+
+/* Writes `text` in lines of WIDTH, the first of which begins at column `at`. */
+static void wrap(FILE *out, const char *text, int indent, int at)
+{
+    while (*text) {
+        int len = (int)strcspn(text, " \n");
+        if (at > indent && at + len > WIDTH) {
+            fprintf(out, "\n%*s", indent, "");
+            at = indent;
+        }
+        fprintf(out, "%.*s", len, text);
+        at += len;
+        text += len;
+        if (*text == '\n') {
+            fprintf(out, "\n\n%*s", indent, "");
+            at = indent;
+            text++;
+        } else if (*text == ' ') {
+            fputc(' ', out);
+            at++;
+            text++;
+        }
+    }
+    fputc('\n', out);
+}
+
+static void help_option(const struct option_def *def, FILE *out)
+{
+    char left[96], letter[8] = "    ";
+    int len;
+
+    if (def->letter)
+        snprintf(letter, sizeof letter, "-%c, ", def->letter);
+    len = snprintf(left, sizeof left, "  %s--%s%s%s%s", letter, def->name,
+                   !options_takes_argument(def) ? "" : def->preset ? "[=" : " ", options_takes_argument(def) ? def->arg : "",
+                   options_takes_argument(def) && def->preset ? "]" : "");
+    if (len >= OPTION_INDENT - 1)
+        fprintf(out, "%s\n%*s", left, OPTION_INDENT, "");
+    else
+        fprintf(out, "%-*s", OPTION_INDENT, left);
+    wrap(out, def->help, OPTION_INDENT, OPTION_INDENT);
+}
+
+static void help_exits(FILE *out)
+{
+#define BELT_EXIT_LINE(name, number, text) fprintf(out, "  %3d  %s\n", number, text);
+    fprintf(out, "\nExit codes:\n");
+    BELT_EXITS(BELT_EXIT_LINE)
+#undef BELT_EXIT_LINE
+}
+
+void help_program(FILE *out)
+{
+    fprintf(out, "usage: belt COMMAND [OPTIONS]\n\nA distributed process pool with streaming results.\n\nCommands:\n");
+    for (int i = 0; commands_all[i]; i++)
+        fprintf(out, "  %-12s%s\n", commands_all[i]->name, commands_all[i]->summary);
+    fprintf(out, "\n'belt help COMMAND' shows its options. Each option can also be set in the environment and in a\n"
+                 "configuration file: see belt.conf(5).\n");
+    fprintf(out, "\n  seq 1 10 | belt map -j4 -- ./analyze {}\n");
+    help_exits(out);
+}
+
+void help_command(const struct command *command, FILE *out)
+{
+    char name[128];
+
+    fprintf(out, "usage: belt %s %s\n\n%s\n", command->name, command->usage, command->summary);
+    if (command->details) {
+        fputc('\n', out);
+        wrap(out, command->details, 0, 0);
+    }
+    fprintf(out, "\nOptions:\n");
+    for (uint32_t i = 0; i < command->option_count; i++)
+        help_option(&command->options[i], out);
+    if (command->option_count > 1)
+        fprintf(out, "\nAn option is also an environment variable (%s) and a key in section [%s]\nof the configuration file; a flag wins "
+                     "over the environment, the environment over the file.\n",
+                options_env_name(command->name, command->options[0].name, name), command->name);
+    help_exits(out);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The log of finished tasks in GNU parallel's format, and what it says of the
+ * inputs to skip. Pure: texts in, texts out.
+ */
+#ifndef BELT_CLI_JOBLOG_H
+#define BELT_CLI_JOBLOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define JOBLOG_HEADER "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n"
+
+struct joblog_line {
+    uint64_t index; /* of the input, from 0; Seq is one more */
+    const char *host; /* "" is written ":" as for the local host */
+    uint64_t started_ms;
+    uint64_t service_us;
+    uint64_t sent, received; /* bytes */
+    int exit_status;
+    int signal;
+    const char *command; /* newlines and tabs in it are written \n and \t */
+    size_t command_len;
+};
+
+/** One line with its newline into a new string of `*len` bytes; NULL when out of memory. The caller frees. */
+char *joblog_format(const struct joblog_line *line, size_t *len);
+
+/** The indexes to skip, ascending. */
+struct joblog_skip {
+    uint64_t *indexes;
+    size_t count;
+    size_t at; /* how far joblog_skips() got */
+};
+
+/**
+ * Reads a log. `failed_again`: only tasks whose last line shows success are skipped. A torn last line is
+ * ignored. 0, or -1 with `error` ("line N: …").
+ */
+int joblog_read(const char *data, size_t len, bool failed_again, struct joblog_skip *skip, char *error, size_t size);
+/** True when this input is to be skipped; ask in ascending order. */
+bool joblog_skips(struct joblog_skip *skip, uint64_t index);
+void joblog_skip_free(struct joblog_skip *skip);
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `belt map`: draws inputs, prints results. map_setup.c opens what it needs.
+ */
+#include "map.h"
+
+#include "clock.h"
+#include "exit.h"
+#include "run.h"
+#include "say.h"
+#include "signals.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+/* Results are taken and written together: a system call for each would cost more than a small task. */
+#define BATCH 64
+/* While the input may stall inside of a call of the library, that call is kept short. */
+#define DRAWING_MS 100
+#define CANCEL_MS 5000
+
+/* What the loop ended with. */
+enum { PUMP_GOES_ON = -1 };
+
+static uint64_t time_left(const struct map *map, uint64_t now)
+{
+    uint64_t due = map_progress_due(&map->progress);
+    return due > now ? due - now : 0;
+}
+
+/* The library cannot know when a pipe has more to read: both are waited for here. */
+static void wait_for_input(const struct map *map, uint64_t ms)
+{
+    struct pollfd fds[3] = {{.fd = map->input.fd, .events = POLLIN},
+                            {.fd = belt_stream_fd(map->stream), .events = POLLIN},
+                            {.fd = signals_fd(), .events = POLLIN}};
+
+    poll(fds, 3, (int)ms);
+}
+
+/* Results that are there, or come within a while. Looks first without waiting, to learn whether the input stalls. */
+static int take(struct map *map, belt_result **results, size_t *count)
+{
+    uint64_t left;
+    int rc = belt_next_many(map->stream, 0, results, BATCH, count);
+
+    if (rc != BELT_AGAIN)
+        return rc;
+    left = time_left(map, clock_ms());
+    if (map->input.stalled) {
+        wait_for_input(map, left);
+        return belt_next_many(map->stream, 0, results, BATCH, count);
+    }
+    if (!map->input.ended && left > DRAWING_MS)
+        left = DRAWING_MS;
+    return belt_next_many(map->stream, (int64_t)left, results, BATCH, count);
+}
+
+static bool add_results(struct map *map, belt_result **results, size_t count)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < count; i++) {
+        struct label *label = labels_take(&map->labels, results[i]->index);
+        good = map_output_add(&map->output, results[i], label) && good;
+        free(label);
+        belt_result_free(&results[i]);
+    }
+    return good;
+}
+
+/* Writes what was taken before the next call of the library: only then may the window open. */
+static int print(struct map *map, belt_result **results, size_t count)
+{
+    int rc;
+
+    if (!add_results(map, results, count)) {
+        say("out of memory for the results");
+        return EXIT_INTERNAL;
+    }
+    rc = map_output_flush(&map->output);
+    if (rc && *map->output.error)
+        say("%s; stopped", map->output.error);
+    return rc ? rc : PUMP_GOES_ON;
+}
+
+static int check_halt(struct map *map)
+{
+    uint64_t total = map->input.ended ? map->input.drawn : 0;
+    enum halt_when when = halt_check(&map->halt, map->output.done, map->output.failed, total);
+    char text[48];
+
+    if (when == HALT_NEVER || map->halted)
+        return PUMP_GOES_ON;
+    map->halted = true;
+    map->input.stopped = true;
+    say("halt: %s%s", halt_show(&map->halt, text),
+        when == HALT_SOON ? "; no more inputs are read, what was read before is finished" : "; what runs is stopped");
+    if (when == HALT_SOON)
+        return PUMP_GOES_ON;
+    return map->halt.what == HALT_FAIL ? EXIT_CANCELLED : map->output.failed && map->halt.what == HALT_DONE ? EXIT_FAILED : EXIT_OK;
+}
+
+static int check_world(struct map *map, uint64_t now)
+{
+    if (now >= map->check_at) {
+        map->check_at = now + MAP_CHECK_MS;
+        signals_check_parent();
+        if (map_output_closed()) {
+            say("standard output was closed by its reader; stopped");
+            return EXIT_IO;
+        }
+    }
+    if (now >= map_progress_due(&map->progress))
+        map_progress_show(&map->progress, map->stream, now, map->output.done, map->output.failed, false);
+    return signals_stop() ? EXIT_INTERRUPTED : PUMP_GOES_ON;
+}
+
+static int finished(const struct map *map)
+{
+    if (map->input.broken)
+        return EXIT_IO;
+    if (map->halted && map->halt.what == HALT_FAIL)
+        return EXIT_CANCELLED;
+    if (map->halted && map->halt.what == HALT_SUCCESS)
+        return EXIT_OK;
+    return map->output.failed ? EXIT_FAILED : EXIT_OK;
+}
+
+static int stream_failed(int code)
+{
+    if (code == BELT_INTERRUPTED)
+        return signals_stop() ? EXIT_INTERRUPTED : PUMP_GOES_ON;
+    say("%s", code == BELT_JOB_CANCELLED ? "the job was cancelled by somebody else" : belt_error_text());
+    return exit_of_code(code);
+}
+
+/* Until the stream or a reason to stop ends it. The exit code. */
+static int pump(struct map *map)
+{
+    belt_result *results[BATCH];
+    int rc = PUMP_GOES_ON;
+
+    while (rc == PUMP_GOES_ON) {
+        size_t count = 0;
+        int code = take(map, results, &count);
+        if (code == BELT_END) {
+            map->complete = true;
+            return finished(map);
+        }
+        if (code != BELT_OK && code != BELT_AGAIN)
+            rc = stream_failed(code);
+        if (count)
+            rc = print(map, results, count);
+        if (rc == PUMP_GOES_ON && count)
+            rc = check_halt(map);
+        if (rc == PUMP_GOES_ON)
+            rc = check_world(map, clock_ms());
+    }
+    return rc;
+}
+
+/* Results that had arrived before the signal are done, and are printed. */
+static void print_rest(struct map *map)
+{
+    belt_result *results[BATCH];
+    size_t count = 0;
+
+    map->input.stopped = true;
+    for (int code = BELT_INTERRUPTED; code == BELT_OK || code == BELT_INTERRUPTED;) {
+        code = belt_next_many(map->stream, 0, results, BATCH, &count);
+        add_results(map, results, code == BELT_OK ? count : 0);
+    }
+    map_output_flush(&map->output);
+}
+
+static void stop(struct map *map, int rc)
+{
+    uint64_t finished_count;
+
+    if (rc == EXIT_INTERRUPTED)
+        print_rest(map);
+    signals_interrupt(NULL);
+    if (rc != EXIT_BROKER)
+        belt_cancel(map->stream, CANCEL_MS);
+    finished_count = map->output.done + map->output.failed;
+    if (rc == EXIT_INTERRUPTED || rc == EXIT_CANCELLED)
+        say("%s: %llu done, %llu failed, %llu not finished", rc == EXIT_INTERRUPTED ? "interrupted" : "stopped",
+            (unsigned long long)map->output.done, (unsigned long long)map->output.failed,
+            (unsigned long long)(map->input.drawn - finished_count));
+}
+
+int run_map(const struct options *options)
+{
+    struct map map;
+    int rc = map_open(&map, options);
+
+    if (rc == MAP_READY) {
+        rc = pump(&map);
+        map_progress_show(&map.progress, map.stream, clock_ms(), map.output.done, map.output.failed, true);
+        if (!map.complete)
+            stop(&map, rc);
+        if (map.input.broken)
+            say("%s", map.input.error);
+    }
+    signals_interrupt(NULL);
+    map_close(&map);
+    return rc;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The state of one `belt map`.
+ */
+#ifndef BELT_CLI_MAP_H
+#define BELT_CLI_MAP_H
+
+#include "halt.h"
+#include "labels.h"
+#include "map_input.h"
+#include "map_output.h"
+#include "map_progress.h"
+
+#include <belt/belt.h>
+
+/* How often a parent that is gone and a standard output that is closed are looked for. */
+#define MAP_CHECK_MS 1000
+
+enum { MAP_READY = -1 };
+
+struct map {
+    const struct options *options;
+    const struct map_values *values;
+    const char *function;
+    char broker[512]; /* "": a private pool */
+    struct map_input input;
+    struct labels labels;
+    struct map_output output;
+    struct map_progress progress;
+    struct halt halt;
+    bool halted, complete;
+    uint64_t check_at;
+    belt_pool *pool;
+    belt_stream *stream;
+};
+
+/** Checks the command line, opens everything and starts the job: MAP_READY, or an exit code, with a message said. */
+int map_open(struct map *map, const struct options *options);
+void map_close(struct map *map);
+
+#endif

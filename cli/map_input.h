@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inputs of `belt map`: a file, a pipe or the command line, drawn one by
+ * one and never waited for.
+ */
+#ifndef BELT_CLI_MAP_INPUT_H
+#define BELT_CLI_MAP_INPUT_H
+
+#include "joblog.h"
+#include "labels.h"
+#include "records.h"
+
+#include <belt/belt.h>
+
+struct map_input {
+    int fd; /* -1: none */
+    bool owns_fd;
+    const char *name; /* for messages */
+    struct records records;
+    const char *const *list; /* inputs of the command line */
+    uint32_t list_count, list_at;
+    struct joblog_skip skip;
+    struct labels *labels;
+    size_t keep;     /* bytes of each input that labels keep */
+    uint64_t seen;   /* inputs read, skipped ones included */
+    uint64_t drawn;  /* of them given out */
+    bool stopped;    /* --halt soon, a signal: the input is at its end from now on */
+    bool ended;
+    bool stalled;    /* the last draw found nothing yet */
+    bool broken;     /* reading failed: `error` */
+    char error[512]; /* also the text of the last input that failed */
+};
+
+/** Opens `path` ("-" and NULL: standard input). 0, or -1 with a message on standard error. */
+int map_input_open(struct map_input *input, const char *path, enum records_mode mode, size_t limit);
+/** Inputs from the command line, borrowed. */
+void map_input_list(struct map_input *input, const char *const *list, uint32_t count);
+void map_input_close(struct map_input *input);
+
+/** A belt_source; `ctx` is the struct map_input. */
+int map_input_draw(void *ctx, belt_input *out);
+
+#endif

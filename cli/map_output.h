@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The results of `belt map`: what goes to standard output, what to standard
+ * error, what to the joblog.
+ */
+#ifndef BELT_CLI_MAP_OUTPUT_H
+#define BELT_CLI_MAP_OUTPUT_H
+
+#include "bytes.h"
+#include "commands.h"
+#include "labels.h"
+#include "records.h"
+
+#include <belt/belt.h>
+
+struct map_output {
+    const struct map_values *values;
+    enum records_mode mode;
+    bool value;      /* a function's result is a value: an empty one is an empty line; a command's output is not */
+    bool shares_terminal; /* with the status line */
+    const char *const *words; /* of the command, for the joblog */
+    uint32_t word_count;
+    const char *function; /* when there is no command */
+    int joblog;      /* descriptor, -1: none */
+    struct bytes out, err, log;
+    uint64_t done, failed;
+    char error[256];
+};
+
+/** Adds one result to what map_output_flush() writes. False when out of memory. */
+bool map_output_add(struct map_output *output, const belt_result *result, const struct label *label);
+/** Writes everything; standard output first. 0, or an exit code with output->error ("" when a signal came). */
+int map_output_flush(struct map_output *output);
+/** Nobody reads standard output any more. */
+bool map_output_closed(void);
+void map_output_free(struct map_output *output);
+
+/** Text of one failed task for people: "task 7 failed: exit status 3 (input: …)". */
+void map_output_failure(const belt_result *result, const struct label *label, struct bytes *out);
+
+#endif

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What `belt map` needs before its first input: a sensible command line, the
+ * input, the joblog, a pool and a job.
+ */
+#include "map.h"
+
+#include "clock.h"
+#include "command_line.h"
+#include "endpoint.h"
+#include "exit.h"
+#include "map_joblog.h"
+#include "say.h"
+#include "signals.h"
+
+#include "../client/private.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Enough of an input to recognise it in a message; tags and logs need all of it. */
+#define LABEL_BYTES 96
+
+#define FUNCTION_LOCAL "default"
+
+static int usage(const char *text)
+{
+    say("%s; see 'belt help map'", text);
+    return EXIT_USAGE;
+}
+
+static bool has_broker(const struct map_values *values)
+{
+    return values->common.broker && strcmp(values->common.broker, "local") != 0;
+}
+
+/* What is run: exactly one of a command, a function, a coprocess, a filter. */
+static int check_work(const struct map *map)
+{
+    const struct options *options = map->options;
+    const struct map_values *values = map->values;
+    bool local = values->coproc || values->filter;
+
+    if (values->coproc && values->filter)
+        return usage("--coproc and --filter exclude each other");
+    if (local && (options->word_count || options->dashes))
+        return usage("--coproc and --filter say what runs: a command or function beside them is too much");
+    if (local && has_broker(values))
+        return usage("--coproc and --filter belong to a private pool; on a cluster 'belt worker' is given them");
+    if (options->dashes && options->word_count)
+        return usage("give either a FUNCTION of the cluster or a command after '--', not both");
+    if (options->dashes && !options->rest_count)
+        return usage("a command is missing after '--'");
+    if (!local && !options->dashes && !options->word_count)
+        return usage("nothing to run: give a command after '--', or --broker and a FUNCTION");
+    if (options->word_count > 1)
+        return usage(has_broker(values) ? "more than one FUNCTION; a command goes after '--'"
+                                        : "a command goes after '--': belt map [OPTIONS] -- COMMAND …");
+    if (options->word_count && !has_broker(values)) {
+        say("'%s' is a function of a cluster, which needs --broker; a command goes after '--': belt map -- %s", options->words[0],
+            options->words[0]);
+        return EXIT_USAGE;
+    }
+    return EXIT_OK;
+}
+
+static int check_options(const struct map *map)
+{
+    const struct map_values *values = map->values;
+
+    if (values->null && values->records)
+        return usage("--null and --records exclude each other");
+    if ((values->resume || values->resume_failed) && !values->joblog)
+        return usage("--resume and --resume-failed need --joblog FILE");
+    if (values->records && values->tag)
+        return usage("--tag and --records exclude each other: a tag would break the record");
+    if (map->options->colons && values->arg_file)
+        return usage("inputs come from ':::' or from --arg-file, not from both");
+    if (has_broker(values) && options_origin(map->options, "slots") == ORIGIN_FLAG)
+        return usage("--slots sizes a private pool; on a cluster the workers' slots count");
+    if (values->progress_json && values->progress_fd && fcntl((int)values->progress_fd, F_GETFD) < 0)
+        return usage("--progress-fd is not an open descriptor");
+    return EXIT_OK;
+}
+
+static enum records_mode mode_of(const struct map_values *values)
+{
+    return values->records ? RECORDS_FRAMED : values->null ? RECORDS_NUL : RECORDS_LINES;
+}
+
+static int open_input(struct map *map)
+{
+    const struct map_values *values = map->values;
+    bool whole = values->tag || values->joblog || values->results_json || values->dry_run;
+
+    if (map->options->colons)
+        map_input_list(&map->input, map->options->inputs, map->options->input_count);
+    else if (map_input_open(&map->input, values->arg_file, mode_of(values), (size_t)values->max_input))
+        return EXIT_IO;
+    map->input.labels = &map->labels;
+    map->input.keep = whole ? SIZE_MAX : LABEL_BYTES;
+    return EXIT_OK;
+}
+
+static int open_output(struct map *map)
+{
+    const struct options *options = map->options;
+    const struct map_values *values = map->values;
+
+    map->output.values = values;
+    map->output.mode = mode_of(values);
+    map->output.value = !options->dashes;
+    map->output.shares_terminal = isatty(STDOUT_FILENO);
+    map->output.words = options->dashes ? options->rest : NULL;
+    map->output.word_count = options->rest_count;
+    map->output.function = map->function;
+    if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+        say("standard output is closed: nowhere to write results to");
+        return EXIT_IO;
+    }
+    if (!values->joblog || values->dry_run)
+        return EXIT_OK;
+    map->output.joblog = map_joblog_open(values, &map->input.skip);
+    if (map->output.joblog >= 0)
+        return EXIT_OK;
+    return -map->output.joblog;
+}
+
+static int open_pool(struct map *map)
+{
+    const struct map_values *values = map->values;
+    struct belt_agent_function function = {.name = map->function, .runner = BELT_RUN_EXEC};
+    belt_pool_options options;
+    int code;
+
+    belt_pool_options_init(&options);
+    options.slots = (int)values->slots;
+    options.connect_timeout_ms = (int64_t)values->common.connect_timeout;
+    if (values->coproc || values->filter) {
+        function.runner = values->coproc ? BELT_RUN_COPROC : BELT_RUN_FILTER;
+        function.command = values->coproc ? values->coproc : values->filter;
+    }
+    if (*map->broker)
+        code = belt_pool_open(map->broker, &options, &map->pool);
+    else
+        code = belt_pool_open_private(&function, 1, &options, &map->pool);
+    if (code == BELT_OK)
+        return EXIT_OK;
+    say("%s", belt_error_text());
+    return exit_of_code(code);
+}
+
+static int open_stream(struct map *map)
+{
+    const struct map_values *values = map->values;
+    struct bytes argument = {0};
+    belt_job_options options;
+    int code, rc = EXIT_OK;
+
+    belt_job_options_init(&options);
+    options.chunksize = (uint32_t)values->chunksize;
+    options.buffersize = values->buffersize;
+    options.buffer_bytes = values->buffer_bytes;
+    options.retries = (uint32_t)values->retries;
+    options.max_attempts = (uint32_t)values->max_attempts;
+    options.timeout_ms = values->timeout;
+    options.priority = (int)values->priority;
+    options.detail = values->joblog || values->results_json;
+    if (map->options->dashes && !command_encode(map->options->rest, map->options->rest_count, &argument)) {
+        say("the command is longer than 64 KiB; put it into a script");
+        rc = EXIT_USAGE;
+        goto out;
+    }
+    options.argument = argument.data;
+    options.argument_len = argument.len;
+    code = (values->unordered ? belt_imap_unordered : belt_imap)(map->pool, map->function, map_input_draw, &map->input, &options,
+                                                                 &map->stream);
+    if (code != BELT_OK) {
+        say("%s", belt_error_text());
+        rc = exit_of_code(code);
+    }
+out:
+    bytes_free(&argument);
+    return rc;
+}
+
+static bool show_input(struct map *map, const char *data, size_t len, struct bytes *line)
+{
+    const struct options *options = map->options;
+
+    bytes_reset(line);
+    if (options->dashes) {
+        command_show(options->rest, options->rest_count, data, len, line);
+    } else {
+        bytes_format(line, "%s ", map->values->coproc   ? map->values->coproc
+                                  : map->values->filter ? map->values->filter
+                                                        : map->function);
+        bytes_text(line, "<<<");
+        command_quote(data, len, line);
+    }
+    bytes_text(line, "\n");
+    return !line->failed;
+}
+
+/* --dry-run: what would be run, one line per input. */
+static int dry_run(struct map *map)
+{
+    struct bytes *line = &map->output.out;
+    belt_input input;
+    int drawn, rc = EXIT_OK;
+
+    signals_install();
+    while (!rc && !signals_stop() && (drawn = map_input_draw(&map->input, &input)) != 0) {
+        free(labels_take(&map->labels, map->input.drawn - 1));
+        if (drawn == -2) {
+            struct pollfd wait[2] = {{.fd = map->input.fd, .events = POLLIN}, {.fd = signals_fd(), .events = POLLIN}};
+            poll(wait, 2, -1);
+        } else if (drawn < 0) {
+            say("%s", map->input.error);
+            rc = EXIT_IO;
+        } else {
+            rc = show_input(map, input.data, input.len, line) ? map_output_flush(&map->output) : EXIT_INTERNAL;
+            if (rc)
+                say("%s", *map->output.error ? map->output.error : "stopped");
+        }
+    }
+    return signals_stop() ? EXIT_INTERRUPTED : rc;
+}
+
+static int name_work(struct map *map)
+{
+    const struct map_values *values = map->values;
+
+    map->function = map->options->dashes          ? BELT_EXEC_FUNCTION
+                    : map->options->word_count    ? map->options->words[0]
+                                                  : FUNCTION_LOCAL;
+    halt_parse(values->halt, &map->halt);
+    if (has_broker(values) && !endpoint_normal(values->common.broker, ENDPOINT_CLIENTS_PORT, map->broker))
+        return usage("--broker is no address");
+    return EXIT_OK;
+}
+
+static uint64_t slots_of(const struct map *map)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (*map->broker)
+        return 0;
+    return map->values->slots ? map->values->slots : (uint64_t)(processors > 0 ? processors : 1);
+}
+
+int map_open(struct map *map, const struct options *options)
+{
+    int rc;
+
+    *map = (struct map){.options = options, .values = options->values, .input.fd = -1, .output.joblog = -1};
+    if ((rc = check_work(map)) || (rc = check_options(map)) || (rc = name_work(map)) || (rc = open_input(map)) ||
+        (rc = open_output(map)))
+        return rc;
+    if (map->values->dry_run)
+        return dry_run(map);
+    /* The pool forks: its children shall not have our handlers. */
+    if ((rc = open_pool(map)) || (rc = open_stream(map)))
+        return rc;
+    signals_interrupt(map->stream);
+    signals_install();
+    map_progress_init(&map->progress, map->values, clock_ms());
+    map->progress.function = map->function;
+    map->progress.slots = slots_of(map);
+    map->check_at = clock_ms() + MAP_CHECK_MS;
+    return MAP_READY;
+}
+
+void map_close(struct map *map)
+{
+    belt_stream_close(&map->stream);
+    belt_pool_close(&map->pool);
+    map_input_close(&map->input);
+    map_output_free(&map->output);
+    labels_free(&map->labels);
+}

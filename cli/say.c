@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Standard error: messages and one status line. See say.h.
+ */
+#include "say.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static char prefix[64] = "belt: ";
+static bool status_shown;
+
+void say_as(const char *command)
+{
+    snprintf(prefix, sizeof prefix, "belt %s: ", command);
+}
+
+/* What cannot be written to standard error cannot be told to anybody: errors are ignored. */
+static void write_all(const char *data, size_t len)
+{
+    while (len) {
+        ssize_t put = write(STDERR_FILENO, data, len);
+        if (put < 0 && errno == EAGAIN) {
+            struct pollfd wait = {.fd = STDERR_FILENO, .events = POLLOUT};
+            poll(&wait, 1, 1000);
+        } else if (put < 0 && errno != EINTR)
+            return;
+        if (put > 0) {
+            data += put;
+            len -= (size_t)put;
+        }
+    }
+}
+
+void say_status_clear(void)
+{
+    if (status_shown)
+        write_all("\r\033[K", 4);
+    status_shown = false;
+}
+
+void say_bytes(const char *data, size_t len)
+{
+    if (!len)
+        return;
+    say_status_clear();
+    write_all(data, len);
+}
+
+void say(const char *format, ...)
+{
+    char line[8192];
+    size_t head = strlen(prefix);
+    va_list args;
+    int len;
+
+    memcpy(line, prefix, head);
+    va_start(args, format);
+    len = vsnprintf(line + head, sizeof line - head - 1, format, args);
+    va_end(args);
+    head += len < 0 ? 0 : (size_t)len < sizeof line - head - 1 ? (size_t)len : sizeof line - head - 2;
+    line[head++] = '\n';
+    say_bytes(line, head);
+}
+
+void say_status(const char *line)
+{
+    char text[512];
+    int len;
+
+    if (!*line) {
+        say_status_clear();
+        return;
+    }
+    len = snprintf(text, sizeof text, "\r\033[K%.480s", line);
+    write_all(text, (size_t)len);
+    status_shown = true;
+}
+
+size_t say_width(int fd)
+{
+    struct winsize size;
+
+    if (ioctl(fd, TIOCGWINSZ, &size) || size.ws_col < 20)
+        return 80;
+    return size.ws_col;
+}

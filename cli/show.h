@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a broker says of itself, as tables for people. Pure.
+ */
+#ifndef BELT_CLI_SHOW_H
+#define BELT_CLI_SHOW_H
+
+#include "bytes.h"
+
+#include <belt/belt.h>
+
+void show_broker(const belt_broker_status *broker, bool colours, struct bytes *out);
+/** With a sentence for each queue that waits and has no worker. */
+void show_queues(const belt_status *status, bool colours, struct bytes *out);
+void show_workers(const belt_status *status, bool colours, struct bytes *out);
+/** With a sentence for each job that does not move. */
+void show_jobs(const belt_status *status, bool colours, struct bytes *out);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `belt status`, `belt workers`, `belt jobs`.
+ */
+#include "admin.h"
+#include "exit.h"
+#include "run.h"
+#include "say.h"
+#include "show.h"
+#include "show_json.h"
+#include "signals.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct view {
+    const char *command, *schema, *rows; /* name of the rows in JSON */
+    belt_what what;
+    void (*show)(const belt_status *status, bool colours, struct bytes *out);
+    const char *missing;
+};
+
+static const struct view views[] = {
+    {"status", "belt.status/1", "queues", BELT_QUEUES, show_queues, "queue"},
+    {"workers", "belt.workers/1", "workers", BELT_WORKERS, show_workers, "worker"},
+    {"jobs", "belt.jobs/1", "jobs", BELT_JOBS, show_jobs, "job"},
+};
+
+static const struct view *find_view(const char *command)
+{
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++)
+        if (!strcmp(views[i].command, command))
+            return &views[i];
+    return &views[0];
+}
+
+static bool wants_colours(void)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
+}
+
+static void render(const struct view *view, const struct show_values *values, const belt_status *rows, const belt_status *broker,
+                   struct bytes *out)
+{
+    bool colours = wants_colours();
+    json_t *object;
+
+    if (values->json) {
+        object = show_json_object(view->schema);
+        if (broker)
+            json_object_set_new(object, "broker", show_json_rows(broker));
+        json_object_set_new(object, view->rows, show_json_rows(rows));
+        show_json_write(object, out);
+        return;
+    }
+    if (broker)
+        show_broker(broker->broker, colours, out);
+    view->show(rows, colours, out);
+}
+
+static int show_once(belt_pool *pool, const struct view *view, const struct show_values *values, const char *name, struct bytes *out)
+{
+    belt_status *rows = NULL, *broker = NULL;
+    int code, rc = EXIT_OK;
+
+    code = belt_status_get(pool, view->what, name, ADMIN_ANSWER_MS, &rows);
+    /* The broker's own line belongs to the overview only. */
+    if (code == BELT_OK && view->what == BELT_QUEUES && !name)
+        code = belt_status_get(pool, BELT_BROKER, NULL, ADMIN_ANSWER_MS, &broker);
+    if ((code == BELT_OK && name && !rows->count) || code == BELT_UNKNOWN_JOB) {
+        say("there is no %s '%s'; 'belt %s' lists them", view->missing, name ? name : "", view->command);
+        rc = EXIT_REFUSED;
+    } else if (code != BELT_OK)
+        rc = admin_failed(code);
+    else
+        render(view, values, rows, broker, out);
+    belt_status_free(&rows);
+    belt_status_free(&broker);
+    return rc;
+}
+
+static int show_again(belt_pool *pool, const struct view *view, const struct show_values *values, const char *name)
+{
+    bool screen = values->watch && !values->json && isatty(STDOUT_FILENO);
+    struct bytes out = {0};
+    int rc;
+
+    do {
+        if (screen)
+            bytes_text(&out, "\033[H\033[J");
+        rc = show_once(pool, view, values, name, &out);
+        if (!rc)
+            rc = admin_print(&out);
+    } while (!rc && values->watch && admin_sleep(values->watch));
+    bytes_free(&out);
+    return rc ? rc : signals_stop() && !values->watch ? EXIT_INTERRUPTED : EXIT_OK;
+}
+
+int run_show(const struct options *options)
+{
+    const struct show_values *values = options->values;
+    belt_pool *pool = NULL;
+    int rc;
+
+    if (options->word_count + options->rest_count > 1 || options->colons)
+        return admin_usage(options, "at most one name");
+    signals_install();
+    rc = admin_open(&values->common, &pool);
+    if (!rc)
+        rc = show_again(pool, find_view(options->command->name), values,
+                        options->word_count ? options->words[0] : options->rest_count ? options->rest[0] : NULL);
+    belt_pool_close(&pool);
+    return rc;
+}

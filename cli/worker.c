@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `belt worker`.
+ */
+#include "../worker/agent.h"
+
+#include "endpoint.h"
+#include "exit.h"
+#include "functions.h"
+#include "run.h"
+#include "say.h"
+
+#include "../proto/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BROKER_DEFAULT "tcp://127.0.0.1:7879"
+
+struct served {
+    struct belt_agent_function functions[BELT_MAX_FUNCTIONS];
+    char names[BELT_MAX_FUNCTIONS][FUNCTIONS_NAME];
+    uint32_t count;
+};
+
+static int refuse(const char *text)
+{
+    say("%s; see 'belt help worker'", text);
+    return EXIT_USAGE;
+}
+
+static int serve(struct served *served, const char *name, enum belt_runner runner, const char *command)
+{
+    for (uint32_t i = 0; i < served->count; i++)
+        if (!strcmp(served->names[i], name)) {
+            say("function '%s' is given twice: name them apart with NAME=COMMAND", name);
+            return EXIT_USAGE;
+        }
+    if (served->count == BELT_MAX_FUNCTIONS)
+        return refuse("more than 256 functions");
+    snprintf(served->names[served->count], FUNCTIONS_NAME, "%s", name);
+    served->functions[served->count] =
+        (struct belt_agent_function){.name = served->names[served->count], .runner = runner, .command = command};
+    served->count++;
+    return EXIT_OK;
+}
+
+static int serve_list(struct served *served, const struct option_list *list, enum belt_runner runner, bool quiet)
+{
+    char name[FUNCTIONS_NAME];
+    const char *command;
+    bool named;
+    int rc = EXIT_OK;
+
+    for (uint32_t i = 0; !rc && i < list->count; i++) {
+        if (!functions_split(list->items[i], name, &command, &named)) {
+            say("'%s' is not valid: expected NAME=COMMAND, NAME of letters, digits, '.', '_' and '-'", list->items[i]);
+            return EXIT_USAGE;
+        }
+        if (!named && !quiet)
+            say("'%s' has no name and is served as '%s'; NAME=COMMAND gives it one", command, name);
+        rc = serve(served, name, runner, command);
+    }
+    return rc;
+}
+
+static int serve_all(struct served *served, const struct worker_values *values)
+{
+    int rc;
+
+    if ((rc = serve_list(served, &values->command, BELT_RUN_COMMAND, values->quiet)) ||
+        (rc = serve_list(served, &values->coproc, BELT_RUN_COPROC, values->quiet)) ||
+        (rc = serve_list(served, &values->filter, BELT_RUN_FILTER, values->quiet)))
+        return rc;
+    if (values->allow_commands && (rc = serve(served, BELT_EXEC_FUNCTION, BELT_RUN_EXEC, NULL)))
+        return rc;
+    if (!served->count)
+        return refuse("nothing to serve: give --command, --coproc, --filter or --allow-commands");
+    return EXIT_OK;
+}
+
+static int run_agent(const struct served *served, const struct worker_values *values)
+{
+    char broker[ENDPOINT_MAX], error[BELT_MAX_TEXT] = "";
+    struct belt_agent_options agent = {.broker = broker,
+                                       .name = values->name,
+                                       .slots = (uint32_t)values->slots,
+                                       .functions = served->functions,
+                                       .function_count = served->count,
+                                       .drain_ms = values->drain,
+                                       .kill_ms = values->kill,
+                                       .max_tasks_per_slot = values->max_tasks_per_slot,
+                                       .connect_timeout_ms = values->common.connect_timeout,
+                                       .quiet = values->quiet != 0};
+    int code;
+
+    if (!endpoint_normal(values->common.broker ? values->common.broker : BROKER_DEFAULT, ENDPOINT_WORKERS_PORT, broker))
+        return refuse("--broker is no address");
+    code = belt_agent_run(&agent, error, sizeof error);
+    if (code == BELT_OK)
+        return EXIT_OK;
+    say("%s", *error ? error : "failed without a reason");
+    return exit_of_code(code);
+}
+
+int run_worker(const struct options *options)
+{
+    struct served *served;
+    int rc;
+
+    if (options->word_count || options->dashes || options->colons)
+        return refuse("'worker' takes no words: quote a command that holds blanks");
+    served = calloc(1, sizeof *served);
+    if (!served) {
+        say("out of memory");
+        return EXIT_INTERNAL;
+    }
+    rc = serve_all(served, options->values);
+    if (!rc)
+        rc = run_agent(served, options->values);
+    free(served);
+    return rc;
+}

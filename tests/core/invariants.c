@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "invariants.h"
+
+#include "broker/core/state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static char wrong[512];
+
+static const char *say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static const char *say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(wrong, sizeof wrong, format, args);
+    va_end(args);
+    return wrong;
+}
+
+#define ULL(x) ((unsigned long long)(x))
+#define MUST(condition, job_id)                                                                    \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            return say("job/agent %llu: %s (%s:%d)", ULL(job_id), #condition, __FILE__, __LINE__); \
+    } while (0)
+
+struct counts {
+    uint64_t waiting, running, kept, released;
+};
+
+static const char *check_task(const struct job *job, uint64_t index, struct counts *counts)
+{
+    const struct task *task = table_at(&job->table, index);
+    if (!task || task->state == TASK_RELEASED) {
+        counts->released++;
+        return NULL;
+    }
+    if (task->state == TASK_WAITING) {
+        counts->waiting++;
+    } else if (task->state == TASK_DONE) {
+        counts->kept++;
+        MUST(task->taken <= job->reader_count, job->id);
+    } else {
+        counts->running++;
+        MUST(task->u.run && task->u.run->job == job && task->u.run->index == index, job->id);
+        MUST(task->attempt > 0, job->id);
+    }
+    return NULL;
+}
+
+static const char *check_readers(const struct job *job)
+{
+    uint32_t readers = 0;
+    const struct reader *reader;
+    DL_FOREACH (job->readers, reader) {
+        readers++;
+        MUST(reader->acked <= reader->sent, job->id);
+        if (job->state != BELT_JOB_STOPPED && reader->mode == BELT_UNORDERED) {
+            MUST(reader->sent <= job->log_base + job->log_count || reader->sent == reader->acked, job->id);
+            MUST(reader->acked >= job->log_base, job->id);
+        }
+    }
+    MUST(readers == job->reader_count, job->id);
+    return NULL;
+}
+
+static const char *check_job(const struct job *job)
+{
+    struct counts counts = {0};
+    uint64_t index = job->table.used ? job->table.base : job->next;
+    counts.released = index;
+    for (; index < job->next; index++) {
+        const char *bad = check_task(job, index, &counts);
+        if (bad)
+            return bad;
+    }
+    MUST(counts.waiting == job->waiting, job->id);
+    MUST(counts.running == job->running, job->id);
+    MUST(counts.released == job->released, job->id);
+    MUST(job->next <= job->granted.items, job->id);
+    MUST(job->active == (job->waiting > 0), job->id);
+    if (job->state != BELT_JOB_STOPPED) {
+        MUST(job->done + job->failed == counts.kept + counts.released, job->id);
+        MUST(job->log_base + job->log_count == job->done + job->failed, job->id);
+    } else {
+        MUST(counts.waiting == 0 && counts.kept == 0, job->id);
+    }
+    MUST(job->state != BELT_JOB_COMPLETE || job->done + job->failed == job->next, job->id);
+    return check_readers(job);
+}
+
+static const char *check_agent(const struct agent *agent)
+{
+    uint64_t id = agent->session->peer, bytes = 0;
+    uint32_t held = 0;
+    const struct run *run;
+    DL_FOREACH (agent->runs, run) {
+        const struct task *task = table_at(&run->job->table, run->index);
+        MUST(run->agent == agent && task && task->state == TASK_RUNNING && task->u.run == run, id);
+        MUST(run->bytes == task->len, id);
+        held++;
+        bytes += run->bytes;
+    }
+    MUST(held == agent->held && bytes == agent->held_bytes, id);
+    return NULL;
+}
+
+static const char *check_queue(struct core *core, const struct queue *queue)
+{
+    uint64_t waiting = 0, running = 0;
+    uint32_t jobs = 0, slots = 0;
+    const struct job *job;
+    for (job = core->by_job; job; job = job->by_id.next) {
+        if (job->queue != queue)
+            continue;
+        jobs++;
+        waiting += job->waiting;
+        running += job->running;
+    }
+    MUST(waiting == queue->waiting && running == queue->running && jobs == queue->jobs, 0);
+    for (uint32_t i = 0; i < queue->agent_count; i++)
+        slots += queue->agents[i]->slots;
+    MUST(slots == queue->slots, 0);
+    return NULL;
+}
+
+static const char *check_totals(struct core *core)
+{
+    uint64_t bytes = 0, runs = 0, held = 0;
+    uint32_t jobs = 0, slots = 0;
+    const struct job *job;
+    const struct agent *agent;
+    for (job = core->by_job; job; job = job->by_id.next) {
+        bytes += job->bytes + (job->next - job->released) * sizeof(struct task);
+        runs += job->running;
+        jobs++;
+    }
+    DL_FOREACH (core->agents, agent) {
+        held += agent->held;
+        slots += agent->slots;
+    }
+    MUST(bytes == core->bytes, 0);
+    MUST(runs == held && jobs == core->jobs && slots == core->slots, 0);
+    return NULL;
+}
+
+const char *invariants_broken(struct core *core)
+{
+    const char *bad = check_totals(core);
+    for (const struct job *job = core->by_job; job && !bad; job = job->by_id.next)
+        bad = check_job(job);
+    for (const struct agent *agent = core->agents; agent && !bad; agent = agent->next)
+        bad = check_agent(agent);
+    for (const struct queue *queue = core->queues; queue && !bad; queue = queue->hh.next)
+        bad = check_queue(core, queue);
+    return bad;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The configuration parser, and what reads its entries, against any bytes.
+ * With libFuzzer (BELT_FUZZ) a fuzz target; else a program that mutates a valid
+ * file for a fixed number of rounds from a seed.
+ *
+ *   fuzz_config [ROUNDS [SEED]]
+ */
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void apply(const struct config *config)
+{
+    static char name[] = "map";
+    char *argv[] = {name, NULL}, *environment[] = {NULL};
+    struct options options;
+
+    if (options_flags(&options, commands_all[COMMAND_MAP], 1, argv) == 0)
+        options_apply(&options, commands_all, config, "fuzz.conf", environment);
+    options_free(&options);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct config config;
+    char error[128] = "";
+
+    if (config_parse(&config, (const char *)data, size, error, sizeof error)) {
+        if (!*error || config.entries)
+            abort();
+        return 0;
+    }
+    for (uint32_t i = 0; i < config.count; i++)
+        if (!*config.entries[i].key || strchr(config.entries[i].value, '\n') || config.entries[i].line == 0)
+            abort();
+    apply(&config);
+    config_free(&config);
+    return 0;
+}
+
+#ifndef BELT_FUZZ
+static const char seed_text[] = "# all of it\nbroker = tcp://queen:7878\nconnect-timeout = 5s\n[map]\nslots = 4\nunordered = yes\n"
+                                "chunksize = auto\nhalt = soon,fail=10%\nmax-input=16M\npriority = -5\nkeep-going = true\n[worker]\n"
+                                "coproc = chess=python3 slot.py\ncoproc = other\n; end\n[broker]\nlease = 5";
+
+static uint64_t state = 1;
+
+static uint32_t draw(uint32_t below)
+{
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(state >> 33) % below;
+}
+
+/* A few bytes changed, removed or repeated. */
+static size_t mutate(uint8_t *text, size_t len)
+{
+    static const uint8_t special[] = "=[]#;\n\r\t -.%\0\xff" "9";
+
+    for (uint32_t edits = 1 + draw(6); edits && len > 8; edits--) {
+        size_t at = draw((uint32_t)len - 4);
+        switch (draw(4)) {
+        case 0:
+            text[at] = special[draw(sizeof special - 1)];
+            break;
+        case 1:
+            text[at] = (uint8_t)draw(256);
+            break;
+        case 2:
+            memmove(text + at, text + at + 1 + at % 3, len - at - 1 - at % 3);
+            len -= 1 + at % 3;
+            break;
+        default:
+            memcpy(text + at, text + draw((uint32_t)len - 4), 4);
+        }
+    }
+    return len;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
+    uint8_t text[sizeof seed_text];
+
+    state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
+    for (unsigned long i = 0; i < rounds; i++) {
+        memcpy(text, seed_text, sizeof seed_text);
+        LLVMFuzzerTestOneInput(text, mutate(text, sizeof seed_text - 1));
+    }
+    printf("%lu inputs\n", rounds);
+    return 0;
+}
+#endif

@@ -1,0 +1,586 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The agent's loop: broker, slots, signals, lifeline -> slot table -> runners, broker.
+ * Decides nothing about tasks: that is slots.c. See agent.h.
+ */
+#include "agent_parts.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#define KILL_MS_DEFAULT 2000u
+#define DRAIN_MS_DEFAULT 10000u
+/* A slot that closed its output without ending is killed after this. */
+#define HUNG_US 200000u
+/* While leaving the agent looks this often whether all is recorded. */
+#define EVENTS 64
+/* A broker that does not record the last results is not waited for longer than this after the drain time. */
+#define RECORD_US 2000000u
+
+uint64_t agent_clock_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+static int64_t wall_offset_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 - (int64_t)agent_clock_us();
+}
+
+void agent_log(const struct agent *agent, const char *format, ...)
+{
+    char text[1024];
+    va_list list;
+
+    if (agent->options->quiet)
+        return;
+    va_start(list, format);
+    vsnprintf(text, sizeof(text), format, list);
+    va_end(list);
+    fprintf(stderr, "belt worker: %s\n", text);
+}
+
+void agent_fail(struct agent *agent, int rc, const char *format, ...)
+{
+    va_list list;
+
+    if (agent->done)
+        return;
+    agent->done = true;
+    agent->rc = rc;
+    if (!agent->error || agent->error_size == 0)
+        return;
+    va_start(list, format);
+    vsnprintf(agent->error, agent->error_size, format, list);
+    va_end(list);
+}
+
+void agent_watch(struct agent *agent, int fd, enum agent_watch what, uint32_t slot, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)slot << 8 | what};
+
+    if (epoll_ctl(agent->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        agent_fail(agent, BELT_SYSTEM, "cannot watch a descriptor: %s", strerror(errno));
+}
+
+void agent_unwatch(struct agent *agent, int fd)
+{
+    epoll_ctl(agent->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+/* ------------------------------------------------------------------ events */
+
+static void agent_leave(struct agent *agent)
+{
+    if (agent->leaving) { /* asked twice: at once */
+        agent_log(agent, "stopping at once");
+        slots_leave(agent->table, agent->now, agent->now);
+        agent->leave_until = agent->now;
+        agent->abrupt = true;
+        return;
+    }
+    uint64_t drain = agent->options->drain_ms * 1000;
+    agent_log(agent, "leaving: running tasks may finish for %llu ms", (unsigned long long)agent->options->drain_ms);
+    agent->leaving = true;
+    agent->leave_until = agent->now + drain;
+    wire_leaving(agent);
+    slots_leave(agent->table, agent->now, agent->leave_until);
+}
+
+/** A zombie of ours, or a child that the program had before: either way it is reaped. */
+static void agent_reap(struct agent *agent)
+{
+    struct place *place;
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        HASH_FIND_INT(agent->by_pid, &pid, place);
+        if (place) {
+            place->program->runner->ended(agent, place, status);
+        } else if (pid == agent->keeper.pid) {
+            agent->keeper.pid = -1;
+            agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
+        }
+    }
+}
+
+static void agent_signals(struct agent *agent)
+{
+    struct signalfd_siginfo info;
+    bool child = false;
+
+    while (read(agent->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            child = true;
+        else
+            agent_leave(agent);
+    }
+    if (child)
+        agent_reap(agent);
+}
+
+static void keeper_event(struct agent *agent, const struct keeper_event *event)
+{
+    struct place *place = &agent->places[event->slot];
+    char text[96];
+
+    switch (event->type) {
+    case KEEPER_STARTED:
+        stream_started(agent, place, event->pid, event->io, event->io, event->log);
+        break;
+    case KEEPER_FAILED:
+        snprintf(text, sizeof(text), "cannot fork: %s", strerror(event->status));
+        place_lost(agent, place, text);
+        break;
+    case KEEPER_DIED:
+        if (place->pid == event->pid)
+            stream_ended(agent, place, event->status);
+        break;
+    default:
+        break;
+    }
+}
+
+static void agent_keeper(struct agent *agent)
+{
+    struct keeper_event event;
+    int rc;
+
+    while ((rc = keeper_next(&agent->keeper, &event)) == 1)
+        keeper_event(agent, &event);
+    if (rc < 0)
+        agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
+}
+
+static void agent_lifeline(struct agent *agent)
+{
+    char byte;
+    ssize_t n = read(agent->options->lifeline_fd, &byte, 1);
+
+    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+        agent_fail(agent, BELT_OK, "the parent is gone");
+}
+
+static void agent_event(struct agent *agent, uint64_t tag)
+{
+    struct place *place = &agent->places[tag >> 8];
+
+    switch ((enum agent_watch)(tag & 0xff)) {
+    case WATCH_BROKER: /* looked at in every turn: the descriptor only wakes us */
+        break;
+    case WATCH_SIGNALS:
+        agent_signals(agent);
+        break;
+    case WATCH_LIFELINE:
+        agent_lifeline(agent);
+        break;
+    case WATCH_KEEPER:
+        agent_keeper(agent);
+        break;
+    case WATCH_IN:
+    case WATCH_OUT:
+        if (place->pid > 0)
+            place->program->runner->output(agent, place);
+        break;
+    case WATCH_ERR:
+        if (place->pid > 0)
+            place_read_log(agent, place);
+        break;
+    }
+}
+
+/* ----------------------------------------------------------------- actions */
+
+static void agent_action(struct agent *agent, const struct slots_action *action)
+{
+    struct place *place = &agent->places[action->slot];
+
+    switch (action->type) {
+    case SLOTS_START:
+        place->program->runner->start(agent, place);
+        break;
+    case SLOTS_GIVE:
+        place->program->runner->give(agent, place, &action->task);
+        break;
+    case SLOTS_CLOSE:
+        stream_close(agent, place);
+        break;
+    case SLOTS_ASK:
+        if (place->pid > 0)
+            kill(place->pid, SIGUSR1);
+        break;
+    case SLOTS_TERM:
+        place_kill(agent, place, SIGTERM);
+        break;
+    case SLOTS_KILL:
+        place_kill(agent, place, SIGKILL);
+        break;
+    }
+}
+
+static void agent_asks(struct agent *agent)
+{
+    uint32_t done = 0;
+
+    while (done < agent->ask_count) {
+        int rc = keeper_ask(&agent->keeper, agent->asks[done]);
+        if (rc < 0)
+            agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
+        if (rc != 0)
+            break;
+        done++;
+    }
+    agent->ask_count -= done;
+    if (done > 0)
+        memmove(agent->asks, agent->asks + done, agent->ask_count * sizeof(*agent->asks));
+}
+
+/** A process that closed its output but lives holds its slot for nothing. */
+static void agent_hung(struct agent *agent)
+{
+    for (uint32_t i = 0; agent->hung > 0 && i < slots_count(agent->table); i++) {
+        struct place *place = &agent->places[i];
+        if (!place->ended || agent->now - place->ended_us < HUNG_US)
+            continue;
+        if (place->error[0] == '\0')
+            snprintf(place->error, sizeof(place->error), "it closed its output and went on");
+        place_kill(agent, place, SIGKILL);
+    }
+}
+
+/** True: an action ended a task at once, so there is more to decide. */
+static bool agent_act(struct agent *agent)
+{
+    struct slots_action action;
+    bool acted = false;
+
+    slots_turn(agent->table, agent->now);
+    while (!agent->done && slots_next_action(agent->table, &action)) {
+        agent_action(agent, &action);
+        acted = true;
+    }
+    while (agent->dirty_count > 0) {
+        struct place *place = &agent->places[agent->dirty[--agent->dirty_count]];
+        place->dirty = false;
+        if (!place->writing)
+            place_write(agent, place);
+    }
+    agent_asks(agent);
+    agent_hung(agent);
+    return acted;
+}
+
+static void agent_leave_step(struct agent *agent)
+{
+    bool over = slots_held(agent->table) == 0 && slots_unrecorded(agent->table) == 0;
+    bool late = agent->now >= agent->leave_until + agent->options->kill_ms * 1000 + RECORD_US;
+
+    /* Without a broker nobody records: the drain time is all that is waited. */
+    if (agent->session.state != BELT_SESSION_READY && slots_held(agent->table) == 0 && agent->now >= agent->leave_until)
+        late = true;
+    if (!over && !late && !agent->abrupt)
+        return;
+    if (over)
+        wire_bye(agent);
+    agent->done = true;
+}
+
+static int agent_timeout_ms(struct agent *agent, bool again)
+{
+    uint64_t when = slots_deadline(agent->table), wire = wire_deadline_us(agent);
+
+    if (again || wire_readable(agent))
+        return 0;
+    if (wire < when)
+        when = wire;
+    if (agent->hung > 0 && agent->now + HUNG_US / 2 < when)
+        when = agent->now + HUNG_US / 2;
+    if (agent->leaving && agent->now + 100000 < when)
+        when = agent->now + 100000;
+    if (when == UINT64_MAX)
+        return -1;
+    uint64_t now = agent_clock_us();
+    uint64_t ms = when > now ? (when - now + 999) / 1000 : 0;
+    return ms < 3600000 ? (int)ms : 3600000;
+}
+
+static void agent_loop(struct agent *agent)
+{
+    struct epoll_event events[EVENTS];
+
+    while (!agent->done) {
+        agent->now = agent_clock_us();
+        wire_receive(agent);
+        wire_timer(agent);
+        bool again = agent_act(agent);
+        if (!agent->done)
+            wire_send_news(agent);
+        if (agent->leaving)
+            agent_leave_step(agent);
+        if (agent->done)
+            break;
+        int n = epoll_wait(agent->epoll, events, EVENTS, agent_timeout_ms(agent, again));
+        agent->now = agent_clock_us();
+        for (int i = 0; i < n && !agent->done; i++)
+            agent_event(agent, events[i].data.u64);
+    }
+}
+
+/* ---------------------------------------------------------------- lifecycle */
+
+static const struct runner *runner_of(enum belt_runner kind)
+{
+    switch (kind) {
+    case BELT_RUN_C:
+        return &runner_c;
+    case BELT_RUN_COPROC:
+        return &runner_coproc;
+    case BELT_RUN_FILTER:
+        return &runner_filter;
+    case BELT_RUN_COMMAND:
+    case BELT_RUN_EXEC:
+        break;
+    }
+    return &runner_command;
+}
+
+/** The number of the function's program: one for all C functions, one for all commands, one for each other command line. */
+static uint32_t program_of(struct agent *agent, const struct belt_agent_function *function)
+{
+    const struct runner *runner = runner_of(function->runner);
+    const char *command = runner == &runner_coproc || runner == &runner_filter ? function->command : NULL;
+
+    for (uint32_t i = 0; i < agent->program_count; i++) {
+        const struct program *p = &agent->programs[i];
+        if (p->runner == runner && (!command || strcmp(command, p->command) == 0))
+            return i;
+    }
+    agent->programs[agent->program_count] = (struct program){runner, command};
+    return agent->program_count++;
+}
+
+static int agent_table(struct agent *agent, struct slots_function *functions, struct slots_program *kinds)
+{
+    const struct belt_agent_options *options = agent->options;
+
+    for (uint32_t i = 0; i < options->function_count; i++) {
+        const char *name = options->functions[i].name;
+        agent->functions[i] = (struct belt_bytes){(const uint8_t *)name, strlen(name)};
+        functions[i] = (struct slots_function){agent->functions[i], program_of(agent, &options->functions[i])};
+    }
+    for (uint32_t i = 0; i < agent->program_count; i++) {
+        kinds[i] = agent->programs[i].runner->kind;
+        /* Beside others a program of its own processes is started when it is asked for. */
+        if (agent->program_count > 1 && agent->programs[i].command)
+            kinds[i].ahead = false;
+    }
+    const struct slots_config config = {
+        .slots = options->slots,
+        .programs = kinds,
+        .program_count = agent->program_count,
+        .functions = functions,
+        .function_count = options->function_count,
+        .start_us = SLOT_HELLO_MS * 1000u,
+        .kill_us = options->kill_ms * 1000,
+        .max_tasks = options->max_tasks_per_slot,
+    };
+    agent->table = slots_new(&config);
+    return agent->table ? 0 : -1;
+}
+
+static int agent_places(struct agent *agent)
+{
+    uint32_t count = slots_count(agent->table);
+
+    agent->places = calloc(count, sizeof(*agent->places));
+    agent->dirty = calloc(count, sizeof(*agent->dirty));
+    agent->asks = calloc(count, sizeof(*agent->asks));
+    if (!agent->places || !agent->dirty || !agent->asks)
+        return -1;
+    for (uint32_t i = 0; i < count; i++)
+        agent->places[i] = (struct place){
+            .slot = i, .program = &agent->programs[slots_program_of(agent->table, i)], .in = -1, .out = -1, .err = -1};
+    return 0;
+}
+
+static int agent_build(struct agent *agent)
+{
+    uint32_t count = agent->options->function_count;
+    struct slots_function *functions = calloc(count, sizeof(*functions));
+    struct slots_program *kinds = calloc(count, sizeof(*kinds));
+
+    agent->programs = calloc(count, sizeof(*agent->programs));
+    agent->functions = calloc(count, sizeof(*agent->functions));
+    agent->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
+    int rc = functions && kinds && agent->programs && agent->functions && agent->decoder ? 0 : -1;
+    if (rc == 0)
+        rc = agent_table(agent, functions, kinds);
+    if (rc == 0)
+        rc = agent_places(agent);
+    free(functions);
+    free(kinds);
+    return rc;
+}
+
+/** Signals come as reads; what slots had before is kept for them. */
+static int agent_block_signals(struct agent *agent)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t wanted;
+
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGTERM);
+    sigaddset(&wanted, SIGINT);
+    sigaddset(&wanted, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &wanted, &agent->old_mask);
+    agent->slot_mask = agent->old_mask;
+    sigdelset(&agent->slot_mask, SIGTERM);
+    sigdelset(&agent->slot_mask, SIGINT);
+    sigdelset(&agent->slot_mask, SIGCHLD);
+    sigdelset(&agent->slot_mask, SIGUSR1);
+    sigaction(SIGPIPE, &ignore, &agent->old_pipe);
+    agent->signals = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+    return agent->signals < 0 ? -1 : 0;
+}
+
+static int agent_open(struct agent *agent)
+{
+    if (agent_build(agent) != 0) {
+        agent_fail(agent, BELT_NO_MEMORY, "out of memory");
+        return -1;
+    }
+    /* The keeper is forked before there is a context, which no fork survives. */
+    if (agent_block_signals(agent) != 0 ||
+        keeper_start(&agent->keeper, agent->options, slots_count(agent->table), &agent->slot_mask, agent->signals) != 0 ||
+        (agent->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
+        getrandom(agent->id, sizeof(agent->id), 0) != (ssize_t)sizeof(agent->id)) {
+        agent_fail(agent, BELT_SYSTEM, "cannot start the slots: %s", strerror(errno));
+        return -1;
+    }
+    agent_watch(agent, agent->signals, WATCH_SIGNALS, 0, EPOLLIN);
+    agent_watch(agent, agent->keeper.fd, WATCH_KEEPER, 0, EPOLLIN);
+    if (agent->options->lifeline_fd > 0)
+        agent_watch(agent, agent->options->lifeline_fd, WATCH_LIFELINE, 0, EPOLLIN);
+    belt_link_seed();
+    agent->context = belt_link_context();
+    agent->now = agent_clock_us();
+    agent->started_ms = agent->now / 1000;
+    agent->wall_offset_us = wall_offset_us();
+    belt_session_init(&agent->session, agent->started_ms);
+    if (!agent->context || wire_open(agent) != 0)
+        agent_fail(agent, BELT_INVALID, "cannot connect to '%s': %s", agent->options->broker, zmq_strerror(errno));
+    return agent->done ? -1 : 0;
+}
+
+/** Kills what runs, reaps it, and waits for nothing else. */
+static void agent_stop_slots(struct agent *agent)
+{
+    struct place *place, *next;
+
+    HASH_ITER(hh, agent->by_pid, place, next) {
+        pid_t pid = place->pid;
+        bool ours = place->program->runner != &runner_c;
+        kill(-pid, SIGKILL);
+        while (ours && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+        place_close(agent, place);
+    }
+}
+
+static void agent_close(struct agent *agent)
+{
+    agent_stop_slots(agent);
+    uint32_t count = agent->places ? slots_count(agent->table) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        slot_queue_free(&agent->places[i].queue);
+        slot_queue_free(&agent->places[i].captured);
+        slot_queue_free(&agent->places[i].log);
+    }
+    wire_close(agent);
+    if (agent->context)
+        zmq_ctx_term(agent->context);
+    keeper_stop(&agent->keeper);
+    if (agent->epoll >= 0)
+        close(agent->epoll);
+    if (agent->signals >= 0) {
+        struct signalfd_siginfo info;
+        while (read(agent->signals, &info, sizeof(info)) > 0) /* a late signal must not end the caller */
+            continue;
+        close(agent->signals);
+        sigprocmask(SIG_SETMASK, &agent->old_mask, NULL);
+        sigaction(SIGPIPE, &agent->old_pipe, NULL);
+    }
+    belt_decoder_free(agent->decoder);
+    slots_free(agent->table);
+    free(agent->places);
+    free(agent->dirty);
+    free(agent->asks);
+    free(agent->programs);
+    free(agent->functions);
+    free(agent->outbox);
+}
+
+static void agent_defaults(struct agent *agent, struct belt_agent_options *options)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    char host[128] = "";
+
+    if (options->slots == 0)
+        options->slots = processors > 0 ? (uint32_t)processors : 1;
+    if (options->kill_ms == 0)
+        options->kill_ms = KILL_MS_DEFAULT;
+    if (options->drain_ms == 0)
+        options->drain_ms = DRAIN_MS_DEFAULT;
+    gethostname(host, sizeof(host) - 1);
+    if (options->name)
+        snprintf(agent->name, sizeof(agent->name), "%s", options->name);
+    else
+        snprintf(agent->name, sizeof(agent->name), "%s:%d", host, (int)getpid());
+}
+
+static int agent_check(struct agent *agent)
+{
+    const struct belt_agent_options *options = agent->options;
+
+    if (!options->broker || !*options->broker)
+        agent_fail(agent, BELT_INVALID, "no broker is named: give its workers' endpoint, as tcp://host:7879");
+    else if (options->slots > BELT_MAX_SLOTS)
+        agent_fail(agent, BELT_INVALID, "%u slots are over the limit of %u", options->slots, BELT_MAX_SLOTS);
+    else if (options->function_count == 0)
+        agent_fail(agent, BELT_INVALID, "the worker serves no function: register one");
+    else if (options->function_count > BELT_MAX_FUNCTIONS)
+        agent_fail(agent, BELT_INVALID, "%u functions are over the limit of %u", options->function_count, BELT_MAX_FUNCTIONS);
+    return agent->done ? -1 : 0;
+}
+
+int belt_agent_run(const struct belt_agent_options *given, char *error, uint32_t size)
+{
+    struct belt_agent_options options = *given;
+    struct agent agent = {.options = &options, .error = error, .error_size = size, .epoll = -1, .signals = -1};
+
+    agent.keeper = (struct keeper){.pid = -1, .fd = -1};
+    if (error && size > 0)
+        error[0] = '\0';
+    agent_defaults(&agent, &options);
+    if (agent_check(&agent) == 0 && agent_open(&agent) == 0)
+        agent_loop(&agent);
+    agent_close(&agent);
+    return agent.rc;
+}

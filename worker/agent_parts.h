@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside of the agent's shell, for its own files: agent.c (the loop), agent_wire.c (the
+ * broker), place.c (one slot's process) and the runners.
+ */
+#ifndef BELT_AGENT_PARTS_H
+#define BELT_AGENT_PARTS_H
+
+#include "../proto/link.h"
+#include "../proto/session.h"
+#include "agent.h"
+#include "keeper.h"
+#include "slot_protocol.h"
+#include "slots.h"
+
+#include <uthash.h>
+
+struct agent;
+struct place;
+
+/** How the slots of a program are run: one file each. */
+struct runner {
+    struct slots_program kind;
+    enum slot_side side; /* of the reader, for lasting slots */
+    /** Starts the process of a lasting slot; agent_place_lost() when that fails. */
+    void (*start)(struct agent *agent, struct place *place);
+    void (*give)(struct agent *agent, struct place *place, const struct slots_given *task);
+    /** A lasting slot answered a task; may be NULL. */
+    void (*answered)(struct agent *agent, struct place *place);
+    /** There is output to read. */
+    void (*output)(struct agent *agent, struct place *place);
+    /** The process has ended and was reaped. */
+    void (*ended)(struct agent *agent, struct place *place, int status);
+};
+
+extern const struct runner runner_c, runner_command, runner_coproc, runner_filter;
+
+/** A program of the slot table. */
+struct program {
+    const struct runner *runner;
+    const char *command; /* COPROC, FILTER */
+};
+
+/** Where the process of a slot is held. */
+struct place {
+    uint32_t slot;
+    const struct program *program;
+    pid_t pid;          /* 0: none */
+    int in, out, err;   /* -1: closed; in and out may be the same */
+    bool starting;      /* the keeper was asked */
+    bool doomed;        /* kill it as soon as it is there */
+    bool dirty;         /* in the agent's list of those with something to write */
+    bool writing;       /* waits for room to write */
+    bool ended;         /* its output is at its end */
+    bool over;          /* a task's output is over the limit */
+    char error[320];    /* what it did wrong; "" nothing */
+    struct slot_reader reader;
+    struct slot_queue queue;    /* to be written */
+    struct slot_queue captured; /* output of a command */
+    struct slot_queue log;      /* tail of the standard error */
+    uint64_t given, answered;   /* of a filter: tasks since it started */
+    uint64_t ended_us, told_us;
+    UT_hash_handle hh;
+};
+
+enum agent_watch { WATCH_BROKER, WATCH_SIGNALS, WATCH_LIFELINE, WATCH_KEEPER, WATCH_IN, WATCH_OUT, WATCH_ERR };
+
+struct agent {
+    const struct belt_agent_options *options;
+    char name[BELT_MAX_TEXT / 8];
+    char *error;
+    uint32_t error_size;
+    int rc;
+    bool done;     /* leave the loop */
+    bool leaving, said_leaving;
+    bool abrupt;          /* asked twice */
+    uint64_t leave_until; /* running tasks may finish until then */
+    sigset_t slot_mask, old_mask;
+    struct sigaction old_pipe;
+    int epoll, signals;
+    struct keeper keeper;
+    struct slots *table;
+    struct program *programs;
+    uint32_t program_count;
+    struct place *places;
+    struct place *by_pid;
+    uint32_t *dirty, dirty_count;
+    uint32_t *asks, ask_count; /* slots that the keeper has yet to be asked for */
+    uint32_t hung;             /* places whose output ended before their process */
+    uint64_t now;              /* us, of this turn */
+    /* the broker */
+    void *context, *socket;
+    int socket_fd;
+    struct belt_session session;
+    struct belt_decoder *decoder;
+    uint8_t id[BELT_SESSION_LEN];
+    struct belt_frames *outbox; /* stamped, not sent yet, in order */
+    uint32_t outbox_at, outbox_count, outbox_cap;
+    struct belt_bytes *functions;
+    uint64_t started_ms;
+    bool welcomed;
+    int64_t wall_offset_us;
+};
+
+uint64_t agent_clock_us(void);
+__attribute__((format(printf, 2, 3))) void agent_log(const struct agent *agent, const char *format, ...);
+/** The end of the agent, for a reason. */
+__attribute__((format(printf, 3, 4))) void agent_fail(struct agent *agent, int rc, const char *format, ...);
+void agent_watch(struct agent *agent, int fd, enum agent_watch what, uint32_t slot, uint32_t events);
+void agent_unwatch(struct agent *agent, int fd);
+_Noreturn void slots_no_memory(void);
+uint32_t agent_max_payload(const struct agent *agent);
+
+/* place.c */
+void place_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err);
+void place_close(struct agent *agent, struct place *place);
+void place_read_log(struct agent *agent, struct place *place);
+/** One read into `queue`: more than 0: so many bytes; 0: the end; -1: nothing there. */
+ssize_t place_read(int fd, struct slot_queue *queue);
+/** Writes what waits; watches for room when it does not fit. */
+void place_write(struct agent *agent, struct place *place);
+void place_dirty(struct agent *agent, struct place *place);
+void place_kill(struct agent *agent, struct place *place, int signal);
+/** Starts a process for the place. 0 or errno. */
+int place_spawn(struct agent *agent, struct place *place, char *const *argv, bool input);
+/** Fills text (`size` bytes) and the numbers from a wait status. */
+void place_status(int status, char *text, size_t size, struct slots_outcome *outcome);
+/** The log so far, as part of an outcome; place_log_clear() when it was used. */
+struct belt_bytes place_log(const struct place *place);
+void place_log_clear(struct place *place);
+/** A lasting slot could not be started. */
+void place_lost(struct agent *agent, struct place *place, const char *why);
+
+/* stream.c: what lasting slots have in common */
+void stream_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err);
+void stream_give(struct agent *agent, struct place *place, const struct slots_given *task);
+void stream_output(struct agent *agent, struct place *place);
+void stream_ended(struct agent *agent, struct place *place, int status);
+void stream_spawn(struct agent *agent, struct place *place);
+/** Its input ends. */
+void stream_close(struct agent *agent, struct place *place);
+
+/* agent_wire.c */
+int wire_open(struct agent *agent);
+void wire_close(struct agent *agent);
+void wire_receive(struct agent *agent);
+void wire_timer(struct agent *agent);
+void wire_send_news(struct agent *agent); /* returned, results */
+void wire_progress(struct agent *agent, struct place *place, uint64_t done, uint64_t total);
+void wire_leaving(struct agent *agent);
+void wire_bye(struct agent *agent);
+bool wire_quiet(const struct agent *agent); /* nothing waits to be sent */
+uint64_t wire_deadline_us(const struct agent *agent);
+bool wire_readable(struct agent *agent);
+
+#endif

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The agent's talk with the broker: hello, synchronisation, dispatches in,
+ * results out (PROTOCOL.md §6, §8). Moves messages; what they mean is the slot table's.
+ */
+#include "agent_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <zmq.h>
+
+/* Messages taken in one turn, so that slots come to their right. */
+#define RECEIVE_MAX 64
+/* Tasks that each slot may have waiting here: enough for tasks of some us between two round trips. */
+#define WINDOW_PER_SLOT 2000u
+#define WINDOW_BYTES (64u << 20)
+/* Progress is for people. */
+#define PROGRESS_US 250000u
+
+static uint64_t now_ms(const struct agent *agent)
+{
+    return agent->now / 1000;
+}
+
+uint32_t agent_max_payload(const struct agent *agent)
+{
+    return agent->session.max_payload ? agent->session.max_payload : BELT_MAX_PAYLOAD_DEFAULT;
+}
+
+/* ---------------------------------------------------------------- sending */
+
+static void outbox_clear(struct agent *agent)
+{
+    while (agent->outbox_at < agent->outbox_count)
+        belt_frames_clear(&agent->outbox[agent->outbox_at++]);
+    agent->outbox_at = agent->outbox_count = 0;
+}
+
+static bool outbox_empty(const struct agent *agent)
+{
+    return agent->outbox_at == agent->outbox_count;
+}
+
+static void outbox_flush(struct agent *agent)
+{
+    while (!outbox_empty(agent)) {
+        if (belt_link_send(agent->socket, NULL, &agent->outbox[agent->outbox_at]) != 0)
+            return;
+        agent->outbox_at++;
+    }
+    agent->outbox_at = agent->outbox_count = 0;
+}
+
+static void outbox_add(struct agent *agent, struct belt_frames *frames)
+{
+    if (agent->outbox_count == agent->outbox_cap) {
+        uint32_t cap = agent->outbox_cap ? 2 * agent->outbox_cap : 16;
+        struct belt_frames *outbox = realloc(agent->outbox, cap * sizeof(*outbox));
+        if (!outbox)
+            slots_no_memory();
+        agent->outbox = outbox;
+        agent->outbox_cap = cap;
+    }
+    agent->outbox[agent->outbox_count++] = *frames;
+}
+
+/** Stamps and sends, in order: what does not go now waits in the outbox. */
+static void wire_send(struct agent *agent, struct belt_msg *msg)
+{
+    struct belt_frames frames = {.count = 0};
+
+    belt_session_stamp(&agent->session, now_ms(agent), msg);
+    if (belt_encode(msg, &frames) != BELT_OK) {
+        belt_frames_clear(&frames);
+        agent_fail(agent, BELT_SYSTEM, "cannot encode a %s message", belt_msg_name(msg->type));
+        return;
+    }
+    if (!outbox_empty(agent) || belt_link_send(agent->socket, NULL, &frames) != 0)
+        outbox_add(agent, &frames);
+}
+
+static void wire_hello(struct agent *agent)
+{
+    const struct belt_agent_options *options = agent->options;
+    struct belt_bytes name = {(const uint8_t *)agent->name, strlen(agent->name)};
+    uint64_t window = (uint64_t)options->slots * WINDOW_PER_SLOT;
+    struct belt_msg msg = {.type = BELT_MSG_HELLO};
+    struct belt_frames frames = {.count = 0};
+
+    outbox_clear(agent); /* numbered for a conversation that is over; all of it is said again */
+    msg.u.hello = (struct belt_msg_hello){
+        .version = BELT_PROTOCOL_VERSION,
+        .role = BELT_ROLE_WORKER,
+        .session = {agent->id, sizeof(agent->id)},
+        .name = name,
+        .worker = {.name = name,
+                   .slots = options->slots,
+                   .window_items = window < BELT_MAX_HELD ? (uint32_t)window : BELT_MAX_HELD,
+                   .window_bytes = WINDOW_BYTES,
+                   .functions = agent->functions,
+                   .function_count = options->function_count},
+    };
+    belt_session_stamp(&agent->session, now_ms(agent), &msg);
+    int rc = belt_encode(&msg, &frames);
+    if (rc != BELT_OK)
+        agent_fail(agent, BELT_INVALID, "a name of the worker or of its functions is not valid");
+    else if (belt_link_send(agent->socket, NULL, &frames) != 0)
+        belt_session_unsent(&agent->session, now_ms(agent));
+    belt_frames_clear(&frames);
+}
+
+static void wire_empty(struct agent *agent, uint8_t type)
+{
+    struct belt_msg msg = {.type = type};
+
+    wire_send(agent, &msg);
+}
+
+/** Everything that is held or not recorded: PROTOCOL.md §8.4. */
+static void wire_sync(struct agent *agent)
+{
+    uint32_t most = slots_held(agent->table) + slots_unrecorded(agent->table);
+    struct belt_task_ref *refs = malloc((most + 1) * sizeof(*refs));
+
+    if (!refs)
+        slots_no_memory();
+    uint32_t count = slots_sync(agent->table, refs), at = 0;
+    do {
+        uint32_t part = count - at < BELT_MAX_BATCH ? count - at : BELT_MAX_BATCH;
+        struct belt_msg msg = {.type = BELT_MSG_SYNC};
+        msg.u.sync = (struct belt_msg_refs){.refs = refs + at, .count = part, .more = at + part < count};
+        wire_send(agent, &msg);
+        at += part;
+    } while (at < count);
+    free(refs);
+}
+
+static void send_returned(struct agent *agent)
+{
+    struct belt_task_ref refs[512];
+    uint32_t count;
+
+    while ((count = slots_take_returned(agent->table, refs, sizeof(refs) / sizeof(*refs))) > 0) {
+        struct belt_msg msg = {.type = BELT_MSG_RETURNED};
+        msg.u.returned = (struct belt_msg_refs){.refs = refs, .count = count};
+        wire_send(agent, &msg);
+    }
+}
+
+/** `detail`: where and when it ran. */
+static void result_detail(const struct agent *agent, struct slots_result *r)
+{
+    if (!r->detail)
+        return;
+    r->plain = false;
+    r->extras.host = (struct belt_bytes){(const uint8_t *)agent->name, strlen(agent->name)};
+    if (r->started_us > 0)
+        r->extras.started_ms = (uint64_t)((int64_t)r->started_us + agent->wall_offset_us) / 1000;
+}
+
+/** One message of results of one job, from number `first`. Returns the number after the last. */
+static uint64_t send_batch(struct agent *agent, uint64_t first, uint64_t next)
+{
+    enum { MOST = 512 };
+    static struct slots_result results[MOST]; /* the agent is one thread, and these are 70 KiB */
+    static struct belt_result_item items[MOST];
+    struct belt_batch batch = {0};
+    uint32_t count = 0;
+
+    for (uint64_t n = first; n < next && count < MOST; n++) {
+        struct slots_result *r = &results[count];
+        slots_result(agent->table, n, r);
+        result_detail(agent, r);
+        size_t overhead = r->plain ? 16 : 64 + r->extras.text.len + r->extras.log.len + r->extras.host.len;
+        if (r->job != results[0].job || !belt_batch_add(&batch, r->item.payload.len, overhead))
+            break;
+        items[count] = r->item;
+        items[count++].extras = r->plain ? NULL : &r->extras;
+    }
+    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
+    msg.u.results = (struct belt_msg_results){.first = first, .job = results[0].job, .results = items, .count = count};
+    wire_send(agent, &msg);
+    return first + count;
+}
+
+void wire_send_news(struct agent *agent)
+{
+    uint64_t first, next;
+
+    if (agent->session.state != BELT_SESSION_READY)
+        return;
+    outbox_flush(agent);
+    send_returned(agent);
+    slots_unsent(agent->table, &first, &next);
+    while (first < next && outbox_empty(agent) && !agent->done) /* results wait in the table, where they are kept anyway */
+        slots_sent(agent->table, first = send_batch(agent, first, next));
+}
+
+void wire_progress(struct agent *agent, struct place *place, uint64_t done, uint64_t total)
+{
+    struct slots_given task;
+    struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
+
+    if (!slots_running(agent->table, place->slot, &task) || agent->session.state != BELT_SESSION_READY ||
+        !outbox_empty(agent) || agent->now - place->told_us < PROGRESS_US)
+        return;
+    place->told_us = agent->now;
+    msg.u.progress = (struct belt_msg_progress){{task.job->job, task.index, task.attempt}, done, total};
+    wire_send(agent, &msg);
+}
+
+void wire_leaving(struct agent *agent)
+{
+    if (agent->session.state != BELT_SESSION_READY || agent->said_leaving)
+        return;
+    agent->said_leaving = true;
+    wire_empty(agent, BELT_MSG_LEAVING);
+}
+
+void wire_bye(struct agent *agent)
+{
+    static const char text[] = "the worker leaves";
+    struct belt_msg msg = {.type = BELT_MSG_BYE};
+
+    if (agent->session.state != BELT_SESSION_READY)
+        return;
+    msg.u.bye.text = (struct belt_bytes){(const uint8_t *)text, sizeof(text) - 1};
+    wire_send(agent, &msg);
+}
+
+bool wire_quiet(const struct agent *agent)
+{
+    return outbox_empty(agent);
+}
+
+/* -------------------------------------------------------------- receiving */
+
+static void wire_welcomed(struct agent *agent)
+{
+    if (!agent->welcomed)
+        agent_log(agent, "connected to %s: %u slots, %u functions", agent->options->broker, agent->options->slots,
+                  agent->options->function_count);
+    else
+        agent_log(agent, "connected again to %s", agent->options->broker);
+    agent->welcomed = true;
+    belt_decoder_limit(agent->decoder, agent_max_payload(agent));
+    atomic_store(&agent->keeper.shared->max_payload, agent_max_payload(agent));
+    slots_resend(agent->table);
+    wire_sync(agent);
+    agent->said_leaving = false;
+    if (agent->leaving)
+        wire_leaving(agent);
+}
+
+static void wire_message(struct agent *agent, const struct belt_msg *msg)
+{
+    switch (msg->type) {
+    case BELT_MSG_DISPATCH:
+        slots_dispatch(agent->table, agent->now, &msg->u.dispatch);
+        break;
+    case BELT_MSG_RECORDED:
+        slots_recorded(agent->table, msg->u.recorded.upto);
+        break;
+    case BELT_MSG_RECALL:
+        slots_recall(agent->table, msg->u.recall.count);
+        break;
+    case BELT_MSG_DROP:
+        slots_drop(agent->table, agent->now, msg->u.drop.refs, msg->u.drop.count);
+        break;
+    case BELT_MSG_ERROR:
+        agent_log(agent, "the broker says: %.*s", (int)msg->u.error.text.len, (const char *)msg->u.error.text.data);
+        break;
+    default: /* another role's message: not for us, nothing changes */
+        break;
+    }
+}
+
+static void wire_reconnect(struct agent *agent)
+{
+    agent_log(agent, "no word from the broker at %s: connecting anew", agent->options->broker);
+    wire_close(agent);
+    if (wire_open(agent) != 0)
+        agent_fail(agent, BELT_SYSTEM, "cannot open a socket to %s: %s", agent->options->broker, zmq_strerror(errno));
+}
+
+static void wire_act(struct agent *agent, enum belt_session_action action, const struct belt_msg *msg)
+{
+    switch (action) {
+    case BELT_SESSION_NOTHING:
+        break;
+    case BELT_SESSION_PASS:
+        wire_message(agent, msg);
+        break;
+    case BELT_SESSION_WELCOMED:
+        wire_welcomed(agent);
+        break;
+    case BELT_SESSION_SEND_HELLO:
+        wire_hello(agent);
+        break;
+    case BELT_SESSION_SEND_PING:
+        wire_empty(agent, BELT_MSG_PING);
+        break;
+    case BELT_SESSION_RECONNECT:
+        wire_reconnect(agent);
+        break;
+    case BELT_SESSION_FAILED:
+        agent_fail(agent, (int)agent->session.code, "the broker at %s refused this worker: %s", agent->options->broker,
+                   agent->session.text);
+    }
+}
+
+void wire_receive(struct agent *agent)
+{
+    struct belt_frames frames = {.count = 0};
+    struct belt_msg msg;
+
+    for (int i = 0; i < RECEIVE_MAX && !agent->done && belt_link_recv(agent->socket, NULL, &frames) == 1; i++) {
+        if (frames.count > 0 && belt_decode(agent->decoder, &frames, &msg) == BELT_OK)
+            wire_act(agent, belt_session_receive(&agent->session, now_ms(agent), &msg), &msg);
+        else /* its number is missed, and hello is said again */
+            agent_log(agent, "a malformed message from the broker: %s", belt_decoder_error(agent->decoder));
+        belt_frames_clear(&frames);
+    }
+}
+
+void wire_timer(struct agent *agent)
+{
+    const struct belt_agent_options *options = agent->options;
+
+    while (!agent->done && now_ms(agent) >= belt_session_deadline(&agent->session)) {
+        enum belt_session_action action = belt_session_timer(&agent->session, now_ms(agent));
+        if (action == BELT_SESSION_NOTHING)
+            break;
+        wire_act(agent, action, NULL);
+    }
+    if (!agent->welcomed && options->connect_timeout_ms > 0 && now_ms(agent) - agent->started_ms >= options->connect_timeout_ms)
+        agent_fail(agent, BELT_NO_BROKER, "no broker answers at %s after %llu ms: check the address (workers have an endpoint of their own) and that it runs",
+                   options->broker, (unsigned long long)options->connect_timeout_ms);
+}
+
+uint64_t wire_deadline_us(const struct agent *agent)
+{
+    uint64_t when = belt_session_deadline(&agent->session);
+
+    if (!agent->welcomed && agent->options->connect_timeout_ms > 0 && agent->started_ms + agent->options->connect_timeout_ms < when)
+        when = agent->started_ms + agent->options->connect_timeout_ms;
+    if (!outbox_empty(agent) && now_ms(agent) + 20 < when)
+        when = now_ms(agent) + 20;
+    return when > UINT64_MAX / 1000 ? UINT64_MAX : when * 1000;
+}
+
+bool wire_readable(struct agent *agent)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+
+    return zmq_getsockopt(agent->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+}
+
+int wire_open(struct agent *agent)
+{
+    size_t size = sizeof(agent->socket_fd);
+
+    agent->socket = belt_link_dealer(agent->context, agent->options->broker, BELT_MAX_PAYLOAD_CEILING);
+    if (!agent->socket)
+        return -1;
+    if (zmq_getsockopt(agent->socket, ZMQ_FD, &agent->socket_fd, &size) != 0)
+        return -1;
+    agent_watch(agent, agent->socket_fd, WATCH_BROKER, 0, EPOLLIN);
+    return 0;
+}
+
+void wire_close(struct agent *agent)
+{
+    outbox_clear(agent);
+    if (!agent->socket)
+        return;
+    agent_unwatch(agent, agent->socket_fd);
+    zmq_close(agent->socket);
+    agent->socket = NULL;
+}

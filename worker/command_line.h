@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * From a task to the words of its command. Pure.
+ */
+#ifndef BELT_COMMAND_LINE_H
+#define BELT_COMMAND_LINE_H
+
+#include "../proto/buf.h"
+
+#include <stdbool.h>
+
+struct command_line {
+    char **argv;     /* ends with NULL */
+    bool input;      /* the payload goes to standard input */
+    char error[128]; /* why it cannot be run */
+};
+
+/** A command for /bin/sh -c: each {} becomes the quoted payload; without any the payload goes to standard input. */
+int command_line_shell(struct command_line *line, const char *command, struct belt_bytes payload);
+/** The command of an `exec` job, from the job's argument (agent.h). 0; -1: `error` says why. */
+int command_line_exec(struct command_line *line, struct belt_bytes argument, struct belt_bytes payload);
+/** Accepts a zeroed struct. */
+void command_line_free(struct command_line *line);
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keeper process and the agent's talk with it. See keeper.h.
+ */
+#include "keeper.h"
+#include "task.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The keeper's own side. */
+struct kept {
+    int fd, signals;
+    pid_t *pids; /* by slot number, 0: none */
+    uint32_t count;
+    const struct belt_agent_options *options;
+    struct keeper_shared *shared;
+    sigset_t mask;
+};
+
+static void kill_groups(const struct kept *kept)
+{
+    for (uint32_t i = 0; i < kept->count; i++) {
+        pid_t group = atomic_load(&kept->shared->groups[i]);
+        if (group > 1)
+            kill(-group, SIGKILL);
+        if (kept->pids[i] > 1)
+            kill(-kept->pids[i], SIGKILL);
+    }
+}
+
+static int send_event(int fd, const struct keeper_event *event, int io, int log)
+{
+    struct iovec part = {(void *)(uintptr_t)event, sizeof(*event)};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+    } control = {0};
+    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+
+    if (io >= 0) {
+        int fds[2] = {io, log};
+        msg.msg_control = control.bytes;
+        msg.msg_controllen = sizeof(control.bytes);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(fds));
+        memcpy(CMSG_DATA(header), fds, sizeof(fds));
+    }
+    ssize_t n;
+    do {
+        n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -1 : 0;
+}
+
+static void slot_signals(const sigset_t *mask)
+{
+    static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGPIPE};
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+        sigaction(signals[i], &plain, NULL);
+    task_catch_cancel();
+    sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
+/** In the new slot. Descriptors that the program had opened itself stay: its functions may use them. */
+static _Noreturn void slot_child(struct kept *kept, pid_t parent, int io, int log)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent || null < 0)
+        _exit(127);
+    close(kept->fd);
+    close(kept->signals);
+    if (dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
+        _exit(127);
+    close(null);
+    close(log);
+    slot_signals(&kept->mask);
+    task_slot_run(io, kept->options, kept->shared);
+}
+
+static int slot_fork(struct kept *kept, uint32_t slot, int io[2], int log[2])
+{
+    pid_t self = getpid();
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, io) != 0 || pipe2(log, O_CLOEXEC) != 0)
+        return errno;
+    pid_t pid = fork();
+    if (pid < 0)
+        return errno;
+    if (pid == 0) {
+        close(io[0]);
+        close(log[0]);
+        slot_child(kept, self, io[1], log[1]);
+    }
+    setpgid(pid, pid); /* the child does it too: whoever comes first */
+    kept->pids[slot] = pid;
+    return 0;
+}
+
+static int slot_start(struct kept *kept, uint32_t slot)
+{
+    int io[2] = {-1, -1}, log[2] = {-1, -1};
+    struct keeper_event event = {.type = KEEPER_STARTED, .slot = slot, .io = -1, .log = -1};
+
+    event.status = slot_fork(kept, slot, io, log);
+    event.pid = kept->pids[slot];
+    if (event.status != 0)
+        event.type = KEEPER_FAILED;
+    int rc = send_event(kept->fd, &event, event.status == 0 ? io[0] : -1, log[0]);
+    for (int i = 0; i < 2; i++) {
+        if (io[i] >= 0)
+            close(io[i]);
+        if (log[i] >= 0)
+            close(log[i]);
+    }
+    return rc;
+}
+
+static int reap(struct kept *kept)
+{
+    struct signalfd_siginfo info;
+    int status;
+    pid_t pid;
+
+    while (read(kept->signals, &info, sizeof(info)) > 0)
+        continue;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (uint32_t i = 0; i < kept->count; i++) {
+            if (kept->pids[i] != pid)
+                continue;
+            struct keeper_event event = {.type = KEEPER_DIED, .slot = i, .pid = pid, .status = status, .io = -1, .log = -1};
+            kept->pids[i] = 0;
+            if (send_event(kept->fd, &event, -1, -1) != 0)
+                return -1;
+        }
+    }
+    return 0;
+}
+
+static int keeper_loop(struct kept *kept)
+{
+    struct pollfd polled[2] = {{.fd = kept->fd, .events = POLLIN}, {.fd = kept->signals, .events = POLLIN}};
+    uint32_t slot;
+
+    for (;;) {
+        if (poll(polled, 2, -1) < 0 && errno != EINTR)
+            return -1;
+        if (polled[1].revents && reap(kept) != 0)
+            return -1;
+        if (!polled[0].revents)
+            continue;
+        ssize_t n = recv(kept->fd, &slot, sizeof(slot), 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n != (ssize_t)sizeof(slot) || slot >= kept->count || slot_start(kept, slot) != 0)
+            return -1;
+    }
+}
+
+static _Noreturn void keeper_main(struct kept *kept)
+{
+    static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1};
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, plain = {.sa_handler = SIG_DFL};
+    sigset_t child;
+
+    /* A signal to the whole group is the agent's business: the keeper goes when the agent goes. */
+    for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+        sigaction(ignored[i], &ignore, NULL);
+    sigaction(SIGCHLD, &plain, NULL);
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_SETMASK, &child, NULL);
+    kept->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    kept->pids = calloc(kept->count, sizeof(*kept->pids));
+    if (kept->signals >= 0 && kept->pids) {
+        prctl(PR_SET_NAME, "belt-keeper");
+        keeper_loop(kept);
+        kill_groups(kept);
+    }
+    _exit(0);
+}
+
+/* ------------------------------------------------------- the agent's side */
+
+int keeper_start(struct keeper *keeper, const struct belt_agent_options *options, uint32_t groups, const sigset_t *mask,
+                 int foreign)
+{
+    int ends[2] = {-1, -1};
+    size_t size = sizeof(struct keeper_shared) + groups * sizeof(atomic_int);
+    int error;
+
+    *keeper = (struct keeper){.pid = -1, .fd = -1};
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return -1;
+    keeper->shared = memory;
+    keeper->shared->group_count = groups;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        goto fail;
+    fflush(NULL); /* or every slot would write out what was buffered here */
+    keeper->pid = fork();
+    if (keeper->pid < 0)
+        goto fail;
+    if (keeper->pid == 0) {
+        close(ends[0]);
+        close(foreign);
+        if (options->lifeline_fd > 0)
+            close(options->lifeline_fd);
+        struct kept kept = {.fd = ends[1], .signals = -1, .count = groups, .options = options, .shared = keeper->shared, .mask = *mask};
+        keeper_main(&kept);
+    }
+    close(ends[1]);
+    keeper->fd = ends[0];
+    return 0;
+fail:
+    error = errno;
+    if (ends[0] >= 0) {
+        close(ends[0]);
+        close(ends[1]);
+    }
+    munmap(keeper->shared, size);
+    keeper->shared = NULL;
+    errno = error;
+    return -1;
+}
+
+int keeper_ask(struct keeper *keeper, uint32_t slot)
+{
+    ssize_t n;
+
+    do {
+        n = send(keeper->fd, &slot, sizeof(slot), MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN) /* waiting here while the keeper waits to tell us something would be for ever */
+        return 1;
+    return n == (ssize_t)sizeof(slot) ? 0 : -1;
+}
+
+int keeper_next(struct keeper *keeper, struct keeper_event *event)
+{
+    struct iovec part = {event, sizeof(*event)};
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(2 * sizeof(int))];
+    } control;
+    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+    ssize_t n;
+
+    do {
+        n = recvmsg(keeper->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return 0;
+    if (n != (ssize_t)sizeof(*event))
+        return -1;
+    event->io = event->log = -1;
+    const struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+    if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(2 * sizeof(int))) {
+        int fds[2];
+        memcpy(fds, CMSG_DATA(header), sizeof(fds));
+        event->io = fds[0];
+        event->log = fds[1];
+    }
+    return event->type == KEEPER_STARTED && event->io < 0 ? -1 : 1;
+}
+
+void keeper_stop(struct keeper *keeper)
+{
+    if (keeper->fd >= 0)
+        close(keeper->fd);
+    keeper->fd = -1;
+    if (keeper->pid > 0) {
+        while (waitpid(keeper->pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+    }
+    keeper->pid = -1;
+    if (keeper->shared)
+        munmap(keeper->shared, sizeof(*keeper->shared) + keeper->shared->group_count * sizeof(atomic_int));
+    keeper->shared = NULL;
+}

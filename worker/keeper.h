@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The keeper: a small process that the agent forks before it has threads or a
+ * ZeroMQ context. It forks the slots of C functions and their replacements, reports
+ * their deaths, and when the agent is gone, however it went, kills the
+ * process groups of everything that the agent had started.
+ */
+#ifndef BELT_KEEPER_H
+#define BELT_KEEPER_H
+
+#include "agent.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+/** Memory that agent, keeper and slots share. */
+struct keeper_shared {
+    atomic_uint max_payload; /* the broker's limit, 0 before the first welcome */
+    uint32_t group_count;
+    atomic_int groups[];     /* by slot number: the process group that runs there, 0: none */
+};
+
+struct keeper {
+    pid_t pid;
+    int fd;
+    struct keeper_shared *shared;
+};
+
+enum keeper_event_type { KEEPER_STARTED, KEEPER_FAILED, KEEPER_DIED };
+
+struct keeper_event {
+    uint32_t type;
+    uint32_t slot;
+    pid_t pid;
+    int status;   /* DIED: of waitpid; FAILED: errno */
+    int io, log;  /* STARTED: the slot's protocol socket and the reading end of its standard error; given */
+};
+
+/**
+ * Forks it. `groups`: slot numbers are below it; `mask`: the slots' signal mask; `foreign`: a descriptor
+ * of the agent that is not for the keeper. 0, or -1 with errno.
+ */
+int keeper_start(struct keeper *keeper, const struct belt_agent_options *options, uint32_t groups, const sigset_t *mask,
+                 int foreign);
+/** Asks for a process for `slot`; KEEPER_STARTED or KEEPER_FAILED follows. 0; 1: no room, ask again after its events; -1: it is gone. */
+int keeper_ask(struct keeper *keeper, uint32_t slot);
+/** 1: got one; 0: none is there; -1: the keeper is gone. */
+int keeper_next(struct keeper *keeper, struct keeper_event *event);
+/** Ends it and all it keeps. Safe to call on a zeroed struct with fd -1. */
+void keeper_stop(struct keeper *keeper);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One slot's process as the agent holds it: descriptors, buffers, signals.
+ * Reads and writes without waiting; decides nothing.
+ */
+#include "agent_parts.h"
+#include "spawn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READ_BYTES (64u << 10)
+
+static void group_note(struct agent *agent, const struct place *place, pid_t group)
+{
+    atomic_store(&agent->keeper.shared->groups[place->slot], group);
+}
+
+void place_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err)
+{
+    place->pid = pid;
+    place->in = in;
+    place->out = out;
+    place->err = err;
+    place->starting = place->ended = place->over = place->writing = false;
+    place->error[0] = '\0';
+    group_note(agent, place, pid);
+    HASH_ADD_INT(agent->by_pid, pid, place);
+    agent_watch(agent, out, WATCH_OUT, place->slot, EPOLLIN);
+    agent_watch(agent, err, WATCH_ERR, place->slot, EPOLLIN);
+}
+
+static void place_close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+void place_close(struct agent *agent, struct place *place)
+{
+    if (place->pid > 0) {
+        HASH_DEL(agent->by_pid, place);
+        group_note(agent, place, 0);
+    }
+    if (place->ended)
+        agent->hung--;
+    place->pid = 0;
+    if (place->in == place->out)
+        place->in = -1;
+    place_close_fd(&place->in);
+    place_close_fd(&place->out);
+    place_close_fd(&place->err);
+    slot_reader_free(&place->reader);
+    slot_queue_consume(&place->queue, place->queue.len - place->queue.pos);
+    slot_queue_consume(&place->captured, place->captured.len - place->captured.pos);
+    place_log_clear(place);
+    place->ended = place->doomed = place->starting = place->writing = false;
+}
+
+ssize_t place_read(int fd, struct slot_queue *queue)
+{
+    uint8_t *room = slot_queue_room(queue, READ_BYTES);
+    ssize_t n;
+
+    if (!room)
+        slots_no_memory();
+    do {
+        n = read(fd, room, READ_BYTES);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0)
+        queue->len += (size_t)n;
+    return n < 0 && errno != EAGAIN ? 0 : n;
+}
+
+void place_read_log(struct agent *agent, struct place *place)
+{
+    ssize_t n = 0;
+
+    /* Bounded: one that writes without end must not keep the agent here. */
+    for (int i = 0; place->err >= 0 && i < 16; i++) {
+        n = place_read(place->err, &place->log);
+        if (n <= 0)
+            break;
+        size_t len = place->log.len - place->log.pos;
+        if (len > BELT_MAX_LOG)
+            slot_queue_consume(&place->log, len - BELT_MAX_LOG);
+    }
+    if (place->err >= 0 && n == 0) {
+        agent_unwatch(agent, place->err);
+        place_close_fd(&place->err);
+    }
+}
+
+struct belt_bytes place_log(const struct place *place)
+{
+    return (struct belt_bytes){place->log.data + place->log.pos, place->log.len - place->log.pos};
+}
+
+void place_log_clear(struct place *place)
+{
+    slot_queue_consume(&place->log, place->log.len - place->log.pos);
+}
+
+static void write_watch(struct agent *agent, struct place *place, bool on)
+{
+    if (place->writing == on)
+        return;
+    place->writing = on;
+    if (place->in == place->out) {
+        struct epoll_event event = {.events = on ? EPOLLIN | EPOLLOUT : EPOLLIN,
+                                    .data.u64 = (uint64_t)place->slot << 8 | WATCH_OUT};
+        epoll_ctl(agent->epoll, EPOLL_CTL_MOD, place->out, &event);
+    } else if (on) {
+        agent_watch(agent, place->in, WATCH_IN, place->slot, EPOLLOUT);
+    } else {
+        agent_unwatch(agent, place->in);
+    }
+}
+
+void place_write(struct agent *agent, struct place *place)
+{
+    struct slot_queue *queue = &place->queue;
+    ssize_t n = 0;
+
+    if (place->in < 0)
+        return;
+    while (queue->pos < queue->len) {
+        const uint8_t *from = queue->data + queue->pos;
+        n = place->in == place->out ? send(place->in, from, queue->len - queue->pos, MSG_NOSIGNAL | MSG_DONTWAIT)
+                                    : write(place->in, from, queue->len - queue->pos);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            break;
+        slot_queue_consume(queue, (size_t)n);
+    }
+    if (n < 0 && errno != EAGAIN) /* nobody reads it: not an error, the process says how it ended */
+        slot_queue_consume(queue, queue->len - queue->pos);
+    write_watch(agent, place, queue->pos < queue->len);
+}
+
+void place_dirty(struct agent *agent, struct place *place)
+{
+    if (place->dirty)
+        return;
+    place->dirty = true;
+    agent->dirty[agent->dirty_count++] = place->slot;
+}
+
+void place_kill(struct agent *agent, struct place *place, int number)
+{
+    (void)agent;
+    if (place->pid > 0)
+        kill(-place->pid, number);
+    else if (place->starting)
+        place->doomed = true;
+}
+
+int place_spawn(struct agent *agent, struct place *place, char *const *argv, bool input)
+{
+    struct spawn spawn = {.argv = argv, .input = input, .mask = agent->slot_mask};
+    int rc = spawn_start(&spawn);
+
+    if (rc == 0)
+        place_started(agent, place, spawn.pid, spawn.in, spawn.out, spawn.err);
+    return rc;
+}
+
+void place_status(int status, char *text, size_t size, struct slots_outcome *outcome)
+{
+    outcome->exit_status = -1;
+    outcome->term_signal = 0;
+    if (WIFSIGNALED(status)) {
+        const char *name = sigabbrev_np(WTERMSIG(status));
+        outcome->term_signal = WTERMSIG(status);
+        snprintf(text, size, "killed by signal %d%s%s%s", WTERMSIG(status), name ? " (SIG" : "", name ? name : "", name ? ")" : "");
+    } else {
+        outcome->exit_status = WEXITSTATUS(status);
+        snprintf(text, size, "exit status %d", WEXITSTATUS(status));
+    }
+    outcome->text = (struct belt_bytes){(const uint8_t *)text, strlen(text)};
+}
+
+void place_lost(struct agent *agent, struct place *place, const char *why)
+{
+    struct slots_outcome outcome = {.exit_status = -1, .text = {(const uint8_t *)why, strlen(why)}};
+
+    place->starting = false;
+    agent_log(agent, "slot %u cannot start: %s", place->slot, why);
+    slots_died(agent->table, agent->now, place->slot, &outcome);
+}

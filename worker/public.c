@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The worker's part of <belt/belt.h>: functions by name, belt_worker_run().
+ * (belt_task_* is task.c.)
+ */
+#include "agent.h"
+#include "../client/error.h"
+#include "../proto/limits.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct belt_agent_function registered[BELT_MAX_FUNCTIONS];
+static uint32_t registered_count;
+
+static bool name_valid(const char *name)
+{
+    size_t len = name ? strlen(name) : 0;
+
+    if (len == 0 || len > BELT_MAX_NAME || name[0] == '-' || name[0] == '.')
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
+            return false;
+    return true;
+}
+
+BELT_API int belt_function_register(const char *name, belt_function function, void *ctx)
+{
+    uint32_t at = 0;
+
+    if (!name_valid(name) || !function)
+        return client_error(BELT_INVALID, "a function needs a name of letters, digits, '.', '_' and '-', and an address");
+    while (at < registered_count && strcmp(registered[at].name, name) != 0)
+        at++;
+    if (at == BELT_MAX_FUNCTIONS)
+        return client_error(BELT_LIMIT, "%u functions are registered: that is the limit", at);
+    if (at == registered_count) {
+        char *copy = strdup(name);
+        if (!copy)
+            return client_error(BELT_NO_MEMORY, "out of memory");
+        registered[at] = (struct belt_agent_function){.name = copy};
+        registered_count++;
+    }
+    registered[at].runner = BELT_RUN_C;
+    registered[at].function = function;
+    registered[at].ctx = ctx;
+    return BELT_OK;
+}
+
+const struct belt_agent_function *belt_function_list(uint32_t *count)
+{
+    *count = registered_count;
+    return registered;
+}
+
+BELT_API void belt_worker_options_init(belt_worker_options *options)
+{
+    *options = (belt_worker_options){.size = sizeof(*options)};
+}
+
+BELT_API int belt_worker_run(const char *broker, const belt_worker_options *options)
+{
+    belt_worker_options o = {.size = sizeof(o)};
+    char error[512];
+
+    if (options && options->size > 0) /* a program built with an older header has a shorter struct */
+        memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
+    if (o.slots < 0)
+        return client_error(BELT_INVALID, "%d slots: give a positive number, or 0 for one per processor", o.slots);
+    const struct belt_agent_options agent = {
+        .broker = broker,
+        .name = o.name,
+        .slots = (uint32_t)o.slots,
+        .functions = registered,
+        .function_count = registered_count,
+        .drain_ms = o.drain_ms,
+        .max_tasks_per_slot = o.max_tasks_per_slot,
+        .slot_init = o.slot_init,
+        .slot_exit = o.slot_exit,
+        .slot_ctx = o.slot_ctx,
+    };
+    int rc = belt_agent_run(&agent, error, sizeof(error));
+    return rc == BELT_OK ? BELT_OK : client_error(rc, "%s", error);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runner: one process per task, of a command that the operator registered or that came with the job (`exec`).
+ * Its output is the result; how it ended is the outcome.
+ */
+#include "agent_parts.h"
+#include "command_line.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void command_refuse(struct agent *agent, const struct place *place, const char *text)
+{
+    struct slots_outcome outcome = {.code = BELT_TASK_FAILED, .timed = true, .exit_status = -1};
+
+    outcome.text = (struct belt_bytes){(const uint8_t *)text, strlen(text)};
+    slots_answer(agent->table, agent->now, place->slot, &outcome);
+}
+
+static void close_input(struct place *place)
+{
+    if (place->in >= 0)
+        close(place->in);
+    place->in = -1;
+}
+
+/** What fits goes to its standard input now; the rest when it reads. */
+static void command_input(struct agent *agent, struct place *place)
+{
+    place_write(agent, place);
+    if (!place->writing)
+        close_input(place);
+}
+
+static void command_give(struct agent *agent, struct place *place, const struct slots_given *task)
+{
+    const struct belt_agent_function *function = &agent->options->functions[task->job->function];
+    struct belt_bytes payload = {task->payload.data, task->payload.len};
+    struct belt_bytes argument = {task->job->argument.data, task->job->argument.len};
+    struct command_line line;
+    char text[256];
+
+    int rc = function->runner == BELT_RUN_EXEC ? command_line_exec(&line, argument, payload)
+                                               : command_line_shell(&line, function->command, payload);
+    if (rc != 0) {
+        command_refuse(agent, place, line.error);
+        return;
+    }
+    rc = place_spawn(agent, place, line.argv, line.input);
+    if (rc != 0) {
+        snprintf(text, sizeof(text), "cannot run '%.160s': %s", line.argv[0], strerror(rc));
+        command_refuse(agent, place, text);
+    } else if (line.input) {
+        if (slot_queue_add(&place->queue, payload.data, payload.len) != 0)
+            slots_no_memory();
+        command_input(agent, place);
+    }
+    command_line_free(&line);
+}
+
+/** Reads what is there; false: nothing more for now. */
+static bool command_pull(struct agent *agent, struct place *place)
+{
+    if (place->out < 0)
+        return false;
+    ssize_t n = place_read(place->out, &place->captured);
+    if (n > 0 && place->captured.len > agent_max_payload(agent)) {
+        slot_queue_consume(&place->captured, place->captured.len - place->captured.pos);
+        if (!place->over)
+            place_kill(agent, place, SIGKILL);
+        place->over = true;
+    }
+    if (n == 0) {
+        agent_unwatch(agent, place->out);
+        close(place->out);
+        place->out = -1;
+    }
+    return n > 0;
+}
+
+static void command_output(struct agent *agent, struct place *place)
+{
+    if (place->writing)
+        command_input(agent, place);
+    for (int i = 0; i < 4 && command_pull(agent, place); i++)
+        continue;
+}
+
+/* A grandchild may hold the output open and go on writing: what is here now is the result. */
+static void command_ended(struct agent *agent, struct place *place, int status)
+{
+    struct slots_outcome outcome = {.code = BELT_OK, .exit_status = -1};
+    char text[96];
+
+    for (size_t before = SIZE_MAX; before != place->captured.len && !place->over;) {
+        before = place->captured.len;
+        command_pull(agent, place);
+    }
+    place_read_log(agent, place);
+    place_status(status, text, sizeof(text), &outcome);
+    if (outcome.exit_status == 0)
+        outcome.text = (struct belt_bytes){NULL, 0};
+    else
+        outcome.code = BELT_TASK_FAILED;
+    if (place->over) {
+        int len = snprintf(text, sizeof(text), "the output is larger than the limit of %u bytes", agent_max_payload(agent));
+        outcome.code = BELT_RESULT_TOO_LARGE;
+        outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
+    }
+    outcome.payload = (struct belt_bytes){place->captured.data, place->over ? 0 : place->captured.len};
+    outcome.log = place_log(place);
+    slots_answer(agent->table, agent->now, place->slot, &outcome);
+    if (place->in >= 0 && place->writing)
+        agent_unwatch(agent, place->in);
+    place_close(agent, place);
+}
+
+const struct runner runner_command = {
+    .kind = {.lasting = false},
+    .give = command_give,
+    .output = command_output,
+    .ended = command_ended,
+};

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runner: filters, long-lived processes that answer each line with one line.
+ */
+#include "agent_parts.h"
+
+#include <string.h>
+
+/* A payload that cannot be a line fails without being written; its answer must
+ * wait for those of the tasks before it. place->captured is the list of such tasks' places in the order of tasks. */
+
+static void refuse(struct agent *agent, struct place *place)
+{
+    static const char text[] = "the input holds a newline and cannot be given to a filter";
+    struct slots_outcome outcome = {.code = BELT_TASK_FAILED, .timed = true, .exit_status = -1};
+
+    outcome.text = (struct belt_bytes){(const uint8_t *)text, sizeof(text) - 1};
+    slots_answer(agent->table, agent->now, place->slot, &outcome);
+    place->answered++;
+}
+
+static void filter_answered(struct agent *agent, struct place *place)
+{
+    uint64_t number;
+
+    place->answered++;
+    while (place->captured.pos < place->captured.len) {
+        memcpy(&number, place->captured.data + place->captured.pos, sizeof(number));
+        if (number != place->answered)
+            return;
+        slot_queue_consume(&place->captured, sizeof(number));
+        refuse(agent, place);
+    }
+}
+
+static void filter_start(struct agent *agent, struct place *place)
+{
+    place->given = place->answered = 0;
+    stream_spawn(agent, place);
+}
+
+static void filter_give(struct agent *agent, struct place *place, const struct slots_given *task)
+{
+    uint64_t number = place->given++;
+    bool line = task->payload.len == 0 || !memchr(task->payload.data, '\n', task->payload.len);
+
+    if (line) {
+        if (slot_queue_add(&place->queue, task->payload.data, task->payload.len) | slot_queue_add(&place->queue, "\n", 1))
+            slots_no_memory();
+        place_dirty(agent, place);
+    } else if (number == place->answered) {
+        refuse(agent, place);
+    } else if (slot_queue_add(&place->captured, &number, sizeof(number)) != 0) {
+        slots_no_memory();
+    }
+}
+
+const struct runner runner_filter = {
+    .kind = {.lasting = true, .ahead = true},
+    .side = SLOT_SIDE_FILTER,
+    .start = filter_start,
+    .give = filter_give,
+    .answered = filter_answered,
+    .output = stream_output,
+    .ended = stream_ended,
+};

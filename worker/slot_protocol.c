@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reader and writer of SLOTS.md. Pure. See slot_protocol.h.
+ */
+#include "slot_protocol.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One read takes up to this much: many small messages, one copy. */
+#define READ_ROOM (64u << 10)
+#define READ_LEAST 4096u
+
+/* ------------------------------------------------------------------ queue */
+
+void slot_queue_free(struct slot_queue *queue)
+{
+    free(queue->data);
+    *queue = (struct slot_queue){0};
+}
+
+uint8_t *slot_queue_room(struct slot_queue *queue, size_t len)
+{
+    if (queue->pos > 0 && queue->cap - queue->len < len) {
+        memmove(queue->data, queue->data + queue->pos, queue->len - queue->pos);
+        queue->len -= queue->pos;
+        queue->pos = 0;
+    }
+    if (queue->cap - queue->len < len) {
+        size_t cap = queue->cap ? queue->cap : READ_LEAST;
+        while (cap - queue->len < len)
+            cap *= 2;
+        uint8_t *data = realloc(queue->data, cap);
+        if (!data)
+            return NULL;
+        queue->data = data;
+        queue->cap = cap;
+    }
+    return queue->data + queue->len;
+}
+
+int slot_queue_add(struct slot_queue *queue, const void *data, size_t len)
+{
+    uint8_t *room = slot_queue_room(queue, len);
+
+    if (!room)
+        return -1;
+    if (len > 0)
+        memcpy(room, data, len);
+    queue->len += len;
+    return 0;
+}
+
+void slot_queue_consume(struct slot_queue *queue, size_t len)
+{
+    assert(len <= queue->len - queue->pos);
+    queue->pos += len;
+    if (queue->pos < queue->len)
+        return;
+    queue->pos = queue->len = 0;
+    if (queue->cap > 4 * READ_ROOM) /* one large message must not be paid for ever */
+        slot_queue_free(queue);
+}
+
+/* ----------------------------------------------------------------- writer */
+
+/** Builds a line without printf: it is on the way of every task. */
+struct line {
+    char text[SLOT_MAX_LINE];
+    size_t len;
+};
+
+static void line_bytes(struct line *line, const void *data, size_t len)
+{
+    assert(line->len + len <= sizeof(line->text));
+    memcpy(line->text + line->len, data, len);
+    line->len += len;
+}
+
+static void line_number(struct line *line, char before, uint64_t value)
+{
+    char digits[21];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    digits[--at] = before;
+    line_bytes(line, digits + at, sizeof(digits) - at);
+}
+
+static int line_write(struct slot_queue *queue, struct line *line, struct belt_bytes one, struct belt_bytes two)
+{
+    line_bytes(line, "\n", 1);
+    uint8_t *room = slot_queue_room(queue, line->len + one.len + two.len);
+    if (!room)
+        return -1;
+    memcpy(room, line->text, line->len);
+    if (one.len > 0)
+        memcpy(room + line->len, one.data, one.len);
+    if (two.len > 0)
+        memcpy(room + line->len + one.len, two.data, two.len);
+    queue->len += line->len + one.len + two.len;
+    return 0;
+}
+
+int slot_write_task(struct slot_queue *queue, const struct slot_task *task)
+{
+    struct line line;
+
+    line.len = 0;
+    assert(task->function.len <= BELT_MAX_NAME);
+    line_bytes(&line, "task", 4);
+    line_number(&line, ' ', task->job);
+    line_number(&line, '.', task->index);
+    line_bytes(&line, " ", 1);
+    line_bytes(&line, task->function.data, task->function.len);
+    line_number(&line, ' ', task->attempt);
+    line_number(&line, ' ', task->argument.len);
+    line_number(&line, ' ', task->payload.len);
+    return line_write(queue, &line, task->argument, task->payload);
+}
+
+int slot_write_hello(struct slot_queue *queue)
+{
+    static const char hello[] = "belt-slot 1\n";
+
+    return slot_queue_add(queue, hello, sizeof(hello) - 1);
+}
+
+int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us)
+{
+    struct line line;
+
+    line.len = 0;
+    line_bytes(&line, "ok", 2);
+    line_number(&line, ' ', payload.len);
+    line_number(&line, ' ', service_us);
+    return line_write(queue, &line, payload, (struct belt_bytes){NULL, 0});
+}
+
+int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,
+                    uint64_t service_us)
+{
+    struct line line;
+
+    line.len = 0;
+    if (text.len > BELT_MAX_TEXT)
+        text.len = BELT_MAX_TEXT;
+    line_bytes(&line, "fail", 4);
+    line_number(&line, ' ', text.len);
+    line_number(&line, ' ', payload.len);
+    line_number(&line, ' ', service_us);
+    line_number(&line, ' ', code);
+    return line_write(queue, &line, text, payload);
+}
+
+int slot_write_progress(struct slot_queue *queue, uint64_t done, uint64_t total)
+{
+    struct line line;
+
+    line.len = 0;
+    line_bytes(&line, "progress", 8);
+    line_number(&line, ' ', done);
+    line_number(&line, ' ', total);
+    return line_write(queue, &line, (struct belt_bytes){NULL, 0}, (struct belt_bytes){NULL, 0});
+}
+
+/* ----------------------------------------------------------------- reader */
+
+void slot_reader_init(struct slot_reader *reader, enum slot_side side, uint32_t max_payload)
+{
+    *reader = (struct slot_reader){.side = side, .max_payload = max_payload};
+}
+
+void slot_reader_free(struct slot_reader *reader)
+{
+    free(reader->data);
+    reader->data = NULL;
+    reader->pos = reader->len = reader->cap = reader->scanned = 0;
+}
+
+static void reader_compact(struct slot_reader *reader)
+{
+    size_t rest = reader->len - reader->pos;
+
+    if (reader->pos > 0 && rest > 0)
+        memmove(reader->data, reader->data + reader->pos, rest);
+    reader->pos = 0;
+    reader->len = rest;
+    if (rest == 0 && reader->cap > 4 * READ_ROOM)
+        slot_reader_free(reader);
+}
+
+uint8_t *slot_reader_room(struct slot_reader *reader, size_t *room)
+{
+    if (reader->cap - reader->len < READ_LEAST || reader->pos == reader->len)
+        reader_compact(reader);
+    if (reader->cap - reader->len < READ_LEAST) {
+        /* Doubling: at most as much again as really arrived, whatever lengths were announced. */
+        size_t cap = reader->cap ? 2 * reader->cap : READ_ROOM;
+        uint8_t *data = realloc(reader->data, cap);
+        if (!data)
+            return NULL;
+        reader->data = data;
+        reader->cap = cap;
+    }
+    *room = reader->cap - reader->len;
+    return reader->data + reader->len;
+}
+
+void slot_reader_filled(struct slot_reader *reader, size_t len)
+{
+    assert(len <= reader->cap - reader->len);
+    reader->len += len;
+}
+
+bool slot_reader_pending(const struct slot_reader *reader)
+{
+    return reader->pos < reader->len;
+}
+
+/** What is left of the line being parsed. */
+struct words {
+    const char *at, *end;
+};
+
+/** Decimal without sign or leading blanks, followed by a blank, a dot or the end; false otherwise. */
+static bool words_number(struct words *words, char after, uint64_t *value)
+{
+    const char *start = words->at;
+
+    *value = 0;
+    while (words->at < words->end && *words->at >= '0' && *words->at <= '9') {
+        uint64_t digit = (uint64_t)(*words->at - '0');
+        if (*value > (UINT64_MAX - digit) / 10)
+            return false;
+        *value = *value * 10 + digit;
+        words->at++;
+    }
+    if (words->at == start)
+        return false;
+    if (words->at == words->end)
+        return after == '\n' || after == '?';
+    if (*words->at != (after == '?' ? ' ' : after))
+        return false;
+    words->at++;
+    return true;
+}
+
+/** An optional last number: false when the line goes on with something else. */
+static bool words_optional(struct words *words, bool *there, uint64_t *value)
+{
+    *there = words->at < words->end;
+    return !*there || words_number(words, '?', value);
+}
+
+static enum slot_got reader_bad(struct slot_reader *reader, enum slot_got got, const char *what, const char *line, size_t len)
+{
+    char shown[100];
+    size_t n = len < sizeof(shown) - 1 ? len : sizeof(shown) - 1;
+
+    for (size_t i = 0; i < n; i++)
+        shown[i] = line[i] >= ' ' && line[i] <= '~' ? line[i] : '?';
+    shown[n] = '\0';
+    snprintf(reader->error, sizeof(reader->error), "%s: \"%s\"%s", what, shown, n < len ? " ..." : "");
+    reader->broken = true;
+    return got;
+}
+
+/** Length of the line at the reading position, or SIZE_MAX when its end is not there yet. */
+static size_t reader_line(struct slot_reader *reader)
+{
+    const uint8_t *from = reader->data + reader->pos;
+    size_t rest = reader->len - reader->pos;
+    const uint8_t *end = rest > reader->scanned ? memchr(from + reader->scanned, '\n', rest - reader->scanned) : NULL;
+
+    reader->scanned = end ? 0 : rest;
+    return end ? (size_t)(end - from) : SIZE_MAX;
+}
+
+static bool starts(struct words *words, const char *keyword)
+{
+    size_t len = strlen(keyword);
+
+    if ((size_t)(words->end - words->at) < len || memcmp(words->at, keyword, len) != 0)
+        return false;
+    words->at += len;
+    return true;
+}
+
+/** What a line announces. */
+struct announced {
+    enum slot_got got;
+    uint64_t one, two; /* lengths of the bytes that follow */
+    uint64_t one_limit, two_limit;
+};
+
+static bool parse_fail(struct words *words, struct slot_got_message *m, struct announced *a)
+{
+    uint64_t code = BELT_TASK_FAILED;
+    bool coded = false;
+
+    if (!words_number(words, ' ', &a->one) || !words_number(words, '?', &a->two) ||
+        !words_optional(words, &m->timed, &m->service_us) || !words_optional(words, &coded, &code) ||
+        words->at != words->end)
+        return false;
+    if (code != BELT_TASK_FAILED && code != BELT_RESULT_TOO_LARGE && code != BELT_NOT_SERVED)
+        return false;
+    m->code = (unsigned)code;
+    a->got = SLOT_GOT_FAIL;
+    return true;
+}
+
+static bool parse_answer(struct words *words, struct slot_got_message *m, struct announced *a)
+{
+    if (starts(words, "ok ")) {
+        a->got = SLOT_GOT_OK;
+        return words_number(words, '?', &a->two) && words_optional(words, &m->timed, &m->service_us) &&
+               words->at == words->end;
+    }
+    if (starts(words, "fail "))
+        return parse_fail(words, m, a);
+    if (starts(words, "progress ")) {
+        a->got = SLOT_GOT_PROGRESS;
+        return words_number(words, ' ', &m->done) && words_number(words, '\n', &m->total);
+    }
+    a->got = SLOT_GOT_HELLO;
+    return starts(words, "belt-slot 1") && words->at == words->end;
+}
+
+static bool parse_task(struct words *words, struct slot_got_message *m, struct announced *a)
+{
+    uint64_t attempt;
+
+    a->got = SLOT_GOT_TASK;
+    if (!starts(words, "task ") || !words_number(words, '.', &m->task.job) || !words_number(words, ' ', &m->task.index))
+        return false;
+    const char *blank = memchr(words->at, ' ', (size_t)(words->end - words->at));
+    if (!blank || blank == words->at || blank - words->at > (ptrdiff_t)BELT_MAX_NAME)
+        return false;
+    m->task.function = (struct belt_bytes){(const uint8_t *)words->at, (size_t)(blank - words->at)};
+    words->at = blank + 1;
+    if (!words_number(words, ' ', &attempt) || attempt > UINT32_MAX)
+        return false;
+    m->task.attempt = (uint32_t)attempt;
+    return words_number(words, ' ', &a->one) && words_number(words, '\n', &a->two);
+}
+
+static enum slot_got reader_message(struct slot_reader *reader, size_t len, struct slot_got_message *m)
+{
+    const char *line = (const char *)reader->data + reader->pos;
+    struct words words = {line, line + len};
+    struct announced a = {.one_limit = BELT_MAX_TEXT, .two_limit = reader->max_payload};
+
+    bool good = reader->side == SLOT_SIDE_SLOT ? parse_task(&words, m, &a) : parse_answer(&words, m, &a);
+    if (!good)
+        return reader_bad(reader, SLOT_GOT_BAD, "not the slot protocol", line, len);
+    if (reader->side == SLOT_SIDE_SLOT)
+        a.one_limit = BELT_MAX_ARGUMENT;
+    if (a.one > a.one_limit || a.two > a.two_limit)
+        return reader_bad(reader, SLOT_GOT_LARGE, "a length over the limit", line, len);
+    if (reader->len - reader->pos - len - 1 < a.one + a.two)
+        return SLOT_GOT_NOTHING;
+
+    const uint8_t *body = reader->data + reader->pos + len + 1;
+    struct belt_bytes one = {body, (size_t)a.one}, two = {body + a.one, (size_t)a.two};
+    if (a.got == SLOT_GOT_TASK)
+        m->task.argument = one;
+    else
+        m->text = one;
+    if (a.got == SLOT_GOT_TASK)
+        m->task.payload = two;
+    else
+        m->payload = two;
+    reader->pos += len + 1 + (size_t)(a.one + a.two);
+    reader->scanned = 0;
+    return a.got;
+}
+
+static enum slot_got reader_filter(struct slot_reader *reader, size_t len, struct slot_got_message *m)
+{
+    const uint8_t *line = reader->data + reader->pos;
+    size_t seen = len == SIZE_MAX ? reader->len - reader->pos : len;
+
+    if (seen > reader->max_payload)
+        return reader_bad(reader, SLOT_GOT_LARGE, "a line over the limit", (const char *)line, seen);
+    if (len == SIZE_MAX)
+        return SLOT_GOT_NOTHING;
+    m->payload = (struct belt_bytes){line, len};
+    reader->pos += len + 1;
+    return SLOT_GOT_OK;
+}
+
+enum slot_got slot_reader_next(struct slot_reader *reader, struct slot_got_message *message)
+{
+    *message = (struct slot_got_message){.code = BELT_TASK_FAILED};
+    if (reader->broken)
+        return SLOT_GOT_BAD;
+    if (reader->pos == reader->len)
+        return SLOT_GOT_NOTHING;
+    size_t len = reader_line(reader);
+    if (reader->side == SLOT_SIDE_FILTER)
+        return reader_filter(reader, len, message);
+    size_t seen = len == SIZE_MAX ? reader->len - reader->pos : len;
+    if (seen > SLOT_MAX_LINE - 1)
+        return reader_bad(reader, SLOT_GOT_BAD, "not the slot protocol", (const char *)reader->data + reader->pos, seen);
+    return len == SIZE_MAX ? SLOT_GOT_NOTHING : reader_message(reader, len, message);
+}

@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The slot table: messages of the broker, ends of tasks, results. Pure. See slots.h.
+ */
+#include "slots_table.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Noreturn void slots_no_memory(void)
+{
+    fputs("belt worker: out of memory\n", stderr);
+    abort();
+}
+
+void *slots_grow(void *array, uint32_t *cap, uint32_t need, size_t size)
+{
+    if (need <= *cap)
+        return array;
+    uint32_t to = *cap ? *cap : 64;
+    while (to < need)
+        to *= 2;
+    array = realloc(array, to * size);
+    if (!array)
+        slots_no_memory();
+    *cap = to;
+    return array;
+}
+
+void slots_act(struct slots *slots, enum slots_action_type type, uint32_t slot)
+{
+    slots->actions = slots_grow(slots->actions, &slots->action_cap, slots->action_count + 1, sizeof(*slots->actions));
+    slots->actions[slots->action_count++] = (struct slots_action){.type = type, .slot = slot};
+}
+
+/* -------------------------------------------------------------- lifecycle */
+
+static bool slots_init(struct slots *slots, const struct slots_config *config)
+{
+    slots->cap = config->slots;
+    slots->slot_count = config->slots * config->program_count;
+    slots->program_count = config->program_count;
+    slots->function_count = config->function_count;
+    slots->start_us = config->start_us;
+    slots->kill_us = config->kill_us;
+    slots->max_tasks = config->max_tasks;
+    slots->leave_until = SLOTS_NEVER;
+    slots->programs = calloc(config->program_count, sizeof(*slots->programs));
+    slots->functions = calloc(config->function_count, sizeof(*slots->functions));
+    slots->slots = calloc(slots->slot_count, sizeof(*slots->slots));
+    slots->heap = calloc((size_t)slots->slot_count + 1, sizeof(struct slots_slot *));
+    return slots->programs && slots->functions && slots->slots && slots->heap;
+}
+
+static bool slots_init_functions(struct slots *slots, const struct slots_config *config)
+{
+    for (uint32_t i = 0; i < config->function_count; i++) {
+        struct slots_function_state *f = &slots->functions[i];
+        uint8_t *name = malloc(config->functions[i].name.len + 1);
+        if (!name)
+            return false;
+        memcpy(name, config->functions[i].name.data, config->functions[i].name.len);
+        f->pub = (struct slots_function){{name, config->functions[i].name.len}, config->functions[i].program};
+        assert(f->pub.program < config->program_count);
+        HASH_ADD_KEYPTR(hh, slots->by_name, f->pub.name.data, f->pub.name.len, f);
+    }
+    return true;
+}
+
+struct slots *slots_new(const struct slots_config *config)
+{
+    assert(config->slots > 0 && config->program_count > 0 && config->function_count > 0);
+    struct slots *slots = calloc(1, sizeof(*slots));
+
+    if (!slots)
+        return NULL;
+    if (!slots_init(slots, config) || !slots_init_functions(slots, config)) {
+        slots_free(slots);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < config->program_count; i++)
+        slots->programs[i].pub = config->programs[i];
+    for (uint32_t i = slots->slot_count; i-- > 0;) {
+        struct slots_slot *slot = &slots->slots[i];
+        struct slots_program_state *program = &slots->programs[i / slots->cap];
+        *slot = (struct slots_slot){.number = i, .program = i / slots->cap, .deadline_us = SLOTS_NEVER};
+        slot->state = program->pub.lasting ? SLOTS_OFF : SLOTS_READY;
+        if (program->pub.lasting)
+            DL_PREPEND(program->off, slot);
+        else
+            slots_room_update(slots, slot);
+    }
+    return slots;
+}
+
+static void job_unref(struct slots *slots, struct slots_job_entry *job)
+{
+    if (--job->refs > 0)
+        return;
+    if (job->hashed)
+        HASH_DEL(slots->jobs, job);
+    belt_payload_clear(&job->pub.argument);
+    free(job);
+}
+
+static void task_unhash(struct slots *slots, struct slots_task *task)
+{
+    if (task->hashed)
+        HASH_DEL(slots->tasks, task);
+    task->hashed = false;
+}
+
+static void task_free(struct slots *slots, struct slots_task *task)
+{
+    task_unhash(slots, task);
+    belt_payload_clear(&task->payload);
+    job_unref(slots, task->job);
+    free(task->extras);
+    free(task);
+}
+
+static void tasks_free(struct slots *slots, struct slots_task *list)
+{
+    struct slots_task *task, *next;
+
+    DL_FOREACH_SAFE(list, task, next)
+        task_free(slots, task);
+}
+
+void slots_free(struct slots *slots)
+{
+    if (!slots)
+        return;
+    for (uint32_t i = 0; slots->slots && i < slots->slot_count; i++) {
+        tasks_free(slots, slots->slots[i].given);
+        tasks_free(slots, slots->slots[i].bound);
+    }
+    for (uint32_t i = 0; slots->programs && i < slots->program_count; i++)
+        tasks_free(slots, slots->programs[i].waiting);
+    for (uint64_t n = slots->result_base; n < slots->result_next; n++)
+        task_free(slots, slots->results[n % slots->result_cap]);
+    HASH_CLEAR(hh, slots->by_name);
+    for (uint32_t i = 0; slots->functions && i < slots->function_count; i++)
+        free((void *)(uintptr_t)slots->functions[i].pub.name.data);
+    free(slots->programs);
+    free(slots->functions);
+    free(slots->slots);
+    free(slots->heap);
+    free(slots->results);
+    free(slots->actions);
+    free(slots->returned);
+    free(slots);
+}
+
+/* ------------------------------------------------------------------ tasks */
+
+static void returned_add(struct slots *slots, struct belt_task_ref ref)
+{
+    slots->returned = slots_grow(slots->returned, &slots->returned_cap, slots->returned_count + 1, sizeof(*slots->returned));
+    slots->returned[slots->returned_count++] = ref;
+}
+
+static struct belt_task_ref task_ref(const struct slots_task *task)
+{
+    return (struct belt_task_ref){task->key.job, task->key.index, task->attempt};
+}
+
+void slots_task_return(struct slots *slots, struct slots_task *task)
+{
+    if (!task->silent)
+        returned_add(slots, task_ref(task));
+    slots->held--;
+    task_free(slots, task);
+}
+
+static void unstarted_add(struct slots *slots, struct slots_task *task, bool first)
+{
+    if (first)
+        DL_PREPEND2(slots->unstarted, task, older, newer);
+    else
+        DL_APPEND2(slots->unstarted, task, older, newer);
+}
+
+void slots_unstart(struct slots *slots, struct slots_task *task)
+{
+    DL_DELETE2(slots->unstarted, task, older, newer);
+}
+
+static struct slots_program_state *task_program(struct slots *slots, const struct slots_task *task)
+{
+    return &slots->programs[slots->functions[task->job->pub.function].pub.program];
+}
+
+void slots_enqueue_first(struct slots *slots, struct slots_task *task)
+{
+    struct slots_program_state *program = task_program(slots, task);
+
+    if (task->state == SLOTS_GIVEN)
+        unstarted_add(slots, task, true);
+    task->state = SLOTS_WAITING;
+    DL_PREPEND(program->waiting, task);
+    program->waiting_count++;
+}
+
+/** Takes a task that was not handed over out of its queue. */
+static void task_withdraw(struct slots *slots, struct slots_task *task)
+{
+    struct slots_program_state *program = task_program(slots, task);
+
+    if (task->state == SLOTS_WAITING) {
+        DL_DELETE(program->waiting, task);
+        program->waiting_count--;
+    } else {
+        assert(task->state == SLOTS_BOUND);
+        DL_DELETE(slots->slots[task->slot].bound, task);
+    }
+    slots_unstart(slots, task);
+}
+
+/* ---------------------------------------------------------------- results */
+
+/** The bytes of text and log behind the struct: one allocation, one free. */
+static struct belt_result_extras *extras_new(struct belt_bytes text, const struct slots_outcome *o)
+{
+    struct belt_bytes log = o->log;
+
+    if (text.len > BELT_MAX_TEXT)
+        text.len = BELT_MAX_TEXT;
+    if (log.len > BELT_MAX_LOG)
+        log = (struct belt_bytes){log.data + (log.len - BELT_MAX_LOG), BELT_MAX_LOG};
+    struct belt_result_extras *extras = calloc(1, sizeof(*extras) + text.len + log.len);
+    if (!extras)
+        slots_no_memory();
+    uint8_t *bytes = (uint8_t *)(extras + 1);
+    if (text.len > 0)
+        memcpy(bytes, text.data, text.len);
+    if (log.len > 0)
+        memcpy(bytes + text.len, log.data, log.len);
+    extras->text = (struct belt_bytes){bytes, text.len};
+    extras->log = (struct belt_bytes){bytes + text.len, log.len};
+    extras->exit_status = o->exit_status;
+    extras->term_signal = o->term_signal;
+    return extras;
+}
+
+static void result_push(struct slots *slots, struct slots_task *task)
+{
+    uint32_t count = (uint32_t)(slots->result_next - slots->result_base);
+
+    if (count == slots->result_cap) {
+        uint32_t cap = slots->result_cap ? 2 * slots->result_cap : 64;
+        struct slots_task **ring = calloc(cap, sizeof(struct slots_task *));
+        if (!ring)
+            slots_no_memory();
+        for (uint64_t n = slots->result_base; n < slots->result_next; n++)
+            ring[n % cap] = slots->results[n % slots->result_cap];
+        free(slots->results);
+        slots->results = ring;
+        slots->result_cap = cap;
+    }
+    slots->results[slots->result_next++ % slots->result_cap] = task;
+}
+
+static void task_done(struct slots *slots, struct slots_task *task, const struct slots_outcome *o)
+{
+    char text[80];
+    struct belt_bytes why = o->text;
+
+    task->code = o->code;
+    if (task->timed_out) {
+        int len = snprintf(text, sizeof(text), "ran over its time-out of %llu ms and was stopped",
+                           (unsigned long long)(task->job->pub.timeout_us / 1000));
+        why = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
+        task->code = BELT_TASK_TIMEOUT;
+    }
+    belt_payload_clear(&task->payload);
+    task->payload = o->kept.buf || o->payload.len == 0 ? belt_payload_ref(o->kept)
+                                                       : belt_payload_copy(o->payload.data, (uint32_t)o->payload.len);
+    if (o->payload.len > 0 && !task->payload.buf)
+        slots_no_memory();
+    if (why.len > 0 || o->log.len > 0 || o->exit_status >= 0 || o->term_signal > 0)
+        task->extras = extras_new(why, o);
+    task->state = SLOTS_DONE;
+    slots->held--;
+    result_push(slots, task);
+}
+
+/** A task that is in no list any more has ended. */
+void slots_task_end(struct slots *slots, uint64_t now, struct slots_task *task, const struct slots_outcome *outcome)
+{
+    task->service_us = outcome->timed ? outcome->service_us : now - task->started_us;
+    if (task->silent || task->dropped)
+        slots_task_return(slots, task);
+    else
+        task_done(slots, task, outcome);
+}
+
+/* --------------------------------------------------------------- messages */
+
+static struct slots_job_entry *job_get(struct slots *slots, const struct belt_msg_dispatch *msg, uint32_t function)
+{
+    struct slots_job_entry *job = NULL;
+
+    HASH_FIND(hh, slots->jobs, &msg->job, sizeof(msg->job), job);
+    if (job && job->pub.function == function && job->pub.argument.len == msg->argument.len &&
+        (msg->argument.len == 0 || memcmp(job->pub.argument.data, msg->argument.data, msg->argument.len) == 0))
+        return job;
+    if (job) { /* another broker's job of this number: its tasks keep what they came with */
+        HASH_DEL(slots->jobs, job);
+        job->hashed = false;
+    }
+    job = calloc(1, sizeof(*job));
+    if (!job)
+        slots_no_memory();
+    job->pub = (struct slots_job){.job = msg->job, .function = function};
+    job->pub.argument = belt_payload_copy(msg->argument.data, (uint32_t)msg->argument.len);
+    if (msg->argument.len > 0 && !job->pub.argument.buf)
+        slots_no_memory();
+    HASH_ADD(hh, slots->jobs, pub.job, sizeof(job->pub.job), job);
+    job->hashed = true;
+    return job;
+}
+
+/** The table held an older attempt of the task: it makes way (PROTOCOL.md §8.2). */
+static void task_supersede(struct slots *slots, uint64_t now, struct slots_task *old)
+{
+    task_unhash(slots, old);
+    if (old->state == SLOTS_DONE)
+        return;
+    old->silent = true;
+    if (old->state == SLOTS_GIVEN) {
+        old->dropped = true;
+        if (slots->slots[old->slot].given == old)
+            slots_stop(slots, now, &slots->slots[old->slot], true);
+        return;
+    }
+    task_withdraw(slots, old);
+    slots_task_return(slots, old);
+}
+
+static struct slots_task *task_new(struct slots *slots, struct slots_job_entry *job, const struct belt_task_item *item)
+{
+    struct slots_task *task = calloc(1, sizeof(*task));
+
+    if (!task)
+        slots_no_memory();
+    task->key = (struct slots_key){job->pub.job, item->index};
+    task->attempt = item->attempt;
+    task->job = job;
+    job->refs++;
+    task->order = ++slots->orders;
+    task->payload = item->payload.buf ? belt_payload_ref(item->payload)
+                                      : belt_payload_copy(item->payload.data, item->payload.len);
+    if (item->payload.len > 0 && !task->payload.buf)
+        slots_no_memory();
+    HASH_ADD(hh, slots->tasks, key, sizeof(task->key), task);
+    task->hashed = true;
+    slots->held++;
+    return task;
+}
+
+/** A function that nobody here serves: said so, task by task. */
+static void dispatch_refuse(struct slots *slots, const struct belt_msg_dispatch *msg, struct slots_task *task)
+{
+    char text[BELT_MAX_NAME + 64];
+    int len = snprintf(text, sizeof(text), "this worker does not serve '%.*s'", (int)msg->function.len,
+                       (const char *)msg->function.data);
+    struct slots_outcome outcome = {.code = BELT_NOT_SERVED, .timed = true, .exit_status = -1};
+
+    outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
+    slots_task_end(slots, 0, task, &outcome);
+}
+
+static void dispatch_one(struct slots *slots, uint64_t now, const struct belt_msg_dispatch *msg,
+                         struct slots_job_entry *job, const struct belt_task_item *item, uint64_t chunk)
+{
+    const struct slots_function_state *function = NULL;
+
+    struct slots_key key = {msg->job, item->index};
+    struct slots_task *old = NULL;
+
+    HASH_FIND(hh, slots->tasks, &key, sizeof(key), old);
+    if (old && old->attempt >= item->attempt)
+        return;
+    if (old)
+        task_supersede(slots, now, old);
+    if (job->pub.function != SLOTS_NO_FUNCTION)
+        function = &slots->functions[job->pub.function];
+    struct slots_task *task = task_new(slots, job, item);
+    task->chunk = chunk;
+    if (!function) {
+        dispatch_refuse(slots, msg, task);
+    } else if (slots->leaving) {
+        slots_task_return(slots, task);
+    } else {
+        struct slots_program_state *program = &slots->programs[function->pub.program];
+        DL_APPEND(program->waiting, task);
+        program->waiting_count++;
+        unstarted_add(slots, task, false);
+    }
+}
+
+void slots_dispatch(struct slots *slots, uint64_t now, const struct belt_msg_dispatch *msg)
+{
+    struct slots_function_state *function = NULL;
+
+    HASH_FIND(hh, slots->by_name, msg->function.data, msg->function.len, function);
+    struct slots_job_entry *job = job_get(slots, msg, function ? (uint32_t)(function - slots->functions) : SLOTS_NO_FUNCTION);
+    uint64_t chunk = msg->together && msg->count > 1 ? ++slots->chunks : 0;
+    job->refs++; /* ours, while tasks come and go */
+    job->pub.timeout_us = msg->timeout_ms > UINT64_MAX / 2000 ? 0 : msg->timeout_ms * 1000;
+    job->pub.detail = msg->detail;
+    for (uint32_t i = 0; i < msg->count; i++)
+        dispatch_one(slots, now, msg, job, &msg->tasks[i], chunk);
+    job_unref(slots, job);
+}
+
+void slots_recall(struct slots *slots, uint32_t count)
+{
+    while (count-- > 0 && slots->unstarted) {
+        struct slots_task *task = slots->unstarted->older; /* of the head: the tail */
+        task_withdraw(slots, task);
+        slots_task_return(slots, task);
+    }
+}
+
+void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *refs, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct slots_key key = {refs[i].job, refs[i].index};
+        struct slots_task *task = NULL;
+        HASH_FIND(hh, slots->tasks, &key, sizeof(key), task);
+        if (!task || task->attempt > refs[i].attempt || task->state == SLOTS_DONE) {
+            returned_add(slots, refs[i]);
+        } else if (task->state != SLOTS_GIVEN) {
+            task_withdraw(slots, task);
+            slots_task_return(slots, task);
+        } else {
+            struct slots_slot *slot = &slots->slots[task->slot];
+            task->dropped = true;
+            if (slot->given == task)
+                slots_stop(slots, now, slot, true);
+        }
+    }
+}
+
+void slots_recorded(struct slots *slots, uint64_t upto)
+{
+    while (slots->result_base < upto && slots->result_base < slots->result_next)
+        task_free(slots, slots->results[slots->result_base++ % slots->result_cap]);
+    if (slots->result_unsent < slots->result_base)
+        slots->result_unsent = slots->result_base;
+}
+
+bool slots_answer(struct slots *slots, uint64_t now, uint32_t number, const struct slots_outcome *outcome)
+{
+    struct slots_slot *slot = &slots->slots[number];
+    struct slots_task *task = slot->given;
+
+    if (!task)
+        return false;
+    DL_DELETE(slot->given, task);
+    slot->given_count--;
+    slot->load_us -= task->cost_us;
+    slot->answered = true;
+    slots->programs[slot->program].failures = 0;
+    slots->programs[slot->program].pause_us = 0;
+    task->started_us = slot->since_us;
+    if (!task->timed_out && !task->dropped)
+        slots_measure(slots, task, outcome->timed ? outcome->service_us : now - slot->since_us);
+    slots_task_end(slots, now, task, outcome);
+    slot->since_us = now;
+    slots_retire(slots, now, slot);
+    return true;
+}
+
+/* ------------------------------------------------------------ what comes out */
+
+bool slots_next_action(struct slots *slots, struct slots_action *action)
+{
+    if (slots->action_at == slots->action_count) {
+        slots->action_at = slots->action_count = 0;
+        return false;
+    }
+    *action = slots->actions[slots->action_at++];
+    return true;
+}
+
+uint32_t slots_take_returned(struct slots *slots, struct belt_task_ref *refs, uint32_t max)
+{
+    uint32_t count = slots->returned_count - slots->returned_at;
+
+    if (count > max)
+        count = max;
+    if (count > 0)
+        memcpy(refs, slots->returned + slots->returned_at, count * sizeof(*refs));
+    slots->returned_at += count;
+    if (slots->returned_at == slots->returned_count)
+        slots->returned_at = slots->returned_count = 0;
+    return count;
+}
+
+void slots_unsent(const struct slots *slots, uint64_t *first, uint64_t *next)
+{
+    *first = slots->result_unsent;
+    *next = slots->result_next;
+}
+
+void slots_result(const struct slots *slots, uint64_t number, struct slots_result *result)
+{
+    assert(number >= slots->result_base && number < slots->result_next);
+    const struct slots_task *task = slots->results[number % slots->result_cap];
+
+    result->job = task->key.job;
+    result->started_us = task->started_us;
+    result->detail = task->job->pub.detail;
+    result->plain = task->extras == NULL;
+    result->extras = task->extras ? *task->extras : (struct belt_result_extras){.exit_status = -1};
+    result->item = (struct belt_result_item){
+        .index = task->key.index,
+        .attempt = task->attempt,
+        .code = task->code,
+        .service_us = task->service_us > UINT32_MAX ? UINT32_MAX : (uint32_t)task->service_us,
+        .payload = task->payload,
+    };
+}
+
+void slots_sent(struct slots *slots, uint64_t upto)
+{
+    assert(upto >= slots->result_unsent && upto <= slots->result_next);
+    slots->result_unsent = upto;
+}
+
+void slots_resend(struct slots *slots)
+{
+    slots->result_unsent = slots->result_base;
+}
+
+uint32_t slots_sync(const struct slots *slots, struct belt_task_ref *refs)
+{
+    uint32_t count = 0;
+
+    for (const struct slots_task *task = slots->tasks; task; task = task->hh.next)
+        if (task->state != SLOTS_DONE)
+            refs[count++] = task_ref(task);
+    for (uint64_t n = slots->result_base; n < slots->result_next; n++)
+        refs[count++] = task_ref(slots->results[n % slots->result_cap]);
+    return count;
+}
+
+uint32_t slots_held(const struct slots *slots)
+{
+    return slots->held;
+}
+
+uint32_t slots_unrecorded(const struct slots *slots)
+{
+    return (uint32_t)(slots->result_next - slots->result_base);
+}
+
+uint32_t slots_count(const struct slots *slots)
+{
+    return slots->slot_count;
+}
+
+uint32_t slots_program_of(const struct slots *slots, uint32_t slot)
+{
+    return slots->slots[slot].program;
+}
+
+bool slots_running(const struct slots *slots, uint32_t slot, struct slots_given *task)
+{
+    const struct slots_task *first = slots->slots[slot].given;
+
+    if (first)
+        *task = (struct slots_given){first->key.index, first->attempt, &first->job->pub, first->payload};
+    return first != NULL;
+}
+
+uint32_t slots_failures(const struct slots *slots, uint32_t slot)
+{
+    return slots->programs[slots->slots[slot].program].failures;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The slot table: which tasks an agent holds, which slot runs which, which
+ * results the broker has not recorded (PROTOCOL.md §8). Pure: events in, with the time; actions out.
+ * Knows nothing of processes, pipes or shells: a cluster simulator drives it as well as the agent does.
+ *
+ * A *program* is what a slot process executes (all C functions together are
+ * one, each coprocess command is one, "a process per task" is one). Each has
+ * its own slots; over all programs at most `slots` are busy at a time.
+ *
+ * A task is WAITING in its program's queue, BOUND to a slot but not handed over,
+ * GIVEN to the slot (the first given one is running), or DONE until its result is recorded.
+ *
+ * Times are in us on any monotonic clock. Out of memory aborts: the broker
+ * gives the tasks of an agent that is gone to others.
+ */
+#ifndef BELT_SLOTS_H
+#define BELT_SLOTS_H
+
+#include "../proto/message.h"
+
+/* Measured work that one slot may have in hand. Long enough to hide the round
+ * trip between agent and slot, short enough that nobody waits behind it. */
+#define SLOTS_CREDIT_US 500u
+/* Tasks in a slot's hands, however short they are. */
+#define SLOTS_GIVEN_MAX 256u
+/* A program whose slots fail to start so often in a row is left alone for a while (SLOTS.md, "Life"). */
+#define SLOTS_FAILURES 3u
+#define SLOTS_PAUSE_US 1000000u
+#define SLOTS_PAUSE_MAX_US 30000000u
+
+struct slots;
+
+struct slots_program {
+    bool lasting; /* a slot is a process that outlives its tasks; else each task starts a process */
+    bool greets;  /* a new slot may be given tasks only after slots_ready() */
+    bool polite;  /* a task that is to stop is asked (SLOTS_ASK) before it is signalled */
+    bool ahead;   /* slots are started before there is work */
+};
+
+struct slots_function {
+    struct belt_bytes name; /* copied */
+    uint32_t program;
+};
+
+struct slots_config {
+    uint32_t slots;
+    const struct slots_program *programs;
+    uint32_t program_count;
+    const struct slots_function *functions;
+    uint32_t function_count;
+    uint64_t start_us;  /* for a slot's hello */
+    uint64_t kill_us;   /* between the first signal and the last */
+    uint64_t max_tasks; /* of one slot process; 0: no limit */
+};
+
+/** What is common to the tasks of one job. */
+struct slots_job {
+    uint64_t job;
+    uint32_t function;     /* place in the configuration's list */
+    uint64_t timeout_us;   /* 0: none */
+    bool detail;
+    struct belt_payload argument;
+};
+
+/** How a task ended; bytes are borrowed during the call. */
+struct slots_outcome {
+    unsigned code;
+    bool timed;          /* service_us was measured in the slot; else the table measures it */
+    uint64_t service_us;
+    struct belt_bytes payload; /* copied; or `kept` is set */
+    struct belt_payload kept;  /* a buffer that the table shares instead of copying */
+    struct belt_bytes text, log;
+    int exit_status; /* -1: none */
+    int term_signal; /* 0: none */
+};
+
+/** A task that was handed to a slot. */
+struct slots_given {
+    uint64_t index;
+    uint32_t attempt;
+    const struct slots_job *job;
+    struct belt_payload payload; /* borrowed until the task is answered */
+};
+
+/** A result that is not recorded. */
+struct slots_result {
+    uint64_t job, started_us;
+    bool detail;
+    bool plain; /* nothing in `extras` */
+    struct belt_result_item item; /* item.extras is not set */
+    struct belt_result_extras extras;
+};
+
+enum slots_action_type {
+    SLOTS_START, /* start a process for `slot`: slots_ready(), slots_died() follow */
+    SLOTS_GIVE,  /* hand `task` to `slot`: slots_answer() follows */
+    SLOTS_CLOSE, /* end the input of `slot`: slots_died() follows */
+    SLOTS_ASK,   /* tell `slot` that its running task is not wanted any more */
+    SLOTS_TERM,  /* ask `slot` to end */
+    SLOTS_KILL   /* end `slot` */
+};
+
+struct slots_action {
+    enum slots_action_type type;
+    uint32_t slot;
+    struct slots_given task;
+};
+
+/** NULL when out of memory. */
+struct slots *slots_new(const struct slots_config *config);
+void slots_free(struct slots *slots);
+
+/* ---- events ---- */
+
+/** DISPATCH. Takes references to the payloads, copies the rest. */
+void slots_dispatch(struct slots *slots, uint64_t now, const struct belt_msg_dispatch *msg);
+void slots_recall(struct slots *slots, uint32_t count);
+void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *refs, uint32_t count);
+void slots_recorded(struct slots *slots, uint64_t upto);
+/** A slot said hello. */
+void slots_ready(struct slots *slots, uint32_t slot);
+/** The first unanswered task of `slot` has ended. False: it had none. */
+bool slots_answer(struct slots *slots, uint64_t now, uint32_t slot, const struct slots_outcome *outcome);
+/** The process of a lasting slot ended, or could not be started. `outcome` says how: text, log, exit_status, term_signal. */
+void slots_died(struct slots *slots, uint64_t now, uint32_t slot, const struct slots_outcome *outcome);
+/** `slot` writes a log: its tasks are handed over one by one from now on, so that each log finds its task. */
+void slots_talks(struct slots *slots, uint32_t slot);
+/** Take nothing more, return what did not start, stop what still runs at `until`. */
+void slots_leave(struct slots *slots, uint64_t now, uint64_t until);
+/** Decides what can start now and what is over its time. Call after the events of a burst and at the deadline. */
+void slots_turn(struct slots *slots, uint64_t now);
+/** When slots_turn() must be called at the latest; UINT64_MAX: never. */
+uint64_t slots_deadline(const struct slots *slots);
+
+/* ---- what comes out ---- */
+
+/** The next thing to do, in order; false: nothing. */
+bool slots_next_action(struct slots *slots, struct slots_action *action);
+/** Up to `max` references for RETURNED, taken off the list. */
+uint32_t slots_take_returned(struct slots *slots, struct belt_task_ref *refs, uint32_t max);
+/** Results [*first, *next) were not sent (again) yet. */
+void slots_unsent(const struct slots *slots, uint64_t *first, uint64_t *next);
+/** Result `number`, which is not recorded. Borrows. */
+void slots_result(const struct slots *slots, uint64_t number, struct slots_result *result);
+/** Results below `upto` were sent. */
+void slots_sent(struct slots *slots, uint64_t upto);
+/** A new connection: all that is not recorded is unsent again. */
+void slots_resend(struct slots *slots);
+
+/** For SYNC: all that is held or not recorded, in `refs` (room for slots_held() + slots_unrecorded()). */
+uint32_t slots_sync(const struct slots *slots, struct belt_task_ref *refs);
+uint32_t slots_held(const struct slots *slots);       /* without a result */
+uint32_t slots_unrecorded(const struct slots *slots);
+uint32_t slots_count(const struct slots *slots);      /* slot numbers are below it */
+uint32_t slots_program_of(const struct slots *slots, uint32_t slot);
+/** The running task of `slot`; false: none. */
+bool slots_running(const struct slots *slots, uint32_t slot, struct slots_given *task);
+/** Consecutive failed starts of the slot's program, for the log. */
+uint32_t slots_failures(const struct slots *slots, uint32_t slot);
+
+#endif

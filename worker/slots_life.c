@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The slot table: the life of a slot's process (SLOTS.md, "Life"): start, hello, time-outs,
+ * stopping by degrees, death and who is to blame, pauses, leaving. Pure.
+ */
+#include "slots_table.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A dropped task with others behind it is probably over already: signals wait this long. */
+#define PATIENCE_US 10000u
+
+/* --------------------------------------------------------------- deadlines */
+
+static void heap_put(struct slots *slots, uint32_t at, struct slots_slot *slot)
+{
+    slots->heap[at] = slot;
+    slot->heap_at = at;
+}
+
+static void heap_sift(struct slots *slots, uint32_t at)
+{
+    struct slots_slot *slot = slots->heap[at];
+
+    for (; at > 1 && slots->heap[at / 2]->deadline_us > slot->deadline_us; at /= 2)
+        heap_put(slots, at, slots->heap[at / 2]);
+    for (uint32_t child; (child = 2 * at) <= slots->heap_count; at = child) {
+        if (child < slots->heap_count && slots->heap[child + 1]->deadline_us < slots->heap[child]->deadline_us)
+            child++;
+        if (slots->heap[child]->deadline_us >= slot->deadline_us)
+            break;
+        heap_put(slots, at, slots->heap[child]);
+    }
+    heap_put(slots, at, slot);
+}
+
+void slots_deadline_set(struct slots *slots, struct slots_slot *slot, uint64_t when)
+{
+    if (slot->deadline_us == when)
+        return;
+    slot->deadline_us = when;
+    if (when == SLOTS_NEVER) {
+        uint32_t at = slot->heap_at;
+        struct slots_slot *last = slots->heap[slots->heap_count--];
+        slot->heap_at = 0;
+        if (last != slot) {
+            heap_put(slots, at, last);
+            heap_sift(slots, at);
+        }
+        return;
+    }
+    if (slot->heap_at == 0)
+        heap_put(slots, ++slots->heap_count, slot);
+    heap_sift(slots, slot->heap_at);
+}
+
+uint64_t slots_deadline(const struct slots *slots)
+{
+    uint64_t when = slots->heap_count > 0 ? slots->heap[1]->deadline_us : SLOTS_NEVER;
+
+    if (slots->leave_until < when)
+        when = slots->leave_until;
+    for (uint32_t i = 0; i < slots->program_count; i++) {
+        const struct slots_program_state *p = &slots->programs[i];
+        if (p->pause_until < when && p->pause_until > 0 && p->off && !slots->leaving && (p->pub.ahead || p->waiting))
+            when = p->pause_until;
+    }
+    return when;
+}
+
+/** A task begins to run in the slot. */
+void slots_watch(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    struct slots_task *task = slot->given;
+    uint64_t timeout = task ? task->job->pub.timeout_us : 0;
+
+    if (slot->stop != SLOTS_STOP_NONE)
+        return;
+    slots_deadline_set(slots, slot, timeout > 0 ? now + timeout : SLOTS_NEVER);
+    if (task && task->dropped)
+        slots_stop(slots, now, slot, true);
+}
+
+/* ----------------------------------------------------------------- stopping */
+
+static void stop_step(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    bool polite = slots->programs[slot->program].pub.polite;
+
+    switch (slot->stop) {
+    case SLOTS_STOP_NONE:
+    case SLOTS_STOP_WAIT:
+        slot->stop = polite ? SLOTS_STOP_ASKED : SLOTS_STOP_TERMED;
+        slots_act(slots, polite ? SLOTS_ASK : SLOTS_TERM, slot->number);
+        slots_deadline_set(slots, slot, now + (polite ? slots->kill_us / 2 : slots->kill_us));
+        break;
+    case SLOTS_STOP_ASKED:
+        slot->stop = SLOTS_STOP_TERMED;
+        slots_act(slots, SLOTS_TERM, slot->number);
+        slots_deadline_set(slots, slot, now + slots->kill_us / 2);
+        break;
+    default:
+        slot->stop = SLOTS_STOP_KILLED;
+        slots_act(slots, SLOTS_KILL, slot->number);
+        slots_deadline_set(slots, slot, SLOTS_NEVER);
+    }
+}
+
+/** The running task is to end. `patient`: it may just have ended by itself. */
+void slots_stop(struct slots *slots, uint64_t now, struct slots_slot *slot, bool patient)
+{
+    if (slot->stop != SLOTS_STOP_NONE)
+        return;
+    if (patient && slot->given_count > 1) {
+        slot->stop = SLOTS_STOP_WAIT;
+        slots_deadline_set(slots, slot, now + PATIENCE_US);
+    } else {
+        stop_step(slots, now, slot);
+    }
+    slots_room_update(slots, slot);
+}
+
+static void slot_expired(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    if (slot->stop != SLOTS_STOP_NONE) {
+        stop_step(slots, now, slot);
+    } else if (slot->state == SLOTS_STARTING) {
+        slot->why = "did not say hello in time";
+        slot->stop = SLOTS_STOP_TERMED;
+        stop_step(slots, now, slot);
+    } else if (slot->state == SLOTS_CLOSING) {
+        slot->stop = SLOTS_STOP_ASKED;
+        stop_step(slots, now, slot);
+    } else {
+        slot->given->timed_out = true;
+        slots_stop(slots, now, slot, false);
+    }
+}
+
+/** The grace of leaving is over: what still runs goes back. */
+static void leave_expired(struct slots *slots, uint64_t now)
+{
+    slots->leave_until = SLOTS_NEVER;
+    for (uint32_t i = 0; i < slots->slot_count; i++) {
+        struct slots_slot *slot = &slots->slots[i];
+        struct slots_task *task;
+        DL_FOREACH(slot->given, task)
+            task->dropped = true;
+        if (slot->given && slot->stop < SLOTS_STOP_TERMED) {
+            slot->stop = SLOTS_STOP_ASKED;
+            stop_step(slots, now, slot);
+        }
+    }
+}
+
+void slots_expire(struct slots *slots, uint64_t now)
+{
+    while (slots->heap_count > 0 && slots->heap[1]->deadline_us <= now)
+        slot_expired(slots, now, slots->heap[1]);
+    if (slots->leave_until <= now)
+        leave_expired(slots, now);
+}
+
+/* ----------------------------------------------------------- start and end */
+
+static void unbind(struct slots *slots, struct slots_slot *slot)
+{
+    while (slot->bound) {
+        struct slots_task *task = slot->bound->prev; /* the last one first: they end up in their old order */
+        DL_DELETE(slot->bound, task);
+        if (slots->leaving) {
+            slots_unstart(slots, task);
+            slots_task_return(slots, task);
+        } else {
+            slots_enqueue_first(slots, task);
+        }
+    }
+}
+
+/** After an answer: what the slot does next. */
+void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    const struct slots_program_state *program = &slots->programs[slot->program];
+
+    if (!program->pub.lasting || slot->stop == SLOTS_STOP_WAIT || slot->stop == SLOTS_STOP_ASKED)
+        slot->stop = SLOTS_STOP_NONE; /* the task that was to end has ended */
+    if (slot->given_count == 0)
+        slots->busy--;
+    slots_watch(slots, now, slot);
+    slots_feed(slots, now, slot);
+    bool spent = slots->max_tasks > 0 && slot->handed >= slots->max_tasks && program->pub.lasting;
+    if (slot->given || slot->state != SLOTS_READY || !spent)
+        return;
+    unbind(slots, slot);
+    if (slot->stop == SLOTS_STOP_NONE) {
+        slot->state = SLOTS_CLOSING;
+        slots_act(slots, SLOTS_CLOSE, slot->number);
+        slots_deadline_set(slots, slot, now + slots->kill_us);
+    }
+    slots_room_update(slots, slot);
+}
+
+void slots_ready(struct slots *slots, uint32_t number)
+{
+    struct slots_slot *slot = &slots->slots[number];
+
+    if (slot->state != SLOTS_STARTING)
+        return;
+    slot->state = SLOTS_READY;
+    slots->programs[slot->program].starting--;
+    if (slot->stop == SLOTS_STOP_NONE)
+        slots_deadline_set(slots, slot, SLOTS_NEVER);
+    slots_room_update(slots, slot);
+}
+
+static void slot_start(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    struct slots_program_state *program = &slots->programs[slot->program];
+
+    DL_DELETE(program->off, slot);
+    slot->state = SLOTS_STARTING;
+    slot->stop = SLOTS_STOP_NONE;
+    slot->handed = 0;
+    slot->answered = false;
+    slot->why = NULL;
+    program->starting++;
+    slots_act(slots, SLOTS_START, slot->number);
+    if (program->pub.greets)
+        slots_deadline_set(slots, slot, now + slots->start_us);
+    else
+        slots_ready(slots, slot->number);
+}
+
+void slots_start_wanted(struct slots *slots, uint64_t now)
+{
+    for (uint32_t i = 0; i < slots->program_count && !slots->leaving; i++) {
+        struct slots_program_state *program = &slots->programs[i];
+        while (program->off && program->pause_until <= now && (program->pub.ahead || program->starting < program->waiting_count)) {
+            /* One that keeps failing is tried with one slot, not with all at once. */
+            if (program->failures >= SLOTS_FAILURES && program->starting > 0)
+                break;
+            slot_start(slots, now, program->off);
+            if (!program->pub.greets)
+                slots_place_turn(slots, now);
+            if (program->failures >= SLOTS_FAILURES)
+                break;
+        }
+    }
+}
+
+static void start_failed(struct slots_program_state *program, uint64_t now)
+{
+    program->failures++;
+    if (program->failures < SLOTS_FAILURES || program->pause_until > now)
+        return;
+    program->pause_us = program->pause_us == 0 ? SLOTS_PAUSE_US : 2 * program->pause_us;
+    if (program->pause_us > SLOTS_PAUSE_MAX_US)
+        program->pause_us = SLOTS_PAUSE_MAX_US;
+    program->pause_until = now + program->pause_us;
+}
+
+/** What was to be done with a slot that is no more. */
+static void actions_forget(struct slots *slots, uint32_t number)
+{
+    uint32_t kept = slots->action_at;
+
+    for (uint32_t i = slots->action_at; i < slots->action_count; i++)
+        if (slots->actions[i].slot != number)
+            slots->actions[kept++] = slots->actions[i];
+    slots->action_count = kept;
+}
+
+/** The running task of a slot that died. */
+static void death_blame(struct slots *slots, uint64_t now, struct slots_slot *slot, const struct slots_outcome *how)
+{
+    struct slots_task *task = slot->given;
+    char text[512];
+    struct slots_outcome outcome = *how;
+    int len = snprintf(text, sizeof(text), "the slot died while it ran the task: %s%s%.*s", slot->why ? slot->why : "",
+                       slot->why ? ", " : "", (int)(how->text.len > 300 ? 300 : how->text.len),
+                       (const char *)how->text.data);
+
+    outcome.code = BELT_TASK_LOST;
+    outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1};
+    outcome.timed = false;
+    outcome.payload = (struct belt_bytes){NULL, 0};
+    outcome.kept = (struct belt_payload){NULL, NULL, 0};
+    DL_DELETE(slot->given, task);
+    task->started_us = slot->since_us;
+    slots_task_end(slots, now, task, &outcome);
+}
+
+static void death_requeue(struct slots *slots, struct slots_slot *slot)
+{
+    unbind(slots, slot);
+    while (slot->given) {
+        struct slots_task *task = slot->given->prev;
+        DL_DELETE(slot->given, task);
+        task->timed_out = false;
+        if (task->dropped || slots->leaving)
+            slots_task_return(slots, task);
+        else
+            slots_enqueue_first(slots, task);
+    }
+}
+
+void slots_died(struct slots *slots, uint64_t now, uint32_t number, const struct slots_outcome *how)
+{
+    struct slots_slot *slot = &slots->slots[number];
+    struct slots_program_state *program = &slots->programs[slot->program];
+
+    assert(program->pub.lasting && slot->state != SLOTS_OFF);
+    actions_forget(slots, number);
+    if (slot->state == SLOTS_STARTING)
+        program->starting--;
+    if (slot->state != SLOTS_CLOSING && !slot->answered && !slot->given)
+        start_failed(program, now);
+    /* A slot that we stopped for a task which has ended since takes no other with it. */
+    bool ours = slot->stop >= SLOTS_STOP_TERMED && !slot->why;
+    if (slot->given) {
+        slots->busy--;
+        if (!ours || slot->given->timed_out || slot->given->dropped)
+            death_blame(slots, now, slot, how);
+    }
+    death_requeue(slots, slot);
+    slot->state = SLOTS_OFF;
+    slot->given_count = 0;
+    slot->load_us = 0;
+    slots_deadline_set(slots, slot, SLOTS_NEVER);
+    slots_room_update(slots, slot);
+    slot->stop = SLOTS_STOP_NONE;
+    DL_PREPEND(program->off, slot);
+}
+
+void slots_leave(struct slots *slots, uint64_t now, uint64_t until)
+{
+    slots->leaving = true;
+    slots->leave_until = until > now ? until : now;
+    for (uint32_t i = 0; i < slots->slot_count; i++)
+        unbind(slots, &slots->slots[i]);
+    slots_recall(slots, UINT32_MAX);
+}
+
+void slots_turn(struct slots *slots, uint64_t now)
+{
+    slots_expire(slots, now);
+    slots_place_turn(slots, now);
+    slots_start_wanted(slots, now);
+}

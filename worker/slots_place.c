@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The slot table: which slot gets which task, and how many it may have in hand. Pure.
+ *
+ * Credit is time, not tasks: a slot has about SLOTS_CREDIT_US of measured work
+ * in hand; a task that takes longer, is not measured yet, or writes a log goes alone.
+ */
+#include "slots_table.h"
+
+#include <assert.h>
+
+/** What the task is expected to take, in us; a whole credit when nobody knows. */
+static uint64_t task_cost(const struct slots *slots, const struct slots_task *task)
+{
+    const struct slots_function_state *function = &slots->functions[task->job->pub.function];
+
+    if (function->talks || function->estimate_us == 0 || function->estimate_us > SLOTS_CREDIT_US)
+        return SLOTS_CREDIT_US;
+    return function->estimate_us;
+}
+
+void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t service_us)
+{
+    uint64_t *estimate = &slots->functions[task->job->pub.function].estimate_us;
+
+    if (service_us == 0)
+        service_us = 1;
+    *estimate = *estimate == 0 ? service_us : (7 * *estimate + service_us + 4) / 8;
+}
+
+void slots_talks(struct slots *slots, uint32_t number)
+{
+    const struct slots_task *task = slots->slots[number].given;
+
+    if (task)
+        slots->functions[task->job->pub.function].talks = true;
+}
+
+static bool slot_open(const struct slots *slots, const struct slots_slot *slot)
+{
+    return slot->state == SLOTS_READY && slot->stop == SLOTS_STOP_NONE &&
+           (slots->max_tasks == 0 || slot->handed < slots->max_tasks);
+}
+
+static bool slot_fits(const struct slots *slots, const struct slots_slot *slot, const struct slots_task *task)
+{
+    if (!slot_open(slots, slot))
+        return false;
+    if (slot->given_count == 0)
+        return true;
+    return slots->programs[slot->program].pub.lasting && slot->given_count < SLOTS_GIVEN_MAX &&
+           slot->load_us + task_cost(slots, task) <= SLOTS_CREDIT_US;
+}
+
+/** Keeps the slot in its program's list of idle slots, of slots with room for more, or in none. */
+void slots_room_update(struct slots *slots, struct slots_slot *slot)
+{
+    struct slots_program_state *program = &slots->programs[slot->program];
+    uint8_t room = SLOTS_ROOM_NONE;
+
+    if (slot_open(slots, slot) && !slot->bound) {
+        if (slot->given_count == 0)
+            room = SLOTS_ROOM_IDLE;
+        else if (program->pub.lasting && slot->given_count < SLOTS_GIVEN_MAX && slot->load_us < SLOTS_CREDIT_US)
+            room = SLOTS_ROOM_SOME;
+    }
+    if (room == slot->room)
+        return;
+    if (slot->room == SLOTS_ROOM_IDLE) {
+        DL_DELETE(program->idle, slot);
+        program->idle_count--;
+    } else if (slot->room == SLOTS_ROOM_SOME) {
+        DL_DELETE(program->some, slot);
+        program->some_count--;
+    }
+    slot->room = room;
+    if (room == SLOTS_ROOM_IDLE) {
+        DL_PREPEND(program->idle, slot); /* the one that worked last has the warmest caches */
+        program->idle_count++;
+    } else if (room == SLOTS_ROOM_SOME) {
+        DL_APPEND(program->some, slot);
+        program->some_count++;
+    }
+}
+
+/** Hands a task, which is in no list but that of the unstarted, to the slot. */
+static void slot_give(struct slots *slots, uint64_t now, struct slots_slot *slot, struct slots_task *task)
+{
+    slots_unstart(slots, task);
+    task->state = SLOTS_GIVEN;
+    task->slot = slot->number;
+    task->cost_us = task_cost(slots, task);
+    slot->load_us += task->cost_us;
+    slot->handed++;
+    DL_APPEND(slot->given, task);
+    if (slot->given_count++ == 0) {
+        slots->busy++;
+        slot->since_us = now;
+        slots_watch(slots, now, slot);
+    }
+    slots_act(slots, SLOTS_GIVE, slot->number);
+    slots->actions[slots->action_count - 1].task =
+        (struct slots_given){task->key.index, task->attempt, &task->job->pub, task->payload};
+}
+
+/** Gives the slot of what is bound to it, as far as its credit goes. */
+void slots_feed(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    while (slot->bound && slot_fits(slots, slot, slot->bound)) {
+        struct slots_task *task = slot->bound;
+        DL_DELETE(slot->bound, task);
+        slot_give(slots, now, slot, task);
+    }
+    slots_room_update(slots, slot);
+}
+
+static struct slots_task *waiting_pop(struct slots_program_state *program)
+{
+    struct slots_task *task = program->waiting;
+
+    DL_DELETE(program->waiting, task);
+    program->waiting_count--;
+    return task;
+}
+
+/** The chunk at the head of the queue becomes this slot's. */
+static void chunk_bind(struct slots_program_state *program, struct slots_slot *slot)
+{
+    uint64_t chunk = program->waiting->chunk;
+
+    while (program->waiting && program->waiting->chunk == chunk) {
+        struct slots_task *task = waiting_pop(program);
+        task->state = SLOTS_BOUND;
+        task->slot = slot->number;
+        DL_APPEND(slot->bound, task);
+    }
+}
+
+/** Gives the slot up to `share` tasks; false when it can take none. */
+static bool slot_fill(struct slots *slots, uint64_t now, struct slots_slot *slot, uint32_t share)
+{
+    struct slots_program_state *program = &slots->programs[slot->program];
+    bool took = false;
+
+    while (share-- > 0 && program->waiting && slot_fits(slots, slot, program->waiting)) {
+        took = true;
+        if (program->waiting->chunk != 0) {
+            chunk_bind(program, slot);
+            slots_feed(slots, now, slot);
+            break;
+        }
+        slot_give(slots, now, slot, waiting_pop(program));
+    }
+    slots_room_update(slots, slot);
+    return took;
+}
+
+/** The program whose first waiting task is the oldest, of those that are not blocked; NULL: none. */
+static struct slots_program_state *program_next(struct slots *slots)
+{
+    struct slots_program_state *best = NULL;
+
+    for (uint32_t i = 0; i < slots->program_count; i++) {
+        struct slots_program_state *p = &slots->programs[i];
+        if (p->waiting && !p->blocked && (!best || p->waiting->order < best->waiting->order))
+            best = p;
+    }
+    return best;
+}
+
+void slots_place_turn(struct slots *slots, uint64_t now)
+{
+    struct slots_program_state *program;
+
+    for (uint32_t i = 0; i < slots->program_count; i++)
+        slots->programs[i].blocked = false;
+    while ((program = program_next(slots))) {
+        uint32_t spare = slots->cap > slots->busy ? slots->cap - slots->busy : 0;
+        uint32_t idle = program->idle_count < spare ? program->idle_count : spare;
+        struct slots_slot *slot = idle > 0 ? program->idle : program->some;
+        if (!slot) {
+            program->blocked = true;
+            if (program->idle) /* it waits for its turn among all programs: nobody overtakes it */
+                break;
+            continue;
+        }
+        uint32_t places = idle + program->some_count;
+        if (!slot_fill(slots, now, slot, (program->waiting_count + places - 1) / places))
+            program->blocked = true;
+    }
+}

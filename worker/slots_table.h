@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inside of the slot table, for its own files: slots.c (events and tasks), slots_place.c (who
+ * gets what), slots_life.c (starting, stopping, dying).
+ */
+#ifndef BELT_SLOTS_TABLE_H
+#define BELT_SLOTS_TABLE_H
+
+#include "slots.h"
+
+/* A failed allocation inside uthash goes the way of all others. */
+#define uthash_fatal(text) slots_no_memory()
+#include <uthash.h>
+#include <utlist.h>
+
+#define SLOTS_NEVER UINT64_MAX
+#define SLOTS_NO_FUNCTION UINT32_MAX
+
+enum slots_task_state { SLOTS_WAITING, SLOTS_BOUND, SLOTS_GIVEN, SLOTS_DONE };
+
+struct slots_key {
+    uint64_t job, index;
+};
+
+struct slots_job_entry {
+    struct slots_job pub;
+    uint32_t refs; /* tasks */
+    bool hashed;
+    UT_hash_handle hh;
+};
+
+struct slots_task {
+    struct slots_key key;
+    uint32_t attempt;
+    uint8_t state;
+    bool hashed;    /* the table knows it by its key */
+    bool dropped;   /* its result is not wanted: it is returned */
+    bool silent;    /* a higher attempt replaced it: its end is nobody's business */
+    bool timed_out;
+    uint32_t slot;
+    uint64_t order; /* of arrival */
+    uint64_t chunk; /* tasks of one chunk go to one slot; 0: none */
+    uint64_t cost_us;
+    struct slots_job_entry *job;
+    struct belt_payload payload;      /* the input, then the result */
+    struct slots_task *prev, *next;   /* in its program's queue or its slot's lists */
+    struct slots_task *older, *newer; /* among all that were not handed over */
+    unsigned code;
+    uint64_t service_us, started_us;
+    struct belt_result_extras *extras; /* with its bytes behind it; NULL: none */
+    UT_hash_handle hh;
+};
+
+enum slots_state { SLOTS_OFF, SLOTS_STARTING, SLOTS_READY, SLOTS_CLOSING };
+/* How far a slot is on its way to be stopped. */
+enum slots_stop { SLOTS_STOP_NONE, SLOTS_STOP_WAIT, SLOTS_STOP_ASKED, SLOTS_STOP_TERMED, SLOTS_STOP_KILLED };
+enum slots_room { SLOTS_ROOM_NONE, SLOTS_ROOM_IDLE, SLOTS_ROOM_SOME };
+
+struct slots_slot {
+    uint32_t number, program;
+    uint8_t state, stop, room;
+    struct slots_task *given, *bound; /* lists; the first given one is running */
+    uint32_t given_count;
+    uint64_t load_us;
+    uint64_t handed;    /* tasks since its process started */
+    bool answered;      /* it answered one */
+    uint64_t since_us;  /* when its running task started */
+    uint64_t deadline_us;
+    uint32_t heap_at;   /* place in the heap, from 1; 0: not there */
+    const char *why;    /* why the table ended it, for the text of its death */
+    struct slots_slot *prev, *next; /* in its program's list for its room, or of those that are off */
+};
+
+struct slots_program_state {
+    struct slots_program pub;
+    struct slots_task *waiting;
+    uint32_t waiting_count;
+    struct slots_slot *idle, *some, *off; /* slots: without a task, with room for more, not started */
+    uint32_t idle_count, some_count, starting;
+    uint32_t failures;
+    uint64_t pause_us, pause_until;
+    bool blocked; /* nothing more can be placed in this turn */
+};
+
+struct slots_function_state {
+    struct slots_function pub;
+    uint64_t estimate_us; /* of one task; 0: not measured */
+    bool talks;
+    UT_hash_handle hh;
+};
+
+struct slots {
+    uint32_t cap, slot_count, program_count, function_count;
+    uint64_t start_us, kill_us, max_tasks;
+    struct slots_program_state *programs;
+    struct slots_function_state *functions, *by_name;
+    struct slots_slot *slots;
+    uint32_t busy; /* slots with a task */
+    struct slots_task *tasks;     /* by key */
+    struct slots_task *unstarted; /* in order of arrival */
+    struct slots_job_entry *jobs;
+    uint64_t orders, chunks;
+    uint32_t held;
+    struct slots_task **results; /* ring of those not recorded, by number */
+    uint64_t result_base, result_next, result_unsent;
+    uint32_t result_cap;
+    struct slots_action *actions;
+    uint32_t action_at, action_count, action_cap;
+    struct belt_task_ref *returned;
+    uint32_t returned_at, returned_count, returned_cap;
+    struct slots_slot **heap; /* by deadline; [1 .. heap_count] */
+    uint32_t heap_count;
+    bool leaving;
+    uint64_t leave_until;
+};
+
+_Noreturn void slots_no_memory(void);
+void *slots_grow(void *array, uint32_t *cap, uint32_t need, size_t size);
+void slots_act(struct slots *slots, enum slots_action_type type, uint32_t slot);
+
+/* slots.c */
+void slots_task_end(struct slots *slots, uint64_t now, struct slots_task *task, const struct slots_outcome *outcome);
+void slots_task_return(struct slots *slots, struct slots_task *task);
+void slots_enqueue_first(struct slots *slots, struct slots_task *task);
+void slots_unstart(struct slots *slots, struct slots_task *task); /* takes it off the list of those not handed over */
+
+/* slots_place.c */
+void slots_place_turn(struct slots *slots, uint64_t now);
+void slots_feed(struct slots *slots, uint64_t now, struct slots_slot *slot);
+void slots_room_update(struct slots *slots, struct slots_slot *slot);
+void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t service_us);
+
+/* slots_life.c */
+void slots_deadline_set(struct slots *slots, struct slots_slot *slot, uint64_t when);
+void slots_watch(struct slots *slots, uint64_t now, struct slots_slot *slot);
+void slots_stop(struct slots *slots, uint64_t now, struct slots_slot *slot, bool patient);
+void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot);
+void slots_expire(struct slots *slots, uint64_t now);
+void slots_start_wanted(struct slots *slots, uint64_t now);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Starting processes by vfork. See spawn.h. In the child only
+ * async-signal-safe calls are made, and nothing of the parent's memory is changed but
+ * what says that it failed.
+ */
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* What the child needs, laid out before the vfork. */
+struct child {
+    char *const *argv;
+    int in, out, err;
+    pid_t parent;
+    const sigset_t *mask;
+    volatile int failed; /* errno of the child, read by the parent when it goes on */
+};
+
+/** Signals that the agent, or whoever started it, may have changed. */
+static const int reset_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGCHLD, SIGUSR1, SIGUSR2, SIGALRM};
+
+static void child_run(struct child *child)
+{
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+
+    for (size_t i = 0; i < sizeof(reset_signals) / sizeof(*reset_signals); i++)
+        sigaction(reset_signals[i], &plain, NULL);
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != child->parent) /* it died before the signal was set */
+        _exit(127);
+    /* The ends are above 2 (spawn_start), so none is overwritten before its turn; dup2 clears close-on-exec. */
+    if (dup2(child->in, 0) >= 0 && dup2(child->out, 1) >= 0 && dup2(child->err, 2) >= 0) {
+        close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+        sigprocmask(SIG_SETMASK, child->mask, NULL);
+        execvp(child->argv[0], child->argv);
+    }
+    child->failed = errno ? errno : EINVAL;
+    _exit(127);
+}
+
+static __attribute__((noinline)) pid_t child_start(struct child *child)
+{
+    pid_t pid = vfork();
+
+    if (pid == 0)
+        child_run(child);
+    return pid;
+}
+
+/** Pipe ends for the child must not be 0, 1 or 2: they would be overwritten. */
+static int above_standard(int fd)
+{
+    if (fd < 0 || fd > 2)
+        return fd;
+    int up = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return up;
+}
+
+static int make_pipe(int ends[2])
+{
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        ends[0] = ends[1] = -1;
+        return -1;
+    }
+    ends[0] = above_standard(ends[0]);
+    ends[1] = above_standard(ends[1]);
+    return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
+}
+
+static void close_end(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static int make_input(const struct spawn *spawn, int ends[2])
+{
+    ends[0] = ends[1] = -1;
+    if (spawn->input)
+        return make_pipe(ends);
+    ends[0] = above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    return ends[0] < 0 ? -1 : 0;
+}
+
+static void nonblocking(int fd)
+{
+    if (fd >= 0)
+        fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+int spawn_start(struct spawn *spawn)
+{
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+    int rc = 0;
+    sigset_t all, before;
+
+    spawn->pid = -1;
+    spawn->in = spawn->out = spawn->err = -1;
+    if (make_input(spawn, in) != 0 || make_pipe(out) != 0 || make_pipe(err) != 0) {
+        rc = errno;
+        goto out;
+    }
+    struct child child = {.argv = spawn->argv, .in = in[0], .out = out[1], .err = err[1], .parent = getpid(), .mask = &spawn->mask};
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before); /* no handler of ours may run in the child */
+    spawn->pid = child_start(&child);
+    rc = spawn->pid < 0 ? errno : child.failed;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (rc != 0) /* a child that failed is reaped with the others, and belongs to nobody */
+        goto out;
+    spawn->in = in[1];
+    spawn->out = out[0];
+    spawn->err = err[0];
+    in[1] = out[0] = err[0] = -1;
+    nonblocking(spawn->in);
+    nonblocking(spawn->out);
+    nonblocking(spawn->err);
+out:
+    for (int i = 0; i < 2; i++) {
+        close_end(&in[i]);
+        close_end(&out[i]);
+        close_end(&err[i]);
+    }
+    return rc;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Starting processes: commands, coprocesses, filters. One way for all, by
+ * vfork, because a fork would copy the page tables of the agent for each task and
+ * posix_spawn cannot set the parent-death signal.
+ */
+#ifndef BELT_SPAWN_H
+#define BELT_SPAWN_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct spawn {
+    char *const *argv;  /* searched in PATH */
+    bool input;         /* a pipe to its standard input; else /dev/null */
+    sigset_t mask;      /* its signal mask */
+    /* filled by spawn_start(), non-blocking ends of the agent: */
+    pid_t pid;
+    int in, out, err;   /* -1: none */
+};
+
+/**
+ * Starts argv[0] in a process group of its own that dies with the calling thread.
+ * 0, or the errno of what failed (with nothing left open).
+ */
+int spawn_start(struct spawn *spawn);
+
+#endif

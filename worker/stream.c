@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the runners of lasting slots have in common: answers in, death.
+ */
+#include "agent_parts.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* Reads of one slot in one turn of the loop: the others come to their right. */
+#define READS 4
+
+void stream_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err)
+{
+    place_started(agent, place, pid, in, out, err);
+    slot_reader_init(&place->reader, place->program->runner->side, agent_max_payload(agent));
+    if (place->doomed)
+        place_kill(agent, place, SIGKILL);
+}
+
+void stream_spawn(struct agent *agent, struct place *place)
+{
+    char *argv[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, (char *)(uintptr_t)place->program->command, NULL};
+    int rc = place_spawn(agent, place, argv, true);
+    char text[160];
+
+    if (rc != 0) {
+        snprintf(text, sizeof(text), "cannot run '/bin/sh': %s", strerror(rc));
+        place_lost(agent, place, text);
+        return;
+    }
+    slot_reader_init(&place->reader, place->program->runner->side, agent_max_payload(agent));
+}
+
+void stream_give(struct agent *agent, struct place *place, const struct slots_given *task)
+{
+    const struct slot_task out = {
+        .job = task->job->job,
+        .index = task->index,
+        .attempt = task->attempt,
+        .function = agent->functions[task->job->function],
+        .argument = {task->job->argument.data, task->job->argument.len},
+        .payload = {task->payload.data, task->payload.len},
+    };
+
+    if (slot_write_task(&place->queue, &out) != 0)
+        slots_no_memory();
+    place_dirty(agent, place);
+}
+
+static void violation(struct agent *agent, struct place *place, const char *what)
+{
+    if (place->error[0] == '\0')
+        snprintf(place->error, sizeof(place->error), "%s", what);
+    place_kill(agent, place, SIGKILL);
+}
+
+static void stream_answer(struct agent *agent, struct place *place, enum slot_got got, const struct slot_got_message *m)
+{
+    struct slots_outcome outcome = {
+        .code = got == SLOT_GOT_OK ? BELT_OK : m->code,
+        .timed = m->timed,
+        .service_us = m->service_us,
+        .payload = m->payload,
+        .text = m->text,
+        .log = place_log(place),
+        .exit_status = -1,
+    };
+
+    if (outcome.log.len > 0)
+        slots_talks(agent->table, place->slot);
+    if (!slots_answer(agent->table, agent->now, place->slot, &outcome))
+        violation(agent, place, "it answered without a task");
+    place_log_clear(place);
+    if (place->program->runner->answered)
+        place->program->runner->answered(agent, place);
+}
+
+static void stream_parse(struct agent *agent, struct place *place)
+{
+    struct slot_got_message message;
+    enum slot_got got;
+
+    while (place->error[0] == '\0' && (got = slot_reader_next(&place->reader, &message)) != SLOT_GOT_NOTHING) {
+        switch (got) {
+        case SLOT_GOT_HELLO:
+            slots_ready(agent->table, place->slot);
+            break;
+        case SLOT_GOT_OK:
+        case SLOT_GOT_FAIL:
+            stream_answer(agent, place, got, &message);
+            break;
+        case SLOT_GOT_PROGRESS:
+            wire_progress(agent, place, message.done, message.total);
+            break;
+        default:
+            violation(agent, place, place->reader.error);
+        }
+    }
+}
+
+/** One read: more than 0: bytes; 0: the end; -1: nothing there. */
+static ssize_t stream_read(struct place *place)
+{
+    size_t room;
+    uint8_t *at = slot_reader_room(&place->reader, &room);
+    ssize_t n;
+
+    if (!at)
+        slots_no_memory();
+    do {
+        n = place->in == place->out ? recv(place->out, at, room, MSG_DONTWAIT) : read(place->out, at, room);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0)
+        slot_reader_filled(&place->reader, (size_t)n);
+    return n < 0 && errno != EAGAIN ? 0 : n;
+}
+
+static bool stream_pull(struct agent *agent, struct place *place)
+{
+    if (place->ended || place->out < 0)
+        return false;
+    ssize_t n = stream_read(place);
+    if (n > 0) {
+        place_read_log(agent, place); /* what a task wrote before its answer is here now */
+        stream_parse(agent, place);
+        return true;
+    }
+    if (n == 0) {
+        place->ended = true;
+        place->ended_us = agent->now;
+        agent->hung++;
+        agent_unwatch(agent, place->out);
+    }
+    return false;
+}
+
+void stream_output(struct agent *agent, struct place *place)
+{
+    for (int i = 0; i < READS && stream_pull(agent, place); i++)
+        continue;
+    if (place->writing)
+        place_write(agent, place);
+}
+
+void stream_ended(struct agent *agent, struct place *place, int status)
+{
+    struct slots_outcome outcome = {0};
+    char text[64];
+    char why[sizeof(place->error) + sizeof(text)];
+
+    while (stream_pull(agent, place)) /* its last words */
+        continue;
+    place_read_log(agent, place);
+    place_status(status, text, sizeof(text), &outcome);
+    snprintf(why, sizeof(why), "%s", place->error[0] ? place->error : text);
+    outcome.text = (struct belt_bytes){(const uint8_t *)why, strlen(why)};
+    outcome.log = place_log(place);
+    place_kill(agent, place, SIGKILL); /* what is left of its group */
+    slots_died(agent->table, agent->now, place->slot, &outcome);
+    uint32_t failures = slots_failures(agent->table, place->slot);
+    if (failures > 0)
+        agent_log(agent, "slot %u ended before it answered a task (%u in a row): %s: %.*s", place->slot, failures, why,
+                  (int)outcome.log.len, (const char *)outcome.log.data);
+    place_close(agent, place);
+}
+
+void stream_close(struct agent *agent, struct place *place)
+{
+    (void)agent;
+    if (place->in < 0)
+        return;
+    if (place->in == place->out) {
+        shutdown(place->in, SHUT_WR);
+    } else {
+        if (place->writing)
+            agent_unwatch(agent, place->in);
+        place->writing = false;
+        close(place->in);
+        place->in = -1;
+    }
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The slot of C functions. See task.h.
+ *
+ * Answers are held back while more tasks are already here, because a write costs more
+ * than a short task; but not for longer than HOLD_US, and not behind a function that is known to take longer.
+ */
+#include "task.h"
+#include "keeper.h"
+#include "slot_protocol.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long a finished answer may wait for company. */
+#define HOLD_US 100u
+#define HOLD_BYTES (64u << 10)
+/* Progress is for people: so often is enough. */
+#define PROGRESS_US 100000u
+
+struct slot {
+    int fd;
+    const struct belt_agent_options *options;
+    const struct keeper_shared *shared;
+    struct slot_reader reader;
+    struct slot_queue out;
+    uint64_t flushed_us;
+    uint64_t *typical_us; /* by function: what it took lately */
+};
+
+struct belt_task {
+    struct slot *slot;
+    struct slot_task got;
+    bool answered, failed;
+    unsigned code;
+    struct slot_queue answer; /* kept from task to task */
+    uint64_t told_us;         /* last progress */
+};
+
+static volatile sig_atomic_t cancelled;
+
+static void on_cancel(int number)
+{
+    (void)number;
+    cancelled = 1;
+}
+
+void task_catch_cancel(void)
+{
+    /* No SA_RESTART: a function that sleeps wakes up and can look. */
+    struct sigaction action = {.sa_handler = on_cancel};
+
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+static uint64_t clock_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+/** Writes all that waits. The agent always reads, so this waits only as long as it is busy. */
+static void slot_flush(struct slot *slot, uint64_t now)
+{
+    while (slot->out.pos < slot->out.len) {
+        ssize_t n = send(slot->fd, slot->out.data + slot->out.pos, slot->out.len - slot->out.pos, MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR)
+            _exit(0); /* the agent is gone */
+        if (n > 0)
+            slot_queue_consume(&slot->out, (size_t)n);
+    }
+    slot->flushed_us = now;
+}
+
+/* -------------------------------------------------- what functions may call */
+
+BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
+{
+    unsigned limit = atomic_load(&task->slot->shared->max_payload);
+    char text[96];
+
+    if (task->answered)
+        return BELT_INVALID;
+    task->answered = true;
+    if (len > (limit ? limit : BELT_MAX_PAYLOAD_DEFAULT)) {
+        int n = snprintf(text, sizeof(text), "the result has %zu bytes, the limit is %u", len, limit);
+        task->failed = true;
+        task->code = BELT_RESULT_TOO_LARGE;
+        slot_queue_add(&task->answer, text, (size_t)n);
+        return BELT_RESULT_TOO_LARGE;
+    }
+    return slot_queue_add(&task->answer, data, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
+}
+
+BELT_API int belt_task_fail(belt_task *task, const char *text)
+{
+    if (task->answered)
+        return BELT_INVALID;
+    task->answered = task->failed = true;
+    size_t len = text ? strnlen(text, BELT_MAX_TEXT) : 0;
+    return slot_queue_add(&task->answer, text, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
+}
+
+BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)
+{
+    uint64_t now = clock_us();
+
+    if (task->told_us != 0 && now - task->told_us < PROGRESS_US)
+        return;
+    task->told_us = now;
+    if (slot_write_progress(&task->slot->out, done, total) == 0)
+        slot_flush(task->slot, now);
+}
+
+BELT_API bool belt_task_cancelled(const belt_task *task)
+{
+    (void)task;
+    return cancelled != 0;
+}
+
+BELT_API uint64_t belt_task_index(const belt_task *task)
+{
+    return task->got.index;
+}
+
+BELT_API unsigned belt_task_attempt(const belt_task *task)
+{
+    return task->got.attempt;
+}
+
+BELT_API const void *belt_task_argument(const belt_task *task, size_t *len)
+{
+    if (len)
+        *len = task->got.argument.len;
+    return task->got.argument.data;
+}
+
+/* ------------------------------------------------------------------ running */
+
+static uint32_t function_find(const struct belt_agent_options *options, struct belt_bytes name)
+{
+    for (uint32_t i = 0; i < options->function_count; i++) {
+        const struct belt_agent_function *f = &options->functions[i];
+        if (f->runner == BELT_RUN_C && strlen(f->name) == name.len && memcmp(f->name, name.data, name.len) == 0)
+            return i;
+    }
+    return UINT32_MAX;
+}
+
+static void task_call(struct belt_task *task, uint32_t number)
+{
+    const struct belt_agent_function *f = &task->slot->options->functions[number];
+    char text[64];
+
+    int rc = f->function(task, task->got.payload.data, task->got.payload.len, f->ctx);
+    if (rc == 0 || task->answered)
+        return;
+    snprintf(text, sizeof(text), "the function returned %d without a reply", rc);
+    belt_task_fail(task, text);
+}
+
+static void task_answer(struct belt_task *task, uint64_t service_us)
+{
+    struct belt_bytes none = {NULL, 0}, bytes = {task->answer.data, task->answer.len};
+    int rc = task->failed ? slot_write_fail(&task->slot->out, task->code, bytes, none, service_us)
+                          : slot_write_ok(&task->slot->out, bytes, service_us);
+
+    slot_queue_consume(&task->answer, task->answer.len);
+    if (rc != 0) {
+        fputs("belt slot: out of memory\n", stderr);
+        _exit(1);
+    }
+}
+
+static void task_run(struct slot *slot, struct belt_task *task)
+{
+    uint32_t number = function_find(slot->options, task->got.function);
+    uint64_t start = clock_us();
+
+    if (slot->out.len > 0 && (number == UINT32_MAX || start - slot->flushed_us > HOLD_US ||
+                              slot->typical_us[number] > HOLD_US || slot->out.len > HOLD_BYTES))
+        slot_flush(slot, start);
+    task->answered = task->failed = false;
+    task->code = BELT_TASK_FAILED;
+    task->told_us = 0;
+    cancelled = 0;
+    if (number != UINT32_MAX) {
+        task_call(task, number);
+    } else {
+        belt_task_fail(task, "this slot does not serve the function");
+        task->code = BELT_NOT_SERVED;
+    }
+    fflush(stdout);
+    uint64_t took = clock_us() - start;
+    if (number != UINT32_MAX)
+        slot->typical_us[number] = (3 * slot->typical_us[number] + took) / 4;
+    task_answer(task, took);
+}
+
+/** False: no more tasks will come. */
+static bool slot_read(struct slot *slot)
+{
+    size_t room;
+    uint8_t *at = slot_reader_room(&slot->reader, &room);
+    ssize_t n;
+
+    if (!at)
+        return false;
+    do {
+        n = recv(slot->fd, at, room, 0);
+    } while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return false;
+    slot_reader_filled(&slot->reader, (size_t)n);
+    return true;
+}
+
+static void slot_serve(struct slot *slot)
+{
+    struct belt_task task = {.slot = slot};
+    struct slot_got_message got;
+
+    for (;;) {
+        switch (slot_reader_next(&slot->reader, &got)) {
+        case SLOT_GOT_TASK:
+            task.got = got.task;
+            task_run(slot, &task);
+            break;
+        case SLOT_GOT_NOTHING:
+            slot_flush(slot, clock_us());
+            if (!slot_read(slot))
+                return;
+            break;
+        default:
+            fprintf(stderr, "belt slot: %s\n", slot->reader.error);
+            return;
+        }
+    }
+}
+
+_Noreturn void task_slot_run(int fd, const struct belt_agent_options *options, const struct keeper_shared *shared)
+{
+    struct slot slot = {.fd = fd, .options = options, .shared = shared};
+
+    slot_reader_init(&slot.reader, SLOT_SIDE_SLOT, BELT_MAX_PAYLOAD_CEILING);
+    slot.typical_us = calloc(options->function_count + 1, sizeof(*slot.typical_us));
+    if (!slot.typical_us)
+        _exit(1);
+    int rc = options->slot_init ? options->slot_init(options->slot_ctx) : 0;
+    if (rc != 0) {
+        fprintf(stderr, "the slot's initialiser returned %d\n", rc);
+        _exit(1);
+    }
+    slot_write_hello(&slot.out);
+    slot_flush(&slot, clock_us());
+    slot_serve(&slot);
+    if (options->slot_exit)
+        options->slot_exit(options->slot_ctx);
+    fflush(NULL);
+    _exit(0);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a slot of C functions: reads tasks, calls the functions,
+ * writes their answers (belt_task_* of <belt/belt.h> act here).
+ */
+#ifndef BELT_TASK_H
+#define BELT_TASK_H
+
+#include "agent.h"
+
+struct keeper_shared;
+
+/** SIGUSR1 makes belt_task_cancelled() true for the running task. */
+void task_catch_cancel(void);
+/** Serves tasks from `fd` until its end of file, then ends the process. */
+_Noreturn void task_slot_run(int fd, const struct belt_agent_options *options, const struct keeper_shared *shared);
+
+#endif
