@@ -239,7 +239,6 @@ static void on_turn(struct core *core)
         worker_record(core, agent);
     }
     core->dirty_agents = NULL;
-    update_settle(core);
 }
 
 void core_step(struct core *core, const struct core_event *event, struct core_update *update)

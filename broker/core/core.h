@@ -66,7 +66,7 @@ struct core_event {
 struct core_send {
     uint64_t peer;
     struct belt_msg msg;
-    uint64_t after; /* not before the record with this number is durable; 0: at once */
+    bool held; /* not before the records up to the end of this turn are durable; else at once */
 };
 
 enum core_record_op { CORE_PUT, CORE_DELETE, CORE_DELETE_JOB };

@@ -223,10 +223,7 @@ struct core {
 struct belt_msg *update_send(struct core *core, struct session *to, enum belt_msg_type type);
 /* A message that must not leave before what this turn records of `job` is on disk. */
 struct belt_msg *update_send_kept(struct core *core, struct session *to, const struct job *job, enum belt_msg_type type);
-/* Value of core_send.after until the end of the turn, when it becomes the number of the last record. */
-#define UPDATE_HELD UINT64_MAX
 struct core_record *update_record(struct core *core);
-void update_settle(struct core *core); /* end of the turn: what is held waits for the last record */
 struct belt_msg *update_send_stranger(struct core *core, uint64_t peer, enum belt_msg_type type);
 void *update_alloc(struct core *core, size_t size);
 struct belt_bytes update_text(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -127,15 +127,8 @@ struct belt_msg *update_send_kept(struct core *core, struct session *to, const s
 {
     struct belt_msg *msg = update_send(core, to, type);
     if (to && to->peer && job->options.durable)
-        core->out->sends[core->out->send_count - 1].after = UPDATE_HELD;
+        core->out->sends[core->out->send_count - 1].held = true;
     return msg;
-}
-
-void update_settle(struct core *core)
-{
-    for (uint32_t i = 0; i < core->out->send_count; i++)
-        if (core->out->sends[i].after == UPDATE_HELD)
-            core->out->sends[i].after = core->last_record;
 }
 
 struct core_record *update_record(struct core *core)

@@ -202,7 +202,7 @@ void worker_record(struct core *core, struct agent *agent)
     agent->record_due = false;
     update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results_next;
     if (agent->durable_due && agent->session->peer)
-        core->out->sends[core->out->send_count - 1].after = UPDATE_HELD;
+        core->out->sends[core->out->send_count - 1].held = true;
     agent->durable_due = false;
 }
 
