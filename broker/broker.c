@@ -32,6 +32,7 @@ struct broker {
     const struct belt_broker_options *options;
     struct shell shell;
     void *context;
+    const char *endpoints[2]; /* as asked for, by enum broker_side */
     char bound[2][BELT_MAX_TEXT];
     char name[256];
     sigset_t mask_before;
@@ -118,7 +119,7 @@ static int open_core(struct broker *broker, size_t descriptors)
     return BELT_NO_MEMORY;
 }
 
-static int open_sockets(struct broker *broker, const char *const endpoints[2])
+static int open_sockets(struct broker *broker)
 {
     uint32_t max_payload = broker->options->max_payload ? broker->options->max_payload : BELT_MAX_PAYLOAD_DEFAULT;
     size_t max_frame = max_payload > BELT_MAX_HEADER ? max_payload : BELT_MAX_HEADER;
@@ -127,21 +128,22 @@ static int open_sockets(struct broker *broker, const char *const endpoints[2])
     if (!broker->context)
         return system_error(broker, "cannot start ZeroMQ");
     for (int side = 0; side < 2; side++) {
-        broker->shell.sockets[side] = broker_listen(broker->context, endpoints[side], max_frame, broker->bound[side],
-                                                    broker->error, broker->size);
+        broker->shell.sockets[side] = broker_listen(broker->context, broker->endpoints[side], max_frame,
+                                                    broker->bound[side], broker->error, broker->size);
         if (!broker->shell.sockets[side])
             return BELT_SYSTEM;
     }
     return BELT_OK;
 }
 
-static int check_options(struct broker *broker, const char *endpoints[2])
+static int check_options(struct broker *broker)
 {
     const struct belt_broker_options *options = broker->options;
-    endpoints[BROKER_CLIENTS] = options->clients ? options->clients : CLIENTS_DEFAULT;
-    endpoints[BROKER_WORKERS] = options->workers ? options->workers : WORKERS_DEFAULT;
+    broker->endpoints[BROKER_CLIENTS] = options->clients ? options->clients : CLIENTS_DEFAULT;
+    broker->endpoints[BROKER_WORKERS] = options->workers ? options->workers : WORKERS_DEFAULT;
     for (int side = 0; side < 2; side++) {
-        int rc = broker_endpoint_check(endpoints[side], options->insecure_plaintext, broker->error, broker->size);
+        int rc =
+            broker_endpoint_check(broker->endpoints[side], options->insecure_plaintext, broker->error, broker->size);
         if (rc != BELT_OK)
             return rc;
     }
@@ -238,13 +240,23 @@ static int loop(struct broker *broker)
     return BELT_OK;
 }
 
+/* While it still listens: nobody else can have taken the path. */
+static void close_socket(struct broker *broker, enum broker_side side)
+{
+    void *socket = broker->shell.sockets[side];
+    const char *path = socket ? broker_endpoint_path(broker->endpoints[side]) : NULL;
+    if (path)
+        unlink(path);
+    if (socket)
+        zmq_close(socket);
+}
+
 static void close_all(struct broker *broker)
 {
     struct shell *shell = &broker->shell;
     shell_fini(shell);
-    for (int side = 0; side < 2; side++)
-        if (shell->sockets[side])
-            zmq_close(shell->sockets[side]);
+    close_socket(broker, BROKER_CLIENTS);
+    close_socket(broker, BROKER_WORKERS);
     belt_decoder_free(shell->decoder);
     core_update_free(shell->update);
     core_free(shell->core);
@@ -260,9 +272,8 @@ static void close_all(struct broker *broker)
 int belt_broker_run(const struct belt_broker_options *options, char *error, uint32_t size)
 {
     struct broker broker = {.options = options, .signals = -1, .error = error, .size = size};
-    const char *endpoints[2];
     size_t descriptors = 0;
-    int rc = check_options(&broker, endpoints);
+    int rc = check_options(&broker);
     if (rc == BELT_OK)
         rc = broker_raise_descriptors(&descriptors, error, size);
     if (rc == BELT_OK)
@@ -270,7 +281,7 @@ int belt_broker_run(const struct belt_broker_options *options, char *error, uint
     if (rc == BELT_OK)
         rc = open_core(&broker, descriptors);
     if (rc == BELT_OK)
-        rc = open_sockets(&broker, endpoints);
+        rc = open_sockets(&broker);
     if (rc == BELT_OK) {
         say_ready(&broker);
         rc = loop(&broker);

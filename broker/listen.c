@@ -91,14 +91,25 @@ static void explain(int err, const char *endpoint, char *error, size_t size)
     snprintf(error, size, "cannot listen on %.300s: %s: %s", endpoint, zmq_strerror(err), advice);
 }
 
+/* ZeroMQ binds to addresses and interfaces, it looks no names up: the one name that is allowed has one meaning. */
+static const char *with_address(const char *endpoint, char *buffer, size_t size)
+{
+    static const char local[] = "tcp://localhost:";
+    if (strncmp(endpoint, local, sizeof(local) - 1) != 0)
+        return endpoint;
+    snprintf(buffer, size, "tcp://127.0.0.1:%s", endpoint + sizeof(local) - 1);
+    return buffer;
+}
+
 void *broker_listen(void *context, const char *endpoint, size_t max_frame, char *bound, char *error, size_t size)
 {
+    char buffer[64];
     const char *path = broker_endpoint_path(endpoint);
     int err = path ? path_taken(path) : 0;
     void *socket = NULL;
     if (err == 0) {
         mode_t before = umask(077); /* a Unix socket is for its owner; no other thread creates files here */
-        socket = belt_link_router(context, endpoint, max_frame, bound);
+        socket = belt_link_router(context, with_address(endpoint, buffer, sizeof(buffer)), max_frame, bound);
         err = errno;
         umask(before);
     }

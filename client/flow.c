@@ -121,6 +121,15 @@ static void detach(belt_pool *pool, struct belt_stream *stream)
     stream_free(stream);
 }
 
+/** A closed stream goes when nothing is owed; one that is queued, when its turn comes. True: it is gone. */
+static bool forget(belt_pool *pool, struct belt_stream *stream)
+{
+    if (!stream->closed || !client_stream_settled(&stream->wire) || atomic_load(&stream->queued))
+        return false;
+    detach(pool, stream);
+    return true;
+}
+
 /* ---- mail ---- */
 
 static unsigned end_code(const struct client_stream *wire)
@@ -171,7 +180,7 @@ static void take_tasks(struct belt_stream *stream, size_t count)
     }
 }
 
-/** Takes what the user's thread left; returns false when the stream is gone with it. */
+/** Takes what the user's thread left. */
 static void collect(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
@@ -223,8 +232,7 @@ void client_flow_pump(belt_pool *pool, bool idle)
     for (struct belt_stream *stream = pool->streams; stream != NULL && client_io_ready(pool); stream = next) {
         next = stream->next;
         pump(pool, stream, idle);
-        if (stream->closed && client_stream_settled(&stream->wire) && !atomic_load(&stream->queued))
-            detach(pool, stream);
+        (void)forget(pool, stream);
     }
 }
 
@@ -236,9 +244,9 @@ static void stream_work(belt_pool *pool, struct belt_stream *stream)
     if (atomic_load(&pool->lost))
         client_stream_fail(&stream->wire, pool->code, pool->text);
     pump(pool, stream, stream->idle);
-    if (stream->closed && client_stream_settled(&stream->wire))
-        detach(pool, stream);
-    else if (stream->wire.state >= CLIENT_STREAM_FAILED)
+    if (forget(pool, stream))
+        return;
+    if (stream->wire.state >= CLIENT_STREAM_FAILED)
         publish(stream, NULL, 0, 0);
 }
 
@@ -294,8 +302,7 @@ static void stream_message(belt_pool *pool, struct belt_stream *stream, const st
         break;
     }
     pump(pool, stream, stream->idle);
-    if (stream->closed && client_stream_settled(&stream->wire) && !atomic_load(&stream->queued))
-        detach(pool, stream);
+    (void)forget(pool, stream);
 }
 
 static void to_ref(belt_pool *pool, uint64_t ref, const struct belt_msg *msg)

@@ -238,7 +238,7 @@ void belt_stream_close(belt_stream **out)
     stream->mail.taken_bytes = stream->taken_bytes;
     if (!client_window_over(&stream->window) && !(stream->mail.over && stream->mail.code != BELT_OK))
         stream->mail.cancel = true;
+    client_io_touch(stream); /* under the lock: once it is seen closed and not queued, the I/O thread frees it */
     pthread_mutex_unlock(&stream->mail.lock);
-    client_io_touch(stream); /* from here on it belongs to the I/O thread */
     client_io_kick(pool, false);
 }

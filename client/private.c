@@ -171,8 +171,14 @@ static void run_broker(struct client_private *self, int said)
                                           .quiet = true,
                                           .ready_fd = self->ready[1],
                                           .lifeline_fd = self->lifeline[0]};
+    sigset_t ends;
     int rc;
 
+    /* The lifeline ends a moment before PR_SET_PDEATHSIG's signal comes: that one must not hit the cleaning up. */
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
     snprintf(clients, sizeof(clients), "ipc://%s/clients", self->directory);
     dup2(STDIN_FILENO, STDOUT_FILENO); /* /dev/null: a reader of our standard output must see its end */
     keep_only(kept, sizeof(kept) / sizeof(kept[0]));

@@ -109,6 +109,7 @@ static int slot_fork(struct kept *kept, uint32_t slot, int io[2], int log[2])
         close(log[0]);
         slot_child(kept, self, io[1], log[1]);
     }
+    fcntl(log[0], F_SETFL, O_NONBLOCK); /* of the agent's end alone */
     setpgid(pid, pid); /* the child does it too: whoever comes first */
     kept->pids[slot] = pid;
     return 0;

@@ -43,12 +43,12 @@ uint8_t *slot_queue_room(struct slot_queue *queue, size_t len)
 
 int slot_queue_add(struct slot_queue *queue, const void *data, size_t len)
 {
+    if (len == 0)
+        return 0;
     uint8_t *room = slot_queue_room(queue, len);
-
     if (!room)
         return -1;
-    if (len > 0)
-        memcpy(room, data, len);
+    memcpy(room, data, len);
     queue->len += len;
     return 0;
 }

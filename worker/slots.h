@@ -24,6 +24,8 @@
 #define SLOTS_CREDIT_US 500u
 /* Tasks in a slot's hands, however short they are. */
 #define SLOTS_GIVEN_MAX 256u
+/* So many tasks of a function run alone before it is believed to be short and silent. */
+#define SLOTS_MEASURED 8u
 /* A program whose slots fail to start so often in a row is left alone for a while (SLOTS.md, "Life"). */
 #define SLOTS_FAILURES 3u
 #define SLOTS_PAUSE_US 1000000u

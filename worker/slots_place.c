@@ -14,15 +14,18 @@ static uint64_t task_cost(const struct slots *slots, const struct slots_task *ta
 {
     const struct slots_function_state *function = &slots->functions[task->job->pub.function];
 
-    if (function->talks || function->estimate_us == 0 || function->estimate_us > SLOTS_CREDIT_US)
+    if (function->talks || function->measured < SLOTS_MEASURED || function->estimate_us > SLOTS_CREDIT_US)
         return SLOTS_CREDIT_US;
     return function->estimate_us;
 }
 
 void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t service_us)
 {
-    uint64_t *estimate = &slots->functions[task->job->pub.function].estimate_us;
+    struct slots_function_state *function = &slots->functions[task->job->pub.function];
+    uint64_t *estimate = &function->estimate_us;
 
+    if (function->measured < SLOTS_MEASURED)
+        function->measured++;
     if (service_us == 0)
         service_us = 1;
     *estimate = *estimate == 0 ? service_us : (7 * *estimate + service_us + 4) / 8;
@@ -172,8 +175,10 @@ void slots_place_turn(struct slots *slots, uint64_t now)
 {
     struct slots_program_state *program;
 
-    for (uint32_t i = 0; i < slots->program_count; i++)
+    for (uint32_t i = 0; i < slots->program_count; i++) {
         slots->programs[i].blocked = false;
+        slots->programs[i].share = 0;
+    }
     while ((program = program_next(slots))) {
         uint32_t spare = slots->cap > slots->busy ? slots->cap - slots->busy : 0;
         uint32_t idle = program->idle_count < spare ? program->idle_count : spare;
@@ -185,7 +190,9 @@ void slots_place_turn(struct slots *slots, uint64_t now)
             continue;
         }
         uint32_t places = idle + program->some_count;
-        if (!slot_fill(slots, now, slot, (program->waiting_count + places - 1) / places))
+        if (program->share == 0)
+            program->share = (program->waiting_count + places - 1) / places;
+        if (!slot_fill(slots, now, slot, program->share))
             program->blocked = true;
     }
 }

@@ -79,12 +79,14 @@ struct slots_program_state {
     uint32_t idle_count, some_count, starting;
     uint32_t failures;
     uint64_t pause_us, pause_until;
-    bool blocked; /* nothing more can be placed in this turn */
+    bool blocked;   /* nothing more can be placed in this turn */
+    uint32_t share; /* of each slot in this turn; 0: not decided */
 };
 
 struct slots_function_state {
     struct slots_function pub;
     uint64_t estimate_us; /* of one task; 0: not measured */
+    uint32_t measured;    /* tasks, up to SLOTS_MEASURED */
     bool talks;
     UT_hash_handle hh;
 };

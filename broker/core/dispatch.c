@@ -169,7 +169,8 @@ void dispatch_waiting_changed(struct core *core, struct job *job)
     queue_touch(core, queue);
 }
 
-static struct run *run_new(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task)
+static struct run *run_new(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task,
+                           uint64_t chunk)
 {
     struct run *run = core->spare_runs;
     if (run)
@@ -177,10 +178,11 @@ static struct run *run_new(struct core *core, struct agent *agent, struct job *j
     else if (!(run = malloc(sizeof *run)))
         abort();
     *run = (struct run){
-        .job = job, .agent = agent, .index = index, .bytes = task->len, .dispatched_ms = core->now};
+        .job = job, .agent = agent, .index = index, .bytes = task->len, .chunk = chunk, .dispatched_ms = core->now};
     task->state = TASK_RUNNING;
     task->u.run = run;
     DL_APPEND(agent->runs, run);
+    agent->parts += !chunk || run == agent->runs || run->prev->chunk != chunk;
     agent->held++;
     agent->held_bytes += run->bytes;
     job->waiting--;
@@ -192,7 +194,12 @@ static struct run *run_new(struct core *core, struct agent *agent, struct job *j
 
 struct run *dispatch_adopt(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task)
 {
-    struct run *run = run_new(core, agent, job, index, task);
+    /* What is left of a chunk comes back in a row. */
+    const struct run *last = agent->runs ? agent->runs->prev : NULL;
+    uint64_t chunk = 0;
+    if (job->options.chunk > 1)
+        chunk = last && last->job == job && last->chunk ? last->chunk : ++core->last_chunk;
+    struct run *run = run_new(core, agent, job, index, task, chunk);
     dispatch_waiting_changed(core, job);
     return run;
 }
@@ -206,11 +213,12 @@ static void come_back(struct core *core, struct queue *queue, uint64_t when)
 
 /* ---- choosing a job ---- */
 
-/* A job whose results nobody takes must not fill the broker: it goes on one task at a time. */
+/* A job whose results nobody takes must not fill the broker. When its readers have taken all they can, and wait for
+ * one that is not done, it goes on one task at a time. */
 static bool is_stalled(const struct core *core, const struct job *job)
 {
     uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
-    return job->bytes > window && job->running > 0;
+    return job->unread > window && (job->running > 0 || stream_lags(job));
 }
 
 /* A chunk that could still fill up waits for that, for a moment. */
@@ -293,6 +301,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
         want = BELT_MAX_BATCH;
     struct belt_task_item *items = update_alloc(core, want * sizeof *items);
     struct belt_batch batch = {0};
+    uint64_t chunk = job->options.chunk > 1 ? ++core->last_chunk : 0;
     while (batch.count < want && job->waiting) {
         uint64_t index = waiting_pop(job);
         struct task *task = table_at(&job->table, index);
@@ -302,7 +311,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
             break;
         }
         task->attempt++;
-        run_new(core, agent, job, index, task);
+        run_new(core, agent, job, index, task, chunk);
         items[batch.count - 1] =
             (struct belt_task_item){index, task->attempt, {task->buf, task->data, task->len}};
     }
@@ -316,20 +325,27 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
     return batch.count;
 }
 
-/* How many tasks of `job` the agent should get now. `eager`: fill idle slots only. */
+/* A chunk goes to one slot: one for each, and one ahead. It is cut only where the agent's window ends and a slot idles. */
+static uint32_t chunk_share(const struct agent *agent, const struct job *job, bool eager)
+{
+    uint32_t size = job->waiting < job->options.chunk ? (uint32_t)job->waiting : job->options.chunk;
+    uint32_t room = agent->window_items - agent->held;
+    if (agent->parts >= agent->slots + !eager)
+        return 0;
+    if (size <= room)
+        return size;
+    return agent->parts < agent->slots ? room : 0;
+}
+
+/* How many tasks of `job` the agent should get now; it has room for one at least. `eager`: fill idle slots only. */
 static uint32_t share_of(const struct agent *agent, const struct job *job, bool eager)
 {
-    uint32_t chunk = job->options.chunk;
-    uint32_t target = sizing_target(job->service_us, agent->slots, chunk);
-    if (eager && chunk <= 1 && target > agent->slots)
-        target = agent->slots;
-    if (target > agent->window_items)
-        target = agent->window_items;
-    if (chunk > 1) {
-        uint32_t size = job->waiting < chunk ? (uint32_t)job->waiting : chunk;
-        return agent->held == 0 || agent->held + size <= target ? size : 0;
-    }
-    return sizing_share(target, agent->held, agent->slots, job->queue->slots, job->waiting);
+    uint32_t room = agent->window_items - agent->held;
+    if (job->options.chunk > 1)
+        return chunk_share(agent, job, eager);
+    uint32_t target = eager ? agent->slots : sizing_target(job->service_us, agent->slots);
+    uint32_t share = sizing_share(target, agent->parts, agent->slots, job->queue->slots, job->waiting);
+    return share < room ? share : room;
 }
 
 static bool feed(struct core *core, struct agent *agent, bool eager)
@@ -356,6 +372,13 @@ static void feed_all(struct core *core, struct agent **agents, uint32_t count)
 
 /* ---- taking back ---- */
 
+/* What a task of this agent takes: the estimate, unless the agent is longer at its oldest than that. */
+static double service_of(const struct core *core, const struct queue *queue, const struct agent *agent)
+{
+    double age_us = agent->runs ? (double)(core->now - agent->runs->dispatched_ms) * 1000.0 : 0;
+    return age_us > queue->service_us ? age_us : queue->service_us;
+}
+
 /* Idle slots here, unstarted tasks there: ask for some of them. */
 static void balance(struct core *core, struct queue *queue)
 {
@@ -373,16 +396,18 @@ static void balance(struct core *core, struct queue *queue)
         struct agent *agent = queue->agents[i];
         if (!agent->synced)
             continue;
-        if (agent->held < agent->slots)
-            idle += agent->slots - agent->held;
+        if (agent->parts < agent->slots)
+            idle += agent->slots - agent->parts;
         else if (core->now < agent->recall_ms)
             refused = agent->recall_ms < refused ? agent->recall_ms : refused;
-        else if (!agent->recalling && (!fullest || agent->held - agent->slots > fullest->held - fullest->slots))
+        else if (!agent->recalling && (!fullest || agent->parts - agent->slots > fullest->parts - fullest->slots))
             fullest = agent;
     }
-    uint32_t count = fullest ? sizing_recall(queue->service_us, fullest->held, fullest->slots, idle) : 0;
+    uint32_t count = fullest ? sizing_recall(service_of(core, queue, fullest), fullest->parts, fullest->slots, idle) : 0;
     if (count == 0 && idle && refused != UINT64_MAX)
         come_back(core, queue, refused);
+    if (count == 0 && idle && fullest && fullest->parts > fullest->slots)
+        come_back(core, queue, core->now + BALANCE_MS); /* short, as it seems: unless a long one is among them */
     if (count == 0)
         return;
     fullest->recalling = true;

@@ -431,6 +431,11 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
                      update_text(core, "there is no job %llu", (unsigned long long)msg->job));
         return;
     }
+    if (from->role != BELT_ROLE_ADMIN && job->owner != from && !job->options.detached) {
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core, "job %llu belongs to another client", (unsigned long long)msg->job));
+        return;
+    }
     job_stop(core, job, from->name);
     struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_CANCELLED);
     answer->u.cancelled = (struct belt_msg_cancel){.ref = msg->ref, .job = msg->job};

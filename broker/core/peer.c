@@ -189,6 +189,11 @@ void peer_hello(struct core *core, const struct core_event *event)
         worker_hello(core, session, &hello->worker);
 }
 
+static int heard_before(const struct session *a, const struct session *b)
+{
+    return (a->heard_ms > b->heard_ms) - (a->heard_ms < b->heard_ms);
+}
+
 void peer_lost(struct core *core, struct session *session, const char *why)
 {
     update_trace(core, "%s > connection lost: %s", session->name, why);
@@ -199,7 +204,7 @@ void peer_lost(struct core *core, struct session *session, const char *why)
     if (early < session->heard_ms) {
         session->heard_ms = early;
         DL_DELETE(core->live, session);
-        DL_PREPEND(core->live, session);
+        DL_INSERT_INORDER(core->live, session, heard_before);
     }
 }
 

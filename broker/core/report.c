@@ -83,7 +83,7 @@ static void report_workers(struct core *core, const struct belt_msg_status *msg,
     DL_FOREACH (core->agents, agent) {
         if (!wanted(msg, agent->session->name) || report->count >= BELT_MAX_ROWS)
             continue;
-        uint32_t running = agent->held < agent->slots ? agent->held : agent->slots;
+        uint32_t running = agent->parts < agent->slots ? agent->parts : agent->slots;
         rows[report->count++] = (struct belt_row_worker){
             .name = name_bytes(agent->session->name),
             .functions = join_functions(core, agent),
@@ -110,7 +110,7 @@ static struct belt_bytes why_of(struct core *core, const struct job *job)
         return job->released < job->next ? update_text(core, "results wait to be read") : (struct belt_bytes){0};
     if (job->waiting && job->queue->agent_count == 0)
         return update_text(core, "no connected worker serves '%s'", job->queue->function);
-    if (job->options.window_bytes && job->bytes > job->options.window_bytes)
+    if (job->options.window_bytes && job->unread > job->options.window_bytes)
         return update_text(core, "its reader takes no results: the window (%llu bytes) is full",
                            (unsigned long long)job->options.window_bytes);
     if (job->running == 0 && job->waiting == 0 && job->next >= job->granted.items)

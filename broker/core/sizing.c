@@ -16,10 +16,8 @@ static uint32_t at_most(uint64_t value, uint32_t limit)
     return value < limit ? (uint32_t)value : limit;
 }
 
-uint32_t sizing_target(double service_us, uint32_t slots, uint32_t chunk)
+uint32_t sizing_target(double service_us, uint32_t slots)
 {
-    if (chunk > 1)
-        return at_most((uint64_t)chunk * (slots + 1), UINT32_MAX);
     if (service_us <= 0)
         return slots;
     if (service_us >= AHEAD_ONE_US)

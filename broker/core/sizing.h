@@ -10,9 +10,9 @@
 
 #include <stdint.h>
 
-/** Tasks that an agent of `slots` slots should hold. `service_us` is the estimate of one task (0: not measured yet),
- *  `chunk` what the user asked for (0: auto). At least `slots`. */
-uint32_t sizing_target(double service_us, uint32_t slots, uint32_t chunk);
+/** Tasks that an agent of `slots` slots should hold. `service_us` is the estimate of one task (0: not measured yet).
+ *  At least `slots`. A chunk that the user asked for counts as one task here and below: it goes to one slot. */
+uint32_t sizing_target(double service_us, uint32_t slots);
 
 /** How many of `waiting` tasks to give to an agent that holds `held`, when `all_slots` slots share the queue (0: none now). */
 uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t all_slots, uint64_t waiting);

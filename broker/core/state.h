@@ -28,6 +28,7 @@ struct run {
     uint64_t dispatched_ms;
     uint64_t progress_done, progress_total;
     uint32_t bytes;   /* of its payload: the agent's window counts them */
+    uint64_t chunk;   /* runs of one chunk are neighbours with one number; 0: alone */
     bool named;       /* seen in the SYNC under way */
     bool dropped;     /* DROP was sent: the result is not wanted */
     struct run *prev, *next; /* of the agent, in dispatch order */
@@ -60,6 +61,7 @@ struct agent {
     uint32_t queue_count;
     struct run *runs; /* in dispatch order */
     uint32_t held;
+    uint32_t parts; /* that need a slot each: chunks and single tasks */
     uint64_t held_bytes;
     uint64_t connected_ms;
     uint64_t results_next; /* number of the next result */
@@ -151,6 +153,7 @@ struct job {
     uint32_t again_count, again_room;
     uint64_t waiting, running, done, failed, retried, released;
     uint64_t bytes;      /* memory that its payloads and results hold */
+    uint64_t unread;     /* bytes of results that are not released */
     uint64_t oldest_ms;  /* since when its head has been waiting */
     double service_us;   /* estimate of a task, 0: unknown */
     double pass;         /* fair share: service used, in us */
@@ -205,7 +208,7 @@ struct core {
     struct run *spare_runs;    /* free list */
     struct past_job *history;  /* ring of BELT_MAX_HISTORY */
     uint32_t history_count, history_head;
-    uint64_t last_job, last_reader;
+    uint64_t last_job, last_reader, last_chunk;
     uint64_t bytes;            /* memory of all jobs */
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
@@ -289,11 +292,15 @@ void stream_unplug(struct core *core, struct session *session); /* its readers l
 void stream_deliver(struct core *core, struct reader *reader);  /* turn */
 void stream_finished(struct core *core, struct job *job, uint64_t index); /* this task has its result now */
 void stream_wake(struct core *core, struct job *job);
+<<<<<<< HEAD
 uint64_t stream_log_at(const struct job *job, uint64_t place);
 void stream_log_add(struct job *job, uint64_t index);
 struct belt_result_item stream_item_of(uint64_t index, const struct task *task);
 struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked);
 void stream_recount(struct core *core, struct job *job);
+=======
+bool stream_lags(const struct job *job); /* there are results that a reader could take and has not */
+>>>>>>> main
 void stream_free_all(struct core *core, struct job *job);
 
 /* ---- dispatch.c: who gets what ---- */
@@ -337,8 +344,10 @@ static inline int64_t extras_bytes(const struct belt_result_extras *extras)
 /* Lets go of a task for good. */
 static inline void task_forget(struct core *core, struct job *job, uint64_t index, struct task *task)
 {
-    if (task->state == TASK_DONE)
+    if (task->state == TASK_DONE) {
         charge_bytes(core, job, -extras_bytes(task->u.extras));
+        job->unread -= task->len + (uint64_t)extras_bytes(task->u.extras);
+    }
     pin_drop(core, job, task);
     core->bytes -= sizeof *task;
     table_release(&job->table, index, job->next);

@@ -311,6 +311,16 @@ static struct task *deliverable(const struct reader *reader, uint64_t number, ui
     return task && task->state == TASK_DONE ? task : NULL;
 }
 
+bool stream_lags(const struct job *job)
+{
+    const struct reader *reader;
+    uint64_t index;
+    DL_FOREACH (job->readers, reader)
+        if (deliverable(reader, reader->acked, &index))
+            return true;
+    return job->reader_count == 0;
+}
+
 static bool has_credit(const struct reader *reader)
 {
     return reader->sent < reader->credit.items && reader->sent_bytes < reader->credit.bytes;

@@ -14,6 +14,13 @@ struct run;
 
 enum task_state { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_RELEASED };
 
+/* What becomes of the latest attempt when its agent comes back with it. */
+enum task_tie {
+    TIE_NONE,  /* over: it has an outcome, or was never begun */
+    TIE_HELD,  /* its agent was lost and may still hold it */
+    TIE_BLAMED /* the same, and it was counted as lost */
+};
+
 /* Kept at 40 bytes: a million waiting tasks are 40 MB beside their payloads. */
 struct task {
     struct belt_buf *buf; /* payload: the input until the task is done, then the output */
@@ -34,6 +41,7 @@ struct task {
     uint8_t state;    /* enum task_state */
     uint8_t code;     /* DONE: of the result */
     uint8_t taken;    /* DONE: subscriptions that have acknowledged it */
+    uint8_t tie;      /* WAITING: enum task_tie */
 };
 
 #define TABLE_SEGMENT 256u

@@ -17,9 +17,18 @@ void worker_touch(struct core *core, struct agent *agent)
     LL_PREPEND2(core->dirty_agents, agent, dirty_next);
 }
 
+/* Another task of its chunk is there yet: they are neighbours. */
+static bool has_company(const struct agent *agent, const struct run *run)
+{
+    if (!run->chunk)
+        return false;
+    return (run->next && run->next->chunk == run->chunk) || (run != agent->runs && run->prev->chunk == run->chunk);
+}
+
 void run_free(struct core *core, struct run *run)
 {
     struct agent *agent = run->agent;
+    agent->parts -= !has_company(agent, run);
     DL_DELETE(agent->runs, run);
     agent->held--;
     agent->held_bytes -= run->bytes;
@@ -53,7 +62,7 @@ static void let_go(struct core *core, struct run *run, struct task *task)
     job_settle(core, job);
 }
 
-static void wait_again(struct core *core, struct run *run, struct task *task)
+static void wait_again(struct core *core, struct run *run, struct task *task, enum task_tie tie)
 {
     struct job *job = run->job;
     uint64_t index = run->index;
@@ -62,6 +71,7 @@ static void wait_again(struct core *core, struct run *run, struct task *task)
         return;
     }
     run_free(core, run);
+    task->tie = (uint8_t)tie;
     dispatch_wait(core, job, index, task);
 }
 
@@ -92,6 +102,7 @@ static void record(struct core *core, struct job *job, struct task *task, const 
     if (item->extras && !(task->u.extras = extras_copy(item->extras)))
         abort();
     charge_bytes(core, job, extras_bytes(task->u.extras));
+    job->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
     task->n.service_us = item->service_us;
     task->code = (uint8_t)item->code;
     task->state = TASK_DONE;
@@ -115,7 +126,7 @@ static bool runs_again(const struct job *job, struct task *task, unsigned code)
 }
 
 static void finish(struct core *core, struct run *run, struct task *task, const struct belt_result_item *item,
-                   struct pinned *last)
+                   struct pinned *last, enum task_tie tie)
 {
     struct job *job = run->job;
     if (run->dropped) {
@@ -128,7 +139,7 @@ static void finish(struct core *core, struct run *run, struct task *task, const 
         core->retried++;
         update_trace(core, "job %llu > task %llu %s: waits again (attempt %u)", (unsigned long long)job->id,
                      (unsigned long long)item->index, item->code == BELT_TASK_LOST ? "lost" : "failed", item->attempt);
-        wait_again(core, run, task);
+        wait_again(core, run, task, tie);
         return;
     }
     run_free(core, run);
@@ -155,12 +166,12 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
         *(item->code == BELT_OK ? &agent->done : item->code == BELT_TASK_LOST ? &agent->lost : &agent->failed) += 1;
         if (item->code == BELT_NOT_SERVED) {
             dispatch_unserve(core, job->queue, agent);
-            wait_again(core, run, task);
+            wait_again(core, run, task, TIE_NONE);
             continue;
         }
         measure(core, job, item);
         agent->durable_due |= job->options.durable;
-        finish(core, run, task, item, &last);
+        finish(core, run, task, item, &last, TIE_NONE);
     }
     pin_done(&last);
     if (msg->first + msg->count > agent->results_next)
@@ -176,7 +187,7 @@ void worker_returned(struct core *core, struct agent *agent, const struct belt_m
     for (uint32_t i = 0; i < msg->count; i++) {
         struct run *run = run_find(core, agent, &msg->refs[i], &job, &task);
         if (run)
-            wait_again(core, run, task);
+            wait_again(core, run, task, TIE_NONE);
     }
     if (agent->recalling && msg->count == 0)
         agent->recall_ms = core->now + RECALL_PAUSE_MS;
@@ -297,8 +308,11 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
 {
     struct job *job = job_find(core, ref->job);
     struct task *task = job ? table_at(&job->table, ref->index) : NULL;
-    if (!task || task->state != TASK_WAITING || task->attempt != ref->attempt || ref->attempt == 0)
+    /* An attempt that has its outcome is named when RECORDED was lost: nobody runs it any more. */
+    if (!task || task->state != TASK_WAITING || task->attempt != ref->attempt || task->tie == TIE_NONE)
         return false;
+    if (task->tie == TIE_BLAMED)
+        task->n.tries.losses--;
     dispatch_adopt(core, agent, job, ref->index, task)->named = true;
     update_trace(core, "%s > job %llu task %llu goes on there", agent->session->name, (unsigned long long)ref->job,
                  (unsigned long long)ref->index);
@@ -334,7 +348,7 @@ void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_r
     struct run *run, *next;
     DL_FOREACH_SAFE (agent->runs, run, next)
         if (!run->named)
-            wait_again(core, run, table_at(&run->job->table, run->index));
+            wait_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
     agent->synced = true;
     for (uint32_t i = 0; i < agent->queue_count; i++)
         queue_touch(core, agent->queues[i]);
@@ -360,21 +374,24 @@ static void lose(struct core *core, struct agent *agent, struct run *run)
     struct belt_result_item item = {
         .index = run->index, .attempt = task->attempt, .code = BELT_TASK_LOST, .extras = &extras};
     struct pinned none = {0};
-    finish(core, run, task, &item, &none);
+    finish(core, run, task, &item, &none, TIE_BLAMED);
 }
 
 void worker_gone(struct core *core, struct agent *agent, bool blame)
 {
     uint32_t started = 0;
+    uint64_t chunk = 0; /* only the first of a chunk was running */
     update_trace(core, "%s > gone with %u tasks", agent->session->name, agent->held);
     while (agent->queue_count)
         dispatch_unserve(core, agent->queues[0], agent);
     while (agent->runs) {
         struct run *run = agent->runs;
-        if (blame && started++ < agent->slots)
+        bool first = !run->chunk || run->chunk != chunk;
+        chunk = run->chunk;
+        if (blame && first && started++ < agent->slots)
             lose(core, agent, run);
         else
-            wait_again(core, run, table_at(&run->job->table, run->index));
+            wait_again(core, run, table_at(&run->job->table, run->index), TIE_HELD);
     }
     if (agent->dirty)
         LL_DELETE2(core->dirty_agents, agent, dirty_next);

@@ -16,9 +16,14 @@
 
 #include "../../proto/buf.h"
 
+#include <belt/codes.h>
 #include <stdbool.h>
 
-/** One record. `number` is the core's: it grows over the life of the store and is never used twice. */
+/* The most that one record may carry: SQLite ends at 10^9 bytes for the whole row. */
+#define STORE_MAX_BODY (900u << 20)
+
+/** One record. `number` is the core's: from 1 to INT64_MAX, it grows over the life of the store and is never used
+ * twice. */
 struct store_record {
     uint64_t number;
     uint64_t job;
@@ -30,7 +35,8 @@ struct store_record {
 
 enum store_op { STORE_PUT, STORE_DELETE, STORE_DELETE_JOB };
 
-/** One change: PUT a record, DELETE the record with `record.number`, or DELETE all of `record.job`. */
+/** One change: PUT a record (one with the same number is replaced), DELETE the record with `record.number`, or DELETE
+ *  all of `record.job`. To delete what is not there is no error. */
 struct store_change {
     enum store_op op;
     struct store_record record; /* borrowed during commit */
@@ -38,7 +44,7 @@ struct store_change {
 
 struct store_stats {
     uint64_t records, jobs, body_bytes, file_bytes, free_bytes;
-    uint64_t last_number;
+    uint64_t last_number; /* the highest that was ever put, deleted or not */
     uint32_t format;
 };
 
@@ -47,17 +53,26 @@ struct store;
 /** Called for each record in order of number; nonzero stops the load, which answers it. */
 typedef int (*store_visit)(void *ctx, const struct store_record *record);
 
-/** What an implementation brings. Functions return BELT_OK, STORE_FAILED (full disk, I/O: try again later; the
- *  transaction had no effect), BELT_SYSTEM (damaged, wrong format: final) and leave a sentence in `error`. */
+/**
+ * What an implementation brings. Functions return BELT_OK, STORE_FAILED (full disk, I/O: try again later; the
+ * transaction had no effect), BELT_SYSTEM (damaged, wrong format: final) and leave a sentence in `error`.
+ *
+ * A commit that failed had no effect for this process. When the process dies before the next commit, the disk may still
+ * turn out to hold all of it (never a part): nobody was told that it is durable, so nobody may care.
+ */
 struct store_ops {
     const char *name;
-    /* Every record in order of number, each checked against its checksum: damage ends the load with BELT_SYSTEM naming the record. */
+    /* Every record in order of number, each checked against its checksum, all of them against the store's own count:
+     * damage ends the load with BELT_SYSTEM naming the record. What is missing is known only after the last visit. */
     int (*load)(struct store *store, store_visit visit, void *ctx);
-    /* One transaction; when it returns BELT_OK everything is on disk. */
+    /* One transaction; when it returns BELT_OK everything is on disk. BELT_TOO_LARGE, without effect: a body is over
+     * STORE_MAX_BODY. */
     int (*commit)(struct store *store, const struct store_change *changes, uint32_t count);
     int (*stats)(struct store *store, struct store_stats *stats);
-    int (*check)(struct store *store); /* reads everything: BELT_OK or the first damage */
+    int (*check)(struct store *store);   /* reads everything: BELT_OK or the first damage */
     int (*compact)(struct store *store); /* gives free room back to the file system */
+    /* A short step of the same for idle moments; *more: call again. */
+    int (*tidy)(struct store *store, bool *more);
     void (*close)(struct store *store);
 };
 
@@ -69,9 +84,17 @@ struct store {
 /** In memory; `crash` of the tests drops what was not committed. NULL when out of memory. */
 struct store *store_memory_open(void);
 
-/** SQLite in `directory` (made if it is not there, 0700): belt.sqlite, WAL, synchronous=FULL, one broker at a time (a lock
- *  file that names the holder). NULL with the reason in `error`: not a directory, no permission, locked by another
- *  broker, written by a newer format, damaged. */
+/**
+ * SQLite in `directory`, which is made if it is not there (0700; its parent must exist):
+ *
+ *   belt.sqlite  the records, in WAL mode with synchronous=FULL
+ *   belt.lock    held by the one process that may use the directory; names it
+ *   belt.mark    how many transactions were acknowledged, written without waiting for the disk: when more of them are
+ *                missing than a crash can explain, open says so
+ *
+ * NULL with the reason in `error`: not a directory, no permission, locked by another broker, written by a newer format,
+ * damaged.
+ */
 struct store *store_sqlite_open(const char *directory, char *error, uint32_t size);
 
 /** Accepts NULL. */

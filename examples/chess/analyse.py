@@ -7,6 +7,7 @@ Speaks the slot protocol (worker/SLOTS.md) on standard input and output, so it r
 and from an empty hash: the verdict on a game is the same on every machine, and a game takes time in proportion to its
 length. Needs stockfish and pgn-extract; the environment variable NODES sets the nodes per position.
 """
+import math
 import os
 import re
 import subprocess
@@ -68,10 +69,20 @@ def read_game(pgn):
         head, *games = run.stdout.decode("utf-8", "replace").strip().split("\n\n")
         if len(games) != 1:
             raise ValueError(f"one game in PGN is expected, {(len(games) + 1) // 2} were given")
-        return head, games[0].split()
+        return head, [word for word in games[0].split() if word not in ("1-0", "0-1", "1/2-1/2", "*")]
 
     head, san = extract("san")
     return dict(re.findall(r'^\[(\w+) "(.*)"\]$', head, re.M)), san, extract("uci")[1]
+
+
+def chance(centipawns):
+    """How likely the side wins, from 0 to 1."""
+    return 1 / (1 + math.exp(-centipawns / 270))
+
+
+def accuracy(drops):
+    """100 for a side that gave no chance away, less for each that it did; in percent."""
+    return round(sum(100 * math.exp(-4.4 * drop) for drop in drops) / len(drops)) if drops else 100
 
 
 def surname(name):
@@ -87,18 +98,18 @@ def analyse(engine, pgn, progress):
         mated = ply == len(uci) and san and san[-1].endswith("#")
         scores.append(-MOST if mated else engine.score(uci[:ply]))
         progress(ply, len(uci) + 1)
-    # What a move cost: the score before it, and the score after it seen from the same side.
+    # What move i cost its side: in centipawns, and in chances (a pawn is little to one who is winning anyway).
     losses = [max(0, scores[i] + scores[i + 1]) for i in range(len(uci))]
-    worst = max(range(len(losses)), key=losses.__getitem__, default=None)
+    drops = [max(0.0, chance(scores[i]) - chance(-scores[i + 1])) for i in range(len(uci))]
+    worst = max(range(len(drops)), key=drops.__getitem__, default=None)
     blunder = "-"
     if worst is not None and losses[worst] > 0:
         number = f"{worst // 2 + 1}." if worst % 2 == 0 else f"{worst // 2 + 1}..."
         blunder = f"{number}{san[worst]} -{losses[worst]}"
-    white, black = losses[0::2], losses[1::2]
-    average = [round(sum(side) / max(1, len(side))) for side in (white, black)]
+    white, black = accuracy(drops[0::2]), accuracy(drops[1::2])
     players = f"{surname(tags.get('White', '?'))} - {surname(tags.get('Black', '?'))}"
     return (f"{tags.get('Date', '????')[:4]}  {players:<45.45} {tags.get('Result', '*'):<7} {(len(uci) + 1) // 2:3} moves  "
-            f"worst {blunder:<16} lost per move {average[0]:3}/{average[1]:<3} {time.monotonic() - started:5.2f} s")
+            f"worst {blunder:<16} accuracy {white:3} %/{black:3} %  {time.monotonic() - started:5.2f} s")
 
 
 def main():

@@ -26,7 +26,7 @@ static const char *say(const char *format, ...)
     } while (0)
 
 struct counts {
-    uint64_t waiting, running, kept, released;
+    uint64_t waiting, running, kept, released, unread;
 };
 
 static const char *check_task(const struct job *job, uint64_t index, struct counts *counts)
@@ -40,6 +40,7 @@ static const char *check_task(const struct job *job, uint64_t index, struct coun
         counts->waiting++;
     } else if (task->state == TASK_DONE) {
         counts->kept++;
+        counts->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
         MUST(task->taken <= job->reader_count, job->id);
     } else {
         counts->running++;
@@ -77,7 +78,7 @@ static const char *check_job(const struct job *job)
     }
     MUST(counts.waiting == job->waiting, job->id);
     MUST(counts.running == job->running, job->id);
-    MUST(counts.released == job->released, job->id);
+    MUST(counts.released == job->released && counts.unread == job->unread, job->id);
     MUST(job->next <= job->granted.items, job->id);
     MUST(job->active == (job->waiting > 0), job->id);
     if (job->state != BELT_JOB_STOPPED) {
@@ -93,15 +94,19 @@ static const char *check_job(const struct job *job)
 static const char *check_agent(const struct agent *agent)
 {
     uint64_t id = agent->session->peer, bytes = 0;
-    uint32_t held = 0;
+    uint32_t held = 0, parts = 0;
+    uint64_t chunk = 0;
     const struct run *run;
     DL_FOREACH (agent->runs, run) {
         const struct task *task = table_at(&run->job->table, run->index);
         MUST(run->agent == agent && task && task->state == TASK_RUNNING && task->u.run == run, id);
         MUST(run->bytes == task->len, id);
         held++;
+        parts += !run->chunk || run->chunk != chunk;
+        chunk = run->chunk;
         bytes += run->bytes;
     }
+    MUST(parts == agent->parts, id);
     MUST(held == agent->held && bytes == agent->held_bytes, id);
     return NULL;
 }

@@ -283,7 +283,7 @@ Test(library, a_task_that_kills_its_slot_becomes_an_error)
     for (uint64_t i = 0; i < 10; i++) {
         cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->index, i);
-        cr_assert_eq(result->code, i == 3 ? BELT_TASK_LOST : BELT_OK);
+        cr_assert_eq(result->code, i == 3 ? BELT_TASK_LOST : BELT_OK, "%llu: %u %s", (unsigned long long)i, result->code, result->text);
         if (i == 3)
             cr_assert_eq(result->attempt, 2);
         belt_result_free(&result);

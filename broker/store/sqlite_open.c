@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Opens and closes the SQLite store: guard, connection, settings, statements.
+ * What the settings mean for durability stands here and nowhere else.
+ */
+#include "sqlite_private.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const statement_sql[ST_COUNT] = {
+    [ST_BEGIN] = "BEGIN IMMEDIATE",
+    [ST_COMMIT] = "COMMIT",
+    [ST_PUT] = "INSERT INTO record VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [ST_DELETE] = "DELETE FROM record WHERE number = ?1 RETURNING number, sum",
+    [ST_DELETE_JOB] = "DELETE FROM record WHERE job = ?1 RETURNING number, sum",
+    [ST_TALLY] = "REPLACE INTO tally VALUES(1, ?1, ?2, ?3, ?4, ?5)",
+    [ST_FREE] = "PRAGMA freelist_count",
+    [ST_PAGES] = "PRAGMA page_count",
+};
+
+/* Exclusive locking keeps the index of the log in our own memory: no shared memory file, which a full disk turns into
+ * SIGBUS. Checked cell sizes find some damage where it would otherwise be read as something else. */
+static const char *const settings_before = "PRAGMA locking_mode = EXCLUSIVE;"
+                                           "PRAGMA cell_size_check = ON;"
+                                           "PRAGMA trusted_schema = OFF;"
+                                           "PRAGMA temp_store = MEMORY;"
+                                           "PRAGMA cache_size = -16000;";
+/* Only for a new file: on another the second one writes, be it full or of a newer format. */
+static const char *const settings_new = "PRAGMA page_size = 16384;"
+                                        "PRAGMA auto_vacuum = INCREMENTAL;";
+/* 4000 pages are 64 MB: so long gets the log before it goes into the database, and so long it may stay afterwards. */
+static const char *const settings_after = "PRAGMA synchronous = FULL;"
+                                          "PRAGMA wal_autocheckpoint = 4000;"
+                                          "PRAGMA journal_size_limit = 67108864;";
+
+static int switch_to_wal(struct sqlite_store *store)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(store->db, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(statement);
+    bool wal = rc == SQLITE_ROW && !strcmp((const char *)sqlite3_column_text(statement, 0), "wal");
+    sqlite3_finalize(statement);
+    if (rc == SQLITE_ROW && !wal) {
+        store_say(store->base.error, sizeof(store->base.error), "%s cannot have a write-ahead log on this file system",
+                  store->path);
+        return SQLITE_ERROR;
+    }
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int prepare_all(struct sqlite_store *store)
+{
+    int rc = SQLITE_OK;
+
+    for (int i = 0; rc == SQLITE_OK && i < ST_COUNT; i++)
+        rc =
+            sqlite3_prepare_v3(store->db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT, &store->statements[i], NULL);
+    return rc;
+}
+
+static int compare_with_mark(struct sqlite_store *store)
+{
+    uint64_t mark = guard_mark(&store->guard);
+
+    if (store->tally.commits >= mark)
+        return SQLITE_OK;
+    store_say(store->base.error, sizeof(store->base.error),
+              "%s lacks the last %" PRIu64 " of %" PRIu64
+              " transactions that were acknowledged: it or its -wal file was "
+              "cut, damaged, removed or replaced; restore the directory from a copy, or remove %s/belt.mark to go on "
+              "without them",
+              store->path, mark - store->tally.commits, mark, store->guard.path);
+    return SQLITE_ERROR;
+}
+
+static int set_up(struct sqlite_store *store)
+{
+    int format = 0;
+    int rc = sqlite_store_exec(store, settings_before);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
+    if (rc == SQLITE_OK)
+        rc = format_read(store, &format);
+    if (rc == SQLITE_OK && format == 0)
+        rc = sqlite_store_exec(store, settings_new);
+    if (rc == SQLITE_OK)
+        rc = switch_to_wal(store);
+    if (rc == SQLITE_OK)
+        rc = sqlite_store_exec(store, settings_after);
+    if (rc == SQLITE_OK)
+        rc = format_upgrade(store, format);
+    if (rc == SQLITE_OK)
+        rc = tally_read(store);
+    if (rc == SQLITE_OK)
+        rc = compare_with_mark(store);
+    if (rc == SQLITE_OK)
+        rc = prepare_all(store);
+    return rc;
+}
+
+int connection_open(struct sqlite_store *store)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+
+    store->base.error[0] = 0;
+    int rc = sqlite3_open_v2(store->path, &store->db, flags, NULL);
+    if (rc == SQLITE_OK)
+        rc = set_up(store);
+    if (rc == SQLITE_OK)
+        return BELT_OK;
+    int code = sqlite_store_fail(store, rc, "open");
+    connection_close(store);
+    return code;
+}
+
+void connection_close(struct sqlite_store *store)
+{
+    for (int i = 0; i < ST_COUNT; i++) {
+        sqlite3_finalize(store->statements[i]);
+        store->statements[i] = NULL;
+    }
+    sqlite3_close_v2(store->db);
+    store->db = NULL;
+}

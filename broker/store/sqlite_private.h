@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The parts of the SQLite store: guard (sqlite_guard.c: lock and mark), format
+ * (sqlite_format.c: schema and upgrades), connection (sqlite_open.c) and the
+ * operations (sqlite.c, sqlite_scan.c). Nobody else includes this.
+ */
+#ifndef BELT_STORE_SQLITE_PRIVATE_H
+#define BELT_STORE_SQLITE_PRIVATE_H
+
+#include "store_private.h"
+
+#include <limits.h>
+#include <sqlite3.h>
+
+#define SQLITE_STORE_FORMAT      1
+#define SQLITE_STORE_APPLICATION 0x42454c54 /* "BELT" */
+
+/* Pages that one transaction gives back: 4 MB, a few ms. */
+#define SQLITE_STORE_VACUUM_STEP 256
+/* Free pages that are no reason to give any back. */
+#define SQLITE_STORE_FREE_KEPT 64
+
+enum statement { ST_BEGIN, ST_COMMIT, ST_PUT, ST_DELETE, ST_DELETE_JOB, ST_TALLY, ST_FREE, ST_PAGES, ST_COUNT };
+
+/** What the store should hold: one row, changed in each transaction. */
+struct tally {
+    uint64_t commits, records, digest, last_number;
+};
+
+/** The directory and what keeps others out of it; descriptors are -1 when closed. */
+struct guard {
+    int directory, lock, mark;
+    char path[PATH_MAX]; /* of the directory */
+};
+
+struct sqlite_store {
+    struct store base;
+    struct guard guard;
+    char path[PATH_MAX + 16]; /* of belt.sqlite */
+    sqlite3 *db;
+    sqlite3_stmt *statements[ST_COUNT];
+    struct tally tally;
+    bool settled; /* nothing was committed since the last tidy step that had nothing left to do */
+};
+
+/* ---- sqlite_guard.c ---- */
+
+/** Makes and locks the directory. False with the reason in `error`; guard_close() in both cases. */
+bool guard_open(struct guard *guard, const char *directory, char *error, uint32_t size);
+void guard_close(struct guard *guard);
+/** How many transactions were acknowledged, as far as is known. */
+uint64_t guard_mark(const struct guard *guard);
+void guard_set_mark(const struct guard *guard, uint64_t commits);
+
+/* ---- sqlite_format.c: return an SQLite code; the sentence is in base.error when it is SQLITE_ERROR ---- */
+
+/** Refuses what is not ours or too new. *format is 0 for an empty file. */
+int format_read(struct sqlite_store *store, int *format);
+/** Brings the file to SQLITE_STORE_FORMAT, in one transaction. */
+int format_upgrade(struct sqlite_store *store, int format);
+int tally_read(struct sqlite_store *store);
+/** Within a transaction. */
+int tally_write(struct sqlite_store *store, const struct tally *tally);
+
+/* ---- sqlite_open.c ---- */
+
+/** Opens the database of a guarded directory. BELT_OK, or a code with the sentence in base.error. */
+int connection_open(struct sqlite_store *store);
+void connection_close(struct sqlite_store *store);
+
+/* ---- sqlite.c ---- */
+
+/** First in each operation: forgets the last error; opens the database anew when a recovery could not. */
+int sqlite_store_ready(struct sqlite_store *store);
+/** The code of store.h for an SQLite code; writes the sentence. `doing`: "commit to", "read". */
+int sqlite_store_fail(struct sqlite_store *store, int rc, const char *doing);
+int sqlite_store_exec(struct sqlite_store *store, const char *sql);
+/** The first column of the first row. */
+int sqlite_store_number(struct sqlite_store *store, const char *sql, int64_t *value);
+
+/* ---- sqlite_scan.c ---- */
+
+int sqlite_store_load(struct store *base, store_visit visit, void *ctx);
+int sqlite_store_check(struct store *base);
+
+#endif

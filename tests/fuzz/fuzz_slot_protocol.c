@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Fuzzes the reader of the slot protocol, in all its modes: no bytes may crash it, make it read
+ * outside its buffer, or keep more than arrived. The first byte picks the mode and how the rest is cut.
+ */
+#include "worker/slot_protocol.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LIMIT 4096u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static unsigned touch(struct belt_bytes bytes)
+{
+    unsigned sum = 0;
+
+    for (size_t i = 0; i < bytes.len; i++)
+        sum += bytes.data[i];
+    return sum;
+}
+
+static void drain(struct slot_reader *reader)
+{
+    struct slot_got_message m;
+    enum slot_got got;
+    volatile unsigned sum = 0;
+
+    while ((got = slot_reader_next(reader, &m)) != SLOT_GOT_NOTHING) {
+        check(m.payload.len <= LIMIT && m.text.len <= BELT_MAX_TEXT && m.task.payload.len <= LIMIT);
+        sum += touch(m.payload) + touch(m.text) + touch(m.task.payload) + touch(m.task.argument) + touch(m.task.function);
+        if (got == SLOT_GOT_BAD || got == SLOT_GOT_LARGE) {
+            check(reader->error[0] != '\0' && strlen(reader->error) < sizeof(reader->error));
+            return;
+        }
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct slot_reader reader;
+
+    if (size < 1)
+        return 0;
+    slot_reader_init(&reader, (enum slot_side)(data[0] % 3), LIMIT);
+    size_t step = (size_t)(data[0] / 3) + 1;
+    for (size_t at = 1; at < size && !reader.broken; at += step) {
+        size_t n = size - at < step ? size - at : step, room;
+        uint8_t *to = slot_reader_room(&reader, &room);
+        check(to != NULL && room >= n);
+        memcpy(to, data + at, n);
+        slot_reader_filled(&reader, n);
+        drain(&reader);
+        check(reader.cap <= 4 * size + (256u << 10));
+    }
+    slot_reader_free(&reader);
+    return 0;
+}
+
+#ifndef BELT_FUZZ
+static uint64_t seed = 20261123;
+
+static uint32_t dice(uint32_t below)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33) % below;
+}
+
+int main(void)
+{
+    static const char *const samples[] = {"belt-slot 1\nok 3\nabcok 0 12\n", "fail 3 2 7 1\nwhyab", "progress 1 20\nok 1\nx",
+                                          "task 7.3 name 1 2 3\nabxyztask 8.1 f 2 0 0\n", "a line\nanother\n\n"};
+    uint8_t bytes[400];
+    clock_t until = clock() + 2 * CLOCKS_PER_SEC;
+    uint64_t runs = 0;
+
+    for (; clock() < until; runs++) {
+        size_t len = 1;
+        for (uint32_t i = dice(4) + 1; i > 0; i--) {
+            const char *sample = samples[dice(5)];
+            size_t n = strlen(sample);
+            if (len + n <= sizeof(bytes))
+                memcpy(bytes + len, sample, n), len += n;
+        }
+        bytes[0] = (uint8_t)dice(256);
+        for (uint32_t i = dice(6); i > 0; i--)
+            bytes[dice((uint32_t)len)] = (uint8_t)(dice(2) ? dice(256) : (uint32_t)"0123456789 .\n"[dice(13)]);
+        LLVMFuzzerTestOneInput(bytes, dice(8) ? len : dice((uint32_t)len) + 1);
+    }
+    printf("%llu inputs\n", (unsigned long long)runs);
+    return 0;
+}
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The slot protocol's reader and writer: every message whole and byte by byte, and what is not one.
+ */
+#include "worker/slot_protocol.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct belt_bytes text_of(const char *text)
+{
+    return (struct belt_bytes){(const uint8_t *)text, strlen(text)};
+}
+
+static void feed(struct slot_reader *reader, const void *data, size_t len)
+{
+    for (size_t at = 0, room; at < len;) {
+        uint8_t *to = slot_reader_room(reader, &room);
+        size_t n = len - at < room ? len - at : room;
+        memcpy(to, (const uint8_t *)data + at, n);
+        slot_reader_filled(reader, n);
+        at += n;
+    }
+}
+
+static enum slot_got read_text(enum slot_side side, const char *text, struct slot_got_message *message)
+{
+    static struct slot_reader reader;
+
+    slot_reader_free(&reader);
+    slot_reader_init(&reader, side, 100);
+    feed(&reader, text, strlen(text));
+    return slot_reader_next(&reader, message);
+}
+
+static bool is(struct belt_bytes bytes, const char *text)
+{
+    return bytes.len == strlen(text) && (bytes.len == 0 || memcmp(bytes.data, text, bytes.len) == 0);
+}
+
+Test(slot_protocol, what_is_written_is_read)
+{
+    struct slot_queue queue = {0};
+    struct slot_reader reader;
+    struct slot_got_message m;
+    const struct slot_task task = {UINT64_MAX, 12, 3, text_of("f.x-y_z"), text_of("arg\n"), text_of("pay")};
+
+    cr_assert_eq(slot_write_task(&queue, &task), 0);
+    slot_reader_init(&reader, SLOT_SIDE_SLOT, 100);
+    feed(&reader, queue.data, queue.len);
+    cr_assert_eq(slot_reader_next(&reader, &m), SLOT_GOT_TASK);
+    cr_expect_eq(m.task.job, UINT64_MAX);
+    cr_expect_eq(m.task.index, 12);
+    cr_expect_eq(m.task.attempt, 3);
+    cr_expect(is(m.task.function, "f.x-y_z"));
+    cr_expect(is(m.task.argument, "arg\n"));
+    cr_expect(is(m.task.payload, "pay"));
+    slot_reader_free(&reader);
+
+    slot_queue_consume(&queue, queue.len);
+    slot_write_hello(&queue);
+    slot_write_ok(&queue, text_of("result"), 77);
+    slot_write_fail(&queue, BELT_RESULT_TOO_LARGE, text_of("why"), text_of("data"), 78);
+    slot_write_progress(&queue, 3, 4);
+    slot_reader_init(&reader, SLOT_SIDE_AGENT, 100);
+    static const enum slot_got expected[] = {SLOT_GOT_HELLO, SLOT_GOT_OK, SLOT_GOT_FAIL, SLOT_GOT_PROGRESS};
+    uint32_t seen = 0;
+    for (size_t i = 0; i < queue.len; i++) {
+        feed(&reader, queue.data + i, 1);
+        enum slot_got got = slot_reader_next(&reader, &m);
+        if (got == SLOT_GOT_NOTHING)
+            continue;
+        cr_assert_eq(got, expected[seen]);
+        if (seen == 1)
+            cr_expect(is(m.payload, "result") && m.timed && m.service_us == 77);
+        if (seen == 2)
+            cr_expect(is(m.text, "why") && is(m.payload, "data") && m.code == BELT_RESULT_TOO_LARGE && m.service_us == 78);
+        if (seen == 3)
+            cr_expect(m.done == 3 && m.total == 4);
+        seen++;
+    }
+    cr_expect_eq(seen, 4);
+    slot_reader_free(&reader);
+    slot_queue_free(&queue);
+}
+
+Test(slot_protocol, answers_written_by_hand_are_read)
+{
+    struct slot_got_message m;
+
+    cr_expect(read_text(SLOT_SIDE_AGENT, "ok 0\n", &m) == SLOT_GOT_OK && m.payload.len == 0 && !m.timed);
+    cr_expect(read_text(SLOT_SIDE_AGENT, "ok 2\nab", &m) == SLOT_GOT_OK && is(m.payload, "ab"));
+    cr_expect(read_text(SLOT_SIDE_AGENT, "fail 3 0\nwhy", &m) == SLOT_GOT_FAIL && is(m.text, "why") && m.code == BELT_TASK_FAILED);
+    cr_expect(read_text(SLOT_SIDE_FILTER, "a line\n", &m) == SLOT_GOT_OK && is(m.payload, "a line"));
+    cr_expect_eq(read_text(SLOT_SIDE_FILTER, "half a line", &m), SLOT_GOT_NOTHING);
+    cr_expect_eq(read_text(SLOT_SIDE_AGENT, "ok 3\nab", &m), SLOT_GOT_NOTHING);
+}
+
+Test(slot_protocol, anything_else_is_refused)
+{
+    static const char *const bad[] = {"\n", "ok\n", "ok -1\n", "ok x\n", "ok  1\na", "ok 1 \xff\n", "ok 1 2 3\n", "ok 99999999999999999999999\n",
+                                      "okay 1\n", "belt-slot 2\n", "belt-slot 1 \n", "progress 1\n", "progress 1 2 3\n", "fail 1\n", "fail 0 0 1 2\n",
+                                      "task 1.2 f 1 0 0\n", "hello\n", "OK 0\n", "ok 0\r\n"};
+    static const char *const bad_tasks[] = {"ok 0\n", "task 1 f 1 0 0\n", "task 1.2  1 0 0\n", "task 1.2 f 1 0\n", "task 1.2 f 4294967296 0 0\n"};
+    struct slot_got_message m;
+    char line[SLOT_MAX_LINE + 1];
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        cr_expect_eq(read_text(SLOT_SIDE_AGENT, bad[i], &m), SLOT_GOT_BAD, "%s", bad[i]);
+    for (size_t i = 0; i < sizeof(bad_tasks) / sizeof(*bad_tasks); i++)
+        cr_expect_eq(read_text(SLOT_SIDE_SLOT, bad_tasks[i], &m), SLOT_GOT_BAD, "%s", bad_tasks[i]);
+    cr_expect_eq(read_text(SLOT_SIDE_AGENT, "ok 101\n", &m), SLOT_GOT_LARGE);
+    cr_expect_eq(read_text(SLOT_SIDE_AGENT, "fail 5000 1\n", &m), SLOT_GOT_LARGE);
+    memset(line, 'o', SLOT_MAX_LINE);
+    line[SLOT_MAX_LINE] = '\0';
+    cr_expect_eq(read_text(SLOT_SIDE_AGENT, line, &m), SLOT_GOT_BAD, "a line without end");
+    cr_expect_eq(read_text(SLOT_SIDE_FILTER, line, &m), SLOT_GOT_LARGE);
+}
+
+Test(slot_protocol, an_announced_length_is_not_allocated)
+{
+    struct slot_reader reader;
+    struct slot_got_message m;
+
+    slot_reader_init(&reader, SLOT_SIDE_AGENT, BELT_MAX_PAYLOAD_CEILING);
+    feed(&reader, "ok 1073741824\n", 14);
+    cr_expect_eq(slot_reader_next(&reader, &m), SLOT_GOT_NOTHING);
+    cr_expect_leq(reader.cap, 1u << 20);
+    slot_reader_free(&reader);
+}
