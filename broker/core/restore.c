@@ -45,6 +45,7 @@ static int restore_tasks(struct core *core, struct job *job, uint64_t number, co
         struct task *task = restore_task(core, job, msg->first + i);
         restore_payload(core, job, task, &last, msg->tasks[i].payload);
         task->state = TASK_WAITING;
+        task->tie = TIE_HELD; /* somebody may be running it */
         job->next_bytes += task->len;
         job->waiting++;
     }
@@ -194,16 +195,19 @@ static void restored(struct core *core, struct job *job)
     job->queue->waiting += job->waiting;
     if (job->waiting)
         job->oldest_ms = core->now;
+    job->recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;
     stream_recount(core, job);
     dispatch_waiting_changed(core, job);
     job_settle(core, job);
     job_touch(core, job);
 }
 
-void core_restored(struct core *core, uint64_t now)
+void core_restored(struct core *core, uint64_t now, uint64_t last_number)
 {
     struct job *job, *next;
     core->now = now;
+    if (core->last_record < last_number)
+        core->last_record = last_number;
     HASH_ITER (by_id, core->by_job, job, next)
         restored(core, job);
     core->again = true;

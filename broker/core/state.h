@@ -171,6 +171,7 @@ struct job {
     bool active;      /* in queue->active */
     bool dirty;       /* in core->dirty_jobs */
     bool unserved;    /* NO_WORKER was told */
+    uint64_t recover_ms; /* built anew: agents may still hold its tasks, so it is not dispatched before */
     uint64_t chunk_ms; /* since when a partial chunk waits, 0: none */
     uint64_t unserved_ms; /* when to tell NO_WORKER, 0: not */
     uint64_t idle_ms;     /* since when nobody reads or feeds it, 0: somebody does */
@@ -292,15 +293,12 @@ void stream_unplug(struct core *core, struct session *session); /* its readers l
 void stream_deliver(struct core *core, struct reader *reader);  /* turn */
 void stream_finished(struct core *core, struct job *job, uint64_t index); /* this task has its result now */
 void stream_wake(struct core *core, struct job *job);
-<<<<<<< HEAD
 uint64_t stream_log_at(const struct job *job, uint64_t place);
 void stream_log_add(struct job *job, uint64_t index);
 struct belt_result_item stream_item_of(uint64_t index, const struct task *task);
 struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked);
 void stream_recount(struct core *core, struct job *job);
-=======
 bool stream_lags(const struct job *job); /* there are results that a reader could take and has not */
->>>>>>> main
 void stream_free_all(struct core *core, struct job *job);
 
 /* ---- dispatch.c: who gets what ---- */

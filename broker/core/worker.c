@@ -309,7 +309,11 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
     struct job *job = job_find(core, ref->job);
     struct task *task = job ? table_at(&job->table, ref->index) : NULL;
     /* An attempt that has its outcome is named when RECORDED was lost: nobody runs it any more. */
-    if (!task || task->state != TASK_WAITING || task->attempt != ref->attempt || task->tie == TIE_NONE)
+    if (!task || task->state != TASK_WAITING || task->tie == TIE_NONE)
+        return false;
+    if (task->attempt == 0)
+        task->attempt = ref->attempt; /* the broker has restarted: attempts are not on disk */
+    if (task->attempt != ref->attempt)
         return false;
     if (task->tie == TIE_BLAMED)
         task->n.tries.losses--;
