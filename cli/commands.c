@@ -350,6 +350,25 @@ static const struct command ping_command = {
     .defaults = ping_defaults,
 };
 
+static const struct option_def store_options[] = {
+    {.name = "state", .letter = 's', .type = OPTION_TEXT, .scope = OPTION_GLOBAL, .arg = "DIR",
+     .offset = offsetof(struct store_values, state), .complete = COMPLETE_FILE, .help = "The broker's state directory."},
+    JSON_ROW(struct store_values),
+    CONFIG_ROW(struct store_values),
+    HELP_ROW(struct store_values),
+};
+
+static const struct command store_command = {
+    .name = "store",
+    .usage = "check|stats|compact --state DIR [OPTIONS]",
+    .summary = "Check, measure or compact the state directory of a broker that does not run.",
+    .details = "check reads every record and reports the first damage. stats counts records, jobs and bytes. compact gives unused "
+               "room back to the file system; a running broker does so by itself when it is idle.",
+    .options = store_options,
+    .option_count = COUNT_OF(store_options),
+    .values_size = sizeof(struct store_values),
+};
+
 static const struct option_def plain_options[] = {
     HELP_ROW(struct plain_values),
 };
@@ -372,6 +391,7 @@ const struct command *const commands_all[COMMAND_COUNT + 1] = {
     [COMMAND_MAP] = &map_command,         [COMMAND_BROKER] = &broker_command, [COMMAND_WORKER] = &worker_command,
     [COMMAND_STATUS] = &status_command,   [COMMAND_WORKERS] = &workers_command, [COMMAND_JOBS] = &jobs_command,
     [COMMAND_CANCEL] = &cancel_command,   [COMMAND_WAIT] = &wait_command,     [COMMAND_PING] = &ping_command,
+    [COMMAND_STORE] = &store_command,
     [COMMAND_HELP] = &help_command,       [COMMAND_VERSION] = &version_command,
     [COMMAND_COMPLETION] = &completion_command,
 };

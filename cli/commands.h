@@ -80,6 +80,11 @@ struct wait_values {
     int json, quiet;
 };
 
+struct store_values {
+    const char *state, *config;
+    int json, help;
+};
+
 struct plain_values {
     int help;
 };
@@ -94,6 +99,7 @@ enum command_id {
     COMMAND_CANCEL,
     COMMAND_WAIT,
     COMMAND_PING,
+    COMMAND_STORE,
     COMMAND_HELP,
     COMMAND_VERSION,
     COMMAND_COMPLETION,

@@ -57,6 +57,7 @@ static int (*const runs[COMMAND_COUNT])(const struct options *options) = {
     [COMMAND_MAP] = run_map,         [COMMAND_BROKER] = run_broker,   [COMMAND_WORKER] = run_worker,
     [COMMAND_STATUS] = run_show,     [COMMAND_WORKERS] = run_show,    [COMMAND_JOBS] = run_show,
     [COMMAND_CANCEL] = run_cancel,   [COMMAND_WAIT] = run_wait,       [COMMAND_PING] = run_ping,
+    [COMMAND_STORE] = run_store,
     [COMMAND_HELP] = print_help,     [COMMAND_VERSION] = print_version, [COMMAND_COMPLETION] = print_completion,
 };
 

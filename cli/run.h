@@ -14,5 +14,6 @@ int run_show(const struct options *options); /* status, workers, jobs */
 int run_cancel(const struct options *options);
 int run_wait(const struct options *options);
 int run_ping(const struct options *options);
+int run_store(const struct options *options);
 
 #endif

@@ -22,8 +22,9 @@
 #define DRAIN_MS_DEFAULT 10000u
 /* A slot that closed its output without ending is killed after this. */
 #define HUNG_US 200000u
-/* While leaving the agent looks this often whether all is recorded. */
 #define EVENTS 64
+/* While leaving the agent looks this often whether all is recorded. */
+#define LEAVE_LOOK_US 100000u
 /* A broker that does not record the last results is not waited for longer than this after the drain time. */
 #define RECORD_US 2000000u
 
@@ -90,8 +91,6 @@ static void agent_leave(struct agent *agent)
 {
     if (agent->leaving) { /* asked twice: at once */
         agent_log(agent, "stopping at once");
-        slots_leave(agent->table, agent->now, agent->now);
-        agent->leave_until = agent->now;
         agent->abrupt = true;
         return;
     }
@@ -287,6 +286,21 @@ static bool agent_act(struct agent *agent)
     return acted;
 }
 
+/** Kills what runs, reaps it, and waits for nothing else. */
+static void agent_stop_slots(struct agent *agent)
+{
+    struct place *place, *next;
+
+    HASH_ITER(hh, agent->by_pid, place, next) {
+        pid_t pid = place->pid;
+        bool ours = place->program->runner != &runner_c;
+        kill(-pid, SIGKILL);
+        while (ours && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+        place_close(agent, place);
+    }
+}
+
 static void agent_leave_step(struct agent *agent)
 {
     bool over = slots_held(agent->table) == 0 && slots_unrecorded(agent->table) == 0;
@@ -297,7 +311,12 @@ static void agent_leave_step(struct agent *agent)
         late = true;
     if (!over && !late && !agent->abrupt)
         return;
-    if (over)
+    if (!over) {
+        agent_stop_slots(agent);
+        slots_abandon(agent->table);
+        wire_send_news(agent);
+    }
+    if (slots_held(agent->table) == 0)
         wire_bye(agent);
     agent->done = true;
 }
@@ -312,8 +331,8 @@ static int agent_timeout_ms(struct agent *agent, bool again)
         when = wire;
     if (agent->hung > 0 && agent->now + HUNG_US / 2 < when)
         when = agent->now + HUNG_US / 2;
-    if (agent->leaving && agent->now + 100000 < when)
-        when = agent->now + 100000;
+    if (agent->leaving && agent->now + LEAVE_LOOK_US < when)
+        when = agent->now + LEAVE_LOOK_US;
     if (when == UINT64_MAX)
         return -1;
     uint64_t now = agent_clock_us();
@@ -487,21 +506,6 @@ static int agent_open(struct agent *agent)
     if (!agent->context || wire_open(agent) != 0)
         agent_fail(agent, BELT_INVALID, "cannot connect to '%s': %s", agent->options->broker, zmq_strerror(errno));
     return agent->done ? -1 : 0;
-}
-
-/** Kills what runs, reaps it, and waits for nothing else. */
-static void agent_stop_slots(struct agent *agent)
-{
-    struct place *place, *next;
-
-    HASH_ITER(hh, agent->by_pid, place, next) {
-        pid_t pid = place->pid;
-        bool ours = place->program->runner != &runner_c;
-        kill(-pid, SIGKILL);
-        while (ours && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-            continue;
-        place_close(agent, place);
-    }
 }
 
 static void agent_close(struct agent *agent)

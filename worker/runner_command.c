@@ -110,6 +110,8 @@ static void command_ended(struct agent *agent, struct place *place, int status)
         outcome.code = BELT_RESULT_TOO_LARGE;
         outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
     }
+    if (outcome.term_signal > 0) /* stopped, or crashed: what it had started goes too */
+        place_kill(agent, place, SIGKILL);
     outcome.payload = (struct belt_bytes){place->captured.data, place->over ? 0 : place->captured.len};
     outcome.log = place_log(place);
     slots_answer(agent->table, agent->now, place->slot, &outcome);

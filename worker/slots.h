@@ -130,6 +130,8 @@ void slots_died(struct slots *slots, uint64_t now, uint32_t slot, const struct s
 void slots_talks(struct slots *slots, uint32_t slot);
 /** Take nothing more, return what did not start, stop what still runs at `until`. */
 void slots_leave(struct slots *slots, uint64_t now, uint64_t until);
+/** The slots are killed without waiting for them: every task that is held goes back. Only results may be asked for after this. */
+void slots_abandon(struct slots *slots);
 /** Decides what can start now and what is over its time. Call after the events of a burst and at the deadline. */
 void slots_turn(struct slots *slots, uint64_t now);
 /** When slots_turn() must be called at the latest; UINT64_MAX: never. */

@@ -343,6 +343,18 @@ void slots_leave(struct slots *slots, uint64_t now, uint64_t until)
     slots_recall(slots, UINT32_MAX);
 }
 
+void slots_abandon(struct slots *slots)
+{
+    slots->leaving = true;
+    for (uint32_t i = 0; i < slots->slot_count; i++) {
+        struct slots_slot *slot = &slots->slots[i];
+        actions_forget(slots, slot->number);
+        death_requeue(slots, slot);
+        slot->given_count = 0;
+    }
+    slots_recall(slots, UINT32_MAX);
+}
+
 void slots_turn(struct slots *slots, uint64_t now)
 {
     slots_expire(slots, now);

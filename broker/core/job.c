@@ -63,7 +63,7 @@ static bool read_to_the_end(const struct job *job)
     if (!job->was_read || job->released < job->next)
         return false;
     DL_FOREACH (job->readers, reader)
-        if (!reader->done_sent)
+        if (!reader->done_sent && reader->session)
             return false;
     return true;
 }

@@ -293,8 +293,10 @@ void stream_unplug(struct core *core, struct session *session)
 {
     struct reader *reader, *next;
     HASH_ITER (hh, core->readers, reader, next)
-        if (reader->session == session)
+        if (reader->session == session) {
             reader->session = NULL;
+            job_settle(core, reader->job); /* nobody waits for its DONE */
+        }
 }
 
 /* ---- delivering (turn) ---- */

@@ -459,6 +459,23 @@ Test(exec, a_drain_time_that_is_over_gives_the_task_back)
     fake_free(bench.broker);
 }
 
+Test(exec, a_second_signal_stops_at_once)
+{
+    static const char *const inputs[] = {"trap '' TERM; sleep 1000; sleep 1000", "a"};
+    struct bench bench = start((struct belt_agent_options){.slots = 1, .drain_ms = 1000000});
+
+    strings(&bench, 1, "sh", inputs, 2);
+    fake_drop(bench.broker, (struct belt_task_ref){9, 9, 1});
+    cr_assert(fake_until(bench.broker, fake_returned, 1));
+    kill(bench.agent, SIGTERM);
+    cr_assert(fake_until(bench.broker, fake_returned, 2));
+    kill(bench.agent, SIGTERM);
+    cr_assert(fake_until(bench.broker, fake_returned, 3));
+    cr_assert(fake_until(bench.broker, fake_gone, 0));
+    cr_expect_eq(fake_wait(bench.agent), 0);
+    fake_free(bench.broker);
+}
+
 /** Processes with this word in their command line. */
 static uint32_t processes_with(const char *word)
 {
