@@ -52,6 +52,8 @@ static uint32_t actions(struct slots *s, enum slots_action_type type, struct slo
     struct slots_action action;
     uint32_t count = 0;
 
+    if (last)
+        *last = (struct slots_action){.slot = 0};
     while (slots_next_action(s, &action)) {
         if (action.type != type)
             continue;
