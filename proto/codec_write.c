@@ -317,7 +317,7 @@ static void write_bye(struct writer *w, const struct belt_msg *msg)
 static void open_options(struct writer *w, const struct belt_job_options *o)
 {
     int keys = (o->window_items > 0) + (o->window_bytes > 0) + (o->priority != 0) + (o->retries > 0) +
-               (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable +
+               (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable + o->never_durable +
                (o->argument.len > 0);
     pack_map(&w->p, (uint32_t)keys);
     map_uint(w, "window_items", o->window_items);
@@ -333,6 +333,7 @@ static void open_options(struct writer *w, const struct belt_job_options *o)
     map_true(w, "detail", o->detail);
     map_true(w, "detached", o->detached);
     map_true(w, "durable", o->durable);
+    map_true(w, "volatile", o->never_durable);
     if (o->argument.len) {
         map_key(w, "argument");
         bin(w, o->argument, BELT_MAX_ARGUMENT);

@@ -9,8 +9,8 @@
 
 /* Jobs that are over are kept for a client that lost its connection just then, but not more than these. */
 #define RETIRED_MAX 1024u
-/* Between two looks for jobs that nobody wants: their time is counted in days. */
-#define SWEEP_MS 60000u
+/* Between two looks for jobs that nobody wants. */
+#define SWEEP_MS 5000u
 
 const char *job_state_name(unsigned state)
 {
@@ -106,7 +106,7 @@ static void sweep(struct core *core)
             job->idle_ms = 0;
         else if (!job->idle_ms)
             job->idle_ms = core->now;
-        else if (core->now >= job->idle_ms + core->config.keep_ms)
+        else if (core->now >= job->idle_ms + (job->options.detached ? core->config.keep_ms : core->config.grace_ms))
             job_stop(core, job, "nobody came for it");
     }
     core->sweep_ms = core->now + SWEEP_MS;
@@ -166,7 +166,8 @@ static struct belt_grant grant_now(const struct core *core, const struct job *jo
 {
     struct belt_grant grant = job->granted;
     uint64_t part = core->config.memory_budget / (core->jobs ? core->jobs : 1) / 2;
-    if (job->state != BELT_JOB_OPEN || core->draining || (core->store_failed && job->options.durable) || (core->bytes >= core->config.memory_budget && job->bytes >= part))
+    if (job->state != BELT_JOB_OPEN || core->draining || 
+        (core->store_failed && job->options.durable) || (core->bytes >= core->config.memory_budget && job->bytes >= part))
         return grant;
     uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
     uint64_t items = job->options.window_items ? job->released + job->options.window_items : job->next + BELT_MAX_BATCH * 16;
@@ -315,7 +316,7 @@ static bool open_refused(struct core *core, struct session *from, const struct b
     if (core->draining)
         update_error(core, from, msg->ref, 0, BELT_DRAINING,
                      update_text(core, "the broker is shutting down: open the job on another, or later"));
-    else if (msg->options.durable && core->store_failed)
+    else if (core->store_failed && !msg->options.never_durable)
         update_error(core, from, msg->ref, 0, BELT_STORE_FAILED,
                      update_text(core, "the broker cannot write to its store: make room on its disk"));
     else if (msg->options.durable && !core->config.durable)
@@ -350,6 +351,7 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
         memcpy(job->owner_name, owner->name, sizeof job->owner_name);
     }
     job->options = msg->options;
+    job->options.durable = core->config.durable && !msg->options.never_durable;
     if (!job->options.max_attempts)
         job->options.max_attempts = BELT_MAX_ATTEMPTS_DEFAULT;
     if (msg->options.argument.len)
@@ -451,7 +453,7 @@ void job_orphan(struct core *core, struct session *owner)
             continue;
         job->owner = NULL;
         owner->jobs--;
-        if (job->options.detached || job->options.durable)
+        if (job->options.detached)
             continue;
         if (!job->retired)
             job_stop(core, job, "its client is gone");

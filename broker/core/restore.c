@@ -195,6 +195,7 @@ static void restored(struct core *core, struct job *job)
     job->queue->waiting += job->waiting;
     if (job->waiting)
         job->oldest_ms = core->now;
+    job->idle_ms = core->now;
     job->recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;
     stream_recount(core, job);
     dispatch_waiting_changed(core, job);
