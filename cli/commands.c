@@ -130,6 +130,8 @@ static const struct option_def map_options[] = {
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, MAP(quiet),
      .help = "Say nothing about failed tasks, and do not pass on what tasks write to standard error."},
     TIMEOUT_ROW(CONNECT_HELP),
+    {.name = "lost-timeout", .type = OPTION_DURATION, .arg = "TIME", MAP(lost_timeout),
+     .help = "Give up when the broker is lost in the middle and does not come back within TIME (60)."},
     CONFIG_ROW(struct broker_values),
     HELP_ROW(struct broker_values),
 };
@@ -140,6 +142,7 @@ static void map_defaults(void *memory)
 
     *values = (struct map_values){.common.connect_timeout = CONNECT_TIMEOUT_DEFAULT_MS,
                                   .newline = 1,
+                                  .lost_timeout = LOST_TIMEOUT_DEFAULT_MS,
                                   .max_input = BELT_MAX_PAYLOAD_DEFAULT,
                                   .halt = "never",
                                   .progress = -1};

@@ -8,7 +8,7 @@
 
 #include "options.h"
 
-enum { CONNECT_TIMEOUT_DEFAULT_MS = 10000 };
+enum { CONNECT_TIMEOUT_DEFAULT_MS = 10000, LOST_TIMEOUT_DEFAULT_MS = 60000 };
 
 /** What every command that talks to a broker has, first in its values. */
 struct broker_values {
@@ -35,6 +35,7 @@ struct map_values {
     int progress, progress_json; /* progress: -1 decides by the terminal */
     uint64_t progress_fd;
     int results_json, dry_run, quiet, volatile_job;
+    uint64_t lost_timeout;
 };
 
 struct broker_command_values {

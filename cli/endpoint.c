@@ -42,6 +42,9 @@ bool endpoint_normal(const char *text, int port, char out[ENDPOINT_MAX])
         return false;
     if (!*host || *host == ':' || (strchr(host, ':') && !has_port(host) && *host != '['))
         return false;
+    /* An IPv6 address has brackets, so that its colons are none of a port. */
+    if (*host != '[' && strchr(host, ':') != strrchr(host, ':'))
+        return false;
     len = has_port(host) ? snprintf(out, ENDPOINT_MAX, "tcp://%s", host)
                          : snprintf(out, ENDPOINT_MAX, "tcp://%s:%d", host, port);
     return len < ENDPOINT_MAX;

@@ -14,24 +14,24 @@
 /* Writes `text` in lines of WIDTH, the first of which begins at column `at`. */
 static void wrap(FILE *out, const char *text, int indent, int at)
 {
+    int gap = 0;
+
     while (*text) {
         int len = (int)strcspn(text, " \n");
-        if (at > indent && at + len > WIDTH) {
+        if (at + gap + len > WIDTH && at > indent) {
             fprintf(out, "\n%*s", indent, "");
             at = indent;
+            gap = 0;
         }
-        fprintf(out, "%.*s", len, text);
-        at += len;
+        fprintf(out, "%*s%.*s", gap, "", len, text);
+        at += gap + len;
         text += len;
+        gap = *text == ' ';
         if (*text == '\n') {
             fprintf(out, "\n\n%*s", indent, "");
             at = indent;
-            text++;
-        } else if (*text == ' ') {
-            fputc(' ', out);
-            at++;
-            text++;
         }
+        text += *text != '\0';
     }
     fputc('\n', out);
 }

@@ -128,7 +128,7 @@ static void add_joblog(struct map_output *output, const belt_result *result, con
 {
     struct bytes command = {0};
     struct joblog_line line = {.index = label ? label->input : result->index,
-                               .host = result->host,
+                               .host = output->local ? "" : result->host,
                                .started_ms = result->started_ms,
                                .service_us = result->service_us,
                                .sent = label ? label->full : 0,

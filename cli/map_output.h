@@ -20,6 +20,7 @@ struct map_output {
     bool shares_terminal; /* with the status line */
     const char *const *words; /* of the command, for the joblog */
     uint32_t word_count;
+    bool local;      /* a private pool: the joblog calls its host ":", as GNU parallel does */
     const char *function; /* when there is no command */
     int joblog;      /* descriptor, -1: none */
     struct bytes out, err, log;

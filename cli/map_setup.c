@@ -117,6 +117,7 @@ static int open_output(struct map *map)
     map->output.words = options->dashes ? options->rest : NULL;
     map->output.word_count = options->rest_count;
     map->output.function = map->function;
+    map->output.local = !*map->broker;
     if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY) {
         say("standard output is closed: nowhere to write results to");
         return EXIT_IO;
@@ -139,6 +140,7 @@ static int open_pool(struct map *map)
     belt_pool_options_init(&options);
     options.slots = (int)values->slots;
     options.connect_timeout_ms = (int64_t)values->common.connect_timeout;
+    options.lost_timeout_ms = (int64_t)values->lost_timeout;
     if (values->coproc || values->filter) {
         function.runner = values->coproc ? BELT_RUN_COPROC : BELT_RUN_FILTER;
         function.command = values->coproc ? values->coproc : values->filter;

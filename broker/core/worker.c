@@ -189,8 +189,11 @@ void worker_returned(struct core *core, struct agent *agent, const struct belt_m
         if (run)
             wait_again(core, run, task, TIE_NONE);
     }
-    if (agent->recalling && msg->count == 0)
+    if (agent->recalling && msg->count == 0) {
         agent->recall_ms = core->now + RECALL_PAUSE_MS;
+        for (uint32_t i = 0; i < agent->queue_count; i++)
+            queue_touch(core, agent->queues[i]); /* the slots still idle: another may give, or this one later */
+    }
     agent->recalling = false;
     worker_touch(core, agent);
 }

@@ -41,8 +41,8 @@ struct peer {
     size_t inbox_count, inbox_read;
     struct belt_frames current;
 
-    uint64_t job_granted[64]; /* by job id */
-    struct seen seen[32];
+    uint64_t job_granted[512]; /* by job id */
+    struct seen seen[96];
     uint32_t seen_count;
     uint64_t last_ref;
 

@@ -267,6 +267,8 @@ Test(options, addresses)
         {"a b", NULL},
         {"/run/belt", NULL},
         {"queen:http", NULL},
+        {"queen:1:2", NULL},
+        {"::1", NULL},
         {":7878", NULL},
     };
 

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * dispatch.c: who gets what: fairness, priority, stalls, chunks, windows, taking back, notices.
+ */
+#include "cluster.h"
+
+#include <criterion/criterion.h>
+
+/* How many of the tasks that `w` holds belong to `job`. */
+static uint32_t held_of(const struct peer *w, uint64_t job)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < w->held_count; i++)
+        count += w->held[i].ref.job == job;
+    return count;
+}
+
+/* One slot works through `count` tasks; returns how many were of `job`. */
+static uint32_t served(struct peer *w, uint64_t job, uint32_t count)
+{
+    uint32_t mine = 0;
+    while (count--) {
+        agent_take(w);
+        cr_assert_gt(w->held_count, 0, "a slot idles while work waits (I7)");
+        mine += w->held[0].ref.job == job;
+        agent_result(w, 0, BELT_OK);
+    }
+    return mine;
+}
+
+Test(dispatch, long_tasks_go_one_by_one_to_each_slot)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *a = agent_new(c, "a", 2, 100, "f"), *b = agent_new(c, "b", 3, 100, "f");
+    client_job(p, "f", 20, NULL);
+    cr_assert_eq(agent_take(a), 2);
+    cr_assert_eq(agent_take(b), 3);
+    agent_finish(a, 1);
+    cr_assert_eq(agent_take(a), 2);
+    cluster_free(c);
+}
+
+Test(dispatch, short_tasks_go_in_batches_within_the_window)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 100, "f");
+    client_job(p, "f", 1000, NULL);
+    for (int i = 0; i < 50; i++) {
+        agent_take(w);
+        agent_result_sized(w, 0, BELT_OK, 1, 5);
+    }
+    cr_assert_gt(agent_take(w), 50);
+    cluster_free(c);
+}
+
+Test(dispatch, the_byte_window_of_an_agent_holds)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = peer_new(c, BELT_ROLE_WORKER, "w");
+    *w = (struct peer){.cluster = c, .role = w->role, .name = "w", .session = {77}, .slots = 4, .window_items = 10,
+                       .window_bytes = 2500, .functions = "f", .alive = true};
+    peer_connect(w);
+    agent_sync(w);
+    uint64_t job = client_open(p, "", "f", NULL);
+    client_push_sized(p, job, 0, 4, 1000);
+    cr_assert_eq(agent_take(w), 2);
+    client_push_sized(p, job, 4, 1, 9000);
+    agent_work(w);
+    cluster_free(c);
+}
+
+Test(dispatch, clients_share_whatever_their_sizes)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *big = client_new(c, "big"), *small = client_new(c, "small"), *w = agent_new(c, "w", 1, 1, "f");
+    client_job(big, "f", 300, NULL);
+    client_job(big, "f", 300, NULL);
+    client_job(big, "f", 300, NULL);
+    served(w, 0, 20);
+    uint64_t job = client_job(small, "f", 100, NULL);
+    uint32_t mine = served(w, job, 100);
+    cr_assert(mine >= 45 && mine <= 55, "%u of 100", mine);
+    cluster_free(c);
+}
+
+Test(dispatch, jobs_of_one_client_share)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c"), *w = agent_new(c, "w", 1, 1, "f");
+    client_job(p, "f", 300, NULL);
+    uint64_t job = client_job(p, "f", 300, NULL);
+    uint32_t mine = served(w, job, 100);
+    cr_assert(mine >= 45 && mine <= 55, "%u of 100", mine);
+    cluster_free(c);
+}
+
+Test(dispatch, priority_stands_above_fairness)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c"), *w = agent_new(c, "w", 1, 1, "f");
+    client_job(p, "f", 300, NULL);
+    uint64_t job = client_job(p, "f", 50, &(struct belt_job_options){.priority = 1});
+    served(w, 0, 1); /* it was on its way */
+    cr_assert_eq(served(w, job, 50), 50);
+    cluster_free(c);
+}
+
+Test(dispatch, a_stalled_reader_stalls_its_own_job_only)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2"), *w = agent_new(c, "w", 1, 1, "f");
+    uint64_t stalled = client_open(p, "", "f", &(struct belt_job_options){.window_bytes = 1000});
+    uint64_t sub = client_subscribe(p, stalled, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    client_push_sized(p, stalled, 0, 90, 2);
+    for (int i = 0; i < 20 && agent_take(w); i++)
+        agent_result_sized(w, 0, BELT_OK, 300, 50000);
+    cr_assert_eq(agent_take(w), 0, "the window of 1000 bytes is full and its reader takes nothing");
+    uint64_t job = client_job(q, "f", 10, NULL);
+    cr_assert_eq(served(w, job, 10), 10, "I6");
+    client_ack(p, sub, 2, 1000);
+    cr_assert_eq(agent_take(w), 1, "it goes on when its reader takes");
+    cluster_free(c);
+}
+
+Test(dispatch, inputs_in_the_window_do_not_stall)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 4, 4, "f");
+    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.window_bytes = 1000});
+    client_push_sized(p, job, 0, 4, 300);
+    cr_assert_eq(agent_take(w), 4);
+    cluster_free(c);
+}
+
+Test(dispatch, a_chunk_is_exact_and_goes_together)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 2, 100, "f");
+    client_job(p, "f", 25, &(struct belt_job_options){.chunk = 10});
+    const struct belt_msg *msg = peer_expect(w, BELT_MSG_DISPATCH);
+    cr_assert(msg->u.dispatch.together && msg->u.dispatch.count == 10);
+    msg = peer_expect(w, BELT_MSG_DISPATCH);
+    cr_assert(msg->u.dispatch.together && msg->u.dispatch.count == 10);
+    msg = peer_expect(w, BELT_MSG_DISPATCH);
+    cr_assert(msg->u.dispatch.count == 5, "the rest, one chunk ahead");
+    peer_expect_nothing(w);
+    cluster_free(c);
+}
+
+Test(dispatch, a_partial_chunk_waits_a_moment_while_the_job_grows)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 100, "f");
+    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.chunk = 10});
+    client_push(p, job, 0, 4);
+    cr_assert_eq(agent_take(w), 0);
+    client_push(p, job, 4, 6);
+    cr_assert_eq(agent_take(w), 10);
+    agent_finish(w, 10);
+    client_push(p, job, 10, 3);
+    cluster_advance(c, 99);
+    cr_assert_eq(agent_take(w), 0);
+    cluster_advance(c, 1);
+    cr_assert_eq(agent_take(w), 3);
+    agent_finish(w, 3);
+    client_push(p, job, 13, 2);
+    client_end(p, job, 15);
+    cr_assert_eq(agent_take(w), 2, "nothing more can come");
+    cluster_free(c);
+}
+
+Test(dispatch, a_chunk_in_one_slot_leaves_the_others_free)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 4, 64, "f");
+    uint64_t chunk = client_job(p, "f", 20, &(struct belt_job_options){.chunk = 20});
+    uint64_t job = client_job(p, "f", 20, NULL);
+    agent_take(w);
+    cr_assert_eq(held_of(w, chunk), 20);
+    cr_assert_eq(held_of(w, job), 3);
+    cluster_free(c);
+}
+
+Test(dispatch, a_chunk_does_not_exceed_the_window)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 2, 8, "f");
+    client_job(p, "f", 30, &(struct belt_job_options){.chunk = 6});
+    cr_assert_eq(agent_take(w), 8, "six, and two for the other slot");
+    cluster_free(c);
+}
+
+Test(dispatch, who_comes_later_gets_a_share)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    client_job(p, "f", 10, NULL);
+    struct peer *a = agent_new(c, "a", 2, 10, "f");
+    cr_assert_eq(agent_take(a), 2);
+    struct peer *b = agent_new(c, "b", 2, 10, "g,f");
+    cr_assert_eq(agent_take(b), 2);
+    struct peer *other = agent_new(c, "other", 2, 10, "g");
+    cr_assert_eq(agent_take(other), 0);
+    cluster_free(c);
+}
+
+/* An agent that holds more than it runs: its tasks seemed short. */
+static struct peer *full_agent(struct cluster *c, struct peer *p)
+{
+    struct peer *w = agent_new(c, "full", 1, 100, "f");
+    client_job(p, "f", 150, NULL);
+    for (int i = 0; i < 50; i++) {
+        agent_take(w);
+        agent_result_sized(w, 0, BELT_OK, 1, 5);
+    }
+    while (agent_take(w) < 100)
+        agent_result_sized(w, 0, BELT_OK, 1, 5);
+    return w;
+}
+
+Test(dispatch, unstarted_tasks_are_taken_back_for_an_idle_slot)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = full_agent(c, p);
+    peer_clear(w);
+    struct peer *idle = agent_new(c, "idle", 1, 100, "f");
+    cluster_advance(c, 50);
+    const struct belt_msg *msg = peer_skip_to(w, BELT_MSG_RECALL);
+    cr_assert_not_null(msg, "the first task is a long one, the others lie behind it");
+    cr_assert_gt(msg->u.recall.count, 0);
+    agent_return(w, w->held_count - 1);
+    cr_assert_eq(agent_take(idle), 1);
+    cluster_free(c);
+}
+
+Test(dispatch, who_has_nothing_to_give_is_left_alone_for_a_while)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = full_agent(c, p);
+    agent_new(c, "idle", 1, 100, "f");
+    cluster_advance(c, 50);
+    uint32_t recalls = 0;
+    for (int i = 0; i < 10; i++) {
+        while (peer_skip_to(w, BELT_MSG_RECALL)) {
+            recalls++;
+            struct belt_msg none = {.type = BELT_MSG_RETURNED};
+            peer_send(w, none);
+        }
+        cluster_advance(c, 50);
+    }
+    cr_assert(recalls >= 2 && recalls <= 12, "%u recalls in 550 ms", recalls);
+    cluster_free(c);
+}
+
+Test(dispatch, a_job_that_nobody_serves_is_told_so_once)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    uint64_t job = client_job(p, "f", 3, NULL);
+    cluster_advance(c, 999);
+    peer_expect_nothing(p);
+    cluster_advance(c, 10000);
+    const struct belt_msg *msg = peer_expect(p, BELT_MSG_NOTICE);
+    cr_assert_eq(msg->u.notice.job, job);
+    cr_assert_eq(msg->u.notice.code, BELT_NO_WORKER);
+    peer_expect_nothing(p);
+    struct peer *w = agent_new(c, "w", 1, 1, "f");
+    cr_assert_eq(peer_expect(p, BELT_MSG_NOTICE)->u.notice.code, BELT_OK);
+    peer_send_type(w, BELT_MSG_BYE);
+    cluster_advance(c, 1000);
+    cr_assert_eq(peer_expect(p, BELT_MSG_NOTICE)->u.notice.code, BELT_NO_WORKER);
+    cluster_free(c);
+}
+
+Test(dispatch, drained_when_what_can_be_finished_is_finished)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 1, "f");
+    uint64_t job = client_job(p, "f", 2, NULL);
+    uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
+    client_job(p, "nobody", 2, NULL);
+    cluster_drain(c);
+    cr_assert_not(core_drained(c->core));
+    agent_work(w);
+    cr_assert_not(core_drained(c->core), "its reader has not taken the results");
+    client_ack(p, sub, 2, 10);
+    cr_assert(core_drained(c->core));
+    cluster_free(c);
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * report.c and sizing.c: what status shows, and how much is given at once.
+ */
+#include "broker/core/sizing.h"
+#include "cluster.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static const struct belt_msg_report *report(struct peer *p, uint8_t what, const char *name)
+{
+    struct belt_msg msg = {.type = BELT_MSG_STATUS};
+    msg.u.status = (struct belt_msg_status){.ref = 5, .what = what, .name = {(const uint8_t *)name, strlen(name)}};
+    peer_send(p, msg);
+    const struct belt_msg *answer = peer_skip_to(p, BELT_MSG_REPORT);
+    cr_assert(answer && answer->u.report.ref == 5 && answer->u.report.what == what);
+    return &answer->u.report;
+}
+
+static bool is(struct belt_bytes bytes, const char *text)
+{
+    return bytes.len == strlen(text) && memcmp(bytes.data, text, bytes.len) == 0;
+}
+
+Test(reports, queues_workers_jobs_and_the_broker)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.name = "b1", .version = "1.2"});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 10, "f,g");
+    uint64_t job = client_job(p, "f", 5, NULL);
+    agent_take(w);
+    agent_result(w, 0, BELT_OK);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    cluster_advance(c, 1500);
+
+    const struct belt_row_queue *queue = report(p, BELT_REPORT_QUEUES, "f")->rows.queues;
+    cr_assert(is(queue->function, "f") && queue->done == 1 && queue->failed == 1 && queue->running == 2);
+    cr_assert(queue->waiting == 1 && queue->workers == 1 && queue->slots == 2 && queue->jobs == 1);
+    cr_assert(queue->service_us == 50000 && queue->oldest_ms == 1500);
+    cr_assert_eq(report(p, BELT_REPORT_QUEUES, "")->count, 2);
+
+    const struct belt_row_worker *worker = report(p, BELT_REPORT_WORKERS, "")->rows.workers;
+    cr_assert(is(worker->name, "w1") && is(worker->functions, "f,g") && worker->slots == 2 && worker->running == 2);
+    cr_assert(worker->queued == 0 && worker->done == 1 && worker->failed == 1 && worker->connected_ms == 1500);
+
+    const struct belt_row_job *row = report(p, BELT_REPORT_JOBS, "1")->rows.jobs;
+    cr_assert(row->job == job && is(row->owner, "c1") && row->state == BELT_JOB_ENDED_INPUT && row->total == 5);
+    cr_assert(row->unread == 2 && row->done == 1 && row->failed == 1 && row->waiting == 1 && row->running == 2);
+    cr_assert_eq(report(p, BELT_REPORT_JOBS, "nothing")->count, 0);
+
+    const struct belt_row_broker *broker = report(p, BELT_REPORT_BROKER, "")->rows.broker;
+    cr_assert(is(broker->name, "b1") && is(broker->version, "1.2") && broker->epoch == CLUSTER_EPOCH);
+    cr_assert(broker->clients == 1 && broker->workers == 1 && broker->slots == 2 && broker->accepted == 5 && broker->uptime_ms == 1500);
+    cluster_free(c);
+}
+
+Test(reports, why_a_job_does_not_move)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    client_job(p, "f", 1, NULL);
+    cr_assert(is(report(p, BELT_REPORT_JOBS, "1")->rows.jobs->why, "no connected worker serves 'f'"));
+    client_open(p, "", "f", NULL);
+    cr_assert(is(report(p, BELT_REPORT_JOBS, "2")->rows.jobs->why, "its client sends no tasks"));
+    cluster_free(c);
+}
+
+Test(reports, a_job_that_is_over_leaves_a_line)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    for (uint32_t i = 0; i < BELT_MAX_HISTORY + 10; i++)
+        client_cancel(p, client_open(p, "", "f", NULL)), peer_clear(p);
+    cluster_advance(c, 20000);
+    peer_clear(p);
+    const struct belt_msg_report *jobs = report(p, BELT_REPORT_JOBS, "");
+    cr_assert_eq(jobs->count, BELT_MAX_HISTORY);
+    cr_assert_eq(jobs->rows.jobs[0].state, BELT_JOB_STOPPED);
+    cr_assert_eq(jobs->rows.jobs[0].job, 11, "the oldest are forgotten first");
+    cluster_free(c);
+}
+
+Test(sizing, the_target_hides_the_way_to_the_broker)
+{
+    static const struct {
+        double service_us;
+        uint32_t slots, least, most;
+    } rows[] = {{0, 4, 4, 4}, {1e6, 4, 4, 4}, {20000, 4, 4, 4}, {10000, 4, 8, 8}, {100, 1, 10, 100}, {1, 1, 1000, 3000}, {0.001, 1, 1000, 3000}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t target = sizing_target(rows[i].service_us, rows[i].slots);
+        cr_assert(target >= rows[i].least && target <= rows[i].most, "row %zu: %u", i, target);
+    }
+}
+
+Test(sizing, a_share_fills_idle_slots_and_shrinks_toward_the_end)
+{
+    static const struct {
+        uint32_t target, held, slots, all;
+        uint64_t waiting;
+        uint32_t share;
+    } rows[] = {
+        {4, 0, 4, 4, 0, 0},     {4, 4, 4, 4, 10, 0},   {4, 0, 4, 8, 2, 2},    {4, 1, 4, 8, 100, 3},
+        {100, 0, 1, 2, 1000, 100}, {100, 0, 1, 2, 40, 11}, {100, 0, 1, 2, 1, 1}, {100, 99, 1, 2, 1000, 1}, {4, 0, 4, 0, 9, 4},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_assert_eq(sizing_share(rows[i].target, rows[i].held, rows[i].slots, rows[i].all, rows[i].waiting), rows[i].share, "row %zu", i);
+}
+
+Test(sizing, the_estimate_rises_fast_and_falls_slowly)
+{
+    cr_assert_eq(sizing_estimate(0, 100), 100);
+    cr_assert_gt(sizing_estimate(0, 0), 0);
+    cr_assert_eq(sizing_estimate(100, 500), 200);
+    double down = sizing_estimate(500, 100);
+    cr_assert(down > 480 && down < 500);
+}
+
+Test(sizing, what_is_taken_back_is_worth_the_way)
+{
+    cr_assert_eq(sizing_recall(1e6, 1, 1, 5), 0, "nothing lies unstarted");
+    cr_assert_eq(sizing_recall(1e6, 10, 1, 0), 0, "nobody idles");
+    cr_assert_eq(sizing_recall(1, 10, 1, 1), 0, "done before it arrives");
+    cr_assert_eq(sizing_recall(1e6, 11, 1, 2), 2, "long ones: as many as slots idle");
+    cr_assert_eq(sizing_recall(1000, 11, 1, 1), 5, "short ones: half");
+}

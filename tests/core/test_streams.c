@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * stream.c: cursors, credit, acknowledgements, several readers (PROTOCOL.md §7.2).
+ */
+#include "cluster.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A job of `count` tasks that an agent with as many slots holds. */
+struct scene {
+    struct cluster *c;
+    struct peer *p, *w;
+    uint64_t job;
+};
+
+static struct scene scene_new(uint32_t count)
+{
+    struct scene s = {.c = cluster_new(NULL)};
+    s.p = client_new(s.c, "c1");
+    s.w = agent_new(s.c, "w1", count, 100, "f");
+    s.job = client_job(s.p, "f", count, NULL);
+    agent_take(s.w);
+    return s;
+}
+
+/* The task with this index is done. */
+static void done(struct scene *s, uint64_t index)
+{
+    for (uint32_t i = 0; i < s->w->held_count; i++)
+        if (s->w->held[i].ref.index == index) {
+            agent_result(s->w, i, BELT_OK);
+            return;
+        }
+    cr_assert_fail("nobody holds it");
+}
+
+static uint64_t ordered(struct scene *s, const char *reader, uint64_t credit)
+{
+    s->p->seen[s->p->seen_count].ordered = true;
+    return client_subscribe(s->p, s->job, reader, BELT_ORDERED, BELT_CURSOR_KEPT, credit);
+}
+
+Test(streams, ordered_waits_for_its_turn)
+{
+    struct scene s = scene_new(4);
+    ordered(&s, "r", 100);
+    done(&s, 2);
+    done(&s, 1);
+    cr_assert_str_eq(client_read(s.p), "");
+    done(&s, 0);
+    cr_assert_str_eq(client_read(s.p), "0 1 2");
+    done(&s, 3);
+    cr_assert_str_eq(client_read(s.p), "3.");
+    cluster_free(s.c);
+}
+
+Test(streams, unordered_comes_as_it_is_done)
+{
+    struct scene s = scene_new(4);
+    client_subscribe(s.p, s.job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
+    done(&s, 2);
+    cr_assert_str_eq(client_read(s.p), "2");
+    done(&s, 3);
+    done(&s, 0);
+    cr_assert_str_eq(client_read(s.p), "3 0");
+    done(&s, 1);
+    cr_assert_str_eq(client_read(s.p), "1.");
+    cluster_free(s.c);
+}
+
+Test(streams, errors_are_results_of_their_own)
+{
+    struct scene s = scene_new(3);
+    ordered(&s, "r", 100);
+    agent_result(s.w, 1, BELT_TASK_FAILED);
+    done(&s, 2);
+    done(&s, 0);
+    cr_assert_str_eq(client_read(s.p), "0 1! 2.");
+    cluster_free(s.c);
+}
+
+Test(streams, nothing_is_sent_without_credit)
+{
+    struct scene s = scene_new(4);
+    uint64_t sub = ordered(&s, "r", 2);
+    for (uint64_t i = 0; i < 4; i++)
+        done(&s, i);
+    cr_assert_str_eq(client_read(s.p), "0 1");
+    client_ack(s.p, sub, 0, 3);
+    cr_assert_str_eq(client_read(s.p), "2");
+    client_ack(s.p, sub, 3, 1);
+    cr_assert_str_eq(client_read(s.p), "", "credit never shrinks, nor grows by that");
+    client_ack(s.p, sub, 3, 100);
+    cr_assert_str_eq(client_read(s.p), "3.");
+    cluster_free(s.c);
+}
+
+Test(streams, byte_credit_overshoots_by_one_result)
+{
+    struct scene s = scene_new(3);
+    struct belt_msg msg = {.type = BELT_MSG_SUBSCRIBE};
+    msg.u.subscribe = (struct belt_msg_subscribe){
+        .ref = 1, .job = s.job, .reader = {(const uint8_t *)"r", 1}, .cursor = BELT_CURSOR_KEPT, .credit = {100, 10}};
+    peer_send(s.p, msg);
+    for (uint64_t i = 0; i < 3; i++)
+        done(&s, i); /* 8 bytes each */
+    cr_assert_str_eq(client_read(s.p), "0 1");
+    cluster_free(s.c);
+}
+
+Test(streams, a_reader_goes_on_where_it_acknowledged)
+{
+    struct scene s = scene_new(5);
+    uint64_t sub = ordered(&s, "r", 100);
+    for (uint64_t i = 0; i < 4; i++)
+        done(&s, i);
+    cr_assert_str_eq(client_read(s.p), "0 1 2 3");
+    client_ack(s.p, sub, 2, 100);
+    peer_cut(s.p);
+    peer_connect(s.p);
+    cr_assert_eq(ordered(&s, "r", 100), sub);
+    cr_assert_str_eq(client_read(s.p), "2 3");
+    client_subscribe(s.p, s.job, "r", BELT_UNORDERED, 4, 100);
+    done(&s, 4);
+    cr_assert_str_eq(client_read(s.p), "4.", "with a cursor: from there, in its mode of old");
+    cluster_free(s.c);
+}
+
+Test(streams, what_was_released_is_gone)
+{
+    struct scene s = scene_new(4);
+    uint64_t sub = ordered(&s, "r", 100);
+    done(&s, 0);
+    done(&s, 1);
+    client_ack(s.p, sub, 2, 100);
+    peer_clear(s.p);
+    client_send_subscribe(s.p, s.job, "r", BELT_ORDERED, 1, 100);
+    peer_expect_error(s.p, BELT_GONE);
+    client_send_subscribe(s.p, s.job, "r", BELT_ORDERED, 5, 100);
+    peer_expect_error(s.p, BELT_GONE);
+    client_send_subscribe(s.p, 99, "r", BELT_ORDERED, 0, 100);
+    peer_expect_error(s.p, BELT_UNKNOWN_JOB);
+    cluster_free(s.c);
+}
+
+Test(streams, wrong_acks_change_nothing)
+{
+    struct scene s = scene_new(2);
+    uint64_t sub = ordered(&s, "r", 100);
+    done(&s, 0);
+    peer_clear(s.p);
+    client_ack(s.p, sub, 2, 100);
+    peer_expect_error(s.p, BELT_BAD_MESSAGE);
+    client_ack(s.p, 99, 0, 100);
+    peer_expect_error(s.p, BELT_UNKNOWN_READER);
+    struct peer *other = client_new(s.c, "c2");
+    client_ack(other, sub, 1, 100);
+    peer_expect_error(other, BELT_UNKNOWN_READER);
+    cluster_free(s.c);
+}
+
+Test(streams, the_slowest_reader_holds_the_window)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 3});
+    uint64_t a = client_subscribe(p, job, "a", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    uint64_t b = client_subscribe(p, job, "b", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
+    client_push(p, job, 0, 3);
+    agent_work(w);
+    client_ack(p, a, 3, 100);
+    cr_assert_eq(p->job_granted[job], 3);
+    client_ack(p, b, 2, 100);
+    cr_assert_eq(p->job_granted[job], 5);
+    struct belt_msg detach = {.type = BELT_MSG_DETACH};
+    detach.u.detach.sub = b;
+    peer_send(p, detach);
+    cr_assert_eq(p->job_granted[job], 6, "a reader that detached is not waited for");
+    cluster_free(c);
+}
+
+Test(streams, two_readers_each_see_all_in_their_mode)
+{
+    struct scene s = scene_new(3);
+    struct peer *q = client_new(s.c, "c2");
+    uint64_t a = ordered(&s, "a", 100), b = client_subscribe(q, s.job, "b", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
+    done(&s, 2);
+    done(&s, 0);
+    cr_assert_str_eq(client_read(s.p), "0");
+    cr_assert_str_eq(client_read(q), "2 0");
+    client_ack(q, b, 2, 100);
+    client_ack(s.p, a, 1, 100);
+    done(&s, 1);
+    cr_assert_str_eq(client_read(s.p), "1 2.");
+    cr_assert_str_eq(client_read(q), "1.");
+    cluster_free(s.c);
+}
+
+Test(streams, a_late_reader_starts_at_what_is_kept)
+{
+    struct scene s = scene_new(5);
+    uint64_t a = client_subscribe(s.p, s.job, "a", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
+    done(&s, 1);
+    done(&s, 3);
+    client_ack(s.p, a, 1, 100);
+    struct peer *q = client_new(s.c, "c2");
+    q->seen[0].ordered = true;
+    uint64_t b = client_subscribe(q, s.job, "b", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    done(&s, 2);
+    cr_assert_str_eq(client_read(q), "2 3", "1 was released");
+    client_ack(q, b, 4, 100);
+    done(&s, 0);
+    done(&s, 4);
+    cr_assert_str_eq(client_read(q), "4.");
+    peer_clear(s.p);
+    client_ack(s.p, a, 5, 100);
+    client_ack(q, b, 5, 100);
+    peer_expect_nothing(s.p);
+    cluster_free(s.c);
+}
+
+Test(streams, the_number_of_readers_is_bounded)
+{
+    struct scene s = scene_new(1);
+    char name[8];
+    for (uint32_t i = 0; i < BELT_MAX_READERS; i++) {
+        snprintf(name, sizeof name, "r%u", i);
+        client_send_subscribe(s.p, s.job, name, BELT_ORDERED, BELT_CURSOR_KEPT, 0);
+    }
+    peer_clear(s.p);
+    client_send_subscribe(s.p, s.job, "more", BELT_ORDERED, BELT_CURSOR_KEPT, 0);
+    peer_expect_error(s.p, BELT_LIMIT);
+    cluster_free(s.c);
+}
+
+static void one_then_sleep(uint8_t mode)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 100, "f");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 20}), next = 0;
+    uint64_t sub = client_subscribe(p, job, "r", mode, BELT_CURSOR_KEPT, 20);
+    for (int round = 0; round < 50; round++) {
+        if (next < p->job_granted[job]) {
+            client_push(p, job, next, (uint32_t)(p->job_granted[job] - next));
+            next = p->job_granted[job];
+        }
+        agent_work(w);
+        if (round == 3)
+            client_ack(p, sub, 1, 21);
+        cluster_advance(c, 1000);
+    }
+    cr_assert_eq(next, 21, "%lu tasks were drawn", (unsigned long)next);
+    cluster_free(c);
+}
+
+Test(streams, take_one_and_sleep_and_the_window_holds)
+{
+    one_then_sleep(BELT_ORDERED);
+    one_then_sleep(BELT_UNORDERED);
+}
+
+Test(streams, a_long_stream_leaves_nothing_behind)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 64}), next = 0;
+    uint64_t sub = client_subscribe(p, job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 64), most = 0;
+    while (next < 20000) {
+        client_push(p, job, next, (uint32_t)(p->job_granted[job] - next));
+        next = p->job_granted[job];
+        agent_work(w);
+        client_ack(p, sub, p->seen[0].next, p->seen[0].next + 64);
+        peer_clear(p);
+        struct belt_msg status = {.type = BELT_MSG_STATUS};
+        status.u.status.what = BELT_REPORT_BROKER;
+        peer_send(p, status);
+        uint64_t bytes = peer_expect(p, BELT_MSG_REPORT)->u.report.rows.broker->bytes;
+        most = bytes > most ? bytes : most;
+    }
+    cr_assert_lt(most, 30000, "%lu bytes", (unsigned long)most);
+    cluster_free(c);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What goes wrong is said: what failed, where, what to do; and the exit code
+ * is that of the table.
+ */
+#include "process.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BOUND_MS 60000
+#define ARGV(...) ((const char *const[]){process_belt(), __VA_ARGS__, NULL})
+
+static void fails(const char *const *argv, int status, const char *message)
+{
+    struct process *process = process_spawn("1\n", argv);
+
+    cr_assert(process_wait(process, BOUND_MS), "it does not end: %s", process_err(process));
+    cr_assert_eq(process_status(process), status, "exit %d, not %d: %s", process_status(process), status, process_err(process));
+    cr_assert_not_null(strstr(process_err(process), message), "got: %s", process_err(process));
+    process_free(process);
+}
+
+static void fails_with(const char *variable, const char *const *argv, int status, const char *message)
+{
+    const char *env[] = {variable, NULL};
+    struct process *process = process_start(&(struct process_options){.argv = argv, .env = env, .input = ""});
+
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), status, "exit %d: %s", process_status(process), process_err(process));
+    cr_assert_not_null(strstr(process_err(process), message), "got: %s", process_err(process));
+    process_free(process);
+}
+
+Test(cli_errors, usage)
+{
+    fails(ARGV("mpa"), 2, "unknown command 'mpa'; did you mean 'map'?");
+    fails(ARGV("map", "--unorderd", "--", "true"), 2, "did you mean '--unordered'?");
+    fails(ARGV("map"), 2, "nothing to run");
+    fails(ARGV("map", "--"), 2, "a command is missing after '--'");
+    fails(ARGV("map", "echo"), 2, "a command goes after '--': belt map -- echo");
+    fails(ARGV("map", "--resume", "--", "true"), 2, "need --joblog");
+    fails(ARGV("map", "--filter", "cat", "--", "true"), 2, "too much");
+    fails(ARGV("map", "--halt", "later", "--", "true"), 2, "'later' is not valid: expected 'never'");
+    fails(ARGV("map", "--broker", "x", "-j3", "f"), 2, "--slots sizes a private pool");
+    fails(ARGV("worker"), 2, "nothing to serve");
+    fails(ARGV("worker", "--filter", "a=cat", "--coproc", "a=cat"), 2, "'a' is given twice");
+    fails(ARGV("cancel"), 2, "a job is missing");
+    fails(ARGV("help", "mapp"), 2, "there is no command 'mapp'");
+    fails(ARGV("completion", "tcsh"), 2, "bash, zsh or fish");
+}
+
+Test(cli_errors, environment_and_configuration)
+{
+    char path[] = "/tmp/belt-test-XXXXXX", variable[64], message[256];
+    int fd = mkstemp(path);
+
+    cr_assert_eq(write(fd, "[map]\nchunksiez = 3\n", 20), 20);
+    close(fd);
+    snprintf(variable, sizeof variable, "BELT_CONFIG=%s", path);
+    snprintf(message, sizeof message, "unknown key 'chunksiez' in %s:2; did you mean 'chunksize'?", path);
+    fails_with(variable, ARGV("map", "--", "true"), 2, message);
+    fails_with(variable, ARGV("ping"), 2, message);
+    unlink(path);
+    fails_with(variable, ARGV("ping"), 2, "cannot read the configuration");
+    fails_with("BELT_MAP_CHUNKSIZE=many", ARGV("map", "--", "true"), 2, "environment variable BELT_MAP_CHUNKSIZE: 'many' is not valid");
+    fails_with("BELT_MAP_CHUNKSIEZ=1", ARGV("map", "--", "true"), 2, "did you mean BELT_MAP_CHUNKSIZE?");
+}
+
+Test(cli_errors, input)
+{
+    fails(ARGV("map", "-a", "/nonexistent/inputs", "--", "true"), 6, "cannot read the inputs from /nonexistent/inputs: No such file");
+    fails(ARGV("map", "-a", "/tmp", "--", "true"), 6, "Is a directory");
+    fails(ARGV("map", "--joblog", "/nonexistent/log", "--", "true"), 6, "cannot write the joblog /nonexistent/log");
+}
+
+Test(cli_errors, an_input_over_the_limit_is_an_error_in_its_place)
+{
+    struct process *process = process_spawn("aa\nbbbbbbbbbb\ncc\n", ARGV("map", "--max-input", "4", "--", "echo", "{}"));
+
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), 1);
+    cr_assert_str_eq(process_out(process), "aa\ncc\n");
+    cr_assert_not_null(strstr(process_err(process), "task 1 failed: the input is longer than 4B; raise --max-input"), "%s", process_err(process));
+    process_free(process);
+}
+
+Test(cli_errors, a_record_that_is_cut)
+{
+    struct process *process = process_start(
+        &(struct process_options){.argv = ARGV("map", "--records", "--", "cat"), .input = "\0\0\0\1a\0\0\0\7b", .input_len = 10});
+
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), 6);
+    cr_assert_not_null(strstr(process_err(process), "standard input ends in the middle of a record"), "%s", process_err(process));
+    cr_assert_geq(process_out_len(process), 5);
+    cr_assert_eq(memcmp(process_out(process), "\0\0\0\1a", 5), 0);
+    process_free(process);
+}
+
+Test(cli_errors, a_command_that_does_not_exist)
+{
+    fails(ARGV("map", "--", "no-such-command", "{}"), 1, "no-such-command");
+    fails(ARGV("map", "--", "exit 9"), 1, "task 0 failed: exit status 9 (input: 1)");
+    fails(ARGV("map", "--", "kill -9 $$"), 1, "task 0 failed");
+}
+
+Test(cli_errors, output_that_is_closed)
+{
+    fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} >&-", process_belt(), NULL}, 6, "standard output is closed");
+    fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} <&-", process_belt(), NULL}, 6, "cannot read the inputs from standard input");
+    fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} >/dev/full", process_belt(), NULL}, 6, "No space left on device");
+    fails((const char *const[]){"sh", "-c", "exec \"$0\" help >/dev/full", process_belt(), NULL}, 6, "No space left on device");
+}
+
+Test(cli_errors, no_broker)
+{
+    char address[64], message[128];
+
+    snprintf(address, sizeof address, "127.0.0.1:%d", process_free_port());
+    snprintf(message, sizeof message, "tcp://%s", address);
+    fails(ARGV("map", "--broker", address, "--connect-timeout", "300ms", "f"), 3, message);
+    fails(ARGV("status", "--broker", address, "--connect-timeout", "300ms"), 3, message);
+    fails(ARGV("worker", "--broker", address, "--connect-timeout", "300ms", "--filter", "a=cat"), 3, message);
+    fails(ARGV("ping", "--broker", "ftp://x"), 2, "expected an address");
+}
+
+Test(cli_errors, listeners)
+{
+    char address[64];
+
+    fails(ARGV("broker", "--clients", "0.0.0.0:0", "--workers", "127.0.0.1:*"), 2, "--insecure-plaintext");
+    fails(ARGV("broker", "--lease", "1", "--heartbeat", "2"), 2, "--lease must be longer");
+    fails(ARGV("broker", "--max-payload", "2G"), 2, "over 1 GiB");
+    fails(ARGV("broker", "--clients", "ipc:///nonexistent/dir/socket", "--workers", "127.0.0.1:*"), 6, "/nonexistent/dir/socket");
+    snprintf(address, sizeof address, "127.0.0.1:%d", process_free_port());
+    fails(ARGV("broker", "--clients", address, "--workers", address), 6, "in use");
+}
+
+Test(cli_errors, help_and_version_always_work)
+{
+    const char *env[] = {"BELT_CONFIG=/nonexistent", NULL};
+    struct process *process = process_start(&(struct process_options){.argv = ARGV("map", "--help"), .env = env, .input = ""});
+
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), 0);
+    cr_assert_not_null(strstr(process_out(process), "--chunksize N|auto"));
+    process_free(process);
+    process = process_spawn("", ARGV("--version"));
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), 0);
+    cr_assert_eq(strncmp(process_out(process), "belt ", 5), 0);
+    process_free(process);
+}
