@@ -21,6 +21,8 @@
 #define CLIENTS_DEFAULT  "tcp://127.0.0.1:7878"
 #define WORKERS_DEFAULT  "tcp://127.0.0.1:7879"
 #define DRAIN_MS_DEFAULT 10000u
+/* For the disk at the end. */
+#define CLOSE_MS 10000u
 /* Connections that did not say hello yet, and the broker's own files. */
 #define DESCRIPTORS_SPARE 128u
 /* Routes of connections that the core has not decided about. */
@@ -31,6 +33,7 @@
 struct broker {
     const struct belt_broker_options *options;
     struct shell shell;
+    struct durability durability;
     void *context;
     const char *endpoints[2]; /* as asked for, by enum broker_side */
     char bound[2][BELT_MAX_TEXT];
@@ -101,6 +104,8 @@ static int open_core(struct broker *broker, size_t descriptors)
         .max_payload = options->max_payload ? options->max_payload : BELT_MAX_PAYLOAD_DEFAULT,
         .memory_budget = options->memory_budget ? options->memory_budget : BELT_MEMORY_BUDGET_DEFAULT,
         .max_peers = peers < BELT_MAX_PEERS ? (uint32_t)peers : BELT_MAX_PEERS,
+        .durable = options->state && *options->state,
+        .keep_ms = options->keep_ms,
         .trace = options->trace,
     };
     int rc = draw_epoch(broker, &config.epoch);
@@ -113,10 +118,17 @@ static int open_core(struct broker *broker, size_t descriptors)
     shell->core = core_new(&config);
     shell->update = core_update_new();
     shell->decoder = belt_decoder_new(config.max_payload);
-    if (shell->core && shell->update && shell->decoder)
+    if (!shell->core || !shell->update || !shell->decoder) {
+        snprintf(broker->error, broker->size, "out of memory");
+        return BELT_NO_MEMORY;
+    }
+    if (!config.durable)
         return BELT_OK;
-    snprintf(broker->error, broker->size, "out of memory");
-    return BELT_NO_MEMORY;
+    rc = durability_open(&broker->durability, options->state, shell->core, config.max_payload, shell_now(),
+                         broker->error, broker->size);
+    if (rc == BELT_OK)
+        shell->durability = &broker->durability;
+    return rc;
 }
 
 static int open_sockets(struct broker *broker)
@@ -224,16 +236,16 @@ static int loop(struct broker *broker)
         {.socket = shell->sockets[BROKER_CLIENTS], .events = ZMQ_POLLIN},
         {.socket = shell->sockets[BROKER_WORKERS], .events = ZMQ_POLLIN},
         {.fd = broker->signals, .events = ZMQ_POLLIN},
-        {.fd = broker->options->lifeline_fd, .events = ZMQ_POLLIN},
+        {.fd = broker->options->lifeline_fd > 0 ? broker->options->lifeline_fd : -1, .events = ZMQ_POLLIN},
+        {.fd = shell->durability ? durability_fd(shell->durability) : -1, .events = ZMQ_POLLIN},
     };
-    int count = broker->options->lifeline_fd > 0 ? 4 : 3;
     bool more = false;
     while (!broker->ended && !drained(broker)) {
-        if (zmq_poll(items, count, more ? 0 : wait_ms(broker, shell_now())) < 0 && errno != EINTR)
+        if (zmq_poll(items, sizeof items / sizeof *items, more ? 0 : wait_ms(broker, shell_now())) < 0 && errno != EINTR)
             return system_error(broker, "cannot wait for messages");
         if (items[2].revents)
             read_signals(broker);
-        if (count == 4 && items[3].revents)
+        if (items[3].revents)
             read_lifeline(broker);
         more = shell_turn(shell);
     }
@@ -255,6 +267,8 @@ static void close_all(struct broker *broker)
 {
     struct shell *shell = &broker->shell;
     shell_fini(shell);
+    if (shell->durability && durability_close(shell->durability, CLOSE_MS) != BELT_OK)
+        shell_log(shell, true, "not everything that was handed in reached the disk; nothing of it was acknowledged");
     close_socket(broker, BROKER_CLIENTS);
     close_socket(broker, BROKER_WORKERS);
     belt_decoder_free(shell->decoder);

@@ -19,6 +19,8 @@ struct belt_broker_options {
     uint32_t heartbeat_ms, lease_ms;
     uint64_t grace_ms;       /* of volatile jobs whose client is gone */
     uint64_t drain_ms;       /* how long SIGTERM waits for running jobs, default 10000 */
+    const char *state;       /* directory of the store; NULL: jobs end with the broker */
+    uint64_t keep_ms;        /* a durable job that nobody reads or feeds is kept for this long */
     bool trace;              /* trace lines of the core to standard error */
     bool quiet;              /* no log on standard error below warnings */
     int ready_fd;            /* > 0: "CLIENTS-ENDPOINT WORKERS-ENDPOINT\n" is written there once bound, then it is closed */

@@ -7,6 +7,7 @@
 #include "shell.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,11 +113,14 @@ static void send_frames(struct shell *shell, struct peer *peer, struct belt_fram
     park(shell, peer, frames);
 }
 
-static void send_one(struct shell *shell, const struct core_send *send)
+static void send_one(struct shell *shell, struct core_send *send)
 {
     struct belt_frames frames;
     struct peer *peer = peers_find(&shell->peers, send->peer);
     if (!peer || peer->gone)
+        return;
+    bool hold = send->held && shell->durability;
+    if (!hold && !core_stamp(shell->core, send->peer, send->msg.type, &send->msg.seq))
         return;
     int rc = belt_encode(&send->msg, &frames);
     if (rc != BELT_OK) {
@@ -124,13 +128,48 @@ static void send_one(struct shell *shell, const struct core_send *send)
                   belt_msg_name(send->msg.type), rc);
         return;
     }
-    send_frames(shell, peer, &frames);
+    if (!hold)
+        send_frames(shell, peer, &frames);
+    else if (!durability_hold(shell->durability, send->peer, send->msg.type, &frames))
+        give_up(shell, peer);
     belt_frames_clear(&frames);
+}
+
+void shell_durable(struct shell *shell)
+{
+    struct held_message *held;
+    if (durability_news(shell->durability)) {
+        bool works = shell->durability->code == BELT_OK;
+        shell_log(shell, true, works ? "the store works again%s" : "durable jobs take no new tasks: %s",
+                  works ? "" : committer_error(shell->durability->committer));
+        core_store_works(shell->core, works);
+    }
+    while ((held = durability_release(shell->durability))) {
+        struct peer *peer = peers_find(&shell->peers, held->peer);
+        uint64_t seq;
+        if (peer && !peer->gone && core_stamp(shell->core, held->peer, held->type, &seq)) {
+            belt_frames_stamp(&held->frames, seq);
+            send_frames(shell, peer, &held->frames);
+        }
+        durability_free(held);
+    }
+}
+
+/* Persist, then send. A queue that is full makes the loop wait for the disk: there is no promise without it. */
+static void persist(struct shell *shell)
+{
+    while (!durability_records(shell->durability, shell->update)) {
+        struct pollfd item = {.fd = durability_fd(shell->durability), .events = POLLIN};
+        poll(&item, 1, 100);
+        shell_durable(shell);
+    }
 }
 
 static void apply(struct shell *shell)
 {
     struct core_update *update = shell->update;
+    if (update->record_count && shell->durability)
+        persist(shell);
     for (uint32_t i = 0; i < update->send_count; i++)
         send_one(shell, &update->sends[i]);
     for (uint32_t i = 0; i < update->drop_count; i++) {
@@ -146,7 +185,8 @@ static void apply(struct shell *shell)
 static void step(struct shell *shell, const struct core_event *event)
 {
     core_step(shell->core, event, shell->update);
-    if (shell->update->send_count || shell->update->drop_count || shell->update->trace)
+    const struct core_update *update = shell->update;
+    if (update->send_count || update->drop_count || update->record_count || update->trace)
         apply(shell);
 }
 
@@ -239,6 +279,10 @@ bool shell_turn(struct shell *shell)
     retry_waiting(shell);
     tell_gone(shell, now / 1000000u);
     step(shell, &(struct core_event){.type = CORE_TURN, .now = now / 1000000u});
+    if (shell->durability) {
+        durability_turn_over(shell->durability);
+        shell_durable(shell);
+    }
     tell_gone(shell, now / 1000000u);
     return some > 0;
 }

@@ -7,6 +7,7 @@
 #define BELT_BROKER_SHELL_H
 
 #include "core/core.h"
+#include "durability.h"
 #include "peers.h"
 
 struct shell {
@@ -21,6 +22,7 @@ struct shell {
     uint64_t *gone;        /* handles of peers that the core must be told are gone */
     uint32_t gone_count, gone_room;
     uint64_t refused;      /* messages of peers beyond the table's size */
+    struct durability *durability; /* NULL: nothing is kept on disk */
     bool trace, quiet;
 };
 
@@ -32,6 +34,9 @@ void shell_log(const struct shell *shell, bool warning, const char *format, ...)
 
 /** Takes in what is there, within a bound, then lets the core decide and sends. True when more may be there. */
 bool shell_turn(struct shell *shell);
+
+/** The disk has got further: what waited for it leaves. */
+void shell_durable(struct shell *shell);
 
 /** Tells the core to take no new work. */
 void shell_drain(struct shell *shell);

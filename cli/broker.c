@@ -44,6 +44,8 @@ int run_broker(const struct options *options)
                                          .lease_ms = (uint32_t)values->lease,
                                          .grace_ms = values->grace,
                                          .drain_ms = values->drain,
+                                         .state = values->state,
+                                         .keep_ms = values->keep,
                                          .trace = values->trace != 0,
                                          .quiet = values->quiet != 0,
                                          .ready_fd = (int)values->ready_fd};

@@ -32,18 +32,19 @@ static bool check_halt(const char *text)
     return halt_parse(text, &halt);
 }
 
-/* clang-format off: an option is a row of its table */
+/* An option is a row of its table. */
+/* clang-format off */
 #define ADDRESS_EXPECTED "an address: host, host:port, tcp://host:port or ipc:///path"
 
-#define HELP_ROW(owner)                                                                                                \
+#define HELP_ROW(owner)                                                                                                 \
     {                                                                                                                  \
-        .name = "help", .letter = 'h', .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY,                                 \
-        .offset = offsetof(owner, help), .help = "Show this help."                                                     \
+        .name = "help", .letter = 'h', .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, .offset = offsetof(owner, help),  \
+        .help = "Show this help."                                                                                      \
     }
-#define CONFIG_ROW(owner)                                                                                              \
+#define CONFIG_ROW(owner)                                                                                               \
     {                                                                                                                  \
         .name = "config", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "FILE",                               \
-        .offset = offsetof(owner, config), .complete = COMPLETE_FILE,                                                  \
+        .offset = offsetof(owner, config), .complete = COMPLETE_FILE,                                                   \
         .help = "Read settings from FILE (else $BELT_CONFIG, ~/.config/belt/belt.conf, /etc/belt/belt.conf)."          \
     }
 #define BROKER_ROW(text)                                                                                               \
@@ -61,9 +62,9 @@ static bool check_halt(const char *text)
 #define ADMIN_ROWS                                                                                                     \
     BROKER_ROW("The broker's address for clients (127.0.0.1:7878)."), TIMEOUT_ROW(CONNECT_HELP),                       \
         CONFIG_ROW(struct broker_values), HELP_ROW(struct broker_values)
-#define JSON_ROW(owner)                                                                                                \
+#define JSON_ROW(owner)                                                                                                 \
     {                                                                                                                  \
-        .name = "json", .type = OPTION_FLAG, .offset = offsetof(owner, json),                                          \
+        .name = "json", .type = OPTION_FLAG, .offset = offsetof(owner, json),                                           \
         .help = "Write JSON with a versioned schema, for programs."                                                    \
     }
 #define COUNT_OF(array) ((uint32_t)(sizeof(array) / sizeof *(array)))
@@ -72,153 +73,66 @@ static bool check_halt(const char *text)
 
 static const struct option_def map_options[] = {
     BROKER_ROW("Run on the cluster of this broker; 'local': a private pool, whatever the environment says."),
-    {.name = "slots",
-     .letter = 'j',
-     .type = OPTION_COUNT,
-     .arg = "N",
-     MAP(slots),
-     .max = BELT_MAX_SLOTS,
+    {.name = "slots", .letter = 'j', .type = OPTION_COUNT, .arg = "N", MAP(slots), .max = BELT_MAX_SLOTS,
      .help = "Slots of the private pool: tasks that run at a time (0: one per processor)."},
-    {.name = "coproc",
-     .type = OPTION_TEXT,
-     .arg = "COMMAND",
-     MAP(coproc),
-     .complete = COMPLETE_COMMAND,
+    {.name = "coproc", .type = OPTION_TEXT, .arg = "COMMAND", MAP(coproc), .complete = COMPLETE_COMMAND,
      .help = "The private pool runs COMMAND in each slot, which speaks the slot protocol (belt-worker(1))."},
-    {.name = "filter",
-     .type = OPTION_TEXT,
-     .arg = "COMMAND",
-     MAP(filter),
-     .complete = COMPLETE_COMMAND,
+    {.name = "filter", .type = OPTION_TEXT, .arg = "COMMAND", MAP(filter), .complete = COMPLETE_COMMAND,
      .help = "The private pool runs COMMAND in each slot, which answers each line with one line."},
-    {.name = "arg-file",
-     .letter = 'a',
-     .type = OPTION_TEXT,
-     .arg = "FILE",
-     MAP(arg_file),
-     .complete = COMPLETE_FILE,
+    {.name = "arg-file", .letter = 'a', .type = OPTION_TEXT, .arg = "FILE", MAP(arg_file), .complete = COMPLETE_FILE,
      .help = "Read the inputs from FILE and not from standard input ('-')."},
-    {.name = "null",
-     .letter = '0',
-     .type = OPTION_FLAG,
-     MAP(null),
+    {.name = "null", .letter = '0', .type = OPTION_FLAG, MAP(null),
      .help = "Inputs end with a NUL byte, not with a newline; so do results."},
-    {.name = "records",
-     .type = OPTION_FLAG,
-     MAP(records),
+    {.name = "records", .type = OPTION_FLAG, MAP(records),
      .help = "Inputs and results are binary: a length of 4 bytes, big-endian, then as many bytes."},
-    {.name = "newline",
-     .type = OPTION_FLAG,
-     MAP(newline),
+    {.name = "newline", .type = OPTION_FLAG, MAP(newline),
      .help = "Add a newline to a result that lacks one (on; --no-newline writes it as it is)."},
-    {.name = "max-input",
-     .type = OPTION_SIZE,
-     .arg = "SIZE",
-     MAP(max_input),
+    {.name = "max-input", .type = OPTION_SIZE, .arg = "SIZE", MAP(max_input),
      .help = "An input over SIZE is an error in its place (16M, as the broker's max-payload)."},
-    {.name = "unordered",
-     .letter = 'u',
-     .type = OPTION_FLAG,
-     MAP(unordered),
+    {.name = "unordered", .letter = 'u', .type = OPTION_FLAG, MAP(unordered),
      .help = "Print each result the moment it is done, not in the order of the inputs."},
     {.name = "tag", .type = OPTION_FLAG, MAP(tag), .help = "Start each line of a result with its input and a tab."},
-    {.name = "retries",
-     .type = OPTION_COUNT,
-     .arg = "N",
-     MAP(retries),
-     .max = 1000000,
+    {.name = "retries", .type = OPTION_COUNT, .arg = "N", MAP(retries), .max = 1000000,
      .help = "Run a task that fails or times out up to N times more (0)."},
-    {.name = "max-attempts",
-     .type = OPTION_COUNT,
-     .arg = "N",
-     MAP(max_attempts),
-     .max = 1000000,
+    {.name = "max-attempts", .type = OPTION_COUNT, .arg = "N", MAP(max_attempts), .max = 1000000,
      .help = "A task whose slot dies is given up after N runs (3)."},
-    {.name = "timeout",
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     MAP(timeout),
+    {.name = "timeout", .type = OPTION_DURATION, .arg = "TIME", MAP(timeout),
      .help = "Stop a task that runs longer; it has failed (0: never)."},
-    {.name = "halt",
-     .type = OPTION_TEXT,
-     .arg = "WHEN,WHAT",
-     MAP(halt),
-     .check = check_halt,
+    {.name = "halt", .type = OPTION_TEXT, .arg = "WHEN,WHAT", MAP(halt), .check = check_halt,
      .expects = "'never', or 'now' or 'soon', a comma, and fail=N, fail=N%, success=N or done=N",
      .help = "Stop early: now,fail=1 stops what runs; soon,fail=10% lets it finish; also success=N, done=N."},
-    {.name = "keep-going",
-     .letter = 'k',
-     .type = OPTION_CONST,
-     MAP(halt),
-     .preset = "never",
+    {.name = "keep-going", .letter = 'k', .type = OPTION_CONST, MAP(halt), .preset = "never",
      .help = "Run all tasks whatever fails: the default, and the way to override a configured --halt."},
-    {.name = "joblog",
-     .type = OPTION_TEXT,
-     .arg = "FILE",
-     MAP(joblog),
-     .complete = COMPLETE_FILE,
+    {.name = "joblog", .type = OPTION_TEXT, .arg = "FILE", MAP(joblog), .complete = COMPLETE_FILE,
      .help = "Write a line for each finished task to FILE, in the format of GNU parallel."},
-    {.name = "resume", .type = OPTION_FLAG, MAP(resume), .help = "Skip the inputs that the joblog shows as finished."},
-    {.name = "resume-failed",
-     .type = OPTION_FLAG,
-     MAP(resume_failed),
+    {.name = "resume", .type = OPTION_FLAG, MAP(resume),
+     .help = "Skip the inputs that the joblog shows as finished."},
+    {.name = "resume-failed", .type = OPTION_FLAG, MAP(resume_failed),
      .help = "Skip the inputs that the joblog shows as finished well; run the failed again."},
-    {.name = "chunksize",
-     .type = OPTION_AUTO,
-     .arg = "N|auto",
-     MAP(chunksize),
-     .min = 1,
-     .max = BELT_MAX_BATCH,
+    {.name = "chunksize", .type = OPTION_AUTO, .arg = "N|auto", MAP(chunksize), .min = 1, .max = BELT_MAX_BATCH,
      .help = "Tasks that go to a slot at a time (auto: by their measured run time)."},
-    {.name = "buffersize",
-     .type = OPTION_AUTO,
-     .arg = "N|auto",
-     MAP(buffersize),
-     .min = 1,
-     .max = BELT_WINDOW_ITEMS_MAX,
+    {.name = "buffersize", .type = OPTION_AUTO, .arg = "N|auto", MAP(buffersize), .min = 1, .max = BELT_WINDOW_ITEMS_MAX,
      .help = "Inputs read ahead of the results that are written (auto: by the measured rate)."},
-    {.name = "buffer-bytes", .type = OPTION_SIZE, .arg = "SIZE", MAP(buffer_bytes), .help = "The same in bytes (64M)."},
-    {.name = "priority",
-     .type = OPTION_SIGNED,
-     .arg = "N",
-     MAP(priority),
-     .min = -100,
-     .max = 100,
+    {.name = "buffer-bytes", .type = OPTION_SIZE, .arg = "SIZE", MAP(buffer_bytes),
+     .help = "The same in bytes (64M)."},
+    {.name = "volatile", .type = OPTION_FLAG, MAP(volatile_job),
+     .help = "Do not keep the job on the broker's disk: faster, and gone with the broker."},
+    {.name = "priority", .type = OPTION_SIGNED, .arg = "N", MAP(priority), .min = -100, .max = 100,
      .help = "Tasks of a higher priority run first, from -100 to 100 (0)."},
-    {.name = "progress",
-     .type = OPTION_FLAG,
-     MAP(progress),
+    {.name = "progress", .type = OPTION_FLAG, MAP(progress),
      .help = "Show a progress line on the terminal (on when results go elsewhere; --no-progress)."},
-    {.name = "progress-json",
-     .type = OPTION_FLAG,
-     MAP(progress_json),
+    {.name = "progress-json", .type = OPTION_FLAG, MAP(progress_json),
      .help = "Write progress as JSON lines to standard error, about once a second."},
-    {.name = "progress-fd",
-     .type = OPTION_COUNT,
-     .arg = "N",
-     MAP(progress_fd),
-     .min = 1,
-     .max = 1 << 20,
+    {.name = "progress-fd", .type = OPTION_COUNT, .arg = "N", MAP(progress_fd), .min = 1, .max = 1 << 20,
      .help = "Write the JSON lines of --progress-json to descriptor N."},
-    {.name = "results-json",
-     .type = OPTION_FLAG,
-     MAP(results_json),
+    {.name = "results-json", .type = OPTION_FLAG, MAP(results_json),
      .help = "Write each result as one line of JSON: index, code, exit status, payload."},
-    {.name = "dry-run",
-     .letter = 'n',
-     .type = OPTION_FLAG,
-     MAP(dry_run),
+    {.name = "dry-run", .letter = 'n', .type = OPTION_FLAG, MAP(dry_run),
      .help = "Print what would be run, and run nothing."},
-    {.name = "quiet",
-     .letter = 'q',
-     .type = OPTION_FLAG,
-     MAP(quiet),
+    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, MAP(quiet),
      .help = "Say nothing about failed tasks, and do not pass on what tasks write to standard error."},
     TIMEOUT_ROW(CONNECT_HELP),
-    {.name = "lost-timeout",
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     MAP(lost_timeout),
+    {.name = "lost-timeout", .type = OPTION_DURATION, .arg = "TIME", MAP(lost_timeout),
      .help = "Give up when the broker is lost in the middle and does not come back within TIME (60)."},
     CONFIG_ROW(struct broker_values),
     HELP_ROW(struct broker_values),
@@ -243,16 +157,12 @@ static const struct command map_command = {
              "       belt map [OPTIONS] --coproc COMMAND | --filter COMMAND [::: INPUT…]",
     .summary = "Run a task for each input and print the results as they are due.",
     .details =
-        "Inputs are the lines of standard input, read only as results are written. A task is COMMAND with {} replaced "
-        "by the "
-        "input, or, when no word holds {}, COMMAND with the input on its standard input. A COMMAND of one word that "
-        "holds blanks "
+        "Inputs are the lines of standard input, read only as results are written. A task is COMMAND with {} replaced by the "
+        "input, or, when no word holds {}, COMMAND with the input on its standard input. A COMMAND of one word that holds blanks "
         "or other shell characters is a line for the shell: belt map -- 'grep x {} | wc -l'.\n"
-        "Without --broker (and BELT_BROKER) a private pool on this machine runs the tasks, and is gone afterwards. "
-        "With it, "
+        "Without --broker (and BELT_BROKER) a private pool on this machine runs the tasks, and is gone afterwards. With it, "
         "FUNCTION names what the cluster's workers serve; -- COMMAND needs workers started with --allow-commands.\n"
-        "Each result is printed in the order of the inputs the moment it is due, with a newline if it lacks one; what "
-        "tasks "
+        "Each result is printed in the order of the inputs the moment it is due, with a newline if it lacks one; what tasks "
         "write to standard error is passed on, each line with the number of its task ([0] is the first input).",
     .options = map_options,
     .option_count = COUNT_OF(map_options),
@@ -263,65 +173,30 @@ static const struct command map_command = {
 #define BROKER(field) .offset = offsetof(struct broker_command_values, field)
 
 static const struct option_def broker_options[] = {
-    {.name = "clients",
-     .type = OPTION_TEXT,
-     .arg = "ADDRESS",
-     BROKER(clients),
-     .check = check_address,
-     .expects = ADDRESS_EXPECTED,
-     .help = "Listen here for clients and administration (tcp://127.0.0.1:7878)."},
-    {.name = "workers",
-     .type = OPTION_TEXT,
-     .arg = "ADDRESS",
-     BROKER(workers),
-     .check = check_address,
-     .expects = ADDRESS_EXPECTED,
-     .help = "Listen here for workers (tcp://127.0.0.1:7879)."},
-    {.name = "insecure-plaintext",
-     .type = OPTION_FLAG,
-     BROKER(insecure_plaintext),
+    {.name = "clients", .type = OPTION_TEXT, .arg = "ADDRESS", BROKER(clients), .check = check_address,
+     .expects = ADDRESS_EXPECTED, .help = "Listen here for clients and administration (tcp://127.0.0.1:7878)."},
+    {.name = "workers", .type = OPTION_TEXT, .arg = "ADDRESS", BROKER(workers), .check = check_address,
+     .expects = ADDRESS_EXPECTED, .help = "Listen here for workers (tcp://127.0.0.1:7879)."},
+    {.name = "insecure-plaintext", .type = OPTION_FLAG, BROKER(insecure_plaintext),
      .help = "Allow an address that is not loopback: anybody who reaches it can run tasks and read results."},
-    {.name = "name",
-     .type = OPTION_TEXT,
-     .arg = "NAME",
-     BROKER(name),
-     .help = "Name shown to people (the host's name)."},
-    {.name = "max-payload",
-     .type = OPTION_SIZE,
-     .arg = "SIZE",
-     BROKER(max_payload),
+    {.name = "name", .type = OPTION_TEXT, .arg = "NAME", BROKER(name), .help = "Name shown to people (the host's name)."},
+    {.name = "max-payload", .type = OPTION_SIZE, .arg = "SIZE", BROKER(max_payload),
      .help = "Refuse inputs and results over SIZE (16M)."},
-    {.name = "memory-budget",
-     .type = OPTION_SIZE,
-     .arg = "SIZE",
-     BROKER(memory_budget),
+    {.name = "memory-budget", .type = OPTION_SIZE, .arg = "SIZE", BROKER(memory_budget),
      .help = "Keep at most SIZE of inputs and results; beyond it clients wait (1G)."},
-    {.name = "heartbeat",
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     BROKER(heartbeat),
+    {.name = "heartbeat", .type = OPTION_DURATION, .arg = "TIME", BROKER(heartbeat),
      .help = "Peers speak at least this often (1)."},
-    {.name = "lease",
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     BROKER(lease),
+    {.name = "lease", .type = OPTION_DURATION, .arg = "TIME", BROKER(lease),
      .help = "A peer that is silent for so long is gone; its tasks run elsewhere (5)."},
-    {.name = "grace",
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     BROKER(grace),
+    {.name = "grace", .type = OPTION_DURATION, .arg = "TIME", BROKER(grace),
      .help = "A job outlives its client's connection by this (30)."},
-    {.name = "drain",
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     BROKER(drain),
+    {.name = "state", .type = OPTION_TEXT, .arg = "DIR", BROKER(state), .complete = COMPLETE_FILE,
+     .help = "Keep jobs in DIR: they survive the broker. Without it they end with it."},
+    {.name = "keep", .type = OPTION_DURATION, .arg = "TIME", BROKER(keep),
+     .help = "A detached job that nobody feeds or reads is given up after TIME (7d)."},
+    {.name = "drain", .type = OPTION_DURATION, .arg = "TIME", BROKER(drain),
      .help = "On SIGTERM wait so long for running jobs (10)."},
-    {.name = "ready-fd",
-     .type = OPTION_COUNT,
-     .arg = "N",
-     BROKER(ready_fd),
-     .min = 3,
-     .max = 1 << 20,
+    {.name = "ready-fd", .type = OPTION_COUNT, .arg = "N", BROKER(ready_fd), .min = 3, .max = 1 << 20,
      .help = "Write both addresses to descriptor N once they are bound."},
     {.name = "trace", .type = OPTION_FLAG, BROKER(trace), .help = "Write every decision to standard error."},
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, BROKER(quiet), .help = "Log warnings and errors only."},
@@ -343,50 +218,22 @@ static const struct command broker_command = {
 
 static const struct option_def worker_options[] = {
     BROKER_ROW("The broker's address for workers (127.0.0.1:7879)."),
-    {.name = "slots",
-     .letter = 'j',
-     .type = OPTION_COUNT,
-     .arg = "N",
-     WORKER(slots),
-     .max = BELT_MAX_SLOTS,
+    {.name = "slots", .letter = 'j', .type = OPTION_COUNT, .arg = "N", WORKER(slots), .max = BELT_MAX_SLOTS,
      .help = "Tasks that run at a time (0: one per processor)."},
-    {.name = "command",
-     .type = OPTION_LIST,
-     .arg = "[NAME=]COMMAND",
-     WORKER(command),
-     .complete = COMPLETE_COMMAND,
+    {.name = "command", .type = OPTION_LIST, .arg = "[NAME=]COMMAND", WORKER(command), .complete = COMPLETE_COMMAND,
      .help = "Serve NAME: run COMMAND for each task, {} being the input (else it is on standard input)."},
-    {.name = "coproc",
-     .type = OPTION_LIST,
-     .arg = "[NAME=]COMMAND",
-     WORKER(coproc),
-     .complete = COMPLETE_COMMAND,
+    {.name = "coproc", .type = OPTION_LIST, .arg = "[NAME=]COMMAND", WORKER(coproc), .complete = COMPLETE_COMMAND,
      .help = "Serve NAME: keep COMMAND running in each slot; it speaks the slot protocol."},
-    {.name = "filter",
-     .type = OPTION_LIST,
-     .arg = "[NAME=]COMMAND",
-     WORKER(filter),
-     .complete = COMPLETE_COMMAND,
+    {.name = "filter", .type = OPTION_LIST, .arg = "[NAME=]COMMAND", WORKER(filter), .complete = COMPLETE_COMMAND,
      .help = "Serve NAME: keep COMMAND running in each slot; it answers each line with one line."},
-    {.name = "allow-commands",
-     .type = OPTION_FLAG,
-     WORKER(allow_commands),
+    {.name = "allow-commands", .type = OPTION_FLAG, WORKER(allow_commands),
      .help = "Serve 'exec': run any command that a client sends (belt map --broker … -- COMMAND)."},
     {.name = "name", .type = OPTION_TEXT, .arg = "NAME", WORKER(name), .help = "Name shown to people (host:pid)."},
-    {.name = "drain",
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     WORKER(drain),
+    {.name = "drain", .type = OPTION_DURATION, .arg = "TIME", WORKER(drain),
      .help = "On SIGTERM running tasks may finish for so long (10)."},
-    {.name = "kill",
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     WORKER(kill),
+    {.name = "kill", .type = OPTION_DURATION, .arg = "TIME", WORKER(kill),
      .help = "A task that is stopped gets SIGTERM, and SIGKILL after this (2)."},
-    {.name = "max-tasks-per-slot",
-     .type = OPTION_COUNT,
-     .arg = "N",
-     WORKER(max_tasks_per_slot),
+    {.name = "max-tasks-per-slot", .type = OPTION_COUNT, .arg = "N", WORKER(max_tasks_per_slot),
      .help = "Replace a slot after N tasks (0: never)."},
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, WORKER(quiet), .help = "Log warnings and errors only."},
     TIMEOUT_ROW("Give up when the broker does not answer for so long (0: never)."),
@@ -398,10 +245,8 @@ static const struct command worker_command = {
     .name = "worker",
     .usage = "[OPTIONS] --command [NAME=]COMMAND | --coproc … | --filter … | --allow-commands",
     .summary = "Run a worker: it serves functions to a broker.",
-    .details =
-        "Each of --command, --coproc and --filter may be given again, with other names. A function without NAME= is "
-        "called 'default'. Ends on SIGTERM or SIGINT: running tasks finish (--drain), the others go back to the "
-        "broker.",
+    .details = "Each of --command, --coproc and --filter may be given again, with other names. A function without NAME= is "
+               "called 'default'. Ends on SIGTERM or SIGINT: running tasks finish (--drain), the others go back to the broker.",
     .options = worker_options,
     .option_count = COUNT_OF(worker_options),
     .values_size = sizeof(struct worker_values),
@@ -409,13 +254,8 @@ static const struct command worker_command = {
 
 static const struct option_def show_options[] = {
     JSON_ROW(struct show_values),
-    {.name = "watch",
-     .letter = 'w',
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     .offset = offsetof(struct show_values, watch),
-     .preset = "2",
-     .help = "Show it again every TIME (2), until interrupted."},
+    {.name = "watch", .letter = 'w', .type = OPTION_DURATION, .arg = "TIME", .offset = offsetof(struct show_values, watch),
+     .preset = "2", .help = "Show it again every TIME (2), until interrupted."},
     ADMIN_ROWS,
 };
 
@@ -432,8 +272,7 @@ static const struct command status_command = {
     .name = "status",
     .usage = "[OPTIONS] [QUEUE]",
     .summary = "Show the broker and its queues.",
-    .details = "Per queue (the tasks of one function): waiting, running, done, failed and retried tasks, the workers "
-               "and slots "
+    .details = "Per queue (the tasks of one function): waiting, running, done, failed and retried tasks, the workers and slots "
                "that serve it, results per second, and the age of the oldest waiting task.",
     SHOW_COMMAND,
 };
@@ -469,16 +308,9 @@ static const struct command cancel_command = {
 };
 
 static const struct option_def wait_options[] = {
-    {.name = "timeout",
-     .letter = 't',
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     .offset = offsetof(struct wait_values, timeout),
-     .help = "Wait so long at the most, then exit with 5 (for ever)."},
-    {.name = "quiet",
-     .letter = 'q',
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct wait_values, quiet),
+    {.name = "timeout", .letter = 't', .type = OPTION_DURATION, .arg = "TIME",
+     .offset = offsetof(struct wait_values, timeout), .help = "Wait so long at the most, then exit with 5 (for ever)."},
+    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, .offset = offsetof(struct wait_values, quiet),
      .help = "Print nothing; the exit code tells."},
     JSON_ROW(struct wait_values),
     ADMIN_ROWS,
@@ -502,20 +334,10 @@ static const struct command wait_command = {
 };
 
 static const struct option_def ping_options[] = {
-    {.name = "count",
-     .letter = 'c',
-     .type = OPTION_COUNT,
-     .arg = "N",
-     .offset = offsetof(struct ping_values, count),
-     .min = 1,
-     .max = 1000000000,
-     .help = "Ping N times (1)."},
-    {.name = "interval",
-     .letter = 'i',
-     .type = OPTION_DURATION,
-     .arg = "TIME",
-     .offset = offsetof(struct ping_values, interval),
-     .help = "Wait so long between two (1)."},
+    {.name = "count", .letter = 'c', .type = OPTION_COUNT, .arg = "N", .offset = offsetof(struct ping_values, count),
+     .min = 1, .max = 1000000000, .help = "Ping N times (1)."},
+    {.name = "interval", .letter = 'i', .type = OPTION_DURATION, .arg = "TIME",
+     .offset = offsetof(struct ping_values, interval), .help = "Wait so long between two (1)."},
     JSON_ROW(struct ping_values),
     ADMIN_ROWS,
 };
@@ -540,14 +362,8 @@ static const struct command ping_command = {
 };
 
 static const struct option_def store_options[] = {
-    {.name = "state",
-     .letter = 's',
-     .type = OPTION_TEXT,
-     .scope = OPTION_GLOBAL,
-     .arg = "DIR",
-     .offset = offsetof(struct store_values, state),
-     .complete = COMPLETE_FILE,
-     .help = "The broker's state directory."},
+    {.name = "state", .letter = 's', .type = OPTION_TEXT, .scope = OPTION_GLOBAL, .arg = "DIR",
+     .offset = offsetof(struct store_values, state), .complete = COMPLETE_FILE, .help = "The broker's state directory."},
     JSON_ROW(struct store_values),
     CONFIG_ROW(struct store_values),
     HELP_ROW(struct store_values),
@@ -557,8 +373,7 @@ static const struct command store_command = {
     .name = "store",
     .usage = "check|stats|compact --state DIR [OPTIONS]",
     .summary = "Check, measure or compact the state directory of a broker that does not run.",
-    .details = "check reads every record and reports the first damage. stats counts records, jobs and bytes. compact "
-               "gives unused "
+    .details = "check reads every record and reports the first damage. stats counts records, jobs and bytes. compact gives unused "
                "room back to the file system; a running broker does so by itself when it is idle.",
     .options = store_options,
     .option_count = COUNT_OF(store_options),
@@ -576,26 +391,19 @@ static const struct command help_command = {
     .name = "help", .usage = "[COMMAND]", .summary = "Show what a command does, and its options.", PLAIN_COMMAND};
 static const struct command version_command = {
     .name = "version", .usage = "", .summary = "Show the version.", PLAIN_COMMAND};
-static const struct command completion_command = {.name = "completion",
-                                                  .usage = "bash|zsh|fish",
-                                                  .summary =
-                                                      "Print a script that completes command lines in this shell.",
-                                                  .details = "In ~/.bashrc: eval \"$(belt completion bash)\"",
-                                                  PLAIN_COMMAND};
+static const struct command completion_command = {
+    .name = "completion",
+    .usage = "bash|zsh|fish",
+    .summary = "Print a script that completes command lines in this shell.",
+    .details = "In ~/.bashrc: eval \"$(belt completion bash)\"",
+    PLAIN_COMMAND};
 
 const struct command *const commands_all[COMMAND_COUNT + 1] = {
-    [COMMAND_MAP] = &map_command,
-    [COMMAND_BROKER] = &broker_command,
-    [COMMAND_WORKER] = &worker_command,
-    [COMMAND_STATUS] = &status_command,
-    [COMMAND_WORKERS] = &workers_command,
-    [COMMAND_JOBS] = &jobs_command,
-    [COMMAND_CANCEL] = &cancel_command,
-    [COMMAND_WAIT] = &wait_command,
-    [COMMAND_PING] = &ping_command,
+    [COMMAND_MAP] = &map_command,         [COMMAND_BROKER] = &broker_command, [COMMAND_WORKER] = &worker_command,
+    [COMMAND_STATUS] = &status_command,   [COMMAND_WORKERS] = &workers_command, [COMMAND_JOBS] = &jobs_command,
+    [COMMAND_CANCEL] = &cancel_command,   [COMMAND_WAIT] = &wait_command,     [COMMAND_PING] = &ping_command,
     [COMMAND_STORE] = &store_command,
-    [COMMAND_HELP] = &help_command,
-    [COMMAND_VERSION] = &version_command,
+    [COMMAND_HELP] = &help_command,       [COMMAND_VERSION] = &version_command,
     [COMMAND_COMPLETION] = &completion_command,
 };
 

@@ -34,7 +34,7 @@ struct map_values {
     int64_t priority;
     int progress, progress_json; /* progress: -1 decides by the terminal */
     uint64_t progress_fd;
-    int results_json, dry_run, quiet;
+    int results_json, dry_run, quiet, volatile_job;
     uint64_t lost_timeout;
 };
 
@@ -43,7 +43,8 @@ struct broker_command_values {
     int help;
     const char *clients, *workers, *name;
     int insecure_plaintext;
-    uint64_t max_payload, memory_budget, heartbeat, lease, grace, drain, ready_fd;
+    uint64_t max_payload, memory_budget, heartbeat, lease, grace, drain, ready_fd, keep;
+    const char *state;
     int trace, quiet;
 };
 

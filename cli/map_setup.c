@@ -170,6 +170,7 @@ static int open_stream(struct map *map)
     options.max_attempts = (uint32_t)values->max_attempts;
     options.timeout_ms = values->timeout;
     options.priority = (int)values->priority;
+    options.durability = values->volatile_job ? BELT_VOLATILE : BELT_DURABLE_IF_KEPT;
     options.detail = values->joblog || values->results_json;
     if (map->options->dashes && !command_encode(map->options->rest, map->options->rest_count, &argument)) {
         say("the command is longer than 64 KiB; put it into a script");

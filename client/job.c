@@ -107,6 +107,9 @@ static bool init_wire(struct belt_stream *stream, const char *function, enum bel
                                                .chunk = options->chunksize,
                                                .timeout_ms = options->timeout_ms,
                                                .detail = options->detail,
+                                               .detached = options->detached,
+                                               .durable = options->durability == BELT_DURABLE,
+                                               .never_durable = options->durability == BELT_VOLATILE,
                                                .argument = put(&at, options->argument, options->argument_len)};
     config.window = stream->window.size;
     config.window_bytes = options->buffer_bytes;

@@ -50,6 +50,9 @@ const char *belt_decoder_error(const struct belt_decoder *decoder);
  */
 int belt_encode(const struct belt_msg *msg, struct belt_frames *out);
 
+/** Writes another sequence number into a message that belt_encode() made and nobody has sent yet. */
+void belt_frames_stamp(struct belt_frames *frames, uint64_t seq);
+
 /**
  * How a batch fills: whether an item with a payload of `len` bytes still fits a batch of
  * `count` items, `bytes` inline bytes and `attached` attachments with `attached_bytes`.

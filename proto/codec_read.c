@@ -256,11 +256,11 @@ struct open_options {
 static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
     static const char *const names[] = {"window_items", "window_bytes", "priority", "retries", "max_attempts", "chunk",
-                                        "timeout_ms",   "detail",       "detached", "durable", "argument"};
+                                        "timeout_ms",   "detail",       "detached", "durable", "volatile", "argument"};
     struct open_options *to = into;
     struct belt_job_options *o = to->options;
     struct scanner *s = &d->s;
-    switch (reader_find_key(d, key, names, 11, &to->mask)) {
+    switch (reader_find_key(d, key, names, 12, &to->mask)) {
     case 0:
         return scan_uint(s, "window_items", BELT_WINDOW_ITEMS_MAX, &o->window_items);
     case 1:
@@ -282,8 +282,10 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     case 9:
         return scan_bool(s, "durable", &o->durable);
     case 10:
-        return scan_bytes(s, "argument", SCAN_BIN, BELT_MAX_ARGUMENT, &o->argument);
+        return scan_bool(s, "volatile", &o->never_durable);
     case 11:
+        return scan_bytes(s, "argument", SCAN_BIN, BELT_MAX_ARGUMENT, &o->argument);
+    case 12:
         return reader_unknown_option(d, key);
     default:
         return false;

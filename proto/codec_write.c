@@ -6,6 +6,7 @@
  */
 #include "codec_write.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Beyond its payload an item takes array header, five integers and a length; see task() and result(). */
@@ -43,11 +44,24 @@ void writer_refuse(struct writer *w)
     w->p.cap = w->p.len;
 }
 
+/* Where belt_frames_stamp() finds the seq: after an array header and a type of one byte each, always 64 bits wide. */
+#define SEQ_AT 2u
+
 void writer_head(struct writer *w, const struct belt_msg *msg, uint32_t fields)
 {
     pack_array(&w->p, fields + 2);
     pack_uint(&w->p, msg->type);
-    pack_uint(&w->p, msg->seq);
+    if (!pack_room(&w->p, PACK_WORD))
+        return;
+    pack_byte(&w->p, 0xcf);
+    pack_be(&w->p, msg->seq, 8);
+}
+
+void belt_frames_stamp(struct belt_frames *frames, uint64_t seq)
+{
+    assert(frames->count > 0 && frames->frame[0]->len >= SEQ_AT + 9 && frames->frame[0]->data[SEQ_AT] == 0xcf);
+    struct packer p = {.buf = frames->frame[0], .len = SEQ_AT + 1, .cap = SEQ_AT + 9};
+    pack_be(&p, seq, 8);
 }
 
 /* Length of the UTF-8 sequence at `at`, 0 if there is none. Overlong forms and surrogates are no UTF-8. */
@@ -303,7 +317,7 @@ static void write_bye(struct writer *w, const struct belt_msg *msg)
 static void open_options(struct writer *w, const struct belt_job_options *o)
 {
     int keys = (o->window_items > 0) + (o->window_bytes > 0) + (o->priority != 0) + (o->retries > 0) +
-               (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable +
+               (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable + o->never_durable +
                (o->argument.len > 0);
     pack_map(&w->p, (uint32_t)keys);
     map_uint(w, "window_items", o->window_items);
@@ -319,6 +333,7 @@ static void open_options(struct writer *w, const struct belt_job_options *o)
     map_true(w, "detail", o->detail);
     map_true(w, "detached", o->detached);
     map_true(w, "durable", o->durable);
+    map_true(w, "volatile", o->never_durable);
     if (o->argument.len) {
         map_key(w, "argument");
         bin(w, o->argument, BELT_MAX_ARGUMENT);

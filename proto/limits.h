@@ -73,6 +73,8 @@
 #define BELT_LEASE_MS 5000u
 /* A volatile job outlives its client's connection by this: a broken network heals, a crashed client does not. */
 #define BELT_GRACE_MS 30000u
+/* A durable job that nobody reads or feeds is kept for this: a week-end and a holiday. */
+#define BELT_KEEP_MS (7ull * 24 * 3600 * 1000)
 /* Runs of a task whose slot died before it is called poison. */
 #define BELT_MAX_ATTEMPTS_DEFAULT 3u
 

@@ -111,7 +111,8 @@ struct belt_job_options {
     uint64_t timeout_ms;   /* of one run; 0: none */
     bool detail;           /* results name host and start time */
     bool detached;         /* outlives its client */
-    bool durable;          /* outlives the broker */
+    bool durable;          /* outlives the broker; refused by one that keeps nothing */
+    bool never_durable;    /* `volatile`: not kept even by a broker that keeps jobs */
     struct belt_bytes argument; /* what all tasks of the job share */
 };
 

@@ -29,6 +29,7 @@ struct core *core_new(const struct core_config *config)
     to->max_payload = (uint32_t)or_default(config->max_payload, BELT_MAX_PAYLOAD_DEFAULT);
     to->memory_budget = or_default(config->memory_budget, BELT_MEMORY_BUDGET_DEFAULT);
     to->max_peers = (uint32_t)or_default(config->max_peers, BELT_MAX_PEERS);
+    to->keep_ms = or_default(config->keep_ms, BELT_KEEP_MS);
     to->max_jobs = (uint32_t)or_default(config->max_jobs, BELT_MAX_JOBS);
     core->alarm = UINT64_MAX;
     return core;
@@ -73,6 +74,17 @@ void core_free(struct core *core)
     }
     free(core->history);
     free(core);
+}
+
+void core_store_works(struct core *core, bool works)
+{
+    if (core->store_failed == !works)
+        return;
+    core->store_failed = !works;
+    struct job *job, *next;
+    HASH_ITER (by_id, core->by_job, job, next)
+        job_touch(core, job);
+    core->again = true;
 }
 
 void core_alarm(struct core *core, uint64_t when)
@@ -190,6 +202,15 @@ static void on_gone(struct core *core, const struct core_event *event)
         update_drop(core, event->peer);
 }
 
+static void record_turn(struct core *core)
+{
+    struct job *job;
+    if (!core->config.durable)
+        return;
+    LL_FOREACH2 (core->dirty_jobs, job, dirty_next)
+        durable_turn(core, job);
+}
+
 /* What the burst has piled up, in the order in which one thing leads to the next. */
 static void on_turn(struct core *core)
 {
@@ -198,6 +219,7 @@ static void on_turn(struct core *core)
     peer_expire(core);
     job_expire(core);
     dispatch_turn(core);
+    record_turn(core);
     struct reader *readers = core->dirty_readers, *reader, *next_reader;
     core->dirty_readers = NULL;
     LL_FOREACH_SAFE2 (readers, reader, next_reader, dirty_next) {
@@ -249,6 +271,8 @@ bool core_drained(const struct core *core)
 {
     for (struct job *job = core->by_job; job; job = job->by_id.next) {
         const struct reader *reader;
+        if (job->options.durable)
+            continue; /* it goes on with the next broker */
         if (job->running || (job->waiting && job->queue->agent_count))
             return false;
         DL_FOREACH (job->readers, reader)

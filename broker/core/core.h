@@ -35,6 +35,8 @@ struct core_config {
     uint64_t memory_budget;
     uint32_t max_peers;
     uint32_t max_jobs;
+    bool durable; /* there is a store: jobs may outlive the broker */
+    uint64_t keep_ms; /* a durable job that nobody reads or feeds is kept for this long */
     bool trace; /* write trace lines into each update */
 };
 
@@ -57,17 +59,39 @@ struct core_event {
     const char *text;
 };
 
-/** One message to send. It borrows from the update and from the core: encode it before the next core_step. */
+/**
+ * One message to send. It borrows from the update and from the core: encode it before the next
+ * core_step. Its sequence number is given by core_stamp() when it really leaves.
+ */
 struct core_send {
     uint64_t peer;
     struct belt_msg msg;
-    uint64_t after;      /* not before the record with this number is durable; 0: at once */
+    bool held; /* not before the records up to the end of this turn are durable; else at once */
+};
+
+enum core_record_op { CORE_PUT, CORE_DELETE, CORE_DELETE_JOB };
+
+/**
+ * One change of what is on disk. A record is a message of the protocol that would bring the core to
+ * where it was: OPEN (ref: the job's id), PUSH, END, RESULTS (first: place in the log of completions),
+ * SUBSCRIBE (cursor: acknowledged), PROGRESS (the job's mark: index is its next task, done the places
+ * recorded, total the failed among them). Borrows like a send.
+ */
+struct core_record {
+    enum core_record_op op;
+    uint64_t number; /* PUT: new, growing; DELETE: of the record; DELETE_JOB: 0 */
+    uint64_t job;
+    uint64_t first;
+    uint32_t count;
+    struct belt_msg msg;
 };
 
 /** What a step asks the shell to do. */
 struct core_update {
     struct core_send *sends;
     uint32_t send_count;
+    struct core_record *records; /* to be persisted as one transaction, before the sends that wait for them */
+    uint32_t record_count;
     uint64_t *drops; /* peers to forget: their handles are dead */
     uint32_t drop_count;
     const char *trace; /* lines, when config.trace; else NULL */
@@ -86,6 +110,19 @@ void core_update_free(struct core_update *update);
 
 /** Adds to `update` (which is not cleared first). Out of memory aborts: the supervisor restarts us. */
 void core_step(struct core *core, const struct core_event *event, struct core_update *update);
+
+/** The sequence number of a message that leaves now (PROTOCOL.md §6.2). False: its peer is not connected any more, drop it. */
+bool core_stamp(struct core *core, uint64_t peer, uint8_t type, uint64_t *seq);
+
+/**
+ * Before the first step of a broker with a store: every record in order of number, then once
+ * core_restored(). Returns BELT_OK, or BELT_BAD_MESSAGE for a record that fits no job: the store is damaged.
+ */
+int core_restore(struct core *core, uint64_t now, uint64_t number, const struct belt_msg *msg);
+void core_restored(struct core *core, uint64_t now, uint64_t last_number); /* the highest number ever used */
+
+/** The store takes nothing at present (STORE_FAILED): durable jobs are refused new tasks until it does. */
+void core_store_works(struct core *core, bool works);
 
 /** When CORE_TURN must come at the latest (ms on the events' clock); UINT64_MAX: never. Before `now`: at once. */
 uint64_t core_deadline(const struct core *core);

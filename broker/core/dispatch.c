@@ -235,6 +235,19 @@ static bool is_partial(struct core *core, struct job *job)
     return true;
 }
 
+static bool is_recovering(struct core *core, struct job *job)
+{
+    if (core->now >= job->recover_ms)
+        return false;
+    come_back(core, job->queue, job->recover_ms);
+    return true;
+}
+
+static bool may_go(struct core *core, struct job *job)
+{
+    return !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job);
+}
+
 static double owner_pass(const struct job *job)
 {
     return job->owner ? job->owner->pass : 0;
@@ -257,7 +270,7 @@ static struct job *choose(struct core *core, const struct agent *agent)
     struct job *best = NULL, *job;
     for (uint32_t i = 0; i < agent->queue_count; i++)
         DL_FOREACH2 (agent->queues[i]->active, job, active_next)
-            if ((!best || goes_before(job, best)) && !is_stalled(core, job) && !is_partial(core, job))
+            if ((!best || goes_before(job, best)) && may_go(core, job))
                 best = job;
     return best;
 }
@@ -441,7 +454,7 @@ static bool has_eligible(struct core *core, struct queue *queue)
 {
     struct job *job;
     DL_FOREACH2 (queue->active, job, active_next)
-        if (!is_stalled(core, job) && !is_partial(core, job))
+        if (may_go(core, job))
             return true;
     return false;
 }

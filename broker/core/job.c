@@ -9,6 +9,8 @@
 
 /* Jobs that are over are kept for a client that lost its connection just then, but not more than these. */
 #define RETIRED_MAX 1024u
+/* Between two looks for jobs that nobody wants. */
+#define SWEEP_MS 5000u
 
 const char *job_state_name(unsigned state)
 {
@@ -84,8 +86,38 @@ void job_settle(struct core *core, struct job *job)
     }
 }
 
+static bool is_attended(const struct job *job)
+{
+    const struct reader *reader;
+    if (job->owner)
+        return true;
+    DL_FOREACH (job->readers, reader)
+        if (reader->session)
+            return true;
+    return false;
+}
+
+/* Jobs that outlive their client do not live for ever. */
+static void sweep(struct core *core)
+{
+    struct job *job, *next;
+    HASH_ITER (by_id, core->by_job, job, next) {
+        if (is_attended(job))
+            job->idle_ms = 0;
+        else if (!job->idle_ms)
+            job->idle_ms = core->now;
+        else if (core->now >= job->idle_ms + (job->options.detached ? core->config.keep_ms : core->config.grace_ms))
+            job_stop(core, job, "nobody came for it");
+    }
+    core->sweep_ms = core->now + SWEEP_MS;
+}
+
 void job_expire(struct core *core)
 {
+    if (core->jobs && core->now >= core->sweep_ms)
+        sweep(core);
+    if (core->jobs)
+        core_alarm(core, core->sweep_ms);
     uint64_t keep = 2 * (uint64_t)core->config.lease_ms;
     while (core->retired) {
         struct job *job = core->retired;
@@ -101,6 +133,7 @@ void job_expire(struct core *core)
 void job_free(struct core *core, struct job *job)
 {
     struct queue *queue = job->queue;
+    durable_forget(core, job);
     stream_free_all(core, job);
     if (job->retired) {
         DL_DELETE2(core->retired, job, retired_prev, retired_next);
@@ -133,7 +166,8 @@ static struct belt_grant grant_now(const struct core *core, const struct job *jo
 {
     struct belt_grant grant = job->granted;
     uint64_t part = core->config.memory_budget / (core->jobs ? core->jobs : 1) / 2;
-    if (job->state != BELT_JOB_OPEN || core->draining || (core->bytes >= core->config.memory_budget && job->bytes >= part))
+    if (job->state != BELT_JOB_OPEN || core->draining || 
+        (core->store_failed && job->options.durable) || (core->bytes >= core->config.memory_budget && job->bytes >= part))
         return grant;
     uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
     uint64_t items = job->options.window_items ? job->released + job->options.window_items : job->next + BELT_MAX_BATCH * 16;
@@ -156,7 +190,7 @@ void job_accept(struct core *core, struct job *job)
         return;
     job->granted = grant;
     job->accept_due = false;
-    struct belt_msg *msg = update_send(core, job->owner, BELT_MSG_ACCEPTED);
+    struct belt_msg *msg = update_send_kept(core, job->owner, job, BELT_MSG_ACCEPTED);
     msg->u.accepted = (struct belt_msg_accepted){.job = job->id, .next = job->next, .grant = grant};
 }
 
@@ -255,7 +289,7 @@ void job_end(struct core *core, struct session *from, const struct belt_msg_end 
                               (unsigned long long)job->next));
         return;
     }
-    struct belt_msg *answer = update_send(core, from, BELT_MSG_ENDED);
+    struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_ENDED);
     answer->u.ended = (struct belt_msg_end){.job = job->id, .count = job->next};
     if (job->state != BELT_JOB_OPEN)
         return;
@@ -268,7 +302,7 @@ void job_end(struct core *core, struct session *from, const struct belt_msg_end 
 
 static void opened(struct core *core, struct session *to, uint64_t ref, const struct job *job)
 {
-    struct belt_msg *msg = update_send(core, to, BELT_MSG_OPENED);
+    struct belt_msg *msg = update_send_kept(core, to, job, BELT_MSG_OPENED);
     msg->u.opened = (struct belt_msg_opened){.ref = ref,
                                              .job = job->id,
                                              .next = job->next,
@@ -282,7 +316,10 @@ static bool open_refused(struct core *core, struct session *from, const struct b
     if (core->draining)
         update_error(core, from, msg->ref, 0, BELT_DRAINING,
                      update_text(core, "the broker is shutting down: open the job on another, or later"));
-    else if (msg->options.durable)
+    else if (core->store_failed && !msg->options.never_durable)
+        update_error(core, from, msg->ref, 0, BELT_STORE_FAILED,
+                     update_text(core, "the broker cannot write to its store: make room on its disk"));
+    else if (msg->options.durable && !core->config.durable)
         update_error(core, from, msg->ref, 0, BELT_NOT_DURABLE, update_text(core, "this broker keeps no durable jobs"));
     else if (core->jobs >= core->config.max_jobs)
         update_error(core, from, msg->ref, 0, BELT_LIMIT,
@@ -292,12 +329,14 @@ static bool open_refused(struct core *core, struct session *from, const struct b
     return true;
 }
 
-static struct job *job_new(struct core *core, struct session *owner, const struct belt_msg_open *msg)
+struct job *job_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg)
 {
     struct job *job = calloc(1, sizeof *job);
     if (!job)
         abort();
-    job->id = ++core->last_job;
+    job->id = id;
+    if (core->last_job < id)
+        core->last_job = id;
     if (msg->key.len)
         name_copy(job->key, sizeof job->key, msg->key);
     else
@@ -306,10 +345,13 @@ static struct job *job_new(struct core *core, struct session *owner, const struc
     name_copy(function, sizeof function, msg->function);
     job->queue = queue_get(core, function);
     job->queue->jobs++;
-    job->owner = owner;
-    owner->jobs++;
-    memcpy(job->owner_name, owner->name, sizeof job->owner_name);
+    if (owner) {
+        job->owner = owner;
+        owner->jobs++;
+        memcpy(job->owner_name, owner->name, sizeof job->owner_name);
+    }
     job->options = msg->options;
+    job->options.durable = core->config.durable && !msg->options.never_durable;
     if (!job->options.max_attempts)
         job->options.max_attempts = BELT_MAX_ATTEMPTS_DEFAULT;
     if (msg->options.argument.len)
@@ -321,6 +363,7 @@ static struct job *job_new(struct core *core, struct session *owner, const struc
     HASH_ADD(by_key, core->by_key, key, (unsigned)strlen(job->key), job);
     core->jobs++;
     job->granted = grant_now(core, job);
+    job_touch(core, job);
     return job;
 }
 
@@ -329,7 +372,7 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
     struct job *job = NULL;
     if (msg->key.len)
         HASH_FIND(by_key, core->by_key, msg->key.data, (unsigned)msg->key.len, job);
-    if (job && job->owner != from && !job->options.detached) {
+    if (job && job->owner && job->owner != from && !job->options.detached) {
         update_error(core, from, msg->ref, 0, BELT_NOT_ALLOWED, update_text(core, "a job with this key belongs to another client"));
         return;
     }
@@ -340,9 +383,10 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
             job->owner->jobs--;
         job->owner = from;
         from->jobs++;
+        memcpy(job->owner_name, from->name, sizeof job->owner_name);
     }
     if (!job) {
-        job = job_new(core, from, msg);
+        job = job_new(core, from, core->last_job + 1, msg);
         update_trace(core, "%s > job %llu opened: function %s", from->name, (unsigned long long)job->id, job->queue->function);
     }
     opened(core, from, msg->ref, job);
@@ -373,6 +417,7 @@ void job_stop(struct core *core, struct job *job, const char *why)
         return;
     update_trace(core, "job %llu > cancelled: %s", (unsigned long long)job->id, why);
     job->state = BELT_JOB_STOPPED;
+    durable_forget(core, job);
     release_all(core, job);
     worker_drop_job(core, job);
     dispatch_waiting_changed(core, job);
@@ -394,7 +439,7 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
         return;
     }
     job_stop(core, job, from->name);
-    struct belt_msg *answer = update_send(core, from, BELT_MSG_CANCELLED);
+    struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_CANCELLED);
     answer->u.cancelled = (struct belt_msg_cancel){.ref = msg->ref, .job = msg->job};
 }
 

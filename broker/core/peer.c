@@ -12,6 +12,16 @@ struct session *peer_find(struct core *core, uint64_t peer)
     return session;
 }
 
+bool core_stamp(struct core *core, uint64_t peer, uint8_t type, uint64_t *seq)
+{
+    struct session *session = peer_find(core, peer);
+    *seq = 0;
+    if (!session)
+        return type == BELT_MSG_ERROR; /* to a stranger */
+    *seq = session->seq_out = type == BELT_MSG_WELCOME ? 0 : session->seq_out + 1;
+    return true;
+}
+
 static const char *role_name(unsigned role)
 {
     return role == BELT_ROLE_WORKER ? "worker" : role == BELT_ROLE_ADMIN ? "admin" : "client";
@@ -171,7 +181,7 @@ void peer_hello(struct core *core, const struct core_event *event)
         HASH_ADD(by_peer, core->by_peer, peer, sizeof session->peer, session);
     }
     name_copy(session->name, sizeof session->name, hello->name);
-    session->seq_in = session->seq_out = 0;
+    session->seq_in = 0;
     heard(core, session);
     welcome(core, session);
     update_trace(core, "%s > %s %s", session->name, role_name(session->role), back ? "is back" : "said hello");

@@ -68,6 +68,7 @@ struct agent {
     uint64_t done, failed, lost;
     bool synced, leaving;
     bool record_due;  /* results came: RECORDED is owed */
+    bool durable_due; /* some of them must be on disk first */
     bool recalling;   /* a RECALL is not answered yet */
     uint64_t recall_ms; /* it had nothing to give back: not asked again before */
     bool dirty;       /* in core->dirty_agents */
@@ -97,6 +98,24 @@ struct queue {
     UT_hash_handle hh;
 };
 
+/* Records of one kind that are on disk. */
+struct kept_list {
+    struct kept_record *rows; /* from `head`, in order of `first` */
+    uint32_t head, count, room;
+};
+
+/* What of a durable job is on disk. */
+struct kept {
+    uint64_t job, end, mark; /* numbers of their records, 0: none */
+    uint64_t next;           /* tasks below it are */
+    uint64_t place;          /* places in the log of completions below it are */
+    struct kept_list tasks, results;
+    bool mark_due;
+    bool settled;            /* some record of tasks may have become superfluous */
+    uint64_t restored;       /* while it is built anew: tasks that are there */
+    uint64_t mark_next, mark_place, mark_failed;
+};
+
 /* A reader's cursor over a job. */
 struct reader {
     uint64_t id;
@@ -107,6 +126,7 @@ struct reader {
     uint64_t acked, sent;
     struct belt_grant credit;
     uint64_t sent_bytes;
+    uint64_t kept_number, kept_acked; /* its record on disk */
     bool done_sent;
     bool dirty; /* in core->dirty_readers */
     struct reader *dirty_next;
@@ -145,13 +165,16 @@ struct job {
     uint32_t reader_count;
     bool was_read;
 
+    struct kept kept;
     struct belt_grant granted;
     bool accept_due;  /* ACCEPTED is owed */
     bool active;      /* in queue->active */
     bool dirty;       /* in core->dirty_jobs */
     bool unserved;    /* NO_WORKER was told */
+    uint64_t recover_ms; /* built anew: agents may still hold its tasks, so it is not dispatched before */
     uint64_t chunk_ms; /* since when a partial chunk waits, 0: none */
     uint64_t unserved_ms; /* when to tell NO_WORKER, 0: not */
+    uint64_t idle_ms;     /* since when nobody reads or feeds it, 0: somebody does */
     uint64_t retired_ms;  /* when everything was read or stopped */
     bool retired;         /* in core->retired */
     struct job *dirty_next;
@@ -190,6 +213,9 @@ struct core {
     uint64_t bytes;            /* memory of all jobs */
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
+    uint64_t last_record;
+    uint64_t sweep_ms;         /* when to look for jobs that nobody wants */
+    bool store_failed;
     bool draining;
     bool revisit;              /* some queue wants to be looked at again */
     double pass;               /* fair share: where the client served last stood */
@@ -199,6 +225,9 @@ struct core {
 
 /* ---- update.c: what a step asks for ---- */
 struct belt_msg *update_send(struct core *core, struct session *to, enum belt_msg_type type);
+/* A message that must not leave before what this turn records of `job` is on disk. */
+struct belt_msg *update_send_kept(struct core *core, struct session *to, const struct job *job, enum belt_msg_type type);
+struct core_record *update_record(struct core *core);
 struct belt_msg *update_send_stranger(struct core *core, uint64_t peer, enum belt_msg_type type);
 void *update_alloc(struct core *core, size_t size);
 struct belt_bytes update_text(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -237,6 +266,7 @@ void job_stop(struct core *core, struct job *job, const char *why);
 void job_orphan(struct core *core, struct session *owner);
 void job_settle(struct core *core, struct job *job); /* complete? retired? call when something of it ended */
 void job_free(struct core *core, struct job *job);
+struct job *job_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg);
 void job_touch(struct core *core, struct job *job); /* the turn looks at its grant */
 void job_accept(struct core *core, struct job *job); /* turn: ACCEPTED when owed */
 void job_expire(struct core *core);
@@ -263,6 +293,11 @@ void stream_unplug(struct core *core, struct session *session); /* its readers l
 void stream_deliver(struct core *core, struct reader *reader);  /* turn */
 void stream_finished(struct core *core, struct job *job, uint64_t index); /* this task has its result now */
 void stream_wake(struct core *core, struct job *job);
+uint64_t stream_log_at(const struct job *job, uint64_t place);
+void stream_log_add(struct job *job, uint64_t index);
+struct belt_result_item stream_item_of(uint64_t index, const struct task *task);
+struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked);
+void stream_recount(struct core *core, struct job *job);
 bool stream_lags(const struct job *job); /* there are results that a reader could take and has not */
 void stream_free_all(struct core *core, struct job *job);
 
@@ -277,6 +312,13 @@ void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent)
 void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent);
 void dispatch_turn(struct core *core);
 void dispatch_notices(struct core *core, struct job *job);
+
+/* ---- durable.c: what is on disk ---- */
+void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count);
+bool kept_settle(struct job *job, uint64_t index); /* has a result on disk; true: so have all tasks of its record */
+void durable_turn(struct core *core, struct job *job);
+void durable_reader_gone(struct core *core, struct reader *reader);
+void durable_forget(struct core *core, struct job *job); /* the job is over */
 
 /* ---- report.c ---- */
 void report_status(struct core *core, struct session *from, const struct belt_msg_status *msg);

@@ -34,12 +34,12 @@ void stream_wake(struct core *core, struct job *job)
 
 /* ---- the log of completions ---- */
 
-static uint64_t log_at(const struct job *job, uint64_t place)
+uint64_t stream_log_at(const struct job *job, uint64_t place)
 {
     return job->log[(job->log_head + (place - job->log_base)) % job->log_room];
 }
 
-static void log_add(struct job *job, uint64_t index)
+void stream_log_add(struct job *job, uint64_t index)
 {
     if (job->log_count == job->log_room) {
         uint64_t room = job->log_room ? job->log_room * 2 : 64;
@@ -47,7 +47,7 @@ static void log_add(struct job *job, uint64_t index)
         if (!log)
             abort();
         for (uint64_t i = 0; i < job->log_count; i++)
-            log[i] = log_at(job, job->log_base + i);
+            log[i] = stream_log_at(job, job->log_base + i);
         free(job->log);
         job->log = log;
         job->log_room = room;
@@ -86,7 +86,7 @@ static void take(struct core *core, struct job *job, uint64_t index)
 /* The index that delivery `number` of `reader` shows. */
 static uint64_t shown(const struct reader *reader, uint64_t number)
 {
-    return reader->mode == BELT_ORDERED ? number : log_at(reader->job, number);
+    return reader->mode == BELT_ORDERED ? number : stream_log_at(reader->job, number);
 }
 
 static void released_some(struct core *core, struct job *job)
@@ -119,7 +119,7 @@ static void count_taken(struct job *job, const struct reader *reader)
 }
 
 /* A reader came or went: who has taken what is counted anew. */
-static void recount(struct core *core, struct job *job)
+void stream_recount(struct core *core, struct job *job)
 {
     struct reader *reader;
     uint64_t index;
@@ -144,7 +144,8 @@ void stream_finished(struct core *core, struct job *job, uint64_t index)
 {
     struct task *task = table_at(&job->table, index);
     struct reader *reader;
-    log_add(job, index);
+    stream_log_add(job, index);
+    job_touch(core, job);
     task->taken = 0;
     DL_FOREACH (job->readers, reader) {
         if (reader->mode == BELT_UNORDERED || reader->sent == index)
@@ -167,27 +168,26 @@ static uint64_t first_kept(const struct job *job, uint8_t mode)
         return 0;
     uint64_t base = mode == BELT_ORDERED ? table_seek(&job->table, 0) : job->log_base;
     uint64_t end = mode == BELT_ORDERED ? job->next : job->log_base + job->log_count;
-    while (end > base && !is_released(job, mode == BELT_ORDERED ? end - 1 : log_at(job, end - 1)))
+    while (end > base && !is_released(job, mode == BELT_ORDERED ? end - 1 : stream_log_at(job, end - 1)))
         end--;
     return end;
 }
 
-static struct reader *reader_new(struct core *core, struct job *job, const struct belt_msg_subscribe *msg)
+struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked)
 {
     struct reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         abort();
     reader->id = ++core->last_reader;
     reader->job = job;
-    reader->mode = msg->mode;
-    name_copy(reader->name, sizeof reader->name, msg->reader);
+    reader->mode = mode;
+    name_copy(reader->name, sizeof reader->name, name);
     HASH_ADD(hh, core->readers, id, sizeof reader->id, reader);
-    reader->acked = first_kept(job, msg->mode);
+    reader->acked = reader->sent = acked;
     DL_APPEND(job->readers, reader);
     job->reader_count++;
     job->was_read = true;
-    if (job->reader_count > 1 || reader->acked > 0)
-        recount(core, job);
+    job_touch(core, job);
     return reader;
 }
 
@@ -223,14 +223,17 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
                                  (unsigned long long)from_number, (unsigned long long)end));
         return;
     }
-    if (!reader)
-        reader = reader_new(core, job, msg);
+    if (!reader) {
+        reader = stream_reader_new(core, job, msg->reader, msg->mode, from_number);
+        if (job->reader_count > 1 || from_number > 0)
+            stream_recount(core, job);
+    }
     reader->session = from;
     reader->sent = cursor;
     reader->credit = msg->credit;
     reader->sent_bytes = 0;
     reader->done_sent = false;
-    struct belt_msg *answer = update_send(core, from, BELT_MSG_SUBSCRIBED);
+    struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_SUBSCRIBED);
     answer->u.subscribed =
         (struct belt_msg_subscribed){.ref = msg->ref, .job = job->id, .sub = reader->id, .cursor = cursor};
     reader_touch(core, reader);
@@ -262,6 +265,7 @@ static void reader_free(struct core *core, struct reader *reader)
     struct job *job = reader->job;
     if (reader->dirty)
         LL_DELETE2(core->dirty_readers, reader, dirty_next);
+    durable_reader_gone(core, reader);
     DL_DELETE(job->readers, reader);
     job->reader_count--;
     HASH_DELETE(hh, core->readers, reader);
@@ -275,7 +279,7 @@ void stream_detach(struct core *core, struct session *from, const struct belt_ms
         return; /* gone already: what was wanted */
     struct job *job = reader->job;
     reader_free(core, reader);
-    recount(core, job);
+    stream_recount(core, job);
     job_settle(core, job);
 }
 
@@ -324,7 +328,7 @@ static bool has_credit(const struct reader *reader)
     return reader->sent < reader->credit.items && reader->sent_bytes < reader->credit.bytes;
 }
 
-static struct belt_result_item item_of(uint64_t index, const struct task *task)
+struct belt_result_item stream_item_of(uint64_t index, const struct task *task)
 {
     return (struct belt_result_item){.index = index,
                                      .attempt = task->attempt,
@@ -352,12 +356,12 @@ static bool deliver_batch(struct core *core, struct reader *reader)
     struct belt_result_item *items = update_alloc(core, room * sizeof *items);
     struct belt_batch batch = {0};
     while (task && belt_batch_add(&batch, task->len, extras_size(task->u.extras))) {
-        items[batch.count - 1] = item_of(index, task);
+        items[batch.count - 1] = stream_item_of(index, task);
         reader->sent++;
         reader->sent_bytes += task->len;
         task = has_credit(reader) && batch.count < room ? deliverable(reader, reader->sent, &index) : NULL;
     }
-    struct belt_msg *msg = update_send(core, reader->session, BELT_MSG_DELIVER);
+    struct belt_msg *msg = update_send_kept(core, reader->session, job, BELT_MSG_DELIVER);
     msg->u.deliver = (struct belt_msg_deliver){.sub = reader->id, .first = first, .results = items, .count = batch.count};
     return true;
 }
@@ -368,7 +372,7 @@ static void deliver_done(struct core *core, struct reader *reader)
     bool stopped = job->state == BELT_JOB_STOPPED;
     if (reader->done_sent || !(stopped || (job->state == BELT_JOB_COMPLETE && reader->sent == job->next)))
         return;
-    struct belt_msg *msg = update_send(core, reader->session, BELT_MSG_DONE);
+    struct belt_msg *msg = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
     msg->u.done =
         (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = stopped ? BELT_JOB_CANCELLED : BELT_OK};
     reader->done_sent = true;

@@ -113,7 +113,59 @@ struct task *table_add(struct table *table, uint64_t index)
     assert(table->used > 0 && n == table->used - 1);
     struct table_segment *segment = *segment_slot(table, n);
     segment->live++;
-    return &segment->tasks[index % TABLE_SEGMENT];
+    struct task *task = &segment->tasks[index % TABLE_SEGMENT];
+    memset(task, 0, sizeof *task);
+    return task;
+}
+
+/* Room for one more pointer at the front or the end. */
+static bool table_extend(struct table *table, uint64_t base)
+{
+    if (table->used == table->room && !table_grow(table))
+        return false;
+    if (table->used == 0) {
+        table->base = base;
+    } else if (base < table->base) {
+        table->head = (table->head + table->room - 1) % table->room;
+        table->base -= TABLE_SEGMENT;
+        table->used++;
+        *segment_slot(table, 0) = NULL;
+        return true;
+    }
+    table->used++;
+    *segment_slot(table, table->used - 1) = NULL;
+    return true;
+}
+
+/* The segment of `index`, all of it RELEASED when it is new. */
+static struct table_segment *table_reach(struct table *table, uint64_t index)
+{
+    uint64_t base = index - index % TABLE_SEGMENT;
+    while (table->used == 0 || base < table->base || base >= table->base + (uint64_t)table->used * TABLE_SEGMENT)
+        if (!table_extend(table, base))
+            return NULL;
+    struct table_segment **slot = segment_slot(table, (uint32_t)((base - table->base) / TABLE_SEGMENT));
+    if (!*slot && (*slot = calloc(1, sizeof **slot)))
+        for (uint32_t i = 0; i < TABLE_SEGMENT; i++)
+            (*slot)->tasks[i].state = TASK_RELEASED;
+    return *slot;
+}
+
+struct task *table_restore(struct table *table, uint64_t index)
+{
+    struct table_segment *segment = table_reach(table, index);
+    if (!segment)
+        return NULL;
+    segment->live++;
+    struct task *task = &segment->tasks[index % TABLE_SEGMENT];
+    memset(task, 0, sizeof *task);
+    return task;
+}
+
+void table_restored(struct table *table, uint64_t next)
+{
+    if (next % TABLE_SEGMENT && !table_reach(table, next))
+        abort();
 }
 
 void table_release(struct table *table, uint64_t index, uint64_t next)

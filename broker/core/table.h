@@ -65,6 +65,11 @@ uint64_t table_seek(const struct table *table, uint64_t index);
 /** Adds the next task, whose index must be one above the last one added; zeroed, WAITING. NULL when out of memory. */
 struct task *table_add(struct table *table, uint64_t index);
 
+/** When a job is built anew: the task at any `index`, counted as live; those around it are RELEASED until asked for. */
+struct task *table_restore(struct table *table, uint64_t index);
+/** The end of that: `next` is the index that will be added next. */
+void table_restored(struct table *table, uint64_t next);
+
 /** Frees what the task holds, marks it RELEASED, and frees its segment when it was the last there. `next` is the
  *  index that will be added next: a segment that may still grow stays. */
 void table_release(struct table *table, uint64_t index, uint64_t next);

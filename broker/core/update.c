@@ -18,7 +18,7 @@ struct arena_chunk {
 
 struct core_update_arena {
     struct arena_chunk *chunks; /* the first is the one in use */
-    uint32_t send_room, drop_room;
+    uint32_t send_room, drop_room, record_room;
     struct core_send scratch; /* written instead of a message to a peer that is not connected */
     char *trace;
     size_t trace_len, trace_room;
@@ -63,6 +63,7 @@ void core_update_clear(struct core_update *update)
     arena->trace_len = 0;
     update->trace = NULL;
     update->send_count = 0;
+    update->record_count = 0;
     update->drop_count = 0;
 }
 
@@ -76,6 +77,7 @@ void core_update_free(struct core_update *update)
     free(update->arena);
     free(update->sends);
     free(update->drops);
+    free(update->records);
     free(update);
 }
 
@@ -118,9 +120,26 @@ struct belt_msg *update_send(struct core *core, struct session *to, enum belt_ms
         memset(&core->out->arena->scratch, 0, sizeof core->out->arena->scratch);
         return &core->out->arena->scratch.msg;
     }
-    struct core_send *out = send_add(core, to->peer, type);
-    out->msg.seq = type == BELT_MSG_WELCOME ? 0 : ++to->seq_out;
-    return &out->msg;
+    return &send_add(core, to->peer, type)->msg;
+}
+
+struct belt_msg *update_send_kept(struct core *core, struct session *to, const struct job *job, enum belt_msg_type type)
+{
+    struct belt_msg *msg = update_send(core, to, type);
+    if (to && to->peer && job->options.durable)
+        core->out->sends[core->out->send_count - 1].held = true;
+    return msg;
+}
+
+struct core_record *update_record(struct core *core)
+{
+    struct core_update *update = core->out;
+    if (update->record_count == update->arena->record_room) {
+        uint32_t room = update->record_count ? update->record_count * 2 : 16;
+        update->records = must(realloc(update->records, room * sizeof *update->records));
+        update->arena->record_room = room;
+    }
+    return &update->records[update->record_count++];
 }
 
 struct belt_msg *update_send_stranger(struct core *core, uint64_t peer, enum belt_msg_type type)

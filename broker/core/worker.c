@@ -170,6 +170,7 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
             continue;
         }
         measure(core, job, item);
+        agent->durable_due |= job->options.durable;
         finish(core, run, task, item, &last, TIE_NONE);
     }
     pin_done(&last);
@@ -214,6 +215,9 @@ void worker_record(struct core *core, struct agent *agent)
         return;
     agent->record_due = false;
     update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results_next;
+    if (agent->durable_due && agent->session->peer)
+        core->out->sends[core->out->send_count - 1].held = true;
+    agent->durable_due = false;
 }
 
 /* ---- DROP ---- */
@@ -308,7 +312,11 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
     struct job *job = job_find(core, ref->job);
     struct task *task = job ? table_at(&job->table, ref->index) : NULL;
     /* An attempt that has its outcome is named when RECORDED was lost: nobody runs it any more. */
-    if (!task || task->state != TASK_WAITING || task->attempt != ref->attempt || task->tie == TIE_NONE)
+    if (!task || task->state != TASK_WAITING || task->tie == TIE_NONE)
+        return false;
+    if (task->attempt == 0)
+        task->attempt = ref->attempt; /* the broker has restarted: attempts are not on disk */
+    if (task->attempt != ref->attempt)
         return false;
     if (task->tie == TIE_BLAMED)
         task->n.tries.losses--;

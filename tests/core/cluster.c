@@ -124,10 +124,12 @@ static void inbox_add(struct peer *peer, struct belt_frames *frames)
     peer->inbox[peer->inbox_count++] = *frames;
 }
 
-static void deliver(struct cluster *cluster, const struct core_send *out)
+static void deliver(struct cluster *cluster, struct core_send *out)
 {
     struct belt_frames frames = {0};
     struct belt_msg copy;
+    if (!core_stamp(cluster->core, out->peer, out->msg.type, &out->msg.seq))
+        return;
     int code = belt_encode(&out->msg, &frames);
     cr_assert_eq(code, BELT_OK, "the core sent a %s that cannot be encoded: %s", belt_msg_name(out->msg.type),
                  belt_code_name((unsigned)code));

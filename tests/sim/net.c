@@ -135,7 +135,9 @@ static struct node *node_by_handle(struct sim *sim, uint64_t handle)
 static void apply(struct sim *sim, uint64_t *gone, uint32_t *gone_count)
 {
     for (uint32_t i = 0; i < sim->update->send_count; i++) {
-        const struct core_send *out = &sim->update->sends[i];
+        struct core_send *out = &sim->update->sends[i];
+        if (!core_stamp(sim->core, out->peer, out->msg.type, &out->msg.seq))
+            continue;
         struct node *node = node_by_handle(sim, out->peer);
         if (node)
             send_on(sim, &node->down, &out->msg);

@@ -149,6 +149,7 @@ static void add_jobs(void)
                     true,
                     true,
                     true,
+                    true,
                     {longest_argument, sizeof(longest_argument)}},
     };
     add(BELT_MSG_OPENED)->u.opened = (struct belt_msg_opened){1, 2, 3, 4, {5, UINT64_MAX}, BELT_JOB_STOPPED};
@@ -272,6 +273,7 @@ static const char *differ_open(const struct belt_msg_open *a, const struct belt_
     SAME(options.detail);
     SAME(options.detached);
     SAME(options.durable);
+    SAME(options.never_durable);
     SAME_BYTES(options.argument);
     return NULL;
 }

@@ -99,7 +99,7 @@ static struct slots *ready(uint32_t slots, uint64_t max_tasks)
 static void measure(struct slots *s, const char *function, uint64_t us)
 {
     for (uint32_t i = 0; i < SLOTS_MEASURED; i++) {
-        struct slots_action given;
+        struct slots_action given = {0};
         dispatch(s, 1000, function, i, 1);
         cr_assert_eq(turn(s, 0, SLOTS_GIVE, &given), 1);
         answer(s, 0, given.slot, us);
@@ -119,7 +119,7 @@ static void result(struct slots *s, uint64_t number, struct slots_result *r)
 Test(slots, unmeasured_tasks_go_one_to_a_slot_in_order)
 {
     struct slots *s = ready(2, 0);
-    struct slots_action given;
+    struct slots_action given = {0};
 
     dispatch(s, 1, "f", 0, 5);
     cr_expect_eq(turn(s, 0, SLOTS_GIVE, &given), 2);
@@ -133,7 +133,7 @@ Test(slots, unmeasured_tasks_go_one_to_a_slot_in_order)
 Test(slots, credit_is_time)
 {
     struct slots *s = ready(2, 0);
-    struct slots_action given;
+    struct slots_action given = {0};
 
     measure(s, "f", 50);
     dispatch(s, 1, "f", 0, 100);
@@ -179,7 +179,7 @@ Test(slots, one_that_writes_a_log_goes_alone)
 Test(slots, a_chunk_goes_to_one_slot)
 {
     struct slots *s = ready(2, 0);
-    struct slots_action given;
+    struct slots_action given = {0};
 
     dispatch_with(s, 1, "f", 0, 3, (struct belt_msg_dispatch){.together = true}, 1);
     dispatch_with(s, 1, "f", 3, 2, (struct belt_msg_dispatch){.together = true}, 1);
@@ -200,7 +200,7 @@ Test(slots, a_chunk_goes_to_one_slot)
 Test(slots, a_dead_slot_takes_only_its_running_task)
 {
     struct slots *s = ready(1, 0);
-    struct slots_action given;
+    struct slots_action given = {0};
     struct slots_result r;
 
     measure(s, "f", 50);
@@ -339,7 +339,7 @@ Test(slots, results_are_kept_until_recorded_and_sent_again)
 Test(slots, over_all_programs_no_more_than_the_slots_are_busy)
 {
     struct slots *s = ready(2, 0);
-    struct slots_action given;
+    struct slots_action given = {0};
 
     dispatch(s, 1, "cmd", 0, 2);
     dispatch(s, 2, "f", 0, 2);
@@ -354,7 +354,7 @@ Test(slots, over_all_programs_no_more_than_the_slots_are_busy)
 Test(slots, a_program_is_started_when_it_is_asked_for)
 {
     struct slots *s = ready(2, 0);
-    struct slots_action start;
+    struct slots_action start = {0};
 
     dispatch(s, 1, "co", 0, 1);
     cr_expect_eq(turn(s, 0, SLOTS_START, &start), 1);

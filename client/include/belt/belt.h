@@ -133,6 +133,13 @@ typedef struct belt_input {
  */
 typedef int (*belt_source)(void *ctx, belt_input *input);
 
+/** Whether a job is on the broker's disk. */
+typedef enum belt_durability {
+    BELT_DURABLE_IF_KEPT = 0, /* when the broker keeps jobs (it has a state directory) */
+    BELT_DURABLE = 1,         /* or the job is refused: NOT_DURABLE */
+    BELT_VOLATILE = 2         /* not kept */
+} belt_durability;
+
 /** Fill with belt_job_options_init(). */
 typedef struct belt_options_of_job {
     size_t size;
@@ -144,6 +151,8 @@ typedef struct belt_options_of_job {
     uint64_t timeout_ms;   /* of one run; 0: none */
     int priority;          /* -100 .. 100, higher first */
     bool detail;           /* results name host and start time */
+    bool detached;         /* the job outlives its client */
+    belt_durability durability;
     const char *key;       /* the same key again is the same job; NULL: a new job. Copied */
     const void *argument;  /* shared by all tasks of the job (belt_task_argument). Copied */
     size_t argument_len;

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What of a durable job is on disk: which records a turn asks for, which are
+ * not needed any more, and how a job is built anew from them. Only what changes the promise to somebody is recorded:
+ * accepted tasks, results, the end, what readers have taken. Dispatches are not.
+ *
+ * A record of tasks goes when each of them has a result on disk; a record of
+ * results goes when all in it are released and none of their tasks could be
+ * read back as waiting. What has gone is summed up in the job's mark.
+ */
+#include "state.h"
+
+struct kept_record {
+    uint64_t number;
+    uint64_t first; /* index, or place in the log */
+    uint32_t count;
+    uint32_t live;  /* of tasks: those without a result on disk */
+};
+
+/* ---- lists of records, in order of `first` ---- */
+
+void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count)
+{
+    if (list->head + list->count == list->room) {
+        if (list->head > list->room / 2) {
+            memmove(list->rows, list->rows + list->head, list->count * sizeof *list->rows);
+            list->head = 0;
+        } else {
+            list->room = list->room ? list->room * 2 : 8;
+            list->rows = realloc(list->rows, list->room * sizeof *list->rows);
+            if (!list->rows)
+                abort();
+        }
+    }
+    list->rows[list->head + list->count++] =
+        (struct kept_record){.number = number, .first = first, .count = count, .live = count};
+}
+
+/* The record that holds `at`, or NULL. */
+static struct kept_record *kept_find(const struct kept_list *list, uint64_t at)
+{
+    uint32_t low = list->head, high = list->head + list->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (list->rows[middle].first + list->rows[middle].count <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    struct kept_record *row = low < list->head + list->count ? &list->rows[low] : NULL;
+    return row && row->first <= at && row->number ? row : NULL;
+}
+
+/* Forgets the records at the front that were deleted. */
+static void kept_trim(struct kept_list *list)
+{
+    while (list->count && list->rows[list->head].number == 0) {
+        list->head++;
+        list->count--;
+    }
+    if (list->count == 0)
+        list->head = 0;
+}
+
+/* ---- writing ---- */
+
+static uint64_t put(struct core *core, struct job *job, struct belt_msg msg, uint64_t first, uint32_t count)
+{
+    struct core_record *record = update_record(core);
+    *record = (struct core_record){
+        .op = CORE_PUT, .number = ++core->last_record, .job = job->id, .first = first, .count = count, .msg = msg};
+    return record->number;
+}
+
+static void drop(struct core *core, struct job *job, uint64_t *number)
+{
+    if (*number && core->out)
+        *update_record(core) = (struct core_record){.op = CORE_DELETE, .number = *number, .job = job->id};
+    *number = 0;
+}
+
+static void put_job(struct core *core, struct job *job)
+{
+    struct belt_msg msg = {.type = BELT_MSG_OPEN};
+    msg.u.open = (struct belt_msg_open){.ref = job->id,
+                                        .key = name_bytes(job->key),
+                                        .function = name_bytes(job->queue->function),
+                                        .options = job->options};
+    job->kept.job = put(core, job, msg, 0, 0);
+}
+
+static void put_tasks(struct core *core, struct job *job)
+{
+    struct belt_batch batch = {0};
+    uint64_t first = job->kept.next;
+    uint64_t most = job->next - first < BELT_MAX_BATCH ? job->next - first : BELT_MAX_BATCH;
+    struct belt_task_item *items = update_alloc(core, most * sizeof *items);
+    while (batch.count < most) {
+        const struct task *task = table_at(&job->table, first + batch.count);
+        if (!belt_batch_add(&batch, task->len, 8))
+            break;
+        items[batch.count - 1] = (struct belt_task_item){.payload = {task->buf, task->data, task->len}};
+    }
+    struct belt_msg msg = {.type = BELT_MSG_PUSH};
+    msg.u.push = (struct belt_msg_push){.job = job->id, .first = first, .tasks = items, .count = batch.count};
+    kept_add(&job->kept.tasks, put(core, job, msg, first, batch.count), first, batch.count);
+    job->kept.next += batch.count;
+}
+
+bool kept_settle(struct job *job, uint64_t index)
+{
+    struct kept_record *row = kept_find(&job->kept.tasks, index);
+    return row && --row->live == 0;
+}
+
+/* Records of tasks that all have their results on disk now. */
+static void drop_settled(struct core *core, struct job *job)
+{
+    struct kept_list *list = &job->kept.tasks;
+    for (uint32_t i = list->head; i < list->head + list->count; i++)
+        if (list->rows[i].live == 0 && list->rows[i].number) {
+            drop(core, job, &list->rows[i].number);
+            job->kept.mark_due = true;
+        }
+    kept_trim(list);
+}
+
+static void put_results(struct core *core, struct job *job)
+{
+    struct belt_batch batch = {0};
+    uint64_t first = job->kept.place, end = job->log_base + job->log_count;
+    uint64_t most = end - first < BELT_MAX_BATCH ? end - first : BELT_MAX_BATCH;
+    struct belt_result_item *items = update_alloc(core, most * sizeof *items);
+    while (batch.count < most) {
+        uint64_t index = stream_log_at(job, first + batch.count);
+        const struct task *task = table_at(&job->table, index);
+        bool there = task && task->state == TASK_DONE;
+        if (!belt_batch_add(&batch, there ? task->len : 0, there ? 16 + (size_t)extras_bytes(task->u.extras) : 16))
+            break;
+        /* Attempt 0: every reader had taken it before it was written. */
+        items[batch.count - 1] = there ? stream_item_of(index, task) : (struct belt_result_item){.index = index};
+    }
+    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
+    msg.u.results = (struct belt_msg_results){.first = first, .job = job->id, .results = items, .count = batch.count};
+    kept_add(&job->kept.results, put(core, job, msg, first, batch.count), first, batch.count);
+    for (uint32_t i = 0; i < batch.count; i++)
+        job->kept.settled |= kept_settle(job, items[i].index);
+    job->kept.place += batch.count;
+}
+
+static void put_reader(struct core *core, struct reader *reader)
+{
+    struct job *job = reader->job;
+    struct belt_msg msg = {.type = BELT_MSG_SUBSCRIBE};
+    msg.u.subscribe = (struct belt_msg_subscribe){
+        .job = job->id, .reader = name_bytes(reader->name), .mode = reader->mode, .cursor = reader->acked};
+    drop(core, job, &reader->kept_number);
+    reader->kept_number = put(core, job, msg, reader->acked, 0);
+    reader->kept_acked = reader->acked;
+}
+
+static void put_mark(struct core *core, struct job *job)
+{
+    struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
+    msg.u.progress = (struct belt_msg_progress){
+        .task = {.job = job->id, .index = job->kept.next}, .done = job->kept.place, .total = job->failed};
+    drop(core, job, &job->kept.mark);
+    job->kept.mark = put(core, job, msg, 0, 0);
+    job->kept.mark_due = false;
+}
+
+static bool results_needed(const struct job *job, const struct kept_record *row)
+{
+    for (uint64_t place = row->first; place < row->first + row->count; place++) {
+        if (place < job->log_base)
+            continue;
+        uint64_t index = stream_log_at(job, place);
+        const struct task *task = table_at(&job->table, index);
+        if (task && task->state != TASK_RELEASED)
+            return true;
+    }
+    return false;
+}
+
+/* A task that is still in a record of tasks would be read back as waiting without its result. */
+static bool tasks_recorded(const struct job *job, uint64_t from_number)
+{
+    return job->kept.tasks.count && job->kept.tasks.rows[job->kept.tasks.head].number < from_number;
+}
+
+static void drop_read(struct core *core, struct job *job)
+{
+    struct kept_list *list = &job->kept.results;
+    while (list->count) {
+        struct kept_record *row = &list->rows[list->head];
+        if (row->first + row->count > job->log_base || results_needed(job, row) || tasks_recorded(job, row->number))
+            return;
+        drop(core, job, &row->number);
+        kept_trim(list);
+        job->kept.mark_due = true;
+    }
+}
+
+void durable_turn(struct core *core, struct job *job)
+{
+    struct reader *reader;
+    if (!job->options.durable || job->state == BELT_JOB_STOPPED)
+        return;
+    if (!job->kept.job)
+        put_job(core, job);
+    while (job->kept.next < job->next)
+        put_tasks(core, job);
+    while (job->kept.place < job->log_base + job->log_count)
+        put_results(core, job);
+    if (job->state != BELT_JOB_OPEN && !job->kept.end) {
+        struct belt_msg msg = {.type = BELT_MSG_END};
+        msg.u.end = (struct belt_msg_end){.job = job->id, .count = job->next};
+        job->kept.end = put(core, job, msg, 0, 0);
+    }
+    DL_FOREACH (job->readers, reader)
+        if (!reader->kept_number || reader->kept_acked != reader->acked)
+            put_reader(core, reader);
+    if (job->kept.settled)
+        drop_settled(core, job);
+    job->kept.settled = false;
+    drop_read(core, job);
+    if (job->kept.mark_due)
+        put_mark(core, job);
+}
+
+void durable_reader_gone(struct core *core, struct reader *reader)
+{
+    drop(core, reader->job, &reader->kept_number);
+}
+
+void durable_forget(struct core *core, struct job *job)
+{
+    if (job->kept.job && core->out)
+        *update_record(core) = (struct core_record){.op = CORE_DELETE_JOB, .job = job->id};
+    job->kept.job = 0;
+    free(job->kept.tasks.rows);
+    free(job->kept.results.rows);
+    job->kept.tasks = job->kept.results = (struct kept_list){0};
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How a durable job is built anew from its records (durable.c wrote them).
+ * Indexes that no record names any more were done, on disk and read.
+ */
+#include "state.h"
+
+static int restore_job(struct core *core, uint64_t number, const struct belt_msg_open *msg)
+{
+    if (msg->ref == 0 || job_find(core, msg->ref))
+        return BELT_BAD_MESSAGE;
+    struct job *job = job_new(core, NULL, msg->ref, msg);
+    job->kept.job = number;
+    return BELT_OK;
+}
+
+static struct task *restore_task(struct core *core, struct job *job, uint64_t index)
+{
+    struct task *task = table_restore(&job->table, index);
+    if (!task)
+        abort();
+    core->bytes += sizeof *task;
+    job->kept.restored++;
+    if (job->next <= index)
+        job->next = index + 1;
+    return task;
+}
+
+static void restore_payload(struct core *core, struct job *job, struct task *task, struct pinned *last,
+                            struct belt_payload from)
+{
+    struct belt_payload payload = pin_payload(core, job, last, from);
+    task->buf = payload.buf;
+    task->data = payload.data;
+    task->len = payload.len;
+}
+
+static int restore_tasks(struct core *core, struct job *job, uint64_t number, const struct belt_msg_push *msg)
+{
+    struct pinned last = {0};
+    if (msg->count == 0 || msg->first < job->kept.next)
+        return BELT_BAD_MESSAGE;
+    kept_add(&job->kept.tasks, number, msg->first, msg->count);
+    for (uint32_t i = 0; i < msg->count; i++) {
+        struct task *task = restore_task(core, job, msg->first + i);
+        restore_payload(core, job, task, &last, msg->tasks[i].payload);
+        task->state = TASK_WAITING;
+        task->tie = TIE_HELD; /* somebody may be running it */
+        job->next_bytes += task->len;
+        job->waiting++;
+    }
+    pin_done(&last);
+    job->kept.next = msg->first + msg->count;
+    return BELT_OK;
+}
+
+static void restore_log(struct job *job, uint64_t upto)
+{
+    while (job->log_base + job->log_count < upto)
+        stream_log_add(job, UINT64_MAX); /* read and forgotten */
+}
+
+static void restore_result(struct core *core, struct job *job, const struct belt_result_item *item, struct pinned *last)
+{
+    struct task *task = table_at(&job->table, item->index);
+    bool waiting = task && task->state == TASK_WAITING;
+    if (item->attempt == 0) { /* taken before it was written */
+        if (waiting) {
+            job->waiting--;
+            kept_settle(job, item->index);
+            job->kept.restored--;
+            core->bytes -= sizeof *task;
+            pin_drop(core, job, task);
+            table_release(&job->table, item->index, job->next);
+        }
+        return;
+    }
+    if (waiting) {
+        job->waiting--;
+        kept_settle(job, item->index);
+        pin_drop(core, job, task);
+    } else {
+        task = restore_task(core, job, item->index);
+    }
+    restore_payload(core, job, task, last, item->payload);
+    task->u.extras = NULL;
+    if (item->extras && !(task->u.extras = extras_copy(item->extras)))
+        abort();
+    charge_bytes(core, job, extras_bytes(task->u.extras));
+    task->n.service_us = item->service_us;
+    task->attempt = item->attempt;
+    task->code = (uint8_t)item->code;
+    task->state = TASK_DONE;
+}
+
+static int restore_results(struct core *core, struct job *job, uint64_t number, const struct belt_msg_results *msg)
+{
+    struct pinned last = {0};
+    if (msg->count == 0 || msg->first < job->kept.place)
+        return BELT_BAD_MESSAGE;
+    if (job->log_count == 0)
+        job->log_base = msg->first;
+    restore_log(job, msg->first);
+    kept_add(&job->kept.results, number, msg->first, msg->count);
+    for (uint32_t i = 0; i < msg->count; i++) {
+        restore_result(core, job, &msg->results[i], &last);
+        stream_log_add(job, msg->results[i].index);
+        *(msg->results[i].code == BELT_OK ? &job->done : &job->failed) += 1;
+    }
+    pin_done(&last);
+    job->kept.place = msg->first + msg->count;
+    return BELT_OK;
+}
+
+static int restore_reader(struct core *core, struct job *job, uint64_t number, const struct belt_msg_subscribe *msg)
+{
+    struct reader *reader = stream_reader_new(core, job, msg->reader, msg->mode, msg->cursor);
+    reader->kept_number = number;
+    reader->kept_acked = msg->cursor;
+    return BELT_OK;
+}
+
+static int restore_mark(struct job *job, uint64_t number, const struct belt_msg_progress *msg)
+{
+    job->kept.mark = number;
+    job->kept.mark_next = msg->task.index;
+    job->kept.mark_place = msg->done;
+    job->kept.mark_failed = msg->total;
+    return BELT_OK;
+}
+
+static uint64_t job_of(const struct belt_msg *msg)
+{
+    switch (msg->type) {
+    case BELT_MSG_PUSH:
+        return msg->u.push.job;
+    case BELT_MSG_END:
+        return msg->u.end.job;
+    case BELT_MSG_RESULTS:
+        return msg->u.results.job;
+    case BELT_MSG_SUBSCRIBE:
+        return msg->u.subscribe.job;
+    case BELT_MSG_PROGRESS:
+        return msg->u.progress.task.job;
+    default:
+        return 0;
+    }
+}
+
+int core_restore(struct core *core, uint64_t now, uint64_t number, const struct belt_msg *msg)
+{
+    core->now = now;
+    if (number <= core->last_record)
+        return BELT_BAD_MESSAGE;
+    core->last_record = number;
+    if (msg->type == BELT_MSG_OPEN)
+        return restore_job(core, number, &msg->u.open);
+    struct job *job = job_find(core, job_of(msg));
+    if (!job)
+        return BELT_BAD_MESSAGE;
+    switch (msg->type) {
+    case BELT_MSG_PUSH:
+        return restore_tasks(core, job, number, &msg->u.push);
+    case BELT_MSG_RESULTS:
+        return restore_results(core, job, number, &msg->u.results);
+    case BELT_MSG_SUBSCRIBE:
+        return restore_reader(core, job, number, &msg->u.subscribe);
+    case BELT_MSG_PROGRESS:
+        return restore_mark(job, number, &msg->u.progress);
+    default: /* END: job_of() knows no other */
+        job->kept.end = number;
+        job->state = BELT_JOB_ENDED_INPUT;
+        if (job->next < msg->u.end.count)
+            job->next = msg->u.end.count;
+        return BELT_OK;
+    }
+}
+
+static void restored(struct core *core, struct job *job)
+{
+    struct kept *kept = &job->kept;
+    if (job->next < kept->mark_next)
+        job->next = kept->mark_next;
+    if (kept->place < kept->mark_place)
+        kept->place = kept->mark_place;
+    if (job->log_count == 0)
+        job->log_base = kept->place;
+    restore_log(job, kept->place);
+    table_restored(&job->table, job->next);
+    kept->next = job->next;
+    job->released = job->next - kept->restored;
+    uint64_t over = job->next - job->waiting; /* waiting or over: nothing runs in a broker that has just begun */
+    job->failed = job->failed > kept->mark_failed ? job->failed : kept->mark_failed;
+    job->done = over > job->failed ? over - job->failed : 0;
+    job->queue->waiting += job->waiting;
+    if (job->waiting)
+        job->oldest_ms = core->now;
+    job->idle_ms = core->now;
+    job->recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;
+    stream_recount(core, job);
+    dispatch_waiting_changed(core, job);
+    job_settle(core, job);
+    job_touch(core, job);
+}
+
+void core_restored(struct core *core, uint64_t now, uint64_t last_number)
+{
+    struct job *job, *next;
+    core->now = now;
+    if (core->last_record < last_number)
+        core->last_record = last_number;
+    HASH_ITER (by_id, core->by_job, job, next)
+        restored(core, job);
+    core->again = true;
+}

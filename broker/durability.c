@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "durability.h"
+#include "record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- reading back ---- */
+
+struct restoring {
+    struct core *core;
+    struct belt_decoder *decoder;
+    uint64_t now;
+    char *error;
+    uint32_t size;
+};
+
+static int damaged(const struct restoring *to, const struct store_record *record, const char *what)
+{
+    snprintf(to->error, to->size, "the store is damaged: record %llu of job %llu: %s; see 'belt store check'",
+             (unsigned long long)record->number, (unsigned long long)record->job, what);
+    return BELT_SYSTEM;
+}
+
+static int restore_record(void *ctx, const struct store_record *record)
+{
+    struct restoring *to = ctx;
+    struct belt_frames frames;
+    struct belt_msg msg;
+    if (record_unpack(record->body, &frames) != BELT_OK)
+        return damaged(to, record, "its frames do not add up");
+    int rc = belt_decode(to->decoder, &frames, &msg);
+    if (rc != BELT_OK)
+        rc = damaged(to, record, belt_decoder_error(to->decoder));
+    else if (core_restore(to->core, to->now, record->number, &msg) != BELT_OK)
+        rc = damaged(to, record, "it fits no job");
+    belt_frames_clear(&frames);
+    return rc;
+}
+
+static int restore(struct durability *durability, struct core *core, uint32_t max_payload, uint64_t now, char *error,
+                   uint32_t size)
+{
+    struct restoring to = {.core = core, .now = now, .error = error, .size = size};
+    to.decoder = belt_decoder_new(max_payload);
+    if (!to.decoder) {
+        snprintf(error, size, "out of memory");
+        return BELT_NO_MEMORY;
+    }
+    error[0] = 0;
+    int rc = durability->store->ops->load(durability->store, restore_record, &to);
+    if (rc != BELT_OK && !error[0])
+        snprintf(error, size, "%s", durability->store->error);
+    belt_decoder_free(to.decoder);
+    return rc;
+}
+
+int durability_open(struct durability *durability, const char *directory, struct core *core, uint32_t max_payload,
+                    uint64_t now, char *error, uint32_t size)
+{
+    struct store_stats stats;
+    *durability = (struct durability){0};
+    durability->store = store_sqlite_open(directory, error, size);
+    if (!durability->store)
+        return BELT_SYSTEM;
+    int rc = restore(durability, core, max_payload, now, error, size);
+    if (rc == BELT_OK && (rc = durability->store->ops->stats(durability->store, &stats)) != BELT_OK)
+        snprintf(error, size, "%s", durability->store->error);
+    if (rc == BELT_OK) {
+        core_restored(core, now, stats.last_number);
+        durability->recorded = durability->durable = stats.last_number;
+        durability->committer = committer_start(durability->store, NULL, error, size);
+        rc = durability->committer ? BELT_OK : BELT_SYSTEM;
+    }
+    if (rc != BELT_OK) {
+        store_close(durability->store);
+        durability->store = NULL;
+    }
+    return rc;
+}
+
+/* ---- writing ---- */
+
+static struct store_change change_of(const struct core_record *record, const struct belt_buf *body)
+{
+    static const enum store_op ops[] = {
+        [CORE_PUT] = STORE_PUT, [CORE_DELETE] = STORE_DELETE, [CORE_DELETE_JOB] = STORE_DELETE_JOB};
+    struct store_change change = {.op = ops[record->op],
+                                  .record = {.number = record->number,
+                                             .job = record->job,
+                                             .kind = record->msg.type,
+                                             .first = record->first,
+                                             .count = record->count}};
+    if (body)
+        change.record.body = (struct belt_bytes){body->data, body->len};
+    return change;
+}
+
+bool durability_records(struct durability *durability, const struct core_update *update)
+{
+    uint32_t count = update->record_count, packed = 0;
+    struct store_change *changes = calloc(count, sizeof *changes);
+    struct belt_buf **bodies = calloc(count, sizeof *bodies);
+    uint64_t through = 0;
+    bool taken = false;
+    if (!changes || !bodies)
+        goto out;
+    for (; packed < count; packed++) {
+        const struct core_record *record = &update->records[packed];
+        if (record->op == CORE_PUT && !(bodies[packed] = record_pack(record)))
+            goto out;
+        if (record->op == CORE_PUT && record->number > through)
+            through = record->number;
+        changes[packed] = change_of(record, bodies[packed]);
+    }
+    taken = committer_hand(durability->committer, changes, count, bodies, through) == BELT_OK;
+    if (taken && through > durability->recorded)
+        durability->recorded = through;
+out:
+    for (uint32_t i = 0; bodies && i < count; i++)
+        belt_buf_unref(bodies[i]);
+    free(bodies);
+    free(changes);
+    return taken;
+}
+
+bool durability_hold(struct durability *durability, uint64_t peer, uint8_t type, struct belt_frames *frames)
+{
+    struct held_message *held = malloc(sizeof *held);
+    if (!held)
+        return false;
+    *held = (struct held_message){.through = UINT64_MAX, .peer = peer, .type = type, .frames = *frames};
+    *frames = (struct belt_frames){0};
+    if (durability->last)
+        durability->last->next = held;
+    else
+        durability->first = held;
+    durability->last = held;
+    return true;
+}
+
+void durability_turn_over(struct durability *durability)
+{
+    for (struct held_message *held = durability->first; held; held = held->next)
+        if (held->through == UINT64_MAX)
+            held->through = durability->recorded;
+}
+
+int durability_fd(const struct durability *durability)
+{
+    return committer_fd(durability->committer);
+}
+
+bool durability_news(struct durability *durability)
+{
+    int code, before = durability->code;
+    committer_done(durability->committer, &durability->durable, &code);
+    durability->code = code;
+    return code != before;
+}
+
+struct held_message *durability_release(struct durability *durability)
+{
+    struct held_message *held = durability->first;
+    if (!held || held->through > durability->durable)
+        return NULL;
+    durability->first = held->next;
+    if (!durability->first)
+        durability->last = NULL;
+    return held;
+}
+
+void durability_free(struct held_message *held)
+{
+    belt_frames_clear(&held->frames);
+    free(held);
+}
+
+int durability_close(struct durability *durability, uint64_t within_ms)
+{
+    int rc = committer_stop(durability->committer, within_ms);
+    while (durability->first) {
+        struct held_message *held = durability->first;
+        durability->first = held->next;
+        durability_free(held);
+    }
+    if (rc != BELT_AGAIN)
+        store_close(durability->store);
+    *durability = (struct durability){0};
+    return rc;
+}
