@@ -69,8 +69,10 @@ Test(reports, a_job_that_is_over_leaves_a_line)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
-    for (uint32_t i = 0; i < BELT_MAX_HISTORY + 10; i++)
-        client_cancel(p, client_open(p, "", "f", NULL)), peer_clear(p);
+    for (uint32_t i = 0; i < BELT_MAX_HISTORY + 10; i++) {
+        client_cancel(p, client_open(p, "", "f", NULL));
+        peer_clear(p);
+    }
     cluster_advance(c, 20000);
     peer_clear(p);
     const struct belt_msg_report *jobs = report(p, BELT_REPORT_JOBS, "");

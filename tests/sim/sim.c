@@ -124,13 +124,12 @@ static struct agent *core_agent(struct sim *sim, const struct agent_model *model
     return session && model->node.handle && session->agent && session->agent->synced ? session->agent : NULL;
 }
 
-static bool work_waits(struct sim *sim, const struct agent *agent)
+static bool work_waits(const struct agent *agent)
 {
     for (uint32_t i = 0; i < agent->queue_count; i++)
         for (const struct job *job = agent->queues[i]->active; job; job = job->active_next)
             if (job->unread <= job->options.window_bytes)
                 return true;
-    (void)sim;
     return false;
 }
 
@@ -162,7 +161,7 @@ static void watch(struct sim *sim, struct agent_model *model)
     struct agent *agent = core_agent(sim, model);
     bool idle = agent && node_ready(&model->node) && !model->leaving && !agent->leaving &&
                 sim->now >= model->node.asleep_until && agent_busy(model) < model->slots;
-    bool starved = idle && work_waits(sim, agent) && model->count < model->window &&
+    bool starved = idle && work_waits(agent) && model->count < model->window &&
                    (model->window_bytes > 100 || model->count == 0);
     if (!idle || model->window_bytes == 100 || !work_lies_elsewhere(sim, model))
         model->idle_since = 0;
