@@ -57,14 +57,15 @@ static struct store *open_existing(const char *directory, char *error, uint32_t 
     char path[PATH_MAX];
 
     if (snprintf(path, sizeof(path), "%s/belt.sqlite", directory) >= (int)sizeof(path) || access(path, F_OK) != 0) {
-        snprintf(error, size, "there is no store in %.400s (%s); name the directory that 'belt broker --state' has", directory,
-                 strerror(errno ? errno : ENAMETOOLONG));
+        snprintf(error, size, "there is no store in %.400s (%s); name the directory that 'belt broker --state' has",
+                 directory, strerror(errno ? errno : ENAMETOOLONG));
         return NULL;
     }
     return store_sqlite_open(directory, error, size);
 }
 
-static int run_action(const struct action *action, const char *directory, struct store_stats *stats, char *error, uint32_t size)
+static int run_action(const struct action *action, const char *directory, struct store_stats *stats, char *error,
+                      uint32_t size)
 {
     struct store *store = open_existing(directory, error, size);
 
@@ -79,7 +80,8 @@ static int run_action(const struct action *action, const char *directory, struct
     return code;
 }
 
-static void write_json(const struct action *action, const struct store_stats *stats, const char *error, struct bytes *out)
+static void write_json(const struct action *action, const struct store_stats *stats, const char *error,
+                       struct bytes *out)
 {
     json_t *object = show_json_object("belt.store/1");
 
@@ -105,8 +107,11 @@ static void write_text(const struct action *action, const struct store_stats *st
 
     if (action->done)
         bytes_format(out, "%s\n", action->done);
-    bytes_format(out, "format %" PRIu32 ", %" PRIu64 " records of %" PRIu64 " jobs with %s in them, the last was number %" PRIu64 "\n",
-                 stats->format, stats->records, stats->jobs, units_show_bytes(stats->body_bytes, body), stats->last_number);
+    bytes_format(out,
+                 "format %" PRIu32 ", %" PRIu64 " records of %" PRIu64
+                 " jobs with %s in them, the last was number %" PRIu64 "\n",
+                 stats->format, stats->records, stats->jobs, units_show_bytes(stats->body_bytes, body),
+                 stats->last_number);
     bytes_format(out, "the files have %s, of which %s are unused\n", units_show_bytes(stats->file_bytes, file),
                  units_show_bytes(stats->free_bytes, unused));
 }
