@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A hello that found no connection: the socket connects by itself, look again soon. */
-#define RETRY_MS 50u
+/* A hello that found no connection: the socket connects by itself, look again soon; the sooner the shorter it lasts. */
+#define RETRY_MAX_MS 50u
 /* The broker said BYE: give it time to close its end, so that the hello does not go to the one that leaves. */
 #define BYE_PAUSE_MS 200u
 /* Before the first welcome nothing is known of the broker's lease, and somebody waits for the start. */
@@ -50,9 +50,15 @@ static void lose(struct belt_session *session, uint64_t now, uint64_t retry_ms)
     session->retry_ms = retry_ms;
 }
 
+static uint64_t retry_after(const struct belt_session *session, uint64_t now)
+{
+    uint64_t lasts = session->state == BELT_SESSION_READY ? 0 : now - session->lost_ms;
+    return now + min_u64(1 + lasts / 4, RETRY_MAX_MS);
+}
+
 static enum belt_session_action want_hello(struct belt_session *session, uint64_t now)
 {
-    lose(session, now, now + RETRY_MS);
+    lose(session, now, retry_after(session, now));
     return BELT_SESSION_SEND_HELLO;
 }
 
@@ -203,7 +209,7 @@ void belt_session_stamp(struct belt_session *session, uint64_t now, struct belt_
         msg->seq = session->seq_out++;
         return;
     }
-    lose(session, now, now + RETRY_MS);
+    lose(session, now, retry_after(session, now));
     msg->seq = 0;
     session->seq_out = 1;
     session->hello_sent = true;
@@ -212,5 +218,5 @@ void belt_session_stamp(struct belt_session *session, uint64_t now, struct belt_
 
 void belt_session_unsent(struct belt_session *session, uint64_t now)
 {
-    lose(session, now, now + RETRY_MS);
+    lose(session, now, retry_after(session, now));
 }
