@@ -127,6 +127,16 @@ static bool waits(const struct job *job, uint64_t index)
     return task && task->state == TASK_WAITING;
 }
 
+uint64_t dispatch_oldest(const struct job *job)
+{
+    uint64_t oldest = UINT64_MAX;
+    if (job->again_count && waits(job, job->again[0]))
+        oldest = table_at(&job->table, job->again[0])->u.since_ms;
+    if (waits(job, job->fresh) && table_at(&job->table, job->fresh)->u.since_ms < oldest)
+        oldest = table_at(&job->table, job->fresh)->u.since_ms;
+    return oldest;
+}
+
 /* The lowest index that waits; call only when job->waiting > 0. */
 static uint64_t waiting_pop(struct job *job)
 {
@@ -143,13 +153,11 @@ static uint64_t waiting_pop(struct job *job)
 void dispatch_wait(struct core *core, struct job *job, uint64_t index, struct task *task)
 {
     task->state = TASK_WAITING;
-    task->u.run = NULL;
+    task->u.since_ms = core->now;
     if (index < job->fresh)
         again_push(job, index);
     job->waiting++;
     job->queue->waiting++;
-    if (job->waiting == 1)
-        job->oldest_ms = core->now;
     dispatch_waiting_changed(core, job);
 }
 
@@ -332,7 +340,6 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
         return 0;
     fill_dispatch(update_send(core, agent->session, BELT_MSG_DISPATCH), job, items, batch.count);
     job->chunk_ms = 0;
-    job->oldest_ms = core->now;
     charge(core, job, batch.count);
     dispatch_waiting_changed(core, job);
     return batch.count;

@@ -223,6 +223,7 @@ static void accept_task(struct core *core, struct job *job, const struct belt_ta
     task->buf = payload.buf;
     task->data = payload.data;
     task->len = payload.len;
+    task->u.since_ms = core->now;
     job->next++;
     job->next_bytes += payload.len;
     core->bytes += sizeof *task;
@@ -264,8 +265,6 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
     pin_done(&last);
     core->accepted += job->next - before;
     job->queue->waiting += job->next - before;
-    if (job->waiting == job->next - before && job->waiting)
-        job->oldest_ms = core->now;
     job->accept_due = true;
     job_touch(core, job);
     if (job->next > before)

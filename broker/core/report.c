@@ -22,8 +22,8 @@ static uint64_t oldest_of(const struct core *core, const struct queue *queue)
     uint64_t oldest = 0;
     const struct job *job;
     DL_FOREACH2 (queue->active, job, active_next)
-        if (since(core, job->oldest_ms) > oldest)
-            oldest = since(core, job->oldest_ms);
+        if (since(core, dispatch_oldest(job)) > oldest)
+            oldest = since(core, dispatch_oldest(job));
     return oldest;
 }
 

@@ -45,6 +45,7 @@ static int restore_tasks(struct core *core, struct job *job, uint64_t number, co
         struct task *task = restore_task(core, job, msg->first + i);
         restore_payload(core, job, task, &last, msg->tasks[i].payload);
         task->state = TASK_WAITING;
+        task->u.since_ms = core->now;
         task->tie = TIE_HELD; /* somebody may be running it */
         job->next_bytes += task->len;
         job->waiting++;
@@ -193,8 +194,6 @@ static void restored(struct core *core, struct job *job)
     job->failed = job->failed > kept->mark_failed ? job->failed : kept->mark_failed;
     job->done = over > job->failed ? over - job->failed : 0;
     job->queue->waiting += job->waiting;
-    if (job->waiting)
-        job->oldest_ms = core->now;
     job->idle_ms = core->now;
     job->recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;
     stream_recount(core, job);

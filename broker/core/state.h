@@ -154,7 +154,6 @@ struct job {
     uint64_t waiting, running, done, failed, retried, released;
     uint64_t bytes;      /* memory that its payloads and results hold */
     uint64_t unread;     /* bytes of results that are not released */
-    uint64_t oldest_ms;  /* since when its head has been waiting */
     double service_us;   /* estimate of a task, 0: unknown */
     double pass;         /* fair share: service used, in us */
 
@@ -310,6 +309,7 @@ struct run *dispatch_adopt(struct core *core, struct agent *agent, struct job *j
 void dispatch_waiting_changed(struct core *core, struct job *job);
 void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent);
 void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent);
+uint64_t dispatch_oldest(const struct job *job); /* since when its first waiting task has waited, UINT64_MAX: none does */
 void dispatch_turn(struct core *core);
 void dispatch_notices(struct core *core, struct job *job);
 

@@ -26,6 +26,7 @@ struct task {
     struct belt_buf *buf; /* payload: the input until the task is done, then the output */
     const uint8_t *data;
     union {
+        uint64_t since_ms;                 /* WAITING: since when */
         struct run *run;                   /* RUNNING */
         struct belt_result_extras *extras; /* DONE: NULL or owned */
     } u;
