@@ -222,8 +222,8 @@ static void agent_action(struct agent *agent, const struct slots_action *action)
         stream_close(agent, place);
         break;
     case SLOTS_ASK:
-        if (place->pid > 0)
-            kill(place->pid, SIGUSR1);
+        if (place->program->runner->ask)
+            place->program->runner->ask(agent, place);
         break;
     case SLOTS_TERM:
         place_kill(agent, place, SIGTERM);
@@ -264,12 +264,24 @@ static void agent_hung(struct agent *agent)
     }
 }
 
+/** A task seems to be over its time: which one runs is asked first. */
+static void agent_look(struct agent *agent)
+{
+    for (uint32_t i = 0; i < slots_count(agent->table); i++) {
+        struct place *place = &agent->places[i];
+        if (place->pid > 0 && place->program->runner->look)
+            place->program->runner->look(agent, place);
+    }
+}
+
 /** True: an action ended a task at once, so there is more to decide. */
 static bool agent_act(struct agent *agent)
 {
     struct slots_action action;
     bool acted = false;
 
+    if (slots_deadline(agent->table) <= agent->now)
+        agent_look(agent);
     slots_turn(agent->table, agent->now);
     while (!agent->done && slots_next_action(agent->table, &action)) {
         agent_action(agent, &action);

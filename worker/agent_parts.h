@@ -27,6 +27,10 @@ struct runner {
     void (*give)(struct agent *agent, struct place *place, const struct slots_given *task);
     /** A lasting slot answered a task; may be NULL. */
     void (*answered)(struct agent *agent, struct place *place);
+    /** Tells the table which task runs, if the slot says more than its answers; may be NULL. */
+    void (*look)(struct agent *agent, struct place *place);
+    /** Its running task is to stop; NULL: not before a signal. */
+    void (*ask)(struct agent *agent, struct place *place);
     /** There is output to read. */
     void (*output)(struct agent *agent, struct place *place);
     /** The process has ended and was reaped. */
@@ -58,7 +62,7 @@ struct place {
     struct slot_queue queue;    /* to be written */
     struct slot_queue captured; /* output of a command */
     struct slot_queue log;      /* tail of the standard error */
-    uint64_t given, answered;   /* of a filter: tasks since it started */
+    uint64_t given, answered;   /* tasks since it started (given: of a filter) */
     uint64_t ended_us, told_us;
     UT_hash_handle hh;
 };

@@ -440,7 +440,7 @@ void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *r
         } else {
             struct slots_slot *slot = &slots->slots[task->slot];
             task->dropped = true;
-            if (slot->given == task)
+            if (slot->given == task || slots->programs[slot->program].pub.polite) /* it may be running already */
                 slots_stop(slots, now, slot, true);
         }
     }
@@ -463,6 +463,9 @@ bool slots_answer(struct slots *slots, uint64_t now, uint32_t number, const stru
         return false;
     DL_DELETE(slot->given, task);
     slot->given_count--;
+    bool ran = slot->ahead == 0;
+    if (!ran)
+        slot->ahead--;
     slot->load_us -= task->cost_us;
     slot->answered = true;
     slots->programs[slot->program].failures = 0;
@@ -471,8 +474,9 @@ bool slots_answer(struct slots *slots, uint64_t now, uint32_t number, const stru
     if (!task->timed_out && !task->dropped)
         slots_measure(slots, task, outcome->timed ? outcome->service_us : now - slot->since_us);
     slots_task_end(slots, now, task, outcome);
-    slot->since_us = now;
-    slots_retire(slots, now, slot);
+    if (ran)
+        slot->since_us = now;
+    slots_retire(slots, now, slot, ran);
     return true;
 }
 
@@ -582,4 +586,9 @@ bool slots_running(const struct slots *slots, uint32_t slot, struct slots_given 
 uint32_t slots_failures(const struct slots *slots, uint32_t slot)
 {
     return slots->programs[slots->slots[slot].program].failures;
+}
+
+uint32_t slots_ahead(const struct slots *slots, uint32_t slot)
+{
+    return slots->slots[slot].ahead;
 }

@@ -70,17 +70,25 @@ uint64_t slots_deadline(const struct slots *slots)
     return when;
 }
 
-/** A task begins to run in the slot. */
-void slots_watch(struct slots *slots, uint64_t now, struct slots_slot *slot)
+/** The task that runs in the slot or is the next to; NULL: none. */
+static struct slots_task *slot_runs(const struct slots_slot *slot)
 {
     struct slots_task *task = slot->given;
+
+    for (uint32_t i = 0; task && i < slot->ahead; i++)
+        task = task->next;
+    return task;
+}
+
+/** Another task runs in the slot since `since_us`. */
+static void slot_watch(struct slots *slots, struct slots_slot *slot)
+{
+    const struct slots_task *task = slot_runs(slot);
     uint64_t timeout = task ? task->job->pub.timeout_us : 0;
 
     if (slot->stop != SLOTS_STOP_NONE)
         return;
-    slots_deadline_set(slots, slot, timeout > 0 ? now + timeout : SLOTS_NEVER);
-    if (task && task->dropped)
-        slots_stop(slots, now, slot, true);
+    slots_deadline_set(slots, slot, timeout > 0 ? slot->since_us + timeout : SLOTS_NEVER);
 }
 
 /* ----------------------------------------------------------------- stopping */
@@ -122,9 +130,57 @@ void slots_stop(struct slots *slots, uint64_t now, struct slots_slot *slot, bool
     slots_room_update(slots, slot);
 }
 
+void slots_look(struct slots *slots, uint32_t number, uint32_t ahead, bool running, uint64_t since)
+{
+    struct slots_slot *slot = &slots->slots[number];
+
+    slot->ahead = ahead < slot->given_count ? ahead : slot->given_count;
+    slot->resting = !running;
+    if (since > slot->since_us)
+        slot->since_us = since;
+}
+
+/** The time of the first task is over; but it may be another that runs by now. */
+static void run_expired(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    struct slots_task *task = slot_runs(slot);
+    uint64_t timeout = task ? task->job->pub.timeout_us : 0;
+
+    if (!task) {
+        slots_deadline_set(slots, slot, now + PATIENCE_US); /* all have ended: the answers are on their way */
+    } else if (timeout == 0 || slot->since_us + timeout > now) {
+        slot_watch(slots, slot);
+    } else {
+        task->timed_out = true;
+        slots_stop(slots, now, slot, false);
+    }
+}
+
+/** The dropped task that was waited for. */
+static void wait_expired(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    struct slots_task *task = slot_runs(slot);
+
+    if (task && task->dropped) {
+        stop_step(slots, now, slot);
+        return;
+    }
+    for (task = task ? task->next : NULL; task && !task->dropped; task = task->next)
+        continue;
+    if (!task) { /* it has ended, and what runs is wanted */
+        slot->stop = SLOTS_STOP_NONE;
+        run_expired(slots, now, slot);
+        slots_room_update(slots, slot);
+    } else {
+        slots_deadline_set(slots, slot, now + PATIENCE_US);
+    }
+}
+
 static void slot_expired(struct slots *slots, uint64_t now, struct slots_slot *slot)
 {
-    if (slot->stop != SLOTS_STOP_NONE) {
+    if (slot->stop == SLOTS_STOP_WAIT) {
+        wait_expired(slots, now, slot);
+    } else if (slot->stop != SLOTS_STOP_NONE) {
         stop_step(slots, now, slot);
     } else if (slot->state == SLOTS_STARTING) {
         slot->why = "did not say hello in time";
@@ -134,9 +190,18 @@ static void slot_expired(struct slots *slots, uint64_t now, struct slots_slot *s
         slot->stop = SLOTS_STOP_ASKED;
         stop_step(slots, now, slot);
     } else {
-        slot->given->timed_out = true;
-        slots_stop(slots, now, slot, false);
+        run_expired(slots, now, slot);
     }
+}
+
+/** A task begins to run in the slot, as far as is known. */
+void slots_begin(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    const struct slots_task *task = slot_runs(slot);
+
+    slot_watch(slots, slot);
+    if (task && task->dropped)
+        slots_stop(slots, now, slot, true);
 }
 
 /** The grace of leaving is over: what still runs goes back. */
@@ -179,16 +244,16 @@ static void unbind(struct slots *slots, struct slots_slot *slot)
     }
 }
 
-/** After an answer: what the slot does next. */
-void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot)
+/** After an answer: what the slot does next. Not `ran`: it is known that another task is running by now. */
+void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot, bool ran)
 {
     const struct slots_program_state *program = &slots->programs[slot->program];
 
-    if (!program->pub.lasting || slot->stop == SLOTS_STOP_WAIT || slot->stop == SLOTS_STOP_ASKED)
+    if (!program->pub.lasting || (ran && (slot->stop == SLOTS_STOP_WAIT || slot->stop == SLOTS_STOP_ASKED)))
         slot->stop = SLOTS_STOP_NONE; /* the task that was to end has ended */
     if (slot->given_count == 0)
         slots->busy--;
-    slots_watch(slots, now, slot);
+    slots_begin(slots, now, slot);
     slots_feed(slots, now, slot);
     bool spent = slots->max_tasks > 0 && slot->handed >= slots->max_tasks && program->pub.lasting;
     if (slot->given || slot->state != SLOTS_READY || !spent)
@@ -223,7 +288,8 @@ static void slot_start(struct slots *slots, uint64_t now, struct slots_slot *slo
     slot->state = SLOTS_STARTING;
     slot->stop = SLOTS_STOP_NONE;
     slot->handed = 0;
-    slot->answered = false;
+    slot->answered = slot->resting = false;
+    slot->ahead = 0;
     slot->why = NULL;
     program->starting++;
     slots_act(slots, SLOTS_START, slot->number);
@@ -273,9 +339,9 @@ static void actions_forget(struct slots *slots, uint32_t number)
 }
 
 /** The running task of a slot that died. */
-static void death_blame(struct slots *slots, uint64_t now, struct slots_slot *slot, const struct slots_outcome *how)
+static void death_blame(struct slots *slots, uint64_t now, struct slots_slot *slot, struct slots_task *task,
+                        const struct slots_outcome *how)
 {
-    struct slots_task *task = slot->given;
     char text[512];
     struct slots_outcome outcome = *how;
     int len = snprintf(text, sizeof(text), "the slot died while it ran the task: %s%s%.*s", slot->why ? slot->why : "",
@@ -315,14 +381,15 @@ void slots_died(struct slots *slots, uint64_t now, uint32_t number, const struct
     actions_forget(slots, number);
     if (slot->state == SLOTS_STARTING)
         program->starting--;
-    if (slot->state != SLOTS_CLOSING && !slot->answered && !slot->given)
+    struct slots_task *runs = slot->resting ? NULL : slot_runs(slot);
+    if (slot->state != SLOTS_CLOSING && !slot->answered && !runs)
         start_failed(program, now);
     /* A slot that we stopped for a task which has ended since takes no other with it. */
     bool ours = slot->stop >= SLOTS_STOP_TERMED && !slot->why;
     if (slot->given) {
         slots->busy--;
-        if (!ours || slot->given->timed_out || slot->given->dropped)
-            death_blame(slots, now, slot, how);
+        if (runs && (!ours || runs->timed_out || runs->dropped))
+            death_blame(slots, now, slot, runs, how);
     }
     death_requeue(slots, slot);
     slot->state = SLOTS_OFF;

@@ -65,6 +65,8 @@ struct slots_slot {
     uint64_t handed;    /* tasks since its process started */
     bool answered;      /* it answered one */
     uint64_t since_us;  /* when its running task started */
+    uint32_t ahead;     /* of the given tasks: so many have ended, their answers are held back in the slot */
+    bool resting;       /* and none of the others has begun */
     uint64_t deadline_us;
     uint32_t heap_at;   /* place in the heap, from 1; 0: not there */
     const char *why;    /* why the table ended it, for the text of its death */
@@ -134,9 +136,9 @@ void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t 
 
 /* slots_life.c */
 void slots_deadline_set(struct slots *slots, struct slots_slot *slot, uint64_t when);
-void slots_watch(struct slots *slots, uint64_t now, struct slots_slot *slot);
+void slots_begin(struct slots *slots, uint64_t now, struct slots_slot *slot);
 void slots_stop(struct slots *slots, uint64_t now, struct slots_slot *slot, bool patient);
-void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot);
+void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot, bool ran);
 void slots_expire(struct slots *slots, uint64_t now);
 void slots_start_wanted(struct slots *slots, uint64_t now);
 
