@@ -44,17 +44,33 @@ static int64_t wall_offset_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 - (int64_t)agent_clock_us();
 }
 
-void agent_log(const struct agent *agent, const char *format, ...)
+static void log_line(const char *kind, const char *format, va_list list)
 {
     char text[1024];
+
+    vsnprintf(text, sizeof(text), format, list);
+    fprintf(stderr, "belt worker: %s%s\n", kind, text);
+}
+
+void agent_log(const struct agent *agent, const char *format, ...)
+{
     va_list list;
 
     if (agent->options->quiet)
         return;
     va_start(list, format);
-    vsnprintf(text, sizeof(text), format, list);
+    log_line("", format, list);
     va_end(list);
-    fprintf(stderr, "belt worker: %s\n", text);
+}
+
+void agent_warn(const struct agent *agent, const char *format, ...)
+{
+    va_list list;
+
+    (void)agent;
+    va_start(list, format);
+    log_line("warning: ", format, list);
+    va_end(list);
 }
 
 void agent_fail(struct agent *agent, int rc, const char *format, ...)
@@ -295,6 +311,8 @@ static bool agent_act(struct agent *agent)
     }
     agent_asks(agent);
     agent_hung(agent);
+    if (slots_recovered(agent->table))
+        belt_session_again(&agent->session, agent->now / 1000);
     return acted;
 }
 
@@ -431,6 +449,7 @@ static int agent_table(struct agent *agent, struct slots_function *functions, st
         .start_us = SLOT_HELLO_MS * 1000u,
         .kill_us = options->kill_ms * 1000,
         .max_tasks = options->max_tasks_per_slot,
+        .alone = options->alone,
     };
     agent->table = slots_new(&config);
     return agent->table ? 0 : -1;

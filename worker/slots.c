@@ -46,6 +46,7 @@ static bool slots_init(struct slots *slots, const struct slots_config *config)
     slots->start_us = config->start_us;
     slots->kill_us = config->kill_us;
     slots->max_tasks = config->max_tasks;
+    slots->alone = config->alone;
     slots->leave_until = SLOTS_NEVER;
     slots->programs = calloc(config->program_count, sizeof(*slots->programs));
     slots->functions = calloc(config->function_count, sizeof(*slots->functions));
@@ -205,7 +206,7 @@ void slots_enqueue_first(struct slots *slots, struct slots_task *task)
 }
 
 /** Takes a task that was not handed over out of its queue. */
-static void task_withdraw(struct slots *slots, struct slots_task *task)
+void slots_withdraw(struct slots *slots, struct slots_task *task)
 {
     struct slots_program_state *program = task_program(slots, task);
 
@@ -336,7 +337,7 @@ static void task_supersede(struct slots *slots, uint64_t now, struct slots_task 
             slots_stop(slots, now, &slots->slots[old->slot], true);
         return;
     }
-    task_withdraw(slots, old);
+    slots_withdraw(slots, old);
     slots_task_return(slots, old);
 }
 
@@ -421,7 +422,7 @@ void slots_recall(struct slots *slots, uint32_t count)
 {
     while (count-- > 0 && slots->unstarted) {
         struct slots_task *task = slots->unstarted->older; /* of the head: the tail */
-        task_withdraw(slots, task);
+        slots_withdraw(slots, task);
         slots_task_return(slots, task);
     }
 }
@@ -435,7 +436,7 @@ void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *r
         if (!task || task->attempt > refs[i].attempt || task->state == SLOTS_DONE) {
             returned_add(slots, refs[i]);
         } else if (task->state != SLOTS_GIVEN) {
-            task_withdraw(slots, task);
+            slots_withdraw(slots, task);
             slots_task_return(slots, task);
         } else {
             struct slots_slot *slot = &slots->slots[task->slot];
@@ -591,4 +592,17 @@ uint32_t slots_failures(const struct slots *slots, uint32_t slot)
 uint32_t slots_ahead(const struct slots *slots, uint32_t slot)
 {
     return slots->slots[slot].ahead;
+}
+
+const char *slots_why(const struct slots *slots, uint32_t slot)
+{
+    return slots->programs[slots->slots[slot].program].why;
+}
+
+bool slots_recovered(struct slots *slots)
+{
+    bool recovered = slots->recovered;
+
+    slots->recovered = false;
+    return recovered;
 }

@@ -26,7 +26,8 @@
 #define SLOTS_GIVEN_MAX 256u
 /* So many tasks of a function run alone before it is believed to be short and silent. */
 #define SLOTS_MEASURED 8u
-/* A program whose slots fail to start so often in a row is left alone for a while (SLOTS.md, "Life"). */
+/* A program whose slots fail to start so often in a row is left alone for a while, and its tasks do not wait for it
+ * (SLOTS.md, "Life"). */
 #define SLOTS_FAILURES 3u
 #define SLOTS_PAUSE_US 1000000u
 #define SLOTS_PAUSE_MAX_US 30000000u
@@ -54,6 +55,7 @@ struct slots_config {
     uint64_t start_us;  /* for a slot's hello */
     uint64_t kill_us;   /* between the first signal and the last */
     uint64_t max_tasks; /* of one slot process; 0: no limit */
+    bool alone;         /* no other worker could serve instead: tasks of a program that cannot start fail */
 };
 
 /** What is common to the tasks of one job. */
@@ -170,5 +172,9 @@ bool slots_running(const struct slots *slots, uint32_t slot, struct slots_given 
 uint32_t slots_ahead(const struct slots *slots, uint32_t slot);
 /** Consecutive failed starts of the slot's program, for the log. */
 uint32_t slots_failures(const struct slots *slots, uint32_t slot);
+/** Why the program's last start failed, with the last line that it wrote; "": none did. */
+const char *slots_why(const struct slots *slots, uint32_t slot);
+/** True once after a program whose tasks were refused has started after all: its functions are to be offered again. */
+bool slots_recovered(struct slots *slots);
 
 #endif

@@ -64,7 +64,7 @@ uint64_t slots_deadline(const struct slots *slots)
         when = slots->leave_until;
     for (uint32_t i = 0; i < slots->program_count; i++) {
         const struct slots_program_state *p = &slots->programs[i];
-        if (p->pause_until < when && p->pause_until > 0 && p->off && !slots->leaving && (p->pub.ahead || p->waiting))
+        if (p->pause_until < when && p->pause_until > 0 && p->off && !slots->leaving && (p->pub.ahead || p->waiting || p->gave_up))
             when = p->pause_until;
     }
     return when;
@@ -275,6 +275,9 @@ void slots_ready(struct slots *slots, uint32_t number)
         return;
     slot->state = SLOTS_READY;
     slots->programs[slot->program].starting--;
+    if (slots->programs[slot->program].gave_up)
+        slots->recovered = true;
+    slots->programs[slot->program].gave_up = false;
     if (slot->stop == SLOTS_STOP_NONE)
         slots_deadline_set(slots, slot, SLOTS_NEVER);
     slots_room_update(slots, slot);
@@ -299,11 +302,16 @@ static void slot_start(struct slots *slots, uint64_t now, struct slots_slot *slo
         slots_ready(slots, slot->number);
 }
 
+static bool program_wants(const struct slots_program_state *program)
+{
+    return program->pub.ahead || program->starting < program->waiting_count || (program->gave_up && program->starting == 0);
+}
+
 void slots_start_wanted(struct slots *slots, uint64_t now)
 {
     for (uint32_t i = 0; i < slots->program_count && !slots->leaving; i++) {
         struct slots_program_state *program = &slots->programs[i];
-        while (program->off && program->pause_until <= now && (program->pub.ahead || program->starting < program->waiting_count)) {
+        while (program->off && program->pause_until <= now && program_wants(program)) {
             /* One that keeps failing is tried with one slot, not with all at once. */
             if (program->failures >= SLOTS_FAILURES && program->starting > 0)
                 break;
@@ -316,8 +324,23 @@ void slots_start_wanted(struct slots *slots, uint64_t now)
     }
 }
 
-static void start_failed(struct slots_program_state *program, uint64_t now)
+static struct belt_bytes last_line(struct belt_bytes log)
 {
+    while (log.len > 0 && (log.data[log.len - 1] == '\n' || log.data[log.len - 1] == ' '))
+        log.len--;
+    size_t at = log.len;
+    while (at > 0 && log.data[at - 1] != '\n')
+        at--;
+    return (struct belt_bytes){log.data + at, log.len - at};
+}
+
+static void start_failed(struct slots_program_state *program, uint64_t now, const char *why, const struct slots_outcome *how)
+{
+    struct belt_bytes line = last_line(how->log);
+
+    snprintf(program->why, sizeof(program->why), "%s%s%.*s%s%.*s", why ? why : "", why ? ", " : "",
+             (int)(how->text.len > 150 ? 150 : how->text.len), (const char *)how->text.data, line.len > 0 ? ": " : "",
+             (int)(line.len > 200 ? 200 : line.len), line.len > 0 ? (const char *)line.data : "");
     program->failures++;
     if (program->failures < SLOTS_FAILURES || program->pause_until > now)
         return;
@@ -325,6 +348,41 @@ static void start_failed(struct slots_program_state *program, uint64_t now)
     if (program->pause_us > SLOTS_PAUSE_MAX_US)
         program->pause_us = SLOTS_PAUSE_MAX_US;
     program->pause_until = now + program->pause_us;
+}
+
+/** None of its slots runs or tries to, and it was tried often enough. */
+static bool program_down(const struct slots *slots, uint32_t number)
+{
+    if (slots->programs[number].failures < SLOTS_FAILURES)
+        return false;
+    for (uint32_t i = number * slots->cap; i < (number + 1) * slots->cap; i++)
+        if (slots->slots[i].state != SLOTS_OFF)
+            return false;
+    return true;
+}
+
+static void task_refuse(struct slots *slots, uint64_t now, struct slots_program_state *program)
+{
+    char text[sizeof(program->why) + 32];
+    struct slots_outcome outcome = {.code = slots->alone ? BELT_TASK_FAILED : BELT_NOT_SERVED, .timed = true, .exit_status = -1};
+    struct slots_task *task = program->waiting;
+    int len = snprintf(text, sizeof(text), "the slot cannot start: %s", program->why);
+
+    outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
+    slots_withdraw(slots, task);
+    slots_task_end(slots, now, task, &outcome);
+}
+
+void slots_give_up(struct slots *slots, uint64_t now)
+{
+    for (uint32_t i = 0; i < slots->program_count; i++) {
+        struct slots_program_state *program = &slots->programs[i];
+        if (!program->waiting || !program_down(slots, i))
+            continue;
+        program->gave_up = true;
+        while (program->waiting)
+            task_refuse(slots, now, program);
+    }
 }
 
 /** What was to be done with a slot that is no more. */
@@ -383,7 +441,7 @@ void slots_died(struct slots *slots, uint64_t now, uint32_t number, const struct
         program->starting--;
     struct slots_task *runs = slot->resting ? NULL : slot_runs(slot);
     if (slot->state != SLOTS_CLOSING && !slot->answered && !runs)
-        start_failed(program, now);
+        start_failed(program, now, slot->why, how);
     /* A slot that we stopped for a task which has ended since takes no other with it. */
     bool ours = slot->stop >= SLOTS_STOP_TERMED && !slot->why;
     if (slot->given) {
@@ -427,4 +485,5 @@ void slots_turn(struct slots *slots, uint64_t now)
     slots_expire(slots, now);
     slots_place_turn(slots, now);
     slots_start_wanted(slots, now);
+    slots_give_up(slots, now);
 }

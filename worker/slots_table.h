@@ -80,6 +80,8 @@ struct slots_program_state {
     struct slots_slot *idle, *some, *off; /* slots: without a task, with room for more, not started */
     uint32_t idle_count, some_count, starting;
     uint32_t failures;
+    char why[400];  /* the last start failed */
+    bool gave_up;   /* tasks were refused: others may serve them */
     uint64_t pause_us, pause_until;
     bool blocked;   /* nothing more can be placed in this turn */
     uint32_t share; /* of each slot in this turn; 0: not decided */
@@ -114,7 +116,7 @@ struct slots {
     uint32_t returned_at, returned_count, returned_cap;
     struct slots_slot **heap; /* by deadline; [1 .. heap_count] */
     uint32_t heap_count;
-    bool leaving;
+    bool leaving, alone, recovered;
     uint64_t leave_until;
 };
 
@@ -126,6 +128,7 @@ void slots_act(struct slots *slots, enum slots_action_type type, uint32_t slot);
 void slots_task_end(struct slots *slots, uint64_t now, struct slots_task *task, const struct slots_outcome *outcome);
 void slots_task_return(struct slots *slots, struct slots_task *task);
 void slots_enqueue_first(struct slots *slots, struct slots_task *task);
+void slots_withdraw(struct slots *slots, struct slots_task *task); /* takes one that was not handed over out of its queue */
 void slots_unstart(struct slots *slots, struct slots_task *task); /* takes it off the list of those not handed over */
 
 /* slots_place.c */
@@ -141,5 +144,6 @@ void slots_stop(struct slots *slots, uint64_t now, struct slots_slot *slot, bool
 void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot, bool ran);
 void slots_expire(struct slots *slots, uint64_t now);
 void slots_start_wanted(struct slots *slots, uint64_t now);
+void slots_give_up(struct slots *slots, uint64_t now);
 
 #endif

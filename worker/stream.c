@@ -165,10 +165,7 @@ void stream_ended(struct agent *agent, struct place *place, int status)
     if (place->program->runner->look)
         place->program->runner->look(agent, place);
     slots_died(agent->table, agent->now, place->slot, &outcome);
-    uint32_t failures = slots_failures(agent->table, place->slot);
-    if (failures > 0)
-        agent_log(agent, "slot %u ended before it answered a task (%u in a row): %s: %.*s", place->slot, failures, why,
-                  (int)outcome.log.len, (const char *)outcome.log.data);
+    place_warn(agent, place);
     place_close(agent, place);
 }
 

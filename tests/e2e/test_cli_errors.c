@@ -114,6 +114,13 @@ Test(cli_errors, a_command_that_does_not_exist)
     fails(ARGV("map", "--", "kill -9 $$"), 1, "task 0 failed");
 }
 
+Test(cli_errors, a_slot_that_cannot_start)
+{
+    fails(ARGV("map", "--coproc", "echo no licence >&2; exit 3"), 1,
+          "task 0 failed: the slot cannot start: exit status 3: no licence");
+    fails(ARGV("map", "--coproc", "exit 3"), 1, "warning: the slots of 'exit 3' cannot start: exit status 3");
+}
+
 Test(cli_errors, output_that_is_closed)
 {
     fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} >&-", process_belt(), NULL}, 6,

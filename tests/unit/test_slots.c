@@ -545,3 +545,69 @@ Test(slots, a_drop_stops_the_task_that_runs_behind_a_held_answer)
     cr_expect_eq(turn(s, when, SLOTS_ASK, NULL), 1);
     slots_free(s);
 }
+
+static void die_starting(struct slots *s, uint64_t now, uint32_t slot)
+{
+    struct slots_outcome o = {.exit_status = 3, .text = text_of("exit status 3"), .log = text_of("first\nno licence\n")};
+
+    slots_died(s, now, slot, &o);
+}
+
+/** One coprocess program alone in the table, which fails to start three times; a task waits. */
+static struct slots *broken(bool alone)
+{
+    static const struct slots_program program = {.lasting = true, .greets = true, .ahead = true};
+    const struct slots_function function = {text_of("co"), 0};
+    const struct slots_config config = {.slots = 1, .programs = &program, .program_count = 1, .functions = &function, .function_count = 1,
+                                        .start_us = 10000 * MS, .kill_us = 2000 * MS, .alone = alone};
+    struct slots *s = slots_new(&config);
+
+    dispatch(s, 1, "co", 0, 3);
+    for (uint32_t i = 0; i < SLOTS_FAILURES; i++) {
+        cr_assert_eq(turn(s, i, SLOTS_START, NULL), 1);
+        cr_assert_eq(slots_unrecorded(s), 0);
+        die_starting(s, i, 0);
+    }
+    return s;
+}
+
+Test(slots, tasks_do_not_wait_for_a_slot_that_cannot_start)
+{
+    struct slots *s = broken(true);
+    struct slots_result r;
+
+    cr_expect_eq(turn(s, 5, SLOTS_START, NULL), 0);
+    cr_assert_eq(slots_unrecorded(s), 3);
+    cr_expect_eq(slots_held(s), 0);
+    result(s, 2, &r);
+    cr_expect_eq(r.item.code, BELT_TASK_FAILED);
+    cr_expect_eq(r.extras.text.len, strlen("the slot cannot start: exit status 3: no licence"));
+    cr_expect_eq(memcmp(r.extras.text.data, "the slot cannot start: exit status 3: no licence", r.extras.text.len), 0);
+    dispatch(s, 1, "co", 3, 1);
+    turn(s, 6, SLOTS_START, NULL);
+    cr_expect_eq(slots_unrecorded(s), 4, "nor do those that come in the pause");
+    slots_free(s);
+}
+
+Test(slots, a_shared_worker_gives_its_tasks_to_others_until_a_slot_starts)
+{
+    struct slots *s = broken(false);
+    struct slots_result r;
+
+    turn(s, 5, SLOTS_START, NULL);
+    cr_assert_eq(slots_unrecorded(s), 3);
+    result(s, 0, &r);
+    cr_expect_eq(r.item.code, BELT_NOT_SERVED);
+    cr_expect_not(slots_recovered(s));
+    uint64_t when = slots_deadline(s);
+    cr_assert_eq(when, SLOTS_FAILURES - 1 + SLOTS_PAUSE_US);
+    cr_assert_eq(turn(s, when, SLOTS_START, NULL), 1);
+    die_starting(s, when, 0);
+    turn(s, when, SLOTS_START, NULL);
+    cr_expect_eq(slots_deadline(s), when + 2 * SLOTS_PAUSE_US, "longer and longer");
+    cr_assert_eq(turn(s, when + 2 * SLOTS_PAUSE_US, SLOTS_START, NULL), 1);
+    slots_ready(s, 0);
+    cr_expect(slots_recovered(s));
+    cr_expect_not(slots_recovered(s), "once");
+    slots_free(s);
+}
