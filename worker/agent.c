@@ -23,6 +23,8 @@
 /* A slot that closed its output without ending is killed after this. */
 #define HUNG_US 200000u
 #define EVENTS 64
+/* So many children are asked one by one which of them ended. */
+#define REAP_ALL 8u
 /* While leaving the agent looks this often whether all is recorded. */
 #define LEAVE_LOOK_US 100000u
 /* A broker that does not record the last results is not waited for longer than this after the drain time. */
@@ -118,21 +120,39 @@ static void agent_leave(struct agent *agent)
     slots_leave(agent->table, agent->now, agent->leave_until);
 }
 
-/** A zombie of ours, or a child that the program had before: either way it is reaped. */
+/** Whether the process of the place ended; slots of C functions are the keeper's children. */
+static void place_reap(struct agent *agent, struct place *place)
+{
+    pid_t pid = place->pid;
+    int status;
+
+    if (place->program->runner != &runner_c && waitpid(pid, &status, WNOHANG) == pid)
+        place->program->runner->ended(agent, place, status);
+}
+
+/** The place of a child that ended, as far as one look tells: NULL when it is another's. */
+static struct place *agent_peek(struct agent *agent)
+{
+    siginfo_t info = {.si_pid = 0};
+    struct place *place = NULL;
+
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0)
+        HASH_FIND_INT(agent->by_pid, &info.si_pid, place);
+    return place;
+}
+
+/** Takes our children alone: the program that runs the worker waits for its own. */
 static void agent_reap(struct agent *agent)
 {
-    struct place *place;
-    int status;
-    pid_t pid;
+    struct place *place, *next;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        HASH_FIND_INT(agent->by_pid, &pid, place);
-        if (place) {
-            place->program->runner->ended(agent, place, status);
-        } else if (pid == agent->keeper.pid) {
-            agent->keeper.pid = -1;
-            agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
-        }
+    while (HASH_COUNT(agent->by_pid) > REAP_ALL && (place = agent_peek(agent)))
+        place_reap(agent, place);
+    HASH_ITER(hh, agent->by_pid, place, next)
+        place_reap(agent, place);
+    if (agent->keeper.pid > 0 && waitpid(agent->keeper.pid, NULL, WNOHANG) == agent->keeper.pid) {
+        agent->keeper.pid = -1;
+        agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
     }
 }
 
