@@ -247,6 +247,8 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
         event.type = CORE_BAD;
         event.code = (unsigned)rc;
         event.text = belt_decoder_error(shell->decoder);
+        if (rc != BELT_BAD_OPTION)
+            event.msg = NULL;
     }
     step(shell, &event);
 }
@@ -290,6 +292,18 @@ bool shell_turn(struct shell *shell)
 void shell_drain(struct shell *shell)
 {
     step(shell, &(struct core_event){.type = CORE_DRAIN, .now = shell_now()});
+}
+
+void shell_bye(struct shell *shell)
+{
+    static const char text[] = "the broker shuts down";
+    struct peer *peer;
+    for (peer = shell->peers.by_handle; peer; peer = peer->by_handle.next) {
+        struct core_send bye = {.peer = peer->handle, .msg = {.type = BELT_MSG_BYE}};
+        bye.msg.u.bye.text = (struct belt_bytes){(const uint8_t *)text, sizeof(text) - 1};
+        if (!peer->outbox.first) /* one that does not read finds out by its lease */
+            send_one(shell, &bye);
+    }
 }
 
 long shell_timeout(const struct shell *shell, uint64_t now)

@@ -186,7 +186,8 @@ static void on_bad(struct core *core, const struct core_event *event)
     if (from && !peer_admit(core, event, &from))
         return;
     if (from) {
-        update_error(core, from, 0, 0, event->code, text);
+        bool open = event->code == BELT_BAD_OPTION && event->msg && event->msg->type == BELT_MSG_OPEN;
+        update_error(core, from, open ? event->msg->u.open.ref : 0, 0, event->code, text);
         return;
     }
     update_send_stranger(core, event->peer, BELT_MSG_ERROR)->u.error =

@@ -42,7 +42,8 @@ struct core_config {
 
 enum core_event_type {
     CORE_MESSAGE,  /* `msg` came from `peer` */
-    CORE_BAD,      /* something undecodable came from `peer`: `code`, `text` */
+    CORE_BAD,      /* something undecodable came from `peer`: `code`, `text`; for BAD_OPTION `msg`, of which only the
+                    * type and an OPEN's ref are there */
     CORE_GONE,     /* `peer` cannot be reached any more */
     CORE_TURN,     /* the burst is over, or the deadline is reached */
     CORE_DRAIN     /* take no new work; core_drained() tells when the old is done */
