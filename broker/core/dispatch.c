@@ -35,7 +35,7 @@ struct queue *queue_get(struct core *core, const char *function)
 
 void queue_prune(struct core *core, struct queue *queue)
 {
-    if (queue->jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
+    if (queue->jobs || queue->letter_jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
         return;
     if (queue->dirty)
         LL_DELETE2(core->dirty_queues, queue, dirty_next);
@@ -164,12 +164,13 @@ void dispatch_wait(struct core *core, struct job *job, uint64_t index, struct ta
 void dispatch_waiting_changed(struct core *core, struct job *job)
 {
     struct queue *queue = job->queue;
-    if (job->waiting && !job->active) {
+    bool ready = job->waiting && !job->start_ms;
+    if (ready && !job->active) {
         job->active = true;
         if (job->pass < queue->pass)
             job->pass = queue->pass;
         DL_APPEND2(queue->active, job, active_prev, active_next);
-    } else if (!job->waiting && job->active) {
+    } else if (!ready && job->active) {
         job->active = false;
         DL_DELETE2(queue->active, job, active_prev, active_next);
     }
@@ -253,7 +254,7 @@ static bool is_recovering(struct core *core, struct job *job)
 
 static bool may_go(struct core *core, struct job *job)
 {
-    return !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job);
+    return !job->expired && !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job);
 }
 
 static double owner_pass(const struct job *job)
@@ -507,7 +508,7 @@ void dispatch_turn(struct core *core)
 
 void dispatch_notices(struct core *core, struct job *job)
 {
-    bool served = job->queue->agent_count > 0 || job->waiting == 0 || job->state == BELT_JOB_STOPPED;
+    bool served = job->queue->agent_count > 0 || !job->active || job->state == BELT_JOB_STOPPED;
     if (served) {
         job->unserved_ms = 0;
         if (job->unserved) {
