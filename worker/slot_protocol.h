@@ -19,6 +19,7 @@
 struct slot_queue {
     uint8_t *data;
     size_t pos, len, cap; /* [pos, len) waits */
+    unsigned small;       /* uses in a row that needed little of it */
 };
 
 void slot_queue_free(struct slot_queue *queue);
@@ -78,6 +79,7 @@ struct slot_reader {
     uint8_t *data;
     size_t pos, len, cap; /* [pos, len) is not parsed yet */
     size_t scanned;       /* no newline in [pos, pos + scanned) */
+    unsigned small;       /* uses in a row that needed little of it */
     char error[256];
 };
 
