@@ -20,9 +20,10 @@ static struct peer *admin_new(struct cluster *c)
 static uint64_t job_that_fails(struct peer *p, struct peer *w, const char *function, uint32_t count)
 {
     uint64_t job = client_job(p, function, count, NULL);
-    agent_take(w);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        agent_take(w);
         agent_result(w, 0, i ? BELT_TASK_FAILED : BELT_OK);
+    }
     return job;
 }
 
@@ -130,9 +131,10 @@ Test(failed, a_small_budget_bounds_them_too)
     uint64_t job = client_open(p, "", "f", NULL);
     client_push_sized(p, job, 0, 3, 4000);
     client_end(p, job, 3);
-    agent_take(w);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
+        agent_take(w);
         agent_result(w, 0, BELT_TASK_FAILED);
+    }
     cr_assert_str_eq(admin_list(a, ""), "1.1!1 1.2!1");
     cluster_free(c);
 }
