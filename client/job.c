@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Chunks in a window that was not asked for. */
+#define CHUNKS_FIRST 4u
+
 void belt_job_options_init(belt_job_options *options)
 {
     *options = (belt_job_options){.size = sizeof(*options)};
@@ -117,6 +120,16 @@ static bool init_wire(struct belt_stream *stream, const char *function, enum bel
     return true;
 }
 
+/** An automatic window holds some chunks from the start: with less than one it would wait for the broker to give up on it. */
+static uint64_t first_window(uint32_t chunksize)
+{
+    uint64_t size = (uint64_t)CHUNKS_FIRST * chunksize;
+
+    if (size < CLIENT_WINDOW_FIRST)
+        return CLIENT_WINDOW_FIRST;
+    return size < CLIENT_WINDOW_LAST ? size : CLIENT_WINDOW_LAST;
+}
+
 static struct belt_stream *stream_new(belt_pool *pool, const char *function, enum belt_mode mode,
                                       const belt_job_options *options)
 {
@@ -126,6 +139,8 @@ static struct belt_stream *stream_new(belt_pool *pool, const char *function, enu
         return NULL;
     stream->pool = pool;
     client_window_init(&stream->window, mode, options->buffersize, options->buffer_bytes);
+    if (options->buffersize == 0)
+        stream->window.size = first_window(options->chunksize);
     stream->shelf = client_shelf_new();
     if (stream->shelf == NULL || !init_wire(stream, function, mode, options)) {
         client_shelf_leave(stream->shelf);

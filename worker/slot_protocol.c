@@ -146,15 +146,25 @@ int slot_write_hello(struct slot_queue *queue)
     return slot_queue_add(queue, hello, sizeof(hello) - 1);
 }
 
-int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us)
+static int write_ok(struct slot_queue *queue, size_t len, struct belt_bytes payload, uint64_t service_us)
 {
     struct line line;
 
     line.len = 0;
     line_bytes(&line, "ok", 2);
-    line_number(&line, ' ', payload.len);
+    line_number(&line, ' ', len);
     line_number(&line, ' ', service_us);
     return line_write(queue, &line, payload, (struct belt_bytes){NULL, 0});
+}
+
+int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us)
+{
+    return write_ok(queue, payload.len, payload, service_us);
+}
+
+int slot_write_ok_line(struct slot_queue *queue, size_t len, uint64_t service_us)
+{
+    return write_ok(queue, len, (struct belt_bytes){NULL, 0}, service_us);
 }
 
 int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,

@@ -41,6 +41,8 @@ struct slot_task {
 int slot_write_task(struct slot_queue *queue, const struct slot_task *task);
 int slot_write_hello(struct slot_queue *queue);
 int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us);
+/** The line alone: the caller sends a payload of `len` bytes right behind it. */
+int slot_write_ok_line(struct slot_queue *queue, size_t len, uint64_t service_us);
 int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,
                     uint64_t service_us);
 int slot_write_progress(struct slot_queue *queue, uint64_t done, uint64_t total);

@@ -346,12 +346,14 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
     return batch.count;
 }
 
-/* A chunk goes to one slot: one for each, and one ahead. It is cut only where the agent's window ends and a slot idles. */
+/* A chunk goes to one slot: one for each, one ahead, and more as far as chunks are short work. It is cut only where the
+ * agent's window ends and a slot idles. */
 static uint32_t chunk_share(const struct agent *agent, const struct job *job, bool eager)
 {
     uint32_t size = job->waiting < job->options.chunk ? (uint32_t)job->waiting : job->options.chunk;
     uint32_t room = agent->window_items - agent->held;
-    if (agent->parts >= agent->slots + !eager)
+    uint32_t target = eager ? agent->slots : sizing_target(job->service_us * job->options.chunk, agent->slots);
+    if (agent->parts >= (target > agent->slots ? target : agent->slots + !eager))
         return 0;
     if (size <= room)
         return size;
