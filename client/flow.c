@@ -353,6 +353,9 @@ void client_flow_message(belt_pool *pool, const struct belt_msg *msg)
     case BELT_MSG_REPORT:
         to_ref(pool, msg->u.report.ref, msg);
         break;
+    case BELT_MSG_FAILURES:
+        to_ref(pool, msg->u.failures.ref, msg);
+        break;
     case BELT_MSG_ACCEPTED:
         to_job(pool, msg->u.accepted.job, msg);
         break;

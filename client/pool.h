@@ -87,7 +87,7 @@ struct belt_stream {
     uint64_t job_key, sub_key;                    /* as entered, 0: not */
 };
 
-enum client_request_type { CLIENT_REQUEST_STATUS, CLIENT_REQUEST_CANCEL };
+enum client_request_type { CLIENT_REQUEST_STATUS, CLIENT_REQUEST_CANCEL, CLIENT_REQUEST_FAILED };
 
 /** A question to the broker; lives on the asking thread's stack, under the pool's lock. */
 struct client_request {
@@ -97,10 +97,12 @@ struct client_request {
     uint8_t what;
     const char *name;
     uint64_t job;
+    const struct belt_msg_failed *failed;
     bool sent, done;
     unsigned code;
     char text[512];
     struct belt_status *status;
+    struct belt_msg_failures *failures;
 };
 
 enum client_io_state { CLIENT_IO_AWAKE, CLIENT_IO_NAP, CLIENT_IO_SLEEP };
