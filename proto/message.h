@@ -114,6 +114,7 @@ struct belt_job_options {
     bool durable;          /* outlives the broker; refused by one that keeps nothing */
     bool never_durable;    /* `volatile`: not kept even by a broker that keeps jobs */
     struct belt_bytes argument; /* what all tasks of the job share */
+    uint64_t keep_ms;      /* a detached job that nobody feeds or reads is given up after this; 0: the broker's own time */
 };
 
 struct belt_msg_open {
@@ -219,7 +220,7 @@ struct belt_msg_ack {
 struct belt_msg_done {
     uint64_t sub;
     uint64_t count; /* deliveries in all */
-    uint32_t code;  /* OK, or JOB_CANCELLED */
+    uint32_t code;  /* OK, JOB_CANCELLED, or UNKNOWN_READER: another session took it over */
 };
 
 struct belt_msg_sub { /* DETACH */

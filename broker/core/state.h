@@ -269,6 +269,8 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
 void job_touch(struct core *core, struct job *job); /* the turn looks at its grant */
 void job_accept(struct core *core, struct job *job); /* turn: ACCEPTED when owed */
 void job_expire(struct core *core);
+uint64_t job_keep_left(const struct core *core, const struct job *job); /* ms until it is given up when nobody comes */
+bool job_is_attended(const struct job *job); /* somebody who is connected feeds or reads it */
 const char *job_state_name(unsigned state);
 
 /* ---- worker.c: agents, results, retries ---- */

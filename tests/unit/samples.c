@@ -150,7 +150,8 @@ static void add_jobs(void)
                     true,
                     true,
                     true,
-                    {longest_argument, sizeof(longest_argument)}},
+                    {longest_argument, sizeof(longest_argument)},
+                    UINT64_MAX},
     };
     add(BELT_MSG_OPENED)->u.opened = (struct belt_msg_opened){1, 2, 3, 4, {5, UINT64_MAX}, BELT_JOB_STOPPED};
     add(BELT_MSG_PUSH)->u.push = (struct belt_msg_push){.job = 1, .first = 0, .tasks = tasks, .count = 0};
@@ -275,6 +276,7 @@ static const char *differ_open(const struct belt_msg_open *a, const struct belt_
     SAME(options.durable);
     SAME(options.never_durable);
     SAME_BYTES(options.argument);
+    SAME(options.keep_ms);
     return NULL;
 }
 
