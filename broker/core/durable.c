@@ -81,6 +81,9 @@ static void drop(struct core *core, struct job *job, uint64_t *number)
 
 static void put_job(struct core *core, struct job *job)
 {
+    /* The store remembers the highest number for ever, and so no job's id is used twice. */
+    if (core->last_record < job->id)
+        core->last_record = job->id;
     struct belt_msg msg = {.type = BELT_MSG_OPEN};
     msg.u.open = (struct belt_msg_open){.ref = job->id,
                                         .key = name_bytes(job->key),
@@ -238,6 +241,9 @@ void durable_forget(struct core *core, struct job *job)
     if (job->kept.job && core->out)
         *update_record(core) = (struct core_record){.op = CORE_DELETE_JOB, .job = job->id};
     job->kept.job = 0;
+    struct reader *reader;
+    DL_FOREACH (job->readers, reader)
+        reader->kept_number = 0;
     free(job->kept.tasks.rows);
     free(job->kept.results.rows);
     job->kept.tasks = job->kept.results = (struct kept_list){0};

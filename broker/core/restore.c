@@ -88,6 +88,7 @@ static void restore_result(struct core *core, struct job *job, const struct belt
     if (item->extras && !(task->u.extras = extras_copy(item->extras)))
         abort();
     charge_bytes(core, job, extras_bytes(task->u.extras));
+    job->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
     task->n.service_us = item->service_us;
     task->attempt = item->attempt;
     task->code = (uint8_t)item->code;
@@ -208,6 +209,8 @@ void core_restored(struct core *core, uint64_t now, uint64_t last_number)
     core->now = now;
     if (core->last_record < last_number)
         core->last_record = last_number;
+    if (core->last_job < last_number)
+        core->last_job = last_number;
     HASH_ITER (by_id, core->by_job, job, next)
         restored(core, job);
     core->again = true;

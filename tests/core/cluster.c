@@ -21,6 +21,7 @@ struct cluster *cluster_new(const struct core_config *config)
     own.epoch = CLUSTER_EPOCH;
     own.trace = true;
     struct cluster *cluster = calloc(1, sizeof *cluster);
+    cluster->config = own;
     cluster->core = core_new(&own);
     cluster->update = core_update_new();
     cluster->decoder = belt_decoder_new(own.max_payload ? own.max_payload : BELT_MAX_PAYLOAD_DEFAULT);
@@ -43,6 +44,7 @@ void cluster_free(struct cluster *cluster)
     for (uint32_t i = 0; i < cluster->peer_count; i++)
         peer_free(cluster->peers[i]);
     core_free(cluster->core);
+    disk_clear(&cluster->disk);
     core_update_free(cluster->update);
     belt_decoder_free(cluster->decoder);
     free(cluster->trace);
@@ -159,6 +161,7 @@ static void step(struct cluster *cluster, struct core_event event)
 {
     event.now = cluster->now;
     core_step(cluster->core, &event, cluster->update);
+    disk_apply(&cluster->disk, cluster->update);
     for (uint32_t i = 0; i < cluster->update->send_count; i++)
         deliver(cluster, &cluster->update->sends[i]);
     for (uint32_t i = 0; i < cluster->update->drop_count; i++) {
@@ -177,6 +180,21 @@ void cluster_turn(struct cluster *cluster)
     do
         step(cluster, (struct core_event){.type = CORE_TURN});
     while (core_deadline(cluster->core) == 0);
+}
+
+void cluster_restart(struct cluster *cluster)
+{
+    core_free(cluster->core);
+    for (uint32_t i = 0; i < cluster->peer_count; i++) {
+        cluster->peers[i]->handle = 0;
+        cluster->peers[i]->seen_count = 0;
+        memset(cluster->peers[i]->job_granted, 0, sizeof cluster->peers[i]->job_granted);
+    }
+    cluster->config.epoch++;
+    cluster->core = core_new(&cluster->config);
+    cr_assert(cluster->core);
+    cr_assert_eq(disk_restore(&cluster->disk, cluster->core, cluster->now), BELT_OK);
+    cluster_turn(cluster);
 }
 
 static void after_message(struct cluster *cluster)
@@ -335,7 +353,7 @@ void peer_connect(struct peer *peer)
     peer_clear(peer);
     peer_say_hello(peer);
     const struct belt_msg *msg = peer_expect(peer, BELT_MSG_WELCOME);
-    cr_assert_eq(msg->u.welcome.epoch, CLUSTER_EPOCH);
+    cr_assert_eq(msg->u.welcome.epoch, peer->cluster->config.epoch);
 }
 
 /* The next frames of the inbox, decoded; NULL: none. */

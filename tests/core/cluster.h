@@ -9,6 +9,8 @@
 #ifndef TESTS_CLUSTER_H
 #define TESTS_CLUSTER_H
 
+#include "disk.h"
+
 #include "broker/core/core.h"
 #include "proto/codec.h"
 
@@ -59,6 +61,8 @@ struct cluster {
     struct core_update *update;
     struct belt_decoder *decoder;
     uint64_t now, last_handle;
+    struct core_config config;
+    struct disk disk;
     bool burst; /* no CORE_TURN after each message: cluster_turn() says when */
     struct peer *peers[64];
     uint32_t peer_count;
@@ -70,6 +74,8 @@ struct cluster {
 /** `config` may be NULL; epoch and trace are set here. */
 struct cluster *cluster_new(const struct core_config *config);
 void cluster_free(struct cluster *cluster);
+/** kill -9 and a new broker with what is on the disk: a new epoch, all connections gone. */
+void cluster_restart(struct cluster *cluster);
 void cluster_turn(struct cluster *cluster);
 /** Lets `ms` pass: turns at the core's deadlines, pings of those that are alive. */
 void cluster_advance(struct cluster *cluster, uint64_t ms);
