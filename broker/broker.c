@@ -8,6 +8,8 @@
 #include "listen.h"
 #include "shell.h"
 
+#include "../proto/heap.h"
+
 #include <belt/belt.h>
 #include <errno.h>
 #include <signal.h>
@@ -287,6 +289,7 @@ int belt_broker_run(const struct belt_broker_options *options, char *error, uint
 {
     struct broker broker = {.options = options, .signals = -1, .error = error, .size = size};
     size_t descriptors = 0;
+    belt_heap_keep();
     int rc = check_options(&broker);
     if (rc == BELT_OK)
         rc = broker_raise_descriptors(&descriptors, error, size);

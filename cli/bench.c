@@ -18,6 +18,7 @@
 #include "units.h"
 
 #include "../client/private.h"
+#include "../proto/heap.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -142,8 +143,10 @@ static int open_pool(struct bench *bench)
         return refuse("--broker is no address");
     else
         code = belt_pool_open(endpoint, &options, &bench->pool);
-    if (code == BELT_OK)
+    if (code == BELT_OK) {
+        belt_heap_keep();
         return EXIT_OK;
+    }
     say("%s", belt_error_text());
     return exit_of_code(code);
 }

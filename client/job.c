@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Chunks in a window that was not asked for. */
+#define CHUNKS_FIRST 4u
+
 void belt_job_options_init(belt_job_options *options)
 {
     *options = (belt_job_options){.size = sizeof(*options)};
@@ -137,10 +140,24 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
     return true;
 }
 
-/** How many items may be on their way: of a job that is handed in it is not for the reader to say. */
-static uint64_t window_of(const struct work *work, const belt_job_options *options)
+/** An automatic window holds some chunks from the start: with less than one it would wait for the broker to give up on it. */
+static uint64_t first_window(uint32_t chunksize)
 {
-    return work->kind == CLIENT_STREAM_SUBMITS && options->buffersize == 0 ? CLIENT_WINDOW_LAST : options->buffersize;
+    uint64_t size = (uint64_t)CHUNKS_FIRST * chunksize;
+
+    if (size < CLIENT_WINDOW_FIRST)
+        return CLIENT_WINDOW_FIRST;
+    return size < CLIENT_WINDOW_LAST ? size : CLIENT_WINDOW_LAST;
+}
+
+/** How many items may be on their way: of a job that is handed in it is not for the reader to say. */
+static void init_window(struct belt_stream *stream, const struct work *work, const belt_job_options *options)
+{
+    bool submits = work->kind == CLIENT_STREAM_SUBMITS;
+
+    client_window_init(&stream->window, work->mode, options->buffersize, options->buffer_bytes);
+    if (options->buffersize == 0)
+        stream->window.size = submits ? CLIENT_WINDOW_LAST : first_window(options->chunksize);
 }
 
 static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, const belt_job_options *options)
@@ -152,7 +169,7 @@ static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, 
     stream->pool = pool;
     stream->kind = work->kind;
     stream->acknowledges = options->acknowledge;
-    client_window_init(&stream->window, work->mode, window_of(work, options), options->buffer_bytes);
+    init_window(stream, work, options);
     stream->shelf = client_shelf_new();
     if (stream->shelf == NULL || !init_wire(stream, work, options)) {
         client_shelf_leave(stream->shelf);

@@ -5,6 +5,8 @@
  */
 #include "agent_parts.h"
 
+#include "../proto/heap.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -497,6 +499,7 @@ static int agent_open(struct agent *agent)
     agent_watch(agent, agent->keeper.fd, WATCH_KEEPER, 0, EPOLLIN);
     if (agent->options->lifeline_fd > 0)
         agent_watch(agent, agent->options->lifeline_fd, WATCH_LIFELINE, 0, EPOLLIN);
+    belt_heap_keep(); /* of the agent alone: slots belong to their functions */
     belt_link_seed();
     agent->context = belt_link_context();
     agent->now = agent_clock_us();

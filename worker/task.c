@@ -15,12 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 /* How long a finished answer may wait for company. */
 #define HOLD_US 100u
 #define HOLD_BYTES (64u << 10)
+/* An answer of this size is sent from where it lies, at once. */
+#define APART_BYTES (32u << 10)
 /* Progress is for people: so often is enough. */
 #define PROGRESS_US 100000u
 
@@ -67,17 +70,32 @@ static uint64_t clock_us(void)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
-/** Writes all that waits. The agent always reads, so this waits only as long as it is busy. */
-static void slot_flush(struct slot *slot, uint64_t now)
+/** Writes all that waits, and `more` behind it. The agent always reads, so this waits only as long as it is busy. */
+static void slot_send(struct slot *slot, uint64_t now, struct belt_bytes more)
 {
-    while (slot->out.pos < slot->out.len) {
-        ssize_t n = send(slot->fd, slot->out.data + slot->out.pos, slot->out.len - slot->out.pos, MSG_NOSIGNAL);
+    while (slot->out.pos < slot->out.len || more.len > 0) {
+        size_t waits = slot->out.len - slot->out.pos;
+        struct iovec parts[2] = {{waits ? slot->out.data + slot->out.pos : NULL, waits},
+                                 {(void *)(uintptr_t)more.data, more.len}};
+        struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
+        ssize_t n = sendmsg(slot->fd, &msg, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR)
             _exit(0); /* the agent is gone */
-        if (n > 0)
-            slot_queue_consume(&slot->out, (size_t)n);
+        if (n <= 0)
+            continue;
+        size_t of_queue = (size_t)n < waits ? (size_t)n : waits;
+        slot_queue_consume(&slot->out, of_queue);
+        more.data += (size_t)n - of_queue;
+        more.len -= (size_t)n - of_queue;
     }
     slot->flushed_us = now;
+}
+
+static void slot_flush(struct slot *slot, uint64_t now)
+{
+    static const uint8_t nothing;
+
+    slot_send(slot, now, (struct belt_bytes){&nothing, 0});
 }
 
 /* -------------------------------------------------- what functions may call */
@@ -170,9 +188,13 @@ static void task_call(struct belt_task *task, uint32_t number)
 static void task_answer(struct belt_task *task, uint64_t service_us)
 {
     struct belt_bytes none = {NULL, 0}, bytes = {task->answer.data, task->answer.len};
+    bool apart = !task->failed && bytes.len >= APART_BYTES;
     int rc = task->failed ? slot_write_fail(&task->slot->out, task->code, bytes, none, service_us)
+             : apart      ? slot_write_ok_line(&task->slot->out, bytes.len, service_us)
                           : slot_write_ok(&task->slot->out, bytes, service_us);
 
+    if (rc == 0 && apart)
+        slot_send(task->slot, clock_us(), bytes);
     slot_queue_consume(&task->answer, task->answer.len);
     if (rc != 0) {
         fputs("belt slot: out of memory\n", stderr);

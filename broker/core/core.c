@@ -50,6 +50,7 @@ static void free_agents(struct core *core)
         DL_FOREACH_SAFE (agent->runs, run, after)
             free(run);
         free(agent->queues);
+        free(agent->passes);
         free(agent);
     }
 }

@@ -161,6 +161,7 @@ void job_free(struct core *core, struct job *job)
     if (job->owner)
         job->owner->jobs--;
     queue->waiting -= job->waiting;
+    share_drop(queue, job->share);
     queue->jobs--;
     core->jobs--;
     HASH_DELETE(by_id, core->by_job, job);
@@ -359,6 +360,7 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     name_copy(function, sizeof function, msg->function);
     job->queue = queue_get(core, function);
     job->queue->jobs++;
+    job->share = share_take(job->queue, owner);
     if (owner) {
         job->owner = owner;
         owner->jobs++;
@@ -395,6 +397,8 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
     if (job && job->owner != from) {
         if (job->owner)
             job->owner->jobs--;
+        share_drop(job->queue, job->share);
+        job->share = share_take(job->queue, from);
         job->owner = from;
         from->jobs++;
         memcpy(job->owner_name, from->name, sizeof job->owner_name);

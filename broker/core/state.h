@@ -44,7 +44,6 @@ struct session {
     uint64_t heard_ms;
     uint64_t probed_ms; /* when it was last spoken to because it was silent */
     uint64_t gone_ms; /* when the connection was given up */
-    double pass;      /* fair share among clients: service used, in us */
     uint32_t jobs;    /* it owns */
     struct agent *agent; /* of a worker */
     struct session *prev, *next; /* in core->live (least recently heard first) or core->gone (longest gone first) */
@@ -58,6 +57,8 @@ struct agent {
     uint32_t window_items;
     uint64_t window_bytes;
     struct queue **queues;
+    double *passes; /* service that each of them has had here, in us */
+    double level;   /* where the one that was served last stood */
     uint32_t queue_count;
     struct run *runs; /* in dispatch order */
     uint32_t held;
@@ -76,6 +77,15 @@ struct agent {
     struct agent *dirty_next;
 };
 
+/* One client's part of a queue, for as long as it has jobs there. */
+struct share {
+    uint8_t client[BELT_SESSION_LEN]; /* all zero: jobs that belong to nobody */
+    double pass;   /* service used, in us */
+    double level;  /* where its job that was served last stood */
+    uint32_t jobs;
+    struct share *next;
+};
+
 /* All waiting tasks of one function name. */
 struct queue {
     char function[BELT_MAX_NAME + 1];
@@ -86,7 +96,9 @@ struct queue {
     uint32_t jobs;
     uint64_t waiting, running, done, failed, retried;
     double service_us; /* estimate */
-    double pass;       /* virtual time: a job that comes back starts here */
+    struct share *shares;
+    uint32_t share_count;
+    double level;      /* where the client that was served last stood */
     uint64_t rate_ms, rate_count; /* results since rate_ms */
     double rate;                  /* per second */
     bool hungry;      /* agents may be idle: at the last look all waiting tasks were given out */
@@ -156,6 +168,7 @@ struct job {
     uint64_t unread;     /* bytes of results that are not released */
     double service_us;   /* estimate of a task, 0: unknown */
     double pass;         /* fair share: service used, in us */
+    struct share *share; /* of its client in the queue */
 
     uint64_t *log;       /* order of completion: ring of indexes */
     uint64_t log_base, log_count, log_room, log_head;
@@ -217,7 +230,6 @@ struct core {
     bool store_failed;
     bool draining;
     bool revisit;              /* some queue wants to be looked at again */
-    double pass;               /* fair share: where the client served last stood */
     bool again;                /* more to do: call CORE_TURN at once */
     uint64_t alarm;            /* of the turn: earliest of what it left to a timer */
 };
@@ -303,6 +315,8 @@ bool stream_lags(const struct job *job); /* there are results that a reader coul
 void stream_free_all(struct core *core, struct job *job);
 
 /* ---- dispatch.c: who gets what ---- */
+struct share *share_take(struct queue *queue, const struct session *client);
+void share_drop(struct queue *queue, struct share *share);
 struct queue *queue_get(struct core *core, const char *function);
 void queue_touch(struct core *core, struct queue *queue);
 void queue_prune(struct core *core, struct queue *queue);

@@ -294,7 +294,8 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
     agent->window_bytes = props->window_bytes;
     agent->synced = agent->leaving = agent->recalling = false;
     agent->queues = realloc(agent->queues, (props->function_count + 1) * sizeof *agent->queues);
-    if (!agent->queues)
+    agent->passes = realloc(agent->passes, (props->function_count + 1) * sizeof *agent->passes);
+    if (!agent->queues || !agent->passes)
         abort();
     for (uint32_t i = 0; i < props->function_count; i++) {
         char function[BELT_MAX_NAME + 1];
@@ -406,5 +407,6 @@ void worker_gone(struct core *core, struct agent *agent, bool blame)
     DL_DELETE(core->agents, agent);
     agent->session->agent = NULL;
     free(agent->queues);
+    free(agent->passes);
     free(agent);
 }

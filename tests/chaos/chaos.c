@@ -41,7 +41,7 @@ static const struct {
     [AGENT_KILL] = {"agents killed", 10},
     [AGENT_STOP] = {"agents stopped", 6},
     [AGENT_DRAIN] = {"agents drained", 4},
-    [CLIENT_KILL] = {"clients killed", 4},
+    [CLIENT_KILL] = {"clients killed", 2},
     [CLIENT_STOP] = {"clients stopped", 4},
     [BROKER_KILL] = {"brokers killed", 3},
     [BROKER_STOP] = {"brokers stopped", 2},

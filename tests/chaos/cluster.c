@@ -24,8 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TASKS_MIN  300u
-#define TASKS_MORE 4000u
+#define TASKS_MIN  100u
+#define TASKS_MORE 1500u
 #define DISK       "size=96m"
 
 static const char *belt_program, *self_program;
@@ -361,21 +361,38 @@ static unsigned children_of(pid_t parent, pid_t *pids, unsigned max)
     return count;
 }
 
-/* An agent has one child that keeps its slots. */
+static bool is_keeper(pid_t pid)
+{
+    char path[64], name[32] = "";
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+    file = fopen(path, "re");
+    if (file != NULL && fgets(name, sizeof(name), file) == NULL)
+        name[0] = '\0';
+    if (file != NULL)
+        fclose(file);
+    return strcmp(name, "belt-keeper\n") == 0;
+}
+
+/* Coprocesses are children of the agent, slots of C functions those of its keeper. */
 pid_t cluster_slot(struct cluster *cluster, bool keeper)
 {
-    pid_t keepers[4], slots[8];
+    pid_t children[16], slots[32];
     struct cluster_process *agent = &cluster->agents[cluster_random(cluster, CLUSTER_AGENTS)];
-    unsigned count;
+    unsigned count = agent->pid > 0 ? children_of(agent->pid, children, 16) : 0, found = 0;
 
-    if (agent->pid <= 0 || children_of(agent->pid, keepers, 4) == 0)
-        return 0;
-    if (keeper) {
-        agent->killed = true; /* an agent without its keeper ends, and says so */
-        return keepers[0];
+    for (unsigned i = 0; i < count; i++) {
+        if (!is_keeper(children[i])) {
+            slots[found++] = children[i];
+        } else if (keeper) {
+            agent->killed = true; /* an agent without its keeper ends, and says so */
+            return children[i];
+        } else {
+            found += children_of(children[i], slots + found, 16);
+        }
     }
-    count = children_of(keepers[0], slots, 8);
-    return count > 0 ? slots[cluster_random(cluster, count)] : 0;
+    return found > 0 && !keeper ? slots[cluster_random(cluster, found)] : 0;
 }
 
 void cluster_order(struct cluster *cluster, unsigned proxy, enum proxy_fault fault, uint64_t bytes, uint64_t ms)
