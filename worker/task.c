@@ -31,6 +31,7 @@ struct slot {
     int fd;
     const struct belt_agent_options *options;
     const struct keeper_shared *shared;
+    struct keeper_slot *told; /* read by the agent when this process dies, or its task runs too long */
     struct slot_reader reader;
     struct slot_queue out;
     uint64_t flushed_us;
@@ -46,12 +47,9 @@ struct belt_task {
     uint64_t told_us;         /* last progress */
 };
 
-static volatile sig_atomic_t cancelled;
-
 static void on_cancel(int number)
 {
-    (void)number;
-    cancelled = 1;
+    (void)number; /* it only wakes a function that sleeps; what is to stop is said in shared memory */
 }
 
 void task_catch_cancel(void)
@@ -118,13 +116,24 @@ BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
     return slot_queue_add(&task->answer, data, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
 }
 
-BELT_API int belt_task_fail(belt_task *task, const char *text)
+static int task_fail(belt_task *task, unsigned code, const char *text)
 {
     if (task->answered)
         return BELT_INVALID;
     task->answered = task->failed = true;
+    task->code = code;
     size_t len = text ? strnlen(text, BELT_MAX_TEXT) : 0;
     return slot_queue_add(&task->answer, text, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
+}
+
+BELT_API int belt_task_fail(belt_task *task, const char *text)
+{
+    return task_fail(task, BELT_TASK_FAILED, text);
+}
+
+BELT_API int belt_task_fail_final(belt_task *task, const char *text)
+{
+    return task_fail(task, BELT_TASK_REFUSED, text);
 }
 
 BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)
@@ -140,8 +149,9 @@ BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)
 
 BELT_API bool belt_task_cancelled(const belt_task *task)
 {
-    (void)task;
-    return cancelled != 0;
+    struct keeper_slot *told = task->slot->told;
+
+    return atomic_load(&told->stop) == atomic_load_explicit(&told->begun, memory_order_relaxed);
 }
 
 BELT_API uint64_t belt_task_index(const belt_task *task)
@@ -202,6 +212,19 @@ static void task_answer(struct belt_task *task, uint64_t service_us)
     }
 }
 
+/** Answers are held back, so the agent would not know which task runs: it is said before it runs. */
+static void task_begins(struct keeper_slot *told, uint64_t now)
+{
+    atomic_store_explicit(&told->begun_us, now, memory_order_relaxed);
+    atomic_store_explicit(&told->begun, atomic_load_explicit(&told->begun, memory_order_relaxed) + 1,
+                          memory_order_release);
+}
+
+static void task_ends(struct keeper_slot *told)
+{
+    atomic_store_explicit(&told->ended, atomic_load_explicit(&told->begun, memory_order_relaxed), memory_order_release);
+}
+
 static void task_run(struct slot *slot, struct belt_task *task)
 {
     uint32_t number = function_find(slot->options, task->got.function);
@@ -213,7 +236,7 @@ static void task_run(struct slot *slot, struct belt_task *task)
     task->answered = task->failed = false;
     task->code = BELT_TASK_FAILED;
     task->told_us = 0;
-    cancelled = 0;
+    task_begins(slot->told, start);
     if (number != UINT32_MAX) {
         task_call(task, number);
     } else {
@@ -225,6 +248,7 @@ static void task_run(struct slot *slot, struct belt_task *task)
     if (number != UINT32_MAX)
         slot->typical_us[number] = (3 * slot->typical_us[number] + took) / 4;
     task_answer(task, took);
+    task_ends(slot->told);
 }
 
 /** False: no more tasks will come. */
@@ -268,9 +292,10 @@ static void slot_serve(struct slot *slot)
     }
 }
 
-_Noreturn void task_slot_run(int fd, const struct belt_agent_options *options, const struct keeper_shared *shared)
+_Noreturn void task_slot_run(int fd, const struct belt_agent_options *options, struct keeper_shared *shared,
+                             uint32_t number)
 {
-    struct slot slot = {.fd = fd, .options = options, .shared = shared};
+    struct slot slot = {.fd = fd, .options = options, .shared = shared, .told = &shared->slots[number]};
 
     slot_reader_init(&slot.reader, SLOT_SIDE_SLOT, BELT_MAX_PAYLOAD_CEILING);
     slot.typical_us = calloc(options->function_count + 1, sizeof(*slot.typical_us));
