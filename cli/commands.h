@@ -36,6 +36,20 @@ struct map_values {
     uint64_t progress_fd;
     int results_json, dry_run, quiet, volatile_job;
     uint64_t lost_timeout;
+    const char *key;
+};
+
+struct submit_values {
+    struct map_values map; /* what they have in common */
+    uint64_t keep;
+    int durable, detail, json;
+};
+
+struct results_values {
+    struct map_values map; /* what they have in common */
+    int ordered, follow;
+    const char *reader;
+    uint64_t from; /* UINT64_MAX: after what was acknowledged */
 };
 
 struct broker_command_values {
@@ -102,6 +116,8 @@ struct plain_values {
 
 enum command_id {
     COMMAND_MAP,
+    COMMAND_SUBMIT,
+    COMMAND_RESULTS,
     COMMAND_BROKER,
     COMMAND_WORKER,
     COMMAND_STATUS,

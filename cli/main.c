@@ -55,6 +55,8 @@ static int print_completion(const struct options *options)
 
 static int (*const runs[COMMAND_COUNT])(const struct options *options) = {
     [COMMAND_MAP] = run_map,
+    [COMMAND_SUBMIT] = run_submit,
+    [COMMAND_RESULTS] = run_results,
     [COMMAND_BROKER] = run_broker,
     [COMMAND_WORKER] = run_worker,
     [COMMAND_STATUS] = run_show,

@@ -50,6 +50,7 @@ void result_json_add(const belt_result *result, uint64_t index, const struct lab
 
     json_object_set_new(object, "schema", json_string("belt.result/1"));
     json_object_set_new(object, "index", json_integer((json_int_t)index));
+    json_object_set_new(object, "number", json_integer((json_int_t)result->number));
     json_object_set_new(object, "ok", json_boolean(result->code == BELT_OK));
     json_object_set_new(object, "code", json_integer(result->code));
     json_object_set_new(object, "code_name", json_string(belt_code_name(result->code)));

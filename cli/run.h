@@ -8,6 +8,8 @@
 #include "commands.h"
 
 int run_map(const struct options *options);
+int run_submit(const struct options *options);
+int run_results(const struct options *options);
 int run_broker(const struct options *options);
 int run_worker(const struct options *options);
 int run_show(const struct options *options); /* status, workers, jobs */

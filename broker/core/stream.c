@@ -228,6 +228,10 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
         if (job->reader_count > 1 || from_number > 0)
             stream_recount(core, job);
     }
+    if (reader->session && reader->session != from) { /* §7.2 */
+        struct belt_msg *done = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
+        done->u.done = (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = BELT_UNKNOWN_READER};
+    }
     reader->session = from;
     reader->sent = cursor;
     reader->credit = msg->credit;

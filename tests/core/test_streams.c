@@ -282,3 +282,21 @@ Test(streams, a_long_stream_leaves_nothing_behind)
     cr_assert_lt(most, 30000, "%lu bytes", (unsigned long)most);
     cluster_free(c);
 }
+
+Test(streams, a_reader_that_is_taken_over_by_another_session_is_told)
+{
+    struct scene s = scene_new(2);
+    uint64_t sub = ordered(&s, "r", 100);
+    struct peer *other = client_new(s.c, "c2");
+    peer_clear(s.p);
+    client_subscribe(other, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    const struct belt_msg *told = peer_expect(s.p, BELT_MSG_DONE);
+    cr_assert_eq(told->u.done.sub, sub);
+    cr_assert_eq(told->u.done.code, BELT_UNKNOWN_READER);
+    client_ack(s.p, sub, 0, 100);
+    peer_expect_error(s.p, BELT_UNKNOWN_READER);
+    other->seen[other->seen_count].ordered = true;
+    done(&s, 0);
+    peer_expect_nothing(s.p);
+    cluster_free(s.c);
+}
