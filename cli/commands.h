@@ -27,6 +27,9 @@ struct map_values {
     uint64_t max_input;
     int unordered, tag;
     uint64_t retries, max_attempts, timeout;
+    uint64_t backoff; /* UINT64_MAX: not said */
+    uint64_t after, deadline;
+    const char *final_statuses;
     const char *halt;
     const char *joblog;
     int resume, resume_failed;
@@ -96,6 +99,12 @@ struct wait_values {
     int json, quiet;
 };
 
+/** failed, retry */
+struct failed_values {
+    struct broker_values common;
+    int json, all, input, failed;
+};
+
 struct store_values {
     const char *state, *config;
     int json, help;
@@ -126,6 +135,8 @@ enum command_id {
     COMMAND_CANCEL,
     COMMAND_WAIT,
     COMMAND_PING,
+    COMMAND_FAILED,
+    COMMAND_RETRY,
     COMMAND_STORE,
     COMMAND_BENCH,
     COMMAND_HELP,

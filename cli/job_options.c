@@ -20,6 +20,10 @@ int job_options_fill(const struct options *options, const struct map_values *val
     job->retries = (uint32_t)values->retries;
     job->max_attempts = (uint32_t)values->max_attempts;
     job->timeout_ms = values->timeout;
+    job->backoff_ms = values->backoff == UINT64_MAX ? 0 : values->backoff ? (int64_t)values->backoff : -1;
+    job->after_ms = values->after;
+    job->deadline_ms = values->deadline;
+    job->final_statuses = values->final_statuses;
     job->priority = (int)values->priority;
     job->durability = values->volatile_job ? BELT_VOLATILE : BELT_DURABLE_IF_KEPT;
     job->key = values->key;

@@ -160,6 +160,8 @@ static int open_stream(struct map *map)
     rc = job_options_fill(map->options, values, &options, &argument);
     if (rc)
         goto out;
+    if (!*map->broker && values->backoff == UINT64_MAX)
+        options.backoff_ms = -1; /* nobody else waits for these slots */
     options.detail = values->joblog || values->results_json;
     options.detached = options.acknowledge = values->key != NULL;
     code = (values->unordered ? belt_imap_unordered : belt_imap)(map->pool, map->function, map_input_draw, &map->input,

@@ -12,7 +12,7 @@
 
 /* clang-format off */
 bool commands_check_clients(const char *text);
-extern const struct command commands_submit, commands_results;
+extern const struct command commands_submit, commands_results, commands_failed, commands_retry;
 
 #define ADDRESS_EXPECTED "an address: host, host:port, tcp://host:port or ipc:///path"
 
@@ -66,6 +66,14 @@ extern const struct command commands_submit, commands_results;
      .help = "Run a task that fails or times out up to N times more (0)."}, \
     {.name = "max-attempts", .type = OPTION_COUNT, .arg = "N", MAP(max_attempts), .max = 1000000, \
      .help = "A task whose slot dies is given up after N runs (3)."}, \
+    {.name = "backoff", .type = OPTION_DURATION, .arg = "TIME", MAP(backoff), \
+     .help = "Wait so long before a task runs again, twice as long each time, up to 30 s (0.1; a private pool: 0)."}, \
+    {.name = "final-status", .type = OPTION_TEXT, .arg = "LIST", MAP(final_statuses), \
+     .help = "Do not run a command again that exits with one of these: 2,64-78."}, \
+    {.name = "after", .type = OPTION_DURATION, .arg = "TIME", MAP(after), \
+     .help = "Run nothing before so long from now (0)."}, \
+    {.name = "deadline", .type = OPTION_DURATION, .arg = "TIME", MAP(deadline), \
+     .help = "What is not done so long from now is stopped and has failed: TASK_EXPIRED (0: never)."}, \
     {.name = "timeout", .type = OPTION_DURATION, .arg = "TIME", MAP(timeout), \
      .help = "Stop a task that runs longer; it has failed (0: never)."}, \
     {.name = "chunksize", .type = OPTION_AUTO, .arg = "N|auto", MAP(chunksize), .min = 1, .max = BELT_MAX_BATCH, \

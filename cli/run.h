@@ -16,6 +16,8 @@ int run_show(const struct options *options); /* status, workers, jobs */
 int run_cancel(const struct options *options);
 int run_wait(const struct options *options);
 int run_ping(const struct options *options);
+int run_failed(const struct options *options);
+int run_retry(const struct options *options);
 int run_store(const struct options *options);
 int run_bench(const struct options *options);
 

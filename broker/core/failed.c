@@ -106,7 +106,6 @@ static void drop(struct core *core, struct session *from, const struct belt_msg_
         return;
     }
     answer(core, from, msg, count);
-    hold_answer(core, from);
 }
 
 /* A job like that of old, but for what was said of its time, its window and who waits for it. */
