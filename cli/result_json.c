@@ -50,7 +50,6 @@ void result_json_add(const belt_result *result, uint64_t index, const struct lab
 
     json_object_set_new(object, "schema", json_string("belt.result/1"));
     json_object_set_new(object, "index", json_integer((json_int_t)index));
-    json_object_set_new(object, "number", json_integer((json_int_t)result->number));
     json_object_set_new(object, "ok", json_boolean(result->code == BELT_OK));
     json_object_set_new(object, "code", json_integer(result->code));
     json_object_set_new(object, "code_name", json_string(belt_code_name(result->code)));
@@ -63,6 +62,7 @@ void result_json_add(const belt_result *result, uint64_t index, const struct lab
     result_json_bytes(object, "host", result->host, strlen(result->host));
     json_object_set_new(object, "started_ms",
                         result->started_ms ? json_integer((json_int_t)result->started_ms) : json_null());
+    json_object_set_new(object, "number", json_integer((json_int_t)result->number));
     if (label)
         result_json_bytes(object, "input", label->data, label->len);
     result_json_bytes(object, "payload", result->data, result->len);

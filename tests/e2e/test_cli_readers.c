@@ -58,7 +58,12 @@ static void set_up(void)
     snprintf(workers, sizeof workers, "BELT_WORKER_BROKER=127.0.0.1:%d", process_free_port());
     snprintf(state, sizeof state, "/tmp/belt-readers-XXXXXX");
     cr_assert_not_null(mkdtemp(state));
+    worker = NULL;
     start_broker();
+}
+
+static void start_worker(void)
+{
     worker = start(ARGV("worker", "-j2", "--filter", SLOW, "--command", "same=echo {}", "--command", "odd=test {} != 2"), NULL);
     cr_assert(process_wait_err(worker, "connected", BOUND_MS), "%s", process_err(worker));
 }
@@ -206,6 +211,9 @@ static void disturb(bool asks, bool broker_too)
     char id[32];
 
     submit("slow", id);
+    for (int i = 0; i < 2; i++) /* both have come before anything is released */
+        prints(ARGV("results", id, books[i].mode, "--reader", books[i].reader), NULL, 5, "");
+    start_worker();
     for (unsigned round = 0; !books[0].complete || !books[1].complete; round++) {
         struct process *lives[2] = {NULL, NULL};
         for (int i = 0; i < 2; i++)
@@ -244,6 +252,7 @@ Test(cli_readers, a_submit_that_is_killed_is_repeated_with_its_key)
     struct book book = {.mode = "--ordered", .reader = "r", .asks = true};
     struct process *process;
 
+    start_worker();
     for (unsigned round = 0; round < 12; round++) {
         process = process_start(&(struct process_options){
             .argv = ARGV("submit", "--key", "k", "same"), .env = env, .stdin_open = true});
@@ -272,6 +281,7 @@ Test(cli_readers, a_map_that_is_killed_is_repeated_with_its_key, .timeout = 200)
     struct book book = {.mode = "--ordered", .reader = "", .asks = false};
     char *input = numbers(TASKS);
 
+    start_worker();
     for (unsigned round = 0; !book.complete; round++) {
         struct process *map = start(ARGV("map", "--key", "m", "--results-json", "--buffersize", "32", "slow"), input);
         pause_at_random(200);
@@ -285,8 +295,10 @@ Test(cli_readers, a_map_that_is_killed_is_repeated_with_its_key, .timeout = 200)
 
 Test(cli_readers, a_job_waits_for_its_readers)
 {
-    struct process *process = run(ARGV("submit", "--json", "--key", "x", "--keep", "1h", "same", ":::", "a", "b", "c"), NULL, 0);
+    struct process *process;
 
+    start_worker();
+    process = run(ARGV("submit", "--json", "--key", "x", "--keep", "1h", "same", ":::", "a", "b", "c"), NULL, 0);
     cr_assert_not_null(strstr(process_out(process), "{\"schema\":\"belt.submit/1\",\"job\":1,\"key\":\"x\",\"tasks\":3}"));
     process_free(process);
     prints(ARGV("wait", "x"), NULL, 0, "job 1 is complete: 3 done, 0 failed\n");
@@ -305,6 +317,7 @@ Test(cli_readers, a_job_waits_for_its_readers)
 
 Test(cli_readers, exit_codes)
 {
+    start_worker();
     prints(ARGV("submit", "odd", ":::", "1", "2", "3"), NULL, 0, "1\n");
     prints(ARGV("results", "1", "--follow", "--quiet"), NULL, 1, "\n\n");
     prints(ARGV("submit", "--volatile", "nobody", ":::", "1"), NULL, 0, "2\n");
