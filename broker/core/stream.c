@@ -209,6 +209,12 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
         return;
     }
     struct reader *reader = reader_by_name(job, msg->reader);
+    if (reader && reader->session && reader->session != from && job->owner != from && !job->options.detached &&
+        from->role != BELT_ROLE_ADMIN) {
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core, "another client reads job %llu under this name", (unsigned long long)job->id));
+        return;
+    }
     if (!reader && job->reader_count >= BELT_MAX_READERS) {
         update_error(core, from, msg->ref, msg->job, BELT_LIMIT,
                      update_text(core, "job %llu has %u readers already, the limit", (unsigned long long)job->id, job->reader_count));
