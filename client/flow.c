@@ -257,9 +257,24 @@ static void stream_work(belt_pool *pool, struct belt_stream *stream)
         publish(stream, NULL, 0, 0);
 }
 
+/** In the order in which they came: what a reader that was left has acknowledged goes before who subscribes after it. */
+static struct belt_stream *take_queue(belt_pool *pool)
+{
+    struct belt_stream *newest = atomic_exchange(&pool->queue, NULL), *oldest = NULL;
+
+    while (newest != NULL) {
+        struct belt_stream *next = newest->queue_next;
+
+        newest->queue_next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
 bool client_flow_work(belt_pool *pool)
 {
-    struct belt_stream *stream = atomic_exchange(&pool->queue, NULL);
+    struct belt_stream *stream = take_queue(pool);
     bool worked = stream != NULL;
 
     while (stream != NULL) {

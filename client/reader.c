@@ -356,6 +356,8 @@ int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **result
         return client_error(BELT_INVALID, "belt_next: a stream and room for at least one result are needed");
     assert(stream->magic == CLIENT_STREAM_MAGIC);
     *count = 0;
+    if (stream->kind == CLIENT_STREAM_SUBMITS)
+        return client_error(BELT_INVALID, "belt_next: a job that is handed in gives its results to belt_subscribe()");
     rc = next_some(stream, timeout_ms, results, max, count);
     refresh_fd(stream);
     return rc;
