@@ -110,6 +110,7 @@ static int open_core(struct broker *broker, size_t descriptors)
         .max_peers = peers < BELT_MAX_PEERS ? (uint32_t)peers : BELT_MAX_PEERS,
         .durable = options->state && *options->state,
         .keep_ms = options->keep_ms,
+        .wall_ms = shell_wall(),
         .trace = options->trace,
     };
     int rc = draw_epoch(broker, &config.epoch);

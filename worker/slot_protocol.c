@@ -333,7 +333,7 @@ static bool parse_fail(struct words *words, struct slot_got_message *m, struct a
         !words_optional(words, &m->timed, &m->service_us) || !words_optional(words, &coded, &code) ||
         words->at != words->end)
         return false;
-    if (code != BELT_TASK_FAILED && code != BELT_RESULT_TOO_LARGE && code != BELT_NOT_SERVED)
+    if (code != BELT_TASK_FAILED && code != BELT_RESULT_TOO_LARGE && code != BELT_NOT_SERVED && code != BELT_TASK_REFUSED)
         return false;
     m->code = (unsigned)code;
     a->got = SLOT_GOT_FAIL;

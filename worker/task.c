@@ -116,13 +116,24 @@ BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
     return slot_queue_add(&task->answer, data, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
 }
 
-BELT_API int belt_task_fail(belt_task *task, const char *text)
+static int task_fail(belt_task *task, unsigned code, const char *text)
 {
     if (task->answered)
         return BELT_INVALID;
     task->answered = task->failed = true;
+    task->code = code;
     size_t len = text ? strnlen(text, BELT_MAX_TEXT) : 0;
     return slot_queue_add(&task->answer, text, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
+}
+
+BELT_API int belt_task_fail(belt_task *task, const char *text)
+{
+    return task_fail(task, BELT_TASK_FAILED, text);
+}
+
+BELT_API int belt_task_fail_final(belt_task *task, const char *text)
+{
+    return task_fail(task, BELT_TASK_REFUSED, text);
 }
 
 BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)

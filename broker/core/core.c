@@ -32,6 +32,8 @@ struct core *core_new(const struct core_config *config)
     to->keep_ms = or_default(config->keep_ms, BELT_KEEP_MS);
     to->max_jobs = (uint32_t)or_default(config->max_jobs, BELT_MAX_JOBS);
     core->alarm = UINT64_MAX;
+    core->random = config->epoch;
+    core->wall = config->wall_ms;
     return core;
 }
 
@@ -60,6 +62,8 @@ void core_free(struct core *core)
     if (!core)
         return;
     free_jobs(core);
+    letter_free_all(core);
+    free(core->due);
     free_agents(core);
     peer_forget_all(core);
     struct queue *queue, *next;
@@ -122,6 +126,9 @@ static void from_client(struct core *core, struct session *from, const struct be
         break;
     case BELT_MSG_CANCEL:
         job_cancel(core, from, &msg->u.cancel);
+        break;
+    case BELT_MSG_FAILED:
+        failed_request(core, from, &msg->u.failed);
         break;
     case BELT_MSG_STATUS:
         report_status(core, from, &msg->u.status);
@@ -211,6 +218,7 @@ static void record_turn(struct core *core)
         return;
     LL_FOREACH2 (core->dirty_jobs, job, dirty_next)
         durable_turn(core, job);
+    letter_turn(core);
 }
 
 /* What the burst has piled up, in the order in which one thing leads to the next. */
@@ -220,6 +228,7 @@ static void on_turn(struct core *core)
     core->alarm = UINT64_MAX;
     peer_expire(core);
     job_expire(core);
+    timer_turn(core);
     dispatch_turn(core);
     record_turn(core);
     struct reader *readers = core->dirty_readers, *reader, *next_reader;
@@ -249,6 +258,9 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
     if (!core->started_ms)
         core->started_ms = event->now;
     core->now = event->now;
+    core->random ^= event->random;
+    if (event->wall)
+        core->wall = event->wall;
     switch (event->type) {
     case CORE_MESSAGE:
         on_message(core, event);
@@ -275,7 +287,7 @@ bool core_drained(const struct core *core)
         const struct reader *reader;
         if (job->options.durable)
             continue; /* it goes on with the next broker */
-        if (job->running || (job->waiting && job->queue->agent_count))
+        if (job->running || ((job->active || job->delays) && job->queue->agent_count))
             return false;
         DL_FOREACH (job->readers, reader)
             if (reader->session && job->state <= BELT_JOB_COMPLETE && reader->acked < job->done + job->failed)

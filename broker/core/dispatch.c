@@ -35,7 +35,7 @@ struct queue *queue_get(struct core *core, const char *function)
 
 void queue_prune(struct core *core, struct queue *queue)
 {
-    if (queue->jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
+    if (queue->jobs || queue->letter_jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
         return;
     if (queue->dirty)
         LL_DELETE2(core->dirty_queues, queue, dirty_next);
@@ -199,10 +199,11 @@ void dispatch_wait(struct core *core, struct job *job, uint64_t index, struct ta
 void dispatch_waiting_changed(struct core *core, struct job *job)
 {
     struct queue *queue = job->queue;
-    if (job->waiting && !job->active) {
+    bool ready = job->waiting && !job->start_ms;
+    if (ready && !job->active) {
         job->active = true;
         DL_APPEND2(queue->active, job, active_prev, active_next);
-    } else if (!job->waiting && job->active) {
+    } else if (!ready && job->active) {
         job->active = false;
         DL_DELETE2(queue->active, job, active_prev, active_next);
     }
@@ -286,7 +287,7 @@ static bool is_recovering(struct core *core, struct job *job)
 
 static bool may_go(struct core *core, struct job *job)
 {
-    return !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job);
+    return !job->expired && !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job);
 }
 
 /* Priority first, then the client that has had least of the queue, then its job that has had least. */
@@ -556,7 +557,7 @@ void dispatch_turn(struct core *core)
 
 void dispatch_notices(struct core *core, struct job *job)
 {
-    bool served = job->queue->agent_count > 0 || job->waiting == 0 || job->state == BELT_JOB_STOPPED;
+    bool served = job->queue->agent_count > 0 || !job->active || job->state == BELT_JOB_STOPPED;
     if (served) {
         job->unserved_ms = 0;
         if (job->unserved) {

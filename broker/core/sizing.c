@@ -8,6 +8,8 @@
 #define AHEAD_MAX 2000u
 /* Up to this a task of the next round lies ready at each slot; the way to the broker (some 0.2 ms) would cost more than 1 %. */
 #define AHEAD_ONE_US 20000.0
+/* How much longer than the estimate a sample counts for at the most. */
+#define RISE_MOST 4.0
 /* Work worth moving to an idle slot, in us: less is done before it arrives. */
 #define RECALL_US 3000.0
 
@@ -33,6 +35,8 @@ uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t a
         return 0;
     uint32_t room = target - held;
     uint32_t free_slots = held < slots ? slots - held : 0;
+    if (room < target / 8 && free_slots == 0) /* work for long enough lies there: a message for a handful can wait */
+        return 0;
     /* Half of a fair part of what waits: the rest is shared out again when the first are done (guided tail). */
     uint64_t fair = waiting * slots / ((uint64_t)(all_slots ? all_slots : 1) * 2) + 1;
     uint32_t share = at_most(fair, room);
@@ -46,6 +50,9 @@ double sizing_estimate(double service_us, uint32_t sample_us)
     double sample = sample_us < 1 ? 1 : sample_us;
     if (service_us <= 0)
         return sample;
+    /* One long task among many short ones says little; several in a row soon say all. */
+    if (sample > service_us * RISE_MOST)
+        sample = service_us * RISE_MOST;
     double weight = sample > service_us ? 0.25 : 1.0 / 64;
     return service_us + (sample - service_us) * weight;
 }

@@ -20,6 +20,7 @@ struct cluster *cluster_new(const struct core_config *config)
         own = *config;
     own.epoch = CLUSTER_EPOCH;
     own.trace = true;
+    own.wall_ms = CLUSTER_START + CLUSTER_WALL;
     struct cluster *cluster = calloc(1, sizeof *cluster);
     cluster->config = own;
     cluster->core = core_new(&own);
@@ -27,6 +28,7 @@ struct cluster *cluster_new(const struct core_config *config)
     cluster->decoder = belt_decoder_new(own.max_payload ? own.max_payload : BELT_MAX_PAYLOAD_DEFAULT);
     cr_assert(cluster->core && cluster->update && cluster->decoder);
     cluster->now = CLUSTER_START;
+    cluster->wall_ahead = CLUSTER_WALL;
     return cluster;
 }
 
@@ -160,6 +162,7 @@ static void keep_trace(struct cluster *cluster)
 static void step(struct cluster *cluster, struct core_event event)
 {
     event.now = cluster->now;
+    event.wall = cluster->now + cluster->wall_ahead;
     core_step(cluster->core, &event, cluster->update);
     disk_apply(&cluster->disk, cluster->update);
     for (uint32_t i = 0; i < cluster->update->send_count; i++)
