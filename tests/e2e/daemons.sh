@@ -82,7 +82,7 @@ wait $first $second $doomed
 kill -TERM "$worker"
 wait "$worker" || fail "the worker ended with $?: $(tail -2 "$dir/worker.log")"
 start_worker
-seq 1 "$tasks" | run map id >"$dir/over.out" 2>"$dir/over.err" & over=$!
+seq 1 "$tasks" | run map --connect-timeout 60 id >"$dir/over.out" 2>"$dir/over.err" & over=$!
 sleep 0.3
 kill -KILL "$broker"
 wait "$broker" 2>/dev/null
