@@ -8,6 +8,8 @@
 #include "listen.h"
 #include "shell.h"
 
+#include "../proto/heap.h"
+
 #include <belt/belt.h>
 #include <errno.h>
 #include <signal.h>
@@ -21,6 +23,8 @@
 #define CLIENTS_DEFAULT  "tcp://127.0.0.1:7878"
 #define WORKERS_DEFAULT  "tcp://127.0.0.1:7879"
 #define DRAIN_MS_DEFAULT 10000u
+/* What a record holds beside one payload of any size: a batch of small ones, and the header. */
+#define RECORD_SPARE (BELT_BATCH_ATTACHED + BELT_MAX_HEADER)
 /* For the disk at the end. */
 #define CLOSE_MS 10000u
 /* Connections that did not say hello yet, and the broker's own files. */
@@ -106,6 +110,7 @@ static int open_core(struct broker *broker, size_t descriptors)
         .max_peers = peers < BELT_MAX_PEERS ? (uint32_t)peers : BELT_MAX_PEERS,
         .durable = options->state && *options->state,
         .keep_ms = options->keep_ms,
+        .wall_ms = shell_wall(),
         .trace = options->trace,
     };
     int rc = draw_epoch(broker, &config.epoch);
@@ -163,6 +168,12 @@ static int check_options(struct broker *broker)
     if (options->max_payload > BELT_MAX_PAYLOAD_CEILING) {
         snprintf(broker->error, broker->size, "max-payload is %u bytes, at most %u are possible", options->max_payload,
                  BELT_MAX_PAYLOAD_CEILING);
+        return BELT_INVALID;
+    }
+    if (options->state && *options->state && options->max_payload > STORE_MAX_BODY - RECORD_SPARE) {
+        snprintf(broker->error, broker->size,
+                 "max-payload is %u bytes, a store takes %u at most: lower it, or run without a state directory",
+                 options->max_payload, STORE_MAX_BODY - RECORD_SPARE);
         return BELT_INVALID;
     }
     return BELT_OK;
@@ -288,6 +299,7 @@ int belt_broker_run(const struct belt_broker_options *options, char *error, uint
 {
     struct broker broker = {.options = options, .signals = -1, .error = error, .size = size};
     size_t descriptors = 0;
+    belt_heap_keep();
     int rc = check_options(&broker);
     if (rc == BELT_OK)
         rc = broker_raise_descriptors(&descriptors, error, size);
@@ -300,6 +312,8 @@ int belt_broker_run(const struct belt_broker_options *options, char *error, uint
     if (rc == BELT_OK) {
         say_ready(&broker);
         rc = loop(&broker);
+        if (rc == BELT_OK && broker.draining)
+            shell_bye(&broker.shell);
         shell_log(&broker.shell, rc != BELT_OK, "ended%s%s", rc == BELT_OK ? "" : ": ", rc == BELT_OK ? "" : error);
     }
     close_all(&broker);

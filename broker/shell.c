@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <utlist.h>
 
@@ -36,6 +37,23 @@ static uint64_t now_ns(void)
 uint64_t shell_now(void)
 {
     return now_ns() / 1000000u;
+}
+
+uint64_t shell_wall(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
+}
+
+/* Zero when the kernel has none at this moment: the core's own generator goes on. */
+static uint64_t draw(struct shell *shell)
+{
+    if (!shell->random_count) {
+        ssize_t got = getrandom(shell->random, sizeof shell->random, GRND_NONBLOCK);
+        shell->random_count = got > 0 ? (uint32_t)got / sizeof *shell->random : 0;
+    }
+    return shell->random_count ? shell->random[--shell->random_count] : 0;
 }
 
 void shell_log(const struct shell *shell, bool warning, const char *format, ...)
@@ -240,13 +258,15 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
     if (peer->gone)
         return;
     struct core_event event = {
-        .type = CORE_MESSAGE, .now = now, .peer = peer->handle, .worker_side = side == BROKER_WORKERS};
+        .type = CORE_MESSAGE, .now = now, .wall = shell->wall, .peer = peer->handle, .worker_side = side == BROKER_WORKERS};
     event.msg = &msg;
     int rc = belt_decode(shell->decoder, frames, &msg);
     if (rc != BELT_OK) {
         event.type = CORE_BAD;
         event.code = (unsigned)rc;
         event.text = belt_decoder_error(shell->decoder);
+        if (rc != BELT_BAD_OPTION)
+            event.msg = NULL;
     }
     step(shell, &event);
 }
@@ -271,6 +291,7 @@ bool shell_turn(struct shell *shell)
 {
     uint64_t start = now_ns(), now = start;
     uint32_t total = 0, some = 0;
+    shell->wall = shell_wall();
     do {
         some = take_some(shell, now / 1000000u, BROKER_CLIENTS) + take_some(shell, now / 1000000u, BROKER_WORKERS);
         total += some;
@@ -278,7 +299,8 @@ bool shell_turn(struct shell *shell)
     } while (some && total < BURST_MESSAGES && now - start < BURST_NS);
     retry_waiting(shell);
     tell_gone(shell, now / 1000000u);
-    step(shell, &(struct core_event){.type = CORE_TURN, .now = now / 1000000u});
+    step(shell, &(struct core_event){
+                    .type = CORE_TURN, .now = now / 1000000u, .wall = shell->wall, .random = draw(shell)});
     if (shell->durability) {
         durability_turn_over(shell->durability);
         shell_durable(shell);
@@ -290,6 +312,18 @@ bool shell_turn(struct shell *shell)
 void shell_drain(struct shell *shell)
 {
     step(shell, &(struct core_event){.type = CORE_DRAIN, .now = shell_now()});
+}
+
+void shell_bye(struct shell *shell)
+{
+    static const char text[] = "the broker shuts down";
+    struct peer *peer;
+    for (peer = shell->peers.by_handle; peer; peer = peer->by_handle.next) {
+        struct core_send bye = {.peer = peer->handle, .msg = {.type = BELT_MSG_BYE}};
+        bye.msg.u.bye.text = (struct belt_bytes){(const uint8_t *)text, sizeof(text) - 1};
+        if (!peer->outbox.first) /* one that does not read finds out by its lease */
+            send_one(shell, &bye);
+    }
 }
 
 long shell_timeout(const struct shell *shell, uint64_t now)

@@ -24,10 +24,16 @@ struct shell {
     uint64_t refused;      /* messages of peers beyond the table's size */
     struct durability *durability; /* NULL: nothing is kept on disk */
     bool trace, quiet;
+    uint64_t wall;         /* ms since 1970, of the turn under way */
+    uint64_t random[32];   /* drawn ahead */
+    uint32_t random_count; /* of them, not used yet */
 };
 
 /** ms on the monotonic clock. */
 uint64_t shell_now(void);
+
+/** ms since 1970. */
+uint64_t shell_wall(void);
 
 /** A line on standard error; `warning` says it although the broker is quiet. */
 void shell_log(const struct shell *shell, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -40,6 +46,8 @@ void shell_durable(struct shell *shell);
 
 /** Tells the core to take no new work. */
 void shell_drain(struct shell *shell);
+/** Tells every peer that the broker ends (PROTOCOL.md §6.4). */
+void shell_bye(struct shell *shell);
 
 /** How long nothing needs to be done, in ms from `now`; -1: until something comes. */
 long shell_timeout(const struct shell *shell, uint64_t now);

@@ -228,6 +228,8 @@ static const struct option_def worker_options[] = {
      .help = "Serve NAME: keep COMMAND running in each slot; it answers each line with one line."},
     {.name = "allow-commands", .type = OPTION_FLAG, WORKER(allow_commands),
      .help = "Serve 'exec': run any command that a client sends (belt map --broker … -- COMMAND)."},
+    {.name = "echo", .type = OPTION_FLAG, WORKER(echo),
+     .help = "Serve 'belt-echo' and 'belt-echo-work', which 'belt bench' measures a cluster with."},
     {.name = "name", .type = OPTION_TEXT, .arg = "NAME", WORKER(name), .help = "Name shown to people (host:pid)."},
     {.name = "drain", .type = OPTION_DURATION, .arg = "TIME", WORKER(drain),
      .help = "On SIGTERM running tasks may finish for so long (10)."},
@@ -380,6 +382,59 @@ static const struct command store_command = {
     .values_size = sizeof(struct store_values),
 };
 
+#define BENCH(field) .offset = offsetof(struct bench_values, field)
+
+static const struct option_def bench_options[] = {
+    BROKER_ROW("Measure the cluster of this broker, whose workers run with --echo ('local': a private pool)."),
+    {.name = "slots", .letter = 'j', .type = OPTION_COUNT, .arg = "N", BENCH(slots), .max = BELT_MAX_SLOTS,
+     .help = "Slots of the private pool (0: one per processor)."},
+    {.name = "size", .letter = 's', .type = OPTION_SIZE, .arg = "SIZE", BENCH(size),
+     .help = "Bytes of each input and result (16)."},
+    {.name = "tasks", .type = OPTION_COUNT, .arg = "N", BENCH(tasks),
+     .help = "Run N tasks (0: as many as --duration allows; of a mix one round)."},
+    {.name = "duration", .letter = 'd', .type = OPTION_DURATION, .arg = "TIME", BENCH(duration),
+     .help = "Hand in tasks for so long at the most (3, without --tasks and --mix)."},
+    {.name = "mix", .type = OPTION_TEXT, .arg = "COUNTxTIME,…", BENCH(mix),
+     .help = "Tasks that take their time: 180x5ms,20x300ms. Compared with the greedy list schedule."},
+    {.name = "as-listed", .type = OPTION_FLAG, BENCH(as_listed), .help = "Run the mix in the order given, not shuffled."},
+    {.name = "seed", .type = OPTION_COUNT, .arg = "N", BENCH(seed), .help = "Shuffle the mix in another way (1)."},
+    {.name = "ordered", .type = OPTION_FLAG, BENCH(ordered), .help = "Take results in the order of the inputs."},
+    {.name = "chunksize", .type = OPTION_AUTO, .arg = "N|auto", BENCH(chunksize), .min = 1, .max = BELT_MAX_BATCH,
+     .help = "Tasks that go to a slot at a time (auto)."},
+    {.name = "buffersize", .type = OPTION_AUTO, .arg = "N|auto", BENCH(buffersize), .min = 1, .max = BELT_WINDOW_ITEMS_MAX,
+     .help = "Tasks on their way at the most (auto); 1 measures the round trip."},
+    {.name = "buffer-bytes", .type = OPTION_SIZE, .arg = "SIZE", BENCH(buffer_bytes), .help = "The same in bytes (64M)."},
+    {.name = "volatile", .type = OPTION_FLAG, BENCH(volatile_job), .help = "Do not keep the job on the broker's disk."},
+    {.name = "warm", .type = OPTION_FLAG, BENCH(warm), .help = "Run for 0.2 s before measuring (on; --no-warm)."},
+    JSON_ROW(struct bench_values),
+    TIMEOUT_ROW(CONNECT_HELP),
+    CONFIG_ROW(struct broker_values),
+    HELP_ROW(struct broker_values),
+};
+
+static void bench_defaults(void *memory)
+{
+    struct bench_values *values = memory;
+
+    *values = (struct bench_values){.common.connect_timeout = CONNECT_TIMEOUT_DEFAULT_MS,
+                                    .size = 16,
+                                    .warm = 1,
+                                    .seed = 1};
+}
+
+static const struct command bench_command = {
+    .name = "bench",
+    .usage = "[OPTIONS]",
+    .summary = "Measure throughput and latency of a cluster, or of this machine.",
+    .details = "Hands in tasks that answer with their input as fast as results are taken, and prints tasks per second and the "
+               "latency from drawing an input to taking its result. --buffersize 1 measures the round trip. On a cluster "
+               "the workers must run with --echo.",
+    .options = bench_options,
+    .option_count = COUNT_OF(bench_options),
+    .values_size = sizeof(struct bench_values),
+    .defaults = bench_defaults,
+};
+
 static const struct option_def plain_options[] = {
     HELP_ROW(struct plain_values),
 };
@@ -402,7 +457,7 @@ const struct command *const commands_all[COMMAND_COUNT + 1] = {
     [COMMAND_MAP] = &map_command,         [COMMAND_BROKER] = &broker_command, [COMMAND_WORKER] = &worker_command,
     [COMMAND_STATUS] = &status_command,   [COMMAND_WORKERS] = &workers_command, [COMMAND_JOBS] = &jobs_command,
     [COMMAND_CANCEL] = &cancel_command,   [COMMAND_WAIT] = &wait_command,     [COMMAND_PING] = &ping_command,
-    [COMMAND_STORE] = &store_command,
+    [COMMAND_STORE] = &store_command,     [COMMAND_BENCH] = &bench_command,
     [COMMAND_HELP] = &help_command,       [COMMAND_VERSION] = &version_command,
     [COMMAND_COMPLETION] = &completion_command,
 };

@@ -52,7 +52,7 @@ struct worker_values {
     struct broker_values common;
     uint64_t slots;
     struct option_list command, coproc, filter;
-    int allow_commands;
+    int allow_commands, echo;
     const char *name;
     uint64_t drain, kill, max_tasks_per_slot;
     int quiet;
@@ -87,6 +87,15 @@ struct store_values {
     int json, help;
 };
 
+struct bench_values {
+    struct broker_values common;
+    uint64_t slots, size, tasks, duration;
+    uint64_t chunksize, buffersize, buffer_bytes;
+    const char *mix;
+    uint64_t seed;
+    int as_listed, ordered, volatile_job, warm, json;
+};
+
 struct plain_values {
     int help;
 };
@@ -102,6 +111,7 @@ enum command_id {
     COMMAND_WAIT,
     COMMAND_PING,
     COMMAND_STORE,
+    COMMAND_BENCH,
     COMMAND_HELP,
     COMMAND_VERSION,
     COMMAND_COMPLETION,

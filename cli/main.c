@@ -64,6 +64,7 @@ static int (*const runs[COMMAND_COUNT])(const struct options *options) = {
     [COMMAND_WAIT] = run_wait,
     [COMMAND_PING] = run_ping,
     [COMMAND_STORE] = run_store,
+    [COMMAND_BENCH] = run_bench,
     [COMMAND_HELP] = print_help,
     [COMMAND_VERSION] = print_version,
     [COMMAND_COMPLETION] = print_completion,

@@ -14,6 +14,7 @@
 #include "signals.h"
 
 #include "../client/private.h"
+#include "../proto/heap.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -149,8 +150,10 @@ static int open_pool(struct map *map)
         code = belt_pool_open(map->broker, &options, &map->pool);
     else
         code = belt_pool_open_private(&function, 1, &options, &map->pool);
-    if (code == BELT_OK)
+    if (code == BELT_OK) {
+        belt_heap_keep();
         return EXIT_OK;
+    }
     say("%s", belt_error_text());
     return exit_of_code(code);
 }

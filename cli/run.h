@@ -15,5 +15,6 @@ int run_cancel(const struct options *options);
 int run_wait(const struct options *options);
 int run_ping(const struct options *options);
 int run_store(const struct options *options);
+int run_bench(const struct options *options);
 
 #endif

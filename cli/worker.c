@@ -4,6 +4,7 @@
  */
 #include "../worker/agent.h"
 
+#include "echo.h"
 #include "endpoint.h"
 #include "exit.h"
 #include "functions.h"
@@ -65,6 +66,18 @@ static int serve_list(struct served *served, const struct option_list *list, enu
     return rc;
 }
 
+static int serve_echo(struct served *served)
+{
+    int rc = EXIT_OK;
+
+    for (uint32_t i = 0; !rc && i < ECHO_FUNCTIONS; i++) {
+        rc = serve(served, echo_functions[i].name, BELT_RUN_C, NULL);
+        if (!rc)
+            served->functions[served->count - 1].function = echo_functions[i].function;
+    }
+    return rc;
+}
+
 static int serve_all(struct served *served, const struct worker_values *values)
 {
     int rc;
@@ -74,6 +87,8 @@ static int serve_all(struct served *served, const struct worker_values *values)
         (rc = serve_list(served, &values->filter, BELT_RUN_FILTER, values->quiet)))
         return rc;
     if (values->allow_commands && (rc = serve(served, BELT_EXEC_FUNCTION, BELT_RUN_EXEC, NULL)))
+        return rc;
+    if (values->echo && (rc = serve_echo(served)))
         return rc;
     if (!served->count)
         return refuse("nothing to serve: give --command, --coproc, --filter or --allow-commands");

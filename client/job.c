@@ -5,11 +5,15 @@
 #include "error.h"
 #include "io.h"
 #include "pool.h"
+#include "statuses.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Chunks in a window that was not asked for. */
+#define CHUNKS_FIRST 4u
 
 void belt_job_options_init(belt_job_options *options)
 {
@@ -38,6 +42,22 @@ static bool key_ok(const char *key)
     return len > 0 && len <= BELT_MAX_KEY;
 }
 
+static int check_times(const belt_job_options *options)
+{
+    uint8_t bits[BELT_STATUS_BYTES];
+
+    if (options->backoff_ms < -1 || options->backoff_ms > (int64_t)BELT_MAX_WAIT_MS ||
+        options->after_ms > BELT_MAX_WAIT_MS || options->deadline_ms > BELT_MAX_WAIT_MS)
+        return client_error(BELT_INVALID, "a job's back-off, start and deadline are at most ten years away");
+    if (options->deadline_ms > 0 && options->deadline_ms <= options->after_ms)
+        return client_error(BELT_INVALID, "the job's deadline (%llu ms) is not after its start (%llu ms)",
+                            (unsigned long long)options->deadline_ms, (unsigned long long)options->after_ms);
+    if (options->final_statuses != NULL && !client_statuses_parse(options->final_statuses, bits))
+        return client_error(BELT_INVALID, "\"%.100s\" is no list of exit statuses: numbers from 1 to 255 and ranges, as in 2,64-78",
+                            options->final_statuses);
+    return BELT_OK;
+}
+
 static int complete_options(const belt_job_options *given, belt_job_options *options)
 {
     belt_job_options_init(options);
@@ -58,7 +78,7 @@ static int complete_options(const belt_job_options *given, belt_job_options *opt
     if (options->argument_len > BELT_MAX_ARGUMENT || (options->argument == NULL && options->argument_len > 0))
         return client_error(BELT_TOO_LARGE, "the job's argument has %zu bytes, at most %u are allowed",
                             options->argument_len, BELT_MAX_ARGUMENT);
-    return BELT_OK;
+    return check_times(options);
 }
 
 /** Copies `len` bytes to `*at` and moves it on. */
@@ -110,11 +130,27 @@ static bool init_wire(struct belt_stream *stream, const char *function, enum bel
                                                .detached = options->detached,
                                                .durable = options->durability == BELT_DURABLE,
                                                .never_durable = options->durability == BELT_VOLATILE,
-                                               .argument = put(&at, options->argument, options->argument_len)};
+                                               .argument = put(&at, options->argument, options->argument_len),
+                                               .backoff_ms = options->backoff_ms < 0 ? BELT_NO_BACKOFF
+                                                                                     : (uint64_t)options->backoff_ms,
+                                               .after_ms = options->after_ms,
+                                               .deadline_ms = options->deadline_ms};
+    if (options->final_statuses != NULL)
+        client_statuses_parse(options->final_statuses, config.options.final_status);
     config.window = stream->window.size;
     config.window_bytes = options->buffer_bytes;
     client_stream_init(&stream->wire, &config);
     return true;
+}
+
+/** An automatic window holds some chunks from the start: with less than one it would wait for the broker to give up on it. */
+static uint64_t first_window(uint32_t chunksize)
+{
+    uint64_t size = (uint64_t)CHUNKS_FIRST * chunksize;
+
+    if (size < CLIENT_WINDOW_FIRST)
+        return CLIENT_WINDOW_FIRST;
+    return size < CLIENT_WINDOW_LAST ? size : CLIENT_WINDOW_LAST;
 }
 
 static struct belt_stream *stream_new(belt_pool *pool, const char *function, enum belt_mode mode,
@@ -126,6 +162,8 @@ static struct belt_stream *stream_new(belt_pool *pool, const char *function, enu
         return NULL;
     stream->pool = pool;
     client_window_init(&stream->window, mode, options->buffersize, options->buffer_bytes);
+    if (options->buffersize == 0)
+        stream->window.size = first_window(options->chunksize);
     stream->shelf = client_shelf_new();
     if (stream->shelf == NULL || !init_wire(stream, function, mode, options)) {
         client_shelf_leave(stream->shelf);

@@ -206,6 +206,7 @@ static void run_agent(struct client_private *self, int said, const struct belt_a
                                          .slot_exit = given->slot_exit,
                                          .slot_ctx = given->slot_ctx,
                                          .lifeline_fd = self->lifeline[0],
+                                         .alone = true,
                                          .quiet = true};
     int rc;
 

@@ -115,8 +115,14 @@ static inline void pack_array(struct packer *p, uint32_t count)
 /** Up to 15 keys, which is all that Belt's maps have. */
 static inline void pack_map(struct packer *p, uint32_t count)
 {
-    if (pack_room(p, 1))
-        pack_byte(p, 0x80 | (count & 0x0f));
+    if (!pack_room(p, PACK_WORD))
+        return;
+    if (count < 16) {
+        pack_byte(p, (uint8_t)(0x80 | count));
+        return;
+    }
+    pack_byte(p, 0xde);
+    pack_be(p, count, 2);
 }
 
 static inline void pack_raw(struct packer *p, const uint8_t *data, size_t len)

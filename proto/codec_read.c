@@ -253,14 +253,36 @@ struct open_options {
     uint32_t mask;
 };
 
+static bool read_backoff(struct scanner *s, uint64_t *ms)
+{
+    if (!scan_uint(s, "backoff_ms", BELT_MAX_WAIT_MS, ms))
+        return false;
+    if (*ms == 0)
+        *ms = BELT_NO_BACKOFF;
+    return true;
+}
+
+static bool read_statuses(struct belt_decoder *d, struct belt_job_options *o)
+{
+    struct belt_bytes bits;
+    if (!scan_bytes(&d->s, "final_status", SCAN_BIN, BELT_STATUS_BYTES, &bits))
+        return false;
+    if (bits.len != BELT_STATUS_BYTES)
+        return reader_bad(d, "final_status", "must have 32 bytes");
+    memcpy(o->final_status, bits.data, bits.len);
+    return true;
+}
+
 static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
     static const char *const names[] = {"window_items", "window_bytes", "priority", "retries", "max_attempts", "chunk",
-                                        "timeout_ms",   "detail",       "detached", "durable", "volatile", "argument"};
+                                        "timeout_ms",   "detail",       "detached", "durable", "volatile", "argument",
+                                        "backoff_ms",   "after_ms",     "deadline_ms", "after_at", "deadline_at",
+                                        "final_status"};
     struct open_options *to = into;
     struct belt_job_options *o = to->options;
     struct scanner *s = &d->s;
-    switch (reader_find_key(d, key, names, 12, &to->mask)) {
+    switch (reader_find_key(d, key, names, 18, &to->mask)) {
     case 0:
         return scan_uint(s, "window_items", BELT_WINDOW_ITEMS_MAX, &o->window_items);
     case 1:
@@ -286,6 +308,18 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     case 11:
         return scan_bytes(s, "argument", SCAN_BIN, BELT_MAX_ARGUMENT, &o->argument);
     case 12:
+        return read_backoff(s, &o->backoff_ms);
+    case 13:
+        return scan_uint(s, "after_ms", BELT_MAX_WAIT_MS, &o->after_ms);
+    case 14:
+        return scan_uint(s, "deadline_ms", BELT_MAX_WAIT_MS, &o->deadline_ms);
+    case 15:
+        return scan_u64(s, "after_at", &o->after_at);
+    case 16:
+        return scan_u64(s, "deadline_at", &o->deadline_at);
+    case 17:
+        return read_statuses(d, o);
+    case 18:
         return reader_unknown_option(d, key);
     default:
         return false;
@@ -435,6 +469,8 @@ static const struct reader readers[] = {
     [BELT_MSG_NOTICE] = {3, read_notice},
     [BELT_MSG_STATUS] = {3, read_status},
     [BELT_MSG_REPORT] = {3, reader_report},
+    [BELT_MSG_FAILED] = {6, reader_failed},
+    [BELT_MSG_FAILURES] = {5, reader_failures},
     [BELT_MSG_SYNC] = {2, reader_sync},
     [BELT_MSG_DISPATCH] = {4, reader_dispatch},
     [BELT_MSG_RESULTS] = {3, reader_results},

@@ -46,6 +46,8 @@ bool reader_sync(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_refs(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_dispatch(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_results(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_failed(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_failures(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_report(struct belt_decoder *d, struct belt_msg *msg);
 
 #endif

@@ -243,3 +243,63 @@ bool reader_results(struct belt_decoder *d, struct belt_msg *msg)
     return scan_u64(&d->s, "first", &m->first) && scan_u64(&d->s, "job", &m->job) &&
            read_results(d, m->first, &m->results, &m->count);
 }
+
+bool reader_failed(struct belt_decoder *d, struct belt_msg *msg)
+{
+    struct scanner *s = &d->s;
+    struct belt_msg_failed *m = &msg->u.failed;
+    if (!scan_u64(s, "ref", &m->ref) || !scan_u8(s, "action", BELT_FAILED_DROP, &m->action))
+        return false;
+    if (m->action == 0)
+        return reader_bad(d, "action", "is 0, 1 to 4 are allowed");
+    if (!scan_text(s, "function", &m->function) || !scan_u64(s, "job", &m->job) || !scan_u64(s, "from", &m->from))
+        return false;
+    uint64_t *indexes = list(d, "indexes", sizeof(*indexes), &m->count);
+    if (!indexes)
+        return false;
+    for (uint32_t i = 0; i < m->count; i++) {
+        s->item = i;
+        if (!scan_u64(s, NULL, &indexes[i]))
+            return false;
+    }
+    m->indexes = indexes;
+    return true;
+}
+
+static bool read_letter(struct belt_decoder *d, uint32_t count, struct belt_letter *letter)
+{
+    struct scanner *s = &d->s;
+    uint64_t code = 0;
+    if (!scan_tuple(s, NULL, 10) || !scan_u64(s, "serial", &letter->serial) || !scan_u64(s, "job", &letter->job) ||
+        !scan_u64(s, "index", &letter->index) || !scan_u32(s, "attempt", &letter->attempt) ||
+        !scan_uint(s, "code", 31, &code) || !scan_u64(s, "failed_at", &letter->failed_at) ||
+        !scan_u32(s, "size", &letter->size) || !scan_name(s, "function", &letter->function) ||
+        !read_payload(d, &letter->payload))
+        return false;
+    letter->code = (uint32_t)code;
+    letter->extras = NULL;
+    if (scan_nil(s))
+        return true;
+    struct belt_result_item item;
+    bool ok = read_extras(d, count, &item);
+    letter->extras = item.extras;
+    return ok;
+}
+
+bool reader_failures(struct belt_decoder *d, struct belt_msg *msg)
+{
+    struct belt_msg_failures *m = &msg->u.failures;
+    if (!scan_u64(&d->s, "ref", &m->ref) || !scan_u64(&d->s, "count", &m->count) ||
+        !scan_u64(&d->s, "dropped", &m->dropped) || !scan_u64(&d->s, "job", &m->job))
+        return false;
+    struct belt_letter *letters = list(d, "letters", sizeof(*letters), &m->letter_count);
+    if (!letters)
+        return false;
+    for (uint32_t i = 0; i < m->letter_count; i++) {
+        d->s.item = i;
+        if (!read_letter(d, m->letter_count, &letters[i]))
+            return false;
+    }
+    m->letters = letters;
+    return true;
+}

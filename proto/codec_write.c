@@ -64,46 +64,6 @@ void belt_frames_stamp(struct belt_frames *frames, uint64_t seq)
     pack_be(&p, seq, 8);
 }
 
-/* Length of the UTF-8 sequence at `at`, 0 if there is none. Overlong forms and surrogates are no UTF-8. */
-static size_t utf8_step(const uint8_t *at, size_t left)
-{
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    if (at[0] < 0x80)
-        return 1;
-    size_t len = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4 || left < len)
-        return 0;
-    uint32_t point = at[0] & (0x7fu >> len);
-    for (size_t i = 1; i < len; i++) {
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-        point = point << 6 | (at[i] & 0x3f);
-    }
-    return point < least[len] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000) ? 0 : len;
-}
-
-static bool is_utf8(struct belt_bytes text)
-{
-    for (size_t i = 0; i < text.len;) {
-        size_t step = utf8_step(text.data + i, text.len - i);
-        if (!step)
-            return false;
-        i += step;
-    }
-    return true;
-}
-
-/* §4 text: str when it is UTF-8; other bytes (a task's own words) go as bin. */
-void writer_text(struct writer *w, struct belt_bytes bytes)
-{
-    if (bytes.len > BELT_MAX_TEXT)
-        writer_refuse(w);
-    else if (is_utf8(bytes))
-        pack_str(&w->p, bytes.data, (uint32_t)bytes.len);
-    else
-        pack_bin(&w->p, bytes.data, (uint32_t)bytes.len);
-}
-
 void writer_str(struct writer *w, struct belt_bytes bytes, size_t max)
 {
     if (bytes.len > max)
@@ -183,12 +143,18 @@ static inline void payload_unchecked(struct writer *w, const struct belt_payload
         attach(w, payload);
 }
 
+void writer_payload(struct writer *w, const struct belt_payload *payload)
+{
+    if (pack_room(&w->p, PACK_WORD + (payload->len <= BELT_INLINE_PAYLOAD ? payload->len : 0)))
+        payload_unchecked(w, payload);
+}
+
 static inline size_t item_room(const struct belt_payload *payload)
 {
     return ITEM_WORDS + (payload->len <= BELT_INLINE_PAYLOAD ? payload->len : 0);
 }
 
-static void extras(struct writer *w, const struct belt_result_extras *e)
+void writer_extras(struct writer *w, const struct belt_result_extras *e)
 {
     int optional = (e->text.len > 0) + (e->log.len > 0) + (e->host.len > 0) + (e->started_ms > 0);
     pack_map(&w->p, (uint32_t)optional + 2);
@@ -225,7 +191,7 @@ static void results(struct writer *w, const struct belt_result_item *items, uint
         pack_uint_unchecked(&w->p, item->service_us);
         payload_unchecked(w, &item->payload);
         if (item->extras)
-            extras(w, item->extras);
+            writer_extras(w, item->extras);
         else
             pack_nil(&w->p);
     }
@@ -314,11 +280,36 @@ static void write_bye(struct writer *w, const struct belt_msg *msg)
     writer_text(w, msg->u.bye.text);
 }
 
+/* 0 says: no pause. */
+static void backoff(struct writer *w, uint64_t ms)
+{
+    if (!ms)
+        return;
+    map_key(w, "backoff_ms");
+    pack_uint(&w->p, ms == BELT_NO_BACKOFF ? 0 : ms);
+}
+
+static bool any_status(const struct belt_job_options *o)
+{
+    static const uint8_t none[BELT_STATUS_BYTES];
+    return memcmp(o->final_status, none, sizeof(none)) != 0;
+}
+
+static void map_bin(struct writer *w, const char *key, struct belt_bytes bytes, size_t max)
+{
+    if (!bytes.len)
+        return;
+    map_key(w, key);
+    bin(w, bytes, max);
+}
+
 static void open_options(struct writer *w, const struct belt_job_options *o)
 {
+    struct belt_bytes statuses = {o->final_status, any_status(o) ? sizeof(o->final_status) : 0};
     int keys = (o->window_items > 0) + (o->window_bytes > 0) + (o->priority != 0) + (o->retries > 0) +
-               (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable + o->never_durable +
-               (o->argument.len > 0);
+               (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable +
+               o->never_durable + (o->argument.len > 0) + (o->backoff_ms > 0) + (o->after_ms > 0) +
+               (o->deadline_ms > 0) + (o->after_at > 0) + (o->deadline_at > 0) + (statuses.len > 0);
     pack_map(&w->p, (uint32_t)keys);
     map_uint(w, "window_items", o->window_items);
     map_uint(w, "window_bytes", o->window_bytes);
@@ -334,10 +325,13 @@ static void open_options(struct writer *w, const struct belt_job_options *o)
     map_true(w, "detached", o->detached);
     map_true(w, "durable", o->durable);
     map_true(w, "volatile", o->never_durable);
-    if (o->argument.len) {
-        map_key(w, "argument");
-        bin(w, o->argument, BELT_MAX_ARGUMENT);
-    }
+    map_bin(w, "argument", o->argument, BELT_MAX_ARGUMENT);
+    backoff(w, o->backoff_ms);
+    map_uint(w, "after_ms", o->after_ms);
+    map_uint(w, "deadline_ms", o->deadline_ms);
+    map_uint(w, "after_at", o->after_at);
+    map_uint(w, "deadline_at", o->deadline_at);
+    map_bin(w, "final_status", statuses, BELT_STATUS_BYTES);
 }
 
 static void write_open(struct writer *w, const struct belt_msg *msg)
@@ -491,10 +485,7 @@ static void write_dispatch(struct writer *w, const struct belt_msg *msg)
     map_uint(w, "timeout_ms", m->timeout_ms);
     map_true(w, "detail", m->detail);
     map_true(w, "together", m->together);
-    if (m->argument.len) {
-        map_key(w, "argument");
-        bin(w, m->argument, BELT_MAX_ARGUMENT);
-    }
+    map_bin(w, "argument", m->argument, BELT_MAX_ARGUMENT);
     list(w, m->count, BELT_MAX_BATCH);
     for (uint32_t i = 0; i < m->count && pack_room(&w->p, item_room(&m->tasks[i].payload)); i++) {
         pack_byte(&w->p, 0x93);
@@ -562,6 +553,8 @@ static const write_fn writers[] = {
     [BELT_MSG_NOTICE] = write_notice,
     [BELT_MSG_STATUS] = write_status,
     [BELT_MSG_REPORT] = writer_report,
+    [BELT_MSG_FAILED] = writer_failed,
+    [BELT_MSG_FAILURES] = writer_failures,
     [BELT_MSG_SYNC] = write_sync,
     [BELT_MSG_DISPATCH] = write_dispatch,
     [BELT_MSG_RESULTS] = write_results,

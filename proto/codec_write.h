@@ -22,6 +22,12 @@ void writer_text(struct writer *w, struct belt_bytes bytes);
 /** A str of at most `max` bytes (name, key). */
 void writer_str(struct writer *w, struct belt_bytes bytes, size_t max);
 
+/** PROTOCOL.md §4 payload. */
+void writer_payload(struct writer *w, const struct belt_payload *payload);
+void writer_extras(struct writer *w, const struct belt_result_extras *e);
+
 void writer_report(struct writer *w, const struct belt_msg *msg);
+void writer_failed(struct writer *w, const struct belt_msg *msg);
+void writer_failures(struct writer *w, const struct belt_msg *msg);
 
 #endif

@@ -75,6 +75,19 @@
 #define BELT_GRACE_MS 30000u
 /* A durable job that nobody reads or feeds is kept for this: a week-end and a holiday. */
 #define BELT_KEEP_MS (7ull * 24 * 3600 * 1000)
+/* A task that failed, ran over its time or was lost waits before it runs again: a passing trouble passes, and a
+ * lasting one does not keep the slots busy. Doubled with each try. */
+#define BELT_BACKOFF_MS 100u
+#define BELT_BACKOFF_MAX_MS 30000u
+/* The most that a job may wait for its start or its deadline: ten years, so that sums of times do not overflow. */
+#define BELT_MAX_WAIT_MS (10ull * 366 * 24 * 3600 * 1000)
+/* Failed tasks that are kept with their inputs for each function, and the bytes of these; the oldest go first. All
+ * functions together may take this part of the broker's memory budget. */
+#define BELT_MAX_FAILED 10000u
+#define BELT_FAILED_BYTES (64u << 20)
+#define BELT_FAILED_SHARE 8u
+/* Exit statuses of a command, as bits. */
+#define BELT_STATUS_BYTES 32u
 /* Runs of a task whose slot died before it is called poison. */
 #define BELT_MAX_ATTEMPTS_DEFAULT 3u
 

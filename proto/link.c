@@ -17,9 +17,11 @@
  * result that is kept does not hold a whole ZeroMQ message. */
 #define COPY_BYTES 1024u
 
-/* Messages in flight per peer. Credit bounds what is under way; a batch or two per credit is far below this, so EAGAIN
- * is rare, and a peer that does not read is noticed before it costs more than these messages. */
-#define HIGH_WATER 10000
+/* Messages in flight to or from one peer. Credit bounds what an honest peer has under way far below this, so EAGAIN is
+ * rare. A broker's peer that does not read, or writes without end, costs at most 1000 headers of a batch each (64 KiB): as
+ * much as its outbox may hold (broker/shell.c). A peer's own side has one such queue and can afford more. */
+#define HIGH_WATER_ROUTER 1000
+#define HIGH_WATER_DEALER 10000
 
 /* A BYE may still leave; everything else was acknowledged before a socket is closed. */
 #define LINGER_MS 200
@@ -77,8 +79,6 @@ static int set_common(void *socket, size_t max_frame)
 {
     static const int options[][2] = {
         {ZMQ_LINGER, LINGER_MS},
-        {ZMQ_SNDHWM, HIGH_WATER},
-        {ZMQ_RCVHWM, HIGH_WATER},
         {ZMQ_IPV6, 1},
         {ZMQ_TCP_KEEPALIVE, 1},
         {ZMQ_HEARTBEAT_IVL, ZMTP_INTERVAL_MS},
@@ -94,6 +94,8 @@ static int set_common(void *socket, size_t max_frame)
 static int set_dealer(void *socket)
 {
     static const int options[][2] = {
+        {ZMQ_SNDHWM, HIGH_WATER_DEALER},
+        {ZMQ_RCVHWM, HIGH_WATER_DEALER},
         {ZMQ_IMMEDIATE, 1}, /* no connection: EAGAIN, instead of a queue that nobody reads */
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
         {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
@@ -125,10 +127,11 @@ static void unmap(char *address)
 
 void *belt_link_router(void *context, const char *endpoint, size_t max_frame, char *bound)
 {
-    static const int mandatory[][2] = {{ZMQ_ROUTER_MANDATORY, 1}};
+    static const int options[][2] = {
+        {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_SNDHWM, HIGH_WATER_ROUTER}, {ZMQ_RCVHWM, HIGH_WATER_ROUTER}};
     size_t len = BELT_MAX_TEXT;
     void *socket = zmq_socket(context, ZMQ_ROUTER);
-    if (!socket || set_common(socket, max_frame) != 0 || set_all(socket, mandatory, 1) != 0 ||
+    if (!socket || set_common(socket, max_frame) != 0 || set_all(socket, options, sizeof(options) / sizeof(options[0])) != 0 ||
         zmq_bind(socket, endpoint) != 0)
         return close_failed(socket);
     if (bound && zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &len) != 0)

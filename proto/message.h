@@ -43,6 +43,8 @@
     X(NOTICE, 24, BROKER)                                                                          \
     X(STATUS, 25, CLIENT)                                                                          \
     X(REPORT, 26, BROKER)                                                                          \
+    X(FAILED, 27, CLIENT)                                                                          \
+    X(FAILURES, 28, BROKER)                                                                        \
     X(SYNC, 40, WORKER)                                                                            \
     X(DISPATCH, 41, BROKER)                                                                        \
     X(RESULTS, 42, WORKER)                                                                         \
@@ -100,6 +102,8 @@ struct belt_msg_error {
     struct belt_bytes text;
 };
 
+#define BELT_NO_BACKOFF UINT64_MAX /* on the wire: 0 */
+
 /** Options of a job (OPEN), all with a neutral zero. */
 struct belt_job_options {
     uint64_t window_items; /* 0: no window, the broker's memory budget alone */
@@ -114,6 +118,11 @@ struct belt_job_options {
     bool durable;          /* outlives the broker; refused by one that keeps nothing */
     bool never_durable;    /* `volatile`: not kept even by a broker that keeps jobs */
     struct belt_bytes argument; /* what all tasks of the job share */
+    uint64_t backoff_ms;  /* pause before the first further run; 0: the default, BELT_NO_BACKOFF: none */
+    uint64_t after_ms;    /* nothing runs before so long after OPEN; 0: at once */
+    uint64_t deadline_ms; /* what has no result so long after OPEN expires; 0: never */
+    uint64_t after_at, deadline_at; /* the same by the wall clock, ms since 1970: what is on disk */
+    uint8_t final_status[BELT_STATUS_BYTES]; /* bit n: exit status n of a command is not tried again */
 };
 
 struct belt_msg_open {
@@ -243,6 +252,41 @@ struct belt_msg_status {
     struct belt_bytes name; /* only this queue, worker or job (its id in decimal, or its key); empty: all */
 };
 
+enum belt_failed_action { BELT_FAILED_LIST = 1, BELT_FAILED_SHOW = 2, BELT_FAILED_RETRY = 3, BELT_FAILED_DROP = 4 };
+
+/** Chooses among the failed tasks that are kept: those of `function` (empty: any) and of `job` (0: any), of which
+ *  `indexes` are named (none: all), from number `from` on. */
+struct belt_msg_failed {
+    uint64_t ref;
+    uint8_t action; /* enum belt_failed_action; RETRY needs a job */
+    struct belt_bytes function;
+    uint64_t job;
+    uint64_t from;
+    const uint64_t *indexes;
+    uint32_t count;
+};
+
+/** A failed task that is kept with its input. */
+struct belt_letter {
+    uint64_t serial; /* grows with each that fails */
+    uint64_t job, index;
+    uint32_t attempt, code;
+    uint64_t failed_at; /* wall clock of the broker, ms since 1970 */
+    uint32_t size;      /* of its input */
+    struct belt_bytes function;
+    struct belt_payload payload; /* its input (SHOW), else empty */
+    const struct belt_result_extras *extras; /* NULL: none */
+};
+
+struct belt_msg_failures {
+    uint64_t ref;
+    uint64_t count;   /* that were chosen */
+    uint64_t dropped; /* that were let go to stay within the limits, in this life of the broker */
+    uint64_t job;     /* RETRY: the job that runs them, else 0 */
+    const struct belt_letter *letters; /* LIST, SHOW: as many as fit; ask on from the last serial + 1 */
+    uint32_t letter_count;
+};
+
 struct belt_row_queue {
     struct belt_bytes function;
     uint64_t waiting, running, done, failed, retried;
@@ -367,6 +411,8 @@ struct belt_msg {
         struct belt_msg_notice notice;
         struct belt_msg_status status;
         struct belt_msg_report report;
+        struct belt_msg_failed failed;
+        struct belt_msg_failures failures;
         struct belt_msg_refs sync;
         struct belt_msg_refs returned;
         struct belt_msg_refs drop;

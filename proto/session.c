@@ -216,6 +216,12 @@ void belt_session_stamp(struct belt_session *session, uint64_t now, struct belt_
     session->hello_ms = now;
 }
 
+void belt_session_again(struct belt_session *session, uint64_t now)
+{
+    if (session->state == BELT_SESSION_READY)
+        lose(session, now, now);
+}
+
 void belt_session_unsent(struct belt_session *session, uint64_t now)
 {
     lose(session, now, retry_after(session, now));

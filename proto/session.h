@@ -62,6 +62,9 @@ uint64_t belt_session_deadline(const struct belt_session *session);
 /** Gives `msg` its sequence number. Call in the order in which messages are sent, HELLO included. */
 void belt_session_stamp(struct belt_session *session, uint64_t now, struct belt_msg *msg);
 
+/** Says hello again on this connection: what this peer is has changed. belt_session_timer() asks for it. */
+void belt_session_again(struct belt_session *session, uint64_t now);
+
 /** The shell could not send a hello (no connection yet): it is tried again soon. */
 void belt_session_unsent(struct belt_session *session, uint64_t now);
 

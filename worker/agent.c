@@ -5,6 +5,8 @@
  */
 #include "agent_parts.h"
 
+#include "../proto/heap.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,6 +25,8 @@
 /* A slot that closed its output without ending is killed after this. */
 #define HUNG_US 200000u
 #define EVENTS 64
+/* So many children are asked one by one which of them ended. */
+#define REAP_ALL 8u
 /* While leaving the agent looks this often whether all is recorded. */
 #define LEAVE_LOOK_US 100000u
 /* A broker that does not record the last results is not waited for longer than this after the drain time. */
@@ -44,17 +48,33 @@ static int64_t wall_offset_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 - (int64_t)agent_clock_us();
 }
 
-void agent_log(const struct agent *agent, const char *format, ...)
+static void log_line(const char *kind, const char *format, va_list list)
 {
     char text[1024];
+
+    vsnprintf(text, sizeof(text), format, list);
+    fprintf(stderr, "belt worker: %s%s\n", kind, text);
+}
+
+void agent_log(const struct agent *agent, const char *format, ...)
+{
     va_list list;
 
     if (agent->options->quiet)
         return;
     va_start(list, format);
-    vsnprintf(text, sizeof(text), format, list);
+    log_line("", format, list);
     va_end(list);
-    fprintf(stderr, "belt worker: %s\n", text);
+}
+
+void agent_warn(const struct agent *agent, const char *format, ...)
+{
+    va_list list;
+
+    (void)agent;
+    va_start(list, format);
+    log_line("warning: ", format, list);
+    va_end(list);
 }
 
 void agent_fail(struct agent *agent, int rc, const char *format, ...)
@@ -102,21 +122,39 @@ static void agent_leave(struct agent *agent)
     slots_leave(agent->table, agent->now, agent->leave_until);
 }
 
-/** A zombie of ours, or a child that the program had before: either way it is reaped. */
+/** Whether the process of the place ended; slots of C functions are the keeper's children. */
+static void place_reap(struct agent *agent, struct place *place)
+{
+    pid_t pid = place->pid;
+    int status;
+
+    if (place->program->runner != &runner_c && waitpid(pid, &status, WNOHANG) == pid)
+        place->program->runner->ended(agent, place, status);
+}
+
+/** The place of a child that ended, as far as one look tells: NULL when it is another's. */
+static struct place *agent_peek(struct agent *agent)
+{
+    siginfo_t info = {.si_pid = 0};
+    struct place *place = NULL;
+
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0)
+        HASH_FIND_INT(agent->by_pid, &info.si_pid, place);
+    return place;
+}
+
+/** Takes our children alone: the program that runs the worker waits for its own. */
 static void agent_reap(struct agent *agent)
 {
-    struct place *place;
-    int status;
-    pid_t pid;
+    struct place *place, *next;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        HASH_FIND_INT(agent->by_pid, &pid, place);
-        if (place) {
-            place->program->runner->ended(agent, place, status);
-        } else if (pid == agent->keeper.pid) {
-            agent->keeper.pid = -1;
-            agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
-        }
+    while (HASH_COUNT(agent->by_pid) > REAP_ALL && (place = agent_peek(agent)))
+        place_reap(agent, place);
+    HASH_ITER(hh, agent->by_pid, place, next)
+        place_reap(agent, place);
+    if (agent->keeper.pid > 0 && waitpid(agent->keeper.pid, NULL, WNOHANG) == agent->keeper.pid) {
+        agent->keeper.pid = -1;
+        agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
     }
 }
 
@@ -222,8 +260,8 @@ static void agent_action(struct agent *agent, const struct slots_action *action)
         stream_close(agent, place);
         break;
     case SLOTS_ASK:
-        if (place->pid > 0)
-            kill(place->pid, SIGUSR1);
+        if (place->program->runner->ask)
+            place->program->runner->ask(agent, place);
         break;
     case SLOTS_TERM:
         place_kill(agent, place, SIGTERM);
@@ -264,12 +302,24 @@ static void agent_hung(struct agent *agent)
     }
 }
 
+/** A task seems to be over its time: which one runs is asked first. */
+static void agent_look(struct agent *agent)
+{
+    for (uint32_t i = 0; i < slots_count(agent->table); i++) {
+        struct place *place = &agent->places[i];
+        if (place->pid > 0 && place->program->runner->look)
+            place->program->runner->look(agent, place);
+    }
+}
+
 /** True: an action ended a task at once, so there is more to decide. */
 static bool agent_act(struct agent *agent)
 {
     struct slots_action action;
     bool acted = false;
 
+    if (slots_deadline(agent->table) <= agent->now)
+        agent_look(agent);
     slots_turn(agent->table, agent->now);
     while (!agent->done && slots_next_action(agent->table, &action)) {
         agent_action(agent, &action);
@@ -283,6 +333,8 @@ static bool agent_act(struct agent *agent)
     }
     agent_asks(agent);
     agent_hung(agent);
+    if (slots_recovered(agent->table))
+        belt_session_again(&agent->session, agent->now / 1000);
     return acted;
 }
 
@@ -419,6 +471,7 @@ static int agent_table(struct agent *agent, struct slots_function *functions, st
         .start_us = SLOT_HELLO_MS * 1000u,
         .kill_us = options->kill_ms * 1000,
         .max_tasks = options->max_tasks_per_slot,
+        .alone = options->alone,
     };
     agent->table = slots_new(&config);
     return agent->table ? 0 : -1;
@@ -497,6 +550,7 @@ static int agent_open(struct agent *agent)
     agent_watch(agent, agent->keeper.fd, WATCH_KEEPER, 0, EPOLLIN);
     if (agent->options->lifeline_fd > 0)
         agent_watch(agent, agent->options->lifeline_fd, WATCH_LIFELINE, 0, EPOLLIN);
+    belt_heap_keep(); /* of the agent alone: slots belong to their functions */
     belt_link_seed();
     agent->context = belt_link_context();
     agent->now = agent_clock_us();

@@ -40,7 +40,8 @@ struct belt_agent_options {
     void *slot_ctx;
     uint64_t connect_timeout_ms; /* 0: tries for ever */
     int lifeline_fd;     /* > 0: stop at once when it reads end of file */
-    bool quiet;
+    bool quiet;          /* warnings only */
+    bool alone;          /* the broker's only worker: tasks of a slot that cannot start fail instead of going back */
 };
 
 /**

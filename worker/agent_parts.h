@@ -27,6 +27,10 @@ struct runner {
     void (*give)(struct agent *agent, struct place *place, const struct slots_given *task);
     /** A lasting slot answered a task; may be NULL. */
     void (*answered)(struct agent *agent, struct place *place);
+    /** Tells the table which task runs, if the slot says more than its answers; may be NULL. */
+    void (*look)(struct agent *agent, struct place *place);
+    /** Its running task is to stop; NULL: not before a signal. */
+    void (*ask)(struct agent *agent, struct place *place);
     /** There is output to read. */
     void (*output)(struct agent *agent, struct place *place);
     /** The process has ended and was reaped. */
@@ -58,7 +62,7 @@ struct place {
     struct slot_queue queue;    /* to be written */
     struct slot_queue captured; /* output of a command */
     struct slot_queue log;      /* tail of the standard error */
-    uint64_t given, answered;   /* of a filter: tasks since it started */
+    uint64_t given, answered;   /* tasks since it started (given: of a filter) */
     uint64_t ended_us, told_us;
     UT_hash_handle hh;
 };
@@ -104,6 +108,8 @@ struct agent {
 
 uint64_t agent_clock_us(void);
 __attribute__((format(printf, 2, 3))) void agent_log(const struct agent *agent, const char *format, ...);
+/** Said even when quiet: the operator must do something. */
+__attribute__((format(printf, 2, 3))) void agent_warn(const struct agent *agent, const char *format, ...);
 /** The end of the agent, for a reason. */
 __attribute__((format(printf, 3, 4))) void agent_fail(struct agent *agent, int rc, const char *format, ...);
 void agent_watch(struct agent *agent, int fd, enum agent_watch what, uint32_t slot, uint32_t events);
@@ -130,6 +136,8 @@ struct belt_bytes place_log(const struct place *place);
 void place_log_clear(struct place *place);
 /** A lasting slot could not be started. */
 void place_lost(struct agent *agent, struct place *place, const char *why);
+/** Says that a lasting slot ended without an answer. */
+void place_warn(struct agent *agent, const struct place *place);
 
 /* stream.c: what lasting slots have in common */
 void stream_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err);

@@ -31,7 +31,7 @@ struct kept {
 static void kill_groups(const struct kept *kept)
 {
     for (uint32_t i = 0; i < kept->count; i++) {
-        pid_t group = atomic_load(&kept->shared->groups[i]);
+        pid_t group = atomic_load(&kept->shared->slots[i].group);
         if (group > 1)
             kill(-group, SIGKILL);
         if (kept->pids[i] > 1)
@@ -77,7 +77,7 @@ static void slot_signals(const sigset_t *mask)
 }
 
 /** In the new slot. Descriptors that the program had opened itself stay: its functions may use them. */
-static _Noreturn void slot_child(struct kept *kept, pid_t parent, int io, int log)
+static _Noreturn void slot_child(struct kept *kept, uint32_t slot, pid_t parent, int io, int log)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -92,7 +92,7 @@ static _Noreturn void slot_child(struct kept *kept, pid_t parent, int io, int lo
     close(null);
     close(log);
     slot_signals(&kept->mask);
-    task_slot_run(io, kept->options, kept->shared);
+    task_slot_run(io, kept->options, kept->shared, slot);
 }
 
 static int slot_fork(struct kept *kept, uint32_t slot, int io[2], int log[2])
@@ -107,7 +107,7 @@ static int slot_fork(struct kept *kept, uint32_t slot, int io[2], int log[2])
     if (pid == 0) {
         close(io[0]);
         close(log[0]);
-        slot_child(kept, self, io[1], log[1]);
+        slot_child(kept, slot, self, io[1], log[1]);
     }
     fcntl(log[0], F_SETFL, O_NONBLOCK); /* of the agent's end alone */
     setpgid(pid, pid); /* the child does it too: whoever comes first */
@@ -204,7 +204,7 @@ int keeper_start(struct keeper *keeper, const struct belt_agent_options *options
                  int foreign)
 {
     int ends[2] = {-1, -1};
-    size_t size = sizeof(struct keeper_shared) + groups * sizeof(atomic_int);
+    size_t size = sizeof(struct keeper_shared) + groups * sizeof(struct keeper_slot);
     int error;
 
     *keeper = (struct keeper){.pid = -1, .fd = -1};
@@ -212,7 +212,7 @@ int keeper_start(struct keeper *keeper, const struct belt_agent_options *options
     if (memory == MAP_FAILED)
         return -1;
     keeper->shared = memory;
-    keeper->shared->group_count = groups;
+    keeper->shared->slot_count = groups;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         goto fail;
     fflush(NULL); /* or every slot would write out what was buffered here */
@@ -293,6 +293,6 @@ void keeper_stop(struct keeper *keeper)
     }
     keeper->pid = -1;
     if (keeper->shared)
-        munmap(keeper->shared, sizeof(*keeper->shared) + keeper->shared->group_count * sizeof(atomic_int));
+        munmap(keeper->shared, sizeof(*keeper->shared) + keeper->shared->slot_count * sizeof(struct keeper_slot));
     keeper->shared = NULL;
 }

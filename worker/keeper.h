@@ -14,11 +14,19 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
+/** What a slot of C functions and its agent tell each other without a system call. A cache line of its own each. */
+struct keeper_slot {
+    _Alignas(64) atomic_int group; /* the process group that runs there, 0: none */
+    atomic_uint begun, ended;      /* tasks that the slot's process began and ended; 0 when it starts */
+    atomic_ullong begun_us;        /* when it began the last one, CLOCK_MONOTONIC */
+    atomic_uint stop;              /* the number (from 1) of the task that is to stop; 0: none */
+};
+
 /** Memory that agent, keeper and slots share. */
 struct keeper_shared {
     atomic_uint max_payload; /* the broker's limit, 0 before the first welcome */
-    uint32_t group_count;
-    atomic_int groups[];     /* by slot number: the process group that runs there, 0: none */
+    uint32_t slot_count;
+    struct keeper_slot slots[]; /* by slot number */
 };
 
 struct keeper {

@@ -18,7 +18,7 @@
 
 static void group_note(struct agent *agent, const struct place *place, pid_t group)
 {
-    atomic_store(&agent->keeper.shared->groups[place->slot], group);
+    atomic_store(&agent->keeper.shared->slots[place->slot].group, group);
 }
 
 void place_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err)
@@ -192,6 +192,21 @@ void place_lost(struct agent *agent, struct place *place, const char *why)
     struct slots_outcome outcome = {.exit_status = -1, .text = {(const uint8_t *)why, strlen(why)}};
 
     place->starting = false;
-    agent_log(agent, "slot %u cannot start: %s", place->slot, why);
     slots_died(agent->table, agent->now, place->slot, &outcome);
+    place_warn(agent, place);
+}
+
+void place_warn(struct agent *agent, const struct place *place)
+{
+    uint32_t failures = slots_failures(agent->table, place->slot);
+    const char *command = place->program->command;
+
+    if (failures == SLOTS_FAILURES) /* once, until one answers */
+        agent_warn(agent, "the slots of %s%s%s cannot start: %s; %s, and starting is tried again from time to time",
+                   command ? "'" : "", command ? command : "the C functions", command ? "'" : "",
+                   slots_why(agent->table, place->slot),
+                   agent->options->alone ? "their tasks fail" : "their functions are left to other workers");
+    else if (failures > 0)
+        agent_log(agent, "slot %u ended before it answered a task (%u in a row): %s", place->slot, failures,
+                  slots_why(agent->table, place->slot));
 }

@@ -4,10 +4,48 @@
  */
 #include "agent_parts.h"
 
+#include <signal.h>
+
+static struct keeper_slot *told_by(struct agent *agent, const struct place *place)
+{
+    return &agent->keeper.shared->slots[place->slot];
+}
+
 static void c_start(struct agent *agent, struct place *place)
 {
+    struct keeper_slot *told = told_by(agent, place);
+
+    atomic_store(&told->begun, 0);
+    atomic_store(&told->ended, 0);
+    atomic_store(&told->stop, 0);
+    place->answered = 0;
     place->starting = true;
     agent->asks[agent->ask_count++] = place->slot;
+}
+
+static void c_look(struct agent *agent, struct place *place)
+{
+    struct keeper_slot *told = told_by(agent, place);
+    uint32_t ended, begun;
+    uint64_t since;
+
+    do { /* until the slot did nothing in between; each round is one more task of it */
+        ended = atomic_load(&told->ended);
+        begun = atomic_load(&told->begun);
+        since = atomic_load(&told->begun_us);
+    } while (atomic_load(&told->ended) != ended || atomic_load(&told->begun) != begun);
+    slots_look(agent->table, place->slot, ended - (uint32_t)place->answered, begun != ended, begun > 0 ? since : 0);
+}
+
+/** Names the task, so that a signal which comes late stops no other. */
+static void c_ask(struct agent *agent, struct place *place)
+{
+    struct keeper_slot *told = told_by(agent, place);
+    uint32_t ahead = slots_ahead(agent->table, place->slot);
+
+    atomic_store(&told->stop, (uint32_t)place->answered + ahead + 1);
+    if (place->pid > 0)
+        kill(place->pid, SIGUSR1);
 }
 
 const struct runner runner_c = {
@@ -16,5 +54,7 @@ const struct runner runner_c = {
     .start = c_start,
     .give = stream_give,
     .output = stream_output,
+    .look = c_look,
+    .ask = c_ask,
     .ended = stream_ended,
 };

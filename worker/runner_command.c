@@ -103,8 +103,8 @@ static void command_ended(struct agent *agent, struct place *place, int status)
     place_status(status, text, sizeof(text), &outcome);
     if (outcome.exit_status == 0)
         outcome.text = (struct belt_bytes){NULL, 0};
-    else
-        outcome.code = BELT_TASK_FAILED;
+    else /* a command that crashes has failed; SIGKILL came from outside, and its slot died (PROTOCOL.md §8.2) */
+        outcome.code = outcome.term_signal == SIGKILL ? BELT_TASK_LOST : BELT_TASK_FAILED;
     if (place->over) {
         int len = snprintf(text, sizeof(text), "the output is larger than the limit of %u bytes", agent_max_payload(agent));
         outcome.code = BELT_RESULT_TOO_LARGE;

@@ -23,7 +23,6 @@ static void filter_answered(struct agent *agent, struct place *place)
 {
     uint64_t number;
 
-    place->answered++;
     while (place->captured.pos < place->captured.len) {
         memcpy(&number, place->captured.data + place->captured.pos, sizeof(number));
         if (number != place->answered)

@@ -13,6 +13,20 @@
 #define READ_ROOM (64u << 10)
 #define READ_LEAST 4096u
 
+/* Up to this a buffer that had to grow is kept while its messages are large: new pages cost more than the copy.
+ * After so many uses that needed less than a quarter of it, it goes. */
+#define KEEP_BYTES (4u << 20)
+#define KEEP_USES 16u
+
+/** Whether an emptied buffer of `cap` bytes, `used` of which were needed, is given back. */
+static bool buffer_outgrown(size_t cap, size_t used, unsigned *small)
+{
+    if (cap <= 4 * READ_ROOM)
+        return false;
+    *small = used < cap / 4 ? *small + 1 : 0;
+    return cap > KEEP_BYTES || *small > KEEP_USES;
+}
+
 /* ------------------------------------------------------------------ queue */
 
 void slot_queue_free(struct slot_queue *queue)
@@ -59,8 +73,9 @@ void slot_queue_consume(struct slot_queue *queue, size_t len)
     queue->pos += len;
     if (queue->pos < queue->len)
         return;
+    bool outgrown = buffer_outgrown(queue->cap, queue->len, &queue->small);
     queue->pos = queue->len = 0;
-    if (queue->cap > 4 * READ_ROOM) /* one large message must not be paid for ever */
+    if (outgrown) /* one large message must not be paid for ever */
         slot_queue_free(queue);
 }
 
@@ -131,15 +146,25 @@ int slot_write_hello(struct slot_queue *queue)
     return slot_queue_add(queue, hello, sizeof(hello) - 1);
 }
 
-int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us)
+static int write_ok(struct slot_queue *queue, size_t len, struct belt_bytes payload, uint64_t service_us)
 {
     struct line line;
 
     line.len = 0;
     line_bytes(&line, "ok", 2);
-    line_number(&line, ' ', payload.len);
+    line_number(&line, ' ', len);
     line_number(&line, ' ', service_us);
     return line_write(queue, &line, payload, (struct belt_bytes){NULL, 0});
+}
+
+int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us)
+{
+    return write_ok(queue, payload.len, payload, service_us);
+}
+
+int slot_write_ok_line(struct slot_queue *queue, size_t len, uint64_t service_us)
+{
+    return write_ok(queue, len, (struct belt_bytes){NULL, 0}, service_us);
 }
 
 int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,
@@ -189,10 +214,10 @@ static void reader_compact(struct slot_reader *reader)
 
     if (reader->pos > 0 && rest > 0)
         memmove(reader->data, reader->data + reader->pos, rest);
+    if (rest == 0 && buffer_outgrown(reader->cap, reader->len, &reader->small))
+        slot_reader_free(reader);
     reader->pos = 0;
     reader->len = rest;
-    if (rest == 0 && reader->cap > 4 * READ_ROOM)
-        slot_reader_free(reader);
 }
 
 uint8_t *slot_reader_room(struct slot_reader *reader, size_t *room)
@@ -308,7 +333,7 @@ static bool parse_fail(struct words *words, struct slot_got_message *m, struct a
         !words_optional(words, &m->timed, &m->service_us) || !words_optional(words, &coded, &code) ||
         words->at != words->end)
         return false;
-    if (code != BELT_TASK_FAILED && code != BELT_RESULT_TOO_LARGE && code != BELT_NOT_SERVED)
+    if (code != BELT_TASK_FAILED && code != BELT_RESULT_TOO_LARGE && code != BELT_NOT_SERVED && code != BELT_TASK_REFUSED)
         return false;
     m->code = (unsigned)code;
     a->got = SLOT_GOT_FAIL;

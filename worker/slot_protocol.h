@@ -19,6 +19,7 @@
 struct slot_queue {
     uint8_t *data;
     size_t pos, len, cap; /* [pos, len) waits */
+    unsigned small;       /* uses in a row that needed little of it */
 };
 
 void slot_queue_free(struct slot_queue *queue);
@@ -40,6 +41,8 @@ struct slot_task {
 int slot_write_task(struct slot_queue *queue, const struct slot_task *task);
 int slot_write_hello(struct slot_queue *queue);
 int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us);
+/** The line alone: the caller sends a payload of `len` bytes right behind it. */
+int slot_write_ok_line(struct slot_queue *queue, size_t len, uint64_t service_us);
 int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,
                     uint64_t service_us);
 int slot_write_progress(struct slot_queue *queue, uint64_t done, uint64_t total);
@@ -78,6 +81,7 @@ struct slot_reader {
     uint8_t *data;
     size_t pos, len, cap; /* [pos, len) is not parsed yet */
     size_t scanned;       /* no newline in [pos, pos + scanned) */
+    unsigned small;       /* uses in a row that needed little of it */
     char error[256];
 };
 

@@ -46,6 +46,7 @@ static bool slots_init(struct slots *slots, const struct slots_config *config)
     slots->start_us = config->start_us;
     slots->kill_us = config->kill_us;
     slots->max_tasks = config->max_tasks;
+    slots->alone = config->alone;
     slots->leave_until = SLOTS_NEVER;
     slots->programs = calloc(config->program_count, sizeof(*slots->programs));
     slots->functions = calloc(config->function_count, sizeof(*slots->functions));
@@ -205,7 +206,7 @@ void slots_enqueue_first(struct slots *slots, struct slots_task *task)
 }
 
 /** Takes a task that was not handed over out of its queue. */
-static void task_withdraw(struct slots *slots, struct slots_task *task)
+void slots_withdraw(struct slots *slots, struct slots_task *task)
 {
     struct slots_program_state *program = task_program(slots, task);
 
@@ -336,7 +337,7 @@ static void task_supersede(struct slots *slots, uint64_t now, struct slots_task 
             slots_stop(slots, now, &slots->slots[old->slot], true);
         return;
     }
-    task_withdraw(slots, old);
+    slots_withdraw(slots, old);
     slots_task_return(slots, old);
 }
 
@@ -421,7 +422,7 @@ void slots_recall(struct slots *slots, uint32_t count)
 {
     while (count-- > 0 && slots->unstarted) {
         struct slots_task *task = slots->unstarted->older; /* of the head: the tail */
-        task_withdraw(slots, task);
+        slots_withdraw(slots, task);
         slots_task_return(slots, task);
     }
 }
@@ -435,12 +436,12 @@ void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *r
         if (!task || task->attempt > refs[i].attempt || task->state == SLOTS_DONE) {
             returned_add(slots, refs[i]);
         } else if (task->state != SLOTS_GIVEN) {
-            task_withdraw(slots, task);
+            slots_withdraw(slots, task);
             slots_task_return(slots, task);
         } else {
             struct slots_slot *slot = &slots->slots[task->slot];
             task->dropped = true;
-            if (slot->given == task)
+            if (slot->given == task || slots->programs[slot->program].pub.polite) /* it may be running already */
                 slots_stop(slots, now, slot, true);
         }
     }
@@ -463,6 +464,9 @@ bool slots_answer(struct slots *slots, uint64_t now, uint32_t number, const stru
         return false;
     DL_DELETE(slot->given, task);
     slot->given_count--;
+    bool ran = slot->ahead == 0;
+    if (!ran)
+        slot->ahead--;
     slot->load_us -= task->cost_us;
     slot->answered = true;
     slots->programs[slot->program].failures = 0;
@@ -471,8 +475,9 @@ bool slots_answer(struct slots *slots, uint64_t now, uint32_t number, const stru
     if (!task->timed_out && !task->dropped)
         slots_measure(slots, task, outcome->timed ? outcome->service_us : now - slot->since_us);
     slots_task_end(slots, now, task, outcome);
-    slot->since_us = now;
-    slots_retire(slots, now, slot);
+    if (ran)
+        slot->since_us = now;
+    slots_retire(slots, now, slot, ran);
     return true;
 }
 
@@ -582,4 +587,22 @@ bool slots_running(const struct slots *slots, uint32_t slot, struct slots_given 
 uint32_t slots_failures(const struct slots *slots, uint32_t slot)
 {
     return slots->programs[slots->slots[slot].program].failures;
+}
+
+uint32_t slots_ahead(const struct slots *slots, uint32_t slot)
+{
+    return slots->slots[slot].ahead;
+}
+
+const char *slots_why(const struct slots *slots, uint32_t slot)
+{
+    return slots->programs[slots->slots[slot].program].why;
+}
+
+bool slots_recovered(struct slots *slots)
+{
+    bool recovered = slots->recovered;
+
+    slots->recovered = false;
+    return recovered;
 }

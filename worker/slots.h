@@ -26,7 +26,8 @@
 #define SLOTS_GIVEN_MAX 256u
 /* So many tasks of a function run alone before it is believed to be short and silent. */
 #define SLOTS_MEASURED 8u
-/* A program whose slots fail to start so often in a row is left alone for a while (SLOTS.md, "Life"). */
+/* A program whose slots fail to start so often in a row is left alone for a while, and its tasks do not wait for it
+ * (SLOTS.md, "Life"). */
 #define SLOTS_FAILURES 3u
 #define SLOTS_PAUSE_US 1000000u
 #define SLOTS_PAUSE_MAX_US 30000000u
@@ -54,6 +55,7 @@ struct slots_config {
     uint64_t start_us;  /* for a slot's hello */
     uint64_t kill_us;   /* between the first signal and the last */
     uint64_t max_tasks; /* of one slot process; 0: no limit */
+    bool alone;         /* no other worker could serve instead: tasks of a program that cannot start fail */
 };
 
 /** What is common to the tasks of one job. */
@@ -124,6 +126,12 @@ void slots_recorded(struct slots *slots, uint64_t upto);
 void slots_ready(struct slots *slots, uint32_t slot);
 /** The first unanswered task of `slot` has ended. False: it had none. */
 bool slots_answer(struct slots *slots, uint64_t now, uint32_t slot, const struct slots_outcome *outcome);
+/**
+ * What a slot says beside its answers: the first `ahead` of its unanswered tasks have ended (their answers are on the
+ * way, or lost if it died), and the one behind them runs since `since`, or none when not `running`. Call before
+ * slots_turn() at the deadline and before slots_died(); without it the first unanswered task is taken to run.
+ */
+void slots_look(struct slots *slots, uint32_t slot, uint32_t ahead, bool running, uint64_t since);
 /** The process of a lasting slot ended, or could not be started. `outcome` says how: text, log, exit_status, term_signal. */
 void slots_died(struct slots *slots, uint64_t now, uint32_t slot, const struct slots_outcome *outcome);
 /** `slot` writes a log: its tasks are handed over one by one from now on, so that each log finds its task. */
@@ -160,7 +168,13 @@ uint32_t slots_count(const struct slots *slots);      /* slot numbers are below 
 uint32_t slots_program_of(const struct slots *slots, uint32_t slot);
 /** The running task of `slot`; false: none. */
 bool slots_running(const struct slots *slots, uint32_t slot, struct slots_given *task);
+/** How many of its unanswered tasks the slot has ended, as far as slots_look() told. */
+uint32_t slots_ahead(const struct slots *slots, uint32_t slot);
 /** Consecutive failed starts of the slot's program, for the log. */
 uint32_t slots_failures(const struct slots *slots, uint32_t slot);
+/** Why the program's last start failed, with the last line that it wrote; "": none did. */
+const char *slots_why(const struct slots *slots, uint32_t slot);
+/** True once after a program whose tasks were refused has started after all: its functions are to be offered again. */
+bool slots_recovered(struct slots *slots);
 
 #endif

@@ -64,23 +64,31 @@ uint64_t slots_deadline(const struct slots *slots)
         when = slots->leave_until;
     for (uint32_t i = 0; i < slots->program_count; i++) {
         const struct slots_program_state *p = &slots->programs[i];
-        if (p->pause_until < when && p->pause_until > 0 && p->off && !slots->leaving && (p->pub.ahead || p->waiting))
+        if (p->pause_until < when && p->pause_until > 0 && p->off && !slots->leaving && (p->pub.ahead || p->waiting || p->gave_up))
             when = p->pause_until;
     }
     return when;
 }
 
-/** A task begins to run in the slot. */
-void slots_watch(struct slots *slots, uint64_t now, struct slots_slot *slot)
+/** The task that runs in the slot or is the next to; NULL: none. */
+static struct slots_task *slot_runs(const struct slots_slot *slot)
 {
     struct slots_task *task = slot->given;
+
+    for (uint32_t i = 0; task && i < slot->ahead; i++)
+        task = task->next;
+    return task;
+}
+
+/** Another task runs in the slot since `since_us`. */
+static void slot_watch(struct slots *slots, struct slots_slot *slot)
+{
+    const struct slots_task *task = slot_runs(slot);
     uint64_t timeout = task ? task->job->pub.timeout_us : 0;
 
     if (slot->stop != SLOTS_STOP_NONE)
         return;
-    slots_deadline_set(slots, slot, timeout > 0 ? now + timeout : SLOTS_NEVER);
-    if (task && task->dropped)
-        slots_stop(slots, now, slot, true);
+    slots_deadline_set(slots, slot, timeout > 0 ? slot->since_us + timeout : SLOTS_NEVER);
 }
 
 /* ----------------------------------------------------------------- stopping */
@@ -122,9 +130,57 @@ void slots_stop(struct slots *slots, uint64_t now, struct slots_slot *slot, bool
     slots_room_update(slots, slot);
 }
 
+void slots_look(struct slots *slots, uint32_t number, uint32_t ahead, bool running, uint64_t since)
+{
+    struct slots_slot *slot = &slots->slots[number];
+
+    slot->ahead = ahead < slot->given_count ? ahead : slot->given_count;
+    slot->resting = !running;
+    if (since > slot->since_us)
+        slot->since_us = since;
+}
+
+/** The time of the first task is over; but it may be another that runs by now. */
+static void run_expired(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    struct slots_task *task = slot_runs(slot);
+    uint64_t timeout = task ? task->job->pub.timeout_us : 0;
+
+    if (!task) {
+        slots_deadline_set(slots, slot, now + PATIENCE_US); /* all have ended: the answers are on their way */
+    } else if (timeout == 0 || slot->since_us + timeout > now) {
+        slot_watch(slots, slot);
+    } else {
+        task->timed_out = true;
+        slots_stop(slots, now, slot, false);
+    }
+}
+
+/** The dropped task that was waited for. */
+static void wait_expired(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    struct slots_task *task = slot_runs(slot);
+
+    if (task && task->dropped) {
+        stop_step(slots, now, slot);
+        return;
+    }
+    for (task = task ? task->next : NULL; task && !task->dropped; task = task->next)
+        continue;
+    if (!task) { /* it has ended, and what runs is wanted */
+        slot->stop = SLOTS_STOP_NONE;
+        run_expired(slots, now, slot);
+        slots_room_update(slots, slot);
+    } else {
+        slots_deadline_set(slots, slot, now + PATIENCE_US);
+    }
+}
+
 static void slot_expired(struct slots *slots, uint64_t now, struct slots_slot *slot)
 {
-    if (slot->stop != SLOTS_STOP_NONE) {
+    if (slot->stop == SLOTS_STOP_WAIT) {
+        wait_expired(slots, now, slot);
+    } else if (slot->stop != SLOTS_STOP_NONE) {
         stop_step(slots, now, slot);
     } else if (slot->state == SLOTS_STARTING) {
         slot->why = "did not say hello in time";
@@ -134,9 +190,18 @@ static void slot_expired(struct slots *slots, uint64_t now, struct slots_slot *s
         slot->stop = SLOTS_STOP_ASKED;
         stop_step(slots, now, slot);
     } else {
-        slot->given->timed_out = true;
-        slots_stop(slots, now, slot, false);
+        run_expired(slots, now, slot);
     }
+}
+
+/** A task begins to run in the slot, as far as is known. */
+void slots_begin(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    const struct slots_task *task = slot_runs(slot);
+
+    slot_watch(slots, slot);
+    if (task && task->dropped)
+        slots_stop(slots, now, slot, true);
 }
 
 /** The grace of leaving is over: what still runs goes back. */
@@ -179,16 +244,16 @@ static void unbind(struct slots *slots, struct slots_slot *slot)
     }
 }
 
-/** After an answer: what the slot does next. */
-void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot)
+/** After an answer: what the slot does next. Not `ran`: it is known that another task is running by now. */
+void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot, bool ran)
 {
     const struct slots_program_state *program = &slots->programs[slot->program];
 
-    if (!program->pub.lasting || slot->stop == SLOTS_STOP_WAIT || slot->stop == SLOTS_STOP_ASKED)
+    if (!program->pub.lasting || (ran && (slot->stop == SLOTS_STOP_WAIT || slot->stop == SLOTS_STOP_ASKED)))
         slot->stop = SLOTS_STOP_NONE; /* the task that was to end has ended */
     if (slot->given_count == 0)
         slots->busy--;
-    slots_watch(slots, now, slot);
+    slots_begin(slots, now, slot);
     slots_feed(slots, now, slot);
     bool spent = slots->max_tasks > 0 && slot->handed >= slots->max_tasks && program->pub.lasting;
     if (slot->given || slot->state != SLOTS_READY || !spent)
@@ -210,6 +275,9 @@ void slots_ready(struct slots *slots, uint32_t number)
         return;
     slot->state = SLOTS_READY;
     slots->programs[slot->program].starting--;
+    if (slots->programs[slot->program].gave_up)
+        slots->recovered = true;
+    slots->programs[slot->program].gave_up = false;
     if (slot->stop == SLOTS_STOP_NONE)
         slots_deadline_set(slots, slot, SLOTS_NEVER);
     slots_room_update(slots, slot);
@@ -223,7 +291,8 @@ static void slot_start(struct slots *slots, uint64_t now, struct slots_slot *slo
     slot->state = SLOTS_STARTING;
     slot->stop = SLOTS_STOP_NONE;
     slot->handed = 0;
-    slot->answered = false;
+    slot->answered = slot->resting = false;
+    slot->ahead = 0;
     slot->why = NULL;
     program->starting++;
     slots_act(slots, SLOTS_START, slot->number);
@@ -233,11 +302,16 @@ static void slot_start(struct slots *slots, uint64_t now, struct slots_slot *slo
         slots_ready(slots, slot->number);
 }
 
+static bool program_wants(const struct slots_program_state *program)
+{
+    return program->pub.ahead || program->starting < program->waiting_count || (program->gave_up && program->starting == 0);
+}
+
 void slots_start_wanted(struct slots *slots, uint64_t now)
 {
     for (uint32_t i = 0; i < slots->program_count && !slots->leaving; i++) {
         struct slots_program_state *program = &slots->programs[i];
-        while (program->off && program->pause_until <= now && (program->pub.ahead || program->starting < program->waiting_count)) {
+        while (program->off && program->pause_until <= now && program_wants(program)) {
             /* One that keeps failing is tried with one slot, not with all at once. */
             if (program->failures >= SLOTS_FAILURES && program->starting > 0)
                 break;
@@ -250,8 +324,23 @@ void slots_start_wanted(struct slots *slots, uint64_t now)
     }
 }
 
-static void start_failed(struct slots_program_state *program, uint64_t now)
+static struct belt_bytes last_line(struct belt_bytes log)
 {
+    while (log.len > 0 && (log.data[log.len - 1] == '\n' || log.data[log.len - 1] == ' '))
+        log.len--;
+    size_t at = log.len;
+    while (at > 0 && log.data[at - 1] != '\n')
+        at--;
+    return (struct belt_bytes){log.data + at, log.len - at};
+}
+
+static void start_failed(struct slots_program_state *program, uint64_t now, const char *why, const struct slots_outcome *how)
+{
+    struct belt_bytes line = last_line(how->log);
+
+    snprintf(program->why, sizeof(program->why), "%s%s%.*s%s%.*s", why ? why : "", why ? ", " : "",
+             (int)(how->text.len > 150 ? 150 : how->text.len), (const char *)how->text.data, line.len > 0 ? ": " : "",
+             (int)(line.len > 200 ? 200 : line.len), line.len > 0 ? (const char *)line.data : "");
     program->failures++;
     if (program->failures < SLOTS_FAILURES || program->pause_until > now)
         return;
@@ -259,6 +348,41 @@ static void start_failed(struct slots_program_state *program, uint64_t now)
     if (program->pause_us > SLOTS_PAUSE_MAX_US)
         program->pause_us = SLOTS_PAUSE_MAX_US;
     program->pause_until = now + program->pause_us;
+}
+
+/** None of its slots runs or tries to, and it was tried often enough. */
+static bool program_down(const struct slots *slots, uint32_t number)
+{
+    if (slots->programs[number].failures < SLOTS_FAILURES)
+        return false;
+    for (uint32_t i = number * slots->cap; i < (number + 1) * slots->cap; i++)
+        if (slots->slots[i].state != SLOTS_OFF)
+            return false;
+    return true;
+}
+
+static void task_refuse(struct slots *slots, uint64_t now, struct slots_program_state *program)
+{
+    char text[sizeof(program->why) + 32];
+    struct slots_outcome outcome = {.code = slots->alone ? BELT_TASK_FAILED : BELT_NOT_SERVED, .timed = true, .exit_status = -1};
+    struct slots_task *task = program->waiting;
+    int len = snprintf(text, sizeof(text), "the slot cannot start: %s", program->why);
+
+    outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
+    slots_withdraw(slots, task);
+    slots_task_end(slots, now, task, &outcome);
+}
+
+void slots_give_up(struct slots *slots, uint64_t now)
+{
+    for (uint32_t i = 0; i < slots->program_count; i++) {
+        struct slots_program_state *program = &slots->programs[i];
+        if (!program->waiting || !program_down(slots, i))
+            continue;
+        program->gave_up = true;
+        while (program->waiting)
+            task_refuse(slots, now, program);
+    }
 }
 
 /** What was to be done with a slot that is no more. */
@@ -273,9 +397,9 @@ static void actions_forget(struct slots *slots, uint32_t number)
 }
 
 /** The running task of a slot that died. */
-static void death_blame(struct slots *slots, uint64_t now, struct slots_slot *slot, const struct slots_outcome *how)
+static void death_blame(struct slots *slots, uint64_t now, struct slots_slot *slot, struct slots_task *task,
+                        const struct slots_outcome *how)
 {
-    struct slots_task *task = slot->given;
     char text[512];
     struct slots_outcome outcome = *how;
     int len = snprintf(text, sizeof(text), "the slot died while it ran the task: %s%s%.*s", slot->why ? slot->why : "",
@@ -315,14 +439,15 @@ void slots_died(struct slots *slots, uint64_t now, uint32_t number, const struct
     actions_forget(slots, number);
     if (slot->state == SLOTS_STARTING)
         program->starting--;
-    if (slot->state != SLOTS_CLOSING && !slot->answered && !slot->given)
-        start_failed(program, now);
+    struct slots_task *runs = slot->resting ? NULL : slot_runs(slot);
+    if (slot->state != SLOTS_CLOSING && !slot->answered && !runs)
+        start_failed(program, now, slot->why, how);
     /* A slot that we stopped for a task which has ended since takes no other with it. */
     bool ours = slot->stop >= SLOTS_STOP_TERMED && !slot->why;
     if (slot->given) {
         slots->busy--;
-        if (!ours || slot->given->timed_out || slot->given->dropped)
-            death_blame(slots, now, slot, how);
+        if (runs && (!ours || runs->timed_out || runs->dropped))
+            death_blame(slots, now, slot, runs, how);
     }
     death_requeue(slots, slot);
     slot->state = SLOTS_OFF;
@@ -360,4 +485,5 @@ void slots_turn(struct slots *slots, uint64_t now)
     slots_expire(slots, now);
     slots_place_turn(slots, now);
     slots_start_wanted(slots, now);
+    slots_give_up(slots, now);
 }

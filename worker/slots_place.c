@@ -101,7 +101,7 @@ static void slot_give(struct slots *slots, uint64_t now, struct slots_slot *slot
     if (slot->given_count++ == 0) {
         slots->busy++;
         slot->since_us = now;
-        slots_watch(slots, now, slot);
+        slots_begin(slots, now, slot);
     }
     slots_act(slots, SLOTS_GIVE, slot->number);
     slots->actions[slots->action_count - 1].task =

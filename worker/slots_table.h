@@ -65,6 +65,8 @@ struct slots_slot {
     uint64_t handed;    /* tasks since its process started */
     bool answered;      /* it answered one */
     uint64_t since_us;  /* when its running task started */
+    uint32_t ahead;     /* of the given tasks: so many have ended, their answers are held back in the slot */
+    bool resting;       /* and none of the others has begun */
     uint64_t deadline_us;
     uint32_t heap_at;   /* place in the heap, from 1; 0: not there */
     const char *why;    /* why the table ended it, for the text of its death */
@@ -78,6 +80,8 @@ struct slots_program_state {
     struct slots_slot *idle, *some, *off; /* slots: without a task, with room for more, not started */
     uint32_t idle_count, some_count, starting;
     uint32_t failures;
+    char why[400];  /* the last start failed */
+    bool gave_up;   /* tasks were refused: others may serve them */
     uint64_t pause_us, pause_until;
     bool blocked;   /* nothing more can be placed in this turn */
     uint32_t share; /* of each slot in this turn; 0: not decided */
@@ -112,7 +116,7 @@ struct slots {
     uint32_t returned_at, returned_count, returned_cap;
     struct slots_slot **heap; /* by deadline; [1 .. heap_count] */
     uint32_t heap_count;
-    bool leaving;
+    bool leaving, alone, recovered;
     uint64_t leave_until;
 };
 
@@ -124,6 +128,7 @@ void slots_act(struct slots *slots, enum slots_action_type type, uint32_t slot);
 void slots_task_end(struct slots *slots, uint64_t now, struct slots_task *task, const struct slots_outcome *outcome);
 void slots_task_return(struct slots *slots, struct slots_task *task);
 void slots_enqueue_first(struct slots *slots, struct slots_task *task);
+void slots_withdraw(struct slots *slots, struct slots_task *task); /* takes one that was not handed over out of its queue */
 void slots_unstart(struct slots *slots, struct slots_task *task); /* takes it off the list of those not handed over */
 
 /* slots_place.c */
@@ -134,10 +139,11 @@ void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t 
 
 /* slots_life.c */
 void slots_deadline_set(struct slots *slots, struct slots_slot *slot, uint64_t when);
-void slots_watch(struct slots *slots, uint64_t now, struct slots_slot *slot);
+void slots_begin(struct slots *slots, uint64_t now, struct slots_slot *slot);
 void slots_stop(struct slots *slots, uint64_t now, struct slots_slot *slot, bool patient);
-void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot);
+void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot, bool ran);
 void slots_expire(struct slots *slots, uint64_t now);
 void slots_start_wanted(struct slots *slots, uint64_t now);
+void slots_give_up(struct slots *slots, uint64_t now);
 
 #endif

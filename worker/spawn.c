@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* What the child needs, laid out before the vfork. */
@@ -116,8 +117,11 @@ int spawn_start(struct spawn *spawn)
     spawn->pid = child_start(&child);
     rc = spawn->pid < 0 ? errno : child.failed;
     sigprocmask(SIG_SETMASK, &before, NULL);
-    if (rc != 0) /* a child that failed is reaped with the others, and belongs to nobody */
+    if (rc != 0) {
+        while (spawn->pid > 0 && waitpid(spawn->pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
         goto out;
+    }
     spawn->in = in[1];
     spawn->out = out[0];
     spawn->err = err[0];

@@ -76,6 +76,7 @@ static void stream_answer(struct agent *agent, struct place *place, enum slot_go
     if (!slots_answer(agent->table, agent->now, place->slot, &outcome))
         violation(agent, place, "it answered without a task");
     place_log_clear(place);
+    place->answered++;
     if (place->program->runner->answered)
         place->program->runner->answered(agent, place);
 }
@@ -161,11 +162,10 @@ void stream_ended(struct agent *agent, struct place *place, int status)
     outcome.text = (struct belt_bytes){(const uint8_t *)why, strlen(why)};
     outcome.log = place_log(place);
     place_kill(agent, place, SIGKILL); /* what is left of its group */
+    if (place->program->runner->look)
+        place->program->runner->look(agent, place);
     slots_died(agent->table, agent->now, place->slot, &outcome);
-    uint32_t failures = slots_failures(agent->table, place->slot);
-    if (failures > 0)
-        agent_log(agent, "slot %u ended before it answered a task (%u in a row): %s: %.*s", place->slot, failures, why,
-                  (int)outcome.log.len, (const char *)outcome.log.data);
+    place_warn(agent, place);
     place_close(agent, place);
 }
 

@@ -15,12 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 /* How long a finished answer may wait for company. */
 #define HOLD_US 100u
 #define HOLD_BYTES (64u << 10)
+/* An answer of this size is sent from where it lies, at once. */
+#define APART_BYTES (32u << 10)
 /* Progress is for people: so often is enough. */
 #define PROGRESS_US 100000u
 
@@ -28,6 +31,7 @@ struct slot {
     int fd;
     const struct belt_agent_options *options;
     const struct keeper_shared *shared;
+    struct keeper_slot *told; /* read by the agent when this process dies, or its task runs too long */
     struct slot_reader reader;
     struct slot_queue out;
     uint64_t flushed_us;
@@ -43,12 +47,9 @@ struct belt_task {
     uint64_t told_us;         /* last progress */
 };
 
-static volatile sig_atomic_t cancelled;
-
 static void on_cancel(int number)
 {
-    (void)number;
-    cancelled = 1;
+    (void)number; /* it only wakes a function that sleeps; what is to stop is said in shared memory */
 }
 
 void task_catch_cancel(void)
@@ -67,17 +68,32 @@ static uint64_t clock_us(void)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
-/** Writes all that waits. The agent always reads, so this waits only as long as it is busy. */
-static void slot_flush(struct slot *slot, uint64_t now)
+/** Writes all that waits, and `more` behind it. The agent always reads, so this waits only as long as it is busy. */
+static void slot_send(struct slot *slot, uint64_t now, struct belt_bytes more)
 {
-    while (slot->out.pos < slot->out.len) {
-        ssize_t n = send(slot->fd, slot->out.data + slot->out.pos, slot->out.len - slot->out.pos, MSG_NOSIGNAL);
+    while (slot->out.pos < slot->out.len || more.len > 0) {
+        size_t waits = slot->out.len - slot->out.pos;
+        struct iovec parts[2] = {{waits ? slot->out.data + slot->out.pos : NULL, waits},
+                                 {(void *)(uintptr_t)more.data, more.len}};
+        struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
+        ssize_t n = sendmsg(slot->fd, &msg, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR)
             _exit(0); /* the agent is gone */
-        if (n > 0)
-            slot_queue_consume(&slot->out, (size_t)n);
+        if (n <= 0)
+            continue;
+        size_t of_queue = (size_t)n < waits ? (size_t)n : waits;
+        slot_queue_consume(&slot->out, of_queue);
+        more.data += (size_t)n - of_queue;
+        more.len -= (size_t)n - of_queue;
     }
     slot->flushed_us = now;
+}
+
+static void slot_flush(struct slot *slot, uint64_t now)
+{
+    static const uint8_t nothing;
+
+    slot_send(slot, now, (struct belt_bytes){&nothing, 0});
 }
 
 /* -------------------------------------------------- what functions may call */
@@ -100,13 +116,24 @@ BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
     return slot_queue_add(&task->answer, data, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
 }
 
-BELT_API int belt_task_fail(belt_task *task, const char *text)
+static int task_fail(belt_task *task, unsigned code, const char *text)
 {
     if (task->answered)
         return BELT_INVALID;
     task->answered = task->failed = true;
+    task->code = code;
     size_t len = text ? strnlen(text, BELT_MAX_TEXT) : 0;
     return slot_queue_add(&task->answer, text, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
+}
+
+BELT_API int belt_task_fail(belt_task *task, const char *text)
+{
+    return task_fail(task, BELT_TASK_FAILED, text);
+}
+
+BELT_API int belt_task_fail_final(belt_task *task, const char *text)
+{
+    return task_fail(task, BELT_TASK_REFUSED, text);
 }
 
 BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)
@@ -122,8 +149,9 @@ BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)
 
 BELT_API bool belt_task_cancelled(const belt_task *task)
 {
-    (void)task;
-    return cancelled != 0;
+    struct keeper_slot *told = task->slot->told;
+
+    return atomic_load(&told->stop) == atomic_load_explicit(&told->begun, memory_order_relaxed);
 }
 
 BELT_API uint64_t belt_task_index(const belt_task *task)
@@ -170,14 +198,31 @@ static void task_call(struct belt_task *task, uint32_t number)
 static void task_answer(struct belt_task *task, uint64_t service_us)
 {
     struct belt_bytes none = {NULL, 0}, bytes = {task->answer.data, task->answer.len};
+    bool apart = !task->failed && bytes.len >= APART_BYTES;
     int rc = task->failed ? slot_write_fail(&task->slot->out, task->code, bytes, none, service_us)
+             : apart      ? slot_write_ok_line(&task->slot->out, bytes.len, service_us)
                           : slot_write_ok(&task->slot->out, bytes, service_us);
 
+    if (rc == 0 && apart)
+        slot_send(task->slot, clock_us(), bytes);
     slot_queue_consume(&task->answer, task->answer.len);
     if (rc != 0) {
         fputs("belt slot: out of memory\n", stderr);
         _exit(1);
     }
+}
+
+/** Answers are held back, so the agent would not know which task runs: it is said before it runs. */
+static void task_begins(struct keeper_slot *told, uint64_t now)
+{
+    atomic_store_explicit(&told->begun_us, now, memory_order_relaxed);
+    atomic_store_explicit(&told->begun, atomic_load_explicit(&told->begun, memory_order_relaxed) + 1,
+                          memory_order_release);
+}
+
+static void task_ends(struct keeper_slot *told)
+{
+    atomic_store_explicit(&told->ended, atomic_load_explicit(&told->begun, memory_order_relaxed), memory_order_release);
 }
 
 static void task_run(struct slot *slot, struct belt_task *task)
@@ -191,7 +236,7 @@ static void task_run(struct slot *slot, struct belt_task *task)
     task->answered = task->failed = false;
     task->code = BELT_TASK_FAILED;
     task->told_us = 0;
-    cancelled = 0;
+    task_begins(slot->told, start);
     if (number != UINT32_MAX) {
         task_call(task, number);
     } else {
@@ -203,6 +248,7 @@ static void task_run(struct slot *slot, struct belt_task *task)
     if (number != UINT32_MAX)
         slot->typical_us[number] = (3 * slot->typical_us[number] + took) / 4;
     task_answer(task, took);
+    task_ends(slot->told);
 }
 
 /** False: no more tasks will come. */
@@ -246,9 +292,10 @@ static void slot_serve(struct slot *slot)
     }
 }
 
-_Noreturn void task_slot_run(int fd, const struct belt_agent_options *options, const struct keeper_shared *shared)
+_Noreturn void task_slot_run(int fd, const struct belt_agent_options *options, struct keeper_shared *shared,
+                             uint32_t number)
 {
-    struct slot slot = {.fd = fd, .options = options, .shared = shared};
+    struct slot slot = {.fd = fd, .options = options, .shared = shared, .told = &shared->slots[number]};
 
     slot_reader_init(&slot.reader, SLOT_SIDE_SLOT, BELT_MAX_PAYLOAD_CEILING);
     slot.typical_us = calloc(options->function_count + 1, sizeof(*slot.typical_us));

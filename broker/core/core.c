@@ -34,6 +34,8 @@ struct core *core_new(const struct core_config *config)
     core->alarm = UINT64_MAX;
     core->last_job = config->first_job;
     core->last_reader = (config->epoch & UINT32_MAX) << 24; /* a client may still speak of those of another life */
+    core->random = config->epoch;
+    core->wall = config->wall_ms;
     return core;
 }
 
@@ -52,6 +54,7 @@ static void free_agents(struct core *core)
         DL_FOREACH_SAFE (agent->runs, run, after)
             free(run);
         free(agent->queues);
+        free(agent->passes);
         free(agent);
     }
 }
@@ -61,6 +64,8 @@ void core_free(struct core *core)
     if (!core)
         return;
     free_jobs(core);
+    letter_free_all(core);
+    free(core->due);
     free_agents(core);
     peer_forget_all(core);
     struct queue *queue, *next;
@@ -123,6 +128,9 @@ static void from_client(struct core *core, struct session *from, const struct be
         break;
     case BELT_MSG_CANCEL:
         job_cancel(core, from, &msg->u.cancel);
+        break;
+    case BELT_MSG_FAILED:
+        failed_request(core, from, &msg->u.failed);
         break;
     case BELT_MSG_STATUS:
         report_status(core, from, &msg->u.status);
@@ -187,7 +195,8 @@ static void on_bad(struct core *core, const struct core_event *event)
     if (from && !peer_admit(core, event, &from))
         return;
     if (from) {
-        update_error(core, from, 0, 0, event->code, text);
+        bool open = event->code == BELT_BAD_OPTION && event->msg && event->msg->type == BELT_MSG_OPEN;
+        update_error(core, from, open ? event->msg->u.open.ref : 0, 0, event->code, text);
         return;
     }
     update_send_stranger(core, event->peer, BELT_MSG_ERROR)->u.error =
@@ -211,6 +220,7 @@ static void record_turn(struct core *core)
         return;
     LL_FOREACH2 (core->dirty_jobs, job, dirty_next)
         durable_turn(core, job);
+    letter_turn(core);
 }
 
 /* What the burst has piled up, in the order in which one thing leads to the next. */
@@ -220,6 +230,7 @@ static void on_turn(struct core *core)
     core->alarm = UINT64_MAX;
     peer_expire(core);
     job_expire(core);
+    timer_turn(core);
     dispatch_turn(core);
     record_turn(core);
     struct reader *readers = core->dirty_readers, *reader, *next_reader;
@@ -249,6 +260,9 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
     if (!core->started_ms)
         core->started_ms = event->now;
     core->now = event->now;
+    core->random ^= event->random;
+    if (event->wall)
+        core->wall = event->wall;
     switch (event->type) {
     case CORE_MESSAGE:
         on_message(core, event);
@@ -275,7 +289,7 @@ bool core_drained(const struct core *core)
         const struct reader *reader;
         if (job->options.durable)
             continue; /* it goes on with the next broker */
-        if (job->running || (job->waiting && job->queue->agent_count))
+        if (job->running || ((job->active || job->delays) && job->queue->agent_count))
             return false;
         DL_FOREACH (job->readers, reader)
             if (reader->session && job->state <= BELT_JOB_COMPLETE && reader->acked < job->done + job->failed)

@@ -13,8 +13,10 @@
  *
  * One file per event family: peer.c (connections), job.c (open, push, end,
  * cancel), worker.c (sync, results, returns, retries), stream.c (subscriptions),
+ * retry.c (what runs again, and when), expire.c (start and deadline of a job),
+ * letter.c and failed.c (failed tasks that are kept),
  * dispatch.c (who gets what), sizing.c (how much), report.c (status). table.c
- * keeps the tasks of a job, update.c what a step asks for.
+ * keeps the tasks of a job, timer.c knows which job is due next, update.c what a step asks for.
  */
 #ifndef BELT_CORE_H
 #define BELT_CORE_H
@@ -38,12 +40,14 @@ struct core_config {
     uint32_t max_jobs;
     bool durable; /* there is a store: jobs may outlive the broker */
     uint64_t keep_ms; /* a durable job that nobody reads or feeds is kept for this long */
+    uint64_t wall_ms; /* the wall clock now, for jobs that are built anew: ms since 1970 */
     bool trace; /* write trace lines into each update */
 };
 
 enum core_event_type {
     CORE_MESSAGE,  /* `msg` came from `peer` */
-    CORE_BAD,      /* something undecodable came from `peer`: `code`, `text` */
+    CORE_BAD,      /* something undecodable came from `peer`: `code`, `text`; for BAD_OPTION `msg`, of which only the
+                    * type and an OPEN's ref are there */
     CORE_GONE,     /* `peer` cannot be reached any more */
     CORE_TURN,     /* the burst is over, or the deadline is reached */
     CORE_DRAIN     /* take no new work; core_drained() tells when the old is done */
@@ -53,6 +57,8 @@ enum core_event_type {
 struct core_event {
     enum core_event_type type;
     uint64_t now; /* ms, monotonic */
+    uint64_t wall; /* ms since 1970, for what is shown or outlives this process; 0: not known. Drives nothing */
+    uint64_t random; /* of a TURN: bits for the back-off of retries; 0: none */
     uint64_t peer;
     bool worker_side; /* the endpoint it came in on */
     const struct belt_msg *msg; /* borrowed during the call */
@@ -70,13 +76,17 @@ struct core_send {
     bool held; /* not before the records up to the end of this turn are durable; else at once */
 };
 
+#define CORE_KEPT_FAILED ((uint64_t)1 << 63) /* in the job of a record: what is kept of a job's failed tasks */
+
 enum core_record_op { CORE_PUT, CORE_DELETE, CORE_DELETE_JOB };
 
 /**
  * One change of what is on disk. A record is a message of the protocol that would bring the core to
  * where it was: OPEN (ref: the job's id), PUSH, END, RESULTS (first: place in the log of completions),
  * SUBSCRIBE (cursor: acknowledged), PROGRESS (the job's mark: index is its next task, done the places
- * recorded, total the failed among them), ACCEPTED (its bytes: those of all tasks below next). Borrows like a send.
+ * recorded, total the failed among them; with an attempt: the tries of one task, done the failures, total
+ * the losses). With CORE_KEPT_FAILED in the job's id: OPEN and RESULTS of tasks that failed, with the input as
+ * payload (first: when it failed). ACCEPTED: the bytes of all tasks below its next. Borrows like a send.
  */
 struct core_record {
     enum core_record_op op;

@@ -35,7 +35,7 @@ struct queue *queue_get(struct core *core, const char *function)
 
 void queue_prune(struct core *core, struct queue *queue)
 {
-    if (queue->jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
+    if (queue->jobs || queue->letter_jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
         return;
     if (queue->dirty)
         LL_DELETE2(core->dirty_queues, queue, dirty_next);
@@ -65,6 +65,7 @@ void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent)
     }
     queue->agents[queue->agent_count++] = agent;
     queue->slots += agent->slots;
+    agent->passes[agent->queue_count] = agent->level;
     agent->queues[agent->queue_count++] = queue;
     queue->hungry = true;
     queue_touch(core, queue);
@@ -76,8 +77,10 @@ void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent)
 void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent)
 {
     for (uint32_t i = 0; i < agent->queue_count; i++)
-        if (agent->queues[i] == queue)
+        if (agent->queues[i] == queue) {
             agent->queues[i] = agent->queues[--agent->queue_count];
+            agent->passes[i] = agent->passes[agent->queue_count];
+        }
     for (uint32_t i = 0; i < queue->agent_count; i++)
         if (queue->agents[i] == agent) {
             queue->agents[i] = queue->agents[--queue->agent_count];
@@ -88,6 +91,38 @@ void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agen
         DL_FOREACH2 (queue->active, job, active_next)
             job_touch(core, job);
     queue_prune(core, queue);
+}
+
+/* ---- clients' shares ---- */
+
+struct share *share_take(struct queue *queue, const struct session *client)
+{
+    static const uint8_t nobody[BELT_SESSION_LEN];
+    const uint8_t *id = client ? client->id : nobody;
+    struct share *share;
+    LL_FOREACH (queue->shares, share)
+        if (memcmp(share->client, id, BELT_SESSION_LEN) == 0)
+            break;
+    if (!share) {
+        share = calloc(1, sizeof *share);
+        if (!share)
+            abort();
+        memcpy(share->client, id, BELT_SESSION_LEN);
+        share->pass = queue->level;
+        queue->share_count++;
+        LL_PREPEND(queue->shares, share);
+    }
+    share->jobs++;
+    return share;
+}
+
+void share_drop(struct queue *queue, struct share *share)
+{
+    if (--share->jobs > 0)
+        return;
+    LL_DELETE(queue->shares, share);
+    queue->share_count--;
+    free(share);
 }
 
 /* ---- what waits ---- */
@@ -164,12 +199,11 @@ void dispatch_wait(struct core *core, struct job *job, uint64_t index, struct ta
 void dispatch_waiting_changed(struct core *core, struct job *job)
 {
     struct queue *queue = job->queue;
-    if (job->waiting && !job->active) {
+    bool ready = job->waiting && !job->start_ms;
+    if (ready && !job->active) {
         job->active = true;
-        if (job->pass < queue->pass)
-            job->pass = queue->pass;
         DL_APPEND2(queue->active, job, active_prev, active_next);
-    } else if (!job->waiting && job->active) {
+    } else if (!ready && job->active) {
         job->active = false;
         DL_DELETE2(queue->active, job, active_prev, active_next);
     }
@@ -253,50 +287,61 @@ static bool is_recovering(struct core *core, struct job *job)
 
 static bool may_go(struct core *core, struct job *job)
 {
-    return !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job);
+    return !job->expired && !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job);
 }
 
-static double owner_pass(const struct job *job)
-{
-    return job->owner ? job->owner->pass : 0;
-}
-
-/* Priority first, then the client that has had least, then its job that has had least. */
+/* Priority first, then the client that has had least of the queue, then its job that has had least. */
 static bool goes_before(const struct job *a, const struct job *b)
 {
     if (a->options.priority != b->options.priority)
         return a->options.priority > b->options.priority;
-    if (a->owner != b->owner && owner_pass(a) < owner_pass(b))
-        return true;
-    if (a->owner != b->owner && owner_pass(a) > owner_pass(b))
-        return false;
+    if (a->share != b->share)
+        return a->share->pass < b->share->pass;
     return a->pass < b->pass;
 }
 
-static struct job *choose(struct core *core, const struct agent *agent)
+static struct job *best_of(struct core *core, const struct queue *queue)
 {
     struct job *best = NULL, *job;
-    for (uint32_t i = 0; i < agent->queue_count; i++)
-        DL_FOREACH2 (agent->queues[i]->active, job, active_next)
-            if ((!best || goes_before(job, best)) && may_go(core, job))
-                best = job;
+    DL_FOREACH2 (queue->active, job, active_next)
+        if ((!best || goes_before(job, best)) && may_go(core, job))
+            best = job;
     return best;
 }
 
-static void charge(struct core *core, struct job *job, uint32_t count)
+/* Among the functions of one agent: priority, then the one that has had least of it. */
+static struct job *choose(struct core *core, const struct agent *agent, uint32_t *place)
 {
-    double each = job->service_us > 0 ? job->service_us : UNMEASURED_US;
-    struct session *owner = job->owner;
-    if (job->queue->pass < job->pass)
-        job->queue->pass = job->pass;
-    job->pass += each * count;
-    if (!owner)
-        return;
-    /* A client that was away does not save up: it starts level with the one served last. */
-    if (owner->pass < core->pass)
-        owner->pass = core->pass;
-    core->pass = owner->pass;
-    owner->pass += each * count;
+    struct job *best = NULL;
+    for (uint32_t i = 0; i < agent->queue_count; i++) {
+        struct job *job = best_of(core, agent->queues[i]);
+        if (!job || (best && job->options.priority < best->options.priority))
+            continue;
+        if (best && job->options.priority == best->options.priority && agent->passes[i] >= agent->passes[*place])
+            continue;
+        best = job;
+        *place = i;
+    }
+    return best;
+}
+
+/* Who was away does not save up: it starts level with the one served last. */
+static void charge_one(double *pass, double *level, double cost)
+{
+    if (*pass < *level)
+        *pass = *level;
+    *level = *pass;
+    *pass += cost;
+}
+
+static void charge(struct agent *agent, uint32_t place, struct job *job, uint32_t count)
+{
+    double cost = (job->service_us > 0 ? job->service_us : UNMEASURED_US) * count;
+    struct queue *queue = job->queue;
+    charge_one(&job->pass, &job->share->level, cost);
+    charge_one(&job->share->pass, &queue->level, cost);
+    /* A function that many clients wait for has as many parts. */
+    charge_one(&agent->passes[place], &agent->level, cost / (queue->share_count ? queue->share_count : 1));
 }
 
 /* ---- giving ---- */
@@ -340,17 +385,18 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
         return 0;
     fill_dispatch(update_send(core, agent->session, BELT_MSG_DISPATCH), job, items, batch.count);
     job->chunk_ms = 0;
-    charge(core, job, batch.count);
     dispatch_waiting_changed(core, job);
     return batch.count;
 }
 
-/* A chunk goes to one slot: one for each, and one ahead. It is cut only where the agent's window ends and a slot idles. */
+/* A chunk goes to one slot: one for each, one ahead, and more as far as chunks are short work. It is cut only where the
+ * agent's window ends and a slot idles. */
 static uint32_t chunk_share(const struct agent *agent, const struct job *job, bool eager)
 {
     uint32_t size = job->waiting < job->options.chunk ? (uint32_t)job->waiting : job->options.chunk;
     uint32_t room = agent->window_items - agent->held;
-    if (agent->parts >= agent->slots + !eager)
+    uint32_t target = eager ? agent->slots : sizing_target(job->service_us * job->options.chunk, agent->slots);
+    if (agent->parts >= (target > agent->slots ? target : agent->slots + !eager))
         return 0;
     if (size <= room)
         return size;
@@ -372,9 +418,13 @@ static bool feed(struct core *core, struct agent *agent, bool eager)
 {
     if (!agent->synced || agent->leaving || !agent->session->peer || agent->held >= agent->window_items)
         return false;
-    struct job *job = choose(core, agent);
+    uint32_t place = 0;
+    struct job *job = choose(core, agent, &place);
     uint32_t share = job ? share_of(agent, job, eager) : 0;
-    return share && give(core, agent, job, share) > 0;
+    uint32_t given = share ? give(core, agent, job, share) : 0;
+    if (given)
+        charge(agent, place, job, given);
+    return given > 0;
 }
 
 /* Round after round over the agents that may have room, until none takes more: idle slots first, then what lies ahead. */
@@ -507,7 +557,7 @@ void dispatch_turn(struct core *core)
 
 void dispatch_notices(struct core *core, struct job *job)
 {
-    bool served = job->queue->agent_count > 0 || job->waiting == 0 || job->state == BELT_JOB_STOPPED;
+    bool served = job->queue->agent_count > 0 || !job->active || job->state == BELT_JOB_STOPPED;
     if (served) {
         job->unserved_ms = 0;
         if (job->unserved) {

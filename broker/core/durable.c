@@ -64,23 +64,36 @@ static void kept_trim(struct kept_list *list)
 
 /* ---- writing ---- */
 
-static uint64_t put(struct core *core, struct job *job, struct belt_msg msg, uint64_t first, uint32_t count)
+uint64_t kept_put(struct core *core, uint64_t job, struct belt_msg msg, uint64_t first, uint32_t count)
 {
     struct core_record *record = update_record(core);
     *record = (struct core_record){
-        .op = CORE_PUT, .number = ++core->last_record, .job = job->id, .first = first, .count = count, .msg = msg};
+        .op = CORE_PUT, .number = ++core->last_record, .job = job, .first = first, .count = count, .msg = msg};
     return record->number;
+}
+
+void kept_drop(struct core *core, uint64_t job, uint64_t *number)
+{
+    if (*number && core->out)
+        *update_record(core) = (struct core_record){.op = CORE_DELETE, .number = *number, .job = job};
+    *number = 0;
+}
+
+static uint64_t put(struct core *core, struct job *job, struct belt_msg msg, uint64_t first, uint32_t count)
+{
+    return kept_put(core, job->id, msg, first, count);
 }
 
 static void drop(struct core *core, struct job *job, uint64_t *number)
 {
-    if (*number && core->out)
-        *update_record(core) = (struct core_record){.op = CORE_DELETE, .number = *number, .job = job->id};
-    *number = 0;
+    kept_drop(core, job->id, number);
 }
 
 static void put_job(struct core *core, struct job *job)
 {
+    /* The store remembers the highest number for ever, and so no job's id is used twice. */
+    if (core->last_record < job->id)
+        core->last_record = job->id;
     struct belt_msg msg = {.type = BELT_MSG_OPEN};
     msg.u.open = (struct belt_msg_open){.ref = job->id,
                                         .key = name_bytes(job->key),
@@ -218,6 +231,7 @@ void durable_turn(struct core *core, struct job *job)
         put_tasks(core, job);
     while (job->kept.place < job->log_base + job->log_count)
         put_results(core, job);
+    retry_persist(core, job);
     if (job->state != BELT_JOB_OPEN && !job->kept.end) {
         struct belt_msg msg = {.type = BELT_MSG_END};
         msg.u.end = (struct belt_msg_end){.job = job->id, .count = job->next};
@@ -244,6 +258,10 @@ void durable_forget(struct core *core, struct job *job)
     if (job->kept.job && core->out)
         *update_record(core) = (struct core_record){.op = CORE_DELETE_JOB, .number = ++core->last_record, .job = job->id};
     job->kept.job = 0;
+    retry_forget_tries(job);
+    struct reader *reader;
+    DL_FOREACH (job->readers, reader)
+        reader->kept_number = 0;
     free(job->kept.tasks.rows);
     free(job->kept.results.rows);
     job->kept.tasks = job->kept.results = (struct kept_list){0};

@@ -135,6 +135,7 @@ void job_free(struct core *core, struct job *job)
     struct queue *queue = job->queue;
     durable_forget(core, job);
     stream_free_all(core, job);
+    timer_remove(core, job);
     if (job->retired) {
         DL_DELETE2(core->retired, job, retired_prev, retired_next);
         core->retired_count--;
@@ -146,6 +147,8 @@ void job_free(struct core *core, struct job *job)
     if (job->owner)
         job->owner->jobs--;
     queue->waiting -= job->waiting;
+    queue->delayed -= job->delays;
+    share_drop(queue, job->share);
     queue->jobs--;
     core->jobs--;
     HASH_DELETE(by_id, core->by_job, job);
@@ -155,6 +158,7 @@ void job_free(struct core *core, struct job *job)
     core->bytes -= job->bytes; /* large payloads, texts and logs */
     belt_payload_clear(&job->argument);
     free(job->again);
+    free(job->delayed);
     free(job->log);
     free(job);
     queue_prune(core, queue);
@@ -214,12 +218,12 @@ static struct job *job_to_feed(struct core *core, struct session *from, uint64_t
     return NULL;
 }
 
-static void accept_task(struct core *core, struct job *job, const struct belt_task_item *item, struct pinned *last)
+void job_take(struct core *core, struct job *job, struct belt_payload from, struct pinned *last)
 {
     struct task *task = table_add(&job->table, job->next);
     if (!task)
         abort();
-    struct belt_payload payload = pin_payload(core, job, last, item->payload);
+    struct belt_payload payload = pin_payload(core, job, last, from);
     task->buf = payload.buf;
     task->data = payload.data;
     task->len = payload.len;
@@ -260,7 +264,7 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
                       update_text(core, "task %llu is beyond the grant", (unsigned long long)job->next));
             break;
         }
-        accept_task(core, job, &msg->tasks[i], &last);
+        job_take(core, job, msg->tasks[i].payload, &last);
     }
     pin_done(&last);
     core->accepted += job->next - before;
@@ -269,6 +273,8 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
     job_touch(core, job);
     if (job->next > before)
         dispatch_waiting_changed(core, job);
+    if (job->expired)
+        expire_more(core, job);
 }
 
 void job_end(struct core *core, struct session *from, const struct belt_msg_end *msg)
@@ -310,18 +316,18 @@ static void opened(struct core *core, struct session *to, uint64_t ref, const st
                                              .state = job->state};
 }
 
-static bool open_refused(struct core *core, struct session *from, const struct belt_msg_open *msg)
+bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_job_options *options)
 {
     if (core->draining)
-        update_error(core, from, msg->ref, 0, BELT_DRAINING,
+        update_error(core, from, ref, 0, BELT_DRAINING,
                      update_text(core, "the broker is shutting down: open the job on another, or later"));
-    else if (core->store_failed && !msg->options.never_durable)
-        update_error(core, from, msg->ref, 0, BELT_STORE_FAILED,
+    else if (core->store_failed && !options->never_durable)
+        update_error(core, from, ref, 0, BELT_STORE_FAILED,
                      update_text(core, "the broker cannot write to its store: make room on its disk"));
-    else if (msg->options.durable && !core->config.durable)
-        update_error(core, from, msg->ref, 0, BELT_NOT_DURABLE, update_text(core, "this broker keeps no durable jobs"));
+    else if (options->durable && !core->config.durable)
+        update_error(core, from, ref, 0, BELT_NOT_DURABLE, update_text(core, "this broker keeps no durable jobs"));
     else if (core->jobs >= core->config.max_jobs)
-        update_error(core, from, msg->ref, 0, BELT_LIMIT,
+        update_error(core, from, ref, 0, BELT_LIMIT,
                      update_text(core, "the broker has %u jobs already, its limit", core->jobs));
     else
         return false;
@@ -344,6 +350,7 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     name_copy(function, sizeof function, msg->function);
     job->queue = queue_get(core, function);
     job->queue->jobs++;
+    job->share = share_take(job->queue, owner);
     if (owner) {
         job->owner = owner;
         owner->jobs++;
@@ -361,6 +368,7 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     HASH_ADD(by_id, core->by_job, id, sizeof job->id, job);
     HASH_ADD(by_key, core->by_key, key, (unsigned)strlen(job->key), job);
     core->jobs++;
+    expire_times(core, job);
     job->granted = grant_now(core, job);
     job_touch(core, job);
     return job;
@@ -383,11 +391,13 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
         update_error(core, from, msg->ref, 0, BELT_NOT_ALLOWED, update_text(core, "a job with this key belongs to another client"));
         return;
     }
-    if (!job && open_refused(core, from, msg))
+    if (!job && job_refused(core, from, msg->ref, &msg->options))
         return;
     if (job && job->owner != from) {
         if (job->owner)
             job->owner->jobs--;
+        share_drop(job->queue, job->share);
+        job->share = share_take(job->queue, from);
         job->owner = from;
         from->jobs++;
         memcpy(job->owner_name, from->name, sizeof job->owner_name);
@@ -414,6 +424,7 @@ static void release_all(struct core *core, struct job *job)
     job->waiting = 0;
     job->fresh = job->next;
     job->again_count = 0;
+    retry_forget(core, job);
     job->log_base += job->log_count;
     job->log_count = 0;
 }

@@ -129,7 +129,7 @@ static bool hello_refused(struct core *core, const struct core_event *event, con
     }
     if ((hello->role == BELT_ROLE_WORKER) != event->worker_side || (known && known->role != hello->role)) {
         refuse(core, event->peer, BELT_BAD_ROLE,
-               update_text(core, "this is the endpoint for %s, you are a %s: use the other endpoint of the broker",
+               update_text(core, "this is the endpoint for %s, and your role is %s: use the other endpoint of the broker",
                            event->worker_side ? "workers" : "clients", role_name(hello->role)));
         return true;
     }

@@ -39,7 +39,7 @@ static struct belt_row_queue queue_row(const struct core *core, const struct que
 {
     return (struct belt_row_queue){
         .function = name_bytes(queue->function),
-        .waiting = queue->waiting,
+        .waiting = queue->waiting + queue->delayed,
         .running = queue->running,
         .done = queue->done,
         .failed = queue->failed,
@@ -108,11 +108,19 @@ static struct belt_bytes why_of(struct core *core, const struct job *job)
         return update_text(core, "cancelled: waiting for %llu running tasks to stop", (unsigned long long)job->running);
     if (job->state >= BELT_JOB_COMPLETE)
         return job->released < job->next ? update_text(core, "results wait to be read") : (struct belt_bytes){0};
+    if (job->start_ms)
+        return update_text(core, "it starts in %llu s", (unsigned long long)(job->start_ms - core->now + 999) / 1000);
+    if (job->expired && job->running)
+        return update_text(core, "its deadline has passed: waiting for %llu running tasks to stop",
+                           (unsigned long long)job->running);
     if (job->waiting && job->queue->agent_count == 0)
         return update_text(core, "no connected worker serves '%s'", job->queue->function);
     if (job->options.window_bytes && job->unread > job->options.window_bytes)
         return update_text(core, "its reader takes no results: the window (%llu bytes) is full",
                            (unsigned long long)job->options.window_bytes);
+    if (job->running == 0 && job->waiting == 0 && job->delays)
+        return update_text(core, "%llu tasks wait for another try, the next in %llu ms", (unsigned long long)job->delays,
+                           (unsigned long long)(job->due_ms > core->now ? job->due_ms - core->now : 0));
     if (job->running == 0 && job->waiting == 0 && job->next >= job->granted.items)
         return update_text(core, "its reader takes no results: the window (%llu tasks) is full",
                            (unsigned long long)job->options.window_items);
@@ -150,7 +158,7 @@ static struct belt_row_job job_row(struct core *core, const struct job *job)
         .state = job->state,
         .priority = job->options.priority,
         .total = job->next,
-        .waiting = job->waiting,
+        .waiting = job->waiting + job->delays,
         .running = job->running,
         .done = job->done,
         .failed = job->failed,

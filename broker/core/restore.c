@@ -65,6 +65,7 @@ static void restore_result(struct core *core, struct job *job, const struct belt
 {
     struct task *task = table_at(&job->table, item->index);
     bool waiting = task && task->state == TASK_WAITING;
+    retry_over(core, job, item->index);
     if (item->attempt == 0) { /* taken before it was written */
         if (waiting) {
             job->waiting--;
@@ -122,8 +123,13 @@ static int restore_reader(struct core *core, struct job *job, uint64_t number, c
     return BELT_OK;
 }
 
-static int restore_mark(struct job *job, uint64_t number, const struct belt_msg_progress *msg)
+/* The mark of the job, or the tries of one task. */
+static int restore_mark(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg)
 {
+    if (msg->task.attempt) {
+        retry_restore(core, job, number, msg);
+        return BELT_OK;
+    }
     job->kept.mark = number;
     job->kept.mark_next = msg->task.index;
     job->kept.mark_place = msg->done;
@@ -165,6 +171,10 @@ int core_restore(struct core *core, uint64_t now, uint64_t number, const struct 
     if (number <= core->last_record)
         return BELT_BAD_MESSAGE;
     core->last_record = number;
+    if (msg->type == BELT_MSG_OPEN && (msg->u.open.ref & CORE_KEPT_FAILED))
+        return letter_restore_job(core, number, &msg->u.open);
+    if (msg->type == BELT_MSG_RESULTS && (msg->u.results.job & CORE_KEPT_FAILED))
+        return letter_restore(core, number, &msg->u.results);
     if (msg->type == BELT_MSG_OPEN)
         return restore_job(core, number, &msg->u.open);
     struct job *job = job_find(core, job_of(msg));
@@ -180,7 +190,7 @@ int core_restore(struct core *core, uint64_t now, uint64_t number, const struct 
     case BELT_MSG_ACCEPTED:
         return restore_bytes(job, number, &msg->u.accepted);
     case BELT_MSG_PROGRESS:
-        return restore_mark(job, number, &msg->u.progress);
+        return restore_mark(core, job, number, &msg->u.progress);
     default: /* END: job_of() knows no other */
         job->kept.end = number;
         job->state = BELT_JOB_ENDED_INPUT;
@@ -214,6 +224,7 @@ static void restored(struct core *core, struct job *job)
     job->idle_ms = core->now;
     job->recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;
     stream_recount(core, job);
+    timer_set(core, job);
     dispatch_waiting_changed(core, job);
     job_settle(core, job);
     job_touch(core, job);
@@ -225,6 +236,8 @@ void core_restored(struct core *core, uint64_t now, uint64_t last_number)
     core->now = now;
     if (core->last_record < last_number)
         core->last_record = last_number;
+    if (core->last_job < last_number)
+        core->last_job = last_number;
     HASH_ITER (by_id, core->by_job, job, next)
         restored(core, job);
     core->again = true;

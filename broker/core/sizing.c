@@ -8,6 +8,8 @@
 #define AHEAD_MAX 2000u
 /* Up to this a task of the next round lies ready at each slot; the way to the broker (some 0.2 ms) would cost more than 1 %. */
 #define AHEAD_ONE_US 20000.0
+/* How much longer than the estimate a sample counts for at the most. */
+#define RISE_MOST 4.0
 /* Work worth moving to an idle slot, in us: less is done before it arrives. */
 #define RECALL_US 3000.0
 
@@ -46,6 +48,9 @@ double sizing_estimate(double service_us, uint32_t sample_us)
     double sample = sample_us < 1 ? 1 : sample_us;
     if (service_us <= 0)
         return sample;
+    /* One long task among many short ones says little; several in a row soon say all. */
+    if (sample > service_us * RISE_MOST)
+        sample = service_us * RISE_MOST;
     double weight = sample > service_us ? 0.25 : 1.0 / 64;
     return service_us + (sample - service_us) * weight;
 }

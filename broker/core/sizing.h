@@ -17,7 +17,7 @@ uint32_t sizing_target(double service_us, uint32_t slots);
 /** How many of `waiting` tasks to give to an agent that holds `held`, when `all_slots` slots share the queue (0: none now). */
 uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t all_slots, uint64_t waiting);
 
-/** The estimate after `sample_us`: rises fast, falls slowly, because a batch sized for short tasks that meets a long one costs more than the reverse. */
+/** The estimate after `sample_us`: rises fast but not at one outlier, falls slowly, because a batch sized for short tasks that meets a long one costs more than the reverse. */
 double sizing_estimate(double service_us, uint32_t sample_us);
 
 /** How many unstarted tasks to take back from an agent that holds `held` while `idle` slots elsewhere have nothing (0: leave it). */

@@ -44,7 +44,6 @@ struct session {
     uint64_t heard_ms;
     uint64_t probed_ms; /* when it was last spoken to because it was silent */
     uint64_t gone_ms; /* when the connection was given up */
-    double pass;      /* fair share among clients: service used, in us */
     uint32_t jobs;    /* it owns */
     struct agent *agent; /* of a worker */
     struct session *prev, *next; /* in core->live (least recently heard first) or core->gone (longest gone first) */
@@ -58,6 +57,8 @@ struct agent {
     uint32_t window_items;
     uint64_t window_bytes;
     struct queue **queues;
+    double *passes; /* service that each of them has had here, in us */
+    double level;   /* where the one that was served last stood */
     uint32_t queue_count;
     struct run *runs; /* in dispatch order */
     uint32_t held;
@@ -76,6 +77,15 @@ struct agent {
     struct agent *dirty_next;
 };
 
+/* One client's part of a queue, for as long as it has jobs there. */
+struct share {
+    uint8_t client[BELT_SESSION_LEN]; /* all zero: jobs that belong to nobody */
+    double pass;   /* service used, in us */
+    double level;  /* where its job that was served last stood */
+    uint32_t jobs;
+    struct share *next;
+};
+
 /* All waiting tasks of one function name. */
 struct queue {
     char function[BELT_MAX_NAME + 1];
@@ -84,9 +94,14 @@ struct queue {
     uint32_t slots;
     struct job *active; /* jobs with waiting tasks */
     uint32_t jobs;
-    uint64_t waiting, running, done, failed, retried;
+    uint64_t waiting, running, delayed, done, failed, retried;
+    struct letter *letters; /* failed tasks, the oldest first */
+    uint32_t letter_count, letter_jobs;
+    uint64_t letter_bytes;
     double service_us; /* estimate */
-    double pass;       /* virtual time: a job that comes back starts here */
+    struct share *shares;
+    uint32_t share_count;
+    double level;      /* where the client that was served last stood */
     uint64_t rate_ms, rate_count; /* results since rate_ms */
     double rate;                  /* per second */
     bool hungry;      /* agents may be idle: at the last look all waiting tasks were given out */
@@ -114,6 +129,53 @@ struct kept {
     bool settled;            /* some record of tasks may have become superfluous */
     uint64_t restored;       /* while it is built anew: tasks that are there */
     uint64_t mark_next, mark_place, mark_failed;
+};
+
+/* A task that waits for its next try: heap by `when`. Stale when the task has moved on. */
+struct delay {
+    uint64_t when, index;
+    uint32_t attempt;
+};
+
+/* The tries of a task that are on disk, or will be at the end of the turn. */
+struct tried {
+    uint64_t index;
+    uint64_t number; /* of its record, 0: none */
+    bool over;       /* it has its result: the record goes */
+    bool due;        /* in job->tried_due */
+    struct tried *due_next;
+    UT_hash_handle hh;
+};
+
+/* What failed tasks of one job share; outlives the job. */
+struct letter_job {
+    uint64_t id;
+    struct queue *queue;
+    struct belt_job_options options;
+    struct belt_payload argument;
+    uint64_t number; /* of its record on disk, 0: none */
+    uint32_t count;
+    bool durable;
+    UT_hash_handle hh;
+};
+
+/* A failed task with its input. */
+struct letter {
+    struct letter_job *job;
+    uint64_t serial, index, failed_at;
+    uint32_t attempt, code;
+    struct belt_payload payload;
+    struct belt_result_extras *extras;
+    uint64_t number; /* of its record on disk, 0: none */
+    bool due;        /* in core->letters_due: to be written */
+    struct letter *prev, *next;             /* of the queue */
+    struct letter *all_prev, *all_next;     /* in core->letters */
+    struct letter *due_prev, *due_next;
+};
+
+/* A record to be deleted at the end of the turn. */
+struct gone_record {
+    uint64_t number, job;
 };
 
 /* A reader's cursor over a job. */
@@ -152,10 +214,22 @@ struct job {
     uint64_t *again;     /* heap of indexes that wait again */
     uint32_t again_count, again_room;
     uint64_t waiting, running, done, failed, retried, released;
+    uint64_t delays;     /* tasks that wait for their next try; not among the waiting */
+    struct delay *delayed; /* heap */
+    uint32_t delayed_count, delayed_room;
+    struct tried *tried, *tried_due;
+    uint64_t start_ms;    /* nothing is dispatched before, 0: it has started */
+    uint64_t deadline_ms; /* what has no result then expires; UINT64_MAX: never */
+    uint64_t expire_ms;   /* when to go on expiring */
+    uint64_t expire_next; /* lower indexes have expired, unless they run */
+    bool expired;
+    uint64_t due_ms;      /* the next of these; UINT64_MAX: none */
+    uint32_t due_at;      /* place in core->due, from 1; 0: not in it */
     uint64_t bytes;      /* memory that its payloads and results hold */
     uint64_t unread;     /* bytes of results that are not released */
     double service_us;   /* estimate of a task, 0: unknown */
     double pass;         /* fair share: service used, in us */
+    struct share *share; /* of its client in the queue */
 
     uint64_t *log;       /* order of completion: ring of indexes */
     uint64_t log_base, log_count, log_room, log_head;
@@ -190,7 +264,8 @@ struct past_job {
 
 struct core {
     struct core_config config;
-    uint64_t now;
+    uint64_t now, wall;
+    uint64_t random;     /* state of the generator; events stir it */
     uint64_t started_ms;
     struct core_update *out; /* of the step under way */
     struct session *by_peer, *by_id;
@@ -212,12 +287,20 @@ struct core {
     uint64_t bytes;            /* memory of all jobs */
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
+    struct job **due;    /* heap of jobs by due_ms */
+    uint32_t due_count, due_room;
+    struct letter_job *letter_jobs; /* hash by id */
+    struct letter *letters; /* the oldest first */
+    struct letter *letters_due;
+    uint64_t letter_bytes;  /* of all, part of `bytes` */
+    uint64_t letters_dropped, last_letter;
+    struct gone_record *gone_records;
+    uint32_t gone_record_count, gone_record_room;
     uint64_t last_record;
     uint64_t sweep_ms;         /* when to look for jobs that nobody wants */
     bool store_failed;
     bool draining;
     bool revisit;              /* some queue wants to be looked at again */
-    double pass;               /* fair share: where the client served last stood */
     bool again;                /* more to do: call CORE_TURN at once */
     uint64_t alarm;            /* of the turn: earliest of what it left to a timer */
 };
@@ -267,6 +350,8 @@ void job_settle(struct core *core, struct job *job); /* complete? retired? call 
 void job_free(struct core *core, struct job *job);
 struct job *job_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg);
 void job_touch(struct core *core, struct job *job); /* the turn looks at its grant */
+bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_job_options *options);
+void job_take(struct core *core, struct job *job, struct belt_payload payload, struct pinned *last); /* its next task */
 void job_accept(struct core *core, struct job *job); /* turn: ACCEPTED when owed */
 void job_expire(struct core *core);
 const char *job_state_name(unsigned state);
@@ -281,8 +366,48 @@ void worker_leaving(struct core *core, struct agent *agent);
 void worker_gone(struct core *core, struct agent *agent, bool blame);
 void worker_record(struct core *core, struct agent *agent); /* turn: RECORDED when owed */
 void worker_touch(struct core *core, struct agent *agent);
+/* The one place where a task gets its result; its state is its caller's. */
+void worker_outcome(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item,
+                    struct pinned *last);
 void worker_drop_job(struct core *core, struct job *job); /* DROP for all that runs of it */
 void run_free(struct core *core, struct run *run);
+
+/* ---- timer.c: which job is due next ---- */
+void timer_set(struct core *core, struct job *job); /* something of its times changed */
+void timer_remove(struct core *core, struct job *job);
+void timer_turn(struct core *core);
+
+/* ---- retry.c: what runs again, and when ---- */
+/* Whether this outcome is not final; counts the try. */
+bool retry_wanted(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item);
+uint64_t retry_pause(struct core *core, const struct job *job, const struct task *task); /* before its next run, in ms */
+void retry_delay(struct core *core, struct job *job, uint64_t index, struct task *task, uint64_t pause);
+void retry_undelay(struct core *core, struct job *job, struct task *task); /* it is WAITING, and yet in no list */
+void retry_due(struct core *core, struct job *job);
+void retry_forget(struct core *core, struct job *job); /* nothing of it waits any more */
+void retry_note(struct core *core, struct job *job, uint64_t index); /* its tries changed: to disk */
+void retry_over(struct core *core, struct job *job, uint64_t index); /* it has its result */
+void retry_persist(struct core *core, struct job *job);
+void retry_restore(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg);
+void retry_forget_tries(struct job *job);
+
+/* ---- expire.c: start and deadline ---- */
+void expire_times(struct core *core, struct job *job); /* of a new job, from its options */
+void expire_turn(struct core *core, struct job *job);  /* it is due, maybe for this */
+void expire_more(struct core *core, struct job *job);  /* tasks came after the deadline */
+void expire_task(struct core *core, struct job *job, uint64_t index, struct task *task);
+
+/* ---- letter.c: failed tasks that are kept ---- */
+void letter_bury(struct core *core, struct job *job, const struct task *task, const struct belt_result_item *item);
+void letter_drop(struct core *core, struct letter *letter);
+struct letter_job *letter_job_find(struct core *core, uint64_t id);
+void letter_turn(struct core *core); /* turn: what is on disk of them */
+int letter_restore_job(struct core *core, uint64_t number, const struct belt_msg_open *msg);
+int letter_restore(struct core *core, uint64_t number, const struct belt_msg_results *msg);
+void letter_free_all(struct core *core);
+
+/* ---- failed.c: questions about them ---- */
+void failed_request(struct core *core, struct session *from, const struct belt_msg_failed *msg);
 
 /* ---- stream.c: subscriptions ---- */
 void stream_subscribe(struct core *core, struct session *from, const struct belt_msg_subscribe *msg);
@@ -301,6 +426,8 @@ bool stream_lags(const struct job *job); /* there are results that a reader coul
 void stream_free_all(struct core *core, struct job *job);
 
 /* ---- dispatch.c: who gets what ---- */
+struct share *share_take(struct queue *queue, const struct session *client);
+void share_drop(struct queue *queue, struct share *share);
 struct queue *queue_get(struct core *core, const char *function);
 void queue_touch(struct core *core, struct queue *queue);
 void queue_prune(struct core *core, struct queue *queue);
@@ -315,6 +442,8 @@ void dispatch_notices(struct core *core, struct job *job);
 
 /* ---- durable.c: what is on disk ---- */
 void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count);
+uint64_t kept_put(struct core *core, uint64_t job, struct belt_msg msg, uint64_t first, uint32_t count);
+void kept_drop(struct core *core, uint64_t job, uint64_t *number);
 bool kept_settle(struct job *job, uint64_t index); /* has a result on disk; true: so have all tasks of its record */
 void durable_turn(struct core *core, struct job *job);
 void durable_reader_gone(struct core *core, struct reader *reader);

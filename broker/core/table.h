@@ -12,7 +12,7 @@
 
 struct run;
 
-enum task_state { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_RELEASED };
+enum task_state { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_RELEASED, TASK_DELAYED /* until its next try */ };
 
 /* What becomes of the latest attempt when its agent comes back with it. */
 enum task_tie {
@@ -33,7 +33,7 @@ struct task {
     uint32_t len;
     union {
         struct {
-            uint16_t failures; /* WAITING, RUNNING: runs that ended as failed or timed out */
+            uint16_t failures; /* WAITING, DELAYED, RUNNING: runs that ended as failed or timed out */
             uint16_t losses;   /* runs whose slot died */
         } tries;
         uint32_t service_us; /* DONE */
@@ -42,7 +42,7 @@ struct task {
     uint8_t state;    /* enum task_state */
     uint8_t code;     /* DONE: of the result */
     uint8_t taken;    /* DONE: subscriptions that have acknowledged it */
-    uint8_t tie;      /* WAITING: enum task_tie */
+    uint8_t tie;      /* WAITING, DELAYED: enum task_tie */
 };
 
 #define TABLE_SEGMENT 256u

@@ -180,7 +180,7 @@ void update_error(struct core *core, struct session *to, uint64_t ref, uint64_t 
 
 void update_trace(struct core *core, const char *format, ...)
 {
-    if (!core->config.trace || !core->out) /* read back from the store: not a step */
+    if (!core->config.trace || !core->out) /* nothing is told while the core is built anew */
         return;
     struct core_update_arena *arena = core->out->arena;
     char line[512];

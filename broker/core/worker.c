@@ -52,12 +52,16 @@ static struct run *run_find(struct core *core, const struct agent *agent, const 
 
 /* ---- the end of a run ---- */
 
-/* A task of a stopped job has run out. */
+/* A task of a stopped job has run out; or of one whose deadline has passed. */
 static void let_go(struct core *core, struct run *run, struct task *task)
 {
     struct job *job = run->job;
     uint64_t index = run->index;
     run_free(core, run);
+    if (job->state != BELT_JOB_STOPPED) {
+        expire_task(core, job, index, task);
+        return;
+    }
     task_forget(core, job, index, task);
     job_settle(core, job);
 }
@@ -75,6 +79,29 @@ static void wait_again(struct core *core, struct run *run, struct task *task, en
     dispatch_wait(core, job, index, task);
 }
 
+/* The same, after the pause that its tries ask for. */
+static void try_again(struct core *core, struct run *run, struct task *task, const char *how, enum task_tie tie)
+{
+    struct job *job = run->job;
+    uint64_t index = run->index, pause = retry_pause(core, job, task);
+    job->retried++;
+    job->queue->retried++;
+    core->retried++;
+    if (pause)
+        update_trace(core, "job %llu > task %llu %s: again in %llu ms (attempt %u)", (unsigned long long)job->id,
+                     (unsigned long long)index, how, (unsigned long long)pause, task->attempt);
+    else
+        update_trace(core, "job %llu > task %llu %s: waits again (attempt %u)", (unsigned long long)job->id,
+                     (unsigned long long)index, how, task->attempt);
+    if (!pause) {
+        wait_again(core, run, task, tie);
+        return;
+    }
+    run_free(core, run);
+    task->tie = (uint8_t)tie;
+    retry_delay(core, job, index, task, pause);
+}
+
 static void measure(struct core *core, struct job *job, const struct belt_result_item *item)
 {
     struct queue *queue = job->queue;
@@ -89,10 +116,12 @@ static void measure(struct core *core, struct job *job, const struct belt_result
     }
 }
 
-/* The one place where a task gets its result. */
-static void record(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item,
-                   struct pinned *last)
+void worker_outcome(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item,
+                    struct pinned *last)
 {
+    if (item->code != BELT_OK)
+        letter_bury(core, job, task, item);
+    retry_over(core, job, item->index);
     pin_drop(core, job, task);
     struct belt_payload payload = pin_payload(core, job, last, item->payload);
     task->buf = payload.buf;
@@ -115,16 +144,6 @@ static void record(struct core *core, struct job *job, struct task *task, const 
         job_settle(core, job);
 }
 
-/* Whether this outcome is not final; counts the try. */
-static bool runs_again(const struct job *job, struct task *task, unsigned code)
-{
-    if (code == BELT_TASK_LOST)
-        return ++task->n.tries.losses < job->options.max_attempts;
-    if (code == BELT_TASK_FAILED || code == BELT_TASK_TIMEOUT)
-        return task->n.tries.failures++ < job->options.retries;
-    return false;
-}
-
 static void finish(struct core *core, struct run *run, struct task *task, const struct belt_result_item *item,
                    struct pinned *last, enum task_tie tie)
 {
@@ -133,17 +152,12 @@ static void finish(struct core *core, struct run *run, struct task *task, const 
         let_go(core, run, task);
         return;
     }
-    if (item->code != BELT_OK && runs_again(job, task, item->code)) {
-        job->retried++;
-        job->queue->retried++;
-        core->retried++;
-        update_trace(core, "job %llu > task %llu %s: waits again (attempt %u)", (unsigned long long)job->id,
-                     (unsigned long long)item->index, item->code == BELT_TASK_LOST ? "lost" : "failed", item->attempt);
-        wait_again(core, run, task, tie);
+    if (item->code != BELT_OK && retry_wanted(core, job, task, item)) {
+        try_again(core, run, task, item->code == BELT_TASK_LOST ? "lost" : "failed", tie);
         return;
     }
     run_free(core, run);
-    record(core, job, task, item, last);
+    worker_outcome(core, job, task, item, last);
 }
 
 void worker_results(struct core *core, struct agent *agent, const struct belt_msg_results *msg)
@@ -293,7 +307,8 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
     agent->window_bytes = props->window_bytes;
     agent->synced = agent->leaving = agent->recalling = false;
     agent->queues = realloc(agent->queues, (props->function_count + 1) * sizeof *agent->queues);
-    if (!agent->queues)
+    agent->passes = realloc(agent->passes, (props->function_count + 1) * sizeof *agent->passes);
+    if (!agent->queues || !agent->passes)
         abort();
     for (uint32_t i = 0; i < props->function_count; i++) {
         char function[BELT_MAX_NAME + 1];
@@ -311,14 +326,25 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
     struct job *job = job_find(core, ref->job);
     struct task *task = job ? table_at(&job->table, ref->index) : NULL;
     /* An attempt that has its outcome is named when RECORDED was lost: nobody runs it any more. */
-    if (!task || task->state != TASK_WAITING || task->tie == TIE_NONE)
+    if (!task || (task->state != TASK_WAITING && task->state != TASK_DELAYED) || job->expired)
         return false;
-    if (task->attempt == 0)
-        task->attempt = ref->attempt; /* the broker has restarted: attempts are not on disk */
+    /* The broker has restarted: of attempts only those that ended are on disk. */
+    bool later = core->now < job->recover_ms && task->attempt && ref->attempt > task->attempt;
+    if (task->tie == TIE_NONE && !later)
+        return false;
+    if (task->attempt == 0 || later)
+        task->attempt = ref->attempt;
     if (task->attempt != ref->attempt)
         return false;
-    if (task->tie == TIE_BLAMED)
+    if (task->tie == TIE_BLAMED) {
         task->n.tries.losses--;
+        retry_note(core, job, ref->index);
+    }
+    if (task->state == TASK_DELAYED) {
+        retry_undelay(core, job, task);
+        job->waiting++;
+        job->queue->waiting++;
+    }
     dispatch_adopt(core, agent, job, ref->index, task)->named = true;
     update_trace(core, "%s > job %llu task %llu goes on there", agent->session->name, (unsigned long long)ref->job,
                  (unsigned long long)ref->index);
@@ -405,5 +431,6 @@ void worker_gone(struct core *core, struct agent *agent, bool blame)
     DL_DELETE(core->agents, agent);
     agent->session->agent = NULL;
     free(agent->queues);
+    free(agent->passes);
     free(agent);
 }

@@ -20,12 +20,15 @@ struct cluster *cluster_new(const struct core_config *config)
         own = *config;
     own.epoch = CLUSTER_EPOCH;
     own.trace = true;
+    own.wall_ms = CLUSTER_START + CLUSTER_WALL;
     struct cluster *cluster = calloc(1, sizeof *cluster);
+    cluster->config = own;
     cluster->core = core_new(&own);
     cluster->update = core_update_new();
     cluster->decoder = belt_decoder_new(own.max_payload ? own.max_payload : BELT_MAX_PAYLOAD_DEFAULT);
     cr_assert(cluster->core && cluster->update && cluster->decoder);
     cluster->now = CLUSTER_START;
+    cluster->wall_ahead = CLUSTER_WALL;
     return cluster;
 }
 
@@ -43,6 +46,7 @@ void cluster_free(struct cluster *cluster)
     for (uint32_t i = 0; i < cluster->peer_count; i++)
         peer_free(cluster->peers[i]);
     core_free(cluster->core);
+    disk_clear(&cluster->disk);
     core_update_free(cluster->update);
     belt_decoder_free(cluster->decoder);
     free(cluster->trace);
@@ -158,7 +162,9 @@ static void keep_trace(struct cluster *cluster)
 static void step(struct cluster *cluster, struct core_event event)
 {
     event.now = cluster->now;
+    event.wall = cluster->now + cluster->wall_ahead;
     core_step(cluster->core, &event, cluster->update);
+    disk_apply(&cluster->disk, cluster->update);
     for (uint32_t i = 0; i < cluster->update->send_count; i++)
         deliver(cluster, &cluster->update->sends[i]);
     for (uint32_t i = 0; i < cluster->update->drop_count; i++) {
@@ -177,6 +183,21 @@ void cluster_turn(struct cluster *cluster)
     do
         step(cluster, (struct core_event){.type = CORE_TURN});
     while (core_deadline(cluster->core) == 0);
+}
+
+void cluster_restart(struct cluster *cluster)
+{
+    core_free(cluster->core);
+    for (uint32_t i = 0; i < cluster->peer_count; i++) {
+        cluster->peers[i]->handle = 0;
+        cluster->peers[i]->seen_count = 0;
+        memset(cluster->peers[i]->job_granted, 0, sizeof cluster->peers[i]->job_granted);
+    }
+    cluster->config.epoch++;
+    cluster->core = core_new(&cluster->config);
+    cr_assert(cluster->core);
+    cr_assert_eq(disk_restore(&cluster->disk, cluster->core, cluster->now), BELT_OK);
+    cluster_turn(cluster);
 }
 
 static void after_message(struct cluster *cluster)
@@ -335,7 +356,7 @@ void peer_connect(struct peer *peer)
     peer_clear(peer);
     peer_say_hello(peer);
     const struct belt_msg *msg = peer_expect(peer, BELT_MSG_WELCOME);
-    cr_assert_eq(msg->u.welcome.epoch, CLUSTER_EPOCH);
+    cr_assert_eq(msg->u.welcome.epoch, peer->cluster->config.epoch);
 }
 
 /* The next frames of the inbox, decoded; NULL: none. */

@@ -9,11 +9,14 @@
 #ifndef TESTS_CLUSTER_H
 #define TESTS_CLUSTER_H
 
+#include "disk.h"
+
 #include "broker/core/core.h"
 #include "proto/codec.h"
 
 #define CLUSTER_START 10000u /* virtual ms at the first event */
 #define CLUSTER_EPOCH 77u
+#define CLUSTER_WALL 1700000000000u /* how far the wall clock is ahead of the monotonic one */
 
 struct cluster;
 
@@ -59,6 +62,9 @@ struct cluster {
     struct core_update *update;
     struct belt_decoder *decoder;
     uint64_t now, last_handle;
+    uint64_t wall_ahead; /* a change is a jump of the wall clock */
+    struct core_config config;
+    struct disk disk;
     bool burst; /* no CORE_TURN after each message: cluster_turn() says when */
     struct peer *peers[64];
     uint32_t peer_count;
@@ -70,6 +76,8 @@ struct cluster {
 /** `config` may be NULL; epoch and trace are set here. */
 struct cluster *cluster_new(const struct core_config *config);
 void cluster_free(struct cluster *cluster);
+/** kill -9 and a new broker with what is on the disk: a new epoch, all connections gone. */
+void cluster_restart(struct cluster *cluster);
 void cluster_turn(struct cluster *cluster);
 /** Lets `ms` pass: turns at the core's deadlines, pings of those that are alive. */
 void cluster_advance(struct cluster *cluster, uint64_t ms);
@@ -120,6 +128,11 @@ void client_cancel(struct peer *peer, uint64_t job);
 const char *client_read(struct peer *peer);
 /** Opens, pushes `count` tasks and ends. */
 uint64_t client_job(struct peer *peer, const char *function, uint32_t count, const struct belt_job_options *options);
+
+/** Asks about the failed tasks that are kept; `index` UINT64_MAX: all. Returns the answer, FAILURES or ERROR. */
+const struct belt_msg *admin_failed(struct peer *peer, uint8_t action, const char *function, uint64_t job, uint64_t index);
+/** "1.0!1 1.3!9": job.index!code of those that are kept. */
+const char *admin_list(struct peer *peer, const char *function);
 
 /* ---- agents ---- */
 struct peer *agent_new(struct cluster *cluster, const char *name, uint32_t slots, uint32_t window, const char *functions);

@@ -131,6 +131,36 @@ uint64_t client_job(struct peer *peer, const char *function, uint32_t count, con
     return job;
 }
 
+/* ---- administrators ---- */
+
+const struct belt_msg *admin_failed(struct peer *peer, uint8_t action, const char *function, uint64_t job, uint64_t index)
+{
+    struct belt_msg msg = {.type = BELT_MSG_FAILED};
+    msg.u.failed = (struct belt_msg_failed){.ref = ++peer->last_ref,
+                                            .action = action,
+                                            .function = bytes_of(function),
+                                            .job = job,
+                                            .indexes = &index,
+                                            .count = index != UINT64_MAX};
+    peer_send(peer, msg);
+    return peer_next(peer);
+}
+
+const char *admin_list(struct peer *peer, const char *function)
+{
+    static char text[4096];
+    size_t len = 0;
+    const struct belt_msg *msg = admin_failed(peer, BELT_FAILED_LIST, function, 0, UINT64_MAX);
+    cr_assert_eq(msg->type, BELT_MSG_FAILURES);
+    text[0] = 0;
+    for (uint32_t i = 0; i < msg->u.failures.letter_count && len < sizeof text - 64; i++) {
+        const struct belt_letter *letter = &msg->u.failures.letters[i];
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%lu.%lu!%u", i ? " " : "", (unsigned long)letter->job,
+                                (unsigned long)letter->index, letter->code);
+    }
+    return text;
+}
+
 /* ---- agents ---- */
 
 struct peer *agent_new(struct cluster *cluster, const char *name, uint32_t slots, uint32_t window, const char *functions)

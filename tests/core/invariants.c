@@ -26,7 +26,7 @@ static const char *say(const char *format, ...)
     } while (0)
 
 struct counts {
-    uint64_t waiting, running, kept, released, unread;
+    uint64_t waiting, delayed, running, kept, released, unread;
 };
 
 static const char *check_task(const struct job *job, uint64_t index, struct counts *counts)
@@ -38,6 +38,8 @@ static const char *check_task(const struct job *job, uint64_t index, struct coun
     }
     if (task->state == TASK_WAITING) {
         counts->waiting++;
+    } else if (task->state == TASK_DELAYED) {
+        counts->delayed++;
     } else if (task->state == TASK_DONE) {
         counts->kept++;
         counts->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
@@ -80,7 +82,8 @@ static const char *check_job(const struct job *job)
     MUST(counts.running == job->running, job->id);
     MUST(counts.released == job->released && counts.unread == job->unread, job->id);
     MUST(job->next <= job->granted.items, job->id);
-    MUST(job->active == (job->waiting > 0), job->id);
+    MUST(counts.delayed == job->delays && job->delays <= job->delayed_count, job->id);
+    MUST(job->active == (job->waiting > 0 && !job->start_ms), job->id);
     if (job->state != BELT_JOB_STOPPED) {
         MUST(job->done + job->failed == counts.kept + counts.released, job->id);
         MUST(job->log_base + job->log_count == job->done + job->failed, job->id);
@@ -113,7 +116,7 @@ static const char *check_agent(const struct agent *agent)
 
 static const char *check_queue(struct core *core, const struct queue *queue)
 {
-    uint64_t waiting = 0, running = 0;
+    uint64_t waiting = 0, running = 0, delayed = 0;
     uint32_t jobs = 0, slots = 0;
     const struct job *job;
     for (job = core->by_job; job; job = job->by_id.next) {
@@ -121,9 +124,10 @@ static const char *check_queue(struct core *core, const struct queue *queue)
             continue;
         jobs++;
         waiting += job->waiting;
+        delayed += job->delays;
         running += job->running;
     }
-    MUST(waiting == queue->waiting && running == queue->running && jobs == queue->jobs, 0);
+    MUST(waiting == queue->waiting && running == queue->running && delayed == queue->delayed && jobs == queue->jobs, 0);
     for (uint32_t i = 0; i < queue->agent_count; i++)
         slots += queue->agents[i]->slots;
     MUST(slots == queue->slots, 0);
@@ -145,7 +149,7 @@ static const char *check_totals(struct core *core)
         held += agent->held;
         slots += agent->slots;
     }
-    MUST(bytes == core->bytes, 0);
+    MUST(bytes + core->letter_bytes == core->bytes, 0);
     MUST(runs == held && jobs == core->jobs && slots == core->slots, 0);
     return NULL;
 }

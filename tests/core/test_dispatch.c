@@ -83,6 +83,48 @@ Test(dispatch, clients_share_whatever_their_sizes)
     cluster_free(c);
 }
 
+/* One task after the other on a single slot; those of `job` take ten times as long. Counts them. */
+static uint32_t served_long(struct peer *w, struct peer *other, uint64_t job, uint32_t rounds)
+{
+    uint32_t mine = 0;
+    for (uint32_t i = 0; i < rounds; i++) {
+        cr_assert(agent_take(w) > 0 && agent_take(other) > 0);
+        bool is_mine = w->held[0].ref.job == job;
+        mine += is_mine;
+        agent_result_sized(w, 0, BELT_OK, 1, is_mine ? 300000 : 30000);
+        agent_result_sized(other, 0, BELT_OK, 1, 1000000);
+    }
+    return mine;
+}
+
+Test(dispatch, clients_share_by_time_whatever_happens_elsewhere)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *a = client_new(c, "a"), *b = client_new(c, "b"), *busy = client_new(c, "busy");
+    struct peer *w = agent_new(c, "w", 1, 1, "f"), *other = agent_new(c, "other", 1, 1, "g");
+    client_job(busy, "g", 2000, NULL);
+    uint64_t job = client_job(a, "f", 2000, NULL);
+    client_job(b, "f", 2000, NULL);
+    served_long(w, other, job, 20);
+    uint32_t mine = served_long(w, other, job, 220);
+    cr_assert(mine >= 16 && mine <= 24, "%u of 220: a tenth of the tasks is half of the time", mine);
+    cluster_free(c);
+}
+
+Test(dispatch, functions_of_an_agent_share_it_by_their_clients)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *a = client_new(c, "a"), *b = client_new(c, "b"), *d = client_new(c, "d");
+    struct peer *w = agent_new(c, "w", 1, 1, "f,g");
+    client_job(a, "f", 2000, NULL);
+    client_job(b, "f", 2000, NULL);
+    uint64_t job = client_job(d, "g", 2000, NULL);
+    served(w, 0, 20);
+    uint32_t mine = served(w, job, 300);
+    cr_assert(mine >= 90 && mine <= 110, "%u of 300: each client has a third", mine);
+    cluster_free(c);
+}
+
 Test(dispatch, jobs_of_one_client_share)
 {
     struct cluster *c = cluster_new(NULL);

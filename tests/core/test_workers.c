@@ -90,7 +90,7 @@ Test(workers, a_retry_is_not_adopted_from_an_old_result)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.retries = 1});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.retries = 1, .backoff_ms = BELT_NO_BACKOFF});
     reader_of(p, job);
     agent_take(w);
     struct belt_task_ref ref = w->held[0].ref;
@@ -144,7 +144,7 @@ Test(workers, failures_are_retried_as_often_as_asked)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 4, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.retries = 2});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.retries = 2, .backoff_ms = BELT_NO_BACKOFF});
     reader_of(p, job);
     for (unsigned attempt = 1; attempt <= 3; attempt++) {
         cr_assert_eq(agent_take(w), 1);
@@ -161,7 +161,7 @@ Test(workers, poison_ends_after_max_attempts)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 2, NULL);
+    uint64_t job = client_job(p, "f", 2, &(struct belt_job_options){.backoff_ms = BELT_NO_BACKOFF});
     reader_of(p, job);
     cluster_forget_trace(c);
     for (unsigned attempt = 1; attempt <= 3; attempt++) {

@@ -114,6 +114,13 @@ Test(cli_errors, a_command_that_does_not_exist)
     fails(ARGV("map", "--", "kill -9 $$"), 1, "task 0 failed");
 }
 
+Test(cli_errors, a_slot_that_cannot_start)
+{
+    fails(ARGV("map", "--coproc", "echo no licence >&2; exit 3"), 1,
+          "task 0 failed: the slot cannot start: exit status 3: no licence");
+    fails(ARGV("map", "--coproc", "exit 3"), 1, "warning: the slots of 'exit 3' cannot start: exit status 3");
+}
+
 Test(cli_errors, output_that_is_closed)
 {
     fails((const char *const[]){"sh", "-c", "exec \"$0\" map -- echo {} >&-", process_belt(), NULL}, 6,
@@ -145,6 +152,7 @@ Test(cli_errors, listeners)
     fails(ARGV("broker", "--clients", "0.0.0.0:0", "--workers", "127.0.0.1:*"), 2, "--insecure-plaintext");
     fails(ARGV("broker", "--lease", "1", "--heartbeat", "2"), 2, "--lease must be longer");
     fails(ARGV("broker", "--max-payload", "2G"), 2, "over 1 GiB");
+    fails(ARGV("broker", "--max-payload", "1G", "--state", "/tmp/belt-test-no-state"), 2, "a store takes");
     fails(ARGV("broker", "--clients", "ipc:///nonexistent/dir/socket", "--workers", "127.0.0.1:*"), 6,
           "/nonexistent/dir/socket");
     snprintf(address, sizeof address, "127.0.0.1:%d", process_free_port());

@@ -45,6 +45,24 @@ static int deadly(belt_task *task, const void *data, size_t len, void *ctx)
     return belt_task_reply(task, data, len);
 }
 
+/** The input "1500" kills its slot, each time it runs. */
+static int deadly_late(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    (void)ctx;
+    if (len == 4 && memcmp(data, "1500", 4) == 0)
+        kill(getpid(), SIGKILL);
+    return belt_task_reply(task, data, len);
+}
+
+/** The input "1500" goes on until it is stopped. */
+static int endless_late(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    (void)ctx;
+    while (len == 4 && memcmp(data, "1500", 4) == 0 && !belt_task_cancelled(task))
+        usleep(1000);
+    return belt_task_reply(task, data, len);
+}
+
 static int endless(belt_task *task, const void *data, size_t len, void *ctx)
 {
     (void)data, (void)len, (void)ctx;
@@ -71,6 +89,8 @@ static belt_pool *pool_with(int slots)
     belt_function_register("echo", echo, NULL);
     belt_function_register("picky", picky, NULL);
     belt_function_register("deadly", deadly, NULL);
+    belt_function_register("deadly_late", deadly_late, NULL);
+    belt_function_register("endless_late", endless_late, NULL);
     belt_function_register("endless", endless, NULL);
     belt_function_register("late", late, NULL);
     belt_pool_options_init(&options);
@@ -822,4 +842,40 @@ Test(library, a_killed_child_fails_the_calls_that_wait)
     cr_assert_eq(belt_imap(pool, "echo", numbers_next, NULL, NULL, &stream), BELT_LOST_BROKER);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
+}
+
+/* Short tasks by the hundred are in the hands of a slot, with answers held back, when one of them ends it. */
+static void one_of_many_is_guilty(const char *function, unsigned timeout_ms, int code)
+{
+    belt_pool *pool = pool_with(1);
+    belt_job_options options = job_options(0, 0);
+    struct numbers numbers = numbers_to(3000);
+    belt_stream *stream = NULL;
+    belt_result *result;
+    uint64_t got = 0;
+
+    options.timeout_ms = timeout_ms;
+    cr_assert_eq(start(pool, true, function, &numbers, &options, &stream), BELT_OK);
+    while (belt_next(stream, WAIT_MS, &result) == BELT_OK) {
+        bool guilty = result->index == 1500;
+        cr_expect_eq(result->code, guilty ? code : BELT_OK, "task %llu: %d %s", (unsigned long long)result->index,
+                     result->code, result->text);
+        if (!guilty)
+            cr_expect_eq(result->attempt, 1, "task %llu took blame", (unsigned long long)result->index);
+        got++;
+        belt_result_free(&result);
+    }
+    cr_assert_eq(got, 3000, "%s", belt_error_text());
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
+}
+
+Test(library, blame_hits_the_task_that_killed_the_slot)
+{
+    one_of_many_is_guilty("deadly_late", 0, BELT_TASK_LOST);
+}
+
+Test(library, a_time_out_hits_the_task_that_ran)
+{
+    one_of_many_is_guilty("endless_late", 300, BELT_TASK_TIMEOUT);
 }

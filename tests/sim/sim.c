@@ -131,7 +131,7 @@ static void idle_for(struct sim *sim, uint64_t ms)
     }
 }
 
-/* After the last client has gone nothing may be left, neither in memory nor on disk. */
+/* After the last client has gone nothing may be left but the failed tasks that are kept. */
 static void close_down(struct sim *sim)
 {
     idle_for(sim, 200);

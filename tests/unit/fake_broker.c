@@ -151,7 +151,7 @@ static void fake_welcome(struct fake_broker *broker, const struct belt_msg_hello
 
     broker->hellos++;
     broker->seq = 0;
-    broker->synced = false;
+    broker->synced = broker->leaving = false;
     broker->synced_refs = 0;
     broker->slots = hello->worker.slots;
     broker->window_items = hello->worker.window_items;
@@ -190,7 +190,7 @@ static void fake_handle(struct fake_broker *broker, const struct belt_msg *msg)
         broker->progress_total = msg->u.progress.total;
         break;
     case BELT_MSG_LEAVING:
-        broker->leaving = true;
+        broker->leaving = broker->synced; /* PROTOCOL.md 8.4: after the last SYNC */
         break;
     case BELT_MSG_BYE:
         broker->bye = true;
@@ -234,6 +234,17 @@ bool fake_ready(struct fake_broker *broker, uint64_t want)
 {
     (void)want;
     return broker->synced;
+}
+
+bool fake_leaving(struct fake_broker *broker, uint64_t want)
+{
+    (void)want;
+    return broker->synced && broker->leaving;
+}
+
+bool fake_hellos(struct fake_broker *broker, uint64_t want)
+{
+    return broker->hellos >= want && broker->synced;
 }
 
 bool fake_results(struct fake_broker *broker, uint64_t want)

@@ -49,6 +49,8 @@ void fake_free(struct fake_broker *broker);
 /** Handles what comes until `done` or 20 s. True: done. */
 bool fake_until(struct fake_broker *broker, bool (*done)(struct fake_broker *broker, uint64_t want), uint64_t want);
 bool fake_ready(struct fake_broker *broker, uint64_t want);    /* synced */
+bool fake_leaving(struct fake_broker *broker, uint64_t want);  /* synced, and LEAVING came after it */
+bool fake_hellos(struct fake_broker *broker, uint64_t want);   /* so many hellos, and synced */
 bool fake_results(struct fake_broker *broker, uint64_t want);  /* so many results */
 bool fake_returned(struct fake_broker *broker, uint64_t want);
 bool fake_gone(struct fake_broker *broker, uint64_t want);     /* said BYE */

@@ -27,6 +27,7 @@ static struct belt_row_queue queues[2];
 static struct belt_row_worker workers[2];
 static struct belt_row_job jobs[2];
 static struct belt_row_broker broker;
+static struct belt_letter letters[3];
 
 static struct belt_bytes str(const char *text)
 {
@@ -150,8 +151,16 @@ static void add_jobs(void)
                     true,
                     true,
                     true,
-                    {longest_argument, sizeof(longest_argument)}},
+                    {longest_argument, sizeof(longest_argument)},
+                    BELT_NO_BACKOFF,
+                    BELT_MAX_WAIT_MS,
+                    BELT_MAX_WAIT_MS,
+                    UINT64_MAX,
+                    UINT64_MAX,
+                    {0x04, [31] = 0x80}},
     };
+    add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
+        .ref = 1, .key = str("k"), .function = str("f"), .options = {.backoff_ms = 1, .final_status = {[8] = 1}}};
     add(BELT_MSG_OPENED)->u.opened = (struct belt_msg_opened){1, 2, 3, 4, {5, UINT64_MAX}, BELT_JOB_STOPPED};
     add(BELT_MSG_PUSH)->u.push = (struct belt_msg_push){.job = 1, .first = 0, .tasks = tasks, .count = 0};
     add(BELT_MSG_PUSH)->u.push = (struct belt_msg_push){.job = 1, .first = 5, .tasks = tasks, .count = 9};
@@ -187,6 +196,27 @@ static void add_reading(void)
     add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_BROKER, 1, {.broker = &broker}};
 }
 
+static void add_failed(void)
+{
+    static const uint64_t indexes[] = {0, 127, UINT64_MAX};
+    add(BELT_MSG_FAILED)->u.failed = (struct belt_msg_failed){.ref = 1, .action = BELT_FAILED_LIST, .function = str("")};
+    add(BELT_MSG_FAILED)->u.failed =
+        (struct belt_msg_failed){UINT64_MAX, BELT_FAILED_DROP, str("f"), UINT64_MAX, UINT64_MAX, indexes, 3};
+    for (uint32_t i = 0; i < 3; i++)
+        letters[i] = (struct belt_letter){.serial = indexes[i],
+                                          .job = i,
+                                          .index = indexes[i],
+                                          .attempt = i,
+                                          .code = BELT_TASK_REFUSED + i,
+                                          .failed_at = indexes[2 - i],
+                                          .size = i * 1000,
+                                          .function = str(i ? "f" : longest_name),
+                                          .payload = payload(i * (BELT_INLINE_PAYLOAD + 1) / 2),
+                                          .extras = i ? &extras[i] : NULL};
+    add(BELT_MSG_FAILURES)->u.failures = (struct belt_msg_failures){1, 2, 3, 4, letters, 0};
+    add(BELT_MSG_FAILURES)->u.failures = (struct belt_msg_failures){UINT64_MAX, 1, 2, UINT64_MAX, letters, 3};
+}
+
 static void add_work(void)
 {
     add(BELT_MSG_SYNC)->u.sync = (struct belt_msg_refs){refs, BELT_MAX_BATCH, true};
@@ -213,6 +243,7 @@ const struct belt_msg *samples_get(size_t *count)
         add_connection();
         add_jobs();
         add_reading();
+        add_failed();
         add_work();
     }
     *count = sample_count;
@@ -275,7 +306,12 @@ static const char *differ_open(const struct belt_msg_open *a, const struct belt_
     SAME(options.durable);
     SAME(options.never_durable);
     SAME_BYTES(options.argument);
-    return NULL;
+    SAME(options.backoff_ms);
+    SAME(options.after_ms);
+    SAME(options.deadline_ms);
+    SAME(options.after_at);
+    SAME(options.deadline_at);
+    return memcmp(a->options.final_status, b->options.final_status, BELT_STATUS_BYTES) ? "final_status" : NULL;
 }
 
 static const char *differ_extras(const struct belt_result_extras *a, const struct belt_result_extras *b)
@@ -306,6 +342,47 @@ static const char *differ_results(const struct belt_result_item *as, const struc
             return what;
     }
     return NULL;
+}
+
+static const char *differ_failed(const struct belt_msg_failed *a, const struct belt_msg_failed *b)
+{
+    SAME(ref);
+    SAME(action);
+    SAME_BYTES(function);
+    SAME(job);
+    SAME(from);
+    SAME(count);
+    for (uint32_t i = 0; i < a->count; i++)
+        SAME(indexes[i]);
+    return NULL;
+}
+
+static const char *differ_letter(const struct belt_letter *a, const struct belt_letter *b)
+{
+    SAME(serial);
+    SAME(job);
+    SAME(index);
+    SAME(attempt);
+    SAME(code);
+    SAME(failed_at);
+    SAME(size);
+    SAME_BYTES(function);
+    if (!same_payload(&a->payload, &b->payload))
+        return "payload";
+    return differ_extras(a->extras, b->extras);
+}
+
+static const char *differ_failures(const struct belt_msg_failures *a, const struct belt_msg_failures *b)
+{
+    const char *what = NULL;
+    SAME(ref);
+    SAME(count);
+    SAME(dropped);
+    SAME(job);
+    SAME(letter_count);
+    for (uint32_t i = 0; i < a->letter_count && !what; i++)
+        what = differ_letter(&a->letters[i], &b->letters[i]);
+    return what;
 }
 
 static const char *differ_dispatch(const struct belt_msg_dispatch *a, const struct belt_msg_dispatch *b)
@@ -566,6 +643,10 @@ const char *samples_differ(const struct belt_msg *a, const struct belt_msg *b)
         return differ_results(a->u.results.results, b->u.results.results, a->u.results.count);
     case BELT_MSG_REPORT:
         return differ_report(&a->u.report, &b->u.report);
+    case BELT_MSG_FAILED:
+        return differ_failed(&a->u.failed, &b->u.failed);
+    case BELT_MSG_FAILURES:
+        return differ_failures(&a->u.failures, &b->u.failures);
     case BELT_MSG_SYNC:
     case BELT_MSG_RETURNED:
     case BELT_MSG_DROP:

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -413,6 +414,28 @@ Test(exec, a_coprocess_that_breaks_the_protocol_is_replaced)
     stop(&bench);
 }
 
+Test(exec, functions_are_offered_again_when_a_slot_starts_after_all)
+{
+    static const char *const inputs[] = {"a"};
+    char path[] = "/tmp/belt-test-XXXXXX", command[200];
+
+    close(mkstemp(path));
+    unlink(path);
+    snprintf(command, sizeof(command), "test -e %s || { echo no licence >&2; exit 3; }; exec bash " BELT_EXAMPLES "/coproc/handler.sh", path);
+    struct bench bench = start_coproc(command, "shout", 1);
+    strings(&bench, 1, "shout", inputs, 1);
+    cr_assert(fake_until(bench.broker, fake_results, 1));
+    cr_expect_eq(one(&bench, 1, 0)->code, BELT_NOT_SERVED);
+    cr_expect_str_eq(one(&bench, 1, 0)->text, "the slot cannot start: exit status 3: no licence");
+    close(creat(path, 0600));
+    cr_assert(fake_until(bench.broker, fake_hellos, 2));
+    strings(&bench, 2, "shout", inputs, 1);
+    cr_assert(fake_until(bench.broker, fake_results, 2));
+    expect_data(one(&bench, 2, 0), "A");
+    unlink(path);
+    stop(&bench);
+}
+
 Test(exec, filters_answer_line_by_line)
 {
     static const char *const inputs[] = {"a", "b\nc", "d", ""};
@@ -438,8 +461,17 @@ Test(exec, draining_finishes_what_runs_and_returns_the_rest)
     fake_recall(bench.broker, 0);
     fake_drop(bench.broker, (struct belt_task_ref){9, 9, 1});
     cr_assert(fake_until(bench.broker, fake_returned, 1)); /* all before it has arrived */
-    stop(&bench);
-    /* the bench is gone: what it saw was checked by BYE, which follows the last record */
+    kill(bench.agent, SIGTERM);
+    cr_assert(fake_until(bench.broker, fake_leaving, 0));
+    fake_lose(bench.broker); /* a hello offers the functions anew: LEAVING must be said again */
+    cr_assert(fake_until(bench.broker, fake_hellos, 2));
+    cr_assert(fake_until(bench.broker, fake_leaving, 0));
+    cr_assert(fake_until(bench.broker, fake_gone, 0), "no BYE");
+    cr_expect_eq(bench.broker->result_count, 1);
+    expect_data(one(&bench, 1, 0), "done\n");
+    cr_expect_eq(bench.broker->returned[1].index, 1);
+    cr_expect_eq(fake_wait(bench.agent), 0);
+    fake_free(bench.broker);
 }
 
 Test(exec, a_drain_time_that_is_over_gives_the_task_back)
@@ -585,6 +617,22 @@ Test(exec, a_broker_that_is_not_there_is_told)
     cr_expect_eq(belt_agent_run(&options, error, sizeof(error)), BELT_NO_BROKER);
     cr_expect_not_null(strstr(error, "tcp://127.0.0.1:9"), "%s", error);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "no child is left");
+}
+
+Test(exec, the_children_of_the_program_are_its_own)
+{
+    struct belt_agent_options options = {.broker = "tcp://127.0.0.1:9", .functions = functions, .function_count = 1,
+                                         .slots = 1, .connect_timeout_ms = 400, .quiet = true};
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        _exit(7);
+    }
+    cr_expect_eq(belt_agent_run(&options, NULL, 0), BELT_NO_BROKER);
+    cr_assert_eq(waitpid(pid, &status, 0), pid, "somebody else took it");
+    cr_expect_eq(WEXITSTATUS(status), 7);
 }
 
 Test(exec, the_end_of_the_lifeline_ends_the_agent)

@@ -469,3 +469,145 @@ Test(slots, nothing_is_lost_whatever_happens)
         slots_free(s);
     }
 }
+
+Test(slots, blame_hits_the_task_that_ran_though_answers_are_held_back)
+{
+    struct slots *s = ready(1, 0);
+    struct slots_result r;
+
+    measure(s, "f", 50);
+    dispatch(s, 1, "f", 0, 6);
+    cr_assert_eq(turn(s, 0, SLOTS_GIVE, NULL), 6);
+    answer(s, 10, 0, 50);
+    slots_look(s, 0, 2, true, 20); /* 1 and 2 have ended unheard, 3 runs */
+    cr_expect_eq(slots_ahead(s, 0), 2);
+    die(s, 30, 0);
+    result(s, SLOTS_MEASURED + 1, &r);
+    cr_expect_eq(r.item.index, 3);
+    cr_expect_eq(r.item.code, BELT_TASK_LOST);
+    cr_expect_eq(slots_unrecorded(s), 2, "nobody else takes blame");
+    cr_expect_eq(slots_held(s), 4);
+    slots_free(s);
+}
+
+Test(slots, nobody_is_blamed_when_nothing_ran)
+{
+    struct slots *s = ready(1, 0);
+
+    measure(s, "f", 50);
+    dispatch(s, 1, "f", 0, 3);
+    turn(s, 0, SLOTS_GIVE, NULL);
+    slots_look(s, 0, 2, false, 20);
+    die(s, 30, 0);
+    cr_expect_eq(slots_unrecorded(s), 0);
+    cr_expect_eq(slots_held(s), 3);
+    slots_free(s);
+}
+
+Test(slots, a_time_out_hits_the_task_that_runs)
+{
+    struct slots *s = ready(1, 0);
+    struct slots_action action;
+    struct slots_result r;
+
+    measure(s, "f", 50);
+    dispatch_with(s, 1, "f", 0, 3, (struct belt_msg_dispatch){.timeout_ms = 100}, 1);
+    cr_assert_eq(turn(s, 0, SLOTS_GIVE, NULL), 3);
+    slots_look(s, 0, 1, true, 40 * MS); /* 0 is held back, 1 runs since 40 ms */
+    cr_expect_eq(turn(s, 100 * MS, SLOTS_ASK, NULL), 0);
+    cr_expect_eq(slots_deadline(s), 140 * MS);
+    cr_expect_eq(turn(s, 140 * MS, SLOTS_ASK, &action), 1);
+    answer(s, 150 * MS, 0, 50);
+    cr_expect_eq(turn(s, 150 * MS, SLOTS_TERM, NULL), 0);
+    die(s, 160 * MS, 0);
+    result(s, SLOTS_MEASURED, &r);
+    cr_expect_eq(r.item.index, 0);
+    cr_expect_eq(r.item.code, BELT_OK);
+    result(s, SLOTS_MEASURED + 1, &r);
+    cr_expect_eq(r.item.index, 1);
+    cr_expect_eq(r.item.code, BELT_TASK_TIMEOUT);
+    cr_expect_eq(slots_held(s), 1);
+    slots_free(s);
+}
+
+Test(slots, a_drop_stops_the_task_that_runs_behind_a_held_answer)
+{
+    struct slots *s = ready(1, 0);
+    struct belt_task_ref ref = {1, 1, 1};
+
+    measure(s, "f", 50);
+    dispatch(s, 1, "f", 0, 3);
+    turn(s, 0, SLOTS_GIVE, NULL);
+    slots_drop(s, 10, &ref, 1);
+    cr_expect_eq(turn(s, 10, SLOTS_ASK, NULL), 0);
+    uint64_t when = slots_deadline(s);
+    slots_look(s, 0, 1, true, 40);
+    cr_expect_eq(turn(s, when, SLOTS_ASK, NULL), 1);
+    slots_free(s);
+}
+
+static void die_starting(struct slots *s, uint64_t now, uint32_t slot)
+{
+    struct slots_outcome o = {.exit_status = 3, .text = text_of("exit status 3"), .log = text_of("first\nno licence\n")};
+
+    slots_died(s, now, slot, &o);
+}
+
+/** One coprocess program alone in the table, which fails to start three times; a task waits. */
+static struct slots *broken(bool alone)
+{
+    static const struct slots_program program = {.lasting = true, .greets = true, .ahead = true};
+    const struct slots_function function = {text_of("co"), 0};
+    const struct slots_config config = {.slots = 1, .programs = &program, .program_count = 1, .functions = &function, .function_count = 1,
+                                        .start_us = 10000 * MS, .kill_us = 2000 * MS, .alone = alone};
+    struct slots *s = slots_new(&config);
+
+    dispatch(s, 1, "co", 0, 3);
+    for (uint32_t i = 0; i < SLOTS_FAILURES; i++) {
+        cr_assert_eq(turn(s, i, SLOTS_START, NULL), 1);
+        cr_assert_eq(slots_unrecorded(s), 0);
+        die_starting(s, i, 0);
+    }
+    return s;
+}
+
+Test(slots, tasks_do_not_wait_for_a_slot_that_cannot_start)
+{
+    struct slots *s = broken(true);
+    struct slots_result r;
+
+    cr_expect_eq(turn(s, 5, SLOTS_START, NULL), 0);
+    cr_assert_eq(slots_unrecorded(s), 3);
+    cr_expect_eq(slots_held(s), 0);
+    result(s, 2, &r);
+    cr_expect_eq(r.item.code, BELT_TASK_FAILED);
+    cr_expect_eq(r.extras.text.len, strlen("the slot cannot start: exit status 3: no licence"));
+    cr_expect_eq(memcmp(r.extras.text.data, "the slot cannot start: exit status 3: no licence", r.extras.text.len), 0);
+    dispatch(s, 1, "co", 3, 1);
+    turn(s, 6, SLOTS_START, NULL);
+    cr_expect_eq(slots_unrecorded(s), 4, "nor do those that come in the pause");
+    slots_free(s);
+}
+
+Test(slots, a_shared_worker_gives_its_tasks_to_others_until_a_slot_starts)
+{
+    struct slots *s = broken(false);
+    struct slots_result r;
+
+    turn(s, 5, SLOTS_START, NULL);
+    cr_assert_eq(slots_unrecorded(s), 3);
+    result(s, 0, &r);
+    cr_expect_eq(r.item.code, BELT_NOT_SERVED);
+    cr_expect_not(slots_recovered(s));
+    uint64_t when = slots_deadline(s);
+    cr_assert_eq(when, SLOTS_FAILURES - 1 + SLOTS_PAUSE_US);
+    cr_assert_eq(turn(s, when, SLOTS_START, NULL), 1);
+    die_starting(s, when, 0);
+    turn(s, when, SLOTS_START, NULL);
+    cr_expect_eq(slots_deadline(s), when + 2 * SLOTS_PAUSE_US, "longer and longer");
+    cr_assert_eq(turn(s, when + 2 * SLOTS_PAUSE_US, SLOTS_START, NULL), 1);
+    slots_ready(s, 0);
+    cr_expect(slots_recovered(s));
+    cr_expect_not(slots_recovered(s), "once");
+    slots_free(s);
+}

@@ -156,6 +156,10 @@ typedef struct belt_options_of_job {
     const char *key;       /* the same key again is the same job; NULL: a new job. Copied */
     const void *argument;  /* shared by all tasks of the job (belt_task_argument). Copied */
     size_t argument_len;
+    int64_t backoff_ms;    /* pause before a task's next run, doubled with each up to 30 s; 0: 100, -1: none */
+    uint64_t after_ms;     /* no task runs before so long from now; 0: at once */
+    uint64_t deadline_ms;  /* tasks without a result so long from now are stopped: TASK_EXPIRED; 0: never */
+    const char *final_statuses; /* exit statuses of a command that are not tried again: "2,64-78"; NULL: none. Copied */
 } belt_job_options;
 BELT_API void belt_job_options_init(belt_job_options *options);
 
@@ -317,6 +321,8 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
 BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len);
 /** The task failed, for a reason that a person can read. */
 BELT_API int belt_task_fail(belt_task *task, const char *text);
+/** The same, and no retry will help: the result is TASK_REFUSED whatever the job's retries. */
+BELT_API int belt_task_fail_final(belt_task *task, const char *text);
 /** How far a long task is, in units of its own; shown by `belt jobs`. Cheap: call it as often as you like. */
 BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total);
 /** True when the result is not wanted any more: return soon, the slot is stopped by force after a grace. */

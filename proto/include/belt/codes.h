@@ -27,6 +27,7 @@
     X(RESULT_TOO_LARGE, 7, "the result is larger than the payload limit",                          \
       "raise max-payload on the broker, or write large results to shared storage")                 \
     X(NOT_SERVED, 8, "the worker does not serve this function", "register the function there")     \
+    X(TASK_REFUSED, 9, "the task refused its input for good", "correct the input: it was not tried again")  \
     X(BAD_MESSAGE, 32, "the message is malformed", "compare both programs' versions")              \
     X(BAD_VERSION, 33, "the protocol version is not supported", "install matching versions")       \
     X(BAD_ROLE, 34, "this endpoint does not serve that role",                                      \
@@ -46,6 +47,8 @@
     X(NO_WORKER, 47, "no connected worker serves this function",                                   \
       "start a worker that serves it; the job waits")                                              \
     X(STORE_FAILED, 48, "the store cannot take new work", "make room on the broker's disk")        \
+    X(UNKNOWN_TASK, 49, "there is no such failed task",                                            \
+      "list the failed tasks: it may have been retried or dropped")                                \
     X(END, 64, "the stream is at its end", "close it")                                             \
     X(AGAIN, 65, "nothing is ready within the time given", "call again")                           \
     X(WINDOW_FULL, 66, "the window is full", "take a result, then feed again")                     \

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * FAILED: failed tasks are listed, shown, tried again as a new job, or dropped
+ * (PROTOCOL.md §9.3). What is kept of them is letter.c's.
+ */
+#include "state.h"
+
+static bool is_chosen(const struct letter *letter, const struct belt_msg_failed *msg)
+{
+    if ((msg->job && letter->job->id != msg->job) || letter->serial < msg->from)
+        return false;
+    if (msg->function.len && !name_equals(letter->job->queue->function, msg->function))
+        return false;
+    for (uint32_t i = 0; i < msg->count; i++)
+        if (msg->indexes[i] == letter->index)
+            return true;
+    return msg->count == 0;
+}
+
+static uint64_t count_chosen(const struct core *core, const struct belt_msg_failed *msg)
+{
+    const struct letter *letter;
+    uint64_t count = 0;
+    DL_FOREACH2 (core->letters, letter, all_next)
+        count += is_chosen(letter, msg);
+    return count;
+}
+
+static struct belt_msg_failures *answer(struct core *core, struct session *to, const struct belt_msg_failed *msg,
+                                        uint64_t count)
+{
+    struct belt_msg *out = update_send(core, to, BELT_MSG_FAILURES);
+    out->u.failures = (struct belt_msg_failures){.ref = msg->ref, .count = count, .dropped = core->letters_dropped};
+    return &out->u.failures;
+}
+
+/* What the answer says must be on disk first. */
+static void hold_answer(struct core *core, const struct session *to)
+{
+    if (core->config.durable && to->peer)
+        core->out->sends[core->out->send_count - 1].held = true;
+}
+
+static struct belt_letter row_of(struct core *core, const struct letter *letter, bool whole)
+{
+    struct belt_letter row = {.serial = letter->serial,
+                              .job = letter->job->id,
+                              .index = letter->index,
+                              .attempt = letter->attempt,
+                              .code = letter->code,
+                              .failed_at = letter->failed_at,
+                              .size = letter->payload.len,
+                              .function = name_bytes(letter->job->queue->function),
+                              .extras = letter->extras};
+    if (whole) {
+        row.payload = letter->payload;
+    } else if (letter->extras && letter->extras->log.len) {
+        struct belt_result_extras *extras = update_alloc(core, sizeof *extras);
+        *extras = *letter->extras;
+        extras->log = (struct belt_bytes){0};
+        row.extras = extras;
+    }
+    return row;
+}
+
+static void list(struct core *core, struct session *from, const struct belt_msg_failed *msg)
+{
+    bool whole = msg->action == BELT_FAILED_SHOW;
+    uint64_t count = count_chosen(core, msg);
+    uint32_t room = count < BELT_MAX_BATCH ? (uint32_t)count : BELT_MAX_BATCH;
+    struct belt_letter *rows = update_alloc(core, (room + 1) * sizeof *rows);
+    struct belt_batch batch = {0};
+    const struct letter *letter;
+    DL_FOREACH2 (core->letters, letter, all_next) {
+        if (!is_chosen(letter, msg))
+            continue;
+        struct belt_letter row = row_of(core, letter, whole);
+        size_t overhead = 2 * BELT_MAX_NAME + 128 + (size_t)extras_bytes(row.extras);
+        if (batch.count == room || !belt_batch_add(&batch, row.payload.len, overhead))
+            break;
+        rows[batch.count - 1] = row;
+    }
+    struct belt_msg_failures *out = answer(core, from, msg, count);
+    out->letters = rows;
+    out->letter_count = batch.count;
+}
+
+static void none(struct core *core, struct session *from, const struct belt_msg_failed *msg)
+{
+    update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_TASK,
+                 msg->job ? update_text(core, "no such failed task of job %llu is kept", (unsigned long long)msg->job)
+                          : update_text(core, "no such failed task is kept"));
+}
+
+static void drop(struct core *core, struct session *from, const struct belt_msg_failed *msg)
+{
+    struct letter *letter, *next;
+    uint64_t count = 0;
+    DL_FOREACH_SAFE2 (core->letters, letter, next, all_next)
+        if (is_chosen(letter, msg)) {
+            letter_drop(core, letter);
+            count++;
+        }
+    if (!count) {
+        none(core, from, msg);
+        return;
+    }
+    answer(core, from, msg, count);
+    hold_answer(core, from);
+}
+
+/* A job like that of old, but for what was said of its time, its window and who waits for it. */
+static struct job *open_again(struct core *core, const struct letter_job *of)
+{
+    struct belt_msg_open open = {.function = name_bytes(of->queue->function), .options = of->options};
+    open.options.detached = true;
+    open.options.never_durable = !of->durable;
+    open.options.window_items = open.options.window_bytes = 0;
+    open.options.after_at = open.options.deadline_at = 0;
+    return job_new(core, NULL, core->last_job + 1, &open);
+}
+
+static void retry(struct core *core, struct session *from, const struct belt_msg_failed *msg)
+{
+    struct letter_job *of = letter_job_find(core, msg->job);
+    uint64_t count = of ? count_chosen(core, msg) : 0;
+    if (!count) {
+        none(core, from, msg);
+        return;
+    }
+    if (job_refused(core, from, msg->ref, &of->options))
+        return;
+    struct job *job = open_again(core, of);
+    struct pinned last = {0};
+    struct letter *letter, *next;
+    update_trace(core, "%s > job %llu tries %llu failed tasks of job %llu again", from->name, (unsigned long long)job->id,
+                 (unsigned long long)count, (unsigned long long)msg->job);
+    DL_FOREACH_SAFE2 (core->letters, letter, next, all_next)
+        if (is_chosen(letter, msg)) {
+            job_take(core, job, letter->payload, &last);
+            letter_drop(core, letter);
+        }
+    pin_done(&last);
+    job->granted = (struct belt_grant){job->next, job->next_bytes};
+    core->accepted += count;
+    job->queue->waiting += count;
+    job->state = BELT_JOB_ENDED_INPUT;
+    dispatch_waiting_changed(core, job);
+    answer(core, from, msg, count)->job = job->id;
+    hold_answer(core, from);
+}
+
+void failed_request(struct core *core, struct session *from, const struct belt_msg_failed *msg)
+{
+    if (from->role != BELT_ROLE_ADMIN)
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core, "failed tasks are for administrators: connect as one"));
+    else if (msg->action == BELT_FAILED_RETRY)
+        retry(core, from, msg);
+    else if (msg->action == BELT_FAILED_DROP)
+        drop(core, from, msg);
+    else
+        list(core, from, msg);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Failed tasks that are kept with their inputs: one list per function, bounded,
+ * the oldest let go first; those of durable jobs on disk (PROTOCOL.md §9.3).
+ * What is asked about them is in failed.c.
+ */
+#include "state.h"
+
+struct letter_job *letter_job_find(struct core *core, uint64_t id)
+{
+    struct letter_job *job = NULL;
+    HASH_FIND(hh, core->letter_jobs, &id, sizeof id, job);
+    return job;
+}
+
+static void charge(struct core *core, struct queue *queue, int64_t bytes)
+{
+    core->bytes += (uint64_t)bytes;
+    core->letter_bytes += (uint64_t)bytes;
+    queue->letter_bytes += (uint64_t)bytes;
+}
+
+static int64_t bytes_of(const struct letter *letter)
+{
+    return (int64_t)(sizeof *letter + letter->payload.len) + extras_bytes(letter->extras);
+}
+
+static int64_t bytes_of_job(const struct letter_job *job)
+{
+    return (int64_t)(sizeof *job + sizeof *job->queue + job->argument.len);
+}
+
+static struct letter_job *job_add(struct core *core, uint64_t id, struct queue *queue,
+                                  const struct belt_job_options *options, bool durable)
+{
+    struct letter_job *job = calloc(1, sizeof *job);
+    if (!job)
+        abort();
+    job->id = id;
+    job->queue = queue;
+    queue->letter_jobs++;
+    job->options = *options;
+    job->durable = durable;
+    if (options->argument.len)
+        job->argument = belt_payload_copy(options->argument.data, (uint32_t)options->argument.len);
+    job->options.argument = (struct belt_bytes){job->argument.data, job->argument.len};
+    HASH_ADD(hh, core->letter_jobs, id, sizeof job->id, job);
+    charge(core, queue, bytes_of_job(job));
+    return job;
+}
+
+/* The record goes with the turn, not before what takes its place is on disk. */
+static void record_gone(struct core *core, uint64_t number, uint64_t job)
+{
+    if (!number)
+        return;
+    if (core->gone_record_count == core->gone_record_room) {
+        core->gone_record_room = core->gone_record_room ? core->gone_record_room * 2 : 16;
+        core->gone_records = realloc(core->gone_records, core->gone_record_room * sizeof *core->gone_records);
+        if (!core->gone_records)
+            abort();
+    }
+    core->gone_records[core->gone_record_count++] = (struct gone_record){number, job | CORE_KEPT_FAILED};
+}
+
+static void job_release(struct core *core, struct letter_job *job)
+{
+    struct queue *queue = job->queue;
+    if (job->count)
+        return;
+    record_gone(core, job->number, job->id);
+    charge(core, queue, -bytes_of_job(job));
+    HASH_DELETE(hh, core->letter_jobs, job);
+    belt_payload_clear(&job->argument);
+    free(job);
+    queue->letter_jobs--;
+    queue_prune(core, queue);
+}
+
+void letter_drop(struct core *core, struct letter *letter)
+{
+    struct letter_job *job = letter->job;
+    record_gone(core, letter->number, job->id);
+    charge(core, job->queue, -bytes_of(letter));
+    job->queue->letter_count--;
+    DL_DELETE(job->queue->letters, letter);
+    DL_DELETE2(core->letters, letter, all_prev, all_next);
+    if (letter->due)
+        DL_DELETE2(core->letters_due, letter, due_prev, due_next);
+    belt_payload_clear(&letter->payload);
+    free(letter->extras);
+    free(letter);
+    job->count--;
+    job_release(core, job);
+}
+
+/* The oldest make room for the newest. */
+static void trim(struct core *core, struct queue *queue)
+{
+    /* The queue goes with its last letter, so it is looked at only while it has some. */
+    while (queue->letter_count > BELT_MAX_FAILED || (queue->letter_count > 1 && queue->letter_bytes > BELT_FAILED_BYTES)) {
+        letter_drop(core, queue->letters);
+        core->letters_dropped++;
+    }
+    while (core->letters && core->letter_bytes > core->config.memory_budget / BELT_FAILED_SHARE) {
+        letter_drop(core, core->letters);
+        core->letters_dropped++;
+    }
+}
+
+/* A small input is copied, so that it does not keep the frame it came in; a large one has a frame of its own. */
+static struct belt_payload keep_input(struct belt_payload payload)
+{
+    if (!payload.len)
+        return (struct belt_payload){0};
+    if (payload.len > BELT_INLINE_PAYLOAD)
+        return belt_payload_ref(payload);
+    payload = belt_payload_copy(payload.data, payload.len);
+    if (!payload.buf)
+        abort();
+    return payload;
+}
+
+static struct letter *letter_add(struct core *core, struct letter_job *job, const struct belt_result_item *item,
+                                 struct belt_payload input)
+{
+    struct letter *letter = calloc(1, sizeof *letter);
+    if (!letter || (item->extras && !(letter->extras = extras_copy(item->extras))))
+        abort();
+    letter->job = job;
+    letter->serial = ++core->last_letter;
+    letter->index = item->index;
+    letter->attempt = item->attempt;
+    letter->code = item->code;
+    letter->payload = keep_input(input);
+    job->count++;
+    job->queue->letter_count++;
+    DL_APPEND(job->queue->letters, letter);
+    DL_APPEND2(core->letters, letter, all_prev, all_next);
+    charge(core, job->queue, bytes_of(letter));
+    return letter;
+}
+
+void letter_bury(struct core *core, struct job *job, const struct task *task, const struct belt_result_item *item)
+{
+    struct letter_job *of = letter_job_find(core, job->id);
+    if (!of)
+        of = job_add(core, job->id, job->queue, &job->options, job->options.durable);
+    struct letter *letter = letter_add(core, of, item, (struct belt_payload){task->buf, task->data, task->len});
+    letter->failed_at = core->wall;
+    if (of->durable) {
+        letter->due = true;
+        DL_APPEND2(core->letters_due, letter, due_prev, due_next);
+    }
+    trim(core, job->queue);
+}
+
+/* ---- on disk ---- */
+
+static void write_job(struct core *core, struct letter_job *job)
+{
+    struct belt_msg msg = {.type = BELT_MSG_OPEN};
+    msg.u.open = (struct belt_msg_open){
+        .ref = job->id | CORE_KEPT_FAILED, .function = name_bytes(job->queue->function), .options = job->options};
+    job->number = kept_put(core, job->id | CORE_KEPT_FAILED, msg, 0, 0);
+}
+
+static void write_letter(struct core *core, struct letter *letter)
+{
+    if (!letter->job->number)
+        write_job(core, letter->job);
+    struct belt_result_item *item = update_alloc(core, sizeof *item);
+    *item = (struct belt_result_item){.index = letter->index,
+                                      .attempt = letter->attempt,
+                                      .code = letter->code,
+                                      .payload = letter->payload,
+                                      .extras = letter->extras};
+    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
+    msg.u.results = (struct belt_msg_results){
+        .first = letter->failed_at, .job = letter->job->id | CORE_KEPT_FAILED, .results = item, .count = 1};
+    letter->number = kept_put(core, letter->job->id | CORE_KEPT_FAILED, msg, letter->index, 1);
+}
+
+void letter_turn(struct core *core)
+{
+    struct letter *letter, *next;
+    DL_FOREACH_SAFE2 (core->letters_due, letter, next, due_next) {
+        letter->due = false;
+        write_letter(core, letter);
+    }
+    core->letters_due = NULL;
+    for (uint32_t i = 0; i < core->gone_record_count; i++)
+        kept_drop(core, core->gone_records[i].job, &core->gone_records[i].number);
+    core->gone_record_count = 0;
+}
+
+int letter_restore_job(struct core *core, uint64_t number, const struct belt_msg_open *msg)
+{
+    uint64_t id = msg->ref & ~CORE_KEPT_FAILED;
+    char function[BELT_MAX_NAME + 1];
+    if (letter_job_find(core, id))
+        return BELT_BAD_MESSAGE;
+    name_copy(function, sizeof function, msg->function);
+    job_add(core, id, queue_get(core, function), &msg->options, true)->number = number;
+    if (core->last_job < id)
+        core->last_job = id;
+    return BELT_OK;
+}
+
+int letter_restore(struct core *core, uint64_t number, const struct belt_msg_results *msg)
+{
+    struct letter_job *job = letter_job_find(core, msg->job & ~CORE_KEPT_FAILED);
+    if (!job || msg->count != 1)
+        return BELT_BAD_MESSAGE;
+    struct letter *letter = letter_add(core, job, msg->results, msg->results->payload);
+    letter->failed_at = msg->first;
+    letter->number = number;
+    trim(core, job->queue);
+    return BELT_OK;
+}
+
+void letter_free_all(struct core *core)
+{
+    while (core->letters)
+        letter_drop(core, core->letters);
+    struct letter_job *job, *next;
+    HASH_ITER (hh, core->letter_jobs, job, next)
+        job_release(core, job);
+    free(core->gone_records);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "disk.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void put(struct disk *disk, const struct core_record *record)
+{
+    assert(record->number > disk->last_number);
+    disk->last_number = record->number;
+    if (disk->count == disk->room) {
+        disk->room = disk->room ? disk->room * 2 : 64;
+        disk->rows = realloc(disk->rows, disk->room * sizeof *disk->rows);
+        assert(disk->rows);
+    }
+    struct belt_buf *body = record_pack(record);
+    assert(body);
+    disk->rows[disk->count++] =
+        (struct disk_row){.number = record->number, .job = record->job, .kind = record->msg.type, .body = body};
+}
+
+static void remove_if(struct disk *disk, uint64_t number, uint64_t job)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < disk->count; i++) {
+        if (disk->rows[i].number == number || (job && disk->rows[i].job == job))
+            belt_buf_unref(disk->rows[i].body);
+        else
+            disk->rows[kept++] = disk->rows[i];
+    }
+    assert(job || kept == disk->count - 1); /* what is deleted was there */
+    disk->count = kept;
+}
+
+void disk_apply(struct disk *disk, const struct core_update *update)
+{
+    for (uint32_t i = 0; i < update->record_count; i++) {
+        const struct core_record *record = &update->records[i];
+        if (record->op == CORE_PUT)
+            put(disk, record);
+        else
+            remove_if(disk, record->number, record->op == CORE_DELETE_JOB ? record->job : 0);
+    }
+}
+
+int disk_restore(const struct disk *disk, struct core *core, uint64_t now)
+{
+    struct belt_decoder *decoder = belt_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
+    int rc = BELT_OK;
+    for (uint32_t i = 0; rc == BELT_OK && i < disk->count; i++) {
+        struct belt_frames frames;
+        struct belt_msg msg;
+        rc = record_unpack((struct belt_bytes){disk->rows[i].body->data, disk->rows[i].body->len}, &frames);
+        if (rc == BELT_OK)
+            rc = belt_decode(decoder, &frames, &msg);
+        if (rc == BELT_OK)
+            rc = core_restore(core, now, disk->rows[i].number, &msg);
+        belt_frames_clear(&frames);
+    }
+    belt_decoder_free(decoder);
+    if (rc == BELT_OK)
+        core_restored(core, now, disk->last_number);
+    return rc;
+}
+
+void disk_clear(struct disk *disk)
+{
+    for (uint32_t i = 0; i < disk->count; i++)
+        belt_buf_unref(disk->rows[i].body);
+    free(disk->rows);
+    *disk = (struct disk){0};
+}
+
+uint32_t disk_count(const struct disk *disk, uint8_t kind)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < disk->count; i++)
+        count += disk->rows[i].kind == kind;
+    return count;
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * durable.c and restore.c: what is on disk, and what comes back (I9, I2, I3).
+ */
+#include "cluster.h"
+
+#include <criterion/criterion.h>
+
+static struct cluster *kept_new(void)
+{
+    return cluster_new(&(struct core_config){.durable = true});
+}
+
+/* The client is back: its job, and its reader from the delivery it lacks. */
+static uint64_t come_back(struct peer *p, uint64_t job, uint8_t mode, uint64_t cursor)
+{
+    peer_connect(p);
+    cr_assert_eq(client_open(p, "k", "f", NULL), job);
+    return client_subscribe(p, job, "r", mode, cursor, 1000);
+}
+
+Test(durable, without_a_store_nothing_is_recorded)
+{
+    struct cluster *c = cluster_new(NULL);
+    client_job(client_new(c, "c1"), "f", 10, NULL);
+    cr_assert_eq(c->disk.count, 0);
+    cluster_free(c);
+}
+
+Test(durable, a_volatile_job_is_not_recorded)
+{
+    struct cluster *c = kept_new();
+    client_job(client_new(c, "c1"), "f", 10, &(struct belt_job_options){.never_durable = true});
+    cr_assert_eq(c->disk.count, 0);
+    cluster_free(c);
+}
+
+Test(durable, what_was_accepted_comes_back)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    client_push(p, job, 0, 600);
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_OPEN), 1);
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PUSH), 1, "a batch is one record");
+    cluster_restart(c);
+    peer_connect(p);
+    client_send_open(p, "k", "f", NULL);
+    const struct belt_msg *msg = peer_expect(p, BELT_MSG_OPENED);
+    cr_assert_eq(msg->u.opened.job, job);
+    cr_assert_eq(msg->u.opened.next, 600);
+    cr_assert_eq(msg->u.opened.state, BELT_JOB_OPEN);
+    client_push(p, job, 600, 10);
+    client_end(p, job, 610);
+    struct peer *w = agent_new(c, "w1", 4, 2000, "f");
+    cluster_advance(c, 3000);
+    agent_work(w);
+    peer_clear(p);
+    client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    uint64_t seen = 0;
+    for (; (msg = peer_skip_to(p, BELT_MSG_DELIVER)); seen += msg->u.deliver.count)
+        cr_assert_eq(msg->u.deliver.first, seen);
+    cr_assert_eq(seen, 610);
+    cluster_free(c);
+}
+
+Test(durable, results_come_back_in_their_order_of_completion)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    client_push(p, job, 0, 4);
+    client_end(p, job, 4);
+    agent_take(w);
+    agent_result(w, 2, BELT_OK);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    cluster_restart(c);
+    peer_clear(p);
+    come_back(p, job, BELT_UNORDERED, BELT_CURSOR_KEPT);
+    cr_assert_str_eq(client_read(p), "2 0!");
+    cluster_free(c);
+}
+
+Test(durable, a_reader_goes_on_where_it_acknowledged)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 100, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    client_push(p, job, 0, 5);
+    client_end(p, job, 5);
+    agent_work(w);
+    cr_assert_str_eq(client_read(p), "0 1 2 3 4.");
+    client_ack(p, sub, 3, 1000);
+    cluster_restart(c);
+    come_back(p, job, BELT_ORDERED, BELT_CURSOR_KEPT);
+    cr_assert_str_eq(client_read(p), "3 4.");
+    cluster_free(c);
+}
+
+Test(durable, a_reader_that_has_more_in_hand_is_not_shown_it_again)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 100, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    uint64_t sub = client_subscribe(p, job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 1000);
+    client_push(p, job, 0, 5);
+    client_end(p, job, 5);
+    agent_work(w);
+    client_ack(p, sub, 1, 1000);
+    cluster_restart(c);
+    peer_clear(p);
+    sub = come_back(p, job, BELT_UNORDERED, 4);
+    cr_assert_str_eq(client_read(p), "4.");
+    client_ack(p, sub, 5, 1000);
+    cluster_free(c);
+}
+
+Test(durable, a_running_task_goes_on_where_it_runs)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 100, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    client_push(p, job, 0, 2);
+    client_end(p, job, 2);
+    cr_assert_str_eq(agent_holds(w), "1.0/1 1.1/1");
+    cluster_restart(c);
+    struct peer *idle = agent_new(c, "w2", 2, 100, "f");
+    cr_assert_eq(agent_take(idle), 0, "those who hold tasks are waited for");
+    peer_connect(w);
+    agent_sync(w);
+    cluster_advance(c, 3000);
+    cr_assert_eq(agent_take(idle), 0);
+    agent_finish(w, 2);
+    come_back(p, job, BELT_ORDERED, BELT_CURSOR_KEPT);
+    cr_assert_str_eq(client_read(p), "0 1.");
+    cluster_free(c);
+}
+
+Test(durable, a_task_whose_agent_does_not_come_back_runs_elsewhere)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 100, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    client_push(p, job, 0, 2);
+    agent_take(w);
+    cluster_restart(c);
+    struct peer *other = agent_new(c, "w2", 2, 100, "f");
+    cluster_advance(c, 3000);
+    cr_assert_eq(agent_take(other), 2);
+    agent_finish(other, 2);
+    peer_connect(w);
+    agent_sync(w);
+    peer_skip_to(w, BELT_MSG_DROP);
+    agent_finish(w, 2);
+    come_back(p, job, BELT_ORDERED, BELT_CURSOR_KEPT);
+    cr_assert_str_eq(client_read(p), "0 1", "each once");
+    cluster_free(c);
+}
+
+Test(durable, what_was_read_leaves_the_disk)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 2000, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    uint64_t sub = client_subscribe(p, job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 1 << 20);
+    for (uint64_t first = 0; first < 20000; first += 500) {
+        client_push(p, job, first, 500);
+        agent_work(w);
+        peer_clear(p);
+        client_ack(p, sub, first + 500, 1 << 20);
+        cr_assert_leq(c->disk.count, 6, "%u records at %lu", c->disk.count, (unsigned long)first);
+    }
+    cluster_restart(c);
+    peer_connect(p);
+    client_send_open(p, "k", "f", NULL);
+    const struct belt_msg *msg = peer_expect(p, BELT_MSG_OPENED);
+    cr_assert_eq(msg->u.opened.next, 20000, "the mark tells what has gone");
+    client_subscribe(p, job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 1 << 20);
+    cr_assert_str_eq(client_read(p), "");
+    client_end(p, job, 20000);
+    cr_assert_str_eq(client_read(p), ".");
+    cluster_advance(c, 60000);
+    cr_assert_eq(c->disk.count, 0, "a job that is over leaves nothing");
+    cluster_free(c);
+}
+
+Test(durable, a_straggler_keeps_its_neighbours_results_from_running_again)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    uint64_t sub = client_subscribe(p, job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 1000);
+    client_push(p, job, 0, 4);
+    client_end(p, job, 4);
+    agent_take(w);
+    for (int i = 0; i < 3; i++)
+        agent_result(w, 1, BELT_OK);
+    cr_assert_str_eq(client_read(p), "1 2 3");
+    client_ack(p, sub, 3, 1000);
+    cluster_restart(c);
+    peer_clear(p);
+    come_back(p, job, BELT_UNORDERED, BELT_CURSOR_KEPT);
+    struct peer *other = agent_new(c, "w2", 4, 100, "f");
+    cluster_advance(c, 3000);
+    cr_assert_str_eq(agent_holds(other), "1.0/1");
+    agent_finish(other, 1);
+    cr_assert_str_eq(client_read(p), "0.");
+    cluster_free(c);
+}
+
+Test(durable, a_cancelled_job_does_not_come_back)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    client_push(p, job, 0, 10);
+    client_cancel(p, job);
+    cr_assert_eq(c->disk.count, 0);
+    cluster_restart(c);
+    peer_connect(p);
+    cr_assert_neq(client_open(p, "k", "f", NULL), job, "job ids are not used twice either");
+    cluster_free(c);
+}
+
+Test(durable, nobody_comes_for_it)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true, .grace_ms = 30000, .keep_ms = 3600000});
+    struct peer *p = client_new(c, "c1");
+    client_push(p, client_open(p, "k", "f", NULL), 0, 10);
+    peer_clear(p);
+    client_push(p, client_open(p, "d", "f", &(struct belt_job_options){.detached = true}), 0, 10);
+    cluster_restart(c);
+    cluster_advance(c, 60000);
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_OPEN), 1, "after its grace only the detached one is kept");
+    cluster_advance(c, 3700000);
+    cr_assert_eq(c->disk.count, 0);
+    cluster_free(c);
+}
+
+Test(durable, while_the_store_fails_new_work_is_refused_and_the_old_goes_on)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 100, "f");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 10});
+    uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    client_push(p, job, 0, 10);
+    core_store_works(c->core, false);
+    peer_clear(p);
+    agent_work(w);
+    cr_assert_str_eq(client_read(p), "0 1 2 3 4 5 6 7 8 9");
+    client_ack(p, sub, 10, 1000);
+    cr_assert_null(peer_skip_to(p, BELT_MSG_ACCEPTED), "no grant");
+    client_send_open(p, "l", "f", NULL);
+    peer_expect_error(p, BELT_STORE_FAILED);
+    client_open(p, "v", "f", &(struct belt_job_options){.never_durable = true});
+    core_store_works(c->core, true);
+    cluster_turn(c);
+    const struct belt_msg *msg = peer_skip_to(p, BELT_MSG_ACCEPTED);
+    cr_assert(msg && msg->u.accepted.grant.items == 20);
+    cluster_free(c);
+}
