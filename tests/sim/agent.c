@@ -70,12 +70,11 @@ static void send_returned(struct agent_model *agent)
 /* One message of results of one job, from number `first`. Returns the number after the last. */
 static uint64_t send_batch(struct agent_model *agent, uint64_t first, uint64_t next)
 {
-    enum { MOST = 64 };
-    struct slots_result results[MOST] = {0};
-    struct belt_result_item items[MOST];
+    struct slots_result results[SIM_BATCH] = {0};
+    struct belt_result_item items[SIM_BATCH];
     struct belt_batch batch = {0};
     uint32_t count = 0;
-    for (uint64_t n = first; n < next && count < MOST; n++) {
+    for (uint64_t n = first; n < next && count < SIM_BATCH; n++) {
         struct slots_result *r = &results[count];
         slots_result(agent->table, n, r);
         size_t overhead = r->plain ? 16 : 64 + r->extras.text.len + r->extras.log.len + r->extras.host.len;

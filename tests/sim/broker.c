@@ -60,6 +60,32 @@ static void drop_held(struct sim *sim)
     }
 }
 
+/* ---- its story ---- */
+
+static void tell_message(const struct sim *sim, const char *name, const char *way, const struct belt_msg *msg)
+{
+    if (!sim->verbose)
+        return;
+    sim_tell(sim, "  %s %s %s", name, way, belt_msg_name(msg->type));
+    const struct belt_msg_dispatch *dispatch = &msg->u.dispatch;
+    const struct belt_msg_results *results = &msg->u.results;
+    for (uint32_t i = 0; msg->type == BELT_MSG_DISPATCH && i < dispatch->count; i++)
+        printf(" %llu/%llu.%u", ULL(dispatch->job), ULL(dispatch->tasks[i].index), dispatch->tasks[i].attempt);
+    for (uint32_t i = 0; msg->type == BELT_MSG_RESULTS && i < results->count; i++)
+        printf(" %llu: %llu/%llu.%u", ULL(results->first + i), ULL(results->job), ULL(results->results[i].index),
+               results->results[i].attempt);
+    bool refs = msg->type == BELT_MSG_SYNC || msg->type == BELT_MSG_RETURNED || msg->type == BELT_MSG_DROP;
+    for (uint32_t i = 0; refs && i < msg->u.sync.count; i++)
+        printf(" %llu/%llu.%u", ULL(msg->u.sync.refs[i].job), ULL(msg->u.sync.refs[i].index), msg->u.sync.refs[i].attempt);
+    if (msg->type == BELT_MSG_RECORDED)
+        printf(" %llu", ULL(msg->u.recorded.upto));
+    if (msg->type == BELT_MSG_DELIVER)
+        printf(" %llu+%u", ULL(msg->u.deliver.first), msg->u.deliver.count);
+    if (msg->type == BELT_MSG_ACK)
+        printf(" %llu", ULL(msg->u.ack.upto));
+    putchar('\n');
+}
+
 /* ---- out ---- */
 
 /* One step of the shell; true: it was the last one. */
@@ -73,8 +99,6 @@ static bool strikes(struct sim *sim)
 static void leave(struct sim *sim, uint64_t peer, uint8_t type, struct belt_frames *frames)
 {
     struct node *node = sim_node_by_handle(sim, peer);
-    if (sim->verbose && node)
-        sim_tell(sim, "  %s < %s", node->name, belt_msg_name(type));
     if (node)
         wire_send(sim, &node->down, frames, type == BELT_MSG_WELCOME);
     else
@@ -96,6 +120,8 @@ static void send_one(struct sim *sim, struct core_send *out)
         hold(sim, out, &frames);
         return;
     }
+    if (sim_node_by_handle(sim, out->peer))
+        tell_message(sim, sim_node_by_handle(sim, out->peer)->name, "<", &out->msg);
     ledger_left(sim, out->peer, &out->msg);
     leave(sim, out->peer, out->msg.type, &frames);
 }
@@ -112,6 +138,8 @@ static void send_held(struct sim *sim)
                 sim_fail(sim, "a held %s cannot be read", belt_msg_name(held->type));
             else
                 ledger_left(sim, held->peer, &msg);
+            if (sim_node_by_handle(sim, held->peer))
+                tell_message(sim, sim_node_by_handle(sim, held->peer)->name, "<", &msg);
             leave(sim, held->peer, held->type, &held->frames);
             held->frames = (struct belt_frames){0};
         }
@@ -168,9 +196,11 @@ void broker_message(struct sim *sim, uint64_t handle, bool worker_side, const st
         sim_fail(sim, "the broker cannot read a message: %s", belt_decoder_error(sim->decoder));
         return;
     }
-    if (sim->verbose && sim_node_by_handle(sim, handle))
-        sim_tell(sim, "  %s > %s", sim_node_by_handle(sim, handle)->name, belt_msg_name(msg.type));
+    if (sim_node_by_handle(sim, handle))
+        tell_message(sim, sim_node_by_handle(sim, handle)->name, ">", &msg);
     struct core_event event = {.type = CORE_MESSAGE, .peer = handle, .worker_side = worker_side, .msg = &msg};
+    if (msg.type == BELT_MSG_RESULTS)
+        ledger_expect(sim, &msg.u.results);
     broker_event(sim, event);
     if (msg.type == BELT_MSG_RESULTS && worker_side)
         ledger_results(sim, handle, &msg.u.results);

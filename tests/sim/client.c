@@ -76,6 +76,15 @@ static struct stream_model *by_sub(struct client_model *client, uint64_t sub, st
 
 /* ---- what is checked of a message ---- */
 
+/* All of it was acknowledged: it may be over, and its key free again. */
+static bool all_read(const struct job_model *job)
+{
+    for (uint32_t i = 0; i < job->stream_count; i++)
+        if (job->streams[i].joined && job->streams[i].reached < job->tasks)
+            return false;
+    return true;
+}
+
 static void check_opened(struct sim *sim, struct job_model *job, struct stream_model *stream, const struct belt_msg_opened *msg)
 {
     bool same = job->id == msg->job;
@@ -85,7 +94,7 @@ static void check_opened(struct sim *sim, struct job_model *job, struct stream_m
         stream->left = true; /* it was forgotten with the old broker, or over */
         return;
     }
-    if (job->id && !same && !may_be_forgotten(job) && !job->cancelling)
+    if (job->id && !same && !may_be_forgotten(job) && !job->cancelling && !all_read(job))
         sim_fail(sim, "job %s was %llu and is %llu now (I12)", job->key, ULL(job->id), ULL(msg->job));
     if (!same) {
         memset(job->shown, 0, sizeof job->shown);
@@ -138,6 +147,8 @@ static void look(struct sim *sim, struct job_model *job, struct stream_model *st
         return;
     stream->lost = true;
     sim_tell(sim, "%s > stream %s failed: %s", job->key, stream->name, wire->text);
+    if (job->cancelling && stream->feeder)
+        job->abandoned = true; /* what it cancelled is gone */
     if (job->cancelling || job->abandoned || job->cancelled)
         return;
     if (stream->leave_at && sim->now >= stream->leave_at) {
@@ -346,7 +357,7 @@ static void come_back(struct client_model *client)
     node_cut(&client->node, false);
     node_start(sim, &client->node, BELT_ROLE_CLIENT, client->node.name);
     for (uint32_t i = 0; i < client->job_count; i++)
-        for (uint32_t k = 0; !client->jobs[i].abandoned && k < client->jobs[i].stream_count; k++)
+        for (uint32_t k = 0; k < client->jobs[i].stream_count; k++)
             user_reset(&client->jobs[i], k);
 }
 

@@ -122,6 +122,15 @@ void ledger_left(struct sim *sim, uint64_t peer, const struct belt_msg *msg)
     }
 }
 
+void ledger_expect(struct sim *sim, const struct belt_msg_results *msg)
+{
+    const struct job *job = sim->core ? job_find(sim->core, msg->job) : NULL;
+    for (uint32_t i = 0; i < msg->count && i < SIM_BATCH; i++) {
+        const struct task *task = job ? table_at(&job->table, msg->results[i].index) : NULL;
+        sim->fresh[i] = task && task->state == TASK_RUNNING;
+    }
+}
+
 void ledger_results(struct sim *sim, uint64_t peer, const struct belt_msg_results *msg)
 {
     struct agent_model *agent = agent_by_handle(sim, peer);
@@ -129,7 +138,7 @@ void ledger_results(struct sim *sim, uint64_t peer, const struct belt_msg_result
     struct job_model *model = sim->core && agent ? model_by_id(sim, msg->job, &job) : NULL;
     for (uint32_t i = 0; model && job->id == model->promised_id && i < msg->count; i++) {
         const struct task *task = table_at(&job->table, msg->results[i].index);
-        if (!task || task->state != TASK_DONE || task->attempt != msg->results[i].attempt)
+        if (!sim->fresh[i] || !task || task->state != TASK_DONE || task->attempt != msg->results[i].attempt)
             continue;
         if (agent->taken_count == agent->taken_room) {
             agent->taken_room = agent->taken_room ? agent->taken_room * 2 : 64;
@@ -173,6 +182,7 @@ static void check_readers(struct sim *sim, const struct job_model *model, const 
     for (const struct reader *reader = job->readers; reader; reader = reader->next)
         for (uint32_t i = 0; i < model->stream_count; i++)
             if (strcmp(model->streams[i].name, reader->name) == 0 && reader->acked > model->streams[i].reached &&
+                !(model->streams[i].leave_at && sim->now >= model->streams[i].leave_at) &&
                 (model->streams[i].reached || reader->acked > model->most_taken)) /* a late one begins where others are */
                 sim_fail(sim, "job %llu: reader %s took %llu, the broker thinks %llu (I3)", ULL(job->id), reader->name,
                          ULL(model->streams[i].reached), ULL(reader->acked));

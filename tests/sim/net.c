@@ -79,7 +79,8 @@ void sim_tell(const struct sim *sim, const char *format, ...)
     va_start(args, format);
     printf("[%5llu] ", ULL(sim->now));
     vprintf(format, args);
-    putchar('\n');
+    if (format[0] != ' ')
+        putchar('\n');
     va_end(args);
 }
 

@@ -36,6 +36,7 @@
 #define SIM_INPUTS 250u /* of one job */
 #define SIM_SLOTS 8u    /* slot numbers of one agent: slots times programs */
 #define SIM_GIVEN 256u
+#define SIM_BATCH 64u /* results in one message */
 #define ULL(x) ((unsigned long long)(x))
 
 struct sim;
@@ -211,6 +212,7 @@ struct sim {
     uint64_t life, back_at, asleep_until, drain_until;
     uint32_t crash_in; /* steps of its shell until it is killed, 0: not */
     bool dying;
+    bool fresh[SIM_BATCH]; /* the results under way whose tasks were running */
     uint64_t entered;
     struct packet *strays; /* of connections that were given up */
     uint32_t stray_count, stray_room;
@@ -269,6 +271,7 @@ void disk_fini(struct sim *sim);
 
 /* ---- ledger.c ---- */
 void ledger_left(struct sim *sim, uint64_t peer, const struct belt_msg *msg);
+void ledger_expect(struct sim *sim, const struct belt_msg_results *msg);
 void ledger_results(struct sim *sim, uint64_t peer, const struct belt_msg_results *msg);
 void ledger_deleted(struct sim *sim, uint64_t job);
 void ledger_restored(struct sim *sim);
