@@ -155,7 +155,10 @@ int durability_fd(const struct durability *durability)
 bool durability_news(struct durability *durability)
 {
     int code, before = durability->code;
-    committer_done(durability->committer, &durability->durable, &code);
+    uint64_t through;
+    committer_done(durability->committer, &through, &code);
+    if (through > durability->durable) /* what was read back at the start is durable before the first commit */
+        durability->durable = through;
     durability->code = code;
     return code != before;
 }

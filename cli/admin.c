@@ -31,13 +31,18 @@ int admin_failed(int code)
 
 int admin_open(const struct broker_values *values, belt_pool **pool)
 {
+    return admin_open_as(values, BELT_ROLE_ADMIN, 0, pool);
+}
+
+int admin_open_as(const struct broker_values *values, enum belt_role role, uint64_t lost_timeout, belt_pool **pool)
+{
     const char *broker = values->broker ? values->broker : BROKER_DEFAULT;
     char endpoint[ENDPOINT_MAX];
     belt_pool_options options;
     int code;
 
     if (!strcmp(broker, "local")) {
-        say("'local' is for 'belt map': a private pool has no broker to ask");
+        say("'local' is for 'belt map': a private pool has no broker that others could ask");
         return EXIT_USAGE;
     }
     if (!endpoint_normal(broker, ENDPOINT_CLIENTS_PORT, endpoint)) {
@@ -46,7 +51,9 @@ int admin_open(const struct broker_values *values, belt_pool **pool)
     }
     belt_pool_options_init(&options);
     options.connect_timeout_ms = (int64_t)values->connect_timeout;
-    code = belt_pool_open_as(endpoint, BELT_ROLE_ADMIN, &options, pool);
+    if (lost_timeout)
+        options.lost_timeout_ms = (int64_t)lost_timeout;
+    code = belt_pool_open_as(endpoint, role, &options, pool);
     return code == BELT_OK ? EXIT_OK : admin_failed(code);
 }
 

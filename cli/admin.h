@@ -8,6 +8,8 @@
 #include "bytes.h"
 #include "commands.h"
 
+#include "../proto/message.h"
+
 #include <belt/belt.h>
 
 /* A broker that is there answers at once; this is for one that is stuck. */
@@ -15,6 +17,8 @@
 
 /** Connects as the values say. 0, or an exit code with a message said. */
 int admin_open(const struct broker_values *values, belt_pool **pool);
+/** The same with another role; `lost_timeout` ms, 0: the default. */
+int admin_open_as(const struct broker_values *values, enum belt_role role, uint64_t lost_timeout, belt_pool **pool);
 /** Says the last error of libbelt; the exit code for it. */
 int admin_failed(int code);
 /** The id of a job by its id in decimal or its key. 0, or an exit code with a message said. */

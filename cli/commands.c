@@ -6,6 +6,7 @@
 
 #include "endpoint.h"
 #include "halt.h"
+#include "option_rows.h"
 #include "suggest.h"
 
 #include "../proto/limits.h"
@@ -14,7 +15,7 @@
 
 #define BROKER_LOCAL "local"
 
-static bool check_clients(const char *text)
+bool commands_check_clients(const char *text)
 {
     char out[ENDPOINT_MAX];
     return !strcmp(text, BROKER_LOCAL) || endpoint_normal(text, ENDPOINT_CLIENTS_PORT, out);
@@ -32,44 +33,7 @@ static bool check_halt(const char *text)
     return halt_parse(text, &halt);
 }
 
-/* An option is a row of its table. */
 /* clang-format off */
-#define ADDRESS_EXPECTED "an address: host, host:port, tcp://host:port or ipc:///path"
-
-#define HELP_ROW(owner)                                                                                                 \
-    {                                                                                                                  \
-        .name = "help", .letter = 'h', .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, .offset = offsetof(owner, help),  \
-        .help = "Show this help."                                                                                      \
-    }
-#define CONFIG_ROW(owner)                                                                                               \
-    {                                                                                                                  \
-        .name = "config", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "FILE",                               \
-        .offset = offsetof(owner, config), .complete = COMPLETE_FILE,                                                   \
-        .help = "Read settings from FILE (else $BELT_CONFIG, ~/.config/belt/belt.conf, /etc/belt/belt.conf)."          \
-    }
-#define BROKER_ROW(text)                                                                                               \
-    {                                                                                                                  \
-        .name = "broker", .letter = 'b', .type = OPTION_TEXT, .scope = OPTION_GLOBAL, .arg = "ADDRESS",                \
-        .offset = offsetof(struct broker_values, broker), .check = check_clients, .expects = ADDRESS_EXPECTED,         \
-        .help = (text)                                                                                                 \
-    }
-#define TIMEOUT_ROW(text)                                                                                              \
-    {                                                                                                                  \
-        .name = "connect-timeout", .type = OPTION_DURATION, .scope = OPTION_GLOBAL, .arg = "TIME",                     \
-        .offset = offsetof(struct broker_values, connect_timeout), .help = (text)                                      \
-    }
-#define CONNECT_HELP "Give up when the broker does not answer for so long (10)."
-#define ADMIN_ROWS                                                                                                     \
-    BROKER_ROW("The broker's address for clients (127.0.0.1:7878)."), TIMEOUT_ROW(CONNECT_HELP),                       \
-        CONFIG_ROW(struct broker_values), HELP_ROW(struct broker_values)
-#define JSON_ROW(owner)                                                                                                 \
-    {                                                                                                                  \
-        .name = "json", .type = OPTION_FLAG, .offset = offsetof(owner, json),                                           \
-        .help = "Write JSON with a versioned schema, for programs."                                                    \
-    }
-#define COUNT_OF(array) ((uint32_t)(sizeof(array) / sizeof *(array)))
-
-#define MAP(field) .offset = offsetof(struct map_values, field)
 
 static const struct option_def map_options[] = {
     BROKER_ROW("Run on the cluster of this broker; 'local': a private pool, whatever the environment says."),
@@ -79,25 +43,12 @@ static const struct option_def map_options[] = {
      .help = "The private pool runs COMMAND in each slot, which speaks the slot protocol (belt-worker(1))."},
     {.name = "filter", .type = OPTION_TEXT, .arg = "COMMAND", MAP(filter), .complete = COMPLETE_COMMAND,
      .help = "The private pool runs COMMAND in each slot, which answers each line with one line."},
-    {.name = "arg-file", .letter = 'a', .type = OPTION_TEXT, .arg = "FILE", MAP(arg_file), .complete = COMPLETE_FILE,
-     .help = "Read the inputs from FILE and not from standard input ('-')."},
-    {.name = "null", .letter = '0', .type = OPTION_FLAG, MAP(null),
-     .help = "Inputs end with a NUL byte, not with a newline; so do results."},
-    {.name = "records", .type = OPTION_FLAG, MAP(records),
-     .help = "Inputs and results are binary: a length of 4 bytes, big-endian, then as many bytes."},
-    {.name = "newline", .type = OPTION_FLAG, MAP(newline),
-     .help = "Add a newline to a result that lacks one (on; --no-newline writes it as it is)."},
-    {.name = "max-input", .type = OPTION_SIZE, .arg = "SIZE", MAP(max_input),
-     .help = "An input over SIZE is an error in its place (16M, as the broker's max-payload)."},
+    INPUT_ROWS,
+    RESULT_ROWS,
+    TASK_ROWS,
     {.name = "unordered", .letter = 'u', .type = OPTION_FLAG, MAP(unordered),
      .help = "Print each result the moment it is done, not in the order of the inputs."},
     {.name = "tag", .type = OPTION_FLAG, MAP(tag), .help = "Start each line of a result with its input and a tab."},
-    {.name = "retries", .type = OPTION_COUNT, .arg = "N", MAP(retries), .max = 1000000,
-     .help = "Run a task that fails or times out up to N times more (0)."},
-    {.name = "max-attempts", .type = OPTION_COUNT, .arg = "N", MAP(max_attempts), .max = 1000000,
-     .help = "A task whose slot dies is given up after N runs (3)."},
-    {.name = "timeout", .type = OPTION_DURATION, .arg = "TIME", MAP(timeout),
-     .help = "Stop a task that runs longer; it has failed (0: never)."},
     {.name = "halt", .type = OPTION_TEXT, .arg = "WHEN,WHAT", MAP(halt), .check = check_halt,
      .expects = "'never', or 'now' or 'soon', a comma, and fail=N, fail=N%, success=N or done=N",
      .help = "Stop early: now,fail=1 stops what runs; soon,fail=10% lets it finish; also success=N, done=N."},
@@ -109,31 +60,24 @@ static const struct option_def map_options[] = {
      .help = "Skip the inputs that the joblog shows as finished."},
     {.name = "resume-failed", .type = OPTION_FLAG, MAP(resume_failed),
      .help = "Skip the inputs that the joblog shows as finished well; run the failed again."},
-    {.name = "chunksize", .type = OPTION_AUTO, .arg = "N|auto", MAP(chunksize), .min = 1, .max = BELT_MAX_BATCH,
-     .help = "Tasks that go to a slot at a time (auto: by their measured run time)."},
     {.name = "buffersize", .type = OPTION_AUTO, .arg = "N|auto", MAP(buffersize), .min = 1, .max = BELT_WINDOW_ITEMS_MAX,
      .help = "Inputs read ahead of the results that are written (auto: by the measured rate)."},
     {.name = "buffer-bytes", .type = OPTION_SIZE, .arg = "SIZE", MAP(buffer_bytes),
      .help = "The same in bytes (64M)."},
     {.name = "volatile", .type = OPTION_FLAG, MAP(volatile_job),
      .help = "Do not keep the job on the broker's disk: faster, and gone with the broker."},
-    {.name = "priority", .type = OPTION_SIGNED, .arg = "N", MAP(priority), .min = -100, .max = 100,
-     .help = "Tasks of a higher priority run first, from -100 to 100 (0)."},
+    {.name = "key", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "KEY", MAP(key),
+     .help = "Name the job: the same command again, after a crash, goes on where its output was taken; needs --broker."},
     {.name = "progress", .type = OPTION_FLAG, MAP(progress),
      .help = "Show a progress line on the terminal (on when results go elsewhere; --no-progress)."},
     {.name = "progress-json", .type = OPTION_FLAG, MAP(progress_json),
      .help = "Write progress as JSON lines to standard error, about once a second."},
     {.name = "progress-fd", .type = OPTION_COUNT, .arg = "N", MAP(progress_fd), .min = 1, .max = 1 << 20,
      .help = "Write the JSON lines of --progress-json to descriptor N."},
-    {.name = "results-json", .type = OPTION_FLAG, MAP(results_json),
-     .help = "Write each result as one line of JSON: index, code, exit status, payload."},
     {.name = "dry-run", .letter = 'n', .type = OPTION_FLAG, MAP(dry_run),
      .help = "Print what would be run, and run nothing."},
-    {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, MAP(quiet),
-     .help = "Say nothing about failed tasks, and do not pass on what tasks write to standard error."},
     TIMEOUT_ROW(CONNECT_HELP),
-    {.name = "lost-timeout", .type = OPTION_DURATION, .arg = "TIME", MAP(lost_timeout),
-     .help = "Give up when the broker is lost in the middle and does not come back within TIME (60)."},
+    LOST_ROW,
     CONFIG_ROW(struct broker_values),
     HELP_ROW(struct broker_values),
 };
@@ -147,6 +91,7 @@ static void map_defaults(void *memory)
                                   .lost_timeout = LOST_TIMEOUT_DEFAULT_MS,
                                   .max_input = BELT_MAX_PAYLOAD_DEFAULT,
                                   .halt = "never",
+                                  .backoff = UINT64_MAX,
                                   .progress = -1};
 }
 
@@ -454,9 +399,11 @@ static const struct command completion_command = {
     PLAIN_COMMAND};
 
 const struct command *const commands_all[COMMAND_COUNT + 1] = {
-    [COMMAND_MAP] = &map_command,         [COMMAND_BROKER] = &broker_command, [COMMAND_WORKER] = &worker_command,
+    [COMMAND_MAP] = &map_command,         [COMMAND_SUBMIT] = &commands_submit, [COMMAND_RESULTS] = &commands_results,
+    [COMMAND_BROKER] = &broker_command, [COMMAND_WORKER] = &worker_command,
     [COMMAND_STATUS] = &status_command,   [COMMAND_WORKERS] = &workers_command, [COMMAND_JOBS] = &jobs_command,
     [COMMAND_CANCEL] = &cancel_command,   [COMMAND_WAIT] = &wait_command,     [COMMAND_PING] = &ping_command,
+    [COMMAND_FAILED] = &commands_failed,  [COMMAND_RETRY] = &commands_retry,
     [COMMAND_STORE] = &store_command,     [COMMAND_BENCH] = &bench_command,
     [COMMAND_HELP] = &help_command,       [COMMAND_VERSION] = &version_command,
     [COMMAND_COMPLETION] = &completion_command,

@@ -27,6 +27,9 @@ struct map_values {
     uint64_t max_input;
     int unordered, tag;
     uint64_t retries, max_attempts, timeout;
+    uint64_t backoff; /* UINT64_MAX: not said */
+    uint64_t after, deadline;
+    const char *final_statuses;
     const char *halt;
     const char *joblog;
     int resume, resume_failed;
@@ -36,6 +39,20 @@ struct map_values {
     uint64_t progress_fd;
     int results_json, dry_run, quiet, volatile_job;
     uint64_t lost_timeout;
+    const char *key;
+};
+
+struct submit_values {
+    struct map_values map; /* what they have in common */
+    uint64_t keep;
+    int durable, detail, json;
+};
+
+struct results_values {
+    struct map_values map; /* what they have in common */
+    int ordered, follow;
+    const char *reader;
+    uint64_t from; /* UINT64_MAX: after what was acknowledged */
 };
 
 struct broker_command_values {
@@ -82,6 +99,12 @@ struct wait_values {
     int json, quiet;
 };
 
+/** failed, retry */
+struct failed_values {
+    struct broker_values common;
+    int json, all, input, failed;
+};
+
 struct store_values {
     const char *state, *config;
     int json, help;
@@ -102,6 +125,8 @@ struct plain_values {
 
 enum command_id {
     COMMAND_MAP,
+    COMMAND_SUBMIT,
+    COMMAND_RESULTS,
     COMMAND_BROKER,
     COMMAND_WORKER,
     COMMAND_STATUS,
@@ -110,6 +135,8 @@ enum command_id {
     COMMAND_CANCEL,
     COMMAND_WAIT,
     COMMAND_PING,
+    COMMAND_FAILED,
+    COMMAND_RETRY,
     COMMAND_STORE,
     COMMAND_BENCH,
     COMMAND_HELP,

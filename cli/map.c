@@ -72,6 +72,7 @@ static bool add_results(struct map *map, belt_result **results, size_t count)
 /* Writes what was taken before the next call of the library: only then may the window open. */
 static int print(struct map *map, belt_result **results, size_t count)
 {
+    uint64_t last = results[count - 1]->number;
     int rc;
 
     if (!add_results(map, results, count)) {
@@ -81,6 +82,8 @@ static int print(struct map *map, belt_result **results, size_t count)
     rc = map_output_flush(&map->output);
     if (rc && *map->output.error)
         say("%s; stopped", map->output.error);
+    if (!rc && map->values->key)
+        belt_ack(map->stream, last);
     return rc ? rc : PUMP_GOES_ON;
 }
 
@@ -167,13 +170,17 @@ static void print_rest(struct map *map)
 {
     belt_result *results[BATCH];
     size_t count = 0;
+    uint64_t last = UINT64_MAX;
 
     map->input.stopped = true;
     for (int code = BELT_INTERRUPTED; code == BELT_OK || code == BELT_INTERRUPTED;) {
         code = belt_next_many(map->stream, 0, results, BATCH, &count);
+        if (code == BELT_OK)
+            last = results[count - 1]->number;
         add_results(map, results, code == BELT_OK ? count : 0);
     }
-    map_output_flush(&map->output);
+    if (!map_output_flush(&map->output) && map->values->key)
+        belt_ack(map->stream, last);
 }
 
 static void stop(struct map *map, int rc)
@@ -183,7 +190,11 @@ static void stop(struct map *map, int rc)
     if (rc == EXIT_INTERRUPTED)
         print_rest(map);
     signals_interrupt(NULL);
-    if (rc != EXIT_BROKER)
+    if (map->values->key && rc != EXIT_CANCELLED) {
+        say("job %llu stays: the same command goes on with it, 'belt cancel' ends it",
+            (unsigned long long)belt_stream_job(map->stream));
+        belt_detach(&map->stream);
+    } else if (rc != EXIT_BROKER)
         belt_cancel(map->stream, CANCEL_MS);
     finished_count = map->output.done + map->output.failed;
     if (rc == EXIT_INTERRUPTED || rc == EXIT_CANCELLED)

@@ -17,7 +17,13 @@
 
 enum { DRAW_END = 0, DRAW_ONE = 1, DRAW_FAILED = -1, DRAW_NOTHING_YET = -2 };
 
-int map_input_open(struct map_input *input, const char *path, enum records_mode mode, size_t limit)
+enum records_mode map_input_mode(const struct map_values *values)
+{
+    return values->records ? RECORDS_FRAMED : values->null ? RECORDS_NUL : RECORDS_LINES;
+}
+
+/* `path` "-" and NULL: standard input. */
+static int open_path(struct map_input *input, const char *path, enum records_mode mode, size_t limit)
 {
     bool file = path && strcmp(path, "-") != 0;
 
@@ -40,9 +46,13 @@ int map_input_open(struct map_input *input, const char *path, enum records_mode 
     return 0;
 }
 
-void map_input_list(struct map_input *input, const char *const *list, uint32_t count)
+int map_input_start(struct map_input *input, const struct options *options, const struct map_values *values)
 {
-    *input = (struct map_input){.fd = -1, .name = "the command line", .list = list, .list_count = count};
+    if (!options->colons)
+        return open_path(input, values->arg_file, map_input_mode(values), (size_t)values->max_input);
+    *input = (struct map_input){
+        .fd = -1, .name = "the command line", .list = options->inputs, .list_count = options->input_count};
+    return 0;
 }
 
 void map_input_close(struct map_input *input)
@@ -138,7 +148,7 @@ static int give(struct map_input *input, int drawn, const char *data, size_t len
         data = input->error;
         len = strlen(data);
     }
-    if (!labels_put(input->labels, input->drawn, index, drawn == DRAW_FAILED ? "" : data,
+    if (input->labels && !labels_put(input->labels, input->drawn, index, drawn == DRAW_FAILED ? "" : data,
                     drawn == DRAW_FAILED ? 0 : len, input->keep)) {
         snprintf(input->error, sizeof input->error, "out of memory for the inputs' names");
         return no_more(input);

@@ -6,6 +6,7 @@
 #ifndef BELT_CLI_MAP_INPUT_H
 #define BELT_CLI_MAP_INPUT_H
 
+#include "commands.h"
 #include "joblog.h"
 #include "labels.h"
 #include "records.h"
@@ -20,7 +21,7 @@ struct map_input {
     const char *const *list; /* inputs of the command line */
     uint32_t list_count, list_at;
     struct joblog_skip skip;
-    struct labels *labels;
+    struct labels *labels; /* NULL: nobody asks for them */
     size_t keep;    /* bytes of each input that labels keep */
     uint64_t seen;  /* inputs read, skipped ones included */
     uint64_t drawn; /* of them given out */
@@ -31,10 +32,10 @@ struct map_input {
     char error[512]; /* also the text of the last input that failed */
 };
 
-/** Opens `path` ("-" and NULL: standard input). 0, or -1 with a message on standard error. */
-int map_input_open(struct map_input *input, const char *path, enum records_mode mode, size_t limit);
-/** Inputs from the command line, borrowed. */
-void map_input_list(struct map_input *input, const char *const *list, uint32_t count);
+/** How inputs, and results, are told apart. */
+enum records_mode map_input_mode(const struct map_values *values);
+/** The inputs of the command line (borrowed), or --arg-file, or standard input. 0, or -1 with a message said. */
+int map_input_start(struct map_input *input, const struct options *options, const struct map_values *values);
 void map_input_close(struct map_input *input);
 
 /** A belt_source; `ctx` is the struct map_input. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The results of `belt map`. What was given to map_output_add() counts as
+ * The results of `belt map` and `belt results`. What was given to map_output_add() counts as
  * taken once map_output_flush() has returned.
  */
 #include "map_output.h"
@@ -8,11 +8,13 @@
 #include "command_line.h"
 #include "exit.h"
 #include "joblog.h"
+#include "map_input.h"
 #include "result_json.h"
 #include "say.h"
 #include "signals.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -75,7 +77,7 @@ static void add_log(struct map_output *output, const belt_result *result, uint64
 
 static void add_failure(struct map_output *output, const belt_result *result, const struct label *label)
 {
-    bytes_text(&output->err, "belt map: ");
+    bytes_format(&output->err, "belt %s: ", output->command);
     map_output_failure(result, label, &output->err);
     bytes_text(&output->err, "\n");
 }
@@ -155,6 +157,19 @@ static void add_joblog(struct map_output *output, const belt_result *result, con
     output->log.failed |= !text;
     free(text);
     bytes_free(&command);
+}
+
+int map_output_open(struct map_output *output, const char *command, const struct map_values *values)
+{
+    output->command = command;
+    output->values = values;
+    output->mode = map_input_mode(values);
+    output->shares_terminal = isatty(STDOUT_FILENO);
+    output->joblog = -1;
+    if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) != O_RDONLY)
+        return 0;
+    say("standard output is closed: nowhere to write results to");
+    return EXIT_IO;
 }
 
 bool map_output_add(struct map_output *output, const belt_result *result, const struct label *label)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The results of `belt map`: what goes to standard output, what to standard
+ * The results of `belt map` and `belt results`: what goes to standard output, what to standard
  * error, what to the joblog.
  */
 #ifndef BELT_CLI_MAP_OUTPUT_H
@@ -14,6 +14,7 @@
 #include <belt/belt.h>
 
 struct map_output {
+    const char *command; /* for messages: "map" */
     const struct map_values *values;
     enum records_mode mode;
     bool value;           /* a function's result is a value: an empty one is an empty line; a command's output is not */
@@ -29,6 +30,8 @@ struct map_output {
     char error[256];
 };
 
+/** Standard output, and how results are written to it. 0, or an exit code with a message said. */
+int map_output_open(struct map_output *output, const char *command, const struct map_values *values);
 /** Adds one result to what map_output_flush() writes. False when out of memory. */
 bool map_output_add(struct map_output *output, const belt_result *result, const struct label *label);
 /** Writes everything; standard output first. 0, or an exit code with output->error ("" when a signal came). */

@@ -9,6 +9,7 @@
 #include "command_line.h"
 #include "endpoint.h"
 #include "exit.h"
+#include "job_options.h"
 #include "map_joblog.h"
 #include "say.h"
 #include "signals.h"
@@ -78,6 +79,10 @@ static int check_options(const struct map *map)
         return usage("--resume and --resume-failed need --joblog FILE");
     if (values->records && values->tag)
         return usage("--tag and --records exclude each other: a tag would break the record");
+    if (values->key && !has_broker(values))
+        return usage("--key names a job of a cluster, which needs --broker; a private pool ends with this command");
+    if (values->key && values->joblog)
+        return usage("--key and --joblog exclude each other: each says by itself where a run goes on");
     if (map->options->colons && values->arg_file)
         return usage("inputs come from ':::' or from --arg-file, not from both");
     if (has_broker(values) && options_origin(map->options, "slots") == ORIGIN_FLAG)
@@ -87,19 +92,12 @@ static int check_options(const struct map *map)
     return EXIT_OK;
 }
 
-static enum records_mode mode_of(const struct map_values *values)
-{
-    return values->records ? RECORDS_FRAMED : values->null ? RECORDS_NUL : RECORDS_LINES;
-}
-
 static int open_input(struct map *map)
 {
     const struct map_values *values = map->values;
     bool whole = values->tag || values->joblog || values->results_json || values->dry_run;
 
-    if (map->options->colons)
-        map_input_list(&map->input, map->options->inputs, map->options->input_count);
-    else if (map_input_open(&map->input, values->arg_file, mode_of(values), (size_t)values->max_input))
+    if (map_input_start(&map->input, map->options, values))
         return EXIT_IO;
     map->input.labels = &map->labels;
     map->input.keep = whole ? SIZE_MAX : LABEL_BYTES;
@@ -110,21 +108,15 @@ static int open_output(struct map *map)
 {
     const struct options *options = map->options;
     const struct map_values *values = map->values;
+    int rc = map_output_open(&map->output, "map", values);
 
-    map->output.values = values;
-    map->output.mode = mode_of(values);
     map->output.value = !options->dashes;
-    map->output.shares_terminal = isatty(STDOUT_FILENO);
     map->output.words = options->dashes ? options->rest : NULL;
     map->output.word_count = options->rest_count;
     map->output.function = map->function;
     map->output.local = !*map->broker;
-    if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY) {
-        say("standard output is closed: nowhere to write results to");
-        return EXIT_IO;
-    }
-    if (!values->joblog || values->dry_run)
-        return EXIT_OK;
+    if (rc || !values->joblog || values->dry_run)
+        return rc;
     map->output.joblog = map_joblog_open(values, &map->input.skip);
     if (map->output.joblog >= 0)
         return EXIT_OK;
@@ -163,25 +155,15 @@ static int open_stream(struct map *map)
     const struct map_values *values = map->values;
     struct bytes argument = {0};
     belt_job_options options;
-    int code, rc = EXIT_OK;
+    int code, rc;
 
-    belt_job_options_init(&options);
-    options.chunksize = (uint32_t)values->chunksize;
-    options.buffersize = values->buffersize;
-    options.buffer_bytes = values->buffer_bytes;
-    options.retries = (uint32_t)values->retries;
-    options.max_attempts = (uint32_t)values->max_attempts;
-    options.timeout_ms = values->timeout;
-    options.priority = (int)values->priority;
-    options.durability = values->volatile_job ? BELT_VOLATILE : BELT_DURABLE_IF_KEPT;
-    options.detail = values->joblog || values->results_json;
-    if (map->options->dashes && !command_encode(map->options->rest, map->options->rest_count, &argument)) {
-        say("the command is longer than 64 KiB; put it into a script");
-        rc = EXIT_USAGE;
+    rc = job_options_fill(map->options, values, &options, &argument);
+    if (rc)
         goto out;
-    }
-    options.argument = argument.data;
-    options.argument_len = argument.len;
+    if (!*map->broker && values->backoff == UINT64_MAX)
+        options.backoff_ms = -1; /* nobody else waits for these slots */
+    options.detail = values->joblog || values->results_json;
+    options.detached = options.acknowledge = values->key != NULL;
     code = (values->unordered ? belt_imap_unordered : belt_imap)(map->pool, map->function, map_input_draw, &map->input,
                                                                  &options, &map->stream);
     if (code != BELT_OK) {

@@ -30,7 +30,7 @@ static json_t *base64(const unsigned char *data, size_t len)
     return value;
 }
 
-static void set_bytes(json_t *object, const char *key, const void *data, size_t len)
+void result_json_bytes(json_t *object, const char *key, const void *data, size_t len)
 {
     char other[64];
     json_t *text = json_stringn(len ? data : "", len);
@@ -56,16 +56,17 @@ void result_json_add(const belt_result *result, uint64_t index, const struct lab
     json_object_set_new(object, "exit_status",
                         result->exit_status >= 0 ? json_integer(result->exit_status) : json_null());
     json_object_set_new(object, "signal", result->term_signal ? json_integer(result->term_signal) : json_null());
-    set_bytes(object, "text", result->text, result->code == BELT_OK ? 0 : strlen(result->text));
+    result_json_bytes(object, "text", result->text, result->code == BELT_OK ? 0 : strlen(result->text));
     json_object_set_new(object, "attempt", json_integer(result->attempt));
     json_object_set_new(object, "service_us", json_integer((json_int_t)result->service_us));
-    set_bytes(object, "host", result->host, strlen(result->host));
+    result_json_bytes(object, "host", result->host, strlen(result->host));
     json_object_set_new(object, "started_ms",
                         result->started_ms ? json_integer((json_int_t)result->started_ms) : json_null());
+    json_object_set_new(object, "number", json_integer((json_int_t)result->number));
     if (label)
-        set_bytes(object, "input", label->data, label->len);
-    set_bytes(object, "payload", result->data, result->len);
-    set_bytes(object, "log", result->log, result->log_len);
+        result_json_bytes(object, "input", label->data, label->len);
+    result_json_bytes(object, "payload", result->data, result->len);
+    result_json_bytes(object, "log", result->log, result->log_len);
     text = json_dumps(object, JSON_COMPACT);
     if (text) {
         bytes_text(out, text);

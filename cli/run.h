@@ -8,12 +8,16 @@
 #include "commands.h"
 
 int run_map(const struct options *options);
+int run_submit(const struct options *options);
+int run_results(const struct options *options);
 int run_broker(const struct options *options);
 int run_worker(const struct options *options);
 int run_show(const struct options *options); /* status, workers, jobs */
 int run_cancel(const struct options *options);
 int run_wait(const struct options *options);
 int run_ping(const struct options *options);
+int run_failed(const struct options *options);
+int run_retry(const struct options *options);
 int run_store(const struct options *options);
 int run_bench(const struct options *options);
 

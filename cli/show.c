@@ -160,6 +160,6 @@ void show_jobs(const belt_status *status, bool colours, struct bytes *out)
     finish(&grid, colours, out);
     for (size_t i = 0; i < status->count; i++)
         if (*status->jobs[i].why)
-            bytes_format(out, "job %llu does not move: %s\n", (unsigned long long)status->jobs[i].job,
-                         status->jobs[i].why);
+            bytes_format(out, "job %llu %s: %s\n", (unsigned long long)status->jobs[i].job,
+                         strcmp(status->jobs[i].state, "complete") ? "does not move" : "is kept", status->jobs[i].why);
 }

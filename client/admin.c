@@ -5,6 +5,7 @@
 #include "admin.h"
 
 #include "error.h"
+#include "failed.h"
 #include "io.h"
 
 #include <stdio.h>
@@ -23,6 +24,10 @@ static void send_request(belt_pool *pool, struct client_request *request)
         msg.u.status = (struct belt_msg_status){.ref = request->ref, .what = request->what};
         if (request->name != NULL)
             msg.u.status.name = (struct belt_bytes){(const uint8_t *)request->name, strlen(request->name)};
+    } else if (request->type == CLIENT_REQUEST_FAILED) {
+        msg.type = BELT_MSG_FAILED;
+        msg.u.failed = *request->failed;
+        msg.u.failed.ref = request->ref;
     } else {
         msg.type = BELT_MSG_CANCEL;
         msg.u.cancel = (struct belt_msg_cancel){.ref = request->ref, .job = request->job};
@@ -52,13 +57,19 @@ bool client_admin_work(belt_pool *pool)
                 ;
         if (ready != NULL) {
             struct client_request copy = *ready; /* the asker may give up while it is sent */
+            struct belt_msg_failed *failed = NULL;
             char name[BELT_MAX_KEY + 1];
 
             snprintf(name, sizeof(name), "%s", ready->name != NULL ? ready->name : "");
             copy.name = name;
             ready->sent = true;
+            if (ready->failed != NULL && (failed = client_failed_copy(ready->failed)) == NULL)
+                answer(pool, ready, BELT_NO_MEMORY, "out of memory", 13);
+            copy.failed = failed;
             pthread_mutex_unlock(&pool->lock);
-            send_request(pool, &copy);
+            if (copy.type != CLIENT_REQUEST_FAILED || failed != NULL)
+                send_request(pool, &copy);
+            free(failed);
             worked = true;
         } else {
             pthread_mutex_unlock(&pool->lock);
@@ -92,6 +103,9 @@ void client_admin_message(belt_pool *pool, uint64_t ref, const struct belt_msg *
     } else if (msg->type == BELT_MSG_REPORT) {
         request->status = client_status_new(&msg->u.report);
         answer(pool, request, request->status != NULL ? BELT_OK : BELT_NO_MEMORY, "out of memory", 13);
+    } else if (msg->type == BELT_MSG_FAILURES) {
+        request->failures = client_failures_new(&msg->u.failures);
+        answer(pool, request, request->failures != NULL ? BELT_OK : BELT_NO_MEMORY, "out of memory", 13);
     } else {
         answer(pool, request, BELT_OK, "", 0);
     }
@@ -118,7 +132,7 @@ static void unlink_request(belt_pool *pool, const struct client_request *request
     *at = request->next;
 }
 
-static int ask(belt_pool *pool, struct client_request *request, int64_t timeout_ms)
+int client_admin_ask(belt_pool *pool, struct client_request *request, int64_t timeout_ms)
 {
     uint64_t deadline = client_deadline(timeout_ms);
     int rc = client_pool_check(pool);
@@ -159,7 +173,7 @@ int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t t
         return client_error(BELT_INVALID, "belt_status_get: pool, status and what are needed, a name has at most %u bytes",
                             BELT_MAX_KEY);
     *status = NULL;
-    rc = ask(pool, &request, timeout_ms);
+    rc = client_admin_ask(pool, &request, timeout_ms);
     if (rc == BELT_OK)
         *status = request.status;
     else
@@ -173,7 +187,7 @@ int belt_job_cancel(belt_pool *pool, uint64_t job, int64_t timeout_ms)
 
     if (pool == NULL)
         return client_error(BELT_INVALID, "belt_job_cancel: a pool is needed");
-    return ask(pool, &request, timeout_ms);
+    return client_admin_ask(pool, &request, timeout_ms);
 }
 
 static uint64_t now_us(void)

@@ -98,6 +98,7 @@ static void stream_free(struct belt_stream *stream)
     free(stream->spare);
     belt_buf_unref(stream->chunk);
     client_window_fini(&stream->window);
+    client_hold_fini(&stream->hold);
     client_shelf_leave(stream->shelf);
     if (mail->fd >= 0)
         close(mail->fd);
@@ -151,11 +152,14 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
         client_results_move(&mail->results, results);
     mail->done += done;
     mail->failed += failed;
+    wake = wake || (mail->waiting_accepted && (mail->accepted != wire->accepted || mail->end_known != wire->end_known ||
+                                              mail->job != wire->job));
+    wake = wake || (mail->waiting_grant && mail->granted_bytes < wire->grant.bytes);
     mail->job = wire->job;
     mail->start = wire->start;
     mail->accepted = wire->accepted;
+    mail->end_known = wire->end_known;
     mail->notice = wire->notice;
-    wake = wake || (mail->waiting_grant && mail->granted_bytes < wire->grant.bytes);
     mail->granted_bytes = wire->grant.bytes;
     if (!mail->over && (client_stream_complete(wire) || wire->state >= CLIENT_STREAM_FAILED)) {
         mail->over = true;
@@ -186,7 +190,7 @@ static void collect(struct belt_stream *stream)
     struct client_mail *mail = &stream->mail;
     struct belt_payload *tasks;
     size_t count, capacity;
-    bool ended, cancel;
+    bool ended, cancel, detach;
 
     pthread_mutex_lock(&mail->lock);
     tasks = mail->tasks;
@@ -199,6 +203,7 @@ static void collect(struct belt_stream *stream)
     stream->spare_capacity = capacity;
     ended = mail->ended;
     cancel = mail->cancel;
+    detach = mail->detach;
     stream->closed = mail->closed;
     stream->idle = mail->waiting;
     client_stream_take(&stream->wire, mail->taken, mail->taken_bytes, mail->window);
@@ -213,6 +218,8 @@ static void collect(struct belt_stream *stream)
         client_stream_end(&stream->wire);
     if (cancel)
         client_stream_cancel(&stream->wire);
+    if (detach)
+        client_stream_detach(&stream->wire);
 }
 
 /* ---- out ---- */
@@ -250,9 +257,24 @@ static void stream_work(belt_pool *pool, struct belt_stream *stream)
         publish(stream, NULL, 0, 0);
 }
 
+/** In the order in which they came: what a reader that was left has acknowledged goes before who subscribes after it. */
+static struct belt_stream *take_queue(belt_pool *pool)
+{
+    struct belt_stream *newest = atomic_exchange(&pool->queue, NULL), *oldest = NULL;
+
+    while (newest != NULL) {
+        struct belt_stream *next = newest->queue_next;
+
+        newest->queue_next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
 bool client_flow_work(belt_pool *pool)
 {
-    struct belt_stream *stream = atomic_exchange(&pool->queue, NULL);
+    struct belt_stream *stream = take_queue(pool);
     bool worked = stream != NULL;
 
     while (stream != NULL) {
@@ -352,6 +374,9 @@ void client_flow_message(belt_pool *pool, const struct belt_msg *msg)
         break;
     case BELT_MSG_REPORT:
         to_ref(pool, msg->u.report.ref, msg);
+        break;
+    case BELT_MSG_FAILURES:
+        to_ref(pool, msg->u.failures.ref, msg);
         break;
     case BELT_MSG_ACCEPTED:
         to_job(pool, msg->u.accepted.job, msg);

@@ -92,26 +92,45 @@ static struct belt_bytes put(char **at, const void *data, size_t len)
     return bytes;
 }
 
-/** The broker's window is a little wider than ours, which is the exact one: acknowledgements go in quarters. */
-static uint64_t broker_window(const belt_job_options *options)
+/**
+ * The broker's window is a little wider than ours, which is the exact one: acknowledgements go in quarters. A job
+ * that is only handed in has none: nobody may be reading yet.
+ */
+static uint64_t broker_window(enum client_stream_kind kind, const belt_job_options *options)
 {
+    if (kind == CLIENT_STREAM_SUBMITS)
+        return 0;
     uint64_t items = options->buffersize == 0 ? CLIENT_WINDOW_LAST : options->buffersize;
 
     items += (items + 3) / 4;
     return items < BELT_WINDOW_ITEMS_MAX ? items : BELT_WINDOW_ITEMS_MAX;
 }
 
-static bool init_wire(struct belt_stream *stream, const char *function, enum belt_mode mode,
-                      const belt_job_options *options)
+/** What a stream is opened for. */
+struct work {
+    enum client_stream_kind kind;
+    const char *function; /* "" when it only reads */
+    enum belt_mode mode;
+    const char *reader;   /* NULL: a name is made */
+    uint64_t job, cursor; /* when it only reads */
+};
+
+static bool init_wire(struct belt_stream *stream, const struct work *work, const belt_job_options *options)
 {
     uint64_t ref = atomic_fetch_add(&stream->pool->refs, 1) + 1;
-    struct client_stream_config config = {.ref = ref, .mode = mode};
-    char key[BELT_MAX_KEY + 1], reader[32], *at;
+    struct client_stream_config config = {
+        .kind = work->kind, .ref = ref, .mode = work->mode, .job = work->job, .cursor = work->cursor};
+    const char *function = work->function;
+    char key[BELT_MAX_KEY + 1], reader[BELT_MAX_KEY + 1], *at;
 
     snprintf(key, sizeof(key), "%s-%llu", stream->pool->key_prefix, (unsigned long long)ref);
     snprintf(reader, sizeof(reader), "r%llu", (unsigned long long)ref);
     if (options->key != NULL)
         snprintf(key, sizeof(key), "%s", options->key);
+    if (options->key != NULL && options->acknowledge) /* whoever opens it again goes on as the same reader */
+        snprintf(reader, sizeof(reader), "map");
+    if (work->reader != NULL)
+        snprintf(reader, sizeof(reader), "%s", work->reader);
     stream->words = malloc(strlen(key) + strlen(function) + strlen(reader) + options->argument_len + 1);
     if (stream->words == NULL)
         return false;
@@ -119,8 +138,8 @@ static bool init_wire(struct belt_stream *stream, const char *function, enum bel
     config.key = put(&at, key, strlen(key));
     config.function = put(&at, function, strlen(function));
     config.reader = put(&at, reader, strlen(reader));
-    config.options = (struct belt_job_options){.window_items = broker_window(options),
-                                               .window_bytes = options->buffer_bytes,
+    config.options = (struct belt_job_options){.window_items = broker_window(work->kind, options),
+                                               .window_bytes = work->kind == CLIENT_STREAM_SUBMITS ? 0 : options->buffer_bytes,
                                                .priority = options->priority,
                                                .retries = options->retries,
                                                .max_attempts = options->max_attempts,
@@ -134,7 +153,8 @@ static bool init_wire(struct belt_stream *stream, const char *function, enum bel
                                                .backoff_ms = options->backoff_ms < 0 ? BELT_NO_BACKOFF
                                                                                      : (uint64_t)options->backoff_ms,
                                                .after_ms = options->after_ms,
-                                               .deadline_ms = options->deadline_ms};
+                                               .deadline_ms = options->deadline_ms,
+                                               .keep_ms = options->keep_ms};
     if (options->final_statuses != NULL)
         client_statuses_parse(options->final_statuses, config.options.final_status);
     config.window = stream->window.size;
@@ -153,19 +173,28 @@ static uint64_t first_window(uint32_t chunksize)
     return size < CLIENT_WINDOW_LAST ? size : CLIENT_WINDOW_LAST;
 }
 
-static struct belt_stream *stream_new(belt_pool *pool, const char *function, enum belt_mode mode,
-                                      const belt_job_options *options)
+/** How many items may be on their way: of a job that is handed in it is not for the reader to say. */
+static void init_window(struct belt_stream *stream, const struct work *work, const belt_job_options *options)
+{
+    bool submits = work->kind == CLIENT_STREAM_SUBMITS;
+
+    client_window_init(&stream->window, work->mode, options->buffersize, options->buffer_bytes);
+    if (options->buffersize == 0)
+        stream->window.size = submits ? CLIENT_WINDOW_LAST : first_window(options->chunksize);
+}
+
+static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, const belt_job_options *options)
 {
     struct belt_stream *stream = calloc(1, sizeof(*stream));
 
     if (stream == NULL)
         return NULL;
     stream->pool = pool;
-    client_window_init(&stream->window, mode, options->buffersize, options->buffer_bytes);
-    if (options->buffersize == 0)
-        stream->window.size = first_window(options->chunksize);
+    stream->kind = work->kind;
+    stream->acknowledges = options->acknowledge;
+    init_window(stream, work, options);
     stream->shelf = client_shelf_new();
-    if (stream->shelf == NULL || !init_wire(stream, function, mode, options)) {
+    if (stream->shelf == NULL || !init_wire(stream, work, options)) {
         client_shelf_leave(stream->shelf);
         free(stream);
         return NULL;
@@ -180,7 +209,7 @@ static struct belt_stream *stream_new(belt_pool *pool, const char *function, enu
     return stream;
 }
 
-static int open_stream(belt_pool *pool, const char *function, enum belt_mode mode, belt_source source, void *ctx,
+static int open_stream(belt_pool *pool, const struct work *work, belt_source source, void *ctx,
                        const belt_job_options *given, belt_stream **out)
 {
     belt_job_options options;
@@ -190,15 +219,16 @@ static int open_stream(belt_pool *pool, const char *function, enum belt_mode mod
     if (pool == NULL || out == NULL)
         return client_error(BELT_INVALID, "a pool and a place for the stream are needed");
     *out = NULL;
-    if (!name_ok(function))
+    if (work->kind != CLIENT_STREAM_READS && !name_ok(work->function))
         return client_error(BELT_INVALID, "\"%.140s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
-                            function != NULL ? function : "(none)", BELT_MAX_NAME);
+                            work->function != NULL ? work->function : "(none)", BELT_MAX_NAME);
     rc = complete_options(given, &options);
     if (rc == BELT_OK)
         rc = client_pool_check(pool);
     if (rc != BELT_OK)
         return rc;
-    stream = stream_new(pool, function, mode, &options);
+    options.detached = options.detached || work->kind == CLIENT_STREAM_SUBMITS;
+    stream = stream_new(pool, work, &options);
     if (stream == NULL)
         return client_error(BELT_NO_MEMORY, "cannot open a stream: out of memory");
     stream->source = source;
@@ -212,13 +242,47 @@ static int open_stream(belt_pool *pool, const char *function, enum belt_mode mod
 int belt_imap(belt_pool *pool, const char *function, belt_source source, void *ctx, const belt_job_options *options,
               belt_stream **stream)
 {
-    return open_stream(pool, function, BELT_ORDERED, source, ctx, options, stream);
+    return open_stream(pool, &(struct work){.function = function, .mode = BELT_ORDERED}, source, ctx, options, stream);
 }
 
 int belt_imap_unordered(belt_pool *pool, const char *function, belt_source source, void *ctx,
                         const belt_job_options *options, belt_stream **stream)
 {
-    return open_stream(pool, function, BELT_UNORDERED, source, ctx, options, stream);
+    return open_stream(pool, &(struct work){.function = function, .mode = BELT_UNORDERED}, source, ctx, options, stream);
+}
+
+int belt_submit_open(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                     const belt_job_options *options, belt_stream **stream)
+{
+    return open_stream(pool, &(struct work){.kind = CLIENT_STREAM_SUBMITS, .function = function}, source, ctx, options,
+                       stream);
+}
+
+void belt_reader_options_init(belt_reader_options *options)
+{
+    *options = (belt_reader_options){.size = sizeof(*options)};
+}
+
+int belt_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t cursor, const belt_reader_options *given,
+                   belt_stream **stream)
+{
+    belt_reader_options options;
+    belt_job_options window;
+    struct work work = {.kind = CLIENT_STREAM_READS, .function = "", .reader = reader, .job = job, .cursor = cursor};
+
+    belt_reader_options_init(&options);
+    if (given != NULL && given->size < sizeof(given->size))
+        return client_error(BELT_INVALID, "the reader's options were not filled with belt_reader_options_init()");
+    if (given != NULL)
+        memcpy(&options, given, given->size < sizeof(options) ? given->size : sizeof(options));
+    if (reader == NULL || !key_ok(reader))
+        return client_error(BELT_INVALID, "a reader's name is 1 to %u printable ASCII characters", BELT_MAX_KEY);
+    work.mode = options.unordered ? BELT_UNORDERED : BELT_ORDERED;
+    belt_job_options_init(&window);
+    window.buffersize = options.buffersize;
+    window.buffer_bytes = options.buffer_bytes;
+    window.acknowledge = options.acknowledge;
+    return open_stream(pool, &work, NULL, NULL, &window, stream);
 }
 
 int belt_cancel(belt_stream *stream, int64_t timeout_ms)
@@ -263,23 +327,50 @@ void belt_interrupt(belt_stream *stream)
     client_io_kick(stream->pool, true);
 }
 
+/** Hands over the last word and lets go of the stream; the I/O thread frees it. */
+static void leave(struct belt_stream *stream, bool cancel, bool detach)
+{
+    belt_pool *pool = stream->pool;
+    struct client_mail *mail = &stream->mail;
+
+    pthread_mutex_lock(&mail->lock);
+    mail->closed = true;
+    mail->taken = client_taken(stream, &mail->taken_bytes);
+    mail->ended = stream->window.ended;
+    mail->cancel = mail->cancel || cancel;
+    mail->detach = detach;
+    client_io_touch(stream); /* under the lock: once it is seen closed and not queued, the I/O thread frees it */
+    pthread_mutex_unlock(&mail->lock);
+    client_io_kick(pool, false);
+}
+
+static bool is_over(struct belt_stream *stream)
+{
+    bool failed;
+
+    pthread_mutex_lock(&stream->mail.lock);
+    failed = stream->mail.over && stream->mail.code != BELT_OK;
+    pthread_mutex_unlock(&stream->mail.lock);
+    return failed || client_window_over(&stream->window);
+}
+
 void belt_stream_close(belt_stream **out)
 {
     struct belt_stream *stream;
-    belt_pool *pool;
+    bool over;
 
     if (out == NULL || *out == NULL)
         return;
     stream = *out;
     *out = NULL;
-    pool = stream->pool;
-    pthread_mutex_lock(&stream->mail.lock);
-    stream->mail.closed = true;
-    stream->mail.taken = stream->taken_tasks;
-    stream->mail.taken_bytes = stream->taken_bytes;
-    if (!client_window_over(&stream->window) && !(stream->mail.over && stream->mail.code != BELT_OK))
-        stream->mail.cancel = true;
-    client_io_touch(stream); /* under the lock: once it is seen closed and not queued, the I/O thread frees it */
-    pthread_mutex_unlock(&stream->mail.lock);
-    client_io_kick(pool, false);
+    over = stream->kind == CLIENT_STREAM_READS || is_over(stream);
+    leave(stream, !over, over && (stream->kind == CLIENT_STREAM_READS || stream->acknowledges));
+}
+
+void belt_detach(belt_stream **out)
+{
+    if (out == NULL || *out == NULL)
+        return;
+    leave(*out, false, true);
+    *out = NULL;
 }

@@ -11,6 +11,7 @@
 #ifndef BELT_CLIENT_POOL_H
 #define BELT_CLIENT_POOL_H
 
+#include "hold.h"
 #include "private.h"
 #include "proto/session.h"
 #include "result.h"
@@ -33,12 +34,14 @@ struct client_mail {
     struct belt_payload *tasks;
     size_t task_count, task_capacity;
     uint64_t taken, taken_bytes, window;
-    bool ended, cancel, closed;
+    bool ended, cancel, detach, closed;
     bool waiting;       /* the reader has nothing to do: it sleeps on `cond` or in an event loop of its own */
     bool waiting_grant; /* and would draw more if the broker granted bytes */
+    bool waiting_accepted; /* or wants to know what the broker has accepted */
     /* from the I/O thread */
     struct client_results results;
     uint64_t job, accepted, granted_bytes, start;
+    bool end_known;        /* the broker knows how many tasks there are */
     uint64_t done, failed; /* results received */
     unsigned notice;
     bool over; /* no further results: done, failed or cancelled */
@@ -56,13 +59,16 @@ struct belt_stream {
     char *words; /* key, function, reader, argument */
 
     /* the user's thread */
+    enum client_stream_kind kind;
+    bool acknowledges;        /* belt_ack() says what was taken, not belt_next() */
+    struct client_hold hold;  /* then */
     struct client_window window;
     belt_source source;
     void *ctx;
     struct client_results hand;   /* results swapped out of the mail */
     struct client_results failed; /* inputs that failed, by index */
     uint64_t taken_tasks, taken_bytes;
-    uint64_t told; /* taken_tasks as last handed over */
+    uint64_t told; /* what was taken, as last handed over */
     struct belt_buf *chunk;       /* small payloads are cut from it */
     size_t chunk_used;
     uint64_t granted_bytes, start;
@@ -87,7 +93,7 @@ struct belt_stream {
     uint64_t job_key, sub_key;                    /* as entered, 0: not */
 };
 
-enum client_request_type { CLIENT_REQUEST_STATUS, CLIENT_REQUEST_CANCEL };
+enum client_request_type { CLIENT_REQUEST_STATUS, CLIENT_REQUEST_CANCEL, CLIENT_REQUEST_FAILED };
 
 /** A question to the broker; lives on the asking thread's stack, under the pool's lock. */
 struct client_request {
@@ -97,10 +103,12 @@ struct client_request {
     uint8_t what;
     const char *name;
     uint64_t job;
+    const struct belt_msg_failed *failed;
     bool sent, done;
     unsigned code;
     char text[512];
     struct belt_status *status;
+    struct belt_msg_failures *failures;
 };
 
 enum client_io_state { CLIENT_IO_AWAKE, CLIENT_IO_NAP, CLIENT_IO_SLEEP };
@@ -154,6 +162,12 @@ bool client_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline)
 int client_pool_check(belt_pool *pool);
 
 /* reader.c */
+/** Draws from the source as far as the window allows. */
+int client_draw(struct belt_stream *stream);
+/** Lets the I/O thread know what was taken and drawn: at once, or when it is enough or the last. */
+void client_settle(struct belt_stream *stream, bool now);
+/** Results that count as taken, and their payload bytes. */
+uint64_t client_taken(const struct belt_stream *stream, uint64_t *bytes);
 /** Makes the descriptor tell the truth. Under the mail's lock. */
 void client_fd_update(struct belt_stream *stream);
 

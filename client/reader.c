@@ -24,15 +24,20 @@
 
 /* ---- handing over ---- */
 
+uint64_t client_taken(const struct belt_stream *stream, uint64_t *bytes)
+{
+    *bytes = stream->acknowledges ? stream->hold.acked_bytes : stream->taken_bytes;
+    return stream->acknowledges ? stream->hold.acked : stream->taken_tasks;
+}
+
 /** Under the mail's lock. */
 static void tell(struct belt_stream *stream)
 {
-    stream->mail.taken = stream->taken_tasks;
-    stream->mail.taken_bytes = stream->taken_bytes;
+    stream->mail.taken = client_taken(stream, &stream->mail.taken_bytes);
     stream->mail.window = stream->window.size;
     stream->mail.ended = stream->window.ended;
     stream->ended_told = stream->window.ended;
-    stream->told = stream->taken_tasks;
+    stream->told = stream->mail.taken;
 }
 
 static void kick(struct belt_stream *stream, bool urgent)
@@ -122,11 +127,17 @@ static int add_too_large(struct belt_stream *stream, size_t len)
     int n = snprintf(text, sizeof(text), "input %llu has %zu bytes, over the broker's payload limit of %u",
                      (unsigned long long)stream->window.drawn, len, atomic_load(&stream->pool->max_payload));
 
+    if (stream->kind == CLIENT_STREAM_SUBMITS)
+        return client_error(BELT_TOO_LARGE, "%s", text);
     return add_failed(stream, BELT_TOO_LARGE, text, (size_t)n);
 }
 
 static int add_input(struct belt_stream *stream, int answer, const belt_input *input, bool *results)
 {
+    if (stream->kind == CLIENT_STREAM_SUBMITS && answer != 1) /* there is no stream of results to put it into */
+        return client_error(BELT_SOURCE_FAILED, "input %llu: %.*s", (unsigned long long)stream->window.drawn,
+                            input->data != NULL ? (int)input->len : 24,
+                            input->data != NULL ? (const char *)input->data : "the source has failed it");
     if (answer != 1)
         return add_failed(stream, BELT_SOURCE_FAILED, input->data, input->data != NULL ? input->len : 0);
     if (input->len > atomic_load(&stream->pool->max_payload))
@@ -134,8 +145,7 @@ static int add_input(struct belt_stream *stream, int answer, const belt_input *i
     return add_task(stream, input->data, input->len, results);
 }
 
-/** Draws from the source as far as the window allows. */
-static int draw(struct belt_stream *stream)
+int client_draw(struct belt_stream *stream)
 {
     uint64_t since = 0;
     bool results = stream->hand.first != NULL;
@@ -194,10 +204,15 @@ static struct client_result *take_one(struct belt_stream *stream)
         result = client_results_pop(&stream->hand);
         if (result == NULL)
             return NULL;
-        result->shown.index = client_window_index(&stream->window, result->task);
+        result->shown.index = stream->kind == CLIENT_STREAM_READS ? result->task
+                                                                   : client_window_index(&stream->window, result->task);
         stream->taken_tasks++;
         stream->taken_bytes += result->payload.len;
+        if (stream->acknowledges)
+            client_hold_take(&stream->hold, result->payload.len);
     }
+    /* A failed input has no number of its own: that of the result before it. */
+    result->shown.number = stream->start + stream->taken_tasks - 1;
     if (client_window_take(&stream->window))
         client_window_lap(&stream->window, client_now_ms());
     return result;
@@ -217,19 +232,19 @@ static size_t take(struct belt_stream *stream, belt_result **results, size_t max
     return count;
 }
 
-/** Lets the I/O thread know what was taken and drawn, when it is enough or the last. */
-static void settle(struct belt_stream *stream, bool now)
+void client_settle(struct belt_stream *stream, bool now)
 {
     struct client_mail *mail = &stream->mail;
     bool over = client_window_over(&stream->window);
+    uint64_t bytes, taken = client_taken(stream, &bytes);
 
-    if (stream->told == stream->taken_tasks && stream->ended_told == stream->window.ended) {
+    if (stream->told == taken && stream->ended_told == stream->window.ended) {
         if (now && stream->unkicked)
             kick(stream, true);
         return;
     }
     if (!now && !over && stream->ended_told == stream->window.ended &&
-        4 * (stream->taken_tasks - stream->told) < stream->window.size)
+        4 * (taken - stream->told) < stream->window.size)
         return;
     pthread_mutex_lock(&mail->lock);
     tell(stream);
@@ -271,7 +286,7 @@ static bool sleep_until(struct belt_stream *stream, uint64_t deadline)
     mail->waiting_grant = grant;
     if (mail->results.first == NULL && !mail->over) {
         pthread_mutex_unlock(&mail->lock);
-        settle(stream, true);
+        client_settle(stream, true);
         pthread_mutex_lock(&mail->lock);
     }
     while (in_time && mail->results.first == NULL && !mail->over && !atomic_load(&stream->interrupted) &&
@@ -294,17 +309,19 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
             return client_error(BELT_INTERRUPTED, "the wait for a result was interrupted by belt_interrupt()");
         if (stream->cancelled)
             return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_cancel()");
-        rc = draw(stream);
+        rc = client_draw(stream);
         if (rc != BELT_OK)
             return rc;
+        if (stream->acknowledges && !client_hold_reserve(&stream->hold, max))
+            return client_error(BELT_NO_MEMORY, "out of memory for results that are not acknowledged");
         *count = take(stream, results, max);
         if (*count > 0) {
-            settle(stream, false);
+            client_settle(stream, false);
             return BELT_OK;
         }
         rc = standing(stream);
         if (rc != BELT_OK) {
-            settle(stream, true);
+            client_settle(stream, true);
             return rc;
         }
         if (!sleep_until(stream, deadline))
@@ -320,7 +337,7 @@ static void refresh_fd(struct belt_stream *stream)
     if (mail->fd < 0)
         return;
     if (stream->hand.first == NULL && !stream->cancelled) /* a loop that takes one result per event must not starve */
-        (void)draw(stream);
+        (void)client_draw(stream);
     pthread_mutex_lock(&mail->lock);
     mail->hand_ready = stream->hand.first != NULL || stream->cancelled || client_window_over(&stream->window) ||
                        (stream->failed.first != NULL &&
@@ -328,7 +345,7 @@ static void refresh_fd(struct belt_stream *stream)
     mail->waiting = true; /* for the acknowledgements: the loop may do something else now */
     client_fd_update(stream);
     pthread_mutex_unlock(&mail->lock);
-    settle(stream, true);
+    client_settle(stream, true);
 }
 
 int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max, size_t *count)
@@ -339,6 +356,8 @@ int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **result
         return client_error(BELT_INVALID, "belt_next: a stream and room for at least one result are needed");
     assert(stream->magic == CLIENT_STREAM_MAGIC);
     *count = 0;
+    if (stream->kind == CLIENT_STREAM_SUBMITS)
+        return client_error(BELT_INVALID, "belt_next: a job that is handed in gives its results to belt_subscribe()");
     rc = next_some(stream, timeout_ms, results, max, count);
     refresh_fd(stream);
     return rc;
@@ -363,21 +382,24 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     bool in_time = true;
     int rc = BELT_OK;
 
-    if (stream->source != NULL)
-        return client_error(BELT_INVALID, "belt_feed: this stream draws its input from a source");
+    if (stream->source != NULL || stream->kind == CLIENT_STREAM_READS)
+        return client_error(BELT_INVALID, "belt_feed: this stream %s",
+                            stream->source != NULL ? "draws its input from a source" : "reads a job that others feed");
     if (stream->window.ended)
         return client_error(BELT_JOB_ENDED, "belt_feed: the input was ended with belt_end()");
     pthread_mutex_lock(&mail->lock);
+    client_window_accept(&stream->window, stream->kind == CLIENT_STREAM_SUBMITS ? mail->accepted : 0);
     while (in_time && !stream->cancelled && !mail->over &&
            !client_window_open(&stream->window, mail->granted_bytes)) {
-        mail->waiting = mail->waiting_grant = true;
+        mail->waiting = mail->waiting_grant = mail->waiting_accepted = true;
         pthread_mutex_unlock(&mail->lock);
-        settle(stream, true);
+        client_settle(stream, true);
         pthread_mutex_lock(&mail->lock);
         if (!client_window_open(&stream->window, mail->granted_bytes) && !mail->over)
             in_time = client_wait(&mail->cond, &mail->lock, deadline);
+        client_window_accept(&stream->window, stream->kind == CLIENT_STREAM_SUBMITS ? mail->accepted : 0);
     }
-    mail->waiting_grant = false;
+    mail->waiting_grant = mail->waiting_accepted = false;
     stream->granted_bytes = mail->granted_bytes;
     if (stream->cancelled)
         rc = client_error(BELT_JOB_CANCELLED, "belt_feed: the job was cancelled");
@@ -409,8 +431,8 @@ int belt_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms)
 {
     int rc;
 
-    if (stream == NULL)
-        return client_error(BELT_INVALID, "belt_feed_error: a stream is needed");
+    if (stream == NULL || stream->kind == CLIENT_STREAM_SUBMITS)
+        return client_error(BELT_INVALID, "belt_feed_error: a stream that gives results is needed");
     rc = make_room(stream, timeout_ms);
     if (rc == BELT_OK)
         rc = add_failed(stream, BELT_SOURCE_FAILED, text, text != NULL ? strlen(text) : 0);
@@ -421,11 +443,26 @@ int belt_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms)
 
 int belt_end(belt_stream *stream)
 {
-    if (stream == NULL || stream->source != NULL)
+    if (stream == NULL || stream->source != NULL || stream->kind == CLIENT_STREAM_READS)
         return client_error(BELT_INVALID, "belt_end: a stream that is fed with belt_feed() is needed");
     stream->window.ended = true;
-    settle(stream, false);
+    client_settle(stream, false);
     refresh_fd(stream);
+    return BELT_OK;
+}
+
+/* ---- acknowledging ---- */
+
+int belt_ack(belt_stream *stream, uint64_t number)
+{
+    uint64_t upto = number + 1; /* UINT64_MAX: of a failed input before any result */
+
+    if (stream == NULL || !stream->acknowledges)
+        return client_error(BELT_INVALID, "belt_ack: a stream with the option 'acknowledge' is needed");
+    upto = upto > stream->start ? upto - stream->start : 0;
+    if (!client_hold_ack(&stream->hold, upto))
+        return client_error(BELT_INVALID, "belt_ack: result %llu was not given yet", (unsigned long long)number);
+    client_settle(stream, false);
     return BELT_OK;
 }
 

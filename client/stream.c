@@ -17,6 +17,10 @@ void client_stream_init(struct client_stream *stream, const struct client_stream
     assert(config->ref != 0);
     memset(stream, 0, sizeof(*stream));
     stream->config = *config;
+    if (config->kind == CLIENT_STREAM_READS) {
+        stream->state = CLIENT_STREAM_OPEN;
+        stream->job = config->job;
+    }
 }
 
 static struct belt_task_item *task_at(struct client_stream *stream, uint64_t index)
@@ -102,15 +106,34 @@ void client_stream_cancel(struct client_stream *stream)
         stream->state = CLIENT_STREAM_CANCELLED;
 }
 
+void client_stream_detach(struct client_stream *stream)
+{
+    stream->detach = true;
+}
+
 bool client_stream_complete(const struct client_stream *stream)
 {
+    if (stream->config.kind == CLIENT_STREAM_SUBMITS)
+        return stream->end_known && stream->accepted >= stream->next;
     return stream->done || (stream->end_known && stream->started && stream->received >= stream->next);
+}
+
+/** The broker has everything that was handed in. */
+static bool is_fed(const struct client_stream *stream)
+{
+    if (stream->config.kind == CLIENT_STREAM_READS)
+        return true;
+    return stream->state >= CLIENT_STREAM_OPEN && stream->accepted >= stream->next && (!stream->ended || stream->end_known);
 }
 
 bool client_stream_settled(const struct client_stream *stream)
 {
     if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
         return true;
+    if (stream->config.kind == CLIENT_STREAM_SUBMITS && client_stream_complete(stream))
+        return true;
+    if (stream->detach)
+        return is_fed(stream) && (stream->acked == stream->taken || stream->config.kind == CLIENT_STREAM_SUBMITS);
     return client_stream_complete(stream) && stream->acked == stream->received;
 }
 
@@ -119,6 +142,11 @@ void client_stream_resync(struct client_stream *stream)
     if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
         return;
     stream->cancel_sent = false;
+    if (stream->config.kind == CLIENT_STREAM_READS) { /* asking again makes no job, and the last ACK may be owed */
+        stream->state = CLIENT_STREAM_OPEN;
+        stream->acked = stream->start;
+        return;
+    }
     if (client_stream_complete(stream) && !stream->cancel) {
         /* The broker may have forgotten it by right: OPEN would make a new job. Only the last ACK may be owed, and it
          * is taken from a subscriber. */
@@ -207,6 +235,12 @@ static enum client_stream_action on_done(struct client_stream *stream, const str
         client_stream_resync(stream);
         return CLIENT_STREAM_CHANGED;
     }
+    if (done->code == BELT_UNKNOWN_READER) {
+        client_stream_fail(stream, BELT_UNKNOWN_READER,
+                           "another process reads this job under the same reader's name and has taken over: "
+                           "give each reader a name of its own");
+        return CLIENT_STREAM_CHANGED;
+    }
     stream->done = true;
     stream->done_code = done->code;
     return CLIENT_STREAM_CHANGED;
@@ -220,6 +254,8 @@ static enum client_stream_action on_error(struct client_stream *stream, const st
         stream->state = CLIENT_STREAM_CANCELLED; /* nothing is left to cancel */
         return CLIENT_STREAM_CHANGED;
     }
+    if (stream->config.kind == CLIENT_STREAM_READS && error->ref != stream->config.ref)
+        return CLIENT_STREAM_NOTHING; /* it is for the stream that feeds the job */
     if (client_stream_complete(stream)) {
         stream->acked = stream->received; /* the broker has forgotten what is over: nothing is owed */
         return CLIENT_STREAM_NOTHING;
@@ -247,6 +283,8 @@ enum client_stream_action client_stream_receive(struct client_stream *stream, co
         return on_accepted(stream, &msg->u.accepted);
     case BELT_MSG_ENDED:
         stream->end_known = stream->ended && msg->u.ended.count == stream->next;
+        if (stream->end_known)
+            accept_below(stream, stream->next);
         return CLIENT_STREAM_CHANGED;
     case BELT_MSG_SUBSCRIBED:
         return on_subscribed(stream, &msg->u.subscribed);
@@ -293,6 +331,13 @@ static void send_cancel(struct client_stream *stream, struct belt_msg *msg)
     stream->cancel_sent = true;
 }
 
+static uint64_t cursor_now(const struct client_stream *stream)
+{
+    if (stream->started)
+        return stream->received;
+    return stream->config.kind == CLIENT_STREAM_READS ? stream->config.cursor : BELT_CURSOR_KEPT;
+}
+
 static void send_subscribe(struct client_stream *stream, struct belt_msg *msg)
 {
     stream->base_bytes = stream->received_bytes;
@@ -303,7 +348,7 @@ static void send_subscribe(struct client_stream *stream, struct belt_msg *msg)
                                                    .job = stream->job,
                                                    .reader = stream->config.reader,
                                                    .mode = (uint8_t)stream->config.mode,
-                                                   .cursor = stream->started ? stream->received : BELT_CURSOR_KEPT,
+                                                   .cursor = cursor_now(stream),
                                                    .credit = stream->credit};
     stream->state = CLIENT_STREAM_SUBSCRIBING;
 }
@@ -342,7 +387,7 @@ static bool ack_due(const struct client_stream *stream, bool idle)
     if (stream->state != CLIENT_STREAM_READING ||
         (stream->taken == stream->acked && credit.items <= stream->credit.items && credit.bytes <= stream->credit.bytes))
         return false;
-    return idle || stream->sent < stream->next || /* the grant is used up: it grows by this */
+    return idle || stream->detach || stream->sent < stream->next || /* the grant is used up: it grows by this */
            4 * (stream->taken - stream->acked) >= stream->config.window ||
            4 * (stream->taken_bytes - stream->acked_bytes) >= stream->config.window_bytes ||
            (client_stream_complete(stream) && stream->taken == stream->received);
@@ -364,6 +409,12 @@ static void send_end(struct client_stream *stream, struct belt_msg *msg)
     stream->end_sent = true;
 }
 
+/** A stream that is left subscribes only for the acknowledgement that it owes. */
+static bool subscribes(const struct client_stream *stream)
+{
+    return stream->config.kind != CLIENT_STREAM_SUBMITS && !(stream->detach && stream->taken == stream->acked);
+}
+
 bool client_stream_send(struct client_stream *stream, bool idle, struct belt_msg *msg)
 {
     bool open = stream->state >= CLIENT_STREAM_OPEN && stream->state <= CLIENT_STREAM_READING;
@@ -374,7 +425,7 @@ bool client_stream_send(struct client_stream *stream, bool idle, struct belt_msg
         send_cancel(stream, msg);
     else if (stream->cancel || !open)
         return false;
-    else if (stream->state == CLIENT_STREAM_OPEN)
+    else if (stream->state == CLIENT_STREAM_OPEN && subscribes(stream))
         send_subscribe(stream, msg);
     else if (may_push(stream))
         send_push(stream, msg);

@@ -20,6 +20,13 @@ enum client_stream_state {
     CLIENT_STREAM_CANCELLED
 };
 
+/** What a stream does with its job. */
+enum client_stream_kind {
+    CLIENT_STREAM_MAPS,    /* feeds and reads it */
+    CLIENT_STREAM_SUBMITS, /* feeds it; others read */
+    CLIENT_STREAM_READS    /* reads one that others feed */
+};
+
 /** What a message means for the reader. */
 enum client_stream_action {
     CLIENT_STREAM_NOTHING,
@@ -29,7 +36,10 @@ enum client_stream_action {
 
 /** Borrowed for the life of the stream. */
 struct client_stream_config {
+    enum client_stream_kind kind;
     uint64_t ref; /* of its requests; not 0, unique in the pool */
+    uint64_t job; /* READS: which */
+    uint64_t cursor; /* of a first SUBSCRIBE; BELT_CURSOR_KEPT: where the reader stands */
     struct belt_bytes key, function, reader;
     enum belt_mode mode;
     struct belt_job_options options;
@@ -65,6 +75,7 @@ struct client_stream {
     uint32_t done_code;
 
     bool cancel, cancel_sent;
+    bool detach; /* nobody reads or feeds here any more; the job stays */
     unsigned notice; /* BELT_NO_WORKER or BELT_OK */
     unsigned code;
     char text[512];
@@ -81,6 +92,8 @@ void client_stream_end(struct client_stream *stream);
 void client_stream_take(struct client_stream *stream, uint64_t taken, uint64_t bytes, uint64_t window);
 /** The job is not wanted any more. */
 void client_stream_cancel(struct client_stream *stream);
+/** The job and its subscription stay at the broker: only what was handed in and what was taken is still told. */
+void client_stream_detach(struct client_stream *stream);
 /** The connection was made anew (PROTOCOL.md §7.4). */
 void client_stream_resync(struct client_stream *stream);
 /** It will not go on, for this reason. */

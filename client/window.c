@@ -92,6 +92,12 @@ uint64_t client_window_index(const struct client_window *window, uint64_t task)
     return low == 0 ? task : task + window->gaps[low - 1].failures;
 }
 
+void client_window_accept(struct client_window *window, uint64_t accepted)
+{
+    if (accepted > window->taken)
+        window->taken = accepted;
+}
+
 bool client_window_take(struct client_window *window)
 {
     window->taken++;

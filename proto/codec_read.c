@@ -278,11 +278,11 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     static const char *const names[] = {"window_items", "window_bytes", "priority", "retries", "max_attempts", "chunk",
                                         "timeout_ms",   "detail",       "detached", "durable", "volatile", "argument",
                                         "backoff_ms",   "after_ms",     "deadline_ms", "after_at", "deadline_at",
-                                        "final_status"};
+                                        "final_status", "keep_ms"};
     struct open_options *to = into;
     struct belt_job_options *o = to->options;
     struct scanner *s = &d->s;
-    switch (reader_find_key(d, key, names, 18, &to->mask)) {
+    switch (reader_find_key(d, key, names, 19, &to->mask)) {
     case 0:
         return scan_uint(s, "window_items", BELT_WINDOW_ITEMS_MAX, &o->window_items);
     case 1:
@@ -320,6 +320,8 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     case 17:
         return read_statuses(d, o);
     case 18:
+        return scan_u64(s, "keep_ms", &o->keep_ms);
+    case 19:
         return reader_unknown_option(d, key);
     default:
         return false;
@@ -393,8 +395,8 @@ static bool read_done(struct belt_decoder *d, struct belt_msg *msg)
     struct belt_msg_done *m = &msg->u.done;
     if (!scan_u64(&d->s, "sub", &m->sub) || !scan_u64(&d->s, "count", &m->count) || !scan_u32(&d->s, "code", &m->code))
         return false;
-    return m->code == BELT_OK || m->code == BELT_JOB_CANCELLED ||
-           reader_bad(d, "code", "is neither OK nor JOB_CANCELLED");
+    return m->code == BELT_OK || m->code == BELT_JOB_CANCELLED || m->code == BELT_UNKNOWN_READER ||
+           reader_bad(d, "code", "is none of OK, JOB_CANCELLED and UNKNOWN_READER");
 }
 
 static bool read_detach(struct belt_decoder *d, struct belt_msg *msg)

@@ -123,6 +123,7 @@ struct belt_job_options {
     uint64_t deadline_ms; /* what has no result so long after OPEN expires; 0: never */
     uint64_t after_at, deadline_at; /* the same by the wall clock, ms since 1970: what is on disk */
     uint8_t final_status[BELT_STATUS_BYTES]; /* bit n: exit status n of a command is not tried again */
+    uint64_t keep_ms;      /* a detached job that nobody feeds or reads is given up after this; 0: the broker's own time */
 };
 
 struct belt_msg_open {
@@ -228,7 +229,7 @@ struct belt_msg_ack {
 struct belt_msg_done {
     uint64_t sub;
     uint64_t count; /* deliveries in all */
-    uint32_t code;  /* OK, or JOB_CANCELLED */
+    uint32_t code;  /* OK, JOB_CANCELLED, or UNKNOWN_READER: another session took it over */
 };
 
 struct belt_msg_sub { /* DETACH */

@@ -23,7 +23,7 @@
  * trip between agent and slot, short enough that nobody waits behind it. */
 #define SLOTS_CREDIT_US 500u
 /* Tasks in a slot's hands, however short they are. */
-#define SLOTS_GIVEN_MAX 256u
+#define SLOTS_GIVEN_MAX 1024u
 /* So many tasks of a function run alone before it is believed to be short and silent. */
 #define SLOTS_MEASURED 8u
 /* A program whose slots fail to start so often in a row is left alone for a while, and its tasks do not wait for it

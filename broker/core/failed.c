@@ -106,7 +106,24 @@ static void drop(struct core *core, struct session *from, const struct belt_msg_
         return;
     }
     answer(core, from, msg, count);
-    hold_answer(core, from);
+}
+
+/* In the order of their job of old; they failed in another. */
+static int by_index(const void *a, const void *b)
+{
+    const struct letter *x = *(const struct letter *const *)a, *y = *(const struct letter *const *)b;
+    return (x->index > y->index) - (x->index < y->index);
+}
+
+static struct letter **choose_sorted(struct core *core, const struct belt_msg_failed *msg, uint64_t count)
+{
+    struct letter **chosen = update_alloc(core, (count + 1) * sizeof *chosen), *letter;
+    uint64_t at = 0;
+    DL_FOREACH2 (core->letters, letter, all_next)
+        if (is_chosen(letter, msg))
+            chosen[at++] = letter;
+    qsort(chosen, count, sizeof *chosen, by_index);
+    return chosen;
 }
 
 /* A job like that of old, but for what was said of its time, its window and who waits for it. */
@@ -132,14 +149,13 @@ static void retry(struct core *core, struct session *from, const struct belt_msg
         return;
     struct job *job = open_again(core, of);
     struct pinned last = {0};
-    struct letter *letter, *next;
+    struct letter **chosen = choose_sorted(core, msg, count);
     update_trace(core, "%s > job %llu tries %llu failed tasks of job %llu again", from->name, (unsigned long long)job->id,
                  (unsigned long long)count, (unsigned long long)msg->job);
-    DL_FOREACH_SAFE2 (core->letters, letter, next, all_next)
-        if (is_chosen(letter, msg)) {
-            job_take(core, job, letter->payload, &last);
-            letter_drop(core, letter);
-        }
+    for (uint64_t i = 0; i < count; i++) {
+        job_take(core, job, chosen[i]->payload, &last);
+        letter_drop(core, chosen[i]);
+    }
     pin_done(&last);
     job->granted = (struct belt_grant){job->next, job->next_bytes};
     core->accepted += count;

@@ -86,7 +86,7 @@ void job_settle(struct core *core, struct job *job)
     }
 }
 
-static bool is_attended(const struct job *job)
+bool job_is_attended(const struct job *job)
 {
     const struct reader *reader;
     if (job->owner)
@@ -97,19 +97,34 @@ static bool is_attended(const struct job *job)
     return false;
 }
 
+static uint64_t patience_of(const struct core *core, const struct job *job)
+{
+    if (!job->options.detached)
+        return core->config.grace_ms;
+    return job->options.keep_ms ? job->options.keep_ms : core->config.keep_ms;
+}
+
+uint64_t job_keep_left(const struct core *core, const struct job *job)
+{
+    uint64_t patience = patience_of(core, job), idle = job->idle_ms ? core->now - job->idle_ms : 0;
+    return idle < patience ? patience - idle : 0;
+}
+
 /* Jobs that outlive their client do not live for ever. */
 static void sweep(struct core *core)
 {
     struct job *job, *next;
+    core->sweep_ms = core->now + SWEEP_MS;
     HASH_ITER (by_id, core->by_job, job, next) {
-        if (is_attended(job))
+        if (job_is_attended(job))
             job->idle_ms = 0;
         else if (!job->idle_ms)
             job->idle_ms = core->now;
-        else if (core->now >= job->idle_ms + (job->options.detached ? core->config.keep_ms : core->config.grace_ms))
+        if (job->idle_ms && job_keep_left(core, job) == 0)
             job_stop(core, job, "nobody came for it");
+        else if (job->idle_ms && job_keep_left(core, job) < core->sweep_ms - core->now)
+            core->sweep_ms = core->now + job_keep_left(core, job);
     }
-    core->sweep_ms = core->now + SWEEP_MS;
 }
 
 void job_expire(struct core *core)

@@ -101,13 +101,59 @@ static void report_workers(struct core *core, const struct belt_msg_status *msg,
     report->rows.workers = rows;
 }
 
+/* A reader that is looked at in the text of a job: more would hide the rest. */
+#define READERS_SHOWN 4u
+
+static const char *span_text(uint64_t ms, char *out, size_t size)
+{
+    uint64_t s = (ms + 999) / 1000;
+    if (s < 120)
+        snprintf(out, size, "%llu s", (unsigned long long)s);
+    else if (s < 7200)
+        snprintf(out, size, "%llu min", (unsigned long long)(s / 60));
+    else if (s < 172800)
+        snprintf(out, size, "%llu h", (unsigned long long)(s / 3600));
+    else
+        snprintf(out, size, "%llu d", (unsigned long long)(s / 86400));
+    return out;
+}
+
+/* Who has read how far. */
+static struct belt_bytes readers_text(struct core *core, const struct job *job)
+{
+    const struct reader *reader;
+    struct belt_bytes text = {0};
+    uint32_t shown = 0;
+    DL_FOREACH (job->readers, reader)
+        if (shown++ < READERS_SHOWN)
+            text = update_text(core, "%.*s; reader '%s' (%s, %s) stands at %llu of %llu", (int)text.len,
+                               text.len ? (const char *)text.data : "", reader->name,
+                               reader->mode == BELT_ORDERED ? "ordered" : "unordered",
+                               reader->session ? "connected" : "away", (unsigned long long)reader->acked,
+                               (unsigned long long)job->next);
+    if (shown > READERS_SHOWN)
+        text = update_text(core, "%.*s; and %u readers more", (int)text.len, (const char *)text.data, shown - READERS_SHOWN);
+    return shown ? text : update_text(core, "; no reader has come yet");
+}
+
+/* What is kept of a complete job, for whom and how long. */
+static struct belt_bytes kept_text(struct core *core, const struct job *job)
+{
+    struct belt_bytes readers = readers_text(core, job);
+    char span[32];
+    span_text(job_keep_left(core, job), span, sizeof span);
+    return update_text(core, "%llu results wait to be read%.*s; %s %s", (unsigned long long)(job->next - job->released),
+                       (int)readers.len, (const char *)readers.data,
+                       job_is_attended(job) ? "kept while somebody is connected to it, and then for" : "given up in", span);
+}
+
 /* Why the job does not move, in a person's words; empty when it does. */
 static struct belt_bytes why_of(struct core *core, const struct job *job)
 {
     if (job->state == BELT_JOB_STOPPED && job->running)
         return update_text(core, "cancelled: waiting for %llu running tasks to stop", (unsigned long long)job->running);
     if (job->state >= BELT_JOB_COMPLETE)
-        return job->released < job->next ? update_text(core, "results wait to be read") : (struct belt_bytes){0};
+        return job->released < job->next ? kept_text(core, job) : (struct belt_bytes){0};
     if (job->start_ms)
         return update_text(core, "it starts in %llu s", (unsigned long long)(job->start_ms - core->now + 999) / 1000);
     if (job->expired && job->running)

@@ -35,6 +35,8 @@ uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t a
         return 0;
     uint32_t room = target - held;
     uint32_t free_slots = held < slots ? slots - held : 0;
+    if (room < target / 8 && free_slots == 0) /* work for long enough lies there: a message for a handful can wait */
+        return 0;
     /* Half of a fair part of what waits: the rest is shared out again when the first are done (guided tail). */
     uint64_t fair = waiting * slots / ((uint64_t)(all_slots ? all_slots : 1) * 2) + 1;
     uint32_t share = at_most(fair, room);

@@ -354,6 +354,8 @@ bool job_refused(struct core *core, struct session *from, uint64_t ref, const st
 void job_take(struct core *core, struct job *job, struct belt_payload payload, struct pinned *last); /* its next task */
 void job_accept(struct core *core, struct job *job); /* turn: ACCEPTED when owed */
 void job_expire(struct core *core);
+uint64_t job_keep_left(const struct core *core, const struct job *job); /* ms until it is given up when nobody comes */
+bool job_is_attended(const struct job *job); /* somebody who is connected feeds or reads it */
 const char *job_state_name(unsigned state);
 
 /* ---- worker.c: agents, results, retries ---- */

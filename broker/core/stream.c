@@ -209,6 +209,12 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
         return;
     }
     struct reader *reader = reader_by_name(job, msg->reader);
+    if (reader && reader->session && reader->session != from && job->owner != from && !job->options.detached &&
+        from->role != BELT_ROLE_ADMIN) {
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core, "another client reads job %llu under this name", (unsigned long long)job->id));
+        return;
+    }
     if (!reader && job->reader_count >= BELT_MAX_READERS) {
         update_error(core, from, msg->ref, msg->job, BELT_LIMIT,
                      update_text(core, "job %llu has %u readers already, the limit", (unsigned long long)job->id, job->reader_count));
@@ -227,6 +233,10 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
         reader = stream_reader_new(core, job, msg->reader, msg->mode, from_number);
         if (job->reader_count > 1 || from_number > 0)
             stream_recount(core, job);
+    }
+    if (reader->session && reader->session != from) { /* §7.2 */
+        struct belt_msg *done = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
+        done->u.done = (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = BELT_UNKNOWN_READER};
     }
     reader->session = from;
     reader->sent = cursor;

@@ -27,6 +27,8 @@
 #define TASKS_MIN  100u
 #define TASKS_MORE 1500u
 #define DISK       "size=96m"
+/* On a busy machine a process may take so long to come up. */
+#define START_MS 2000u
 
 static const char *belt_program, *self_program;
 
@@ -259,6 +261,9 @@ static void over(struct cluster *cluster, struct cluster_process *process, int s
         client_over(cluster, process, status);
     else if (process->role == ROLE_PROXY)
         violation(cluster, "the proxy ended", process, status);
+    else if (process->draining && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM &&
+             cluster_now() < process->since_ms + START_MS)
+        well = true; /* it had not come to minding its signals */
     else if (!process->killed && (!process->draining || !well))
         violation(cluster, "it ended by itself, or not well: wait status", process, status);
     if (process->start_ms < cluster_now())
@@ -361,18 +366,18 @@ static unsigned children_of(pid_t parent, pid_t *pids, unsigned max)
     return count;
 }
 
-static bool is_keeper(pid_t pid)
+static void name_of(pid_t pid, char name[32])
 {
-    char path[64], name[32] = "";
+    char path[64];
     FILE *file;
 
+    name[0] = '\0';
     snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
     file = fopen(path, "re");
-    if (file != NULL && fgets(name, sizeof(name), file) == NULL)
+    if (file != NULL && fgets(name, 32, file) == NULL)
         name[0] = '\0';
     if (file != NULL)
         fclose(file);
-    return strcmp(name, "belt-keeper\n") == 0;
 }
 
 /* Coprocesses are children of the agent, slots of C functions those of its keeper. */
@@ -381,9 +386,14 @@ pid_t cluster_slot(struct cluster *cluster, bool keeper)
     pid_t children[16], slots[32];
     struct cluster_process *agent = &cluster->agents[cluster_random(cluster, CLUSTER_AGENTS)];
     unsigned count = agent->pid > 0 ? children_of(agent->pid, children, 16) : 0, found = 0;
+    char own[32], name[32];
 
+    name_of(agent->pid, own);
     for (unsigned i = 0; i < count; i++) {
-        if (!is_keeper(children[i])) {
+        name_of(children[i], name);
+        if (strcmp(name, own) == 0) {
+            continue; /* it was forked just now: what will it be? */
+        } else if (strcmp(name, "belt-keeper\n") != 0) {
             slots[found++] = children[i];
         } else if (keeper) {
             agent->killed = true; /* an agent without its keeper ends, and says so */
@@ -443,7 +453,8 @@ void cluster_descriptors(struct cluster *cluster, bool exhausted)
     pid_t pid = cluster->broker.pid;
     struct rlimit limit;
 
-    if (pid <= 0 || prlimit(pid, RLIMIT_NOFILE, NULL, &limit) != 0)
+    if (pid <= 0 || (exhausted && cluster_now() < cluster->broker.since_ms + START_MS) ||
+        prlimit(pid, RLIMIT_NOFILE, NULL, &limit) != 0)
         return;
     limit.rlim_cur = exhausted ? open_descriptors(pid) - 2 : limit.rlim_max;
     prlimit(pid, RLIMIT_NOFILE, &limit, NULL);

@@ -290,3 +290,20 @@ Test(jobs, the_budget_stops_grants_but_not_small_jobs)
     cr_assert_eq(peer_skip_to(p, BELT_MSG_ACCEPTED)->u.accepted.next, 1);
     cluster_free(c);
 }
+
+Test(jobs, a_job_that_nobody_comes_for_is_kept_as_long_as_it_says)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.keep_ms = 3600000});
+    struct peer *p = client_new(c, "c1");
+    client_open(p, "short", "f", &(struct belt_job_options){.detached = true, .keep_ms = 7000});
+    uint64_t kept = client_open(p, "long", "f", &(struct belt_job_options){.detached = true});
+    cluster_forget_trace(c);
+    peer_send_type(p, BELT_MSG_BYE);
+    p->alive = false;
+    cluster_advance(c, 60000);
+    cluster_told(c, "[10000] c1 > bye\n" /* seen idle at the next look, within 5 s */
+                    "[22000] job 1 > cancelled: nobody came for it\n");
+    struct peer *other = client_new(c, "c2");
+    cr_assert_eq(client_open(other, "long", "f", NULL), kept);
+    cluster_free(c);
+}

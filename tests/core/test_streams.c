@@ -15,14 +15,19 @@ struct scene {
     uint64_t job;
 };
 
-static struct scene scene_new(uint32_t count)
+static struct scene scene_with(uint32_t count, const struct belt_job_options *options)
 {
     struct scene s = {.c = cluster_new(NULL)};
     s.p = client_new(s.c, "c1");
     s.w = agent_new(s.c, "w1", count, 100, "f");
-    s.job = client_job(s.p, "f", count, NULL);
+    s.job = client_job(s.p, "f", count, options);
     agent_take(s.w);
     return s;
+}
+
+static struct scene scene_new(uint32_t count)
+{
+    return scene_with(count, NULL);
 }
 
 /* The task with this index is done. */
@@ -281,4 +286,35 @@ Test(streams, a_long_stream_leaves_nothing_behind)
     }
     cr_assert_lt(most, 30000, "%lu bytes", (unsigned long)most);
     cluster_free(c);
+}
+
+Test(streams, a_reader_that_is_taken_over_by_another_session_is_told)
+{
+    struct scene s = scene_with(2, &(struct belt_job_options){.detached = true});
+    uint64_t sub = ordered(&s, "r", 100);
+    struct peer *other = client_new(s.c, "c2");
+    peer_clear(s.p);
+    client_subscribe(other, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    const struct belt_msg *told = peer_expect(s.p, BELT_MSG_DONE);
+    cr_assert_eq(told->u.done.sub, sub);
+    cr_assert_eq(told->u.done.code, BELT_UNKNOWN_READER);
+    client_ack(s.p, sub, 0, 100);
+    peer_expect_error(s.p, BELT_UNKNOWN_READER);
+    other->seen[other->seen_count].ordered = true;
+    done(&s, 0);
+    peer_expect_nothing(s.p);
+    cluster_free(s.c);
+}
+
+Test(streams, nobody_takes_over_a_reader_of_a_job_that_is_not_detached)
+{
+    struct scene s = scene_new(2);
+    struct peer *other = client_new(s.c, "c2");
+    ordered(&s, "r", 100);
+    client_send_subscribe(other, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    peer_expect_error(other, BELT_NOT_ALLOWED);
+    done(&s, 0);
+    done(&s, 1);
+    cr_assert_str_eq(client_read(s.p), "0 1.");
+    cluster_free(s.c);
 }

@@ -157,7 +157,8 @@ static void add_jobs(void)
                     BELT_MAX_WAIT_MS,
                     UINT64_MAX,
                     UINT64_MAX,
-                    {0x04, [31] = 0x80}},
+                    {0x04, [31] = 0x80},
+                    UINT64_MAX},
     };
     add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
         .ref = 1, .key = str("k"), .function = str("f"), .options = {.backoff_ms = 1, .final_status = {[8] = 1}}};
@@ -311,6 +312,7 @@ static const char *differ_open(const struct belt_msg_open *a, const struct belt_
     SAME(options.deadline_ms);
     SAME(options.after_at);
     SAME(options.deadline_at);
+    SAME(options.keep_ms);
     return memcmp(a->options.final_status, b->options.final_status, BELT_STATUS_BYTES) ? "final_status" : NULL;
 }
 

@@ -273,7 +273,7 @@ Test(codec, ranges)
     BAD("\x95\x19\x01\x01\x05\xa0", "STATUS: what: is 5, at most 4 is allowed");
     BAD("\x96\x03\x01\x00\x00\x01\xa0", "ERROR: code: is no error of a broker, 32 to 63 are");
     BAD("\x96\x03\x01\x00\x00\x40\xa0", "ERROR: code: is 64, at most 63 is allowed");
-    BAD("\x95\x14\x01\x00\x00\x01", "DONE: code: is neither OK nor JOB_CANCELLED");
+    BAD("\x95\x14\x01\x00\x00\x01", "DONE: code: is none of OK, JOB_CANCELLED and UNKNOWN_READER");
     BAD("\x95\x2a\x01\x00\x01\x91\x96\x00\x01\x20\x00\xc4\x00\xc0",
         "RESULTS: results[0]: code: is 32, at most 31 is allowed");
     BAD("\x99\x0b\x01\x01\x01\x00\x00\x00\x00\x04", "OPENED: state: is 4, at most 3 is allowed");

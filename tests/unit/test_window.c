@@ -152,3 +152,22 @@ Test(window, is_over_when_the_input_ended_and_all_was_taken)
     cr_assert(client_window_over(&window));
     client_window_fini(&window);
 }
+
+Test(window, of_a_job_that_is_handed_in_moves_with_what_is_accepted)
+{
+    struct client_window window;
+
+    client_window_init(&window, BELT_ORDERED, 2, MIB);
+    client_window_draw(&window, 1);
+    client_window_draw(&window, 1);
+    cr_assert_not(client_window_open(&window, 0));
+    client_window_accept(&window, 1);
+    cr_assert(client_window_open(&window, 0));
+    client_window_draw(&window, 1);
+    cr_assert_not(client_window_open(&window, 0));
+    client_window_accept(&window, 0);
+    cr_assert_eq(window.taken, 1);
+    client_window_accept(&window, 9); /* the key's job has more than we drew */
+    cr_assert(client_window_open(&window, 0));
+    client_window_fini(&window);
+}

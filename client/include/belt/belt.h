@@ -113,6 +113,7 @@ typedef struct belt_result {
     uint64_t started_ms; /* with detail: wall clock, ms since 1970; else 0 */
     int exit_status;     /* of a command; -1: none */
     int term_signal;     /* of a command or slot; 0: none */
+    uint64_t number;     /* place in its stream, the same for every reader of this mode: for belt_ack() */
 } belt_result;
 
 /** *Takes*. Accepts NULL. */
@@ -160,6 +161,9 @@ typedef struct belt_options_of_job {
     uint64_t after_ms;     /* no task runs before so long from now; 0: at once */
     uint64_t deadline_ms;  /* tasks without a result so long from now are stopped: TASK_EXPIRED; 0: never */
     const char *final_statuses; /* exit statuses of a command that are not tried again: "2,64-78"; NULL: none. Copied */
+    uint64_t keep_ms;      /* a detached job that nobody feeds or reads is given up after this; 0: the broker's time */
+    bool acknowledge;      /* a result counts as taken when belt_ack() says so, not when belt_next() gives it. With a key and
+                              `detached`: the same call with the same input, after a crash, goes on after what was acknowledged */
 } belt_job_options;
 BELT_API void belt_job_options_init(belt_job_options *options);
 
@@ -221,6 +225,65 @@ BELT_API int belt_cancel(belt_stream *stream, int64_t timeout_ms);
 BELT_API void belt_interrupt(belt_stream *stream);
 /** Cancels what is not finished and frees. *Takes*. Accepts NULL. */
 BELT_API void belt_stream_close(belt_stream **stream);
+
+/* ----------------------------------------------- jobs that outlive a client */
+
+/**
+ * Hands in a job whose results are read elsewhere or later (belt_subscribe, `belt results`). Draws `source` to its end,
+ * never far ahead of what the broker has accepted, and returns once it has accepted everything: for a durable job it is on
+ * disk then. `*job` is its id. The job is detached; with a key that the broker knows it is the job of old, and only what is
+ * missing is handed in, so a submit that was killed is repeated with the same key and input. On failure a job without
+ * a key is cancelled, one with a key stays as far as it came.
+ * Errors: INVALID, SOURCE_FAILED, TOO_LARGE, BAD_OPTION, LIMIT, DRAINING, NOT_DURABLE, NOT_ALLOWED (somebody else feeds it),
+ * JOB_ENDED (the key's job has fewer inputs), BAD_MESSAGE (it has more), STORE_FAILED, LOST_BROKER.
+ */
+BELT_API int belt_submit(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                         const belt_job_options *options, uint64_t *job);
+/**
+ * The same step by step: belt_feed() and belt_end() (`source` NULL), belt_flush(), belt_stream_job(), belt_detach().
+ * Such a stream gives no results. *Gives* `*stream`; belt_stream_close() before the end is accepted cancels the job.
+ */
+BELT_API int belt_submit_open(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                              const belt_job_options *options, belt_stream **stream);
+/**
+ * Waits until the broker has accepted all that was handed in and, after its end, the end; draws a submitted job's source
+ * meanwhile (a source that says "nothing yet" is asked again at the next call). Errors: AGAIN, INTERRUPTED, and as belt_submit().
+ */
+BELT_API int belt_flush(belt_stream *stream, int64_t timeout_ms);
+
+/** A cursor: where this reader's acknowledgements stand; for a new reader the first result from which all is kept. */
+#define BELT_FROM_ACKNOWLEDGED UINT64_MAX
+
+/** Fill with belt_reader_options_init(). */
+typedef struct belt_reader_options {
+    size_t size;
+    bool unordered;        /* as they finish, not in order; a reader keeps the mode in which it came first */
+    uint64_t buffersize;   /* results on their way that were not taken yet; 0: grows with the measured rate */
+    uint64_t buffer_bytes; /* 0: 64 MiB */
+    bool acknowledge;      /* a result counts as taken when belt_ack() says so, not when belt_next() gives it */
+} belt_reader_options;
+BELT_API void belt_reader_options_init(belt_reader_options *options);
+
+/**
+ * Reads a job by its id, under a name of the caller's choice: belt_next(), belt_next_many(), belt_stream_fd() as for other
+ * streams. Each name has a cursor of its own, kept by the broker with the job: whoever subscribes again under the name goes on
+ * after the last result that was acknowledged. `cursor`: BELT_FROM_ACKNOWLEDGED, or the `number` of the next result wanted, not
+ * below what was acknowledged. A result is kept until every reader that has ever come has taken it; a complete job that
+ * is read to its end is forgotten soon after. *Gives* `*stream`; closing it leaves job and cursor where they are.
+ * Errors here: INVALID, LOST_BROKER; of belt_next(): UNKNOWN_JOB, GONE (the cursor is below what is kept), LIMIT (readers),
+ * UNKNOWN_READER (another process subscribed under this name), JOB_CANCELLED.
+ */
+BELT_API int belt_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t cursor,
+                            const belt_reader_options *options, belt_stream **stream);
+/**
+ * All results up to and including the one with this `number` are processed: they will not come again. Only with the
+ * option `acknowledge`; the reader must do it at least once per window, or no more results come. What was
+ * acknowledged but not told to the broker yet is told by belt_next() when it waits, belt_stream_close(), and belt_pool_close().
+ */
+BELT_API int belt_ack(belt_stream *stream, uint64_t number);
+/** Lets go of a stream without cancelling: a detached job goes on, its reader's cursor stays. What was fed and not flushed
+ *  may be lost when the pool closes. *Takes*. Accepts NULL. */
+BELT_API void belt_detach(belt_stream **stream);
 
 /* --------------------------------------------------------- whole calls */
 

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * `belt results`: prints the results of a job that was handed in, and
+ * acknowledges what it has written, no sooner.
+ */
+#include "admin.h"
+#include "clock.h"
+#include "exit.h"
+#include "map.h"
+#include "run.h"
+#include "say.h"
+#include "signals.h"
+
+#include "../client/private.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define BATCH 64
+/* Without --follow: results that are there come within this after the broker has answered. */
+#define THERE_MS 300
+
+struct results {
+    const struct results_values *values;
+    struct map_output output;
+    belt_pool *pool;
+    belt_stream *stream;
+    uint64_t job, total, failed;
+    bool begun;
+    uint64_t check_at;
+};
+
+static int check(const struct options *options)
+{
+    const struct results_values *values = options->values;
+
+    if (options->word_count != 1 || options->dashes || options->colons)
+        return admin_usage(options, "exactly one JOB is read");
+    if (values->ordered && values->map.unordered)
+        return admin_usage(options, "--ordered and --unordered exclude each other");
+    if (values->map.null && values->map.records)
+        return admin_usage(options, "--null and --records exclude each other");
+    return EXIT_OK;
+}
+
+/* What the job runs, and how much of it has failed. */
+static void look(struct results *results, const char *name)
+{
+    belt_status *status = NULL;
+
+    if (belt_status_get(results->pool, BELT_JOBS, name, ADMIN_ANSWER_MS, &status) == BELT_OK && status->count) {
+        results->output.value = strcmp(status->jobs[0].function, BELT_EXEC_FUNCTION) != 0;
+        results->total = status->jobs[0].total;
+        results->failed = status->jobs[0].failed;
+    }
+    belt_status_free(&status);
+}
+
+static int subscribe(struct results *results)
+{
+    const struct results_values *values = results->values;
+    const char *reader = values->reader ? values->reader : values->map.unordered ? "unordered" : "ordered";
+    belt_reader_options options;
+    int code;
+
+    belt_reader_options_init(&options);
+    options.unordered = values->map.unordered;
+    options.buffersize = values->map.buffersize;
+    options.buffer_bytes = values->map.buffer_bytes;
+    options.acknowledge = true;
+    code = belt_subscribe(results->pool, results->job, reader, values->from, &options, &results->stream);
+    return code == BELT_OK ? EXIT_OK : admin_failed(code);
+}
+
+/* Results, BELT_AGAIN, or why there are none. Without --follow, AGAIN means that nothing is there. */
+static int take(struct results *results, belt_result **batch, size_t *count)
+{
+    int code = belt_next_many(results->stream, 0, batch, BATCH, count);
+
+    if (code != BELT_AGAIN)
+        return code;
+    if (results->values->follow)
+        return belt_next_many(results->stream, MAP_CHECK_MS, batch, BATCH, count);
+    belt_ping(results->pool, ADMIN_ANSWER_MS, NULL);
+    return belt_next_many(results->stream, THERE_MS, batch, BATCH, count);
+}
+
+/* Writes, and only then acknowledges. */
+static int print(struct results *results, belt_result **batch, size_t count)
+{
+    uint64_t last = batch[count - 1]->number;
+    bool good = true;
+    int rc;
+
+    if (!results->begun && batch[0]->number && !results->values->map.quiet && results->values->from == UINT64_MAX)
+        say("goes on with result number %" PRIu64 ": those before it were read", batch[0]->number);
+    results->begun = true;
+    for (size_t i = 0; i < count; i++) {
+        good = map_output_add(&results->output, batch[i], NULL) && good;
+        belt_result_free(&batch[i]);
+    }
+    if (!good) {
+        say("out of memory for the results");
+        return EXIT_INTERNAL;
+    }
+    rc = map_output_flush(&results->output);
+    if (rc && *results->output.error)
+        say("%s; stopped", results->output.error);
+    if (!rc)
+        belt_ack(results->stream, last);
+    return rc;
+}
+
+/* A job has failed when any of its tasks has, whoever has read the result. */
+static int finished(struct results *results, const char *name)
+{
+    look(results, name);
+    if (!results->begun && results->total && !results->values->map.quiet)
+        say("all %" PRIu64 " results were read before, by this reader or others: none are left", results->total);
+    return results->failed || results->output.failed ? EXIT_FAILED : EXIT_OK;
+}
+
+static int ended(struct results *results, const char *name, int code)
+{
+    if (code == BELT_END)
+        return finished(results, name);
+    if (code == BELT_INTERRUPTED)
+        return EXIT_INTERRUPTED;
+    if (code == BELT_AGAIN) {
+        if (!results->values->map.quiet)
+            say("job %" PRIu64 " is not complete: no more results are there at present; --follow waits for them", results->job);
+        return EXIT_TIMEOUT;
+    }
+    say("%s", code == BELT_JOB_CANCELLED ? "the job was cancelled" : belt_error_text());
+    return exit_of_code(code);
+}
+
+static int check_world(struct results *results)
+{
+    if (signals_stop())
+        return EXIT_INTERRUPTED;
+    if (clock_ms() < results->check_at)
+        return EXIT_OK;
+    results->check_at = clock_ms() + MAP_CHECK_MS;
+    if (!map_output_closed())
+        return EXIT_OK;
+    say("standard output was closed by its reader; stopped");
+    return EXIT_IO;
+}
+
+static int pump(struct results *results, const char *name)
+{
+    belt_result *batch[BATCH];
+    int rc = EXIT_OK;
+
+    while (!rc) {
+        size_t count = 0;
+        int code = take(results, batch, &count);
+        if (code == BELT_OK)
+            rc = print(results, batch, count);
+        else if (code != BELT_AGAIN || !results->values->follow)
+            return ended(results, name, code);
+        if (!rc)
+            rc = check_world(results);
+    }
+    return rc;
+}
+
+int run_results(const struct options *options)
+{
+    struct results results = {.values = options->values, .output.joblog = -1};
+    const char *name = options->word_count ? options->words[0] : "";
+    int rc = check(options);
+
+    if (!rc)
+        rc = map_output_open(&results.output, "results", &results.values->map);
+    signals_install();
+    if (!rc)
+        rc = admin_open_as(&results.values->map.common, BELT_ROLE_ADMIN, results.values->map.lost_timeout, &results.pool);
+    if (!rc)
+        rc = admin_find_job(results.pool, name, &results.job);
+    if (!rc)
+        rc = subscribe(&results);
+    if (!rc) {
+        look(&results, name);
+        signals_interrupt(results.stream);
+        rc = pump(&results, name);
+        signals_interrupt(NULL);
+    }
+    belt_stream_close(&results.stream);
+    belt_pool_close(&results.pool);
+    map_output_free(&results.output);
+    return rc;
+}

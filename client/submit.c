@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Handing in a job that others read. Everything here runs in the user's own
+ * thread.
+ */
+#include "error.h"
+#include "pool.h"
+#include "proto/codes.h"
+
+/** Under the mail's lock: how the job stands. BELT_AGAIN: not all is accepted yet. */
+static int standing(struct belt_stream *stream)
+{
+    const struct client_mail *mail = &stream->mail;
+    uint64_t tasks = stream->window.drawn - stream->window.failures;
+
+    if (stream->cancelled)
+        return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_cancel()");
+    if (mail->over && mail->code != BELT_OK)
+        return client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
+    if (mail->job == 0 || mail->accepted < tasks)
+        return BELT_AGAIN;
+    if (stream->kind == CLIENT_STREAM_SUBMITS && stream->source != NULL && !stream->window.ended)
+        return BELT_AGAIN;
+    return stream->window.ended && !mail->end_known ? BELT_AGAIN : BELT_OK;
+}
+
+/** Waits until the broker accepts more; false when `deadline` has passed. */
+static bool wait_accepted(struct belt_stream *stream, uint64_t deadline, int *rc)
+{
+    struct client_mail *mail = &stream->mail;
+    uint64_t accepted, granted;
+    bool in_time = true;
+
+    pthread_mutex_lock(&mail->lock);
+    mail->waiting = mail->waiting_grant = mail->waiting_accepted = true;
+    accepted = mail->accepted;
+    granted = stream->granted_bytes;
+    *rc = standing(stream);
+    pthread_mutex_unlock(&mail->lock);
+    client_settle(stream, true);
+    pthread_mutex_lock(&mail->lock);
+    while (in_time && *rc == BELT_AGAIN && mail->accepted == accepted && mail->granted_bytes <= granted &&
+           !atomic_load(&stream->interrupted)) {
+        in_time = client_wait(&mail->cond, &mail->lock, deadline);
+        *rc = standing(stream);
+    }
+    mail->waiting = mail->waiting_grant = mail->waiting_accepted = false;
+    stream->granted_bytes = mail->granted_bytes;
+    if (stream->kind == CLIENT_STREAM_SUBMITS)
+        client_window_accept(&stream->window, mail->accepted);
+    pthread_mutex_unlock(&mail->lock);
+    return in_time;
+}
+
+int belt_flush(belt_stream *stream, int64_t timeout_ms)
+{
+    uint64_t deadline = client_deadline(timeout_ms);
+    int rc = BELT_AGAIN;
+
+    if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
+        return client_error(BELT_INVALID, "belt_flush: a stream that takes input is needed");
+    for (bool in_time = true; rc == BELT_AGAIN;) {
+        if (atomic_load(&stream->interrupted) && atomic_exchange(&stream->interrupted, false))
+            return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_interrupt()");
+        if (!in_time)
+            return client_error(BELT_AGAIN, "the broker has not accepted everything within %lld ms", (long long)timeout_ms);
+        rc = stream->kind == CLIENT_STREAM_SUBMITS ? client_draw(stream) : BELT_OK;
+        if (rc == BELT_OK)
+            in_time = wait_accepted(stream, deadline, &rc);
+    }
+    return rc;
+}
+
+int belt_submit(belt_pool *pool, const char *function, belt_source source, void *ctx, const belt_job_options *options,
+                uint64_t *job)
+{
+    belt_stream *stream = NULL;
+    int rc;
+
+    if (source == NULL || job == NULL)
+        return client_error(BELT_INVALID, "belt_submit: a source and a place for the job's id are needed");
+    *job = 0;
+    rc = belt_submit_open(pool, function, source, ctx, options, &stream);
+    if (rc == BELT_OK)
+        rc = belt_flush(stream, -1);
+    if (rc == BELT_OK)
+        *job = belt_stream_job(stream);
+    if (rc == BELT_OK || (options != NULL && options->key != NULL))
+        belt_detach(&stream);
+    else
+        belt_stream_close(&stream);
+    return rc;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Failed tasks, tries and times as a user meets them: `belt failed`, `belt retry`,
+ * --backoff, --final-status, --after, --deadline, on a broker with a store that is killed.
+ */
+#include "process.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BOUND_MS  60000
+#define ARGV(...) ((const char *const[]){process_belt(), __VA_ARGS__, NULL})
+
+static char clients[64], workers[64], directory[64];
+static const char *env[] = {clients, workers, "BELT_CONFIG=/dev/null", NULL};
+static struct process *broker, *worker;
+
+static struct process *start(const char *const *argv)
+{
+    return process_start(&(struct process_options){.argv = argv, .env = env, .input = ""});
+}
+
+static void start_broker(void)
+{
+    broker = start(ARGV("broker", "--clients", clients + 12, "--workers", workers + 19, "--state", directory));
+    cr_assert(process_wait_err(broker, "listening", BOUND_MS), "%s", process_err(broker));
+}
+
+static void setup(void)
+{
+    snprintf(clients, sizeof clients, "BELT_BROKER=127.0.0.1:%d", process_free_port());
+    snprintf(workers, sizeof workers, "BELT_WORKER_BROKER=127.0.0.1:%d", process_free_port());
+    snprintf(directory, sizeof directory, "/tmp/belt-failed-XXXXXX");
+    cr_assert_not_null(mkdtemp(directory));
+    start_broker();
+    worker = start(ARGV("worker", "--allow-commands", "--slots", "2"));
+    cr_assert(process_wait_err(worker, "connected", BOUND_MS), "%s", process_err(worker));
+}
+
+static void teardown(void)
+{
+    char command[128];
+
+    process_free(worker);
+    process_free(broker);
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(cli_failed, .init = setup, .fini = teardown);
+
+static struct process *run(const char *const *argv, int status)
+{
+    struct process *process = start(argv);
+
+    cr_assert(process_wait(process, BOUND_MS), "it does not end: %s", process_err(process));
+    cr_assert_eq(process_status(process), status, "exit %d: %s", process_status(process), process_err(process));
+    return process;
+}
+
+static void prints(const char *const *argv, int status, const char *expected)
+{
+    struct process *process = run(argv, status);
+
+    cr_assert_str_eq(process_out(process), expected);
+    process_free(process);
+}
+
+static void tells(const char *const *argv, int status, const char *out, const char *err)
+{
+    struct process *process = run(argv, status);
+
+    cr_assert_not_null(strstr(process_out(process), out), "'%s' is not in: %s", out, process_out(process));
+    cr_assert_not_null(strstr(process_err(process), err), "'%s' is not in: %s", err, process_err(process));
+    process_free(process);
+}
+
+Test(cli_failed, failed_tasks_outlive_job_and_broker)
+{
+    char marker[96], command[256];
+
+    snprintf(marker, sizeof marker, "%s/well", directory);
+    snprintf(command, sizeof command, "test {} -lt 3 -o -e %s && echo {} || exit 7", marker);
+    prints(ARGV("map", "--quiet", "--", command, ":::", "1", "2", "3", "4"), 1, "1\n2\n");
+    tells(ARGV("failed", "list"), 0, "1.3  exec", "");
+    process_signal(broker, SIGKILL);
+    cr_assert(process_wait(broker, BOUND_MS));
+    process_free(broker);
+    start_broker();
+    cr_assert(process_wait_err(worker, "connected", BOUND_MS));
+    prints(ARGV("failed", "show", "--input", "1.2", "1.3"), 0, "34");
+    tells(ARGV("failed", "show", "1.2"), 0, "status   7", "");
+    tells(ARGV("failed", "show", "--json", "1"), 0, "\"input\":\"4\"", "");
+    process_free(run((const char *const[]){"touch", marker, NULL}, 0));
+    struct process *retry = run(ARGV("retry", "1", "--failed"), 0);
+    unsigned long again = 0;
+    cr_assert_eq(sscanf(process_out(retry), "job %lu runs 2 failed tasks of job 1 again", &again), 1, "%s",
+                 process_out(retry));
+    process_free(retry);
+    snprintf(command, sizeof command, "%lu", again);
+    prints(ARGV("results", "--follow", command), 0, "3\n4\n");
+    prints(ARGV("failed", "list"), 0, "no failed tasks are kept\n");
+    tells(ARGV("retry", "1", "--failed"), 7, "", "no such failed task of job 1 is kept");
+}
+
+Test(cli_failed, they_are_dropped_and_tried_again_by_name)
+{
+    prints(ARGV("map", "--quiet", "--", "exit {}", ":::", "1", "2", "3"), 1, "");
+    prints(ARGV("failed", "drop", "1.1"), 0, "1 failed tasks are dropped\n");
+    tells(ARGV("failed", "drop", "1.1"), 7, "", "no such failed task");
+    prints(ARGV("failed", "retry", "1.0"), 0, "job 2 runs 1 failed tasks of job 1 again\n");
+    tells(ARGV("wait", "2"), 1, "job 2 is complete: 0 done, 1 failed", "");
+    prints(ARGV("failed", "show", "--input", "1", "2"), 0, "31");
+    prints(ARGV("failed", "retry", "--all"), 0,
+           "job 3 runs 1 failed tasks of job 1 again\njob 4 runs 1 failed tasks of job 2 again\n");
+    process_free(run(ARGV("wait", "3"), 1));
+    process_free(run(ARGV("wait", "4"), 1));
+    prints(ARGV("failed", "drop", "--all", "exec"), 0, "2 failed tasks are dropped\n");
+    prints(ARGV("failed", "list"), 0, "no failed tasks are kept\n");
+}
+
+Test(cli_failed, wrong_words_are_told)
+{
+    tells(ARGV("failed"), 2, "", "say one of list, show, retry, drop");
+    tells(ARGV("failed", "drop"), 2, "", "name the failed tasks, or say --all");
+    tells(ARGV("failed", "show", "one"), 2, "", "'one' is no failed task");
+    tells(ARGV("retry", "1"), 2, "", "say --failed");
+    tells(ARGV("map", "--final-status", "2,x", "--", "true", ":::", "1"), 2, "", "no list of exit statuses");
+    tells(ARGV("map", "--after", "2", "--deadline", "1", "--", "true", ":::", "1"), 2, "", "is not after its start");
+}
+
+Test(cli_failed, tries_and_their_end)
+{
+    tells(ARGV("map", "--retries", "3", "--backoff", "1ms", "--", "exit {}", ":::", "1"), 1, "", "in run 4");
+    struct process *final = run(ARGV("map", "--retries", "3", "--final-status", "2,64-78", "--", "exit {}", ":::", "65"), 1);
+    cr_assert_null(strstr(process_err(final), "in run"), "%s", process_err(final));
+    process_free(final);
+}
+
+Test(cli_failed, a_deadline_stops_what_runs)
+{
+    tells(ARGV("map", "--deadline", "500ms", "--", "sleep {}; echo {}", ":::", "0", "600", "601", "602"), 1, "0\n",
+          "the deadline passed");
+    tells(ARGV("failed", "list"), 0, "TASK_EXPIRED", "");
+}
+
+Test(cli_failed, a_start_is_waited_for)
+{
+    prints(ARGV("submit", "--after", "1h", "--", "echo {}", ":::", "1"), 0, "1\n");
+    tells(ARGV("jobs"), 0, "it starts in ", "");
+    process_free(run(ARGV("cancel", "1"), 0));
+}
