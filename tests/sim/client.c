@@ -80,7 +80,7 @@ static struct stream_model *by_sub(struct client_model *client, uint64_t sub, st
 static bool all_read(const struct job_model *job)
 {
     for (uint32_t i = 0; i < job->stream_count; i++)
-        if (job->streams[i].joined && job->streams[i].reached < job->tasks)
+        if (job->streams[i].joined && !job->streams[i].leave_at && job->streams[i].reached < job->tasks)
             return false;
     return true;
 }
@@ -342,7 +342,8 @@ static void run_job(struct client_model *client, struct job_model *job)
     struct sim *sim = client->node.sim;
     if (sim->now < job->start_at || job->abandoned)
         return;
-    if (job->cancel_at && sim->now >= job->cancel_at && !job->cancelling && job->asked && !job_finished(job)) {
+    if (job->cancel_at && sim->now >= job->cancel_at && !job->cancelling && job->streams[0].live && job->streams[0].wire.job &&
+        !job_finished(job)) {
         job->cancelling = true;
         client_stream_cancel(&job->streams[0].wire);
     }
@@ -408,8 +409,8 @@ uint64_t client_deadline(const struct client_model *client)
     uint64_t own = UINT64_MAX;
     for (uint32_t i = 0; i < client->job_count; i++) {
         const struct job_model *job = &client->jobs[i];
-        if (job->cancel_at && !job->cancelling && !job_finished(job))
-            own = least(own, job->cancel_at < job->start_at ? job->start_at : job->cancel_at);
+        if (job->cancel_at > node->sim->now && !job->cancelling && !job_finished(job))
+            own = least(own, job->cancel_at);
         for (uint32_t k = 0; k < job->stream_count; k++)
             own = least(own, stream_deadline(job, &job->streams[k]));
     }

@@ -161,6 +161,19 @@ void ledger_deleted(struct sim *sim, uint64_t job)
 
 /* ---- after a restart ---- */
 
+/* DETACH is not acknowledged: who finds itself subscribed after all says it again. */
+static void detach_again(struct job_model *model, const struct job *job)
+{
+    for (const struct reader *reader = job->readers; reader; reader = reader->next)
+        for (uint32_t i = 0; i < model->stream_count; i++) {
+            struct stream_model *stream = &model->streams[i];
+            if (!stream->left || !stream->leave_at || strcmp(stream->name, reader->name) != 0)
+                continue;
+            user_reset(model, i);
+            stream->left = false;
+        }
+}
+
 static void check_kept(struct sim *sim, const struct job_model *model, const struct job *job)
 {
     if (model->promised_gone)
@@ -200,6 +213,7 @@ void ledger_restored(struct sim *sim)
         if (job && model_of(sim, job) == model) {
             check_kept(sim, model, job);
             check_readers(sim, model, job);
+            detach_again(model, job);
         } else if (!model->deleted) {
             sim_fail(sim, "job %llu (%s) was opened and is lost (I9)", ULL(model->promised_id), model->key);
         }

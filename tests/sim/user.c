@@ -57,7 +57,8 @@ bool user_finished(const struct stream_model *stream)
     if (!stream->live)
         return false;
     bool taken = stream->hand_at == stream->hand_count && client_stream_complete(&stream->wire);
-    return taken && client_stream_settled(&stream->wire) && (!stream->feeder || client_window_over(&stream->window));
+    bool over = !stream->feeder || stream->wire.done || client_window_over(&stream->window);
+    return taken && client_stream_settled(&stream->wire) && over;
 }
 
 /* ---- drawing ---- */
