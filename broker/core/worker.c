@@ -184,7 +184,7 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
             continue;
         }
         measure(core, job, item);
-        agent->durable_due |= job->options.durable;
+        agent->holds_kept |= job->options.durable;
         finish(core, run, task, item, &last, TIE_NONE);
     }
     pin_done(&last);
@@ -229,9 +229,8 @@ void worker_record(struct core *core, struct agent *agent)
         return;
     agent->record_due = false;
     update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results_next;
-    if (agent->durable_due && agent->session->peer)
+    if (agent->holds_kept && agent->session->peer) /* it is cumulative: earlier ones may still wait for the disk */
         core->out->sends[core->out->send_count - 1].held = true;
-    agent->durable_due = false;
 }
 
 /* ---- DROP ---- */
