@@ -349,6 +349,7 @@ void job_orphan(struct core *core, struct session *owner);
 void job_settle(struct core *core, struct job *job); /* complete? retired? call when something of it ended */
 void job_free(struct core *core, struct job *job);
 struct job *job_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg);
+uint64_t job_new_id(struct core *core);
 void job_touch(struct core *core, struct job *job); /* the turn looks at its grant */
 bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_job_options *options);
 void job_take(struct core *core, struct job *job, struct belt_payload payload, struct pinned *last); /* its next task */

@@ -482,6 +482,18 @@ int cluster_run(struct cluster *cluster, const char *const *arguments)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* A slot that crashes costs no result, so nobody would notice. */
+static void check_logs(struct cluster *cluster)
+{
+    char command[200];
+
+    snprintf(command, sizeof(command), "grep -hE 'Sanitizer:|runtime error:|Assertion' %s/*.log >&2", cluster->dir);
+    if (system(command) == 0) {
+        cluster->violations++;
+        fprintf(stderr, "VIOLATION a process says so in its log\n");
+    }
+}
+
 void cluster_finish(struct cluster *cluster)
 {
     uint64_t end = cluster_now() + 20000;
@@ -499,6 +511,7 @@ void cluster_finish(struct cluster *cluster)
     code = cluster_run(cluster, (const char *const[]){"store", "check", "--state", cluster->state, NULL});
     if (code != 0)
         violation(cluster, "its store is damaged: 'belt store check' exits with", &cluster->broker, code);
+    check_logs(cluster);
 }
 
 static void kill_marked(const char *dir)
