@@ -110,7 +110,7 @@ bool durability_records(struct durability *durability, const struct core_update 
         const struct core_record *record = &update->records[packed];
         if (record->op == CORE_PUT && !(bodies[packed] = record_pack(record)))
             goto out;
-        if (record->op == CORE_PUT && record->number > through)
+        if (record->op != CORE_DELETE && record->number > through) /* a job's end is waited for, too */
             through = record->number;
         changes[packed] = change_of(record, bodies[packed]);
     }

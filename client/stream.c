@@ -148,7 +148,9 @@ void client_stream_resync(struct client_stream *stream)
         return;
     }
     if (client_stream_complete(stream) && !stream->cancel) {
-        /* The broker may have forgotten it by right: OPEN would make a new job. Only the last ACK may be owed. */
+        /* The broker may have forgotten it by right: OPEN would make a new job. Only the last ACK may be owed, and it
+         * is taken from a subscriber. */
+        stream->state = CLIENT_STREAM_OPEN;
         stream->acked = stream->start;
         return;
     }

@@ -383,7 +383,7 @@ static void dispatch_one(struct slots *slots, uint64_t now, const struct belt_ms
     struct slots_task *old = NULL;
 
     HASH_FIND(hh, slots->tasks, &key, sizeof(key), old);
-    if (old && old->attempt >= item->attempt)
+    if (old && old->attempt >= item->attempt && !old->dropped)
         return;
     if (old)
         task_supersede(slots, now, old);
@@ -434,6 +434,9 @@ void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *r
         struct slots_task *task = NULL;
         HASH_FIND(hh, slots->tasks, &key, sizeof(key), task);
         if (!task || task->attempt > refs[i].attempt || task->state == SLOTS_DONE) {
+            /* A broker that was restarted counts attempts anew: what it does not want must not hide what it sends. */
+            if (task && task->attempt == refs[i].attempt)
+                task_unhash(slots, task);
             returned_add(slots, refs[i]);
         } else if (task->state != SLOTS_GIVEN) {
             slots_withdraw(slots, task);

@@ -56,6 +56,17 @@ void slots_deadline_set(struct slots *slots, struct slots_slot *slot, uint64_t w
     heap_sift(slots, slot->heap_at);
 }
 
+static bool program_wants(const struct slots_program_state *program)
+{
+    return program->pub.ahead || program->starting < program->waiting_count || (program->gave_up && program->starting == 0);
+}
+
+/* One that keeps failing is tried with one slot, not with all at once. */
+static bool program_tries(const struct slots_program_state *program)
+{
+    return program->failures >= SLOTS_FAILURES && program->starting > 0;
+}
+
 uint64_t slots_deadline(const struct slots *slots)
 {
     uint64_t when = slots->heap_count > 0 ? slots->heap[1]->deadline_us : SLOTS_NEVER;
@@ -64,7 +75,8 @@ uint64_t slots_deadline(const struct slots *slots)
         when = slots->leave_until;
     for (uint32_t i = 0; i < slots->program_count; i++) {
         const struct slots_program_state *p = &slots->programs[i];
-        if (p->pause_until < when && p->pause_until > 0 && p->off && !slots->leaving && (p->pub.ahead || p->waiting || p->gave_up))
+        if (p->pause_until < when && p->pause_until > 0 && p->off && !slots->leaving &&
+            program_wants(p) && !program_tries(p))
             when = p->pause_until;
     }
     return when;
@@ -302,18 +314,12 @@ static void slot_start(struct slots *slots, uint64_t now, struct slots_slot *slo
         slots_ready(slots, slot->number);
 }
 
-static bool program_wants(const struct slots_program_state *program)
-{
-    return program->pub.ahead || program->starting < program->waiting_count || (program->gave_up && program->starting == 0);
-}
-
 void slots_start_wanted(struct slots *slots, uint64_t now)
 {
     for (uint32_t i = 0; i < slots->program_count && !slots->leaving; i++) {
         struct slots_program_state *program = &slots->programs[i];
         while (program->off && program->pause_until <= now && program_wants(program)) {
-            /* One that keeps failing is tried with one slot, not with all at once. */
-            if (program->failures >= SLOTS_FAILURES && program->starting > 0)
+            if (program_tries(program))
                 break;
             slot_start(slots, now, program->off);
             if (!program->pub.greets)

@@ -41,8 +41,10 @@ void slots_talks(struct slots *slots, uint32_t number)
 
 static bool slot_open(const struct slots *slots, const struct slots_slot *slot)
 {
+    bool lasting = slots->programs[slot->program].pub.lasting; /* else it has a new process for each task anyway */
+
     return slot->state == SLOTS_READY && slot->stop == SLOTS_STOP_NONE &&
-           (slots->max_tasks == 0 || slot->handed < slots->max_tasks);
+           (slots->max_tasks == 0 || !lasting || slot->handed < slots->max_tasks);
 }
 
 static bool slot_fits(const struct slots *slots, const struct slots_slot *slot, const struct slots_task *task)

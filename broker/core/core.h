@@ -30,6 +30,7 @@ struct core_config {
     const char *name; /* borrowed for the life of the core; shown to peers */
     const char *version; /* of the program, likewise; shown in reports */
     uint64_t epoch;   /* of this life of the broker, not 0 */
+    uint64_t first_job; /* new jobs get ids above it, which no other life has used: agents may still speak of its jobs */
     uint32_t heartbeat_ms;
     uint32_t lease_ms;
     uint64_t grace_ms; /* a volatile job outlives its client's connection by this */
@@ -85,11 +86,11 @@ enum core_record_op { CORE_PUT, CORE_DELETE, CORE_DELETE_JOB };
  * SUBSCRIBE (cursor: acknowledged), PROGRESS (the job's mark: index is its next task, done the places
  * recorded, total the failed among them; with an attempt: the tries of one task, done the failures, total
  * the losses). With CORE_KEPT_FAILED in the job's id: OPEN and RESULTS of tasks that failed, with the input as
- * payload (first: when it failed). Borrows like a send.
+ * payload (first: when it failed). ACCEPTED: the bytes of all tasks below its next. Borrows like a send.
  */
 struct core_record {
     enum core_record_op op;
-    uint64_t number; /* PUT: new, growing; DELETE: of the record; DELETE_JOB: 0 */
+    uint64_t number; /* PUT, DELETE_JOB: new, growing; DELETE: of the record */
     uint64_t job;
     uint64_t first;
     uint32_t count;

@@ -179,6 +179,12 @@ static void put_mark(struct core *core, struct job *job)
         .task = {.job = job->id, .index = job->kept.next}, .done = job->kept.place, .total = job->failed};
     drop(core, job, &job->kept.mark);
     job->kept.mark = put(core, job, msg, 0, 0);
+    /* Grants are running totals of bytes, too. */
+    msg = (struct belt_msg){.type = BELT_MSG_ACCEPTED};
+    msg.u.accepted = (struct belt_msg_accepted){
+        .job = job->id, .next = job->kept.next, .grant = {job->kept.next, job->next_bytes}};
+    drop(core, job, &job->kept.bytes_mark);
+    job->kept.bytes_mark = put(core, job, msg, 0, 0);
     job->kept.mark_due = false;
 }
 
@@ -250,7 +256,7 @@ void durable_reader_gone(struct core *core, struct reader *reader)
 void durable_forget(struct core *core, struct job *job)
 {
     if (job->kept.job && core->out)
-        *update_record(core) = (struct core_record){.op = CORE_DELETE_JOB, .job = job->id};
+        *update_record(core) = (struct core_record){.op = CORE_DELETE_JOB, .number = ++core->last_record, .job = job->id};
     job->kept.job = 0;
     retry_forget_tries(job);
     struct reader *reader;

@@ -355,7 +355,7 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     if (!job)
         abort();
     job->id = id;
-    if (core->last_job < id)
+    if (core->last_job < id && !core->config.first_job)
         core->last_job = id;
     if (msg->key.len)
         name_copy(job->key, sizeof job->key, msg->key);
@@ -389,6 +389,14 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     return job;
 }
 
+uint64_t job_new_id(struct core *core)
+{
+    do
+        core->last_job++;
+    while (job_find(core, core->last_job) || letter_job_find(core, core->last_job));
+    return core->last_job;
+}
+
 void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg)
 {
     struct job *job = NULL;
@@ -410,7 +418,7 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
         memcpy(job->owner_name, from->name, sizeof job->owner_name);
     }
     if (!job) {
-        job = job_new(core, from, core->last_job + 1, msg);
+        job = job_new(core, from, job_new_id(core), msg);
         update_trace(core, "%s > job %llu opened: function %s", from->name, (unsigned long long)job->id, job->queue->function);
     }
     opened(core, from, msg->ref, job);

@@ -137,11 +137,21 @@ static int restore_mark(struct core *core, struct job *job, uint64_t number, con
     return BELT_OK;
 }
 
+/* All tasks in records with lower numbers are below it. */
+static int restore_bytes(struct job *job, uint64_t number, const struct belt_msg_accepted *msg)
+{
+    job->kept.bytes_mark = number;
+    job->next_bytes = msg->grant.bytes;
+    return BELT_OK;
+}
+
 static uint64_t job_of(const struct belt_msg *msg)
 {
     switch (msg->type) {
     case BELT_MSG_PUSH:
         return msg->u.push.job;
+    case BELT_MSG_ACCEPTED:
+        return msg->u.accepted.job;
     case BELT_MSG_END:
         return msg->u.end.job;
     case BELT_MSG_RESULTS:
@@ -177,6 +187,8 @@ int core_restore(struct core *core, uint64_t now, uint64_t number, const struct 
         return restore_results(core, job, number, &msg->u.results);
     case BELT_MSG_SUBSCRIBE:
         return restore_reader(core, job, number, &msg->u.subscribe);
+    case BELT_MSG_ACCEPTED:
+        return restore_bytes(job, number, &msg->u.accepted);
     case BELT_MSG_PROGRESS:
         return restore_mark(core, job, number, &msg->u.progress);
     default: /* END: job_of() knows no other */
@@ -204,6 +216,10 @@ static void restored(struct core *core, struct job *job)
     uint64_t over = job->next - job->waiting; /* waiting or over: nothing runs in a broker that has just begun */
     job->failed = job->failed > kept->mark_failed ? job->failed : kept->mark_failed;
     job->done = over > job->failed ? over - job->failed : 0;
+    if (job->granted.items < job->next) /* what was accepted had been granted */
+        job->granted.items = job->next;
+    if (job->granted.bytes < job->next_bytes)
+        job->granted.bytes = job->next_bytes;
     job->queue->waiting += job->waiting;
     job->idle_ms = core->now;
     job->recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;

@@ -69,7 +69,7 @@ struct agent {
     uint64_t done, failed, lost;
     bool synced, leaving;
     bool record_due;  /* results came: RECORDED is owed */
-    bool durable_due; /* some of them must be on disk first */
+    bool holds_kept; /* there were results that must be on disk first */
     bool recalling;   /* a RECALL is not answered yet */
     uint64_t recall_ms; /* it had nothing to give back: not asked again before */
     bool dirty;       /* in core->dirty_agents */
@@ -121,7 +121,7 @@ struct kept_list {
 
 /* What of a durable job is on disk. */
 struct kept {
-    uint64_t job, end, mark; /* numbers of their records, 0: none */
+    uint64_t job, end, mark, bytes_mark; /* numbers of their records, 0: none */
     uint64_t next;           /* tasks below it are */
     uint64_t place;          /* places in the log of completions below it are */
     struct kept_list tasks, results;
@@ -349,6 +349,7 @@ void job_orphan(struct core *core, struct session *owner);
 void job_settle(struct core *core, struct job *job); /* complete? retired? call when something of it ended */
 void job_free(struct core *core, struct job *job);
 struct job *job_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg);
+uint64_t job_new_id(struct core *core);
 void job_touch(struct core *core, struct job *job); /* the turn looks at its grant */
 bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_job_options *options);
 void job_take(struct core *core, struct job *job, struct belt_payload payload, struct pinned *last); /* its next task */

@@ -184,7 +184,7 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
             continue;
         }
         measure(core, job, item);
-        agent->durable_due |= job->options.durable;
+        agent->holds_kept |= job->options.durable;
         finish(core, run, task, item, &last, TIE_NONE);
     }
     pin_done(&last);
@@ -229,9 +229,8 @@ void worker_record(struct core *core, struct agent *agent)
         return;
     agent->record_due = false;
     update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results_next;
-    if (agent->durable_due && agent->session->peer)
+    if (agent->holds_kept && agent->session->peer) /* it is cumulative: earlier ones may still wait for the disk */
         core->out->sends[core->out->send_count - 1].held = true;
-    agent->durable_due = false;
 }
 
 /* ---- DROP ---- */
@@ -321,6 +320,13 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
         run->named = false;
 }
 
+/* The agent may still speak of this attempt (of an earlier life of the broker): no other gets its number. */
+static void use_up(struct task *task, uint32_t attempt)
+{
+    if (task->attempt < attempt)
+        task->attempt = attempt;
+}
+
 /* The agent holds a task that nobody else has: it goes on there. */
 static bool adopt(struct core *core, struct agent *agent, const struct belt_task_ref *ref)
 {
@@ -331,12 +337,16 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
         return false;
     /* The broker has restarted: of attempts only those that ended are on disk. */
     bool later = core->now < job->recover_ms && task->attempt && ref->attempt > task->attempt;
-    if (task->tie == TIE_NONE && !later)
+    if (task->tie == TIE_NONE && !later) {
+        use_up(task, ref->attempt);
         return false;
+    }
     if (task->attempt == 0 || later)
         task->attempt = ref->attempt;
-    if (task->attempt != ref->attempt)
+    if (task->attempt != ref->attempt) {
+        use_up(task, ref->attempt);
         return false;
+    }
     if (task->tie == TIE_BLAMED) {
         task->n.tries.losses--;
         retry_note(core, job, ref->index);

@@ -41,7 +41,7 @@ static const struct {
     [AGENT_KILL] = {"agents killed", 10},
     [AGENT_STOP] = {"agents stopped", 6},
     [AGENT_DRAIN] = {"agents drained", 4},
-    [CLIENT_KILL] = {"clients killed", 2},
+    [CLIENT_KILL] = {"clients killed", 6},
     [CLIENT_STOP] = {"clients stopped", 4},
     [BROKER_KILL] = {"brokers killed", 3},
     [BROKER_STOP] = {"brokers stopped", 2},
@@ -255,6 +255,7 @@ static void report(const struct cluster *cluster, uint64_t seed, unsigned stuck)
     printf("%-22s %8llu\n", "kills survived",
            (unsigned long long)(done[SLOT_KILL] + done[KEEPER_KILL] + done[AGENT_KILL] + done[CLIENT_KILL] + done[BROKER_KILL]));
     printf("%-22s %8llu\n", "jobs", (unsigned long long)cluster->jobs);
+    printf("%-22s %8llu\n", "readers resumed", (unsigned long long)cluster->resumed);
     printf("%-22s %8llu\n", "jobs refused", (unsigned long long)cluster->refused);
     printf("%-22s %8llu\n", "streams that ended", (unsigned long long)seen->ended);
     printf("%-22s %8llu\n", "results seen", (unsigned long long)seen->results);

@@ -114,14 +114,18 @@ static void start_client(struct cluster *cluster, struct cluster_process *proces
     bool corrupted = process->number == CLUSTER_CLIENTS - 1;
     const char *argv[] = {self_program, "client", address, NULL, seed, count, process->log, NULL};
 
-    process->ordered = cluster_random(cluster, 2) == 0;
-    process->seed = cluster_random(cluster, UINT64_MAX);
-    process->count = TASKS_MIN + cluster_random(cluster, TASKS_MORE);
+    if (!process->resumes) {
+        process->ordered = cluster_random(cluster, 2) == 0;
+        process->seed = cluster_random(cluster, UINT64_MAX);
+        process->count = TASKS_MIN + cluster_random(cluster, TASKS_MORE);
+        snprintf(process->log, sizeof(process->log), "%s/seen-%llu", cluster->dir, (unsigned long long)cluster->jobs++);
+    }
+    cluster->resumed += process->resumes;
+    process->resumes = false;
     argv[3] = process->ordered ? "ordered" : "unordered";
     snprintf(address, sizeof(address), "tcp://127.0.0.1:%u", cluster->port[corrupted ? 2 : 0]);
     snprintf(seed, sizeof(seed), "%llu", (unsigned long long)process->seed);
     snprintf(count, sizeof(count), "%llu", (unsigned long long)process->count);
-    snprintf(process->log, sizeof(process->log), "%s/seen-%llu", cluster->dir, (unsigned long long)cluster->jobs++);
     snprintf(name, sizeof(name), "client%u", process->number);
     process->pid = spawn(cluster, name, argv);
 }
@@ -235,6 +239,10 @@ static void client_over(struct cluster *cluster, struct cluster_process *process
         unlink(process->log);
         return;
     }
+    if (WORK_RESUMES(process->seed) && (process->killed || (WIFEXITED(status) && WEXITSTATUS(status) == WORK_EXIT_REFUSED))) {
+        process->resumes = true;
+        return;
+    }
     ok = checker_read(process->log, process->ordered, process->seed, process->count, &counts, &code);
     if (!ok) {
         violation(cluster, "what it saw is wrong", process, code);
@@ -268,8 +276,6 @@ static void over(struct cluster *cluster, struct cluster_process *process, int s
         violation(cluster, "it ended by itself, or not well: wait status", process, status);
     if (process->start_ms < cluster_now())
         process->start_ms = cluster_now() + cluster_random(cluster, 300);
-    if (process->role == ROLE_CLIENT && cluster->no_more_jobs)
-        process->start_ms = UINT64_MAX;
 }
 
 static void tend(struct cluster *cluster, struct cluster_process *process)
@@ -284,7 +290,7 @@ static void tend(struct cluster *cluster, struct cluster_process *process)
         process->continue_ms = 0;
     }
     if (process->pid == 0 && process->role != ROLE_PROXY && now >= process->start_ms &&
-        !(process->role == ROLE_CLIENT && cluster->no_more_jobs))
+        !(process->role == ROLE_CLIENT && cluster->no_more_jobs && !process->resumes))
         start(cluster, process);
 }
 
@@ -304,7 +310,7 @@ unsigned cluster_streams(const struct cluster *cluster)
     unsigned count = 0;
 
     for (unsigned i = 0; i < CLUSTER_CLIENTS - 1; i++)
-        count += cluster->clients[i].pid > 0;
+        count += cluster->clients[i].pid > 0 || cluster->clients[i].resumes;
     return count;
 }
 
@@ -476,6 +482,18 @@ int cluster_run(struct cluster *cluster, const char *const *arguments)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* A slot that crashes costs no result, so nobody would notice. */
+static void check_logs(struct cluster *cluster)
+{
+    char command[200];
+
+    snprintf(command, sizeof(command), "grep -hE 'Sanitizer:|runtime error:|Assertion' %s/*.log >&2", cluster->dir);
+    if (system(command) == 0) {
+        cluster->violations++;
+        fprintf(stderr, "VIOLATION a process says so in its log\n");
+    }
+}
+
 void cluster_finish(struct cluster *cluster)
 {
     uint64_t end = cluster_now() + 20000;
@@ -493,6 +511,7 @@ void cluster_finish(struct cluster *cluster)
     code = cluster_run(cluster, (const char *const[]){"store", "check", "--state", cluster->state, NULL});
     if (code != 0)
         violation(cluster, "its store is damaged: 'belt store check' exits with", &cluster->broker, code);
+    check_logs(cluster);
 }
 
 static void kill_marked(const char *dir)

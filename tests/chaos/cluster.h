@@ -29,6 +29,7 @@ struct cluster_process {
     /* a client's job */
     bool ordered;
     uint64_t seed, count;
+    bool resumes; /* the same job again */
     char log[96];
 };
 
@@ -41,6 +42,7 @@ struct cluster {
     struct cluster_process broker, agents[CLUSTER_AGENTS], clients[CLUSTER_CLIENTS], proxies[CLUSTER_PROXIES];
     bool no_more_jobs;
     struct checker_counts seen;
+    uint64_t resumed;    /* readers that went on after they were killed */
     uint64_t refused;    /* jobs that were not taken: disk full, or the broker was leaving */
     uint64_t violations; /* lines were written */
 };

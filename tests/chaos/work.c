@@ -171,17 +171,37 @@ static bool note(int fd, uint64_t index, unsigned code, const void *data, size_t
     return write(fd, &seen, sizeof(seen)) == (ssize_t)sizeof(seen);
 }
 
-static int read_all(belt_stream *stream, uint64_t seed, int fd)
+/* Writes the result down and acknowledges it, in this order. After a crash those that were not acknowledged come again:
+ * their numbers tell. A number that was skipped is written down as a wrong result. */
+static bool take(belt_stream *stream, const belt_result *result, uint64_t *have, int fd)
+{
+    struct work_seen seen;
+
+    if (result->number < *have) {
+        if (pread(fd, &seen, sizeof(seen), (off_t)(result->number * sizeof(seen))) != (ssize_t)sizeof(seen))
+            return false;
+        if (seen.index != result->index && !note(fd, result->index, BELT_SYNC_LOST, "", 0))
+            return false;
+    } else if (!note(fd, result->index, result->number > *have ? BELT_GONE : result->code, result->data, result->len)) {
+        return false;
+    } else {
+        ++*have;
+    }
+    return belt_ack(stream, result->number) == BELT_OK;
+}
+
+static int read_all(belt_stream *stream, uint64_t seed, uint64_t have, int fd)
 {
     belt_result *result;
     int rc;
 
     while ((rc = belt_next(stream, -1, &result)) == BELT_OK) {
-        if (!note(fd, result->index, result->code, result->data, result->len))
-            return BELT_SYSTEM;
         if (result->code != BELT_OK)
             fprintf(stderr, "client: index %llu: attempt %u: %s\n", (unsigned long long)result->index, result->attempt,
                     result->text);
+        if (WORK_RESUMES(seed) ? !take(stream, result, &have, fd)
+                               : !note(fd, result->index, result->code, result->data, result->len))
+            return BELT_SYSTEM;
         if (work_mix(seed ^ result->index) % 500 == 0)
             usleep(50000); /* a reader that is slow now and then */
         belt_result_free(&result);
@@ -196,8 +216,12 @@ int work_client(const char *broker, bool ordered, uint64_t seed, uint64_t count,
     belt_job_options options;
     belt_pool *pool = NULL;
     belt_stream *stream = NULL;
-    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), rc;
+    int fd = open(log, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600), rc;
+    uint64_t have = (uint64_t)lseek(fd, 0, SEEK_END) / sizeof(struct work_seen);
+    char key[32];
 
+    if (have >= count) /* killed between the last result and the end */
+        return note(fd, WORK_OVER, BELT_END, NULL, 0) ? 0 : 1;
     source = (struct source){.seed = seed, .count = count};
     belt_pool_options_init(&pool_options);
     pool_options.connect_timeout_ms = 120000;
@@ -206,16 +230,22 @@ int work_client(const char *broker, bool ordered, uint64_t seed, uint64_t count,
     options.max_attempts = 100000; /* what kills slots here is not the task */
     options.buffersize = seed % 3 == 0 ? 0 : 16 + seed % 1000;
     options.durability = BELT_DURABLE;
+    snprintf(key, sizeof(key), "job-%llu", (unsigned long long)seed);
+    if (WORK_RESUMES(seed)) {
+        options.key = key;
+        options.detached = options.acknowledge = true;
+    }
     rc = belt_pool_open(broker, &pool_options, &pool);
     if (rc == BELT_OK)
         rc = (ordered ? belt_imap : belt_imap_unordered)(pool, WORK_FUNCTION, draw, &source, &options, &stream);
     if (rc == BELT_OK)
-        rc = read_all(stream, seed, fd);
+        rc = read_all(stream, seed, have, fd);
     if (rc != BELT_END)
         fprintf(stderr, "client: %s: %s\n", belt_code_name((unsigned)rc), belt_error_text());
-    if (!note(fd, WORK_OVER, (unsigned)rc, NULL, 0))
-        rc = BELT_SYSTEM;
+    if (rc == BELT_END || !WORK_RESUMES(seed) || (rc != BELT_STORE_FAILED && rc != BELT_DRAINING))
+        if (!note(fd, WORK_OVER, (unsigned)rc, NULL, 0))
+            rc = BELT_SYSTEM;
     belt_stream_close(&stream);
     belt_pool_close(&pool);
-    return rc == BELT_END ? 0 : rc == BELT_STORE_FAILED ? WORK_EXIT_REFUSED : 1;
+    return rc == BELT_END ? 0 : rc == BELT_STORE_FAILED || rc == BELT_DRAINING ? WORK_EXIT_REFUSED : 1;
 }

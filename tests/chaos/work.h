@@ -23,6 +23,10 @@ uint64_t work_hash(const void *bytes, size_t len);
  *  payload that is not of ours. */
 size_t work_run(const uint8_t *input, size_t len, uint8_t *result);
 
+/** A job with this seed is read with acknowledgements, and goes on after its reader was killed: started again, with the
+ *  same log. Jobs with other seeds end with their client. */
+#define WORK_RESUMES(seed) ((seed) % 4 < 3)
+
 /** What a client saw, as it wrote it down: one record for each result, and one (`index` WORK_OVER) at the end. */
 struct work_seen {
     uint64_t index;

@@ -107,6 +107,17 @@ Test(failed, a_retry_is_a_job_that_anybody_may_read)
     cluster_free(c);
 }
 
+Test(failed, each_retry_is_a_job_of_its_own)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.first_job = 200});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f"), *a = admin_new(c);
+    uint64_t first = job_that_fails(p, w, "f", 2), second = job_that_fails(p, w, "f", 2);
+    uint64_t again = admin_failed(a, BELT_FAILED_RETRY, "", first, UINT64_MAX)->u.failures.job;
+    uint64_t other = admin_failed(a, BELT_FAILED_RETRY, "", second, UINT64_MAX)->u.failures.job;
+    cr_assert(first > 200 && second > first && again > second && other > again);
+    cluster_free(c);
+}
+
 Test(failed, the_oldest_make_room)
 {
     struct cluster *c = cluster_new(NULL);

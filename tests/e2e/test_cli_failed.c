@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,34 @@ static void tells(const char *const *argv, int status, const char *out, const ch
     process_free(process);
 }
 
+/* The job of the failed task that `belt failed list` shows in this line, from 1. */
+static unsigned long job_in_line(int line)
+{
+    struct process *list = run(ARGV("failed", "list"), 0);
+    const char *at = process_out(list);
+    for (; line && at; line--)
+        at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL;
+    cr_assert_not_null(at, "%s", process_out(list));
+    unsigned long job = strtoul(at, NULL, 10);
+    cr_assert_gt(job, 0, "%s", process_out(list));
+    process_free(list);
+    return job;
+}
+
+/* Several texts, so that a command line may hold some. */
+static const char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static const char *text(const char *format, ...)
+{
+    static char texts[16][256];
+    static unsigned next;
+    char *to = texts[next++ % 16];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(to, sizeof texts[0], format, args);
+    va_end(args);
+    return to;
+}
+
 Test(cli_failed, failed_tasks_outlive_job_and_broker)
 {
     char marker[96], command[256];
@@ -86,39 +115,55 @@ Test(cli_failed, failed_tasks_outlive_job_and_broker)
     snprintf(marker, sizeof marker, "%s/well", directory);
     snprintf(command, sizeof command, "test {} -lt 3 -o -e %s && echo {} || exit 7", marker);
     prints(ARGV("map", "--quiet", "--", command, ":::", "1", "2", "3", "4"), 1, "1\n2\n");
-    tells(ARGV("failed", "list"), 0, "1.3  exec", "");
+    unsigned long job = job_in_line(1);
+    tells(ARGV("failed", "list"), 0, text("%lu.3  exec", job), "");
     process_signal(broker, SIGKILL);
     cr_assert(process_wait(broker, BOUND_MS));
     process_free(broker);
     start_broker();
     cr_assert(process_wait_err(worker, "connected", BOUND_MS));
-    prints(ARGV("failed", "show", "--input", "1.2", "1.3"), 0, "34");
-    tells(ARGV("failed", "show", "1.2"), 0, "status   7", "");
-    tells(ARGV("failed", "show", "--json", "1"), 0, "\"input\":\"4\"", "");
+    prints(ARGV("failed", "show", "--input", text("%lu.2", job), text("%lu.3", job)), 0, "34");
+    tells(ARGV("failed", "show", text("%lu.2", job)), 0, "status   7", "");
+    tells(ARGV("failed", "show", "--json", text("%lu", job)), 0, "\"input\":\"4\"", "");
     process_free(run((const char *const[]){"touch", marker, NULL}, 0));
-    struct process *retry = run(ARGV("retry", "1", "--failed"), 0);
-    unsigned long again = 0;
-    cr_assert_eq(sscanf(process_out(retry), "job %lu runs 2 failed tasks of job 1 again", &again), 1, "%s",
+    struct process *retry = run(ARGV("retry", text("%lu", job), "--failed"), 0);
+    unsigned long again = 0, of = 0;
+    cr_assert_eq(sscanf(process_out(retry), "job %lu runs 2 failed tasks of job %lu again", &again, &of), 2, "%s",
                  process_out(retry));
+    cr_assert_eq(of, job);
     process_free(retry);
     snprintf(command, sizeof command, "%lu", again);
     prints(ARGV("results", "--follow", command), 0, "3\n4\n");
     prints(ARGV("failed", "list"), 0, "no failed tasks are kept\n");
-    tells(ARGV("retry", "1", "--failed"), 7, "", "no such failed task of job 1 is kept");
+    tells(ARGV("retry", text("%lu", job), "--failed"), 7, "", text("no such failed task of job %lu is kept", job));
+}
+
+/* Runs the command, which starts one job; its id. */
+static unsigned long retried(const char *const *argv)
+{
+    struct process *process = run(argv, 0);
+    unsigned long job = 0;
+    cr_assert_eq(sscanf(process_out(process), "job %lu runs 1 failed tasks", &job), 1, "%s", process_out(process));
+    process_free(process);
+    return job;
 }
 
 Test(cli_failed, they_are_dropped_and_tried_again_by_name)
 {
     prints(ARGV("map", "--quiet", "--", "exit {}", ":::", "1", "2", "3"), 1, "");
-    prints(ARGV("failed", "drop", "1.1"), 0, "1 failed tasks are dropped\n");
-    tells(ARGV("failed", "drop", "1.1"), 7, "", "no such failed task");
-    prints(ARGV("failed", "retry", "1.0"), 0, "job 2 runs 1 failed tasks of job 1 again\n");
-    tells(ARGV("wait", "2"), 1, "job 2 is complete: 0 done, 1 failed", "");
-    prints(ARGV("failed", "show", "--input", "1", "2"), 0, "31");
-    prints(ARGV("failed", "retry", "--all"), 0,
-           "job 3 runs 1 failed tasks of job 1 again\njob 4 runs 1 failed tasks of job 2 again\n");
-    process_free(run(ARGV("wait", "3"), 1));
-    process_free(run(ARGV("wait", "4"), 1));
+    unsigned long job = job_in_line(1);
+    prints(ARGV("failed", "drop", text("%lu.1", job)), 0, "1 failed tasks are dropped\n");
+    tells(ARGV("failed", "drop", text("%lu.1", job)), 7, "", "no such failed task");
+    unsigned long again = retried(ARGV("failed", "retry", text("%lu.0", job)));
+    tells(ARGV("wait", text("%lu", again)), 1, "is complete: 0 done, 1 failed", "");
+    prints(ARGV("failed", "show", "--input", text("%lu", job), text("%lu", again)), 0, "31");
+    struct process *all = run(ARGV("failed", "retry", "--all"), 0);
+    unsigned long jobs[2] = {0};
+    cr_assert_eq(sscanf(process_out(all), "job %lu runs 1 failed tasks of job %*u again\njob %lu runs", &jobs[0], &jobs[1]),
+                 2, "%s", process_out(all));
+    process_free(all);
+    process_free(run(ARGV("wait", text("%lu", jobs[0])), 1));
+    process_free(run(ARGV("wait", text("%lu", jobs[1])), 1));
     prints(ARGV("failed", "drop", "--all", "exec"), 0, "2 failed tasks are dropped\n");
     prints(ARGV("failed", "list"), 0, "no failed tasks are kept\n");
 }
@@ -150,7 +195,8 @@ Test(cli_failed, a_deadline_stops_what_runs)
 
 Test(cli_failed, a_start_is_waited_for)
 {
-    prints(ARGV("submit", "--after", "1h", "--", "echo {}", ":::", "1"), 0, "1\n");
+    struct process *submit = run(ARGV("submit", "--after", "1h", "--", "echo {}", ":::", "1"), 0);
     tells(ARGV("jobs"), 0, "it starts in ", "");
-    process_free(run(ARGV("cancel", "1"), 0));
+    process_free(run(ARGV("cancel", text("%lu", strtoul(process_out(submit), NULL, 10))), 0));
+    process_free(submit);
 }

@@ -186,8 +186,11 @@ static void end_reader(struct book *book, struct process *process, bool by_force
 {
     if (by_force)
         process_signal(process, SIGKILL);
-    cr_assert(process_wait(process, BOUND_MS), "%s hangs at %llu: %s", book->mode, (unsigned long long)book->next,
-              process_err(process));
+    if (!process_wait(process, BOUND_MS)) {
+        struct process *jobs = run(ARGV("jobs"), NULL, 0), *agents = run(ARGV("workers"), NULL, 0);
+        cr_assert_fail("%s hangs at %llu: %s\n%s\n%s", book->mode, (unsigned long long)book->next, process_err(process),
+                       process_out(jobs), process_out(agents));
+    }
     note_all(book, process_out(process));
     book->kills += process_status(process) == -SIGKILL;
     cr_assert(process_status(process) == 0 || process_status(process) == -SIGKILL, "exit %d: %s", process_status(process),

@@ -10,7 +10,12 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
-#define BOUND_KIB (400L << 10) /* the broker's memory under all of this; sanitizers need their own */
+/* The broker's memory under all of this. */
+#ifdef BELT_SANITIZED
+#define BOUND_KIB (2048L << 10) /* freed memory is kept for a while */
+#else
+#define BOUND_KIB (400L << 10)
+#endif
 
 static struct stage stage;
 static struct process *honest_worker;

@@ -240,7 +240,12 @@ static void make_open(struct story *story, struct belt_msg *msg)
                     .timeout_ms = draw_number(from, 100),
                     .detail = chance(from, 4),
                     .detached = chance(from, 4),
-                    .durable = chance(from, 8)},
+                    .durable = chance(from, 8),
+                    .backoff_ms = chance(from, 2) ? BELT_NO_BACKOFF : draw_number(from, 3000),
+                    .after_ms = chance(from, 8) ? draw_number(from, 3000) : 0,
+                    .deadline_ms = chance(from, 4) ? draw_number(from, 5000) : 0,
+                    .after_at = chance(from, 8) ? draw_number(from, UINT32_MAX) : 0,
+                    .final_status = {(uint8_t)draw(from, 8)}},
     };
     msg->u.open.options.never_durable = !msg->u.open.options.durable && chance(from, 4);
 }
@@ -264,6 +269,22 @@ static void make_results(struct story *story, struct hostile *peer, struct belt_
     msg->u.results = (struct belt_msg_results){
         .first = near(story, peer->results), .job = first.job, .results = items, .count = count};
     peer->results = msg->u.results.first == peer->results ? peer->results + count : peer->results;
+}
+
+static void make_failed(struct story *story, struct belt_msg *msg)
+{
+    static uint64_t indexes[ITEMS];
+    struct drawn *from = &story->from;
+    bool all = chance(from, 2);
+    for (uint32_t i = 0; i < ITEMS; i++)
+        indexes[i] = draw_number(from, 30);
+    msg->u.failed = (struct belt_msg_failed){.ref = draw_number(from, 9),
+                                             .action = (uint8_t)(1 + draw(from, 4)),
+                                             .function = all ? (struct belt_bytes){0} : a_name(story),
+                                             .job = chance(from, 3) ? 0 : a_job(story),
+                                             .from = chance(from, 3) ? draw_number(from, 30) : 0,
+                                             .indexes = indexes,
+                                             .count = all ? 0 : draw(from, ITEMS)};
 }
 
 /** Fields for a message of this type; false: nothing to say. */
@@ -313,6 +334,9 @@ static bool make(struct story *story, struct hostile *peer, struct belt_msg *msg
     case BELT_MSG_STATUS:
         msg->u.status = (struct belt_msg_status){draw_number(from, 9), (uint8_t)(1 + draw(from, 4)), a_name(story)};
         return true;
+    case BELT_MSG_FAILED:
+        make_failed(story, msg);
+        return true;
     case BELT_MSG_SYNC:
     case BELT_MSG_RETURNED:
         for (uint32_t i = 0; i < ITEMS; i++)
@@ -342,7 +366,8 @@ static bool make(struct story *story, struct hostile *peer, struct belt_msg *msg
 static uint8_t a_type(struct story *story, const struct hostile *peer)
 {
     static const uint8_t client[] = {BELT_MSG_OPEN, BELT_MSG_PUSH, BELT_MSG_PUSH, BELT_MSG_PUSH, BELT_MSG_END, BELT_MSG_SUBSCRIBE, BELT_MSG_ACK,
-                                     BELT_MSG_ACK, BELT_MSG_DETACH, BELT_MSG_CANCEL, BELT_MSG_STATUS, BELT_MSG_PING, BELT_MSG_OPEN};
+                                     BELT_MSG_ACK, BELT_MSG_DETACH, BELT_MSG_CANCEL, BELT_MSG_STATUS, BELT_MSG_PING, BELT_MSG_OPEN,
+                                     BELT_MSG_FAILED, BELT_MSG_FAILED};
     static const uint8_t worker[] = {BELT_MSG_RESULTS, BELT_MSG_RESULTS, BELT_MSG_RESULTS, BELT_MSG_RETURNED, BELT_MSG_SYNC,
                                      BELT_MSG_SYNC, BELT_MSG_PROGRESS, BELT_MSG_PING};
     static const uint8_t rare[] = {BELT_MSG_HELLO, BELT_MSG_BYE, BELT_MSG_LEAVING, BELT_MSG_RECORDED, BELT_MSG_RESULTS, BELT_MSG_OPEN};

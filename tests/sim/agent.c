@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A model of an agent: holds what is dispatched, runs it in slots on virtual
- * time, keeps results until they are recorded (PROTOCOL.md §8).
+ * An agent: the real slot table, and around it what worker/agent_wire.c and worker/agent.c do with a broker.
  */
 #include "sim.h"
+
+#include "worker/slots_table.h"
 
 #include <stdio.h>
 
@@ -12,296 +13,202 @@ static struct agent_model *agent_of(struct node *node)
     return (struct agent_model *)(void *)node;
 }
 
+static uint64_t now_us(const struct agent_model *agent)
+{
+    return agent->node.sim->now * 1000;
+}
+
 static void fill_hello(struct node *node, struct belt_msg_hello *hello)
 {
     static const char *const names[SIM_FUNCTIONS] = {"f0", "f1", "f2"};
     static struct belt_bytes functions[SIM_FUNCTIONS];
     struct agent_model *agent = agent_of(node);
-    uint32_t count = 0;
-    for (uint32_t i = 0; i < SIM_FUNCTIONS; i++)
-        if (agent->mask >> i & 1)
-            functions[count++] = (struct belt_bytes){(const uint8_t *)names[i], 2};
+    for (uint32_t i = 0; i < agent->function_count; i++)
+        functions[i] = (struct belt_bytes){(const uint8_t *)names[agent->functions[i]], 2};
     hello->worker = (struct belt_worker_props){.slots = agent->slots,
                                                .window_items = agent->window,
                                                .window_bytes = agent->window_bytes,
                                                .functions = functions,
-                                               .function_count = count};
+                                               .function_count = agent->function_count};
 }
 
-static void send_refs(struct agent_model *agent, uint8_t type, const struct belt_task_ref *refs, uint32_t count)
+/* ---- out ---- */
+
+static void say(struct agent_model *agent, uint8_t type)
 {
-    struct belt_msg msg = {.type = type};
-    msg.u.sync = (struct belt_msg_refs){.refs = refs, .count = count};
-    node_send(&agent->node, &msg);
+    node_send(&agent->node, &(struct belt_msg){.type = type});
 }
 
-static struct belt_bytes bytes_of(const char *text)
+static void send_sync(struct agent_model *agent)
 {
-    return (struct belt_bytes){(const uint8_t *)text, strlen(text)};
-}
-
-static void send_result(struct agent_model *agent, const struct outcome *outcome)
-{
-    uint32_t size = outcome->code ? 0 : sim_size(outcome->ref.job, outcome->ref.index);
-    struct belt_buf *buf = belt_buf_new(size + 1);
-    if (!buf)
+    uint32_t most = slots_held(agent->table) + slots_unrecorded(agent->table), at = 0;
+    struct belt_task_ref *refs = malloc((most + 1) * sizeof *refs);
+    if (!refs)
         abort();
-    memset(buf->data, 'r', size + 1);
-    if (size)
-        memcpy(buf->data, &outcome->ref.index, sizeof outcome->ref.index);
-    struct belt_result_extras extras = {.text = bytes_of("it failed"), .exit_status = 1};
-    struct belt_result_item item = {.index = outcome->ref.index,
-                                    .attempt = outcome->ref.attempt,
-                                    .code = outcome->code,
-                                    .service_us = outcome->service_us,
-                                    .payload = {buf, buf->data, size},
-                                    .extras = outcome->code ? &extras : NULL};
-    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
-    msg.u.results = (struct belt_msg_results){.first = outcome->number, .job = outcome->ref.job, .results = &item, .count = 1};
-    node_send(&agent->node, &msg);
-    belt_buf_unref(buf);
+    uint32_t count = slots_sync(agent->table, refs), batch = sim_chance(agent->node.sim, 3000) ? 3 : BELT_MAX_BATCH;
+    do {
+        uint32_t part = count - at < batch ? count - at : batch;
+        struct belt_msg msg = {.type = BELT_MSG_SYNC};
+        msg.u.sync = (struct belt_msg_refs){.refs = refs + at, .count = part, .more = at + part < count};
+        node_send(&agent->node, &msg);
+        at += part;
+    } while (at < count);
+    free(refs);
 }
+
+static void send_returned(struct agent_model *agent)
+{
+    struct belt_task_ref refs[64];
+    uint32_t count;
+    while ((count = slots_take_returned(agent->table, refs, 64)) > 0) {
+        struct belt_msg msg = {.type = BELT_MSG_RETURNED};
+        msg.u.returned = (struct belt_msg_refs){.refs = refs, .count = count};
+        node_send(&agent->node, &msg);
+    }
+}
+
+/* One message of results of one job, from number `first`. Returns the number after the last. */
+static uint64_t send_batch(struct agent_model *agent, uint64_t first, uint64_t next)
+{
+    struct slots_result results[SIM_BATCH] = {0};
+    struct belt_result_item items[SIM_BATCH];
+    struct belt_batch batch = {0};
+    uint32_t count = 0;
+    for (uint64_t n = first; n < next && count < SIM_BATCH; n++) {
+        struct slots_result *r = &results[count];
+        slots_result(agent->table, n, r);
+        size_t overhead = r->plain ? 16 : 64 + r->extras.text.len + r->extras.log.len + r->extras.host.len;
+        if (r->job != results[0].job || !belt_batch_add(&batch, r->item.payload.len, overhead))
+            break;
+        items[count] = r->item;
+        items[count++].extras = r->plain ? NULL : &r->extras;
+    }
+    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
+    msg.u.results = (struct belt_msg_results){.first = first, .job = results[0].job, .results = items, .count = count};
+    node_send(&agent->node, &msg);
+    return first + count;
+}
+
+static void send_news(struct agent_model *agent)
+{
+    uint64_t first, next;
+    if (!node_ready(&agent->node))
+        return;
+    send_returned(agent);
+    slots_unsent(agent->table, &first, &next);
+    while (first < next)
+        slots_sent(agent->table, first = send_batch(agent, first, next));
+}
+
+static void say_leaving(struct agent_model *agent)
+{
+    if (!node_ready(&agent->node) || agent->said_leaving)
+        return;
+    agent->said_leaving = true;
+    say(agent, BELT_MSG_LEAVING);
+}
+
+/* ---- in ---- */
 
 static void welcomed(struct node *node)
 {
     struct agent_model *agent = agent_of(node);
-    uint32_t count = 0;
-    struct belt_task_ref *refs = malloc((agent->count + agent->result_count + 1) * sizeof *refs);
-    if (!refs)
-        abort();
-    for (uint32_t i = 0; i < agent->count; i++)
-        refs[count++] = agent->held[i].ref;
-    for (uint32_t i = 0; i < agent->result_count; i++)
-        refs[count++] = agent->results[i].ref;
-    send_refs(agent, BELT_MSG_SYNC, refs, count);
-    free(refs);
-    for (uint32_t i = 0; i < agent->result_count; i++)
-        send_result(agent, &agent->results[i]);
+    slots_resend(agent->table);
+    send_sync(agent);
+    agent->said_leaving = false;
     if (agent->leaving)
-        node_send(node, &(struct belt_msg){.type = BELT_MSG_LEAVING});
-}
-
-static struct held *find(struct agent_model *agent, uint64_t job, uint64_t index)
-{
-    for (uint32_t i = 0; i < agent->count; i++)
-        if (agent->held[i].ref.job == job && agent->held[i].ref.index == index)
-            return &agent->held[i];
-    return NULL;
-}
-
-static void forget(struct agent_model *agent, struct held *held)
-{
-    uint32_t at = (uint32_t)(held - agent->held);
-    agent->count--;
-    memmove(held, held + 1, (agent->count - at) * sizeof *held);
+        say_leaving(agent);
 }
 
 static void check_window(struct agent_model *agent)
 {
     uint32_t count = 0;
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < agent->count; i++) {
-        count += !agent->held[i].dropped;
-        bytes += agent->held[i].dropped ? 0 : agent->held[i].bytes;
-    }
+    for (const struct slots_task *task = agent->table->tasks; task; task = task->hh.next)
+        if (task->state != SLOTS_DONE && !task->dropped) {
+            count++;
+            bytes += task->payload.len;
+        }
     if (count > agent->window || (count > 1 && bytes > agent->window_bytes))
-        sim_fail(agent->node.sim, "%s holds %u tasks and %llu bytes: over its window", agent->node.name, count,
-                 (unsigned long long)bytes);
+        sim_fail(agent->node.sim, "%s holds %u tasks and %llu bytes: over its window", agent->node.name, count, ULL(bytes));
 }
 
-static void on_dispatch(struct agent_model *agent, const struct belt_msg_dispatch *msg)
+static void check_dispatch(struct sim *sim, const struct belt_msg_dispatch *msg)
 {
-    uint32_t group = ++agent->groups;
-    for (uint32_t i = 0; i < msg->count; i++) {
-        struct held *old = find(agent, msg->job, msg->tasks[i].index);
-        if (old && old->ref.attempt >= msg->tasks[i].attempt)
-            continue;
-        if (old)
-            forget(agent, old);
-        if (agent->count == agent->room) {
-            agent->room = agent->room ? agent->room * 2 : 16;
-            agent->held = realloc(agent->held, agent->room * sizeof *agent->held);
-            if (!agent->held)
-                abort();
-        }
-        agent->held[agent->count++] = (struct held){
-            .ref = {msg->job, msg->tasks[i].index, msg->tasks[i].attempt},
-            .bytes = msg->tasks[i].payload.len,
-            .function = (uint32_t)(msg->function.data[1] - '0'),
-            .group = group,
-            .together = msg->together,
-        };
-    }
-    check_window(agent);
-}
-
-static void on_recall(struct agent_model *agent, uint32_t count)
-{
-    struct belt_task_ref *refs = malloc((agent->count + 1) * sizeof *refs);
-    uint32_t given = 0;
-    if (!refs)
-        abort();
-    for (uint32_t i = agent->count; i-- > 0 && given < count;)
-        if (!agent->held[i].running) {
-            refs[given++] = agent->held[i].ref;
-            forget(agent, &agent->held[i]);
-        }
-    send_refs(agent, BELT_MSG_RETURNED, refs, given);
-    free(refs);
-}
-
-static void on_drop(struct agent_model *agent, const struct belt_msg_refs *msg)
-{
-    for (uint32_t i = 0; i < msg->count; i++) {
-        struct held *held = find(agent, msg->refs[i].job, msg->refs[i].index);
-        bool same = held && held->ref.attempt == msg->refs[i].attempt;
-        if (same && held->running) {
-            held->dropped = true;
-            held->end_ms = agent->node.sim->now + 1;
-            continue;
-        }
-        if (same)
-            forget(agent, held);
-        send_refs(agent, BELT_MSG_RETURNED, &msg->refs[i], 1);
-    }
-}
-
-static void on_recorded(struct agent_model *agent, uint64_t upto)
-{
-    uint32_t gone = 0;
-    while (gone < agent->result_count && agent->results[gone].number < upto)
-        gone++;
-    agent->result_count -= gone;
-    memmove(agent->results, agent->results + gone, agent->result_count * sizeof *agent->results);
+    uint32_t number = UINT32_MAX;
+    if (msg->argument.len >= sizeof number)
+        memcpy(&number, msg->argument.data, sizeof number);
+    const struct job_model *job = sim_job(sim, number);
+    for (uint32_t i = 0; i < msg->count; i++)
+        if (!job || !sim_payload_is(sim, msg->tasks[i].payload, number, msg->tasks[i].index, 1))
+            sim_fail(sim, "job %llu task %llu was dispatched with the input of another", ULL(msg->job),
+                     ULL(msg->tasks[i].index));
 }
 
 static void receive(struct node *node, const struct belt_msg *msg)
 {
     struct agent_model *agent = agent_of(node);
-    if (msg->type == BELT_MSG_DISPATCH)
-        on_dispatch(agent, &msg->u.dispatch);
-    else if (msg->type == BELT_MSG_RECALL)
-        on_recall(agent, msg->u.recall.count);
-    else if (msg->type == BELT_MSG_DROP)
-        on_drop(agent, &msg->u.drop);
-    else if (msg->type == BELT_MSG_RECORDED)
-        on_recorded(agent, msg->u.recorded.upto);
-    else if (msg->type != BELT_MSG_PONG)
-        sim_fail(node->sim, "%s got %s", node->name, belt_msg_name(msg->type));
-}
-
-/* ---- slots ---- */
-
-uint32_t agent_busy(const struct agent_model *agent)
-{
-    uint32_t busy = 0;
-    for (uint32_t i = 0; i < agent->count; i++)
-        busy += agent->held[i].running;
-    return busy;
-}
-
-/* A chunk runs in one slot, in its order. */
-static bool may_start(const struct agent_model *agent, const struct held *held)
-{
-    if (held->running || held->dropped)
-        return false;
-    for (const struct held *other = agent->held; held->together && other < held; other++)
-        if (other->group == held->group)
-            return false;
-    return true;
-}
-
-static uint64_t duration_us(struct sim *sim, uint32_t function)
-{
-    uint64_t roll = sim_random(sim, 100);
-    if (function == 0)
-        return roll < 98 ? 5 : 3000000; /* short, now and then very long */
-    if (function == 1)
-        return 1000 + sim_random(sim, 60000);
-    return 200000 + sim_random(sim, 2000000);
-}
-
-static void start(struct agent_model *agent)
-{
-    uint32_t busy = agent_busy(agent);
-    for (uint32_t i = 0; i < agent->count && busy < agent->slots; i++) {
-        struct held *held = &agent->held[i];
-        if (!may_start(agent, held))
-            continue;
-        uint64_t us = duration_us(agent->node.sim, held->function);
-        held->running = true;
-        held->service_us = (uint32_t)us;
-        held->end_ms = agent->node.sim->now + us / 1000;
-        busy++;
-    }
-}
-
-static uint32_t outcome_of(struct sim *sim, const struct held *held)
-{
-    if (sim->now < sim->faults_until && sim_chance(sim, 20))
-        return BELT_TASK_LOST;
-    switch (sim_fate(held->ref.job, held->ref.index)) {
-    case FATE_FAILS:
-        return BELT_TASK_FAILED;
-    case FATE_FAILS_ONCE:
-        return held->ref.attempt == 1 ? BELT_TASK_FAILED : BELT_OK;
-    case FATE_KILLS_SLOT:
-        return BELT_TASK_LOST;
-    case FATE_OK:
+    uint32_t held;
+    switch (msg->type) {
+    case BELT_MSG_DISPATCH:
+        check_dispatch(node->sim, &msg->u.dispatch);
+        slots_dispatch(agent->table, now_us(agent), &msg->u.dispatch);
+        check_window(agent);
         break;
+    case BELT_MSG_RECORDED:
+        slots_recorded(agent->table, msg->u.recorded.upto);
+        break;
+    case BELT_MSG_RECALL:
+        held = slots_held(agent->table);
+        slots_recall(agent->table, msg->u.recall.count);
+        if (slots_held(agent->table) == held)
+            say(agent, BELT_MSG_RETURNED); /* none */
+        break;
+    case BELT_MSG_DROP:
+        slots_drop(agent->table, now_us(agent), msg->u.drop.refs, msg->u.drop.count);
+        break;
+    default:
+        sim_fail(node->sim, "%s got %s", node->name, belt_msg_name(msg->type));
     }
-    return BELT_OK;
 }
 
-static void finish(struct agent_model *agent, struct held *held)
-{
-    struct belt_task_ref ref = held->ref;
-    if (held->dropped) {
-        forget(agent, held);
-        if (node_ready(&agent->node))
-            send_refs(agent, BELT_MSG_RETURNED, &ref, 1);
-        return;
-    }
-    struct outcome outcome = {ref, outcome_of(agent->node.sim, held), held->service_us, agent->next_result++};
-    forget(agent, held);
-    if (agent->result_count == agent->result_room) {
-        agent->result_room = agent->result_room ? agent->result_room * 2 : 16;
-        agent->results = realloc(agent->results, agent->result_room * sizeof *agent->results);
-        if (!agent->results)
-            abort();
-    }
-    agent->results[agent->result_count++] = outcome;
-    if (node_ready(&agent->node))
-        send_result(agent, &outcome);
-}
-
-static void return_unstarted(struct agent_model *agent)
-{
-    for (uint32_t i = agent->count; i-- > 0;) {
-        if (agent->held[i].running)
-            continue;
-        struct belt_task_ref ref = agent->held[i].ref;
-        forget(agent, &agent->held[i]);
-        send_refs(agent, BELT_MSG_RETURNED, &ref, 1);
-    }
-}
+/* ---- leaving ---- */
 
 void agent_leave(struct agent_model *agent)
 {
+    struct sim *sim = agent->node.sim;
     agent->leaving = true;
-    node_send(&agent->node, &(struct belt_msg){.type = BELT_MSG_LEAVING});
+    agent->leave_until = sim->now + sim_random(sim, 3000);
+    slots_leave(agent->table, now_us(agent), agent->leave_until * 1000);
+    say_leaving(agent);
 }
 
-static void go_on_leaving(struct agent_model *agent)
+static void leave_step(struct agent_model *agent)
 {
-    if (!node_ready(&agent->node))
+    struct sim *sim = agent->node.sim;
+    bool over = slots_held(agent->table) == 0 && slots_unrecorded(agent->table) == 0;
+    bool late = sim->now >= agent->leave_until + 3000;
+    if (!node_ready(&agent->node) && slots_held(agent->table) == 0 && sim->now >= agent->leave_until)
+        late = true;
+    if (!over && !late)
         return;
-    return_unstarted(agent);
-    if (agent->count || agent->result_count)
-        return;
-    node_send(&agent->node, &(struct belt_msg){.type = BELT_MSG_BYE});
+    if (!over) {
+        slots_abandon(agent->table);
+        send_news(agent);
+    }
+    if (slots_held(agent->table) == 0 && node_ready(&agent->node))
+        say(agent, BELT_MSG_BYE);
     agent->node.alive = false;
-    agent->node.back_at = agent->node.sim->now + 500 + sim_random(agent->node.sim, 3000);
+    agent->node.back_at = sim->now + 500 + sim_random(sim, 3000);
+}
+
+/* ---- its loop ---- */
+
+static bool act(struct agent_model *agent)
+{
+    slots_turn(agent->table, now_us(agent));
+    process_act(agent);
+    return process_run(agent);
 }
 
 void agent_run(struct agent_model *agent)
@@ -312,44 +219,68 @@ void agent_run(struct agent_model *agent)
         node_cut(node, false);
         agent_start(sim, agent, node->name);
     }
-    if (!node->alive || sim->now < node->asleep_until)
+    if (node_asleep(node))
         return;
     node_run(node);
-    for (uint32_t rounds = 0; rounds < 64; rounds++) {
-        bool any = false;
-        if (!agent->leaving)
-            start(agent);
-        for (uint32_t i = 0; i < agent->count; i++)
-            if (agent->held[i].running && agent->held[i].end_ms <= sim->now) {
-                finish(agent, &agent->held[i--]);
-                any = true;
-            }
-        if (!any)
-            break;
-    }
+    for (uint32_t rounds = 0; rounds < 64 && act(agent); rounds++)
+        continue;
+    process_act(agent);
+    send_news(agent);
     if (agent->leaving)
-        go_on_leaving(agent);
+        leave_step(agent);
 }
 
 uint64_t agent_deadline(const struct agent_model *agent)
 {
     const struct node *node = &agent->node;
     uint64_t when = node_deadline(node);
-    for (uint32_t i = 0; node->alive && i < agent->count; i++) {
-        uint64_t end = agent->held[i].running ? agent->held[i].end_ms : UINT64_MAX;
-        if (end < node->asleep_until)
-            end = node->asleep_until;
-        if (end < when)
-            when = end;
+    if (!node->alive)
+        return when;
+    uint64_t table = slots_deadline(agent->table);
+    uint64_t own = least(process_deadline(agent), table == UINT64_MAX ? table : (table + 999) / 1000);
+    if (agent->leaving)
+        own = least(own, node->sim->now < agent->leave_until ? agent->leave_until : agent->leave_until + 3000);
+    if (own < node->asleep_until)
+        own = node->asleep_until;
+    return least(own, when);
+}
+
+static void draw_table(struct sim *sim, struct agent_model *agent)
+{
+    static const char *const names[SIM_FUNCTIONS] = {"f0", "f1", "f2"};
+    struct slots_function functions[SIM_FUNCTIONS];
+    struct slots_program programs[2] = {{.lasting = true, .greets = true, .polite = true, .ahead = true}};
+    bool each = sim_chance(sim, 5000); /* the slow function: a process per task */
+    programs[1] = (struct slots_program){.lasting = !each, .greets = !each && sim_chance(sim, 5000)};
+    uint32_t program_count = sim_chance(sim, 5000) ? 2 : 1;
+    agent->function_count = 0;
+    for (uint32_t i = 0; i < SIM_FUNCTIONS; i++)
+        if (agent->mask >> i & 1) {
+            functions[agent->function_count] = (struct slots_function){{(const uint8_t *)names[i], 2}, i == 2 ? program_count - 1 : 0};
+            agent->functions[agent->function_count++] = i;
+        }
+    const struct slots_config config = {.slots = agent->slots,
+                                        .programs = programs,
+                                        .program_count = program_count,
+                                        .functions = functions,
+                                        .function_count = agent->function_count,
+                                        .start_us = 2000000,
+                                        .kill_us = 100000 + sim_random(sim, 2000000),
+                                        .max_tasks = sim_chance(sim, 2000) ? 1 + sim_random(sim, 50) : 0};
+    slots_free(agent->table);
+    agent->table = slots_new(&config);
+    if (!agent->table)
+        abort();
+    for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+        uint32_t program = i < slots_count(agent->table) ? slots_program_of(agent->table, i) : 0;
+        agent->process[i] = (struct process){
+            .ready_at = UINT64_MAX, .dies_at = UINT64_MAX, .lasting = programs[program].lasting, .alive = !programs[program].lasting};
     }
-    return when;
 }
 
 void agent_start(struct sim *sim, struct agent_model *agent, const char *name)
 {
-    char keep[16];
-    snprintf(keep, sizeof keep, "%s", name);
-    node_start(sim, &agent->node, BELT_ROLE_WORKER, keep);
+    node_start(sim, &agent->node, BELT_ROLE_WORKER, name);
     agent->node.welcomed = welcomed;
     agent->node.receive = receive;
     agent->node.fill_hello = fill_hello;
@@ -357,15 +288,30 @@ void agent_start(struct sim *sim, struct agent_model *agent, const char *name)
     agent->window = agent->slots + (uint32_t)sim_random(sim, 60);
     agent->window_bytes = sim_chance(sim, 3000) ? 100 : 1 << 20;
     agent->mask = sim_chance(sim, 7000) || sim->fault_at == UINT64_MAX ? 7 : 1u << sim_random(sim, 3);
-    agent->count = agent->result_count = 0;
-    agent->next_result = 0;
-    agent->leaving = false;
+    agent->taken_count = 0;
+    agent->leaving = agent->said_leaving = false;
     agent->idle_since = agent->starved_since = 0;
+    draw_table(sim, agent);
 }
 
 void agent_fini(struct agent_model *agent)
 {
     node_fini(&agent->node);
-    free(agent->held);
-    free(agent->results);
+    slots_free(agent->table);
+    free(agent->taken);
+}
+
+/* ---- for the watch ---- */
+
+uint32_t agent_held(const struct agent_model *agent)
+{
+    return slots_held(agent->table);
+}
+
+uint64_t agent_unstarted_job(const struct agent_model *agent, uint32_t mask, uint32_t n)
+{
+    for (const struct slots_task *task = agent->table->unstarted; task; task = task->newer)
+        if (task->state == SLOTS_WAITING && !task->chunk && mask >> agent->functions[task->job->pub.function] & 1 && n-- == 0)
+            return task->key.job;
+    return 0;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A model of a client: jobs fed from a lazy source as far as the grant goes,
- * readers that take at their own pace (PROTOCOL.md §7). What it is shown it checks: I2, I3, I13,
- * the window, and what the results say.
+ * A client: its connection, and between it and the real stream states what client/flow.c does. A process that
+ * crashed comes again and opens its detached jobs by their keys.
  */
 #include "sim.h"
 
@@ -13,402 +12,452 @@ static struct client_model *client_of(struct node *node)
     return (struct client_model *)(void *)node;
 }
 
-static struct belt_bytes bytes_of(const char *text)
+/* The broker may have forgotten what it was not asked to keep, or what it never acknowledged. */
+static bool may_be_forgotten(const struct job_model *job)
 {
-    return (struct belt_bytes){(const uint8_t *)text, strlen(text)};
-}
-
-static bool reader_finished(const struct job_model *job, const struct reader_model *reader)
-{
-    return (reader->done && (reader->taken == reader->got || job->cancelling)) || (reader->taken == job->total && job->end_known);
+    return !job->durable && job->opened_life != job->client->node.sim->life;
 }
 
 bool job_finished(const struct job_model *job)
 {
-    if (job->cancelled)
+    if (job->cancelled || job->abandoned)
         return true;
-    for (uint32_t i = 0; i < job->reader_count; i++)
-        if (!reader_finished(job, &job->readers[i]))
+    for (uint32_t i = 0; i < job->stream_count; i++)
+        if (!user_finished(&job->streams[i]))
             return false;
-    return job->end_known;
+    return true;
 }
 
 bool client_finished(const struct client_model *client)
 {
-    for (uint32_t i = 0; client->node.alive && i < client->job_count; i++)
+    for (uint32_t i = 0; i < client->job_count; i++)
         if (!job_finished(&client->jobs[i]))
             return false;
     return true;
 }
 
-static void send_open(struct client_model *client, struct job_model *job)
-{
-    struct belt_msg msg = {.type = BELT_MSG_OPEN};
-    msg.u.open = (struct belt_msg_open){.ref = (uint64_t)(job - client->jobs) + 1,
-                                        .key = bytes_of(job->key),
-                                        .function = bytes_of(job->function),
-                                        .options = job->options};
-    node_send(&client->node, &msg);
-}
+/* ---- by what a message finds its stream ---- */
 
-static void send_cancel(struct client_model *client, struct job_model *job)
+static void enter(struct job_model *job, struct stream_model *stream)
 {
-    struct belt_msg msg = {.type = BELT_MSG_CANCEL};
-    msg.u.cancel = (struct belt_msg_cancel){.ref = 7, .job = job->id};
-    job->cancelling = true;
-    node_send(&client->node, &msg);
-}
-
-static void welcomed(struct node *node)
-{
-    struct client_model *client = client_of(node);
-    for (uint32_t i = 0; i < client->job_count; i++) {
-        struct job_model *job = &client->jobs[i];
-        job->opened = false;
-        if (job_finished(job) || !job->asked)
-            continue;
-        if (job->cancelling)
-            send_cancel(client, job);
-        else
-            send_open(client, job);
+    struct client_stream *wire = &stream->wire;
+    if (wire->state >= CLIENT_STREAM_OPEN && wire->state <= CLIENT_STREAM_READING)
+        stream->job_key = wire->job + 1;
+    if (wire->state == CLIENT_STREAM_READING && stream->sub_key != wire->sub + 1) {
+        stream->sub_key = wire->sub + 1;
+        stream->entered = ++job->client->node.sim->entered;
     }
 }
 
-static struct belt_grant credit_of(const struct reader_model *reader)
-{
-    return (struct belt_grant){reader->taken + reader->credit, (uint64_t)1 << 40};
-}
-
-static void send_ack(struct client_model *client, const struct reader_model *reader)
-{
-    struct belt_msg msg = {.type = BELT_MSG_ACK};
-    msg.u.ack = (struct belt_msg_ack){.sub = reader->sub, .upto = reader->taken, .credit = credit_of(reader)};
-    node_send(&client->node, &msg);
-}
-
-static void subscribe(struct client_model *client, struct job_model *job, uint32_t place)
-{
-    struct reader_model *reader = &job->readers[place];
-    struct belt_msg msg = {.type = BELT_MSG_SUBSCRIBE};
-    reader->subscribed = false;
-    msg.u.subscribe =
-        (struct belt_msg_subscribe){.ref = 100 + (uint64_t)(job - client->jobs) * SIM_READERS + place,
-                                    .job = job->id,
-                                    .reader = bytes_of(reader->name),
-                                    .mode = reader->mode,
-                                    .cursor = reader->got,
-                                    .credit = credit_of(reader)};
-    node_send(&client->node, &msg);
-}
-
-static void on_opened(struct client_model *client, const struct belt_msg_opened *msg)
-{
-    struct job_model *job = &client->jobs[msg->ref - 1];
-    struct sim *sim = client->node.sim;
-    if (job->id && job->id != msg->job) {
-        sim_fail(sim, "job %s was %llu and is %llu now (I12)", job->key, (unsigned long long)job->id,
-                 (unsigned long long)msg->job);
-        return;
-    }
-    job->id = msg->job;
-    job->opened = true;
-    job->ended = false;
-    job->pushed = msg->next;
-    job->pushed_bytes = msg->next_bytes;
-    job->grant = msg->grant;
-    for (uint32_t i = 0; i < job->reader_count; i++)
-        if (!reader_finished(job, &job->readers[i]))
-            subscribe(client, job, i);
-}
-
-static struct job_model *job_by_id(struct client_model *client, uint64_t id)
-{
-    for (uint32_t i = 0; id && i < client->job_count; i++)
-        if (client->jobs[i].id == id)
-            return &client->jobs[i];
-    return NULL;
-}
-
-static struct reader_model *reader_by_sub(struct client_model *client, uint64_t sub, struct job_model **job)
+static struct stream_model *by_ref(struct client_model *client, uint64_t ref, struct job_model **job)
 {
     for (uint32_t i = 0; i < client->job_count; i++)
-        for (uint32_t k = 0; k < client->jobs[i].reader_count; k++) {
+        for (uint32_t k = 0; k < client->jobs[i].stream_count; k++) {
             *job = &client->jobs[i];
-            if ((*job)->readers[k].sub == sub && (*job)->readers[k].subscribed)
-                return &(*job)->readers[k];
+            if ((*job)->streams[k].live && (*job)->streams[k].wire.config.ref == ref)
+                return &(*job)->streams[k];
         }
     return NULL;
 }
 
-static void check_result(struct sim *sim, const struct job_model *job, struct reader_model *reader,
-                         const struct belt_result_item *item)
+static struct stream_model *by_sub(struct client_model *client, uint64_t sub, struct job_model **job)
 {
-    uint64_t index;
-    if (item->index >= job->total || reader->seen[item->index]) {
-        sim_fail(sim, "job %llu: index %llu was shown twice (I2)", (unsigned long long)job->id, (unsigned long long)item->index);
-        return;
-    }
-    reader->seen[item->index] = 1;
-    if (reader->mode == BELT_ORDERED && item->index != reader->got)
-        sim_fail(sim, "job %llu: index %llu came at %llu (I3)", (unsigned long long)job->id, (unsigned long long)item->index,
-                 (unsigned long long)reader->got);
-    enum fate fate = sim_fate(job->id, item->index);
-    if (fate == FATE_FAILS && item->code != BELT_TASK_FAILED && item->code != BELT_TASK_LOST)
-        sim_fail(sim, "job %llu task %llu must fail", (unsigned long long)job->id, (unsigned long long)item->index);
-    if (fate == FATE_KILLS_SLOT && item->code != BELT_TASK_LOST)
-        sim_fail(sim, "job %llu task %llu must be lost (I8)", (unsigned long long)job->id, (unsigned long long)item->index);
-    if (item->code == BELT_TASK_LOST && item->attempt < job->options.max_attempts)
-        sim_fail(sim, "job %llu task %llu was given up after %u attempts", (unsigned long long)job->id,
-                 (unsigned long long)item->index, item->attempt);
-    if (item->code != BELT_OK)
-        return;
-    memcpy(&index, item->payload.data, sizeof index);
-    if (index != item->index || item->payload.len != sim_size(job->id, item->index))
-        sim_fail(sim, "job %llu task %llu has the result of another", (unsigned long long)job->id, (unsigned long long)item->index);
+    struct stream_model *found = NULL;
+    for (uint32_t i = 0; i < client->job_count; i++)
+        for (uint32_t k = 0; k < client->jobs[i].stream_count; k++) {
+            struct stream_model *stream = &client->jobs[i].streams[k];
+            if (stream->sub_key != sub + 1 || (found && found->entered > stream->entered))
+                continue;
+            found = stream;
+            *job = &client->jobs[i];
+        }
+    return found;
 }
 
-static void on_deliver(struct client_model *client, const struct belt_msg_deliver *msg)
+/* ---- what is checked of a message ---- */
+
+/* All of it was acknowledged: it may be over, and its key free again. */
+static bool all_read(const struct job_model *job)
 {
-    struct sim *sim = client->node.sim;
-    struct job_model *job;
-    struct reader_model *reader = reader_by_sub(client, msg->sub, &job);
-    if (!reader) {
-        sim_fail(sim, "a delivery on subscription %llu, which %s does not have", (unsigned long long)msg->sub, client->node.name);
-        return;
-    }
-    if (job->cancelled)
-        sim_fail(sim, "a delivery of job %llu after its cancel was acknowledged (I13)", (unsigned long long)job->id);
-    if (msg->first != reader->got)
-        sim_fail(sim, "job %llu: delivery %llu came, %llu is next (I2)", (unsigned long long)job->id,
-                 (unsigned long long)msg->first, (unsigned long long)reader->got);
-    for (uint32_t i = 0; i < msg->count && !sim->error[0]; i++) {
-        check_result(sim, job, reader, &msg->results[i]);
-        reader->got++;
-        sim->delivered++;
-    }
-    if (reader->got > reader->taken + reader->credit)
-        sim_fail(sim, "job %llu: more deliveries than credit", (unsigned long long)job->id);
+    for (uint32_t i = 0; i < job->stream_count; i++)
+        if (job->streams[i].joined && !job->streams[i].leave_at && job->streams[i].reached < job->tasks)
+            return false;
+    return true;
 }
 
-static void on_done(struct client_model *client, const struct belt_msg_done *msg)
+static void check_opened(struct sim *sim, struct job_model *job, struct stream_model *stream, const struct belt_msg_opened *msg)
 {
-    struct job_model *job;
-    struct reader_model *reader = reader_by_sub(client, msg->sub, &job);
-    if (!reader)
+    bool same = job->id == msg->job;
+    if (!stream->feeder && !same) {
+        if (job->durable && stream->wire.started && !job->cancelling)
+            sim_fail(sim, "job %s was %llu and is %llu now for a reader (I12)", job->key, ULL(job->id), ULL(msg->job));
+        stream->left = true; /* it was forgotten with the old broker, or over */
         return;
-    reader->done = true;
-    if (msg->code == BELT_OK && (reader->got != job->total || msg->count != job->total))
-        sim_fail(client->node.sim, "job %llu: DONE after %llu of %llu", (unsigned long long)job->id,
-                 (unsigned long long)reader->got, (unsigned long long)job->total);
-    if (msg->code == BELT_JOB_CANCELLED && !job->cancelling)
-        sim_fail(client->node.sim, "job %llu was cancelled by nobody", (unsigned long long)job->id);
+    }
+    if (job->id && !same && !may_be_forgotten(job) && !job->cancelling && !all_read(job))
+        sim_fail(sim, "job %s was %llu and is %llu now (I12)", job->key, ULL(job->id), ULL(msg->job));
+    if (!same) {
+        memset(job->shown, 0, sizeof job->shown);
+        memset(job->order, 0, sizeof job->order);
+    }
+    job->id = msg->job;
+    job->opened_life = sim->life;
+    job->grant = msg->grant;
+    if (msg->grant.items > job->most_taken + job->options.window_items && msg->next < msg->grant.items && same)
+        sim_fail(sim, "job %llu: %llu tasks granted with %llu taken and a window of %llu", ULL(job->id),
+                 ULL(msg->grant.items), ULL(job->most_taken), ULL(job->options.window_items));
 }
 
-static void on_accepted(struct sim *sim, struct job_model *job, const struct belt_msg_accepted *msg)
+static void check_accepted(struct sim *sim, struct job_model *job, const struct belt_msg_accepted *msg)
 {
     if (msg->grant.items < job->grant.items || msg->grant.bytes < job->grant.bytes)
-        sim_fail(sim, "job %llu: a grant shrank", (unsigned long long)job->id);
+        sim_fail(sim, "job %llu: a grant shrank", ULL(job->id));
     job->grant = msg->grant;
-    uint64_t taken = job->readers[0].taken;
-    for (uint32_t i = 1; i < job->reader_count; i++)
-        if (job->readers[i].taken < taken)
-            taken = job->readers[i].taken;
-    if (msg->grant.items > taken + job->window)
-        sim_fail(sim, "job %llu: %llu tasks granted with %llu taken and a window of %llu", (unsigned long long)job->id,
-                 (unsigned long long)msg->grant.items, (unsigned long long)taken, (unsigned long long)job->window);
+    if (msg->grant.items > job->most_taken + job->options.window_items)
+        sim_fail(sim, "job %llu: %llu tasks granted with %llu taken and a window of %llu", ULL(job->id),
+                 ULL(msg->grant.items), ULL(job->most_taken), ULL(job->options.window_items));
 }
 
-static void on_error(struct client_model *client, const struct belt_msg_error *msg)
+static void check_done(struct sim *sim, const struct job_model *job, const struct stream_model *stream,
+                       const struct belt_msg_done *msg)
 {
-    struct job_model *job = job_by_id(client, msg->job);
-    if (job && job->cancelling && msg->code == BELT_UNKNOWN_JOB)
-        job->cancelled = true; /* and forgotten */
-    if (job && (job->cancelling || job_finished(job)))
-        return; /* the job is stopped, or forgotten while this was on its way */
-    sim_fail(client->node.sim, "%s got an error: %s (%.*s)", client->node.name, belt_code_name(msg->code), (int)msg->text.len,
-             (const char *)msg->text.data);
+    if (msg->code == BELT_OK && msg->count != job->tasks)
+        sim_fail(sim, "job %llu: DONE after %llu of %llu", ULL(job->id), ULL(msg->count), ULL(job->tasks));
+    if (msg->code == BELT_JOB_CANCELLED && !job->cancelling)
+        sim_fail(sim, "job %llu was cancelled by nobody (%s)", ULL(job->id), stream->name);
 }
 
-static void on_cancelled(struct client_model *client, uint64_t id)
+/* ---- the end of a stream, good or not ---- */
+
+static void again_later(struct sim *sim, struct job_model *job)
 {
-    struct job_model *job = job_by_id(client, id);
-    if (job)
+    for (uint32_t i = 0; i < job->stream_count; i++)
+        user_reset(job, i);
+    job->id = 0;
+    job->asked = false;
+    job->start_at = sim->now + 300 + sim_random(sim, 300);
+}
+
+static void look(struct sim *sim, struct job_model *job, struct stream_model *stream)
+{
+    const struct client_stream *wire = &stream->wire;
+    if (wire->state == CLIENT_STREAM_CANCELLED && stream->feeder)
         job->cancelled = true;
+    if (wire->state != CLIENT_STREAM_FAILED || stream->lost)
+        return;
+    stream->lost = true;
+    sim_tell(sim, "%s > stream %s failed: %s", job->key, stream->name, wire->text);
+    if (job->cancelling && stream->feeder)
+        job->abandoned = true; /* what it cancelled is gone */
+    if (job->cancelling || job->abandoned || job->cancelled)
+        return;
+    if (stream->leave_at && sim->now >= stream->leave_at) {
+        stream->left = true; /* its DETACH had arrived */
+        return;
+    }
+    bool refused = wire->code == BELT_DRAINING || wire->code == BELT_STORE_FAILED;
+    bool fresh = wire->job == 0 || (may_be_forgotten(job) && wire->accepted == 0);
+    if (refused && fresh && stream->feeder)
+        again_later(sim, job);
+    else if (may_be_forgotten(job) && (wire->code == BELT_LOST_BROKER || refused || wire->code == BELT_GONE))
+        job->abandoned = true;
+    else if (wire->code == BELT_LOST_BROKER && job->opened_life == sim->life && !job->durable)
+        job->abandoned = true; /* a new job under its key: the old one was forgotten with the old broker */
+    else if (!stream->feeder && wire->job == 0 && refused)
+        stream->left = true;
+    else
+        sim_fail(sim, "the stream %s of job %s failed: %s (%s)", stream->name, job->key, belt_code_name(wire->code), wire->text);
 }
 
-static void on_subscribed(struct client_model *client, const struct belt_msg_subscribed *msg)
+/* ---- in and out ---- */
+
+static void pump(struct client_model *client, struct stream_model *stream)
 {
-    uint64_t place = msg->ref - 100;
-    struct reader_model *reader = &client->jobs[place / SIM_READERS].readers[place % SIM_READERS];
-    reader->sub = msg->sub;
-    reader->subscribed = true;
-    if (msg->cursor != reader->got)
-        sim_fail(client->node.sim, "subscribed at %llu, not at %llu", (unsigned long long)msg->cursor,
-                 (unsigned long long)reader->got);
-    send_ack(client, reader);
+    struct belt_msg msg;
+    bool idle = stream->hand_at == stream->hand_count;
+    while (stream->live && !stream->left && node_ready(&client->node) && client_stream_send(&stream->wire, idle, &msg))
+        node_send(&client->node, &msg);
+}
+
+static void to_stream(struct client_model *client, struct job_model *job, struct stream_model *stream, const struct belt_msg *msg)
+{
+    struct sim *sim = client->node.sim;
+    uint32_t skip;
+    if (!stream->live || stream->left)
+        return;
+    if (msg->type == BELT_MSG_OPENED && stream->wire.state == CLIENT_STREAM_OPENING)
+        check_opened(sim, job, stream, &msg->u.opened);
+    if (stream->left)
+        return;
+    if (msg->type == BELT_MSG_DELIVER && job->cancelled)
+        sim_fail(sim, "a delivery of job %llu after its cancel was acknowledged (I13)", ULL(job->id));
+    if (msg->type == BELT_MSG_DELIVER && stream->wire.state == CLIENT_STREAM_READING && !stream->wire.cancel &&
+        msg->u.deliver.first > stream->wire.received)
+        sim_fail(sim, "job %llu: delivery %llu came, %llu is next (I2)", ULL(job->id), ULL(msg->u.deliver.first),
+                 ULL(stream->wire.received));
+    if (msg->type == BELT_MSG_DONE && stream->wire.state == CLIENT_STREAM_READING)
+        check_done(sim, job, stream, &msg->u.done);
+    if (msg->type == BELT_MSG_DONE && stream->wire.state == CLIENT_STREAM_READING && !stream->wire.cancel && msg->u.done.code == BELT_OK &&
+        msg->u.done.count > stream->wire.received)
+        sim_fail(sim, "job %llu: DONE after %llu, with %llu received", ULL(job->id), ULL(msg->u.done.count), ULL(stream->wire.received));
+    enum client_stream_action action = client_stream_receive(&stream->wire, msg, &skip);
+    enter(job, stream);
+    if (action == CLIENT_STREAM_RESULTS)
+        user_results(job, stream, &msg->u.deliver, skip);
+    look(sim, job, stream);
+    pump(client, stream);
+}
+
+static void to_ref(struct client_model *client, uint64_t ref, const struct belt_msg *msg)
+{
+    struct job_model *job;
+    struct stream_model *stream = by_ref(client, ref, &job);
+    if (stream)
+        to_stream(client, job, stream, msg);
+}
+
+static void to_sub(struct client_model *client, uint64_t sub, const struct belt_msg *msg)
+{
+    struct job_model *job;
+    struct stream_model *stream = by_sub(client, sub, &job);
+    if (stream)
+        to_stream(client, job, stream, msg); /* else of a conversation that is over */
+}
+
+static void to_job(struct client_model *client, uint64_t id, const struct belt_msg *msg)
+{
+    for (uint32_t i = 0; i < client->job_count; i++) {
+        struct job_model *job = &client->jobs[i];
+        if (msg->type == BELT_MSG_ACCEPTED && job->id == id && job->streams[0].job_key == id + 1 &&
+            job->streams[0].wire.state >= CLIENT_STREAM_OPEN && job->streams[0].wire.state <= CLIENT_STREAM_READING)
+            check_accepted(client->node.sim, job, &msg->u.accepted);
+        for (uint32_t k = 0; k < job->stream_count; k++)
+            if (job->streams[k].job_key == id + 1)
+                to_stream(client, job, &job->streams[k], msg);
+    }
 }
 
 static void receive(struct node *node, const struct belt_msg *msg)
 {
     struct client_model *client = client_of(node);
-    struct job_model *job = NULL;
     switch (msg->type) {
     case BELT_MSG_OPENED:
-        on_opened(client, &msg->u.opened);
+        to_ref(client, msg->u.opened.ref, msg);
         break;
     case BELT_MSG_SUBSCRIBED:
-        on_subscribed(client, &msg->u.subscribed);
-        break;
-    case BELT_MSG_ACCEPTED:
-        if ((job = job_by_id(client, msg->u.accepted.job)) && job->opened)
-            on_accepted(node->sim, job, &msg->u.accepted);
-        break;
-    case BELT_MSG_ENDED:
-        if ((job = job_by_id(client, msg->u.ended.job)))
-            job->end_known = true;
-        break;
-    case BELT_MSG_DELIVER:
-        on_deliver(client, &msg->u.deliver);
-        break;
-    case BELT_MSG_DONE:
-        on_done(client, &msg->u.done);
+        to_ref(client, msg->u.subscribed.ref, msg);
         break;
     case BELT_MSG_CANCELLED:
-        on_cancelled(client, msg->u.cancelled.job);
+        to_ref(client, msg->u.cancelled.ref, msg);
+        break;
+    case BELT_MSG_ACCEPTED:
+        to_job(client, msg->u.accepted.job, msg);
+        break;
+    case BELT_MSG_ENDED:
+        to_job(client, msg->u.ended.job, msg);
+        break;
+    case BELT_MSG_NOTICE:
+        to_job(client, msg->u.notice.job, msg);
+        break;
+    case BELT_MSG_DELIVER:
+        to_sub(client, msg->u.deliver.sub, msg);
+        break;
+    case BELT_MSG_DONE:
+        to_sub(client, msg->u.done.sub, msg);
         break;
     case BELT_MSG_ERROR:
-        on_error(client, &msg->u.error);
+        sim_tell(node->sim, "%s > error %s: %.*s", node->name, belt_code_name(msg->u.error.code), (int)msg->u.error.text.len,
+                 (const char *)msg->u.error.text.data);
+        if (msg->u.error.ref)
+            to_ref(client, msg->u.error.ref, msg);
+        else if (msg->u.error.job)
+            to_job(client, msg->u.error.job, msg);
         break;
     default:
         break;
     }
 }
 
+static void welcomed(struct node *node)
+{
+    struct client_model *client = client_of(node);
+    for (uint32_t i = 0; i < client->job_count; i++)
+        for (uint32_t k = 0; k < client->jobs[i].stream_count; k++) {
+            struct stream_model *stream = &client->jobs[i].streams[k];
+            if (!stream->live || stream->left)
+                continue;
+            stream->detached_at = 0;
+            client_stream_resync(&stream->wire);
+            pump(client, stream);
+        }
+}
+
 /* ---- what it does by itself ---- */
 
-static void push(struct client_model *client, struct job_model *job)
-{
-    struct belt_task_item items[64];
-    struct belt_buf *buf = belt_buf_new(20008);
-    if (!buf)
-        abort();
-    memset(buf->data, 't', buf->len);
-    while (job->pushed < job->total && job->pushed < job->grant.items && job->pushed_bytes < job->grant.bytes) {
-        uint32_t count = 0;
-        uint64_t first = job->pushed;
-        struct belt_batch batch = {0};
-        while (count < 64 && job->pushed < job->total && job->pushed < job->grant.items && job->pushed_bytes < job->grant.bytes) {
-            uint32_t size = sim_size(job->total, job->pushed);
-            if (!belt_batch_add(&batch, size, 16))
-                break;
-            items[count++] = (struct belt_task_item){.payload = {buf, buf->data, size}};
-            job->pushed++;
-            job->pushed_bytes += size;
-        }
-        struct belt_msg msg = {.type = BELT_MSG_PUSH};
-        msg.u.push = (struct belt_msg_push){.job = job->id, .first = first, .tasks = items, .count = count};
-        node_send(&client->node, &msg);
-    }
-    belt_buf_unref(buf);
-    if (job->pushed == job->total && !job->ended) {
-        struct belt_msg msg = {.type = BELT_MSG_END};
-        msg.u.end = (struct belt_msg_end){.job = job->id, .count = job->total};
-        node_send(&client->node, &msg);
-        job->ended = true;
-    }
-}
-
-static bool stalled(const struct sim *sim, const struct reader_model *reader)
-{
-    return sim->now >= reader->stall_from && sim->now < reader->stall_until;
-}
-
-static void take(struct client_model *client, struct reader_model *reader)
+/* A message that was lost is noticed within a heartbeat; then the connection is made anew, and DETACH is said again. */
+static void leave_stream(struct client_model *client, struct stream_model *stream)
 {
     struct sim *sim = client->node.sim;
-    uint64_t before = reader->taken;
-    if (stalled(sim, reader))
-        return;
-    if (reader->pace_ms == 0 && reader->got > reader->taken)
-        reader->taken = reader->got;
-    while (reader->pace_ms && reader->taken < reader->got && reader->next_take <= sim->now) {
-        reader->taken++;
-        reader->next_take = sim->now + reader->pace_ms;
+    if (stream->detached_at && sim->now >= stream->detached_at + 2 * BELT_LEASE_MS) {
+        stream->left = true;
+    } else if (!stream->detached_at && stream->wire.state == CLIENT_STREAM_READING) {
+        struct belt_msg msg = {.type = BELT_MSG_DETACH};
+        msg.u.detach = (struct belt_msg_sub){.sub = stream->wire.sub};
+        node_send(&client->node, &msg);
+        stream->detached_at = sim->now;
     }
-    if (reader->taken > before && reader->subscribed)
-        send_ack(client, reader);
+}
+
+static bool leaves(const struct sim *sim, const struct stream_model *stream)
+{
+    return stream->leave_at && sim->now >= stream->leave_at && !stream->left && !client_stream_complete(&stream->wire) &&
+           stream->wire.state < CLIENT_STREAM_FAILED;
+}
+
+static void run_stream(struct client_model *client, struct job_model *job, uint32_t place)
+{
+    struct sim *sim = client->node.sim;
+    struct stream_model *stream = &job->streams[place];
+    if (!stream->live && !stream->left && sim->now >= stream->join_at) {
+        if (!stream->joined && !stream->feeder && (user_finished(&job->streams[0]) || !job->id)) {
+            stream->left = true; /* too late: the job may be over */
+            return;
+        }
+        user_init(sim, job, place);
+    }
+    if (!stream->live || stream->left)
+        return;
+    if (leaves(sim, stream)) {
+        leave_stream(client, stream);
+        return;
+    }
+    user_draw(job, stream);
+    user_take(job, stream);
+    pump(client, stream);
+    look(sim, job, stream);
 }
 
 static void run_job(struct client_model *client, struct job_model *job)
 {
     struct sim *sim = client->node.sim;
-    if (!job->asked && sim->now >= job->start_at) {
-        job->asked = true;
-        send_open(client, job);
-    }
-    if (!job->opened || job_finished(job))
+    if (sim->now < job->start_at || job->abandoned)
         return;
-    if (job->cancel_at && sim->now >= job->cancel_at && !job->cancelling)
-        send_cancel(client, job);
-    if (!job->cancelling)
-        push(client, job);
-    for (uint32_t i = 0; i < job->reader_count; i++)
-        take(client, &job->readers[i]);
+    if (job->cancel_at && sim->now >= job->cancel_at && !job->cancelling && job->streams[0].live && job->streams[0].wire.job &&
+        !job_finished(job)) {
+        job->cancelling = true;
+        client_stream_cancel(&job->streams[0].wire);
+    }
+    job->asked = true;
+    for (uint32_t k = 0; k < job->stream_count; k++)
+        run_stream(client, job, k);
+}
+
+static void come_back(struct client_model *client)
+{
+    struct sim *sim = client->node.sim;
+    node_cut(&client->node, false);
+    node_start(sim, &client->node, BELT_ROLE_CLIENT, client->node.name);
+    for (uint32_t i = 0; i < client->job_count; i++)
+        for (uint32_t k = 0; k < client->jobs[i].stream_count; k++)
+            user_reset(&client->jobs[i], k);
+}
+
+void client_crash(struct client_model *client)
+{
+    node_die(&client->node, sim_chance(client->node.sim, 5000));
+    for (uint32_t i = 0; i < client->job_count; i++) {
+        struct job_model *job = &client->jobs[i];
+        /* Nobody comes for what is not detached, and who cancelled does not ask again. */
+        if (!job->options.detached || job->cancelling || job_finished(job))
+            job->abandoned = true;
+    }
 }
 
 void client_run(struct client_model *client)
 {
     struct node *node = &client->node;
-    if (!node->alive || node->sim->now < node->asleep_until)
+    if (!node->alive && node->sim->now >= node->back_at)
+        come_back(client);
+    if (node_asleep(node))
         return;
     node_run(node);
-    for (uint32_t i = 0; i < client->job_count && node_ready(node); i++)
+    for (uint32_t i = 0; i < client->job_count; i++)
         run_job(client, &client->jobs[i]);
 }
 
-static uint64_t reader_deadline(const struct sim *sim, const struct reader_model *reader)
+static uint64_t stream_deadline(const struct job_model *job, const struct stream_model *stream)
 {
-    if (reader->taken == reader->got)
-        return UINT64_MAX;
-    if (stalled(sim, reader))
-        return reader->stall_until;
-    return reader->next_take > sim->now ? reader->next_take : sim->now;
+    const struct sim *sim = job->client->node.sim;
+    uint64_t when = UINT64_MAX;
+    if (stream->left || job->abandoned)
+        return when;
+    if (!stream->live)
+        return stream->join_at < job->start_at ? job->start_at : stream->join_at;
+    if (leaves(sim, stream))
+        return stream->detached_at ? stream->detached_at + 2 * BELT_LEASE_MS : when;
+    if (stream->leave_at > sim->now)
+        when = stream->leave_at;
+    return least(when, user_deadline(job, stream));
 }
 
 uint64_t client_deadline(const struct client_model *client)
 {
     const struct node *node = &client->node;
     uint64_t when = node_deadline(node);
-    if (!node_ready(node))
+    if (!node->alive)
         return when;
+    uint64_t own = UINT64_MAX;
     for (uint32_t i = 0; i < client->job_count; i++) {
         const struct job_model *job = &client->jobs[i];
-        if (!job->asked && job->start_at < when)
-            when = job->start_at;
-        if (job->cancel_at && !job_finished(job) && job->opened && !job->cancelling && job->cancel_at < when)
-            when = job->cancel_at;
-        for (uint32_t k = 0; k < job->reader_count && job->opened && !job_finished(job); k++) {
-            uint64_t own = reader_deadline(node->sim, &job->readers[k]);
-            if (own < when)
-                when = own;
-        }
+        if (job->cancel_at > node->sim->now && !job->cancelling && !job_finished(job))
+            own = least(own, job->cancel_at);
+        for (uint32_t k = 0; k < job->stream_count; k++)
+            own = least(own, stream_deadline(job, &job->streams[k]));
     }
-    return when < node->asleep_until ? node->asleep_until : when;
+    return least(when, own < node->asleep_until ? node->asleep_until : own);
 }
 
-static void reader_start(struct sim *sim, struct job_model *job, uint32_t place)
+/* ---- who it is ---- */
+
+static void draw_source(struct sim *sim, struct job_model *job)
 {
-    struct reader_model *reader = &job->readers[place];
-    snprintf(reader->name, sizeof reader->name, "r%u", place);
-    reader->mode = (uint8_t)sim_random(sim, 2);
-    reader->credit = 1 + sim_random(sim, 40);
-    reader->pace_ms = sim_chance(sim, 5000) ? 0 : 1 + sim_random(sim, 30);
-    reader->seen = calloc(job->total + 1, 1);
-    if (!reader->seen)
-        abort();
-    if (sim_chance(sim, 3000)) {
-        reader->stall_from = sim->now + sim_random(sim, 5000);
-        reader->stall_until = sim->faults_until;
+    bool fails = !job->options.detached && sim_chance(sim, 2000);
+    for (uint64_t i = 0; i < job->inputs; i++)
+        if (!fails || sim_hash(sim->seed + 77 + job->number, i) % 20)
+            job->input_of[job->tasks++] = i;
+}
+
+static void draw_options(struct sim *sim, struct job_model *job, bool slow)
+{
+    job->options = (struct belt_job_options){.window_items = 1 + sim_random(sim, 100),
+                                             .window_bytes = sim_chance(sim, 3000) ? 30000 : 1 << 20,
+                                             .retries = 1,
+                                             .max_attempts = 2 + (uint32_t)sim_random(sim, 3),
+                                             .chunk = sim_chance(sim, 3000) ? 1 + (uint32_t)sim_random(sim, 20) : 0,
+                                             .timeout_ms = slow && sim_chance(sim, 1000) ? 1500 : 0,
+                                             .detached = sim_chance(sim, 4000),
+                                             .never_durable = sim_chance(sim, 2000),
+                                             .priority = (int32_t)sim_random(sim, 3),
+                                             .argument = {job->argument, sizeof job->argument}};
+    job->durable = sim->config.durable && !job->options.never_durable;
+}
+
+static void draw_readers(struct sim *sim, struct job_model *job)
+{
+    job->stream_count = sim_chance(sim, 3000) ? 2 : 1;
+    for (uint32_t k = 0; k < job->stream_count; k++) {
+        struct stream_model *stream = &job->streams[k];
+        snprintf(stream->name, sizeof stream->name, "r%u", k);
+        stream->feeder = k == 0;
+        stream->mode = (uint8_t)sim_random(sim, 2);
+        stream->credit = k == 0 ? job->options.window_items : 1 + sim_random(sim, 40);
+        stream->pace_ms = sim_chance(sim, 5000) ? 0 : 1 + sim_random(sim, 30);
+        stream->join_at = k == 0 ? 0 : job->start_at + sim_random(sim, 6000);
+        stream->leave_at = k > 0 && sim_chance(sim, 4000) ? stream->join_at + 1 + sim_random(sim, 8000) : 0;
+        if (sim_chance(sim, 3000)) {
+            stream->stall_from = sim->now + sim_random(sim, 5000);
+            stream->stall_until = sim->faults_until;
+        }
     }
 }
 
@@ -421,21 +470,17 @@ void client_start(struct sim *sim, struct client_model *client, const char *name
     for (uint32_t i = 0; i < client->job_count; i++) {
         struct job_model *job = &client->jobs[i];
         uint64_t function = sim_random(sim, SIM_FUNCTIONS);
+        job->client = client;
+        job->number = (uint32_t)(client - sim->clients) * SIM_JOBS + i;
+        memcpy(job->argument, &job->number, sizeof job->number);
         snprintf(job->key, sizeof job->key, "%s-%u", name, i);
         snprintf(job->function, sizeof job->function, "f%u", (unsigned)function);
-        job->total = sim_random(sim, function == 2 ? 40 : 250);
-        job->window = 1 + sim_random(sim, 100);
-        job->options = (struct belt_job_options){.window_items = job->window,
-                                                 .window_bytes = sim_chance(sim, 3000) ? 30000 : 1 << 20,
-                                                 .retries = 1,
-                                                 .max_attempts = 2 + (uint32_t)sim_random(sim, 3),
-                                                 .chunk = sim_chance(sim, 3000) ? 1 + (uint32_t)sim_random(sim, 20) : 0,
-                                                 .priority = (int32_t)sim_random(sim, 3)};
+        job->inputs = sim_random(sim, function == 2 ? 40 : SIM_INPUTS);
+        draw_options(sim, job, function == 2);
+        draw_source(sim, job);
         job->start_at = sim->now + sim_random(sim, 4000);
         job->cancel_at = sim_chance(sim, 1500) ? job->start_at + sim_random(sim, 8000) : 0;
-        job->reader_count = sim_chance(sim, 2000) ? 2 : 1;
-        for (uint32_t k = 0; k < job->reader_count; k++)
-            reader_start(sim, job, k);
+        draw_readers(sim, job);
     }
 }
 
@@ -443,6 +488,6 @@ void client_fini(struct client_model *client)
 {
     node_fini(&client->node);
     for (uint32_t i = 0; i < client->job_count; i++)
-        for (uint32_t k = 0; k < client->jobs[i].reader_count; k++)
-            free(client->jobs[i].readers[k].seen);
+        for (uint32_t k = 0; k < client->jobs[i].stream_count; k++)
+            user_fini(&client->jobs[i].streams[k]);
 }

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Randomness, the network, and the broker's shell of the simulator.
+ * Randomness, the network, and a peer's end of its connection (proto/session.c decides there).
  */
 #include "sim.h"
-
-#include "tests/core/invariants.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,26 +25,62 @@ bool sim_chance(struct sim *sim, uint32_t per_10000)
     return sim_random(sim, 10000) < per_10000;
 }
 
-enum fate sim_fate(uint64_t job, uint64_t index)
+enum fate sim_fate(const struct sim *sim, uint32_t number, uint64_t index)
 {
-    uint64_t roll = sim_hash(job, index) % 100;
+    uint64_t roll = sim_hash(sim->seed + number, index) % 100;
     return roll < 2 ? FATE_FAILS : roll < 5 ? FATE_FAILS_ONCE : roll < 6 ? FATE_KILLS_SLOT : FATE_OK;
 }
 
-uint32_t sim_size(uint64_t job, uint64_t index)
+uint32_t sim_size(const struct sim *sim, uint32_t number, uint64_t index)
 {
-    uint64_t roll = sim_hash(job + 1000, index);
+    uint64_t roll = sim_hash(sim->seed + number + 1000, index);
     return 8u + (uint32_t)(roll % 50 == 0 ? 20000 : roll % 64);
+}
+
+static uint64_t content(uint32_t number, uint64_t index, uint32_t salt)
+{
+    return (uint64_t)salt << 56 | (uint64_t)number << 32 | index;
+}
+
+struct belt_payload sim_payload(const struct sim *sim, uint32_t number, uint64_t index, uint32_t salt)
+{
+    uint32_t size = sim_size(sim, number, index);
+    uint64_t what = content(number, index, salt);
+    struct belt_buf *buf = belt_buf_new(size);
+    if (!buf)
+        abort();
+    memset(buf->data, 'p', size);
+    memcpy(buf->data, &what, sizeof what);
+    return (struct belt_payload){buf, buf->data, size};
+}
+
+bool sim_payload_is(const struct sim *sim, struct belt_payload payload, uint32_t number, uint64_t index, uint32_t salt)
+{
+    uint64_t what = content(number, index, salt);
+    return payload.len == sim_size(sim, number, index) && memcmp(payload.data, &what, sizeof what) == 0;
 }
 
 void sim_fail(struct sim *sim, const char *format, ...)
 {
     if (sim->error[0])
         return;
-    int at = snprintf(sim->error, sizeof sim->error, "[%llu] ", (unsigned long long)sim->now);
+    int at = snprintf(sim->error, sizeof sim->error, "[%llu] ", ULL(sim->now));
     va_list args;
     va_start(args, format);
     vsnprintf(sim->error + at, sizeof sim->error - (size_t)at, format, args);
+    va_end(args);
+}
+
+void sim_tell(const struct sim *sim, const char *format, ...)
+{
+    if (!sim->verbose)
+        return;
+    va_list args;
+    va_start(args, format);
+    printf("[%5llu] ", ULL(sim->now));
+    vprintf(format, args);
+    if (format[0] != ' ')
+        putchar('\n');
     va_end(args);
 }
 
@@ -67,10 +101,12 @@ static void wire_put(struct sim *sim, struct wire *wire, struct belt_frames fram
         wire->head = 0;
     }
     uint64_t due = sim->now + sim_random(sim, sim->latency + 1);
+    if (wire->block_delays && due < wire->block_until)
+        due = wire->block_until;
     if (due < wire->last_due)
         due = wire->last_due;
     wire->last_due = due;
-    wire->packets[(wire->head + wire->count++) % wire->room] = (struct packet){frames, due};
+    wire->packets[(wire->head + wire->count++) % wire->room] = (struct packet){.frames = frames, .due = due};
 }
 
 static bool wire_take(struct sim *sim, struct wire *wire, struct belt_frames *frames)
@@ -83,7 +119,7 @@ static bool wire_take(struct sim *sim, struct wire *wire, struct belt_frames *fr
     return true;
 }
 
-static void wire_clear(struct wire *wire)
+void wire_clear(struct wire *wire)
 {
     for (size_t i = 0; i < wire->count; i++)
         belt_frames_clear(&wire->packets[(wire->head + i) % wire->room].frames);
@@ -91,31 +127,77 @@ static void wire_clear(struct wire *wire)
     wire->last_due = 0;
 }
 
-static void send_on(struct sim *sim, struct wire *wire, const struct belt_msg *msg)
+void wire_send(struct sim *sim, struct wire *wire, struct belt_frames *frames, bool first)
 {
     bool bad = sim->now < sim->faults_until;
-    struct belt_frames frames = {0};
-    int code = belt_encode(msg, &frames);
-    if (code != BELT_OK) {
-        sim_fail(sim, "a %s cannot be encoded: %s", belt_msg_name(msg->type), belt_code_name((unsigned)code));
-        return;
-    }
+    bool blocked = sim->now < wire->block_until && !wire->block_delays;
     /* A hello starts the count anew, so nothing can tell a repeated one; transports do not repeat. */
-    if (bad && msg->seq > 0 && sim_chance(sim, sim->repeat)) {
-        struct belt_frames again = {.count = frames.count};
-        for (uint32_t i = 0; i < frames.count; i++)
-            again.frame[i] = belt_buf_ref(frames.frame[i]);
+    if (bad && !first && sim_chance(sim, sim->repeat)) {
+        struct belt_frames again = {.count = frames->count};
+        for (uint32_t i = 0; i < frames->count; i++)
+            again.frame[i] = belt_buf_ref(frames->frame[i]);
         wire_put(sim, wire, again);
     }
-    if (bad && sim_chance(sim, sim->loss))
-        belt_frames_clear(&frames);
+    if (blocked || (bad && sim_chance(sim, sim->loss)))
+        belt_frames_clear(frames);
     else
-        wire_put(sim, wire, frames);
+        wire_put(sim, wire, *frames);
 }
 
-/* ---- the broker's shell ---- */
+/* ---- connections that were given up: what they carried may still arrive, after what the new one carries ---- */
 
-static struct node *node_at(struct sim *sim, uint32_t n)
+static void stray_add(struct sim *sim, const struct node *node, struct packet packet)
+{
+    if (sim->stray_count == sim->stray_room) {
+        sim->stray_room = sim->stray_room ? sim->stray_room * 2 : 16;
+        sim->strays = realloc(sim->strays, sim->stray_room * sizeof *sim->strays);
+        if (!sim->strays)
+            abort();
+    }
+    packet.handle = node->handle;
+    packet.worker_side = node->role == BELT_ROLE_WORKER;
+    sim->strays[sim->stray_count++] = packet;
+}
+
+static void let_stray(struct node *node)
+{
+    struct sim *sim = node->sim;
+    uint64_t delay = sim_random(sim, 4000);
+    for (size_t i = 0; i < node->up.count && sim->stray_count < 64; i++) {
+        struct packet packet = node->up.packets[(node->up.head + i) % node->up.room];
+        packet.due += delay;
+        for (uint32_t k = 0; k < packet.frames.count; k++)
+            (void)belt_buf_ref(packet.frames.frame[k]);
+        stray_add(sim, node, packet);
+    }
+}
+
+bool sim_stray_to_core(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->stray_count; i++) {
+        struct packet packet = sim->strays[i];
+        if (packet.due > sim->now)
+            continue;
+        memmove(&sim->strays[i], &sim->strays[i + 1], (--sim->stray_count - i) * sizeof packet);
+        if (sim->core)
+            broker_message(sim, packet.handle ? packet.handle : ++sim->last_handle, packet.worker_side, &packet.frames);
+        belt_frames_clear(&packet.frames);
+        return true;
+    }
+    return false;
+}
+
+uint64_t sim_stray_deadline(const struct sim *sim)
+{
+    uint64_t when = UINT64_MAX;
+    for (uint32_t i = 0; i < sim->stray_count; i++)
+        when = least(when, sim->strays[i].due);
+    return when;
+}
+
+/* ---- nodes ---- */
+
+struct node *sim_node(struct sim *sim, uint32_t n)
 {
     if (n < sim->agent_count)
         return &sim->agents[n].node;
@@ -123,61 +205,22 @@ static struct node *node_at(struct sim *sim, uint32_t n)
     return n < sim->client_count ? &sim->clients[n].node : NULL;
 }
 
-static struct node *node_by_handle(struct sim *sim, uint64_t handle)
+struct node *sim_node_by_handle(struct sim *sim, uint64_t handle)
 {
     struct node *node;
-    for (uint32_t n = 0; (node = node_at(sim, n)); n++)
+    for (uint32_t n = 0; (node = sim_node(sim, n)); n++)
         if (handle && node->handle == handle)
             return node;
     return NULL;
 }
 
-static void apply(struct sim *sim, uint64_t *gone, uint32_t *gone_count)
-{
-    for (uint32_t i = 0; i < sim->update->send_count; i++) {
-        struct core_send *out = &sim->update->sends[i];
-        if (!core_stamp(sim->core, out->peer, out->msg.type, &out->msg.seq))
-            continue;
-        struct node *node = node_by_handle(sim, out->peer);
-        if (node)
-            send_on(sim, &node->down, &out->msg);
-        else if (*gone_count < 16)
-            gone[(*gone_count)++] = out->peer;
-    }
-    for (uint32_t i = 0; i < sim->update->drop_count; i++) {
-        struct node *node = node_by_handle(sim, sim->update->drops[i]);
-        if (node)
-            node->handle = 0;
-    }
-    if (sim->verbose && sim->update->trace)
-        fputs(sim->update->trace, stdout);
-    core_update_clear(sim->update);
-}
-
-void sim_core(struct sim *sim, struct core_event event)
-{
-    uint64_t gone[16];
-    uint32_t gone_count = 0;
-    event.now = sim->now;
-    core_step(sim->core, &event, sim->update);
-    apply(sim, gone, &gone_count);
-    sim->steps++;
-    const char *broken = invariants_broken(sim->core);
-    if (broken)
-        sim_fail(sim, "%s", broken);
-    /* The transport says at once that nobody is there (sometimes). */
-    for (uint32_t i = 0; i < gone_count; i++)
-        if (event.type != CORE_GONE && sim_chance(sim, 5000))
-            sim_core(sim, (struct core_event){.type = CORE_GONE, .peer = gone[i]});
-}
-
-/* ---- nodes ---- */
-
 void node_start(struct sim *sim, struct node *node, uint8_t role, const char *name)
 {
+    char keep[sizeof node->name];
+    snprintf(keep, sizeof keep, "%s", name);
     node->sim = sim;
     node->role = role;
-    snprintf(node->name, sizeof node->name, "%s", name);
+    memcpy(node->name, keep, sizeof keep);
     uint64_t id[2] = {++sim->next_session, sim->seed};
     memcpy(node->id, id, sizeof node->id);
     belt_session_init(&node->session, sim->now);
@@ -193,19 +236,26 @@ bool node_ready(const struct node *node)
 
 void node_send(struct node *node, struct belt_msg *msg)
 {
+    struct belt_frames frames = {0};
     belt_session_stamp(&node->session, node->sim->now, msg);
-    send_on(node->sim, &node->up, msg);
+    int code = belt_encode(msg, &frames);
+    if (code != BELT_OK)
+        sim_fail(node->sim, "a %s cannot be encoded: %s", belt_msg_name(msg->type), belt_code_name((unsigned)code));
+    else
+        wire_send(node->sim, &node->up, &frames, msg->type == BELT_MSG_HELLO);
 }
 
 void node_cut(struct node *node, bool tell)
 {
     struct sim *sim = node->sim;
     uint64_t handle = node->handle;
+    if (sim->now < sim->faults_until && sim_chance(sim, 5000))
+        let_stray(node);
     wire_clear(&node->up);
     wire_clear(&node->down);
     node->handle = 0;
     if (tell && handle)
-        sim_core(sim, (struct core_event){.type = CORE_GONE, .peer = handle});
+        broker_event(sim, (struct core_event){.type = CORE_GONE, .peer = handle});
 }
 
 void node_die(struct node *node, bool tell)
@@ -226,6 +276,10 @@ void node_fini(struct node *node)
 static void say_hello(struct node *node)
 {
     struct belt_msg msg = {.type = BELT_MSG_HELLO};
+    if (!node->sim->core && sim_chance(node->sim, 5000)) { /* nobody listens, as the transport knows */
+        belt_session_unsent(&node->session, node->sim->now);
+        return;
+    }
     msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION,
                                           .role = node->role,
                                           .session = {node->id, BELT_SESSION_LEN},
@@ -261,24 +315,19 @@ static void act(struct node *node, enum belt_session_action action, const struct
     }
 }
 
-static bool asleep(const struct node *node)
-{
-    return !node->alive || node->sim->now < node->asleep_until;
-}
-
 void node_run(struct node *node)
 {
     struct sim *sim = node->sim;
     struct belt_frames frames;
     struct belt_msg msg;
-    while (!asleep(node) && wire_take(sim, &node->down, &frames)) {
+    while (!node_asleep(node) && wire_take(sim, &node->down, &frames)) {
         if (belt_decode(sim->decoder, &frames, &msg) != BELT_OK)
             sim_fail(sim, "%s cannot read: %s", node->name, belt_decoder_error(sim->decoder));
         else
             act(node, belt_session_receive(&node->session, sim->now, &msg), &msg);
         belt_frames_clear(&frames);
     }
-    for (int i = 0; i < 16 && !asleep(node) && belt_session_deadline(&node->session) <= sim->now; i++) {
+    for (int i = 0; i < 16 && !node_asleep(node) && belt_session_deadline(&node->session) <= sim->now; i++) {
         enum belt_session_action action = belt_session_timer(&node->session, sim->now);
         if (action == BELT_SESSION_NOTHING)
             break;
@@ -289,32 +338,28 @@ void node_run(struct node *node)
 uint64_t node_deadline(const struct node *node)
 {
     uint64_t up = node->up.count ? node->up.packets[node->up.head].due : UINT64_MAX;
+    if (node->sim->core && up < node->sim->asleep_until)
+        up = node->sim->asleep_until;
     if (!node->alive)
-        return node->back_at < up ? node->back_at : up;
+        return least(node->back_at, up);
     uint64_t down = node->down.count ? node->down.packets[node->down.head].due : UINT64_MAX;
-    uint64_t timer = belt_session_deadline(&node->session);
-    uint64_t own = down < timer ? down : timer;
+    uint64_t own = least(down, belt_session_deadline(&node->session));
     if (own < node->asleep_until)
         own = node->asleep_until;
-    return own < up ? own : up;
+    return least(own, up);
 }
 
 bool node_to_core(struct node *node)
 {
     struct sim *sim = node->sim;
     struct belt_frames frames;
-    struct belt_msg msg;
     if (!wire_take(sim, &node->up, &frames))
         return false;
-    if (!node->handle)
-        node->handle = ++sim->last_handle;
-    if (belt_decode(sim->decoder, &frames, &msg) != BELT_OK)
-        sim_fail(sim, "the broker cannot read %s: %s", node->name, belt_decoder_error(sim->decoder));
-    else
-        sim_core(sim, (struct core_event){.type = CORE_MESSAGE,
-                                          .peer = node->handle,
-                                          .worker_side = node->role == BELT_ROLE_WORKER,
-                                          .msg = &msg});
+    if (sim->core) {
+        if (!node->handle)
+            node->handle = ++sim->last_handle;
+        broker_message(sim, node->handle, node->role == BELT_ROLE_WORKER, &frames);
+    }
     belt_frames_clear(&frames);
     return true;
 }

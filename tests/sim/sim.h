@@ -1,28 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A cluster in one process on virtual time: the real core and codec and the
- * real session rules of a peer, small models of clients and agents, a network that loses, repeats and cuts.
- * Everything random comes from one seed, so a seed is a run.
+ * A cluster in one process on virtual time: the real scheduler, codec, session rules, slot table and client
+ * streams; around them a network that loses, repeats, delays, cuts and reorders, a disk that commits in groups and
+ * fails, and processes that are killed, stopped and started again. Everything random comes from one seed, so a
+ * seed is a run.
+ *
+ *     net.c     randomness, wires, the session of a peer
+ *     broker.c  the broker's shell: turns, held messages, crash and restart
+ *     disk.c    the store
+ *     agent.c   an agent around the slot table; slot.c its processes
+ *     client.c  a client's connection; user.c the user of a stream and what is checked of what he is shown
+ *     ledger.c  what the broker has promised, and whether it keeps it (I9)
+ *     watch.c   progress (I7)
+ *     faults.c  what goes wrong
+ *     sim.c     the run
  */
 #ifndef TESTS_SIM_H
 #define TESTS_SIM_H
 
-#include "broker/core/state.h"
+#include "broker/core/core.h"
+#include "client/stream.h"
+#include "client/window.h"
 #include "proto/codec.h"
 #include "proto/codes.h"
 #include "proto/session.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #define SIM_FUNCTIONS 3u
 #define SIM_AGENTS 4u
 #define SIM_CLIENTS 4u
 #define SIM_JOBS 3u /* of one client */
 #define SIM_READERS 2u
+#define SIM_INPUTS 250u /* of one job */
+#define SIM_SLOTS 8u    /* slot numbers of one agent: slots times programs */
+#define SIM_GIVEN 256u
+#define SIM_BATCH 64u /* results in one message */
+#define ULL(x) ((unsigned long long)(x))
 
 struct sim;
+struct slots;
 
 struct packet {
     struct belt_frames frames;
     uint64_t due;
+    uint64_t handle; /* of a stray */
+    bool worker_side;
 };
 
 /* One direction of a connection. */
@@ -30,6 +54,8 @@ struct wire {
     struct packet *packets;
     size_t count, head, room;
     uint64_t last_due;
+    uint64_t block_until; /* nothing passes: it is lost, or it is late */
+    bool block_delays;
 };
 
 /* What clients and agents have in common: a session on a bad network. */
@@ -48,54 +74,96 @@ struct node {
     void (*fill_hello)(struct node *node, struct belt_msg_hello *hello);
 };
 
-struct held {
+/* ---- agents ---- */
+
+struct given {
     struct belt_task_ref ref;
-    uint32_t bytes, service_us, function, group;
-    bool running, dropped, together;
-    uint64_t end_ms;
+    uint32_t number; /* of the job in the simulator */
+    uint32_t function;
+    uint32_t us;
 };
 
-struct outcome {
-    struct belt_task_ref ref;
-    uint32_t code, service_us;
+/* A slot's process. */
+struct process {
+    bool alive, starting, closing, lasting;
+    uint64_t ready_at, dies_at; /* UINT64_MAX: not */
+    struct given given[SIM_GIVEN];
+    uint32_t at, count;
+    uint64_t end_ms; /* of the first given one */
+    bool asked;
+};
+
+/* A result that the core took, by its number. */
+struct taken_result {
     uint64_t number;
+    uint32_t job; /* in the simulator */
+    uint64_t index;
 };
 
 struct agent_model {
     struct node node;
     uint32_t slots, window, mask; /* functions it serves, as bits */
     uint64_t window_bytes;
-    struct held *held;
-    uint32_t count, room, groups;
-    struct outcome *results; /* not recorded */
-    uint32_t result_count, result_room;
-    uint64_t next_result;
-    bool leaving;
+    uint32_t functions[SIM_FUNCTIONS], function_count;
+    struct slots *table;
+    struct process process[SIM_SLOTS];
+    struct taken_result *taken;
+    uint32_t taken_count, taken_room;
+    bool leaving, said_leaving;
+    uint64_t leave_until;
     uint64_t idle_since, starved_since; /* a slot idle while work waits: at the broker, at another agent */
 };
 
-struct reader_model {
-    uint8_t mode;
+/* ---- clients ---- */
+
+struct shown_result {
+    uint32_t attempt, code;
+    bool there;
+};
+
+struct stream_model {
+    struct client_stream wire;
+    struct client_window window;
+    bool live, joined, feeder, lost;
     char name[8];
-    uint64_t sub;
-    uint64_t got;   /* deliveries in hand */
-    uint64_t taken; /* by the user */
+    uint8_t mode;
+    uint64_t join_at, leave_at;
+    uint64_t job_key, sub_key, entered; /* what its messages are found by, as in client/flow.c */
+    uint64_t detached_at;
+    bool left;
+    struct belt_result_item *hand; /* payload: only its length */
+    uint64_t hand_at, hand_count, hand_room;
+    uint64_t failed[SIM_INPUTS]; /* inputs that the source could not give */
+    uint32_t failed_at, failed_count;
+    uint64_t taken_tasks, taken_bytes, given;
+    uint64_t reached; /* deliveries the user has taken, over all lives of the reader */
     uint64_t credit;
     uint64_t next_take, pace_ms, stall_from, stall_until;
-    uint8_t *seen; /* by index */
-    bool subscribed, done, cancelled;
+    uint8_t seen[SIM_INPUTS];
 };
 
 struct job_model {
+    struct client_model *client;
+    uint32_t number; /* in the simulator */
     char key[24], function[8];
-    uint64_t id, total, pushed, window;
+    uint8_t argument[8];
+    uint64_t id, epoch; /* the broker's, as last heard */
+    uint64_t inputs, tasks;
+    uint64_t input_of[SIM_INPUTS];
     struct belt_job_options options;
     struct belt_grant grant;
-    uint64_t pushed_bytes;
-    bool asked, opened, ended, end_known, cancelling, cancelled;
-    uint64_t cancel_at, start_at;
-    struct reader_model readers[SIM_READERS];
-    uint32_t reader_count;
+    bool durable, asked, cancelling, cancelled, abandoned, gone;
+    uint64_t opened_life; /* of the broker, in which it was opened last */
+    uint64_t cancel_at, start_at, most_taken;
+    struct stream_model streams[SIM_READERS];
+    uint32_t stream_count;
+    /* what any reader was shown, ever */
+    struct shown_result shown[SIM_INPUTS];
+    uint64_t order[SIM_INPUTS]; /* of completion: index + 1, 0: not known */
+    /* what the broker promised */
+    uint64_t promised_id, promised_next;
+    bool promised_end, promised_gone, deleted;
+    bool promised[SIM_INPUTS]; /* this task has its result */
 };
 
 struct client_model {
@@ -104,55 +172,159 @@ struct client_model {
     uint32_t job_count;
 };
 
+/* ---- the disk ---- */
+
+struct disk_change {
+    enum core_record_op op;
+    uint64_t number, job, through;
+    struct belt_buf *body;
+    bool last; /* of its transaction */
+};
+
+struct disk {
+    struct disk_change *rows; /* what is there, by number */
+    uint32_t count, room;
+    struct disk_change *queue;
+    uint32_t queued, queue_room, flying; /* the first of the queue are being committed */
+    uint64_t done_at;                    /* UINT64_MAX: nothing is */
+    uint64_t last_number, recorded, durable;
+    uint64_t full_until, slow_until;
+    bool failing;
+};
+
+struct held {
+    struct held *next;
+    uint64_t through, peer;
+    uint8_t type;
+    struct belt_frames frames;
+};
+
 struct sim {
     uint64_t seed, random, now, faults_until, last_handle, next_session, fault_at;
     uint32_t loss, repeat; /* per 10000 messages */
     uint64_t latency;
-    struct core *core;
+    struct core_config config;
+    struct core *core; /* NULL: the broker does not run */
     struct core_update *update;
     struct belt_decoder *decoder;
+    struct disk disk;
+    struct held *first_held, *last_held;
+    uint64_t life, back_at, asleep_until, drain_until;
+    uint32_t crash_in; /* steps of its shell until it is killed, 0: not */
+    bool dying;
+    bool fresh[SIM_BATCH]; /* the results under way whose tasks were running */
+    uint64_t entered;
+    struct packet *strays; /* of connections that were given up */
+    uint32_t stray_count, stray_room;
     struct agent_model agents[SIM_AGENTS];
     struct client_model clients[SIM_CLIENTS];
     uint32_t agent_count, client_count;
     bool verbose;
-    uint64_t kills; /* of agents: innocents may have been blamed */
-    uint64_t steps, delivered;
+    uint64_t steps, delivered, kills, crashes, virtual_ms;
     char error[512];
 };
 
 /* ---- net.c ---- */
 uint64_t sim_random(struct sim *sim, uint64_t below);
 bool sim_chance(struct sim *sim, uint32_t per_10000);
+uint64_t sim_hash(uint64_t a, uint64_t b);
 void sim_fail(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void sim_core(struct sim *sim, struct core_event event);
+void sim_tell(const struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+struct node *sim_node(struct sim *sim, uint32_t n);
+struct node *sim_node_by_handle(struct sim *sim, uint64_t handle);
+void wire_send(struct sim *sim, struct wire *wire, struct belt_frames *frames, bool first); /* takes the frames */
+void wire_clear(struct wire *wire);
 void node_start(struct sim *sim, struct node *node, uint8_t role, const char *name);
 void node_send(struct node *node, struct belt_msg *msg);
 void node_cut(struct node *node, bool tell);
 void node_die(struct node *node, bool tell);
-void node_run(struct node *node);        /* messages that are due, timers */
+void node_run(struct node *node); /* messages that are due, timers */
 uint64_t node_deadline(const struct node *node);
-bool node_to_core(struct node *node);    /* hands one due message to the core; false: none */
+bool node_to_core(struct node *node); /* hands one due message to the core; false: none */
+bool sim_stray_to_core(struct sim *sim);
+uint64_t sim_stray_deadline(const struct sim *sim);
 void node_fini(struct node *node);
 bool node_ready(const struct node *node);
+static inline bool node_asleep(const struct node *node)
+{
+    return !node->alive || node->sim->now < node->asleep_until;
+}
 
-/* ---- models ---- */
+/* ---- broker.c ---- */
+void broker_start(struct sim *sim);
+void broker_event(struct sim *sim, struct core_event event);
+void broker_message(struct sim *sim, uint64_t handle, bool worker_side, const struct belt_frames *frames);
+void broker_run(struct sim *sim);
+uint64_t broker_deadline(const struct sim *sim);
+void broker_kill(struct sim *sim);
+void broker_drain(struct sim *sim);
+void broker_fini(struct sim *sim);
+
+/* ---- disk.c ---- */
+void disk_hand(struct sim *sim, const struct core_update *update);
+void disk_run(struct sim *sim);
+void disk_crash(struct sim *sim);
+void disk_sync(struct sim *sim); /* all that waits is committed */
+void disk_load(struct sim *sim);
+uint64_t disk_deadline(const struct sim *sim);
+void disk_fini(struct sim *sim);
+
+/* ---- ledger.c ---- */
+void ledger_left(struct sim *sim, uint64_t peer, const struct belt_msg *msg);
+void ledger_expect(struct sim *sim, const struct belt_msg_results *msg);
+void ledger_results(struct sim *sim, uint64_t peer, const struct belt_msg_results *msg);
+void ledger_deleted(struct sim *sim, uint64_t job);
+void ledger_restored(struct sim *sim);
+void ledger_settled(struct sim *sim); /* all has been read: nothing but a few lines is on disk */
+void ledger_empty(struct sim *sim);
+void ledger_tell(const struct sim *sim);
+struct job_model *sim_job(struct sim *sim, uint32_t number);
+
+/* ---- agent.c, slot.c ---- */
 void agent_start(struct sim *sim, struct agent_model *agent, const char *name);
 void agent_run(struct agent_model *agent);
 uint64_t agent_deadline(const struct agent_model *agent);
-uint32_t agent_busy(const struct agent_model *agent);
 void agent_leave(struct agent_model *agent);
 void agent_fini(struct agent_model *agent);
+bool agent_has_unstarted(const struct agent_model *agent, uint32_t mask, uint64_t job);
+uint64_t agent_unstarted_job(const struct agent_model *agent, uint32_t mask, uint32_t n);
+uint32_t agent_held(const struct agent_model *agent);
+void process_act(struct agent_model *agent);
+bool process_run(struct agent_model *agent);
+uint64_t process_deadline(const struct agent_model *agent);
+void process_kill_one(struct agent_model *agent);
+
+/* ---- client.c, reader.c ---- */
 void client_start(struct sim *sim, struct client_model *client, const char *name);
 void client_run(struct client_model *client);
 uint64_t client_deadline(const struct client_model *client);
 bool job_finished(const struct job_model *job);
 bool client_finished(const struct client_model *client);
+void client_crash(struct client_model *client);
 void client_fini(struct client_model *client);
+void user_init(struct sim *sim, struct job_model *job, uint32_t place);
+void user_reset(struct job_model *job, uint32_t place);
+void user_fini(struct stream_model *stream);
+void user_draw(struct job_model *job, struct stream_model *stream);
+void user_take(struct job_model *job, struct stream_model *stream);
+void user_results(struct job_model *job, struct stream_model *stream, const struct belt_msg_deliver *msg, uint32_t skip);
+bool user_finished(const struct stream_model *stream);
+uint64_t user_deadline(const struct job_model *job, const struct stream_model *stream);
 
-/* What task `index` of the job with this id does; decided by the seed, so that every attempt agrees. */
+/* ---- watch.c, faults.c ---- */
+void watch_progress(struct sim *sim);
+void faults_run(struct sim *sim);
+
+/* What task `index` of job `number` does; decided by the seed, so that every attempt agrees. */
 enum fate { FATE_OK, FATE_FAILS, FATE_FAILS_ONCE, FATE_KILLS_SLOT };
-enum fate sim_fate(uint64_t job, uint64_t index);
-uint32_t sim_size(uint64_t job, uint64_t index);
-uint64_t sim_hash(uint64_t a, uint64_t b);
+enum fate sim_fate(const struct sim *sim, uint32_t number, uint64_t index);
+uint32_t sim_size(const struct sim *sim, uint32_t number, uint64_t index);
+struct belt_payload sim_payload(const struct sim *sim, uint32_t number, uint64_t index, uint32_t salt);
+bool sim_payload_is(const struct sim *sim, struct belt_payload payload, uint32_t number, uint64_t index, uint32_t salt);
+
+static inline uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
 
 #endif

@@ -130,3 +130,45 @@ Test(slot_protocol, an_announced_length_is_not_allocated)
     cr_expect_leq(reader.cap, 1u << 20);
     slot_reader_free(&reader);
 }
+
+Test(slot_protocol, an_answer_may_follow_its_line)
+{
+    struct slot_queue queue = {0};
+    struct slot_reader reader;
+    struct slot_got_message m;
+
+    cr_assert_eq(slot_write_ok_line(&queue, 5, 42), 0);
+    slot_reader_init(&reader, SLOT_SIDE_AGENT, 100);
+    feed(&reader, queue.data, queue.len);
+    cr_assert_eq(slot_reader_next(&reader, &m), SLOT_GOT_NOTHING);
+    feed(&reader, "bytes", 5);
+    cr_assert_eq(slot_reader_next(&reader, &m), SLOT_GOT_OK);
+    cr_expect(is(m.payload, "bytes"));
+    cr_expect(m.timed && m.service_us == 42);
+    slot_reader_free(&reader);
+    slot_queue_free(&queue);
+}
+
+/* Fills and empties the queue; returns the room that it keeps. */
+static size_t kept_after(struct slot_queue *queue, size_t len)
+{
+    cr_assert_not_null(slot_queue_room(queue, len));
+    queue->len += len;
+    slot_queue_consume(queue, len);
+    return queue->cap;
+}
+
+Test(slot_protocol, room_is_kept_while_messages_are_large)
+{
+    struct slot_queue queue = {0};
+
+    cr_expect_geq(kept_after(&queue, 1 << 20), 1 << 20);
+    for (int i = 0; i < 10; i++)
+        kept_after(&queue, 100);
+    cr_expect_geq(kept_after(&queue, 1 << 20), 1 << 20, "small ones among large ones");
+    for (int i = 0; i < 20; i++)
+        kept_after(&queue, 100);
+    cr_expect_leq(queue.cap, 256 << 10, "small ones alone do not pay for a large one");
+    cr_expect_leq(kept_after(&queue, 16 << 20), 256 << 10, "one that is huge goes at once");
+    slot_queue_free(&queue);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The processes of an agent's slots on virtual time: they start or fail to, run what they are given one after the
+ * other, obey signals or do not, and die.
+ */
+#include "sim.h"
+
+#include "worker/slots.h"
+
+static uint64_t now_us(const struct agent_model *agent)
+{
+    return agent->node.sim->now * 1000;
+}
+
+static uint32_t duration_us(struct sim *sim, uint32_t function)
+{
+    uint64_t roll = sim_random(sim, 100);
+    if (function == 0)
+        return roll < 98 ? 5 : 3000000; /* short, now and then very long */
+    if (function == 1)
+        return (uint32_t)(1000 + sim_random(sim, 60000));
+    return (uint32_t)(200000 + sim_random(sim, 2000000));
+}
+
+static struct given *first_of(struct process *process)
+{
+    return &process->given[process->at % SIM_GIVEN];
+}
+
+static void begin(struct sim *sim, struct process *process)
+{
+    process->asked = false;
+    process->end_ms = process->count ? sim->now + first_of(process)->us / 1000 : UINT64_MAX;
+}
+
+static void give(struct agent_model *agent, struct process *process, const struct slots_given *task)
+{
+    struct sim *sim = agent->node.sim;
+    struct given given = {.ref = {task->job->job, task->index, task->attempt}};
+    memcpy(&given.number, task->job->argument.data, sizeof given.number);
+    given.function = agent->functions[task->job->function];
+    given.us = duration_us(sim, given.function);
+    if (process->count == SIM_GIVEN || !process->alive || process->starting || (!process->lasting && process->count))
+        sim_fail(sim, "%s: a slot got a task it cannot take", agent->node.name);
+    else
+        process->given[(process->at + process->count++) % SIM_GIVEN] = given;
+    if (process->count == 1)
+        begin(sim, process);
+}
+
+static void signalled(struct agent_model *agent, struct process *process, enum slots_action_type type)
+{
+    struct sim *sim = agent->node.sim;
+    if (type != SLOTS_KILL && sim_chance(sim, 2500))
+        return; /* it does not listen */
+    uint64_t when = sim->now + (type == SLOTS_KILL ? 0 : sim_random(sim, 20));
+    if (type == SLOTS_ASK || !process->lasting) {
+        process->asked = true;
+        if (process->count && when < process->end_ms)
+            process->end_ms = when;
+    } else {
+        process->dies_at = least(process->dies_at, when);
+    }
+}
+
+static void start(struct sim *sim, struct process *process)
+{
+    *process = (struct process){.alive = true, .lasting = true, .end_ms = UINT64_MAX, .dies_at = UINT64_MAX};
+    process->starting = true;
+    process->ready_at = sim->now + sim_random(sim, 30);
+    if (sim->now < sim->faults_until && sim_chance(sim, 300)) { /* it fails to start, or hangs */
+        process->ready_at = UINT64_MAX;
+        process->dies_at = sim_chance(sim, 7000) ? sim->now + sim_random(sim, 50) : UINT64_MAX;
+    }
+}
+
+void process_act(struct agent_model *agent)
+{
+    struct slots_action action;
+    while (slots_next_action(agent->table, &action)) {
+        struct process *process = &agent->process[action.slot];
+        switch (action.type) {
+        case SLOTS_START:
+            start(agent->node.sim, process);
+            break;
+        case SLOTS_GIVE:
+            if (process->starting) { /* one that does not greet */
+                process->starting = false;
+                process->ready_at = UINT64_MAX;
+            }
+            give(agent, process, &action.task);
+            break;
+        case SLOTS_CLOSE:
+            process->closing = true;
+            process->dies_at = least(process->dies_at, agent->node.sim->now + sim_random(agent->node.sim, 10));
+            break;
+        default:
+            signalled(agent, process, action.type);
+        }
+    }
+}
+
+/* ---- ends ---- */
+
+static void die(struct agent_model *agent, uint32_t slot)
+{
+    struct process *process = &agent->process[slot];
+    struct slots_outcome how = {.exit_status = -1, .term_signal = 9, .text = {(const uint8_t *)"signal 9", 8}};
+    *process = (struct process){.lasting = true, .ready_at = UINT64_MAX, .dies_at = UINT64_MAX, .end_ms = UINT64_MAX};
+    slots_died(agent->table, now_us(agent), slot, &how);
+}
+
+static unsigned code_of(const struct sim *sim, const struct given *given, bool asked)
+{
+    if (asked)
+        return BELT_TASK_CANCELLED;
+    switch (sim_fate(sim, given->number, given->ref.index)) {
+    case FATE_FAILS:
+    case FATE_KILLS_SLOT:
+        return BELT_TASK_FAILED;
+    case FATE_FAILS_ONCE:
+        return given->ref.attempt == 1 ? BELT_TASK_FAILED : BELT_OK;
+    case FATE_OK:
+        break;
+    }
+    return BELT_OK;
+}
+
+static void answer(struct agent_model *agent, uint32_t slot)
+{
+    struct sim *sim = agent->node.sim;
+    struct process *process = &agent->process[slot];
+    struct given given = *first_of(process);
+    struct slots_outcome outcome = {.code = code_of(sim, &given, process->asked), .exit_status = -1};
+    outcome.timed = process->lasting;
+    outcome.service_us = given.us;
+    if (outcome.code == BELT_OK)
+        outcome.kept = sim_payload(sim, given.number, given.ref.index, 2);
+    else
+        outcome.text = (struct belt_bytes){(const uint8_t *)"it failed", 9};
+    process->at++;
+    process->count--;
+    begin(sim, process);
+    if (!slots_answer(agent->table, now_us(agent), slot, &outcome))
+        sim_fail(sim, "%s: the table knows nothing of a task that slot %u ran", agent->node.name, slot);
+    belt_payload_clear(&outcome.kept);
+}
+
+/* True when something happened to it. */
+static bool step(struct agent_model *agent, uint32_t slot)
+{
+    struct sim *sim = agent->node.sim;
+    struct process *process = &agent->process[slot];
+    if (process->starting && process->ready_at <= sim->now) {
+        process->starting = false;
+        process->ready_at = UINT64_MAX;
+        slots_ready(agent->table, slot);
+        return true;
+    }
+    if (process->lasting && process->alive && process->dies_at <= sim->now) {
+        die(agent, slot);
+        return true;
+    }
+    if (!process->count || process->end_ms > sim->now)
+        return false;
+    const struct given *given = first_of(process);
+    bool kills = sim_fate(sim, given->number, given->ref.index) == FATE_KILLS_SLOT && !process->asked;
+    if (process->lasting && (kills || (sim->now < sim->faults_until && sim_chance(sim, 20))))
+        die(agent, slot);
+    else
+        answer(agent, slot);
+    return true;
+}
+
+bool process_run(struct agent_model *agent)
+{
+    bool any = false;
+    for (uint32_t slot = 0; slot < slots_count(agent->table); slot++)
+        for (uint32_t i = 0; i < SIM_GIVEN && step(agent, slot); i++) {
+            any = true;
+            process_act(agent);
+        }
+    return any;
+}
+
+void process_kill_one(struct agent_model *agent)
+{
+    struct process *process = &agent->process[sim_random(agent->node.sim, slots_count(agent->table))];
+    if (process->alive && process->lasting)
+        process->dies_at = agent->node.sim->now;
+}
+
+uint64_t process_deadline(const struct agent_model *agent)
+{
+    uint64_t when = UINT64_MAX;
+    for (uint32_t slot = 0; slot < slots_count(agent->table); slot++) {
+        const struct process *process = &agent->process[slot];
+        if (process->alive && process->lasting)
+            when = least(when, process->dies_at);
+        if (process->starting)
+            when = least(when, process->ready_at);
+        if (process->count)
+            when = least(when, process->end_ms);
+    }
+    return when;
+}

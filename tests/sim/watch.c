@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Progress (I7): no slot idles for long while there is work that it could do.
+ */
+#include "broker/core/state.h"
+#include "sim.h"
+
+#include <stdio.h>
+
+static struct agent *core_agent(struct sim *sim, const struct agent_model *model)
+{
+    struct session *session = NULL;
+    HASH_FIND(by_peer, sim->core->by_peer, &model->node.handle, sizeof model->node.handle, session);
+    return session && model->node.handle && session->agent && session->agent->synced ? session->agent : NULL;
+}
+
+/* Its window is full of results that are not taken, or its agents may still come back: it waits by right. */
+static bool stands_still(const struct sim *sim, const struct job *job)
+{
+    return job->unread > job->options.window_bytes || sim->now < job->recover_ms;
+}
+
+static bool work_waits(const struct sim *sim, const struct agent *agent)
+{
+    for (uint32_t i = 0; i < agent->queue_count; i++)
+        for (const struct job *job = agent->queues[i]->active; job; job = job->active_next)
+            if (!stands_still(sim, job))
+                return true;
+    return false;
+}
+
+/* Tasks of a function it serves lie unstarted at another agent. */
+static bool work_lies_elsewhere(struct sim *sim, const struct agent_model *idle)
+{
+    for (uint32_t i = 0; i < sim->agent_count; i++) {
+        const struct agent_model *other = &sim->agents[i];
+        uint64_t id;
+        if (other == idle || !node_ready(&other->node) || sim->now < other->node.asleep_until)
+            continue;
+        for (uint32_t n = 0; (id = agent_unstarted_job(other, idle->mask, n)); n++) {
+            const struct job *job = job_find(sim->core, id);
+            if (job && !stands_still(sim, job))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void since(uint64_t *when, bool holds, uint64_t now)
+{
+    if (!holds)
+        *when = 0;
+    else if (!*when)
+        *when = now;
+}
+
+static void watch(struct sim *sim, struct agent_model *model)
+{
+    struct agent *agent = core_agent(sim, model);
+    uint32_t held = agent_held(model);
+    bool idle = agent && node_ready(&model->node) && !model->leaving && !agent->leaving &&
+                sim->now >= model->node.asleep_until && sim->now >= sim->asleep_until && held < model->slots;
+    bool small = model->window_bytes == 100;
+    since(&model->starved_since, idle && (!small || held == 0) && work_waits(sim, agent), sim->now);
+    since(&model->idle_since, idle && !small && work_lies_elsewhere(sim, model), sim->now);
+    /* A lost message is noticed within a heartbeat or, when more are lost, a lease. */
+    uint64_t most = sim->now < sim->faults_until + BELT_LEASE_MS ? 3 * BELT_LEASE_MS : 2 * BELT_HEARTBEAT_MS + 20;
+    if (model->starved_since && sim->now > model->starved_since + most)
+        sim_fail(sim, "%s idles since %llu while work waits (I7)", model->node.name, ULL(model->starved_since));
+    if (model->idle_since && sim->now > model->idle_since + most && sim->fault_at == UINT64_MAX)
+        sim_fail(sim, "%s idles since %llu while another agent has unstarted work (I7)", model->node.name,
+                 ULL(model->idle_since));
+}
+
+void watch_progress(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->agent_count; i++)
+        if (sim->core)
+            watch(sim, &sim->agents[i]);
+        else
+            sim->agents[i].idle_since = sim->agents[i].starved_since = 0;
+}
