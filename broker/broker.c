@@ -116,7 +116,7 @@ static int open_core(struct broker *broker, size_t descriptors)
     int rc = draw_epoch(broker, &config.epoch);
     if (rc != BELT_OK)
         return rc;
-    config.first_job = (1 + config.epoch % 999999) * 1000000; /* other lives began elsewhere */
+    config.first_job = (10000 + config.epoch % 90000) * 100000; /* the life before began elsewhere */
     peers_init(&shell->peers, config.max_peers + STRANGERS_MAX);
     shell->parked_max = (size_t)(config.memory_budget / PARKED_SHARE);
     shell->trace = options->trace;

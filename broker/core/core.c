@@ -32,7 +32,7 @@ struct core *core_new(const struct core_config *config)
     to->keep_ms = or_default(config->keep_ms, BELT_KEEP_MS);
     to->max_jobs = (uint32_t)or_default(config->max_jobs, BELT_MAX_JOBS);
     core->alarm = UINT64_MAX;
-    core->last_job = config->first_job;
+    core->last_volatile_job = config->first_job;
     core->last_reader = (config->epoch & UINT32_MAX) << 24; /* a client may still speak of those of another life */
     core->random = config->epoch;
     core->wall = config->wall_ms;

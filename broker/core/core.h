@@ -30,7 +30,7 @@ struct core_config {
     const char *name; /* borrowed for the life of the core; shown to peers */
     const char *version; /* of the program, likewise; shown in reports */
     uint64_t epoch;   /* of this life of the broker, not 0 */
-    uint64_t first_job; /* new jobs get ids above it, which no other life has used: agents may still speak of its jobs */
+    uint64_t first_job; /* volatile jobs get ids above it, which the life before has not used: agents may still speak of them */
     uint32_t heartbeat_ms;
     uint32_t lease_ms;
     uint64_t grace_ms; /* a volatile job outlives its client's connection by this */

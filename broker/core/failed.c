@@ -134,7 +134,7 @@ static struct job *open_again(struct core *core, const struct letter_job *of)
     open.options.never_durable = !of->durable;
     open.options.window_items = open.options.window_bytes = 0;
     open.options.after_at = open.options.deadline_at = 0;
-    return job_new(core, NULL, job_new_id(core), &open);
+    return job_new(core, NULL, job_new_id(core, is_durable(core, &open.options)), &open);
 }
 
 static void retry(struct core *core, struct session *from, const struct belt_msg_failed *msg)

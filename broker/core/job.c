@@ -355,7 +355,7 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     if (!job)
         abort();
     job->id = id;
-    if (core->last_job < id && !core->config.first_job)
+    if (core->last_job < id && is_durable(core, &msg->options))
         core->last_job = id;
     if (msg->key.len)
         name_copy(job->key, sizeof job->key, msg->key);
@@ -372,7 +372,7 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
         memcpy(job->owner_name, owner->name, sizeof job->owner_name);
     }
     job->options = msg->options;
-    job->options.durable = core->config.durable && !msg->options.never_durable;
+    job->options.durable = is_durable(core, &msg->options);
     if (!job->options.max_attempts)
         job->options.max_attempts = BELT_MAX_ATTEMPTS_DEFAULT;
     if (msg->options.argument.len)
@@ -389,12 +389,13 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     return job;
 }
 
-uint64_t job_new_id(struct core *core)
+uint64_t job_new_id(struct core *core, bool durable)
 {
+    uint64_t *last = durable ? &core->last_job : &core->last_volatile_job;
     do
-        core->last_job++;
-    while (job_find(core, core->last_job) || letter_job_find(core, core->last_job));
-    return core->last_job;
+        ++*last;
+    while (job_find(core, *last) || letter_job_find(core, *last));
+    return *last;
 }
 
 void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg)
@@ -418,7 +419,7 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
         memcpy(job->owner_name, from->name, sizeof job->owner_name);
     }
     if (!job) {
-        job = job_new(core, from, job_new_id(core), msg);
+        job = job_new(core, from, job_new_id(core, is_durable(core, &msg->options)), msg);
         update_trace(core, "%s > job %llu opened: function %s", from->name, (unsigned long long)job->id, job->queue->function);
     }
     opened(core, from, msg->ref, job);

@@ -202,7 +202,7 @@ int letter_restore_job(struct core *core, uint64_t number, const struct belt_msg
         return BELT_BAD_MESSAGE;
     name_copy(function, sizeof function, msg->function);
     job_add(core, id, queue_get(core, function), &msg->options, true)->number = number;
-    if (core->last_job < id && !core->config.first_job)
+    if (core->last_job < id)
         core->last_job = id;
     return BELT_OK;
 }

@@ -283,7 +283,7 @@ struct core {
     struct run *spare_runs;    /* free list */
     struct past_job *history;  /* ring of BELT_MAX_HISTORY */
     uint32_t history_count, history_head;
-    uint64_t last_job, last_reader, last_chunk;
+    uint64_t last_job, last_volatile_job, last_reader, last_chunk;
     uint64_t bytes;            /* memory of all jobs */
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
@@ -349,7 +349,7 @@ void job_orphan(struct core *core, struct session *owner);
 void job_settle(struct core *core, struct job *job); /* complete? retired? call when something of it ended */
 void job_free(struct core *core, struct job *job);
 struct job *job_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg);
-uint64_t job_new_id(struct core *core);
+uint64_t job_new_id(struct core *core, bool durable); /* durable jobs count from 1 for the life of the store */
 void job_touch(struct core *core, struct job *job); /* the turn looks at its grant */
 bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_job_options *options);
 void job_take(struct core *core, struct job *job, struct belt_payload payload, struct pinned *last); /* its next task */
@@ -482,6 +482,11 @@ static inline void task_forget(struct core *core, struct job *job, uint64_t inde
     core->bytes -= sizeof *task;
     table_release(&job->table, index, job->next);
     job->released++;
+}
+
+static inline bool is_durable(const struct core *core, const struct belt_job_options *options)
+{
+    return core->config.durable && !options->never_durable;
 }
 
 static inline bool name_equals(const char *name, struct belt_bytes bytes)
