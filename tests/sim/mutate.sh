@@ -7,11 +7,11 @@
 set -u
 source=$1
 build=$2
-seeds=${3:-1500}
+seeds=${3:-500}
 every=${4:-1}
 cc=${CC:-cc}
 flags="-O1 -g -std=c11 -D_GNU_SOURCE -fno-strict-aliasing -w"
-list=$source/tests/sim/mutations.txt
+list=${LIST:-$source/tests/sim/mutations.txt}
 
 mkdir -p "$build/objects" || exit 2
 rm -rf "$build/tree" && mkdir -p "$build/tree" || exit 2
@@ -36,7 +36,7 @@ for file in $files; do
 done
 # shellcheck disable=SC2086
 $cc -o "$build/sim" $objects $libraries || exit 2
-if ! "$build/sim" 1 50 -x >"$build/out" 2>&1; then
+if ! "$build/sim" 1 "$seeds" -x >"$build/out" 2>&1; then
     echo "the simulator fails without any planted bug:"
     cat "$build/out"
     exit 1
