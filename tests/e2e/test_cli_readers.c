@@ -320,20 +320,24 @@ Test(cli_readers, a_job_waits_for_its_readers)
 
 Test(cli_readers, exit_codes)
 {
+    char id[32] = "", cancelled[64];
     start_worker();
     prints(ARGV("submit", "odd", ":::", "1", "2", "3"), NULL, 0, "1\n");
     prints(ARGV("results", "1", "--follow", "--quiet"), NULL, 1, "\n\n");
-    prints(ARGV("submit", "--volatile", "nobody", ":::", "1"), NULL, 0, "2\n");
-    prints(ARGV("results", "2"), NULL, 5, "");
-    prints(ARGV("cancel", "2"), NULL, 0, "job 2 is cancelled\n");
+    struct process *submit = run(ARGV("submit", "--volatile", "nobody", ":::", "1"), NULL, 0);
+    cr_assert_eq(sscanf(process_out(submit), "%31s", id), 1);
+    process_free(submit);
+    snprintf(cancelled, sizeof cancelled, "job %s is cancelled\n", id);
+    prints(ARGV("results", id), NULL, 5, "");
+    prints(ARGV("cancel", id), NULL, 0, cancelled);
     prints(ARGV("results", "424242"), NULL, 7, "");
-    prints(ARGV("submit", "--key", "k", "same", ":::", "1", "2"), NULL, 0, "3\n");
+    prints(ARGV("submit", "--key", "k", "same", ":::", "1", "2"), NULL, 0, "2\n");
     prints(ARGV("submit", "--key", "k", "same", ":::", "1"), NULL, 7, "");
     prints(ARGV("submit", "--key", "k", "same", ":::", "1", "2", "3"), NULL, 7, "");
     prints(ARGV("submit"), NULL, 2, "");
     prints(ARGV("submit", "--durable", "--volatile", "same"), NULL, 2, "");
     prints(ARGV("submit", "--max-input", "4", "same"), "12345\n", 6, "");
-    prints(ARGV("results", "--ordered", "-u", "3"), NULL, 2, "");
+    prints(ARGV("results", "--ordered", "-u", "2"), NULL, 2, "");
     prints(ARGV("map", "--broker", "local", "--key", "k", "--", "echo"), NULL, 2, "");
 }
 
