@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Writing msgpack into one growing buffer: the few forms that Belt uses, inline
- * because they are called several times per task. Knows no message.
+ * Writing msgpack into one growing buffer. Knows no message.
  *
- * A writer first asks for room (pack_room) and then writes without checks, so
- * that an item costs one comparison. Once it failed it stays failed and writes
- * nothing more.
+ * What a message says once goes through msgpack-c (codec_pack.c). What it says for each task goes
+ * through the _unchecked forms here: a writer asks for the room of a whole item (pack_room) and then writes
+ * it inline, so that an item costs one comparison and no call.
+ *
+ * Once a packer failed it stays failed and writes nothing more.
  */
 #ifndef BELT_CODEC_PACK_H
 #define BELT_CODEC_PACK_H
@@ -65,34 +66,6 @@ static inline void pack_uint_unchecked(struct packer *p, uint64_t value)
     }
 }
 
-static inline void pack_uint(struct packer *p, uint64_t value)
-{
-    if (pack_room(p, PACK_WORD))
-        pack_uint_unchecked(p, value);
-}
-
-static inline void pack_int(struct packer *p, int32_t value)
-{
-    if (value >= 0) {
-        pack_uint(p, (uint64_t)value);
-    } else if (pack_room(p, PACK_WORD)) {
-        pack_byte(p, 0xd2);
-        pack_be(p, (uint32_t)value, 4);
-    }
-}
-
-static inline void pack_bool(struct packer *p, bool value)
-{
-    if (pack_room(p, 1))
-        pack_byte(p, value ? 0xc3 : 0xc2);
-}
-
-static inline void pack_nil(struct packer *p)
-{
-    if (pack_room(p, 1))
-        pack_byte(p, 0xc0);
-}
-
 static inline void pack_array_unchecked(struct packer *p, uint32_t count)
 {
     if (count < 16) {
@@ -104,25 +77,6 @@ static inline void pack_array_unchecked(struct packer *p, uint32_t count)
         pack_byte(p, 0xdd);
         pack_be(p, count, 4);
     }
-}
-
-static inline void pack_array(struct packer *p, uint32_t count)
-{
-    if (pack_room(p, PACK_WORD))
-        pack_array_unchecked(p, count);
-}
-
-/** Up to 15 keys, which is all that Belt's maps have. */
-static inline void pack_map(struct packer *p, uint32_t count)
-{
-    if (!pack_room(p, PACK_WORD))
-        return;
-    if (count < 16) {
-        pack_byte(p, (uint8_t)(0x80 | count));
-        return;
-    }
-    pack_byte(p, 0xde);
-    pack_be(p, count, 2);
 }
 
 static inline void pack_raw(struct packer *p, const uint8_t *data, size_t len)
@@ -147,26 +101,15 @@ static inline void pack_bin_unchecked(struct packer *p, const uint8_t *data, uin
     pack_raw(p, data, len);
 }
 
-static inline void pack_bin(struct packer *p, const uint8_t *data, uint32_t len)
-{
-    if (pack_room(p, PACK_WORD + (size_t)len))
-        pack_bin_unchecked(p, data, len);
-}
+/* ---- by msgpack-c, each asks for its own room ---- */
 
-static inline void pack_str(struct packer *p, const uint8_t *data, uint32_t len)
-{
-    if (!pack_room(p, PACK_WORD + (size_t)len))
-        return;
-    if (len < 32) {
-        pack_byte(p, 0xa0 | len);
-    } else if (len <= UINT8_MAX) {
-        pack_byte(p, 0xd9);
-        pack_byte(p, len);
-    } else {
-        pack_byte(p, 0xda);
-        pack_be(p, len, 2);
-    }
-    pack_raw(p, data, len);
-}
+void pack_uint(struct packer *p, uint64_t value);
+void pack_int(struct packer *p, int32_t value);
+void pack_bool(struct packer *p, bool value);
+void pack_nil(struct packer *p);
+void pack_array(struct packer *p, uint32_t count);
+void pack_map(struct packer *p, uint32_t count);
+void pack_bin(struct packer *p, const uint8_t *data, uint32_t len);
+void pack_str(struct packer *p, const uint8_t *data, uint32_t len);
 
 #endif
