@@ -91,10 +91,10 @@ static struct delay heap_pop(struct job *job)
 void retry_delay(struct core *core, struct job *job, uint64_t index, struct task *task, uint64_t pause)
 {
     task->state = TASK_DELAYED;
-    task->u.run = NULL;
+    task->u.until_ms = core->now + pause;
     job->delays++;
     job->queue->delayed++;
-    heap_push(job, (struct delay){core->now + pause, index, task->attempt});
+    heap_push(job, (struct delay){task->u.until_ms, index});
     timer_set(core, job);
 }
 
@@ -111,7 +111,7 @@ void retry_due(struct core *core, struct job *job)
     while (job->delayed_count && job->delayed[0].when <= core->now) {
         struct delay delay = heap_pop(job);
         struct task *task = table_at(&job->table, delay.index);
-        if (!task || task->state != TASK_DELAYED || task->attempt != delay.attempt)
+        if (!task || task->state != TASK_DELAYED || task->u.until_ms != delay.when)
             continue; /* it was adopted, or has expired */
         retry_undelay(core, job, task);
         dispatch_wait(core, job, delay.index, task);

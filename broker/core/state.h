@@ -134,7 +134,6 @@ struct kept {
 /* A task that waits for its next try: heap by `when`. Stale when the task has moved on. */
 struct delay {
     uint64_t when, index;
-    uint32_t attempt;
 };
 
 /* The tries of a task that are on disk, or will be at the end of the turn. */

@@ -27,6 +27,7 @@ struct task {
     const uint8_t *data;
     union {
         uint64_t since_ms;                 /* WAITING: since when */
+        uint64_t until_ms;                 /* DELAYED: until when */
         struct run *run;                   /* RUNNING */
         struct belt_result_extras *extras; /* DONE: NULL or owned */
     } u;

@@ -239,3 +239,27 @@ Test(retry, an_attempt_that_ended_is_not_adopted_after_a_restart)
     cr_assert_eq(w->held[0].ref.attempt, 2, "its failure counted once");
     cluster_free(c);
 }
+
+Test(retry, a_number_used_up_during_the_pause_does_not_end_it)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
+    durable_job(p, &(struct belt_job_options){.retries = 1, .backoff_ms = 20000});
+    agent_take(w);
+    agent_return(w, 0);
+    agent_take(w);
+    cr_assert_str_eq(agent_holds(w), "1.0/2");
+    cluster_restart(c); /* runs that did not end are not on disk */
+    struct peer *other = agent_new(c, "w2", 1, 1, "f");
+    pause_of(c, other);
+    cr_assert_eq(other->held[0].ref.attempt, 1);
+    agent_result(other, 0, BELT_TASK_FAILED);
+    peer_connect(w);
+    agent_sync(w);
+    cr_assert_eq(peer_expect(w, BELT_MSG_DROP)->u.drop.refs[0].attempt, 2);
+    w->held_count = 0;
+    peer_gone(w);
+    pause_of(c, other);
+    cr_assert_eq(other->held[0].ref.attempt, 3);
+    cluster_free(c);
+}
