@@ -858,7 +858,7 @@ static void one_of_many_is_guilty(const char *function, unsigned timeout_ms, int
     cr_assert_eq(start(pool, true, function, &numbers, &options, &stream), BELT_OK);
     while (belt_next(stream, WAIT_MS, &result) == BELT_OK) {
         bool guilty = result->index == 1500;
-        cr_expect_eq(result->code, guilty ? code : BELT_OK, "task %llu: %d %s", (unsigned long long)result->index,
+        cr_expect_eq(result->code, guilty ? (unsigned)code : (unsigned)BELT_OK, "task %llu: %d %s", (unsigned long long)result->index,
                      result->code, result->text);
         if (!guilty)
             cr_expect_eq(result->attempt, 1, "task %llu took blame", (unsigned long long)result->index);
