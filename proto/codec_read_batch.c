@@ -280,7 +280,7 @@ static bool read_letter(struct belt_decoder *d, uint32_t count, struct belt_lett
     letter->extras = NULL;
     if (scan_nil(s))
         return true;
-    struct belt_result_item item;
+    struct belt_result_item item = {0};
     bool ok = read_extras(d, count, &item);
     letter->extras = item.extras;
     return ok;
