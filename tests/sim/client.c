@@ -89,7 +89,8 @@ static void check_opened(struct sim *sim, struct job_model *job, struct stream_m
 {
     bool same = job->id == msg->job;
     if (!stream->feeder && !same) {
-        if (job->durable && stream->wire.started && !job->cancelling)
+        bool leaving = stream->leave_at && sim->now >= stream->leave_at; /* its DETACH had arrived, and the others have read all */
+        if (job->durable && stream->wire.started && !job->cancelling && !leaving)
             sim_fail(sim, "job %s was %llu and is %llu now for a reader (I12)", job->key, ULL(job->id), ULL(msg->job));
         stream->left = true; /* it was forgotten with the old broker, or over */
         return;
@@ -101,7 +102,7 @@ static void check_opened(struct sim *sim, struct job_model *job, struct stream_m
         memset(job->order, 0, sizeof job->order);
     }
     job->id = msg->job;
-    job->opened_life = sim->life;
+    job->opened_life = job->client->node.session.epoch == sim->config.epoch ? sim->life : 0; /* an answer may be late */
     job->grant = msg->grant;
     if (msg->grant.items > job->most_taken + job->options.window_items && msg->next < msg->grant.items && same)
         sim_fail(sim, "job %llu: %llu tasks granted with %llu taken and a window of %llu", ULL(job->id),
@@ -210,7 +211,7 @@ static void to_stream(struct client_model *client, struct job_model *job, struct
 
 static void to_ref(struct client_model *client, uint64_t ref, const struct belt_msg *msg)
 {
-    struct job_model *job;
+    struct job_model *job = NULL;
     struct stream_model *stream = by_ref(client, ref, &job);
     if (stream)
         to_stream(client, job, stream, msg);
@@ -218,7 +219,7 @@ static void to_ref(struct client_model *client, uint64_t ref, const struct belt_
 
 static void to_sub(struct client_model *client, uint64_t sub, const struct belt_msg *msg)
 {
-    struct job_model *job;
+    struct job_model *job = NULL;
     struct stream_model *stream = by_sub(client, sub, &job);
     if (stream)
         to_stream(client, job, stream, msg); /* else of a conversation that is over */
@@ -294,10 +295,15 @@ static void welcomed(struct node *node)
 
 /* ---- what it does by itself ---- */
 
-/* A message that was lost is noticed within a heartbeat; then the connection is made anew, and DETACH is said again. */
+/* A message that was lost is noticed within a heartbeat; then the connection is made anew, and DETACH is said again.
+ * What is said to nobody, or in a conversation that is over, does not count. */
 static void leave_stream(struct client_model *client, struct stream_model *stream)
 {
     struct sim *sim = client->node.sim;
+    if (!node_ready(&client->node))
+        return;
+    if (client->node.asleep_until > stream->detached_at)
+        stream->detached_at = 0;
     if (stream->detached_at && sim->now >= stream->detached_at + 2 * BELT_LEASE_MS) {
         stream->left = true;
     } else if (!stream->detached_at && stream->wire.state == CLIENT_STREAM_READING) {
@@ -305,6 +311,8 @@ static void leave_stream(struct client_model *client, struct stream_model *strea
         msg.u.detach = (struct belt_msg_sub){.sub = stream->wire.sub};
         node_send(&client->node, &msg);
         stream->detached_at = sim->now;
+    } else if (!stream->detached_at) {
+        pump(client, stream); /* it was here before a crash, perhaps: what it is called now only SUBSCRIBED tells */
     }
 }
 
@@ -394,7 +402,7 @@ static uint64_t stream_deadline(const struct job_model *job, const struct stream
     if (!stream->live)
         return stream->join_at < job->start_at ? job->start_at : stream->join_at;
     if (leaves(sim, stream))
-        return stream->detached_at ? stream->detached_at + 2 * BELT_LEASE_MS : when;
+        return stream->detached_at && node_ready(&job->client->node) ? stream->detached_at + 2 * BELT_LEASE_MS : when;
     if (stream->leave_at > sim->now)
         when = stream->leave_at;
     return least(when, user_deadline(job, stream));
