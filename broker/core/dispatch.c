@@ -236,11 +236,15 @@ static struct run *run_new(struct core *core, struct agent *agent, struct job *j
 
 struct run *dispatch_adopt(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task)
 {
-    /* What is left of a chunk comes back in a row. */
+    /* What is left of a chunk comes back in a row: no gap, and not more than a chunk. Tasks that are taken for chunks
+     * of their own cost a question at most; chunks that are taken for one would lie unseen behind one another. */
     const struct run *last = agent->runs ? agent->runs->prev : NULL;
     uint64_t chunk = 0;
-    if (job->options.chunk > 1)
-        chunk = last && last->job == job && last->chunk ? last->chunk : ++core->last_chunk;
+    if (job->options.chunk > 1) {
+        bool more = last && last->job == job && last->chunk && last->index + 1 == index && agent->adopted < job->options.chunk;
+        agent->adopted = more ? agent->adopted + 1 : 1;
+        chunk = more ? last->chunk : ++core->last_chunk;
+    }
     struct run *run = run_new(core, agent, job, index, task, chunk);
     dispatch_waiting_changed(core, job);
     return run;

@@ -63,6 +63,7 @@ struct agent {
     struct run *runs; /* in dispatch order */
     uint32_t held;
     uint32_t parts; /* that need a slot each: chunks and single tasks */
+    uint32_t adopted; /* tasks of the chunk that was adopted last */
     uint64_t held_bytes;
     uint64_t connected_ms;
     uint64_t results_next; /* number of the next result */

@@ -223,6 +223,29 @@ Test(dispatch, a_chunk_in_one_slot_leaves_the_others_free)
     cluster_free(c);
 }
 
+/* Of four chunks of five: two are begun, of one the first is done, two lie behind them. */
+Test(dispatch, chunks_that_come_back_are_told_apart)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 2, 64, "f");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.chunk = 5});
+    client_push(p, job, 0, 20);
+    client_end(p, job, 20);
+    agent_take(w);
+    cluster_restart(c);
+    struct belt_task_ref refs[20];
+    uint32_t count = 0;
+    for (uint64_t index = 1; index < 20; index++)
+        refs[count++] = (struct belt_task_ref){job, index, 1};
+    peer_connect(w);
+    agent_sync_refs(w, refs, count, false);
+    struct peer *idle = agent_new(c, "idle", 1, 64, "f");
+    cluster_advance(c, 10000);
+    agent_take(idle);
+    peer_skip_to(w, BELT_MSG_RECALL);
+    cluster_free(c);
+}
+
 Test(dispatch, a_chunk_does_not_exceed_the_window)
 {
     struct cluster *c = cluster_new(NULL);
