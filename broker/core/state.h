@@ -69,6 +69,7 @@ struct agent {
     uint64_t results_next; /* number of the next result */
     uint64_t done, failed, lost;
     bool synced, leaving;
+    bool met; /* it has named all that it held from an earlier life of the broker */
     bool record_due;  /* results came: RECORDED is owed */
     bool holds_kept; /* there were results that must be on disk first */
     bool recalling;   /* a RECALL is not answered yet */

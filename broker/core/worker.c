@@ -323,8 +323,10 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
 /* The agent may still speak of this attempt (of an earlier life of the broker): no other gets its number. */
 static void use_up(struct task *task, uint32_t attempt)
 {
-    if (task->attempt < attempt)
-        task->attempt = attempt;
+    if (task->attempt >= attempt)
+        return;
+    task->attempt = attempt;
+    task->tie = TIE_NONE;
 }
 
 /* The agent holds a task that nobody else has: it goes on there. */
@@ -335,8 +337,9 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
     /* An attempt that has its outcome is named when RECORDED was lost: nobody runs it any more. */
     if (!task || (task->state != TASK_WAITING && task->state != TASK_DELAYED) || job->expired)
         return false;
-    /* The broker has restarted: of attempts only those that ended are on disk. */
-    bool later = core->now < job->recover_ms && task->attempt && ref->attempt > task->attempt;
+    /* The broker has restarted: of attempts only those that ended are on disk. What was not adopted when the agent first
+     * named it is over: its result may have come, and was ignored. */
+    bool later = !agent->met && core->now < job->recover_ms && task->attempt && ref->attempt > task->attempt;
     if (task->tie == TIE_NONE && !later) {
         use_up(task, ref->attempt);
         return false;
@@ -392,7 +395,7 @@ void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_r
     DL_FOREACH_SAFE (agent->runs, run, next)
         if (!run->named)
             wait_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
-    agent->synced = true;
+    agent->synced = agent->met = true;
     for (uint32_t i = 0; i < agent->queue_count; i++)
         queue_touch(core, agent->queues[i]);
     worker_touch(core, agent);

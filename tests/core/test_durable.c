@@ -137,6 +137,30 @@ Test(durable, a_running_task_goes_on_where_it_runs)
     cluster_free(c);
 }
 
+Test(durable, an_attempt_whose_result_was_ignored_is_not_waited_for)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 100, "f");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.retries = 3});
+    client_push(p, job, 0, 1);
+    cr_assert_str_eq(agent_holds(w), "1.0/1");
+    cluster_restart(c);
+    const struct belt_task_ref refs[] = {{job, 0, 1}, {job, 0, 2}}; /* of two earlier lives, neither recorded */
+    peer_connect(w);
+    agent_sync_refs(w, refs, 2, false);
+    for (int again = 0; again < 2; again++) {
+        agent_send_result(w, 0, refs[0], BELT_TASK_FAILED, 0, 0);
+        agent_send_result(w, 1, refs[1], BELT_TASK_FAILED, 0, 0);
+        peer_cut(w); /* RECORDED is lost */
+        peer_connect(w);
+        agent_sync_refs(w, refs, 2, false);
+    }
+    w->held_count = 0;
+    cluster_advance(c, 3000);
+    cr_assert_str_eq(agent_holds(w), "1.0/3", "it runs again, under a number of its own");
+    cluster_free(c);
+}
+
 Test(durable, a_task_whose_agent_does_not_come_back_runs_elsewhere)
 {
     struct cluster *c = kept_new();
