@@ -159,6 +159,21 @@ Test(cli_errors, listeners)
     fails(ARGV("broker", "--clients", address, "--workers", address), 6, "in use");
 }
 
+static void fails_with_few_files(const char *limit, const char *command, const char *message)
+{
+    char line[512];
+
+    snprintf(line, sizeof line, "ulimit -n %s; exec %s %s", limit, process_belt(), command);
+    fails((const char *const[]){"sh", "-c", line, NULL}, 6, message);
+}
+
+Test(cli_errors, no_descriptors_left)
+{
+    fails_with_few_files("100", "broker --clients ipc:///tmp/belt-test.c --workers ipc:///tmp/belt-test.w",
+                         "the limit of open files is 100");
+    fails_with_few_files("40", "map -j2 -- echo {}", "the limit of open files is 40");
+}
+
 Test(cli_errors, help_and_version_always_work)
 {
     const char *env[] = {"BELT_CONFIG=/nonexistent", NULL};
