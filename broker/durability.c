@@ -67,8 +67,11 @@ int durability_open(struct durability *durability, const char *directory, struct
     int rc = restore(durability, core, max_payload, now, error, size);
     if (rc == BELT_OK && (rc = durability->store->ops->stats(durability->store, &stats)) != BELT_OK)
         snprintf(error, size, "%s", durability->store->error);
+    if (rc == BELT_OK && core_restored(core, now, stats.last_number) != BELT_OK) {
+        snprintf(error, size, "the store is damaged: the records of a job do not add up; see 'belt store check'");
+        rc = BELT_SYSTEM;
+    }
     if (rc == BELT_OK) {
-        core_restored(core, now, stats.last_number);
         durability->recorded = durability->durable = stats.last_number;
         durability->committer = committer_start(durability->store, NULL, error, size);
         rc = durability->committer ? BELT_OK : BELT_SYSTEM;

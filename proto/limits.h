@@ -60,6 +60,11 @@
 /* Rows in one REPORT. */
 #define BELT_MAX_ROWS 4096u
 
+/* Tasks between the oldest of a durable job that is in the store and its newest: a billion may pass one that hangs, and
+ * a damaged index does not make the broker allocate more than 64 MB. Grants keep to half of it: the store may still
+ * name tasks that were let go, as old against the oldest as that one is against the newest. */
+#define BELT_MAX_SPAN ((uint64_t)1 << 31)
+
 /* Window of a job when nobody says otherwise, and the most one may ask for. */
 #define BELT_WINDOW_ITEMS_MAX (16u << 20)
 #define BELT_WINDOW_BYTES_DEFAULT (64u << 20)

@@ -127,10 +127,11 @@ bool core_stamp(struct core *core, uint64_t peer, uint8_t type, uint64_t *seq);
 
 /**
  * Before the first step of a broker with a store: every record in order of number, then once
- * core_restored(). Returns BELT_OK, or BELT_BAD_MESSAGE for a record that fits no job: the store is damaged.
+ * core_restored(). Both return BELT_OK, or BELT_BAD_MESSAGE for a record that fits no job, or when those of a job do
+ * not add up: the store is damaged, and the core good for core_free() only.
  */
 int core_restore(struct core *core, uint64_t now, uint64_t number, const struct belt_msg *msg);
-void core_restored(struct core *core, uint64_t now, uint64_t last_number); /* the highest number ever used */
+int core_restored(struct core *core, uint64_t now, uint64_t last_number); /* the highest number ever used */
 
 /** The store takes nothing at present (STORE_FAILED): durable jobs are refused new tasks until it does. */
 void core_store_works(struct core *core, bool works);

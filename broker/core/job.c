@@ -190,6 +190,9 @@ static struct belt_grant grant_now(const struct core *core, const struct job *jo
         return grant;
     uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
     uint64_t items = job->options.window_items ? job->released + job->options.window_items : job->next + BELT_MAX_BATCH * 16;
+    /* Half of what restore.c takes. */
+    if (job->options.durable && job->table.used && items > job->table.base + BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH)
+        items = job->table.base + BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH;
     uint64_t bytes = job->next_bytes + (job->bytes < window ? window - job->bytes : 0);
     if (items > grant.items)
         grant.items = items;

@@ -198,7 +198,7 @@ int letter_restore_job(struct core *core, uint64_t number, const struct belt_msg
 {
     uint64_t id = msg->ref & ~CORE_KEPT_FAILED;
     char function[BELT_MAX_NAME + 1];
-    if (letter_job_find(core, id))
+    if (id == 0 || id > INT64_MAX / 2 || letter_job_find(core, id))
         return BELT_BAD_MESSAGE;
     name_copy(function, sizeof function, msg->function);
     job_add(core, id, queue_get(core, function), &msg->options, true)->number = number;

@@ -1,13 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How a durable job is built anew from its records (durable.c wrote them).
- * Indexes that no record names any more were done, on disk and read.
+ * Indexes that no record names any more were done, on disk and read. A store is not to be trusted: what durable.c
+ * cannot have written is BELT_BAD_MESSAGE.
  */
 #include "state.h"
 
+/* Ids, indexes and bytes stay below it, so that sums do not overflow. */
+#define NUMBER_MAX ((uint64_t)1 << 62)
+
+/* The job may have tasks `first` .. `first + count - 1`. */
+static bool fits(const struct job *job, uint64_t first, uint64_t count)
+{
+    if (first > NUMBER_MAX || count > NUMBER_MAX)
+        return false;
+    uint64_t end = first + count > job->next ? first + count : job->next;
+    uint64_t oldest = count ? first : end;
+    if (job->table.used && job->table.base < oldest)
+        oldest = job->table.base;
+    if (job->state != BELT_JOB_OPEN && end > job->next)
+        return false;
+    return end - oldest <= BELT_MAX_SPAN;
+}
+
+static bool is_there(const struct job *job, uint64_t index)
+{
+    const struct task *task = table_at(&job->table, index);
+    return task && task->state != TASK_RELEASED;
+}
+
 static int restore_job(struct core *core, uint64_t number, const struct belt_msg_open *msg)
 {
-    if (msg->ref == 0 || job_find(core, msg->ref))
+    /* The record's number was above the id (durable.c). */
+    if (msg->ref == 0 || msg->ref >= number || msg->ref > NUMBER_MAX || job_find(core, msg->ref) ||
+        !is_durable(core, &msg->options))
         return BELT_BAD_MESSAGE;
     struct job *job = job_new(core, NULL, msg->ref, msg);
     job->kept.job = number;
@@ -38,8 +64,11 @@ static void restore_payload(struct core *core, struct job *job, struct task *tas
 static int restore_tasks(struct core *core, struct job *job, uint64_t number, const struct belt_msg_push *msg)
 {
     struct pinned last = {0};
-    if (msg->count == 0 || msg->first < job->kept.next)
+    if (msg->count == 0 || msg->first < job->kept.next || !fits(job, msg->first, msg->count))
         return BELT_BAD_MESSAGE;
+    for (uint32_t i = 0; i < msg->count; i++)
+        if (is_there(job, msg->first + i)) /* results have higher numbers than their tasks */
+            return BELT_BAD_MESSAGE;
     kept_add(&job->kept.tasks, number, msg->first, msg->count);
     for (uint32_t i = 0; i < msg->count; i++) {
         struct task *task = restore_task(core, job, msg->first + i);
@@ -55,27 +84,31 @@ static int restore_tasks(struct core *core, struct job *job, uint64_t number, co
     return BELT_OK;
 }
 
-static void restore_log(struct job *job, uint64_t upto)
+/* It was taken before it was written. */
+static void restore_taken(struct core *core, struct job *job, uint64_t index, struct task *task)
 {
-    while (job->log_base + job->log_count < upto)
-        stream_log_add(job, UINT64_MAX); /* read and forgotten */
+    if (task) {
+        job->waiting--;
+        kept_settle(job, index);
+        job->kept.restored--;
+        core->bytes -= sizeof *task;
+        pin_drop(core, job, task);
+        table_release(&job->table, index, job->next);
+    }
+    if (job->next <= index)
+        job->next = index + 1;
 }
 
-static void restore_result(struct core *core, struct job *job, const struct belt_result_item *item, struct pinned *last)
+static int restore_result(struct core *core, struct job *job, const struct belt_result_item *item, struct pinned *last)
 {
     struct task *task = table_at(&job->table, item->index);
     bool waiting = task && task->state == TASK_WAITING;
+    if (!fits(job, item->index, 1) || (!waiting && is_there(job, item->index)))
+        return BELT_BAD_MESSAGE;
     retry_over(core, job, item->index);
-    if (item->attempt == 0) { /* taken before it was written */
-        if (waiting) {
-            job->waiting--;
-            kept_settle(job, item->index);
-            job->kept.restored--;
-            core->bytes -= sizeof *task;
-            pin_drop(core, job, task);
-            table_release(&job->table, item->index, job->next);
-        }
-        return;
+    if (item->attempt == 0) {
+        restore_taken(core, job, item->index, waiting ? task : NULL);
+        return BELT_OK;
     }
     if (waiting) {
         job->waiting--;
@@ -94,30 +127,38 @@ static void restore_result(struct core *core, struct job *job, const struct belt
     task->attempt = item->attempt;
     task->code = (uint8_t)item->code;
     task->state = TASK_DONE;
+    return BELT_OK;
 }
 
 static int restore_results(struct core *core, struct job *job, uint64_t number, const struct belt_msg_results *msg)
 {
     struct pinned last = {0};
-    if (msg->count == 0 || msg->first < job->kept.place)
+    int rc = BELT_OK;
+    /* Records of results go from the front only. */
+    if (msg->count == 0 || msg->first > NUMBER_MAX || (job->log_count && msg->first != job->kept.place))
         return BELT_BAD_MESSAGE;
     if (job->log_count == 0)
         job->log_base = msg->first;
-    restore_log(job, msg->first);
     kept_add(&job->kept.results, number, msg->first, msg->count);
-    for (uint32_t i = 0; i < msg->count; i++) {
-        restore_result(core, job, &msg->results[i], &last);
+    for (uint32_t i = 0; rc == BELT_OK && i < msg->count; i++) {
+        rc = restore_result(core, job, &msg->results[i], &last);
         stream_log_add(job, msg->results[i].index);
         *(msg->results[i].code == BELT_OK ? &job->done : &job->failed) += 1;
     }
     pin_done(&last);
     job->kept.place = msg->first + msg->count;
-    return BELT_OK;
+    return rc;
 }
 
 static int restore_reader(struct core *core, struct job *job, uint64_t number, const struct belt_msg_subscribe *msg)
 {
-    struct reader *reader = stream_reader_new(core, job, msg->reader, msg->mode, msg->cursor);
+    struct reader *reader;
+    if (job->reader_count >= BELT_MAX_READERS)
+        return BELT_BAD_MESSAGE;
+    DL_FOREACH (job->readers, reader)
+        if (name_equals(reader->name, msg->reader))
+            return BELT_BAD_MESSAGE;
+    reader = stream_reader_new(core, job, msg->reader, msg->mode, msg->cursor);
     reader->kept_number = number;
     reader->kept_acked = msg->cursor;
     return BELT_OK;
@@ -126,10 +167,10 @@ static int restore_reader(struct core *core, struct job *job, uint64_t number, c
 /* The mark of the job, or the tries of one task. */
 static int restore_mark(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg)
 {
-    if (msg->task.attempt) {
-        retry_restore(core, job, number, msg);
-        return BELT_OK;
-    }
+    if (msg->task.attempt)
+        return retry_restore(core, job, number, msg);
+    if (job->kept.mark || msg->done > NUMBER_MAX || !fits(job, msg->task.index, 0))
+        return BELT_BAD_MESSAGE;
     job->kept.mark = number;
     job->kept.mark_next = msg->task.index;
     job->kept.mark_place = msg->done;
@@ -140,8 +181,20 @@ static int restore_mark(struct core *core, struct job *job, uint64_t number, con
 /* All tasks in records with lower numbers are below it. */
 static int restore_bytes(struct job *job, uint64_t number, const struct belt_msg_accepted *msg)
 {
+    if (job->kept.bytes_mark || msg->grant.bytes > NUMBER_MAX || msg->grant.bytes < job->next_bytes)
+        return BELT_BAD_MESSAGE;
     job->kept.bytes_mark = number;
     job->next_bytes = msg->grant.bytes;
+    return BELT_OK;
+}
+
+static int restore_end(struct job *job, uint64_t number, const struct belt_msg_end *msg)
+{
+    if (job->kept.end || msg->count < job->next || !fits(job, msg->count, 0))
+        return BELT_BAD_MESSAGE;
+    job->kept.end = number;
+    job->state = BELT_JOB_ENDED_INPUT;
+    job->next = msg->count;
     return BELT_OK;
 }
 
@@ -192,30 +245,55 @@ int core_restore(struct core *core, uint64_t now, uint64_t number, const struct 
     case BELT_MSG_PROGRESS:
         return restore_mark(core, job, number, &msg->u.progress);
     default: /* END: job_of() knows no other */
-        job->kept.end = number;
-        job->state = BELT_JOB_ENDED_INPUT;
-        if (job->next < msg->u.end.count)
-            job->next = msg->u.end.count;
-        return BELT_OK;
+        return restore_end(job, number, &msg->u.end);
     }
 }
 
-static void restored(struct core *core, struct job *job)
+/* Every task has its result in the log or waits, what is gone from the front of the log is summed up in the mark, and
+ * readers are where they can be. */
+static bool adds_up(const struct job *job)
+{
+    const struct kept *kept = &job->kept;
+    const struct reader *reader;
+    if (kept->place != job->next - job->waiting || kept->mark_failed > kept->place)
+        return false;
+    if (job->log_count && (job->log_base > kept->mark_place || kept->place != job->log_base + job->log_count))
+        return false;
+    DL_FOREACH (job->readers, reader)
+        if (reader->acked > (reader->mode == BELT_ORDERED ? job->next : kept->place))
+            return false;
+    return true;
+}
+
+/* Nothing was let go that an unordered reader has not taken. */
+static bool readers_fit(const struct job *job)
+{
+    const struct reader *reader;
+    DL_FOREACH (job->readers, reader)
+        if (reader->mode == BELT_UNORDERED && reader->acked < job->log_base)
+            return false;
+    return true;
+}
+
+static int restored(struct core *core, struct job *job)
 {
     struct kept *kept = &job->kept;
+    if (!fits(job, kept->mark_next, 0))
+        return BELT_BAD_MESSAGE;
     if (job->next < kept->mark_next)
         job->next = kept->mark_next;
     if (kept->place < kept->mark_place)
         kept->place = kept->mark_place;
     if (job->log_count == 0)
         job->log_base = kept->place;
-    restore_log(job, kept->place);
+    if (!adds_up(job))
+        return BELT_BAD_MESSAGE;
     table_restored(&job->table, job->next);
     kept->next = job->next;
     job->released = job->next - kept->restored;
     uint64_t over = job->next - job->waiting; /* waiting or over: nothing runs in a broker that has just begun */
     job->failed = job->failed > kept->mark_failed ? job->failed : kept->mark_failed;
-    job->done = over > job->failed ? over - job->failed : 0;
+    job->done = over - job->failed;
     if (job->granted.items < job->next) /* what was accepted had been granted */
         job->granted.items = job->next;
     if (job->granted.bytes < job->next_bytes)
@@ -228,17 +306,21 @@ static void restored(struct core *core, struct job *job)
     dispatch_waiting_changed(core, job);
     job_settle(core, job);
     job_touch(core, job);
+    return readers_fit(job) ? BELT_OK : BELT_BAD_MESSAGE;
 }
 
-void core_restored(struct core *core, uint64_t now, uint64_t last_number)
+int core_restored(struct core *core, uint64_t now, uint64_t last_number)
 {
     struct job *job, *next;
+    int rc = BELT_OK;
     core->now = now;
     if (core->last_record < last_number)
         core->last_record = last_number;
     if (core->last_job < last_number)
         core->last_job = last_number;
     HASH_ITER (by_id, core->by_job, job, next)
-        restored(core, job);
+        if (rc == BELT_OK)
+            rc = restored(core, job);
     core->again = true;
+    return rc;
 }

@@ -173,17 +173,17 @@ static void write_tried(struct core *core, struct job *job, struct tried *tried)
 {
     const struct task *task = table_at(&job->table, tried->index);
     kept_drop(core, job->id, &tried->number);
-    if (tried->over || !task || task->state == TASK_DONE || task->state == TASK_RELEASED) {
+    /* A run under way is not on disk: the attempt is the last one that ended. 0: a loss was taken back. */
+    uint32_t ended = task ? task->attempt - (task->state == TASK_RUNNING) : 0;
+    if (tried->over || !ended || task->state == TASK_DONE || task->state == TASK_RELEASED) {
         HASH_DELETE(hh, job->tried, tried);
         free(tried);
         return;
     }
     struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
-    /* A run under way is not on disk: the attempt is the last one that ended. */
-    msg.u.progress =
-        (struct belt_msg_progress){.task = {job->id, tried->index, task->attempt - (task->state == TASK_RUNNING)},
-                                   .done = task->n.tries.failures,
-                                   .total = task->n.tries.losses};
+    msg.u.progress = (struct belt_msg_progress){.task = {job->id, tried->index, ended},
+                                                .done = task->n.tries.failures,
+                                                .total = task->n.tries.losses};
     tried->number = kept_put(core, job->id, msg, tried->index, 1);
 }
 
@@ -197,20 +197,23 @@ void retry_persist(struct core *core, struct job *job)
     }
 }
 
-void retry_restore(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg)
+int retry_restore(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg)
 {
     struct task *task = table_at(&job->table, msg->task.index);
     struct tried *tried = tried_get(job, msg->task.index);
+    if (tried->number || msg->task.attempt > INT32_MAX || msg->done > UINT16_MAX || msg->total > UINT16_MAX)
+        return BELT_BAD_MESSAGE;
     tried->number = number;
     if (!task || task->state != TASK_WAITING) {
         tried->over = true;
         note(core, job, tried);
-        return;
+        return BELT_OK;
     }
     task->attempt = msg->task.attempt;
     task->tie = TIE_NONE; /* this attempt is over; a later one may be running somewhere */
     task->n.tries.failures = (uint16_t)msg->done;
     task->n.tries.losses = (uint16_t)msg->total;
+    return BELT_OK;
 }
 
 void retry_forget_tries(struct job *job)

@@ -392,7 +392,7 @@ void retry_forget(struct core *core, struct job *job); /* nothing of it waits an
 void retry_note(struct core *core, struct job *job, uint64_t index); /* its tries changed: to disk */
 void retry_over(struct core *core, struct job *job, uint64_t index); /* it has its result */
 void retry_persist(struct core *core, struct job *job);
-void retry_restore(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg);
+int retry_restore(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg);
 void retry_forget_tries(struct job *job);
 
 /* ---- expire.c: start and deadline ---- */

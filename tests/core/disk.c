@@ -60,7 +60,7 @@ int disk_restore(const struct disk *disk, struct core *core, uint64_t now)
     }
     belt_decoder_free(decoder);
     if (rc == BELT_OK)
-        core_restored(core, now, disk->last_number);
+        rc = core_restored(core, now, disk->last_number);
     return rc;
 }
 

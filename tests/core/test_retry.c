@@ -263,3 +263,21 @@ Test(retry, a_number_used_up_during_the_pause_does_not_end_it)
     cr_assert_eq(other->held[0].ref.attempt, 3);
     cluster_free(c);
 }
+
+Test(retry, a_loss_that_was_taken_back_is_not_read_back)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 2, "f");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.max_attempts = 2, .backoff_ms = 20000});
+    client_push(p, job, 0, 2);
+    client_end(p, job, 2);
+    agent_take(w);
+    peer_cut(w);
+    cluster_advance(c, 6000);
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PROGRESS), 2);
+    peer_connect(w);
+    agent_sync(w);
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PROGRESS), 0, "no attempt has ended");
+    cluster_restart(c);
+    cluster_free(c);
+}

@@ -155,7 +155,8 @@ void disk_load(struct sim *sim)
             sim_fail(sim, "record %llu of job %llu cannot be read back (I9)", ULL(disk->rows[i].number), ULL(disk->rows[i].job));
         belt_frames_clear(&frames);
     }
-    core_restored(sim->core, sim->now, disk->last_number);
+    if (!sim->error[0] && core_restored(sim->core, sim->now, disk->last_number) != BELT_OK)
+        sim_fail(sim, "what was read back does not add up (I9)");
     disk->recorded = disk->durable = disk->last_number;
 }
 
