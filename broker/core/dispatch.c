@@ -527,8 +527,10 @@ static void look_again(struct core *core)
         return;
     core->revisit = false;
     HASH_ITER (hh, core->queues, queue, next) {
-        if (queue->revisit)
+        if (queue->revisit) {
+            queue->hungry = true; /* an agent may have found nothing that was ready */
             queue_touch(core, queue);
+        }
         queue->revisit = false;
     }
 }

@@ -211,6 +211,26 @@ Test(dispatch, a_partial_chunk_waits_a_moment_while_the_job_grows)
     cluster_free(c);
 }
 
+Test(dispatch, a_chunk_that_fills_up_goes_to_an_agent_that_idled_meanwhile)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 1, "f,g");
+    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.chunk = 10, .window_items = 3});
+    uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    client_push(p, job, 0, 3);
+    agent_take(w);
+    uint64_t other = client_job(client_new(c, "c2"), "g", 1, NULL);
+    agent_finish(w, 1);
+    agent_take(w);
+    cr_assert_eq(held_of(w, other), 1);
+    client_ack(p, sub, 1, 100);
+    agent_finish(w, 1);
+    cr_assert_eq(agent_take(w), 0, "the grant was raised: more may come");
+    client_push(p, job, 3, 1);
+    cr_assert_eq(agent_take(w), 1, "no more can come");
+    cluster_free(c);
+}
+
 Test(dispatch, a_chunk_in_one_slot_leaves_the_others_free)
 {
     struct cluster *c = cluster_new(NULL);
