@@ -284,3 +284,44 @@ Test(durable, while_the_store_fails_new_work_is_refused_and_the_old_goes_on)
     cr_assert(msg && msg->u.accepted.grant.items == 20);
     cluster_free(c);
 }
+
+/* What a new broker says of the disk without row `without`, and with `again` once more at its end. */
+static int read_back(const struct cluster *c, uint32_t without, uint32_t again)
+{
+    struct disk_row rows[64];
+    struct disk disk = {.rows = rows, .last_number = c->disk.last_number};
+    struct core *core = core_new(&c->config);
+    cr_assert(core && c->disk.count < 64);
+    for (uint32_t i = 0; i < c->disk.count; i++)
+        if (i != without)
+            rows[disk.count++] = c->disk.rows[i];
+    if (again < c->disk.count) {
+        rows[disk.count] = c->disk.rows[again];
+        rows[disk.count++].number = ++disk.last_number;
+    }
+    int rc = disk_restore(&disk, core, c->now);
+    core_free(core);
+    return rc;
+}
+
+Test(durable, a_record_that_is_missing_or_there_twice_is_damage)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 4, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    client_push(p, job, 0, 10);
+    client_push(p, job, 10, 10);
+    client_end(p, job, 20);
+    for (int i = 0; i < 4; i++) {
+        agent_take(w);
+        agent_finish(w, 1);
+    }
+    cr_assert_geq(disk_count(&c->disk, BELT_MSG_RESULTS), 4);
+    cr_assert_eq(read_back(c, UINT32_MAX, UINT32_MAX), BELT_OK);
+    for (uint32_t i = 0; i < c->disk.count; i++) {
+        cr_assert_eq(read_back(c, UINT32_MAX, i), BELT_BAD_MESSAGE, "row %u twice", i);
+        if (c->disk.rows[i].kind != BELT_MSG_END && i + 1 < c->disk.count) /* without the last result it runs again */
+            cr_assert_eq(read_back(c, i, UINT32_MAX), BELT_BAD_MESSAGE, "row %u missing", i);
+    }
+    cluster_free(c);
+}
