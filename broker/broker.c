@@ -12,6 +12,7 @@
 
 #include <belt/belt.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,8 @@
 #define RECORD_SPARE (BELT_BATCH_ATTACHED + BELT_MAX_HEADER)
 /* For the disk at the end. */
 #define CLOSE_MS 10000u
+/* For peers to read BYE: a connection that ends takes along what its peer has received and not read yet (ZMQ_IMMEDIATE). */
+#define BYE_MS 100
 /* Connections that did not say hello yet, and the broker's own files. */
 #define DESCRIPTORS_SPARE 128u
 /* Routes of connections that the core has not decided about. */
@@ -312,8 +315,8 @@ int belt_broker_run(const struct belt_broker_options *options, char *error, uint
     if (rc == BELT_OK) {
         say_ready(&broker);
         rc = loop(&broker);
-        if (rc == BELT_OK && broker.draining)
-            shell_bye(&broker.shell);
+        if (rc == BELT_OK && broker.draining && shell_bye(&broker.shell))
+            poll(NULL, 0, BYE_MS);
         shell_log(&broker.shell, rc != BELT_OK, "ended%s%s", rc == BELT_OK ? "" : ": ", rc == BELT_OK ? "" : error);
     }
     close_all(&broker);

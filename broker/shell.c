@@ -314,7 +314,7 @@ void shell_drain(struct shell *shell)
     step(shell, &(struct core_event){.type = CORE_DRAIN, .now = shell_now()});
 }
 
-void shell_bye(struct shell *shell)
+bool shell_bye(struct shell *shell)
 {
     static const char text[] = "the broker shuts down";
     struct peer *peer;
@@ -324,6 +324,7 @@ void shell_bye(struct shell *shell)
         if (!peer->outbox.first) /* one that does not read finds out by its lease */
             send_one(shell, &bye);
     }
+    return shell->peers.count > 0;
 }
 
 long shell_timeout(const struct shell *shell, uint64_t now)

@@ -46,8 +46,8 @@ void shell_durable(struct shell *shell);
 
 /** Tells the core to take no new work. */
 void shell_drain(struct shell *shell);
-/** Tells every peer that the broker ends (PROTOCOL.md §6.4). */
-void shell_bye(struct shell *shell);
+/** Tells every peer that the broker ends (PROTOCOL.md §6.4). False: there is none. */
+bool shell_bye(struct shell *shell);
 
 /** How long nothing needs to be done, in ms from `now`; -1: until something comes. */
 long shell_timeout(const struct shell *shell, uint64_t now);
