@@ -567,7 +567,7 @@ static void agent_close(struct agent *agent)
     agent_stop_slots(agent);
     uint32_t count = agent->places ? slots_count(agent->table) : 0;
     for (uint32_t i = 0; i < count; i++) {
-        slot_queue_free(&agent->places[i].queue);
+        slot_outbox_free(&agent->places[i].queue);
         slot_queue_free(&agent->places[i].captured);
         slot_queue_free(&agent->places[i].log);
     }

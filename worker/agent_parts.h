@@ -10,6 +10,7 @@
 #include "../proto/session.h"
 #include "agent.h"
 #include "keeper.h"
+#include "slot_outbox.h"
 #include "slot_protocol.h"
 #include "slots.h"
 
@@ -59,7 +60,7 @@ struct place {
     bool over;          /* a task's output is over the limit */
     char error[320];    /* what it did wrong; "" nothing */
     struct slot_reader reader;
-    struct slot_queue queue;    /* to be written */
+    struct slot_outbox queue;   /* to be written */
     struct slot_queue captured; /* output of a command */
     struct slot_queue log;      /* tail of the standard error */
     uint64_t given, answered;   /* tasks since it started (given: of a filter) */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,7 +58,7 @@ void place_close(struct agent *agent, struct place *place)
     place_close_fd(&place->out);
     place_close_fd(&place->err);
     slot_reader_free(&place->reader);
-    slot_queue_consume(&place->queue, place->queue.len - place->queue.pos);
+    slot_outbox_clear(&place->queue);
     slot_queue_consume(&place->captured, place->captured.len - place->captured.pos);
     place_log_clear(place);
     place->ended = place->doomed = place->starting = place->writing = false;
@@ -123,26 +124,38 @@ static void write_watch(struct agent *agent, struct place *place, bool on)
     }
 }
 
+static ssize_t write_parts(const struct place *place)
+{
+    enum { MOST = 16 };
+    struct belt_bytes parts[MOST];
+    struct iovec io[MOST];
+    struct msghdr msg = {.msg_iov = io};
+    unsigned count = slot_outbox_parts(&place->queue, parts, MOST);
+
+    for (unsigned i = 0; i < count; i++)
+        io[i] = (struct iovec){(void *)(uintptr_t)parts[i].data, parts[i].len};
+    msg.msg_iovlen = count;
+    return place->in == place->out ? sendmsg(place->in, &msg, MSG_NOSIGNAL | MSG_DONTWAIT)
+                                   : writev(place->in, io, (int)count);
+}
+
 void place_write(struct agent *agent, struct place *place)
 {
-    struct slot_queue *queue = &place->queue;
     ssize_t n = 0;
 
     if (place->in < 0)
         return;
-    while (queue->pos < queue->len) {
-        const uint8_t *from = queue->data + queue->pos;
-        n = place->in == place->out ? send(place->in, from, queue->len - queue->pos, MSG_NOSIGNAL | MSG_DONTWAIT)
-                                    : write(place->in, from, queue->len - queue->pos);
+    while (!slot_outbox_empty(&place->queue)) {
+        n = write_parts(place);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             break;
-        slot_queue_consume(queue, (size_t)n);
+        slot_outbox_sent(&place->queue, (size_t)n);
     }
     if (n < 0 && errno != EAGAIN) /* nobody reads it: not an error, the process says how it ended */
-        slot_queue_consume(queue, queue->len - queue->pos);
-    write_watch(agent, place, queue->pos < queue->len);
+        slot_outbox_clear(&place->queue);
+    write_watch(agent, place, !slot_outbox_empty(&place->queue));
 }
 
 void place_dirty(struct agent *agent, struct place *place)

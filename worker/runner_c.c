@@ -34,7 +34,10 @@ static void c_look(struct agent *agent, struct place *place)
         begun = atomic_load(&told->begun);
         since = atomic_load(&told->begun_us);
     } while (atomic_load(&told->ended) != ended || atomic_load(&told->begun) != begun);
-    slots_look(agent->table, place->slot, ended - (uint32_t)place->answered, begun != ended, begun > 0 ? since : 0);
+    /* A large answer comes before its function has returned: then none of those that are left has begun. */
+    uint32_t answered = (uint32_t)place->answered;
+    bool early = (int32_t)(ended - answered) < 0;
+    slots_look(agent->table, place->slot, early ? 0 : ended - answered, begun != ended && !early, begun > 0 ? since : 0);
 }
 
 /** Names the task, so that a signal which comes late stops no other. */

@@ -54,7 +54,7 @@ static void command_give(struct agent *agent, struct place *place, const struct 
         snprintf(text, sizeof(text), "cannot run '%.160s': %s", line.argv[0], strerror(rc));
         command_refuse(agent, place, text);
     } else if (line.input) {
-        if (slot_queue_add(&place->queue, payload.data, payload.len) != 0)
+        if (slot_outbox_payload(&place->queue, task->payload) != 0)
             slots_no_memory();
         command_input(agent, place);
     }

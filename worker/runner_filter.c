@@ -44,7 +44,7 @@ static void filter_give(struct agent *agent, struct place *place, const struct s
     bool line = task->payload.len == 0 || !memchr(task->payload.data, '\n', task->payload.len);
 
     if (line) {
-        if (slot_queue_add(&place->queue, task->payload.data, task->payload.len) | slot_queue_add(&place->queue, "\n", 1))
+        if (slot_outbox_payload(&place->queue, task->payload) | slot_outbox_add(&place->queue, "\n", 1))
             slots_no_memory();
         place_dirty(agent, place);
     } else if (number == place->answered) {

@@ -122,7 +122,7 @@ static int line_write(struct slot_queue *queue, struct line *line, struct belt_b
     return 0;
 }
 
-int slot_write_task(struct slot_queue *queue, const struct slot_task *task)
+static int write_task(struct slot_queue *queue, const struct slot_task *task, struct belt_bytes payload)
 {
     struct line line;
 
@@ -136,7 +136,17 @@ int slot_write_task(struct slot_queue *queue, const struct slot_task *task)
     line_number(&line, ' ', task->attempt);
     line_number(&line, ' ', task->argument.len);
     line_number(&line, ' ', task->payload.len);
-    return line_write(queue, &line, task->argument, task->payload);
+    return line_write(queue, &line, task->argument, payload);
+}
+
+int slot_write_task(struct slot_queue *queue, const struct slot_task *task)
+{
+    return write_task(queue, task, task->payload);
+}
+
+int slot_write_task_line(struct slot_queue *queue, const struct slot_task *task)
+{
+    return write_task(queue, task, (struct belt_bytes){NULL, 0});
 }
 
 int slot_write_hello(struct slot_queue *queue)
@@ -201,11 +211,24 @@ void slot_reader_init(struct slot_reader *reader, enum slot_side side, uint32_t 
     *reader = (struct slot_reader){.side = side, .max_payload = max_payload};
 }
 
-void slot_reader_free(struct slot_reader *reader)
+static void reader_drop(struct slot_reader *reader)
 {
     free(reader->data);
     reader->data = NULL;
     reader->pos = reader->len = reader->cap = reader->scanned = 0;
+}
+
+static void large_drop(struct slot_reader *reader)
+{
+    belt_buf_unref(reader->large);
+    reader->large = NULL;
+    reader->large_told = false;
+}
+
+void slot_reader_free(struct slot_reader *reader)
+{
+    reader_drop(reader);
+    large_drop(reader);
 }
 
 static void reader_compact(struct slot_reader *reader)
@@ -215,13 +238,19 @@ static void reader_compact(struct slot_reader *reader)
     if (reader->pos > 0 && rest > 0)
         memmove(reader->data, reader->data + reader->pos, rest);
     if (rest == 0 && buffer_outgrown(reader->cap, reader->len, &reader->small))
-        slot_reader_free(reader);
+        reader_drop(reader);
     reader->pos = 0;
     reader->len = rest;
 }
 
 uint8_t *slot_reader_room(struct slot_reader *reader, size_t *room)
 {
+    if (reader->large_told)
+        large_drop(reader);
+    if (reader->large) {
+        *room = reader->large->len - reader->large_at;
+        return reader->large->data + reader->large_at;
+    }
     if (reader->cap - reader->len < READ_LEAST || reader->pos == reader->len)
         reader_compact(reader);
     if (reader->cap - reader->len < READ_LEAST) {
@@ -239,13 +268,18 @@ uint8_t *slot_reader_room(struct slot_reader *reader, size_t *room)
 
 void slot_reader_filled(struct slot_reader *reader, size_t len)
 {
+    if (reader->large) {
+        assert(len <= reader->large->len - reader->large_at);
+        reader->large_at += len;
+        return;
+    }
     assert(len <= reader->cap - reader->len);
     reader->len += len;
 }
 
 bool slot_reader_pending(const struct slot_reader *reader)
 {
-    return reader->pos < reader->len;
+    return reader->pos < reader->len || (reader->large && !reader->large_told);
 }
 
 /** What is left of the line being parsed. */
@@ -375,6 +409,37 @@ static bool parse_task(struct words *words, struct slot_got_message *m, struct a
     return words_number(words, ' ', &a->one) && words_number(words, '\n', &a->two);
 }
 
+/** An answer whose payload of `size` bytes is large and not whole yet: what is there moves to its own buffer, the rest is read
+ *  to there. False when out of memory: it is read like any other. */
+static bool large_begin(struct slot_reader *reader, size_t line, size_t size, const struct slot_got_message *m)
+{
+    reader->large = belt_buf_new(size);
+    if (!reader->large)
+        return false;
+    reader->pos += line + 1;
+    reader->large_at = reader->len - reader->pos;
+    if (reader->large_at > 0)
+        memcpy(reader->large->data, reader->data + reader->pos, reader->large_at);
+    reader->pos = reader->len;
+    reader->large_us = m->service_us;
+    reader->large_timed = m->timed;
+    return true;
+}
+
+static enum slot_got large_message(struct slot_reader *reader, struct slot_got_message *m)
+{
+    struct belt_buf *large = reader->large;
+
+    if (reader->large_at < large->len)
+        return SLOT_GOT_NOTHING;
+    reader->large_told = true;
+    m->timed = reader->large_timed;
+    m->service_us = reader->large_us;
+    m->payload = (struct belt_bytes){large->data, large->len};
+    m->kept = (struct belt_payload){large, large->data, (uint32_t)large->len};
+    return SLOT_GOT_OK;
+}
+
 static enum slot_got reader_message(struct slot_reader *reader, size_t len, struct slot_got_message *m)
 {
     const char *line = (const char *)reader->data + reader->pos;
@@ -388,8 +453,11 @@ static enum slot_got reader_message(struct slot_reader *reader, size_t len, stru
         a.one_limit = BELT_MAX_ARGUMENT;
     if (a.one > a.one_limit || a.two > a.two_limit)
         return reader_bad(reader, SLOT_GOT_LARGE, "a length over the limit", line, len);
-    if (reader->len - reader->pos - len - 1 < a.one + a.two)
+    if (reader->len - reader->pos - len - 1 < a.one + a.two) {
+        if (a.got == SLOT_GOT_OK && a.two >= SLOT_LARGE_BYTES)
+            (void)large_begin(reader, len, (size_t)a.two, m);
         return SLOT_GOT_NOTHING;
+    }
 
     const uint8_t *body = reader->data + reader->pos + len + 1;
     struct belt_bytes one = {body, (size_t)a.one}, two = {body + a.one, (size_t)a.two};
@@ -425,6 +493,10 @@ enum slot_got slot_reader_next(struct slot_reader *reader, struct slot_got_messa
     *message = (struct slot_got_message){.code = BELT_TASK_FAILED};
     if (reader->broken)
         return SLOT_GOT_BAD;
+    if (reader->large_told)
+        large_drop(reader);
+    if (reader->large)
+        return large_message(reader, message);
     if (reader->pos == reader->len)
         return SLOT_GOT_NOTHING;
     size_t len = reader_line(reader);

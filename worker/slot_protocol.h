@@ -12,6 +12,8 @@
 
 /* The first line of a message: keyword, name and five numbers fit with room to spare. */
 #define SLOT_MAX_LINE 512u
+/* From here on an answer's payload gets a buffer of its own: it is not copied once more. */
+#define SLOT_LARGE_BYTES (32u << 10)
 /* How long a slot may take before it says hello (SLOTS.md, "From the slot"). */
 #define SLOT_HELLO_MS 10000u
 
@@ -39,6 +41,8 @@ struct slot_task {
 
 /** Each appends one message; 0, or -1 when out of memory. */
 int slot_write_task(struct slot_queue *queue, const struct slot_task *task);
+/** All but the payload: the caller sends it right behind. */
+int slot_write_task_line(struct slot_queue *queue, const struct slot_task *task);
 int slot_write_hello(struct slot_queue *queue);
 int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us);
 /** The line alone: the caller sends a payload of `len` bytes right behind it. */
@@ -64,9 +68,10 @@ enum slot_got {
     SLOT_GOT_LARGE    /* a length over the limit: likewise */
 };
 
-/** One message; its bytes are valid until the next slot_reader_room(). */
+/** One message; its bytes are valid until the next slot_reader_room() or slot_reader_next(). */
 struct slot_got_message {
     struct belt_bytes text, payload;
+    struct belt_payload kept; /* a large payload once more, in a buffer to share; borrowed like the bytes */
     bool timed;          /* the slot measured service_us itself */
     uint64_t service_us;
     unsigned code;       /* FAIL: TASK_FAILED unless the slot said otherwise */
@@ -82,12 +87,17 @@ struct slot_reader {
     size_t pos, len, cap; /* [pos, len) is not parsed yet */
     size_t scanned;       /* no newline in [pos, pos + scanned) */
     unsigned small;       /* uses in a row that needed little of it */
+    struct belt_buf *large; /* an answer's payload that is read to where it stays; NULL: none */
+    size_t large_at;        /* so much of it is there */
+    bool large_told;        /* it was whole, and its message is told */
+    uint64_t large_us;      /* what its line said */
+    bool large_timed;
     char error[256];
 };
 
 void slot_reader_init(struct slot_reader *reader, enum slot_side side, uint32_t max_payload);
 void slot_reader_free(struct slot_reader *reader);
-/** Where to read more into, at least a page; NULL when out of memory. */
+/** Where to read more into, at least a page or up to the end of a large payload; NULL when out of memory. */
 uint8_t *slot_reader_room(struct slot_reader *reader, size_t *room);
 /** So many bytes were read there. */
 void slot_reader_filled(struct slot_reader *reader, size_t len);

@@ -44,10 +44,9 @@ void stream_give(struct agent *agent, struct place *place, const struct slots_gi
         .attempt = task->attempt,
         .function = agent->functions[task->job->function],
         .argument = {task->job->argument.data, task->job->argument.len},
-        .payload = {task->payload.data, task->payload.len},
     };
 
-    if (slot_write_task(&place->queue, &out) != 0)
+    if (slot_outbox_task(&place->queue, &out, task->payload) != 0)
         slots_no_memory();
     place_dirty(agent, place);
 }
@@ -66,6 +65,7 @@ static void stream_answer(struct agent *agent, struct place *place, enum slot_go
         .timed = m->timed,
         .service_us = m->service_us,
         .payload = m->payload,
+        .kept = m->kept,
         .text = m->text,
         .log = place_log(place),
         .exit_status = -1,

@@ -22,7 +22,7 @@
 /* How long a finished answer may wait for company. */
 #define HOLD_US 100u
 #define HOLD_BYTES (64u << 10)
-/* An answer of this size is sent from where it lies, at once. */
+/* An answer of this size is sent from where it lies, when the function gives it. */
 #define APART_BYTES (32u << 10)
 /* Progress is for people: so often is enough. */
 #define PROGRESS_US 100000u
@@ -41,7 +41,8 @@ struct slot {
 struct belt_task {
     struct slot *slot;
     struct slot_task got;
-    bool answered, failed;
+    bool answered, failed, sent;
+    uint64_t started_us;
     unsigned code;
     struct slot_queue answer; /* kept from task to task */
     uint64_t told_us;         /* last progress */
@@ -98,6 +99,17 @@ static void slot_flush(struct slot *slot, uint64_t now)
 
 /* -------------------------------------------------- what functions may call */
 
+static int reply_apart(belt_task *task, struct belt_bytes bytes)
+{
+    uint64_t now = clock_us();
+
+    if (slot_write_ok_line(&task->slot->out, bytes.len, now - task->started_us) != 0)
+        return BELT_NO_MEMORY;
+    task->sent = true;
+    slot_send(task->slot, now, bytes);
+    return BELT_OK;
+}
+
 BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
 {
     unsigned limit = atomic_load(&task->slot->shared->max_payload);
@@ -113,6 +125,8 @@ BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
         slot_queue_add(&task->answer, text, (size_t)n);
         return BELT_RESULT_TOO_LARGE;
     }
+    if (len >= APART_BYTES)
+        return reply_apart(task, (struct belt_bytes){data, len});
     return slot_queue_add(&task->answer, data, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
 }
 
@@ -140,7 +154,7 @@ BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)
 {
     uint64_t now = clock_us();
 
-    if (task->told_us != 0 && now - task->told_us < PROGRESS_US)
+    if (task->sent || (task->told_us != 0 && now - task->told_us < PROGRESS_US))
         return;
     task->told_us = now;
     if (slot_write_progress(&task->slot->out, done, total) == 0)
@@ -198,13 +212,14 @@ static void task_call(struct belt_task *task, uint32_t number)
 static void task_answer(struct belt_task *task, uint64_t service_us)
 {
     struct belt_bytes none = {NULL, 0}, bytes = {task->answer.data, task->answer.len};
-    bool apart = !task->failed && bytes.len >= APART_BYTES;
-    int rc = task->failed ? slot_write_fail(&task->slot->out, task->code, bytes, none, service_us)
-             : apart      ? slot_write_ok_line(&task->slot->out, bytes.len, service_us)
-                          : slot_write_ok(&task->slot->out, bytes, service_us);
+    int rc = 0;
 
-    if (rc == 0 && apart)
-        slot_send(task->slot, clock_us(), bytes);
+    if (task->sent)
+        return;
+    if (task->failed)
+        rc = slot_write_fail(&task->slot->out, task->code, bytes, none, service_us);
+    else
+        rc = slot_write_ok(&task->slot->out, bytes, service_us);
     slot_queue_consume(&task->answer, task->answer.len);
     if (rc != 0) {
         fputs("belt slot: out of memory\n", stderr);
@@ -233,7 +248,8 @@ static void task_run(struct slot *slot, struct belt_task *task)
     if (slot->out.len > 0 && (number == UINT32_MAX || start - slot->flushed_us > HOLD_US ||
                               slot->typical_us[number] > HOLD_US || slot->out.len > HOLD_BYTES))
         slot_flush(slot, start);
-    task->answered = task->failed = false;
+    task->answered = task->failed = task->sent = false;
+    task->started_us = start;
     task->code = BELT_TASK_FAILED;
     task->told_us = 0;
     task_begins(slot->told, start);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#define LIMIT 4096u
+#define LIMIT (SLOT_LARGE_BYTES + 8192u)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -54,10 +54,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     slot_reader_init(&reader, (enum slot_side)(data[0] % 3), LIMIT);
     size_t step = (size_t)(data[0] / 3) + 1;
-    for (size_t at = 1; at < size && !reader.broken; at += step) {
-        size_t n = size - at < step ? size - at : step, room;
+    for (size_t at = 1, n; at < size && !reader.broken; at += n) {
+        size_t room;
         uint8_t *to = slot_reader_room(&reader, &room);
-        check(to != NULL && room >= n);
+        check(to != NULL && room > 0);
+        n = size - at < step ? size - at : step;
+        n = n < room ? n : room;
         memcpy(to, data + at, n);
         slot_reader_filled(&reader, n);
         drain(&reader);
@@ -79,7 +81,8 @@ static uint32_t dice(uint32_t below)
 int main(void)
 {
     static const char *const samples[] = {"belt-slot 1\nok 3\nabcok 0 12\n", "fail 3 2 7 1\nwhyab", "progress 1 20\nok 1\nx",
-                                          "task 7.3 name 1 2 3\nabxyztask 8.1 f 2 0 0\n", "a line\nanother\n\n"};
+                                          "task 7.3 name 1 2 3\nabxyztask 8.1 f 2 0 0\n", "a line\nanother\n\n",
+                                          "ok 33000 9\nthe rest never comes"};
     uint8_t bytes[400];
     clock_t until = clock() + 2 * CLOCKS_PER_SEC;
     uint64_t runs = 0;
@@ -87,7 +90,7 @@ int main(void)
     for (; clock() < until; runs++) {
         size_t len = 1;
         for (uint32_t i = dice(4) + 1; i > 0; i--) {
-            const char *sample = samples[dice(5)];
+            const char *sample = samples[dice(6)];
             size_t n = strlen(sample);
             if (len + n <= sizeof(bytes))
                 memcpy(bytes + len, sample, n), len += n;

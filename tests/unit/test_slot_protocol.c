@@ -2,6 +2,7 @@
  *
  * The slot protocol's reader and writer: every message whole and byte by byte, and what is not one.
  */
+#include "worker/slot_outbox.h"
 #include "worker/slot_protocol.h"
 
 #include <criterion/criterion.h>
@@ -171,4 +172,106 @@ Test(slot_protocol, room_is_kept_while_messages_are_large)
     cr_expect_leq(queue.cap, 256 << 10, "small ones alone do not pay for a large one");
     cr_expect_leq(kept_after(&queue, 16 << 20), 256 << 10, "one that is huge goes at once");
     slot_queue_free(&queue);
+}
+
+/* Reads an answer of `len` bytes that arrives in pieces of `step`, with another behind it. */
+static void read_large(size_t len, size_t step)
+{
+    struct slot_queue queue = {0};
+    struct slot_reader reader;
+    struct slot_got_message m;
+    uint8_t *bytes = malloc(len);
+    unsigned answers = 0;
+
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (uint8_t)(i * 7 + i / 256);
+    cr_assert_eq(slot_write_ok(&queue, (struct belt_bytes){bytes, len}, 5), 0);
+    cr_assert_eq(slot_write_ok(&queue, text_of("small"), 6), 0);
+    slot_reader_init(&reader, SLOT_SIDE_AGENT, 1 << 20);
+    for (size_t at = 0; at < queue.len;) {
+        size_t room, n = queue.len - at < step ? queue.len - at : step;
+        uint8_t *to = slot_reader_room(&reader, &room);
+        n = n < room ? n : room;
+        memcpy(to, queue.data + at, n);
+        slot_reader_filled(&reader, n);
+        at += n;
+        while (slot_reader_next(&reader, &m) == SLOT_GOT_OK) {
+            bool large = answers++ == 0;
+            cr_assert(m.timed && m.service_us == (large ? 5 : 6));
+            cr_assert_eq(m.payload.len, large ? len : 5);
+            cr_assert(memcmp(m.payload.data, large ? bytes : (const uint8_t *)"small", m.payload.len) == 0);
+            cr_assert(!m.kept.buf || (m.kept.data == m.payload.data && m.kept.len == len));
+        }
+    }
+    cr_assert_eq(answers, 2, "%zu bytes in steps of %zu", len, step);
+    cr_assert_not(slot_reader_pending(&reader));
+    slot_reader_free(&reader);
+    slot_queue_free(&queue);
+    free(bytes);
+}
+
+Test(slot_protocol, a_large_answer_is_read_to_where_it_stays)
+{
+    static const size_t steps[] = {1000, 4096, 40000, SIZE_MAX};
+
+    for (unsigned i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+        read_large(SLOT_LARGE_BYTES - 1, steps[i]);
+        read_large(SLOT_LARGE_BYTES, steps[i]);
+        read_large(300000, steps[i]);
+    }
+}
+
+/* Writes all that waits in pieces of `step` bytes; returns how many bytes. */
+static size_t write_out(struct slot_outbox *outbox, uint8_t *to, size_t step)
+{
+    size_t total = 0;
+
+    while (!slot_outbox_empty(outbox)) {
+        struct belt_bytes parts[3];
+        size_t wrote = 0;
+        unsigned count = slot_outbox_parts(outbox, parts, 3);
+        cr_assert(count >= 1 && count <= 3);
+        for (unsigned i = 0; i < count && wrote < step; i++) {
+            size_t n = parts[i].len < step - wrote ? parts[i].len : step - wrote;
+            cr_assert_gt(n, 0);
+            memcpy(to + total + wrote, parts[i].data, n);
+            wrote += n;
+        }
+        slot_outbox_sent(outbox, wrote);
+        total += wrote;
+    }
+    return total;
+}
+
+Test(slot_outbox, payloads_are_written_in_their_order_and_released)
+{
+    static const size_t lens[] = {3, SLOT_APART_BYTES, SLOT_APART_BYTES + 1, 0, 100000, 7}, steps[] = {1, 999, 50000, SIZE_MAX};
+    enum { TASKS = sizeof(lens) / sizeof(*lens) };
+    uint8_t *whole = malloc(1 << 20), *wrote = malloc(1 << 20);
+
+    for (unsigned k = 0; k < sizeof(steps) / sizeof(*steps); k++) {
+        struct slot_outbox outbox = {0};
+        struct slot_queue expected = {0};
+        struct belt_payload payloads[TASKS];
+        for (unsigned i = 0; i < TASKS; i++) {
+            memset(whole, (int)('a' + i), lens[i]);
+            payloads[i] = belt_payload_copy(whole, (uint32_t)lens[i]);
+            const struct slot_task task = {1, i, 1, text_of("f"), text_of("x"), {payloads[i].data, lens[i]}};
+            cr_assert_eq(slot_write_task(&expected, &task), 0);
+            cr_assert_eq(slot_outbox_task(&outbox, &task, payloads[i]), 0);
+        }
+        cr_assert_eq(atomic_load(&payloads[4].buf->refs), 2, "a large one is shared");
+        size_t len = write_out(&outbox, wrote, steps[k]);
+        cr_assert(len == expected.len && memcmp(wrote, expected.data, len) == 0, "in steps of %zu", steps[k]);
+        for (unsigned i = 0; i < TASKS; i++) {
+            cr_assert(!payloads[i].buf || atomic_load(&payloads[i].buf->refs) == 1);
+            cr_assert_eq(slot_outbox_payload(&outbox, payloads[i]), 0);
+        }
+        slot_outbox_free(&outbox);
+        for (unsigned i = 0; i < TASKS; i++)
+            belt_payload_clear(&payloads[i]);
+        slot_queue_free(&expected);
+    }
+    free(whole);
+    free(wrote);
 }
