@@ -312,6 +312,18 @@ static void agent_look(struct agent *agent)
     }
 }
 
+static void agent_dirty(struct agent *agent)
+{
+    for (uint32_t n = agent->dirty_count; n > 0; n--) {
+        struct place *place = &agent->places[agent->dirty[--agent->dirty_count]];
+        place->dirty = false;
+        if (!place->writing)
+            place_write(agent, place);
+        if (place->unread && place->pid > 0)
+            place->program->runner->output(agent, place);
+    }
+}
+
 /** True: an action ended a task at once, so there is more to decide. */
 static bool agent_act(struct agent *agent)
 {
@@ -325,12 +337,7 @@ static bool agent_act(struct agent *agent)
         agent_action(agent, &action);
         acted = true;
     }
-    while (agent->dirty_count > 0) {
-        struct place *place = &agent->places[agent->dirty[--agent->dirty_count]];
-        place->dirty = false;
-        if (!place->writing)
-            place_write(agent, place);
-    }
+    agent_dirty(agent);
     agent_asks(agent);
     agent_hung(agent);
     if (slots_recovered(agent->table))
@@ -377,7 +384,7 @@ static int agent_timeout_ms(struct agent *agent, bool again)
 {
     uint64_t when = slots_deadline(agent->table), wire = wire_deadline_us(agent);
 
-    if (again || wire_readable(agent))
+    if (again || agent->dirty_count > 0 || wire_readable(agent))
         return 0;
     if (wire < when)
         when = wire;

@@ -11,6 +11,7 @@
 #include "agent.h"
 #include "keeper.h"
 #include "slot_outbox.h"
+#include "slot_pipe.h"
 #include "slot_protocol.h"
 #include "slots.h"
 
@@ -52,10 +53,13 @@ struct place {
     const struct program *program;
     pid_t pid;          /* 0: none */
     int in, out, err;   /* -1: closed; in and out may be the same */
+    struct slot_rings *rings; /* a slot of C functions: the bytes go through them, and `out` is the bell; else NULL */
+    struct slot_pipe pipe;
     bool starting;      /* the keeper was asked */
     bool doomed;        /* kill it as soon as it is there */
-    bool dirty;         /* in the agent's list of those with something to write */
+    bool dirty;         /* in the agent's list of those with something to write, or to read on */
     bool writing;       /* waits for room to write */
+    bool unread;        /* there is more to read than was read in this turn */
     bool ended;         /* its output is at its end */
     bool over;          /* a task's output is over the limit */
     char error[320];    /* what it did wrong; "" nothing */

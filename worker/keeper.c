@@ -24,6 +24,7 @@ struct kept {
     pid_t *pids; /* by slot number, 0: none */
     uint32_t count;
     const struct belt_agent_options *options;
+    const struct keeper *keeper;
     struct keeper_shared *shared;
     sigset_t mask;
 };
@@ -92,7 +93,7 @@ static _Noreturn void slot_child(struct kept *kept, uint32_t slot, pid_t parent,
     close(null);
     close(log);
     slot_signals(&kept->mask);
-    task_slot_run(io, kept->options, kept->shared, slot);
+    task_slot_run(slot_pipe_open(keeper_rings(kept->keeper, slot), io, false), kept->options, kept->shared, slot);
 }
 
 static int slot_fork(struct kept *kept, uint32_t slot, int io[2], int log[2])
@@ -200,19 +201,63 @@ static _Noreturn void keeper_main(struct kept *kept)
 
 /* ------------------------------------------------------- the agent's side */
 
+static void *map_shared(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static size_t shared_size(uint32_t groups)
+{
+    return sizeof(struct keeper_shared) + groups * sizeof(struct keeper_slot);
+}
+
+/** All C functions are one program of the slot table, and its slots have numbers in a row. */
+static uint32_t rings_wanted(const struct belt_agent_options *options)
+{
+    for (uint32_t i = 0; i < options->function_count; i++)
+        if (options->functions[i].runner == BELT_RUN_C)
+            return options->slots;
+    return 0;
+}
+
+static int map_all(struct keeper *keeper, const struct belt_agent_options *options, uint32_t groups)
+{
+    keeper->shared = map_shared(shared_size(groups));
+    if (!keeper->shared)
+        return -1;
+    keeper->shared->slot_count = groups;
+    keeper->ring_count = rings_wanted(options);
+    if (keeper->ring_count > 0)
+        keeper->rings = map_shared(keeper->ring_count * sizeof(*keeper->rings));
+    return keeper->ring_count > 0 && !keeper->rings ? -1 : 0;
+}
+
+static void unmap_all(struct keeper *keeper)
+{
+    if (keeper->rings)
+        munmap(keeper->rings, keeper->ring_count * sizeof(*keeper->rings));
+    if (keeper->shared)
+        munmap(keeper->shared, shared_size(keeper->shared->slot_count));
+    keeper->rings = NULL;
+    keeper->shared = NULL;
+}
+
+struct slot_rings *keeper_rings(const struct keeper *keeper, uint32_t slot)
+{
+    return &keeper->rings[slot % keeper->ring_count];
+}
+
 int keeper_start(struct keeper *keeper, const struct belt_agent_options *options, uint32_t groups, const sigset_t *mask,
                  int foreign)
 {
     int ends[2] = {-1, -1};
-    size_t size = sizeof(struct keeper_shared) + groups * sizeof(struct keeper_slot);
     int error;
 
     *keeper = (struct keeper){.pid = -1, .fd = -1};
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED)
-        return -1;
-    keeper->shared = memory;
-    keeper->shared->slot_count = groups;
+    if (map_all(keeper, options, groups) != 0)
+        goto fail;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         goto fail;
     fflush(NULL); /* or every slot would write out what was buffered here */
@@ -224,7 +269,8 @@ int keeper_start(struct keeper *keeper, const struct belt_agent_options *options
         close(foreign);
         if (options->lifeline_fd > 0)
             close(options->lifeline_fd);
-        struct kept kept = {.fd = ends[1], .signals = -1, .count = groups, .options = options, .shared = keeper->shared, .mask = *mask};
+        struct kept kept = {.fd = ends[1], .signals = -1, .count = groups, .options = options,
+                            .keeper = keeper, .shared = keeper->shared, .mask = *mask};
         keeper_main(&kept);
     }
     close(ends[1]);
@@ -236,8 +282,7 @@ fail:
         close(ends[0]);
         close(ends[1]);
     }
-    munmap(keeper->shared, size);
-    keeper->shared = NULL;
+    unmap_all(keeper);
     errno = error;
     return -1;
 }
@@ -292,7 +337,5 @@ void keeper_stop(struct keeper *keeper)
             continue;
     }
     keeper->pid = -1;
-    if (keeper->shared)
-        munmap(keeper->shared, sizeof(*keeper->shared) + keeper->shared->slot_count * sizeof(struct keeper_slot));
-    keeper->shared = NULL;
+    unmap_all(keeper);
 }

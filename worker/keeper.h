@@ -9,6 +9,7 @@
 #define BELT_KEEPER_H
 
 #include "agent.h"
+#include "slot_pipe.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -33,6 +34,8 @@ struct keeper {
     pid_t pid;
     int fd;
     struct keeper_shared *shared;
+    struct slot_rings *rings; /* by slot number modulo `ring_count`, shared too; NULL: no C functions */
+    uint32_t ring_count;
 };
 
 enum keeper_event_type { KEEPER_STARTED, KEEPER_FAILED, KEEPER_DIED };
@@ -55,6 +58,8 @@ int keeper_start(struct keeper *keeper, const struct belt_agent_options *options
 int keeper_ask(struct keeper *keeper, uint32_t slot);
 /** 1: got one; 0: none is there; -1: the keeper is gone. */
 int keeper_next(struct keeper *keeper, struct keeper_event *event);
+/** The rings of a slot of C functions. */
+struct slot_rings *keeper_rings(const struct keeper *keeper, uint32_t slot);
 /** Ends it and all it keeps. Safe to call on a zeroed struct with fd -1. */
 void keeper_stop(struct keeper *keeper);
 

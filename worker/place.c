@@ -61,7 +61,7 @@ void place_close(struct agent *agent, struct place *place)
     slot_outbox_clear(&place->queue);
     slot_queue_consume(&place->captured, place->captured.len - place->captured.pos);
     place_log_clear(place);
-    place->ended = place->doomed = place->starting = place->writing = false;
+    place->ended = place->doomed = place->starting = place->writing = place->unread = false;
 }
 
 ssize_t place_read(int fd, struct slot_queue *queue)
@@ -124,6 +124,18 @@ static void write_watch(struct agent *agent, struct place *place, bool on)
     }
 }
 
+/** As much as the ring has room for. One that is gone is found by its bell. */
+static void write_ring(struct place *place)
+{
+    struct belt_bytes part;
+    size_t n;
+
+    while (slot_outbox_parts(&place->queue, &part, 1) > 0 && (n = slot_pipe_write(&place->pipe, part.data, part.len)) > 0)
+        slot_outbox_sent(&place->queue, n);
+    (void)slot_pipe_tell(&place->pipe);
+    place->writing = !slot_outbox_empty(&place->queue);
+}
+
 static ssize_t write_parts(const struct place *place)
 {
     enum { MOST = 16 };
@@ -145,6 +157,10 @@ void place_write(struct agent *agent, struct place *place)
 
     if (place->in < 0)
         return;
+    if (place->rings) {
+        write_ring(place);
+        return;
+    }
     while (!slot_outbox_empty(&place->queue)) {
         n = write_parts(place);
         if (n < 0 && errno == EINTR)

@@ -18,6 +18,9 @@ static void c_start(struct agent *agent, struct place *place)
     atomic_store(&told->begun, 0);
     atomic_store(&told->ended, 0);
     atomic_store(&told->stop, 0);
+    place->rings = keeper_rings(&agent->keeper, place->slot);
+    ring_reset(&place->rings->tasks);
+    ring_reset(&place->rings->answers);
     place->answered = 0;
     place->starting = true;
     agent->asks[agent->ask_count++] = place->slot;

@@ -17,6 +17,8 @@
 void stream_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err)
 {
     place_started(agent, place, pid, in, out, err);
+    if (place->rings)
+        place->pipe = slot_pipe_open(place->rings, out, true);
     slot_reader_init(&place->reader, place->program->runner->side, agent_max_payload(agent));
     if (place->doomed)
         place_kill(agent, place, SIGKILL);
@@ -114,11 +116,11 @@ static ssize_t stream_read(struct place *place)
     if (!at)
         slots_no_memory();
     do {
-        n = place->in == place->out ? recv(place->out, at, room, MSG_DONTWAIT) : read(place->out, at, room);
+        n = place->rings ? slot_pipe_read(&place->pipe, at, room, false) : read(place->out, at, room);
     } while (n < 0 && errno == EINTR);
     if (n > 0)
         slot_reader_filled(&place->reader, (size_t)n);
-    return n < 0 && errno != EAGAIN ? 0 : n;
+    return n < 0 && !place->rings && errno != EAGAIN ? 0 : n;
 }
 
 static bool stream_pull(struct agent *agent, struct place *place)
@@ -142,8 +144,13 @@ static bool stream_pull(struct agent *agent, struct place *place)
 
 void stream_output(struct agent *agent, struct place *place)
 {
-    for (int i = 0; i < READS && stream_pull(agent, place); i++)
-        continue;
+    int reads = 0;
+
+    while (reads < READS && stream_pull(agent, place))
+        reads++;
+    place->unread = place->rings && reads == READS; /* the bell rings for what comes, not for what is there */
+    if (place->unread)
+        place_dirty(agent, place);
     if (place->writing)
         place_write(agent, place);
 }

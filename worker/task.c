@@ -2,20 +2,17 @@
  *
  * The slot of C functions. See task.h.
  *
- * Answers are held back while more tasks are already here, because a write costs more
+ * Answers are held back while more tasks are already here, because waking the agent costs more
  * than a short task; but not for longer than HOLD_US, and not behind a function that is known to take longer.
  */
 #include "task.h"
 #include "keeper.h"
 #include "slot_protocol.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,7 +25,7 @@
 #define PROGRESS_US 100000u
 
 struct slot {
-    int fd;
+    struct slot_pipe pipe;
     const struct belt_agent_options *options;
     const struct keeper_shared *shared;
     struct keeper_slot *told; /* read by the agent when this process dies, or its task runs too long */
@@ -69,32 +66,35 @@ static uint64_t clock_us(void)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
-/** Writes all that waits, and `more` behind it. The agent always reads, so this waits only as long as it is busy. */
+/** The agent always reads, so this waits only as long as it is busy. */
+static void slot_put(struct slot *slot, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        size_t n = slot_pipe_write(&slot->pipe, data, len);
+        data += n;
+        len -= n;
+        if (n == 0 && (slot_pipe_tell(&slot->pipe) != 0 || !slot_pipe_sleep(&slot->pipe)))
+            _exit(0); /* the agent is gone */
+    }
+}
+
+/** Writes all that waits, and `more` behind it. */
 static void slot_send(struct slot *slot, uint64_t now, struct belt_bytes more)
 {
-    while (slot->out.pos < slot->out.len || more.len > 0) {
-        size_t waits = slot->out.len - slot->out.pos;
-        struct iovec parts[2] = {{waits ? slot->out.data + slot->out.pos : NULL, waits},
-                                 {(void *)(uintptr_t)more.data, more.len}};
-        struct msghdr msg = {.msg_iov = parts, .msg_iovlen = 2};
-        ssize_t n = sendmsg(slot->fd, &msg, MSG_NOSIGNAL);
-        if (n < 0 && errno != EINTR)
-            _exit(0); /* the agent is gone */
-        if (n <= 0)
-            continue;
-        size_t of_queue = (size_t)n < waits ? (size_t)n : waits;
-        slot_queue_consume(&slot->out, of_queue);
-        more.data += (size_t)n - of_queue;
-        more.len -= (size_t)n - of_queue;
-    }
+    size_t waits = slot->out.len - slot->out.pos;
+
+    if (waits > 0)
+        slot_put(slot, slot->out.data + slot->out.pos, waits);
+    slot_queue_consume(&slot->out, waits);
+    slot_put(slot, more.data, more.len);
+    if (slot_pipe_tell(&slot->pipe) != 0)
+        _exit(0);
     slot->flushed_us = now;
 }
 
 static void slot_flush(struct slot *slot, uint64_t now)
 {
-    static const uint8_t nothing;
-
-    slot_send(slot, now, (struct belt_bytes){&nothing, 0});
+    slot_send(slot, now, (struct belt_bytes){NULL, 0});
 }
 
 /* -------------------------------------------------- what functions may call */
@@ -272,13 +272,8 @@ static bool slot_read(struct slot *slot)
 {
     size_t room;
     uint8_t *at = slot_reader_room(&slot->reader, &room);
-    ssize_t n;
+    ssize_t n = at ? slot_pipe_read(&slot->pipe, at, room, true) : 0;
 
-    if (!at)
-        return false;
-    do {
-        n = recv(slot->fd, at, room, 0);
-    } while (n < 0 && errno == EINTR);
     if (n <= 0)
         return false;
     slot_reader_filled(&slot->reader, (size_t)n);
@@ -308,10 +303,10 @@ static void slot_serve(struct slot *slot)
     }
 }
 
-_Noreturn void task_slot_run(int fd, const struct belt_agent_options *options, struct keeper_shared *shared,
+_Noreturn void task_slot_run(struct slot_pipe pipe, const struct belt_agent_options *options, struct keeper_shared *shared,
                              uint32_t number)
 {
-    struct slot slot = {.fd = fd, .options = options, .shared = shared, .told = &shared->slots[number]};
+    struct slot slot = {.pipe = pipe, .options = options, .shared = shared, .told = &shared->slots[number]};
 
     slot_reader_init(&slot.reader, SLOT_SIDE_SLOT, BELT_MAX_PAYLOAD_CEILING);
     slot.typical_us = calloc(options->function_count + 1, sizeof(*slot.typical_us));

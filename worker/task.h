@@ -7,12 +7,14 @@
 #define BELT_TASK_H
 
 #include "agent.h"
+#include "slot_pipe.h"
 
 struct keeper_shared;
 
 /** SIGUSR1 makes belt_task_cancelled() true for the running task. */
 void task_catch_cancel(void);
-/** Serves tasks from `fd` until its end of file, then ends the process. */
-_Noreturn void task_slot_run(int fd, const struct belt_agent_options *options, struct keeper_shared *shared, uint32_t number);
+/** Serves tasks from `pipe` until its other side is gone, then ends the process. */
+_Noreturn void task_slot_run(struct slot_pipe pipe, const struct belt_agent_options *options, struct keeper_shared *shared,
+                             uint32_t number);
 
 #endif
