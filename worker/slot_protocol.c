@@ -81,62 +81,55 @@ void slot_queue_consume(struct slot_queue *queue, size_t len)
 
 /* ----------------------------------------------------------------- writer */
 
-/** Builds a line without printf: it is on the way of every task. */
-struct line {
-    char text[SLOT_MAX_LINE];
-    size_t len;
-};
+/* Lines are built without printf, where they are to stand: they are on the way of every task. */
 
-static void line_bytes(struct line *line, const void *data, size_t len)
+static uint8_t *put_bytes(uint8_t *to, struct belt_bytes bytes)
 {
-    assert(line->len + len <= sizeof(line->text));
-    memcpy(line->text + line->len, data, len);
-    line->len += len;
+    if (bytes.len > 0)
+        memcpy(to, bytes.data, bytes.len);
+    return to + bytes.len;
 }
 
-static void line_number(struct line *line, char before, uint64_t value)
+/** `before` and the number in decimal. */
+static uint8_t *put_number(uint8_t *to, char before, uint64_t value)
 {
-    char digits[21];
+    uint8_t digits[20];
     size_t at = sizeof(digits);
 
-    do {
-        digits[--at] = (char)('0' + value % 10);
+    *to++ = (uint8_t)before;
+    while (value >= 10) {
+        digits[--at] = (uint8_t)('0' + value % 10);
         value /= 10;
-    } while (value > 0);
-    digits[--at] = before;
-    line_bytes(line, digits + at, sizeof(digits) - at);
+    }
+    *to++ = (uint8_t)('0' + value);
+    memcpy(to, digits + at, sizeof(digits) - at);
+    return to + (sizeof(digits) - at);
 }
 
-static int line_write(struct slot_queue *queue, struct line *line, struct belt_bytes one, struct belt_bytes two)
+/** Ends the line and appends both byte strings: the message is what stands from the end of the queue up to there. */
+static int put_end(struct slot_queue *queue, uint8_t *to, struct belt_bytes one, struct belt_bytes two)
 {
-    line_bytes(line, "\n", 1);
-    uint8_t *room = slot_queue_room(queue, line->len + one.len + two.len);
-    if (!room)
-        return -1;
-    memcpy(room, line->text, line->len);
-    if (one.len > 0)
-        memcpy(room + line->len, one.data, one.len);
-    if (two.len > 0)
-        memcpy(room + line->len + one.len, two.data, two.len);
-    queue->len += line->len + one.len + two.len;
+    *to++ = '\n';
+    to = put_bytes(put_bytes(to, one), two);
+    queue->len = (size_t)(to - queue->data);
     return 0;
 }
 
 static int write_task(struct slot_queue *queue, const struct slot_task *task, struct belt_bytes payload)
 {
-    struct line line;
-
-    line.len = 0;
     assert(task->function.len <= BELT_MAX_NAME);
-    line_bytes(&line, "task", 4);
-    line_number(&line, ' ', task->job);
-    line_number(&line, '.', task->index);
-    line_bytes(&line, " ", 1);
-    line_bytes(&line, task->function.data, task->function.len);
-    line_number(&line, ' ', task->attempt);
-    line_number(&line, ' ', task->argument.len);
-    line_number(&line, ' ', task->payload.len);
-    return line_write(queue, &line, task->argument, payload);
+    uint8_t *to = slot_queue_room(queue, SLOT_MAX_LINE + task->argument.len + payload.len);
+    if (!to)
+        return -1;
+    memcpy(to, "task", 4);
+    to = put_number(to + 4, ' ', task->job);
+    to = put_number(to, '.', task->index);
+    *to++ = ' ';
+    to = put_bytes(to, task->function);
+    to = put_number(to, ' ', task->attempt);
+    to = put_number(to, ' ', task->argument.len);
+    to = put_number(to, ' ', task->payload.len);
+    return put_end(queue, to, task->argument, payload);
 }
 
 int slot_write_task(struct slot_queue *queue, const struct slot_task *task)
@@ -158,13 +151,14 @@ int slot_write_hello(struct slot_queue *queue)
 
 static int write_ok(struct slot_queue *queue, size_t len, struct belt_bytes payload, uint64_t service_us)
 {
-    struct line line;
+    uint8_t *to = slot_queue_room(queue, SLOT_MAX_LINE + payload.len);
 
-    line.len = 0;
-    line_bytes(&line, "ok", 2);
-    line_number(&line, ' ', len);
-    line_number(&line, ' ', service_us);
-    return line_write(queue, &line, payload, (struct belt_bytes){NULL, 0});
+    if (!to)
+        return -1;
+    memcpy(to, "ok", 2);
+    to = put_number(to + 2, ' ', len);
+    to = put_number(to, ' ', service_us);
+    return put_end(queue, to, payload, (struct belt_bytes){NULL, 0});
 }
 
 int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us)
@@ -180,28 +174,29 @@ int slot_write_ok_line(struct slot_queue *queue, size_t len, uint64_t service_us
 int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,
                     uint64_t service_us)
 {
-    struct line line;
-
-    line.len = 0;
     if (text.len > BELT_MAX_TEXT)
         text.len = BELT_MAX_TEXT;
-    line_bytes(&line, "fail", 4);
-    line_number(&line, ' ', text.len);
-    line_number(&line, ' ', payload.len);
-    line_number(&line, ' ', service_us);
-    line_number(&line, ' ', code);
-    return line_write(queue, &line, text, payload);
+    uint8_t *to = slot_queue_room(queue, SLOT_MAX_LINE + text.len + payload.len);
+    if (!to)
+        return -1;
+    memcpy(to, "fail", 4);
+    to = put_number(to + 4, ' ', text.len);
+    to = put_number(to, ' ', payload.len);
+    to = put_number(to, ' ', service_us);
+    to = put_number(to, ' ', code);
+    return put_end(queue, to, text, payload);
 }
 
 int slot_write_progress(struct slot_queue *queue, uint64_t done, uint64_t total)
 {
-    struct line line;
+    uint8_t *to = slot_queue_room(queue, SLOT_MAX_LINE);
 
-    line.len = 0;
-    line_bytes(&line, "progress", 8);
-    line_number(&line, ' ', done);
-    line_number(&line, ' ', total);
-    return line_write(queue, &line, (struct belt_bytes){NULL, 0}, (struct belt_bytes){NULL, 0});
+    if (!to)
+        return -1;
+    memcpy(to, "progress", 8);
+    to = put_number(to + 8, ' ', done);
+    to = put_number(to, ' ', total);
+    return put_end(queue, to, (struct belt_bytes){NULL, 0}, (struct belt_bytes){NULL, 0});
 }
 
 /* ----------------------------------------------------------------- reader */

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 
 _Noreturn void slots_no_memory(void)
@@ -106,20 +107,59 @@ static void job_unref(struct slots *slots, struct slots_job_entry *job)
     free(job);
 }
 
-static void task_unhash(struct slots *slots, struct slots_task *task)
+#define BLOCK_TASKS 64u
+
+struct slots_block {
+    struct slots_block *next;
+    struct slots_task tasks[BLOCK_TASKS];
+};
+
+/** A task of which only its name is not set to zero. */
+static struct slots_task *task_alloc(struct slots *slots)
 {
-    if (task->hashed)
-        HASH_DEL(slots->tasks, task);
-    task->hashed = false;
+    if (!slots->spare) {
+        struct slots_block *block = malloc(sizeof(*block));
+        if (!block)
+            slots_no_memory();
+        LL_PREPEND(slots->blocks, block);
+        for (uint32_t i = BLOCK_TASKS; i-- > 0;)
+            LL_PREPEND(slots->spare, &block->tasks[i]);
+    }
+    struct slots_task *task = slots->spare;
+    slots->spare = task->next;
+    memset(task, 0, offsetof(struct slots_task, small));
+    return task;
+}
+
+/** Nobody can name it any more. */
+static void task_forget(struct slots *slots, struct slots_task *task)
+{
+    if (task->known)
+        slots_index_remove(&slots->tasks, task);
+    task->known = false;
 }
 
 static void task_free(struct slots *slots, struct slots_task *task)
 {
-    task_unhash(slots, task);
+    task_forget(slots, task);
     belt_payload_clear(&task->payload);
     job_unref(slots, task->job);
     free(task->extras);
-    free(task);
+    LL_PREPEND(slots->spare, task);
+}
+
+/** Copies what is small into the task itself. */
+static void task_payload(struct slots_task *task, struct belt_bytes bytes)
+{
+    if (bytes.len > SLOTS_SMALL) {
+        task->payload = belt_payload_copy(bytes.data, (uint32_t)bytes.len);
+        if (!task->payload.buf)
+            slots_no_memory();
+        return;
+    }
+    if (bytes.len > 0)
+        memcpy(task->small, bytes.data, bytes.len);
+    task->payload = (struct belt_payload){NULL, task->small, (uint32_t)bytes.len};
 }
 
 static void tasks_free(struct slots *slots, struct slots_task *list)
@@ -145,6 +185,10 @@ void slots_free(struct slots *slots)
     HASH_CLEAR(hh, slots->by_name);
     for (uint32_t i = 0; slots->functions && i < slots->function_count; i++)
         free((void *)(uintptr_t)slots->functions[i].pub.name.data);
+    struct slots_block *block, *next;
+    LL_FOREACH_SAFE(slots->blocks, block, next)
+        free(block);
+    slots_index_free(&slots->tasks);
     free(slots->programs);
     free(slots->functions);
     free(slots->slots);
@@ -176,19 +220,6 @@ void slots_task_return(struct slots *slots, struct slots_task *task)
     task_free(slots, task);
 }
 
-static void unstarted_add(struct slots *slots, struct slots_task *task, bool first)
-{
-    if (first)
-        DL_PREPEND2(slots->unstarted, task, older, newer);
-    else
-        DL_APPEND2(slots->unstarted, task, older, newer);
-}
-
-void slots_unstart(struct slots *slots, struct slots_task *task)
-{
-    DL_DELETE2(slots->unstarted, task, older, newer);
-}
-
 static struct slots_program_state *task_program(struct slots *slots, const struct slots_task *task)
 {
     return &slots->programs[slots->functions[task->job->pub.function].pub.program];
@@ -198,8 +229,6 @@ void slots_enqueue_first(struct slots *slots, struct slots_task *task)
 {
     struct slots_program_state *program = task_program(slots, task);
 
-    if (task->state == SLOTS_GIVEN)
-        unstarted_add(slots, task, true);
     task->state = SLOTS_WAITING;
     DL_PREPEND(program->waiting, task);
     program->waiting_count++;
@@ -217,7 +246,6 @@ void slots_withdraw(struct slots *slots, struct slots_task *task)
         assert(task->state == SLOTS_BOUND);
         DL_DELETE(slots->slots[task->slot].bound, task);
     }
-    slots_unstart(slots, task);
 }
 
 /* ---------------------------------------------------------------- results */
@@ -277,10 +305,10 @@ static void task_done(struct slots *slots, struct slots_task *task, const struct
         task->code = BELT_TASK_TIMEOUT;
     }
     belt_payload_clear(&task->payload);
-    task->payload = o->kept.buf || o->payload.len == 0 ? belt_payload_ref(o->kept)
-                                                       : belt_payload_copy(o->payload.data, (uint32_t)o->payload.len);
-    if (o->payload.len > 0 && !task->payload.buf)
-        slots_no_memory();
+    if (o->kept.buf)
+        task->payload = belt_payload_ref(o->kept);
+    else
+        task_payload(task, o->payload);
     if (why.len > 0 || o->log.len > 0 || o->exit_status >= 0 || o->term_signal > 0)
         task->extras = extras_new(why, o);
     task->state = SLOTS_DONE;
@@ -327,7 +355,7 @@ static struct slots_job_entry *job_get(struct slots *slots, const struct belt_ms
 /** The table held an older attempt of the task: it makes way (PROTOCOL.md §8.2). */
 static void task_supersede(struct slots *slots, uint64_t now, struct slots_task *old)
 {
-    task_unhash(slots, old);
+    task_forget(slots, old);
     if (old->state == SLOTS_DONE)
         return;
     old->silent = true;
@@ -343,21 +371,19 @@ static void task_supersede(struct slots *slots, uint64_t now, struct slots_task 
 
 static struct slots_task *task_new(struct slots *slots, struct slots_job_entry *job, const struct belt_task_item *item)
 {
-    struct slots_task *task = calloc(1, sizeof(*task));
+    struct slots_task *task = task_alloc(slots);
 
-    if (!task)
-        slots_no_memory();
     task->key = (struct slots_key){job->pub.job, item->index};
     task->attempt = item->attempt;
     task->job = job;
     job->refs++;
     task->order = ++slots->orders;
-    task->payload = item->payload.buf ? belt_payload_ref(item->payload)
-                                      : belt_payload_copy(item->payload.data, item->payload.len);
-    if (item->payload.len > 0 && !task->payload.buf)
-        slots_no_memory();
-    HASH_ADD(hh, slots->tasks, key, sizeof(task->key), task);
-    task->hashed = true;
+    if (item->payload.buf)
+        task->payload = belt_payload_ref(item->payload);
+    else
+        task_payload(task, (struct belt_bytes){item->payload.data, item->payload.len});
+    slots_index_add(&slots->tasks, task);
+    task->known = true;
     slots->held++;
     return task;
 }
@@ -378,11 +404,8 @@ static void dispatch_one(struct slots *slots, uint64_t now, const struct belt_ms
                          struct slots_job_entry *job, const struct belt_task_item *item, uint64_t chunk)
 {
     const struct slots_function_state *function = NULL;
+    struct slots_task *old = slots_index_find(&slots->tasks, msg->job, item->index);
 
-    struct slots_key key = {msg->job, item->index};
-    struct slots_task *old = NULL;
-
-    HASH_FIND(hh, slots->tasks, &key, sizeof(key), old);
     if (old && old->attempt >= item->attempt && !old->dropped)
         return;
     if (old)
@@ -399,7 +422,6 @@ static void dispatch_one(struct slots *slots, uint64_t now, const struct belt_ms
         struct slots_program_state *program = &slots->programs[function->pub.program];
         DL_APPEND(program->waiting, task);
         program->waiting_count++;
-        unstarted_add(slots, task, false);
     }
 }
 
@@ -418,10 +440,29 @@ void slots_dispatch(struct slots *slots, uint64_t now, const struct belt_msg_dis
     job_unref(slots, job);
 }
 
+/** Of those that were not handed over the one that came last; NULL: none. What is bound to a slot came before what waits. */
+static struct slots_task *task_newest(struct slots *slots)
+{
+    struct slots_task *newest = NULL;
+
+    for (uint32_t i = 0; i < slots->program_count; i++) {
+        struct slots_task *head = slots->programs[i].waiting;
+        if (head && (!newest || head->prev->order > newest->order))
+            newest = head->prev; /* of the head: the tail */
+    }
+    for (uint32_t i = 0; !newest && i < slots->slot_count; i++) {
+        struct slots_task *head = slots->slots[i].bound;
+        if (head && (!newest || head->prev->order > newest->order))
+            newest = head->prev;
+    }
+    return newest;
+}
+
 void slots_recall(struct slots *slots, uint32_t count)
 {
-    while (count-- > 0 && slots->unstarted) {
-        struct slots_task *task = slots->unstarted->older; /* of the head: the tail */
+    struct slots_task *task;
+
+    while (count-- > 0 && (task = task_newest(slots))) {
         slots_withdraw(slots, task);
         slots_task_return(slots, task);
     }
@@ -430,13 +471,11 @@ void slots_recall(struct slots *slots, uint32_t count)
 void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *refs, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        struct slots_key key = {refs[i].job, refs[i].index};
-        struct slots_task *task = NULL;
-        HASH_FIND(hh, slots->tasks, &key, sizeof(key), task);
+        struct slots_task *task = slots_index_find(&slots->tasks, refs[i].job, refs[i].index);
         if (!task || task->attempt > refs[i].attempt || task->state == SLOTS_DONE) {
             /* A broker that was restarted counts attempts anew: what it does not want must not hide what it sends. */
             if (task && task->attempt == refs[i].attempt)
-                task_unhash(slots, task);
+                task_forget(slots, task);
             returned_add(slots, refs[i]);
         } else if (task->state != SLOTS_GIVEN) {
             slots_withdraw(slots, task);
@@ -546,13 +585,27 @@ void slots_resend(struct slots *slots)
     slots->result_unsent = slots->result_base;
 }
 
+static uint32_t sync_list(const struct slots_task *list, struct belt_task_ref *refs)
+{
+    const struct slots_task *task;
+    uint32_t count = 0;
+
+    DL_FOREACH(list, task)
+        if (task->known)
+            refs[count++] = task_ref(task);
+    return count;
+}
+
 uint32_t slots_sync(const struct slots *slots, struct belt_task_ref *refs)
 {
     uint32_t count = 0;
 
-    for (const struct slots_task *task = slots->tasks; task; task = task->hh.next)
-        if (task->state != SLOTS_DONE)
-            refs[count++] = task_ref(task);
+    for (uint32_t i = 0; i < slots->slot_count; i++) {
+        count += sync_list(slots->slots[i].given, refs + count);
+        count += sync_list(slots->slots[i].bound, refs + count);
+    }
+    for (uint32_t i = 0; i < slots->program_count; i++)
+        count += sync_list(slots->programs[i].waiting, refs + count);
     for (uint64_t n = slots->result_base; n < slots->result_next; n++)
         refs[count++] = task_ref(slots->results[n % slots->result_cap]);
     return count;

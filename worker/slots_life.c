@@ -247,12 +247,10 @@ static void unbind(struct slots *slots, struct slots_slot *slot)
     while (slot->bound) {
         struct slots_task *task = slot->bound->prev; /* the last one first: they end up in their old order */
         DL_DELETE(slot->bound, task);
-        if (slots->leaving) {
-            slots_unstart(slots, task);
+        if (slots->leaving)
             slots_task_return(slots, task);
-        } else {
+        else
             slots_enqueue_first(slots, task);
-        }
     }
 }
 

@@ -88,10 +88,9 @@ void slots_room_update(struct slots *slots, struct slots_slot *slot)
     }
 }
 
-/** Hands a task, which is in no list but that of the unstarted, to the slot. */
+/** Hands a task, which is in no list, to the slot. */
 static void slot_give(struct slots *slots, uint64_t now, struct slots_slot *slot, struct slots_task *task)
 {
-    slots_unstart(slots, task);
     task->state = SLOTS_GIVEN;
     task->slot = slot->number;
     task->cost_us = task_cost(slots, task);

@@ -7,6 +7,7 @@
 #define BELT_SLOTS_TABLE_H
 
 #include "slots.h"
+#include "slots_index.h"
 
 /* A failed allocation inside uthash goes the way of all others. */
 #define uthash_fatal(text) slots_no_memory()
@@ -29,26 +30,28 @@ struct slots_job_entry {
     UT_hash_handle hh;
 };
 
+/* A payload up to this lies in its task: no allocation of its own, and it is where the processor looks anyway. */
+#define SLOTS_SMALL 64u
+
 struct slots_task {
     struct slots_key key;
     uint32_t attempt;
     uint8_t state;
-    bool hashed;    /* the table knows it by its key */
+    bool known;     /* the table knows it by its key */
     bool dropped;   /* its result is not wanted: it is returned */
     bool silent;    /* a higher attempt replaced it: its end is nobody's business */
     bool timed_out;
     uint32_t slot;
+    unsigned code;
+    struct slots_job_entry *job;
+    struct slots_task *prev, *next; /* in its program's queue or its slot's lists; next: also among the spare ones */
+    struct belt_payload payload;    /* the input, then the result */
     uint64_t order; /* of arrival */
     uint64_t chunk; /* tasks of one chunk go to one slot; 0: none */
     uint64_t cost_us;
-    struct slots_job_entry *job;
-    struct belt_payload payload;      /* the input, then the result */
-    struct slots_task *prev, *next;   /* in its program's queue or its slot's lists */
-    struct slots_task *older, *newer; /* among all that were not handed over */
-    unsigned code;
     uint64_t service_us, started_us;
     struct belt_result_extras *extras; /* with its bytes behind it; NULL: none */
-    UT_hash_handle hh;
+    uint8_t small[SLOTS_SMALL];        /* not set to zero */
 };
 
 enum slots_state { SLOTS_OFF, SLOTS_STARTING, SLOTS_READY, SLOTS_CLOSING };
@@ -102,8 +105,9 @@ struct slots {
     struct slots_function_state *functions, *by_name;
     struct slots_slot *slots;
     uint32_t busy; /* slots with a task */
-    struct slots_task *tasks;     /* by key */
-    struct slots_task *unstarted; /* in order of arrival */
+    struct slots_index tasks;
+    struct slots_task *spare; /* for new tasks; they lie in blocks, which stay until the end */
+    struct slots_block *blocks;
     struct slots_job_entry *jobs;
     uint64_t orders, chunks;
     uint32_t held;
@@ -129,7 +133,6 @@ void slots_task_end(struct slots *slots, uint64_t now, struct slots_task *task, 
 void slots_task_return(struct slots *slots, struct slots_task *task);
 void slots_enqueue_first(struct slots *slots, struct slots_task *task);
 void slots_withdraw(struct slots *slots, struct slots_task *task); /* takes one that was not handed over out of its queue */
-void slots_unstart(struct slots *slots, struct slots_task *task); /* takes it off the list of those not handed over */
 
 /* slots_place.c */
 void slots_place_turn(struct slots *slots, uint64_t now);

@@ -124,11 +124,14 @@ static void check_window(struct agent_model *agent)
 {
     uint32_t count = 0;
     uint64_t bytes = 0;
-    for (const struct slots_task *task = agent->table->tasks; task; task = task->hh.next)
-        if (task->state != SLOTS_DONE && !task->dropped) {
+    const struct slots_index *tasks = &agent->table->tasks;
+    for (uint32_t i = 0; i < tasks->size; i++) {
+        const struct slots_task *task = tasks->at[i].task;
+        if (task && task->state != SLOTS_DONE && !task->dropped) {
             count++;
             bytes += task->payload.len;
         }
+    }
     if (count > agent->window || (count > 1 && bytes > agent->window_bytes))
         sim_fail(agent->node.sim, "%s holds %u tasks and %llu bytes: over its window", agent->node.name, count, ULL(bytes));
 }
@@ -310,8 +313,9 @@ uint32_t agent_held(const struct agent_model *agent)
 
 uint64_t agent_unstarted_job(const struct agent_model *agent, uint32_t mask, uint32_t n)
 {
-    for (const struct slots_task *task = agent->table->unstarted; task; task = task->newer)
-        if (task->state == SLOTS_WAITING && !task->chunk && mask >> agent->functions[task->job->pub.function] & 1 && n-- == 0)
-            return task->key.job;
+    for (uint32_t i = 0; i < agent->table->program_count; i++)
+        for (const struct slots_task *task = agent->table->programs[i].waiting; task; task = task->next)
+            if (!task->chunk && mask >> agent->functions[task->job->pub.function] & 1 && n-- == 0)
+                return task->key.job;
     return 0;
 }

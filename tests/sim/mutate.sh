@@ -19,7 +19,7 @@ for room in proto broker worker client tests/sim tests/core; do
     mkdir -p "$build/tree/$room" && cp -R "$source/$room/." "$build/tree/$room/" || exit 2
 done
 cd "$build/tree" || exit 2
-files="$(ls proto/*.c | grep -v link.c) $(ls broker/core/*.c) broker/record.c worker/slots.c worker/slots_place.c
+files="$(ls proto/*.c | grep -v link.c) $(ls broker/core/*.c) broker/record.c worker/slots.c worker/slots_index.c worker/slots_place.c
     worker/slots_life.c client/stream.c client/window.c tests/core/invariants.c $(ls tests/sim/*.c)"
 libraries="$(pkg-config --libs msgpack 2>/dev/null || pkg-config --libs msgpack-c) -lzmq -lpthread"
 

@@ -2,7 +2,7 @@
  *
  * The slot table on virtual time: placing, credit, chunks, time-outs, deaths, taking back, results.
  */
-#include "worker/slots.h"
+#include "worker/slots_table.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -610,4 +610,31 @@ Test(slots, a_shared_worker_gives_its_tasks_to_others_until_a_slot_starts)
     cr_expect(slots_recovered(s));
     cr_expect_not(slots_recovered(s), "once");
     slots_free(s);
+}
+
+/* Tasks of three jobs with overlapping indexes come and go at random, beside a plain array of what is there. */
+Test(slots, tasks_are_found_by_their_key)
+{
+    enum { JOBS = 3, SPAN = 400 };
+    static struct slots_task tasks[JOBS][SPAN];
+    static bool there[JOBS][SPAN];
+    struct slots_index index = {0};
+    uint64_t dice = 20261126;
+    uint32_t count = 0;
+
+    for (int round = 0; round < 200000; round++) {
+        dice = dice * 6364136223846793005u + 1442695040888963407u;
+        unsigned job = (unsigned)(dice >> 33) % JOBS, at = (unsigned)(dice >> 40) % SPAN;
+        struct slots_task *task = &tasks[job][at];
+        task->key = (struct slots_key){job, at};
+        cr_assert_eq(slots_index_find(&index, job, at), there[job][at] ? task : NULL);
+        if (there[job][at])
+            slots_index_remove(&index, task);
+        else
+            slots_index_add(&index, task);
+        there[job][at] = !there[job][at];
+        count += there[job][at] ? 1u : UINT32_MAX;
+        cr_assert_eq(index.count, count);
+    }
+    slots_index_free(&index);
 }
