@@ -9,6 +9,7 @@
 #include "shell.h"
 
 #include "../proto/heap.h"
+#include "../proto/link.h"
 
 #include <belt/belt.h>
 #include <errno.h>
@@ -244,19 +245,20 @@ static bool drained(const struct broker *broker)
     return broker->draining && (core_drained(broker->shell.core) || shell_now() >= broker->drain_until);
 }
 
+/* zmq_poll() would ask each socket twice, and answer late what is there already. */
 static int loop(struct broker *broker)
 {
     struct shell *shell = &broker->shell;
-    zmq_pollitem_t items[] = {
-        {.socket = shell->sockets[BROKER_CLIENTS], .events = ZMQ_POLLIN},
-        {.socket = shell->sockets[BROKER_WORKERS], .events = ZMQ_POLLIN},
-        {.fd = broker->signals, .events = ZMQ_POLLIN},
-        {.fd = broker->options->lifeline_fd > 0 ? broker->options->lifeline_fd : -1, .events = ZMQ_POLLIN},
-        {.fd = shell->durability ? durability_fd(shell->durability) : -1, .events = ZMQ_POLLIN},
+    struct pollfd items[] = {
+        {.fd = belt_link_fd(shell->sockets[BROKER_CLIENTS]), .events = POLLIN},
+        {.fd = belt_link_fd(shell->sockets[BROKER_WORKERS]), .events = POLLIN},
+        {.fd = broker->signals, .events = POLLIN},
+        {.fd = broker->options->lifeline_fd > 0 ? broker->options->lifeline_fd : -1, .events = POLLIN},
+        {.fd = shell->durability ? durability_fd(shell->durability) : -1, .events = POLLIN},
     };
     bool more = false;
     while (!broker->ended && !drained(broker)) {
-        if (zmq_poll(items, sizeof items / sizeof *items, more ? 0 : wait_ms(broker, shell_now())) < 0 && errno != EINTR)
+        if (poll(items, sizeof items / sizeof *items, more ? 0 : (int)wait_ms(broker, shell_now())) < 0 && errno != EINTR)
             return system_error(broker, "cannot wait for messages");
         if (items[2].revents)
             read_signals(broker);

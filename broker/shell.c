@@ -15,11 +15,14 @@
 #include <sys/random.h>
 #include <time.h>
 #include <utlist.h>
+#include <zmq.h>
 
 /* A burst ends after so many messages or so long: batches form, and answers do not wait for a peer that never pauses.
  */
 #define BURST_MESSAGES 1000u
 #define BURST_NS       1000000
+/* So many at once, and more are looked for before the turn: fewer are answered without another look. */
+#define BURST_LEAST 4u
 /* Messages from one socket before the other one has its turn. */
 #define SIDE_MESSAGES 64u
 /* One peer's share of what is parked. */
@@ -287,6 +290,13 @@ static uint32_t take_some(struct shell *shell, uint64_t now, enum broker_side si
     return count;
 }
 
+/* Sending may have taken the word of what has come meanwhile from the sockets' descriptors. */
+static bool readable(const struct shell *shell)
+{
+    return ((belt_link_events(shell->sockets[BROKER_CLIENTS]) | belt_link_events(shell->sockets[BROKER_WORKERS])) &
+            ZMQ_POLLIN) != 0;
+}
+
 bool shell_turn(struct shell *shell)
 {
     uint64_t start = now_ns(), now = start;
@@ -296,7 +306,7 @@ bool shell_turn(struct shell *shell)
         some = take_some(shell, now / 1000000u, BROKER_CLIENTS) + take_some(shell, now / 1000000u, BROKER_WORKERS);
         total += some;
         now = now_ns();
-    } while (some && total < BURST_MESSAGES && now - start < BURST_NS);
+    } while (some >= BURST_LEAST && total < BURST_MESSAGES && now - start < BURST_NS);
     retry_waiting(shell);
     tell_gone(shell, now / 1000000u);
     step(shell, &(struct core_event){
@@ -306,7 +316,7 @@ bool shell_turn(struct shell *shell)
         shell_durable(shell);
     }
     tell_gone(shell, now / 1000000u);
-    return some > 0;
+    return some >= BURST_LEAST || readable(shell);
 }
 
 void shell_drain(struct shell *shell)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The I/O thread. See io.h.
+ * The helm, and the thread that is at it when no reader is. See io.h.
  *
  * Waking costs a system call, so it is rare: while there was something to do in the last milliseconds the thread
  * only naps (1 ms), and whoever hands over small work lets it nap. Whoever is about to wait wakes it at once.
@@ -12,6 +12,8 @@
 #include "proto/link.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,9 +29,16 @@
 /* BYE and the last acknowledgement may take so long to leave. */
 #define LINGER_MS 200
 
-void client_io_kick(belt_pool *pool, bool urgent)
+static void raise_fd(int fd)
 {
     const uint64_t one = 1;
+
+    while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+        ;
+}
+
+void client_io_kick(belt_pool *pool, bool urgent)
+{
     int state;
 
     atomic_store(&pool->work, true);
@@ -39,8 +48,9 @@ void client_io_kick(belt_pool *pool, bool urgent)
     if (atomic_compare_exchange_strong(&pool->io_state, &state, CLIENT_IO_AWAKE)) {
         int saved = errno;
 
-        while (write(pool->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
-            ;
+        raise_fd(pool->wake_fd);
+        if (atomic_load(&pool->standing_by) && !atomic_load(&pool->helm))
+            raise_fd(pool->standby_fd);
         errno = saved;
     }
 }
@@ -242,55 +252,165 @@ static long sleep_time(const belt_pool *pool)
     return deadline <= now ? 0 : (long)(deadline - now);
 }
 
-/** Waits for messages, for a wake-up, for the next timer. */
-static void wait(belt_pool *pool, bool nap)
+/** Waits for messages, for a wake-up, for the next timer; at most `most` ms (-1: no limit). */
+static void wait(belt_pool *pool, bool nap, long most)
 {
-    zmq_pollitem_t items[2 + CLIENT_CHILDREN] = {0};
-    int fds[CLIENT_CHILDREN] = {-1, -1}, count = 0;
+    struct pollfd items[2 + CLIENT_CHILDREN] = {{.fd = pool->wake_fd, .events = POLLIN}};
+    int fds[CLIENT_CHILDREN] = {-1, -1}, wanted = ZMQ_POLLIN;
+    bool lost = atomic_load(&pool->lost), talks = pool->socket != NULL && !lost;
     long timeout = sleep_time(pool);
     uint64_t drained;
 
     if (nap && (timeout < 0 || timeout > NAP_MS))
         timeout = NAP_MS;
-    items[count++] = (zmq_pollitem_t){.fd = pool->wake_fd, .events = ZMQ_POLLIN};
-    if (pool->socket != NULL && !atomic_load(&pool->lost))
-        items[count++] = (zmq_pollitem_t){
-            .socket = pool->socket,
-            .events = (short)(ZMQ_POLLIN | (pool->unsent.count > 0 || pool->hello_waits ? ZMQ_POLLOUT : 0))};
-    if (pool->children != NULL && !atomic_load(&pool->lost))
+    if (most >= 0 && (timeout < 0 || timeout > most))
+        timeout = most;
+    if (pool->unsent.count > 0 || pool->hello_waits)
+        wanted |= ZMQ_POLLOUT;
+    if (pool->children != NULL && !lost)
         client_private_fds(pool->children, fds);
+    items[1] = (struct pollfd){.fd = talks ? belt_link_fd(pool->socket) : -1, .events = POLLIN};
     for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
-        if (fds[i] >= 0)
-            items[count++] = (zmq_pollitem_t){.fd = fds[i], .events = ZMQ_POLLIN};
+        items[2 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
     atomic_store(&pool->io_state, nap ? CLIENT_IO_NAP : CLIENT_IO_SLEEP);
-    if (!atomic_exchange(&pool->work, false))
-        zmq_poll(items, count, timeout);
+    if (!atomic_exchange(&pool->work, false) && !(talks && (belt_link_events(pool->socket) & wanted) != 0))
+        poll(items, 2 + CLIENT_CHILDREN, timeout > INT_MAX ? INT_MAX : (int)timeout);
     atomic_store(&pool->io_state, CLIENT_IO_AWAKE);
-    if (pool->hello_waits && pool->socket != NULL && (items[1].revents & ZMQ_POLLOUT) != 0)
+    if (pool->hello_waits && talks && (belt_link_events(pool->socket) & ZMQ_POLLOUT) != 0)
         send_hello(pool); /* connected: sooner than the session's own retry */
-    if (read(pool->wake_fd, &drained, sizeof(drained)) > 0)
+    if (items[0].revents != 0 && read(pool->wake_fd, &drained, sizeof(drained)) > 0)
         pool->active_ms = client_now_ms();
+}
+
+/** Does what there is to do. */
+static void work(belt_pool *pool)
+{
+    flush(pool);
+    receive(pool);
+    timers(pool);
+    if (client_flow_work(pool))
+        pool->active_ms = client_now_ms();
+}
+
+/** A round of the I/O thread at the helm. */
+static void turn(belt_pool *pool)
+{
+    bool nap;
+
+    work(pool);
+    nap = client_now_ms() - pool->active_ms < ACTIVE_MS;
+    if (!nap)
+        client_flow_pump(pool, true);
+    if (atomic_load(&pool->wanted) == NULL)
+        wait(pool, nap, -1);
+}
+
+/* ---- the helm ---- */
+
+static bool take_helm(belt_pool *pool)
+{
+    if (atomic_exchange(&pool->helm, true))
+        return false;
+    atomic_store(&pool->io_state, CLIENT_IO_AWAKE);
+    return true;
+}
+
+bool client_io_take(struct belt_stream *stream, bool later)
+{
+    belt_pool *pool = stream->pool;
+
+    if (!take_helm(pool)) {
+        if (later)
+            atomic_store(&pool->wanted, stream);
+        return false;
+    }
+    atomic_fetch_add(&pool->helm_count, 1);
+    if (pool->streams == stream && stream->next == NULL)
+        return true;
+    client_io_leave(stream); /* others wait too, whom nobody would serve between our calls */
+    return false;
+}
+
+void client_io_turn(belt_pool *pool, uint64_t deadline)
+{
+    uint64_t now = client_now_ms();
+
+    if (!atomic_load(&pool->work)) /* his acknowledgements have nothing to wait for */
+        client_flow_pump(pool, true);
+    wait(pool, false, deadline == UINT64_MAX ? -1 : deadline <= now ? 0 : (long)(deadline - now));
+    work(pool);
+}
+
+void client_io_leave(struct belt_stream *stream)
+{
+    belt_pool *pool = stream->pool;
+
+    atomic_store(&pool->io_state, CLIENT_IO_NAP);
+    atomic_store(&pool->helm, false);
+    if (atomic_load(&pool->deep))
+        raise_fd(pool->standby_fd);
+}
+
+/** The I/O thread gives the helm to a reader who waits for it. The lock keeps his stream from being closed meanwhile. */
+static void hand_over(belt_pool *pool, struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+
+    pthread_mutex_lock(&mail->lock);
+    atomic_store(&pool->standing_by, true);
+    atomic_store(&pool->io_state, CLIENT_IO_NAP);
+    atomic_store(&pool->helm, false);
+    pthread_cond_broadcast(&mail->cond);
+    pthread_mutex_unlock(&mail->lock);
+}
+
+/** Sleeps while a reader is at the helm, or was within the last nap. */
+static void stand_by(belt_pool *pool)
+{
+    struct pollfd item = {.fd = pool->standby_fd, .events = POLLIN};
+    uint64_t drained;
+    unsigned seen;
+
+    atomic_store(&pool->standing_by, true);
+    do {
+        seen = atomic_load(&pool->helm_count);
+        if (poll(&item, 1, NAP_MS) == 0 && seen == atomic_load(&pool->helm_count)) { /* he sleeps: so do we */
+            atomic_store(&pool->deep, true);
+            if (atomic_load(&pool->helm) && !atomic_load(&pool->stop))
+                poll(&item, 1, -1);
+            atomic_store(&pool->deep, false);
+        }
+        if (read(pool->standby_fd, &drained, sizeof(drained)) > 0)
+            break;
+    } while (!atomic_load(&pool->stop) && (atomic_load(&pool->helm) || seen != atomic_load(&pool->helm_count)));
+    atomic_store(&pool->standing_by, false);
 }
 
 static void *run(void *argument)
 {
     belt_pool *pool = argument;
     struct belt_msg bye = {.type = BELT_MSG_BYE};
+    struct belt_stream *reader;
 
+    take_helm(pool);
     reconnect(pool);
+    atomic_store(&pool->helm, false);
     while (!atomic_load(&pool->stop)) {
-        bool nap;
-
-        flush(pool);
-        receive(pool);
-        timers(pool);
-        if (client_flow_work(pool))
-            pool->active_ms = client_now_ms();
-        nap = client_now_ms() - pool->active_ms < ACTIVE_MS;
-        if (!nap)
-            client_flow_pump(pool, true);
-        wait(pool, nap);
+        if (!take_helm(pool)) {
+            stand_by(pool);
+            continue;
+        }
+        turn(pool);
+        reader = atomic_exchange(&pool->wanted, NULL);
+        if (reader == NULL) {
+            atomic_store(&pool->helm, false);
+            continue;
+        }
+        hand_over(pool, reader);
+        stand_by(pool);
     }
+    while (!take_helm(pool))
+        stand_by(pool);
     client_flow_work(pool);
     client_flow_pump(pool, true);
     if (client_io_ready(pool) && !atomic_load(&pool->lost))
@@ -317,9 +437,10 @@ int client_io_start(belt_pool *pool)
 
     belt_link_seed();
     pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    pool->standby_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pool->context = belt_link_context();
     pool->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_CEILING);
-    if (pool->wake_fd < 0 || pool->context == NULL)
+    if (pool->wake_fd < 0 || pool->standby_fd < 0 || pool->context == NULL)
         return client_error(BELT_SYSTEM, "cannot open a pool: %s; raise the limit of open files", strerror(errno));
     if (pool->decoder == NULL)
         return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
@@ -338,6 +459,7 @@ void client_io_stop(belt_pool *pool)
     if (pool->magic == CLIENT_POOL_MAGIC) {
         atomic_store(&pool->stop, true);
         client_io_kick(pool, true);
+        raise_fd(pool->standby_fd);
         pthread_join(pool->thread, NULL);
     }
     client_flow_free(pool);
@@ -354,4 +476,6 @@ void client_io_stop(belt_pool *pool)
     belt_decoder_free(pool->decoder);
     if (pool->wake_fd >= 0)
         close(pool->wake_fd);
+    if (pool->standby_fd >= 0)
+        close(pool->standby_fd);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The one I/O thread of a pool: owns the socket, the session and the wire's
- * half of every stream. No code of the user runs on it.
+ * The connection of a pool: the socket, the session and the wire's half of every stream. One thread at a time is
+ * at the *helm* and drives them: the pool's I/O thread, on which no code of the user runs; or, while there is but one
+ * stream, its reader, who waits for a result anyway and so gets it without two threads waking each other. Between
+ * his calls the reader leaves the helm; when he is not back within a millisecond the I/O thread takes it.
  */
 #ifndef BELT_CLIENT_IO_H
 #define BELT_CLIENT_IO_H
@@ -18,7 +20,15 @@ void client_io_kick(belt_pool *pool, bool urgent);
 /** This stream wants attention. Async-signal-safe; kick afterwards. */
 void client_io_touch(struct belt_stream *stream);
 
-/* ---- for flow.c, on the I/O thread ---- */
+/* ---- for a reader who is about to wait ---- */
+
+/** Takes the helm, if it is to be had. `later`: otherwise wakes the reader when it is. */
+bool client_io_take(struct belt_stream *stream, bool later);
+/** At the helm: does what there is to do and sleeps until there is more, or until `deadline` (client_now_ms). */
+void client_io_turn(belt_pool *pool, uint64_t deadline);
+void client_io_leave(struct belt_stream *stream);
+
+/* ---- for flow.c, at the helm ---- */
 
 /** True when a message can be handed to the socket now. */
 bool client_io_ready(const belt_pool *pool);

@@ -113,7 +113,7 @@ static belt_pool *pool_new(const belt_pool_options *options)
     if (pool == NULL)
         return NULL;
     client_lock_init(&pool->lock, &pool->cond);
-    pool->wake_fd = -1;
+    pool->wake_fd = pool->standby_fd = -1;
     pool->role = BELT_ROLE_CLIENT;
     pool->lost_timeout_ms = options->lost_timeout_ms;
     atomic_init(&pool->max_payload, BELT_MAX_PAYLOAD_DEFAULT);

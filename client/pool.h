@@ -82,7 +82,9 @@ struct belt_stream {
     atomic_bool queued;
     struct belt_stream *queue_next;
 
-    /* the I/O thread */
+    uint64_t woke_ms; /* when the user last had something to do */
+
+    /* whoever is at the helm */
     bool attached, closed, idle;
     struct client_stream wire;
     struct client_shelf *shelf;
@@ -139,8 +141,15 @@ struct belt_pool {
     atomic_bool work, stop;
     _Atomic(struct belt_stream *) queue;
 
-    /* the I/O thread */
+    /* the helm (io.h) */
+    atomic_bool helm;                      /* somebody is at it */
+    atomic_uint helm_count;                /* how often a reader was */
+    _Atomic(struct belt_stream *) wanted;  /* its reader would like to be */
+    atomic_bool standing_by, deep;         /* the I/O thread is not, and has no time to look */
+    int standby_fd;
     pthread_t thread;
+
+    /* whoever is at the helm */
     void *context, *socket;
     struct belt_session session;
     struct belt_decoder *decoder;

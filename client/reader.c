@@ -19,6 +19,8 @@
 /* Payloads up to CUT_MAX are cut from a chunk: one allocation serves many. */
 #define CHUNK_BYTES (64u << 10)
 #define CUT_MAX (4u << 10)
+/* A reader who is back so soon after he had something to do is served best by himself. */
+#define BACK_MS 1u
 /* When results are there the source gets at most about so long before they are given. */
 #define DRAW_MS 1u
 
@@ -272,6 +274,48 @@ static int standing(struct belt_stream *stream)
     return rc;
 }
 
+/** Under the mail's lock: what a reader waits for is there. `granted`: more than this was granted; UINT64_MAX: he does not
+ *  wait for that. */
+static bool is_due(const struct belt_stream *stream, uint64_t granted)
+{
+    const struct client_mail *mail = &stream->mail;
+
+    return mail->results.first != NULL || mail->over || atomic_load(&stream->interrupted) || mail->granted_bytes > granted;
+}
+
+/** A reader who keeps coming back soon drives the connection himself while he waits. */
+static bool comes_back_soon(const struct belt_stream *stream, uint64_t deadline)
+{
+    return deadline != 0 && client_now_ms() - stream->woke_ms <= BACK_MS;
+}
+
+/** Under the mail's lock. False when `deadline` has passed. */
+static bool wait_for_mail(struct belt_stream *stream, uint64_t granted, uint64_t deadline)
+{
+    struct client_mail *mail = &stream->mail;
+    bool soon = comes_back_soon(stream, deadline), helm = soon && client_io_take(stream, true), in_time = true;
+
+    pthread_mutex_unlock(&mail->lock);
+    client_settle(stream, true);
+    pthread_mutex_lock(&mail->lock);
+    while (!is_due(stream, granted) && in_time) {
+        if (!helm) {
+            in_time = client_wait(&mail->cond, &mail->lock, deadline);
+            helm = soon && in_time && !is_due(stream, granted) && client_io_take(stream, false);
+            continue;
+        }
+        pthread_mutex_unlock(&mail->lock);
+        client_io_turn(stream->pool, deadline);
+        pthread_mutex_lock(&mail->lock);
+        in_time = client_now_ms() < deadline;
+    }
+    if (helm)
+        client_io_leave(stream);
+    else if (soon)
+        atomic_compare_exchange_strong(&stream->pool->wanted, &(struct belt_stream *){stream}, NULL);
+    return in_time || is_due(stream, granted);
+}
+
 /** Sleeps until there is something new; false when `deadline` has passed. */
 static bool sleep_until(struct belt_stream *stream, uint64_t deadline)
 {
@@ -284,18 +328,13 @@ static bool sleep_until(struct belt_stream *stream, uint64_t deadline)
     pthread_mutex_lock(&mail->lock);
     mail->waiting = true;
     mail->waiting_grant = grant;
-    if (mail->results.first == NULL && !mail->over) {
-        pthread_mutex_unlock(&mail->lock);
-        client_settle(stream, true);
-        pthread_mutex_lock(&mail->lock);
-    }
-    while (in_time && mail->results.first == NULL && !mail->over && !atomic_load(&stream->interrupted) &&
-           !(grant && mail->granted_bytes > granted))
-        in_time = client_wait(&mail->cond, &mail->lock, deadline);
+    if (!is_due(stream, UINT64_MAX))
+        in_time = wait_for_mail(stream, grant ? granted : UINT64_MAX, deadline);
     stream->granted_bytes = mail->granted_bytes;
     mail->waiting_grant = false;
     mail->waiting = !in_time; /* the caller will find nothing: still idle */
     pthread_mutex_unlock(&mail->lock);
+    stream->woke_ms = client_now_ms();
     return in_time;
 }
 

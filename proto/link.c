@@ -343,3 +343,19 @@ int belt_link_send(void *socket, const struct belt_route *route, struct belt_fra
     belt_frames_clear(frames);
     return 0;
 }
+
+/* ---- waiting ---- */
+
+int belt_link_events(void *socket)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 ? events : 0;
+}
+
+int belt_link_fd(void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof(fd);
+    return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
+}

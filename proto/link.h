@@ -48,4 +48,12 @@ int belt_link_recv(void *socket, struct belt_route *route, struct belt_frames *f
  */
 int belt_link_send(void *socket, const struct belt_route *route, struct belt_frames *frames);
 
+/**
+ * What can be done now: ZMQ_POLLIN, ZMQ_POLLOUT, both or 0. Ask after the last send or receive and before
+ * sleeping: what ZeroMQ has told the socket meanwhile its descriptor does not tell again.
+ */
+int belt_link_events(void *socket);
+/** The descriptor that becomes readable when belt_link_events() may have changed; -1 with errno. For sleeping only. */
+int belt_link_fd(void *socket);
+
 #endif

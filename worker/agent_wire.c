@@ -363,20 +363,14 @@ uint64_t wire_deadline_us(const struct agent *agent)
 
 bool wire_readable(struct agent *agent)
 {
-    int events = 0;
-    size_t size = sizeof(events);
-
-    return zmq_getsockopt(agent->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN) != 0;
+    return (belt_link_events(agent->socket) & ZMQ_POLLIN) != 0;
 }
 
 int wire_open(struct agent *agent)
 {
-    size_t size = sizeof(agent->socket_fd);
-
     agent->socket = belt_link_dealer(agent->context, agent->options->broker, BELT_MAX_PAYLOAD_CEILING);
-    if (!agent->socket)
-        return -1;
-    if (zmq_getsockopt(agent->socket, ZMQ_FD, &agent->socket_fd, &size) != 0)
+    agent->socket_fd = agent->socket ? belt_link_fd(agent->socket) : -1;
+    if (agent->socket_fd < 0)
         return -1;
     agent_watch(agent, agent->socket_fd, WATCH_BROKER, 0, EPOLLIN);
     return 0;
