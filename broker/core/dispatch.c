@@ -453,10 +453,11 @@ static double service_of(const struct core *core, const struct queue *queue, con
     return age_us > queue->service_us ? age_us : queue->service_us;
 }
 
-/* Idle slots here, unstarted tasks there: ask for some of them. */
+/* Idle slots here, unstarted tasks there: ask for some of them. What waits and may go fills idle slots without that;
+ * what waits and may not (its reader has stalled, its time has not come) must not keep others from being moved. */
 static void balance(struct core *core, struct queue *queue)
 {
-    if (queue->waiting || queue->running == 0 || queue->agent_count < 2)
+    if (!queue->hungry || queue->running == 0 || queue->agent_count < 2)
         return;
     if (core->now < queue->balanced_ms + BALANCE_MS) {
         come_back(core, queue, queue->balanced_ms + BALANCE_MS);

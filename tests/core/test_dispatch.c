@@ -315,6 +315,44 @@ Test(dispatch, unstarted_tasks_are_taken_back_for_an_idle_slot)
     cluster_free(c);
 }
 
+/* Two tasks of a job wait for as long as its reader takes nothing of what lies there. */
+static void stall_job(struct cluster *c, struct peer *p)
+{
+    struct peer *w = agent_new(c, "first", 1, 1, "f");
+    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.window_bytes = 100});
+    client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
+    client_push(p, job, 0, 3);
+    cr_assert_eq(agent_take(w), 1);
+    agent_result_sized(w, 0, BELT_OK, 300, 5);
+    cr_assert_eq(agent_take(w), 0);
+    peer_send_type(w, BELT_MSG_BYE);
+}
+
+Test(dispatch, tasks_are_taken_back_while_those_of_a_stalled_job_wait)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2");
+    stall_job(c, q);
+    struct peer *w = full_agent(c, p);
+    peer_clear(w);
+    agent_new(c, "idle", 1, 100, "f");
+    cluster_advance(c, 50);
+    cr_assert_not_null(peer_skip_to(w, BELT_MSG_RECALL), "what must not go anywhere keeps nobody from getting some (I6, I7)");
+    cluster_free(c);
+}
+
+Test(dispatch, tasks_are_taken_back_while_those_of_a_later_job_wait)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2"), *w = full_agent(c, p);
+    client_job(q, "f", 3, &(struct belt_job_options){.after_ms = 60000});
+    peer_clear(w);
+    agent_new(c, "idle", 1, 100, "f");
+    cluster_advance(c, 50);
+    cr_assert_not_null(peer_skip_to(w, BELT_MSG_RECALL));
+    cluster_free(c);
+}
+
 Test(dispatch, who_idles_after_other_work_gets_some_back)
 {
     struct cluster *c = cluster_new(NULL);
