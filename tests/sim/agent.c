@@ -311,6 +311,17 @@ uint32_t agent_held(const struct agent_model *agent)
     return slots_held(agent->table);
 }
 
+bool agent_has_result(const struct agent_model *agent, const struct belt_task_ref *ref)
+{
+    const struct slots *table = agent->table;
+    for (uint64_t n = table->result_base; n < table->result_next; n++) {
+        const struct slots_task *task = table->results[n % table->result_cap];
+        if (task->key.job == ref->job && task->key.index == ref->index && task->attempt == ref->attempt)
+            return true;
+    }
+    return false;
+}
+
 uint64_t agent_unstarted_job(const struct agent_model *agent, uint32_t mask, uint32_t n)
 {
     for (uint32_t i = 0; i < agent->table->program_count; i++)

@@ -199,9 +199,14 @@ void broker_message(struct sim *sim, uint64_t handle, bool worker_side, const st
     if (sim_node_by_handle(sim, handle))
         tell_message(sim, sim_node_by_handle(sim, handle)->name, ">", &msg);
     struct core_event event = {.type = CORE_MESSAGE, .peer = handle, .worker_side = worker_side, .msg = &msg};
+    bool synced = msg.type == BELT_MSG_SYNC && !msg.u.sync.more;
     if (msg.type == BELT_MSG_RESULTS)
         ledger_expect(sim, &msg.u.results);
+    if (synced)
+        ledger_expect_sync(sim, handle);
     broker_event(sim, event);
+    if (synced)
+        ledger_synced(sim);
     if (msg.type == BELT_MSG_RESULTS && worker_side)
         ledger_results(sim, handle, &msg.u.results);
 }
@@ -321,4 +326,5 @@ void broker_fini(struct sim *sim)
     for (uint32_t i = 0; i < sim->stray_count; i++)
         belt_frames_clear(&sim->strays[i].frames);
     free(sim->strays);
+    free(sim->finished);
 }

@@ -150,6 +150,53 @@ void ledger_results(struct sim *sim, uint64_t peer, const struct belt_msg_result
     }
 }
 
+/* ---- SYNC ---- */
+
+static void finished_add(struct sim *sim, const struct belt_task_ref *ref)
+{
+    if (sim->finished_count == sim->finished_room) {
+        sim->finished_room = sim->finished_room ? sim->finished_room * 2 : 64;
+        sim->finished = realloc(sim->finished, sim->finished_room * sizeof *sim->finished);
+        if (!sim->finished)
+            abort();
+    }
+    sim->finished[sim->finished_count++] = *ref;
+}
+
+/* Before the last SYNC of an agent: what the broker has running there and is done with there. */
+void ledger_expect_sync(struct sim *sim, uint64_t peer)
+{
+    const struct agent_model *model = agent_by_handle(sim, peer);
+    const struct session *session = NULL;
+    sim->finished_count = 0;
+    if (!sim->core || !model)
+        return;
+    HASH_FIND(by_peer, sim->core->by_peer, &peer, sizeof peer, session);
+    if (!session || !session->agent)
+        return;
+    for (const struct run *run = session->agent->runs; run; run = run->next) {
+        const struct task *task = table_at(&run->job->table, run->index);
+        const struct belt_task_ref ref = {run->job->id, run->index, task->attempt};
+        if (!run->dropped && agent_has_result(model, &ref))
+            finished_add(sim, &ref);
+    }
+}
+
+/* Its result comes after SYNC: nobody else must begin with it (PROTOCOL.md §8.4). */
+void ledger_synced(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->finished_count; i++) {
+        const struct belt_task_ref *ref = &sim->finished[i];
+        const struct job *job = sim->core ? job_find(sim->core, ref->job) : NULL;
+        const struct task *task = job ? table_at(&job->table, ref->index) : NULL;
+        if (task && task->state == TASK_WAITING)
+            sim_fail(sim, "job %llu task %llu waits again, and its agent has the result", ULL(ref->job), ULL(ref->index));
+    }
+    sim->finished_count = 0;
+}
+
+/* ---- what is gone ---- */
+
 void ledger_deleted(struct sim *sim, uint64_t job)
 {
     for (uint32_t number = 0; number < SIM_CLIENTS * SIM_JOBS; number++) {

@@ -135,7 +135,7 @@ struct stream_model {
     uint64_t hand_at, hand_count, hand_room;
     uint64_t failed[SIM_INPUTS]; /* inputs that the source could not give */
     uint32_t failed_at, failed_count;
-    uint64_t taken_tasks, taken_bytes, given;
+    uint64_t taken_tasks, taken_bytes, given, from; /* results before it were not for this reader */
     uint64_t reached; /* deliveries the user has taken, over all lives of the reader */
     uint64_t credit;
     uint64_t next_take, pace_ms, stall_from, stall_until;
@@ -213,6 +213,8 @@ struct sim {
     uint32_t crash_in; /* steps of its shell until it is killed, 0: not */
     bool dying;
     bool fresh[SIM_BATCH]; /* the results under way whose tasks were running */
+    struct belt_task_ref *finished; /* tasks that run at an agent, as the broker knows, and have their result there */
+    uint32_t finished_count, finished_room;
     uint64_t entered;
     struct packet *strays; /* of connections that were given up */
     uint32_t stray_count, stray_room;
@@ -273,6 +275,8 @@ void disk_fini(struct sim *sim);
 void ledger_left(struct sim *sim, uint64_t peer, const struct belt_msg *msg);
 void ledger_expect(struct sim *sim, const struct belt_msg_results *msg);
 void ledger_results(struct sim *sim, uint64_t peer, const struct belt_msg_results *msg);
+void ledger_expect_sync(struct sim *sim, uint64_t peer);
+void ledger_synced(struct sim *sim);
 void ledger_deleted(struct sim *sim, uint64_t job);
 void ledger_restored(struct sim *sim);
 void ledger_settled(struct sim *sim); /* all has been read: nothing but a few lines is on disk */
@@ -286,7 +290,7 @@ void agent_run(struct agent_model *agent);
 uint64_t agent_deadline(const struct agent_model *agent);
 void agent_leave(struct agent_model *agent);
 void agent_fini(struct agent_model *agent);
-bool agent_has_unstarted(const struct agent_model *agent, uint32_t mask, uint64_t job);
+bool agent_has_result(const struct agent_model *agent, const struct belt_task_ref *ref);
 uint64_t agent_unstarted_job(const struct agent_model *agent, uint32_t mask, uint32_t n);
 uint32_t agent_held(const struct agent_model *agent);
 void process_act(struct agent_model *agent);

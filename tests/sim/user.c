@@ -35,7 +35,7 @@ void user_reset(struct job_model *job, uint32_t place)
     stream->job_key = stream->sub_key = stream->entered = 0;
     stream->hand_at = stream->hand_count = stream->hand_room = 0;
     stream->failed_at = stream->failed_count = 0;
-    stream->taken_tasks = stream->taken_bytes = stream->given = 0;
+    stream->taken_tasks = stream->taken_bytes = stream->given = stream->from = 0;
     stream->detached_at = 0;
     memset(stream->seen, 0, sizeof stream->seen);
 }
@@ -63,9 +63,17 @@ bool user_finished(const struct stream_model *stream)
 
 /* ---- drawing ---- */
 
+/* The source is lazy: never more inputs than results that were taken, and the window (I5). */
+static void check_drawn(struct sim *sim, const struct job_model *job, const struct stream_model *stream)
+{
+    if (stream->window.drawn > stream->from + stream->given + stream->credit)
+        sim_fail(sim, "job %llu: %llu inputs drawn with %llu taken and a window of %llu (I5)", ULL(job->id),
+                 ULL(stream->window.drawn), ULL(stream->from + stream->given), ULL(stream->credit));
+}
+
 void user_draw(struct job_model *job, struct stream_model *stream)
 {
-    const struct sim *sim = job->client->node.sim;
+    struct sim *sim = job->client->node.sim;
     struct client_stream *wire = &stream->wire;
     if (!stream->feeder || job->cancelling || wire->state >= CLIENT_STREAM_FAILED)
         return;
@@ -82,6 +90,7 @@ void user_draw(struct job_model *job, struct stream_model *stream)
         } else if (!client_window_fail(&stream->window, &stream->failed[stream->failed_count++])) {
             abort();
         }
+        check_drawn(sim, job, stream);
     }
 }
 
@@ -198,8 +207,10 @@ void user_take(struct job_model *job, struct stream_model *stream)
     const struct client_stream *wire = &stream->wire;
     if (!wire->started && stream->failed_at == stream->failed_count)
         return;
-    if (wire->started)
-        client_window_start(&stream->window, stream->given ? 0 : wire->start);
+    if (wire->started && !stream->given) {
+        client_window_start(&stream->window, wire->start);
+        stream->from = wire->start;
+    }
     while (!stalled(sim, stream) && (stream->pace_ms == 0 || stream->next_take <= sim->now) && take_one(job, stream))
         if (stream->pace_ms)
             stream->next_take = sim->now + stream->pace_ms;
