@@ -184,6 +184,8 @@ struct reader {
     uint64_t id;
     struct job *job;
     struct session *session; /* NULL: nobody reads at present */
+    bool was_left;           /* its client lost its connection; it is known by: */
+    uint8_t client[BELT_SESSION_LEN];
     char name[BELT_MAX_KEY + 1];
     uint8_t mode;
     uint64_t acked, sent;

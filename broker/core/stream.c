@@ -239,6 +239,7 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
         done->u.done = (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = BELT_UNKNOWN_READER};
     }
     reader->session = from;
+    reader->was_left = false;
     reader->sent = cursor;
     reader->credit = msg->credit;
     reader->sent_bytes = 0;
@@ -282,10 +283,18 @@ static void reader_free(struct core *core, struct reader *reader)
     free(reader);
 }
 
+/* Who lost its connection may have lost its DETACH with it, and says it again without subscribing (§7.2). */
+static bool may_detach(const struct reader *reader, const struct session *from)
+{
+    if (reader->session || !reader->was_left)
+        return reader->session == from;
+    return memcmp(reader->client, from->id, BELT_SESSION_LEN) == 0;
+}
+
 void stream_detach(struct core *core, struct session *from, const struct belt_msg_sub *msg)
 {
     struct reader *reader = reader_find(core, msg->sub);
-    if (!reader || reader->session != from)
+    if (!reader || !may_detach(reader, from))
         return; /* gone already: what was wanted */
     struct job *job = reader->job;
     reader_free(core, reader);
@@ -305,6 +314,8 @@ void stream_unplug(struct core *core, struct session *session)
     HASH_ITER (hh, core->readers, reader, next)
         if (reader->session == session) {
             reader->session = NULL;
+            reader->was_left = true;
+            memcpy(reader->client, session->id, BELT_SESSION_LEN);
             job_settle(core, reader->job); /* nobody waits for its DONE */
         }
 }

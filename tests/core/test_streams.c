@@ -166,6 +166,13 @@ Test(streams, wrong_acks_change_nothing)
     cluster_free(s.c);
 }
 
+static void say_detach(struct peer *p, uint64_t sub)
+{
+    struct belt_msg detach = {.type = BELT_MSG_DETACH};
+    detach.u.detach.sub = sub;
+    peer_send(p, detach);
+}
+
 Test(streams, the_slowest_reader_holds_the_window)
 {
     struct cluster *c = cluster_new(NULL);
@@ -179,10 +186,27 @@ Test(streams, the_slowest_reader_holds_the_window)
     cr_assert_eq(p->job_granted[job], 3);
     client_ack(p, b, 2, 100);
     cr_assert_eq(p->job_granted[job], 5);
-    struct belt_msg detach = {.type = BELT_MSG_DETACH};
-    detach.u.detach.sub = b;
-    peer_send(p, detach);
+    say_detach(p, b);
     cr_assert_eq(p->job_granted[job], 6, "a reader that detached is not waited for");
+    cluster_free(c);
+}
+
+Test(streams, a_detach_that_was_lost_is_said_again)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2"), *w = agent_new(c, "w1", 1, 10, "f");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 3, .detached = true});
+    uint64_t a = client_subscribe(p, job, "a", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    uint64_t b = client_subscribe(q, job, "b", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
+    client_push(p, job, 0, 3);
+    agent_work(w);
+    client_ack(p, a, 3, 100);
+    peer_cut(q); /* and DETACH with it */
+    peer_connect(q);
+    say_detach(p, b);
+    cr_assert_eq(p->job_granted[job], 3, "it is another session's");
+    say_detach(q, b);
+    cr_assert_eq(p->job_granted[job], 6);
     cluster_free(c);
 }
 

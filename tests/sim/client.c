@@ -176,6 +176,8 @@ static void pump(struct client_model *client, struct stream_model *stream)
 {
     struct belt_msg msg;
     bool idle = stream->hand_at == stream->hand_count;
+    if (stream->detached_at)
+        return; /* it would subscribe again */
     while (stream->live && !stream->left && node_ready(&client->node) && client_stream_send(&stream->wire, idle, &msg))
         node_send(&client->node, &msg);
 }
@@ -279,6 +281,12 @@ static void receive(struct node *node, const struct belt_msg *msg)
     }
 }
 
+/* In the epoch in which it said DETACH it says it again, and does not subscribe for that (§7.2). */
+static bool may_say_again(const struct client_model *client, const struct stream_model *stream)
+{
+    return stream->detached_sub && stream->detached_epoch == client->node.session.epoch;
+}
+
 static void welcomed(struct node *node)
 {
     struct client_model *client = client_of(node);
@@ -289,11 +297,23 @@ static void welcomed(struct node *node)
                 continue;
             stream->detached_at = 0;
             client_stream_resync(&stream->wire);
-            pump(client, stream);
+            if (!may_say_again(client, stream))
+                pump(client, stream);
         }
 }
 
 /* ---- what it does by itself ---- */
+
+static void say_detach(struct client_model *client, struct stream_model *stream)
+{
+    if (stream->wire.state == CLIENT_STREAM_READING)
+        stream->detached_sub = stream->wire.sub;
+    stream->detached_epoch = client->node.session.epoch;
+    stream->detached_at = client->node.sim->now;
+    struct belt_msg msg = {.type = BELT_MSG_DETACH};
+    msg.u.detach = (struct belt_msg_sub){.sub = stream->detached_sub};
+    node_send(&client->node, &msg);
+}
 
 /* A message that was lost is noticed within a heartbeat; then the connection is made anew, and DETACH is said again.
  * What is said to nobody, or in a conversation that is over, does not count. */
@@ -304,16 +324,12 @@ static void leave_stream(struct client_model *client, struct stream_model *strea
         return;
     if (client->node.asleep_until > stream->detached_at)
         stream->detached_at = 0;
-    if (stream->detached_at && sim->now >= stream->detached_at + 2 * BELT_LEASE_MS) {
-        stream->left = true;
-    } else if (!stream->detached_at && stream->wire.state == CLIENT_STREAM_READING) {
-        struct belt_msg msg = {.type = BELT_MSG_DETACH};
-        msg.u.detach = (struct belt_msg_sub){.sub = stream->wire.sub};
-        node_send(&client->node, &msg);
-        stream->detached_at = sim->now;
-    } else if (!stream->detached_at) {
+    if (stream->detached_at && sim->now >= stream->detached_at + 2 * BELT_LEASE_MS)
+        stream->left = stream->detached = true;
+    else if (!stream->detached_at && (stream->wire.state == CLIENT_STREAM_READING || may_say_again(client, stream)))
+        say_detach(client, stream);
+    else if (!stream->detached_at)
         pump(client, stream); /* it was here before a crash, perhaps: what it is called now only SUBSCRIBED tells */
-    }
 }
 
 static bool leaves(const struct sim *sim, const struct stream_model *stream)

@@ -217,7 +217,7 @@ static void detach_again(struct job_model *model, const struct job *job)
             if (!stream->left || !stream->leave_at || strcmp(stream->name, reader->name) != 0)
                 continue;
             user_reset(model, i);
-            stream->left = false;
+            stream->left = stream->detached = false;
         }
 }
 
@@ -277,6 +277,19 @@ void ledger_restored(struct sim *sim)
 }
 
 /* ---- at the end ---- */
+
+/* Nobody is waited for who has left (PROTOCOL.md §7.2). */
+void ledger_readers(struct sim *sim)
+{
+    for (uint32_t number = 0; number < SIM_CLIENTS * SIM_JOBS; number++) {
+        const struct job_model *model = sim_job(sim, number);
+        const struct job *job = model ? job_find(sim->core, model->id) : NULL;
+        for (const struct reader *reader = job ? job->readers : NULL; reader; reader = reader->next)
+            for (uint32_t i = 0; i < model->stream_count; i++)
+                if (model->streams[i].detached && strcmp(model->streams[i].name, reader->name) == 0)
+                    sim_fail(sim, "job %llu: %s has left and is still counted", ULL(job->id), reader->name);
+    }
+}
 
 void ledger_settled(struct sim *sim)
 {

@@ -135,6 +135,7 @@ static void idle_for(struct sim *sim, uint64_t ms)
 static void close_down(struct sim *sim)
 {
     idle_for(sim, 200);
+    ledger_readers(sim);
     if (!sim->error[0] && sim->config.durable)
         ledger_settled(sim);
     for (uint32_t i = 0; i < sim->client_count; i++)

@@ -129,8 +129,8 @@ struct stream_model {
     uint8_t mode;
     uint64_t join_at, leave_at;
     uint64_t job_key, sub_key, entered; /* what its messages are found by, as in client/flow.c */
-    uint64_t detached_at;
-    bool left;
+    uint64_t detached_at, detached_sub, detached_epoch; /* DETACH was said last, of this subscription */
+    bool left, detached; /* it has arrived for sure */
     struct belt_result_item *hand; /* payload: only its length */
     uint64_t hand_at, hand_count, hand_room;
     uint64_t failed[SIM_INPUTS]; /* inputs that the source could not give */
@@ -280,6 +280,7 @@ void ledger_synced(struct sim *sim);
 void ledger_deleted(struct sim *sim, uint64_t job);
 void ledger_restored(struct sim *sim);
 void ledger_settled(struct sim *sim); /* all has been read: nothing but a few lines is on disk */
+void ledger_readers(struct sim *sim);
 void ledger_empty(struct sim *sim);
 void ledger_tell(const struct sim *sim);
 struct job_model *sim_job(struct sim *sim, uint32_t number);

@@ -36,7 +36,7 @@ void user_reset(struct job_model *job, uint32_t place)
     stream->hand_at = stream->hand_count = stream->hand_room = 0;
     stream->failed_at = stream->failed_count = 0;
     stream->taken_tasks = stream->taken_bytes = stream->given = stream->from = 0;
-    stream->detached_at = 0;
+    stream->detached_at = stream->detached_sub = 0;
     memset(stream->seen, 0, sizeof stream->seen);
 }
 
