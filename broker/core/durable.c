@@ -150,7 +150,7 @@ static void put_results(struct core *core, struct job *job)
         bool there = task && task->state == TASK_DONE;
         if (!belt_batch_add(&batch, there ? task->len : 0, there ? 16 + (size_t)extras_bytes(task->u.extras) : 16))
             break;
-        /* Attempt 0: every reader had taken it before it was written. */
+        /* OK without an attempt: every reader had taken it before it was written. (What expired had none either.) */
         items[batch.count - 1] = there ? stream_item_of(index, task) : (struct belt_result_item){.index = index};
     }
     struct belt_msg msg = {.type = BELT_MSG_RESULTS};

@@ -106,7 +106,7 @@ static int restore_result(struct core *core, struct job *job, const struct belt_
     if (!fits(job, item->index, 1) || (!waiting && is_there(job, item->index)))
         return BELT_BAD_MESSAGE;
     retry_over(core, job, item->index);
-    if (item->attempt == 0) {
+    if (item->attempt == 0 && item->code == BELT_OK) { /* as durable.c writes what was taken already */
         restore_taken(core, job, item->index, waiting ? task : NULL);
         return BELT_OK;
     }

@@ -81,6 +81,20 @@ Test(durable, results_come_back_in_their_order_of_completion)
     cluster_free(c);
 }
 
+Test(durable, what_expired_without_an_attempt_comes_back)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.deadline_ms = 1000});
+    client_push(p, job, 0, 3);
+    client_end(p, job, 3);
+    cluster_advance(c, 2000);
+    cluster_restart(c);
+    come_back(p, job, BELT_ORDERED, BELT_CURSOR_KEPT);
+    cr_assert_str_eq(client_read(p), "0! 1! 2!.", "nobody has taken these");
+    cluster_free(c);
+}
+
 Test(durable, a_reader_goes_on_where_it_acknowledged)
 {
     struct cluster *c = kept_new();
