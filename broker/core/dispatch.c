@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who gets what: queues, fair choice among jobs, filling agents, and taking
- * back what lies unstarted while a slot idles. How much is sizing.c's.
+ * Who gets what: queues, fair choice among jobs, filling agents. How much is
+ * sizing.c's, taking back what lies unstarted balance.c's.
  */
 #include "state.h"
 #include "sizing.h"
 
 /* A partial chunk is given out when it has waited this long: progress goes before a round number. */
 #define CHUNK_WAIT_MS 100u
-/* Pause between two looks at who could give back unstarted tasks. */
-#define BALANCE_MS 5u
 /* Cost of a task that was never measured, for fairness: some work, in us. */
 #define UNMEASURED_US 1000.0
 /* Function names that are remembered although nobody uses them: their totals are worth showing. */
@@ -250,8 +248,7 @@ struct run *dispatch_adopt(struct core *core, struct agent *agent, struct job *j
     return run;
 }
 
-/* The queue is looked at again then, whatever happens in between. */
-static void come_back(struct core *core, struct queue *queue, uint64_t when)
+void dispatch_come_back(struct core *core, struct queue *queue, uint64_t when)
 {
     queue->revisit = core->revisit = true;
     core_alarm(core, when);
@@ -277,7 +274,7 @@ static bool is_partial(struct core *core, struct job *job)
         job->chunk_ms = core->now;
     if (core->now >= job->chunk_ms + CHUNK_WAIT_MS)
         return false;
-    come_back(core, job->queue, job->chunk_ms + CHUNK_WAIT_MS);
+    dispatch_come_back(core, job->queue, job->chunk_ms + CHUNK_WAIT_MS);
     return true;
 }
 
@@ -285,7 +282,7 @@ static bool is_recovering(struct core *core, struct job *job)
 {
     if (core->now >= job->recover_ms)
         return false;
-    come_back(core, job->queue, job->recover_ms);
+    dispatch_come_back(core, job->queue, job->recover_ms);
     return true;
 }
 
@@ -444,53 +441,6 @@ static void feed_all(struct core *core, struct agent **agents, uint32_t count)
     }
 }
 
-/* ---- taking back ---- */
-
-/* What a task of this agent takes: the estimate, unless the agent is longer at its oldest than that. */
-static double service_of(const struct core *core, const struct queue *queue, const struct agent *agent)
-{
-    double age_us = agent->runs ? (double)(core->now - agent->runs->dispatched_ms) * 1000.0 : 0;
-    return age_us > queue->service_us ? age_us : queue->service_us;
-}
-
-/* Idle slots here, unstarted tasks there: ask for some of them. What waits and may go fills idle slots without that;
- * what waits and may not (its reader has stalled, its time has not come) must not keep others from being moved. */
-static void balance(struct core *core, struct queue *queue)
-{
-    if (!queue->hungry || queue->running == 0 || queue->agent_count < 2)
-        return;
-    if (core->now < queue->balanced_ms + BALANCE_MS) {
-        come_back(core, queue, queue->balanced_ms + BALANCE_MS);
-        return;
-    }
-    queue->balanced_ms = core->now;
-    struct agent *fullest = NULL;
-    uint32_t idle = 0;
-    uint64_t refused = UINT64_MAX;
-    for (uint32_t i = 0; i < queue->agent_count; i++) {
-        struct agent *agent = queue->agents[i];
-        if (!agent->synced)
-            continue;
-        if (agent->parts < agent->slots)
-            idle += agent->slots - agent->parts;
-        else if (core->now < agent->recall_ms)
-            refused = agent->recall_ms < refused ? agent->recall_ms : refused;
-        else if (!agent->recalling && (!fullest || agent->parts - agent->slots > fullest->parts - fullest->slots))
-            fullest = agent;
-    }
-    uint32_t count = fullest ? sizing_recall(service_of(core, queue, fullest), fullest->parts, fullest->slots, idle) : 0;
-    if (count == 0 && idle && refused != UINT64_MAX)
-        come_back(core, queue, refused);
-    if (count == 0 && idle && fullest && fullest->parts > fullest->slots)
-        come_back(core, queue, core->now + BALANCE_MS); /* short, as it seems: unless a long one is among them */
-    if (count == 0)
-        return;
-    fullest->recalling = true;
-    update_send(core, fullest->session, BELT_MSG_RECALL)->u.recall.count = count;
-    update_trace(core, "%s > recall %u tasks: %u slots idle", fullest->session->name, count, idle);
-    come_back(core, queue, core->now + BALANCE_MS);
-}
-
 /* ---- the turn ---- */
 
 /* Agents worth a look: those that got room, and all of a queue that had nothing for them before. */
@@ -536,29 +486,20 @@ static void look_again(struct core *core)
     }
 }
 
-/* An agent that idles now could take what lies at others, in every queue it serves. */
-static void offer_idle(struct core *core, struct agent **agents, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        for (uint32_t k = 0; agents[i]->parts < agents[i]->slots && k < agents[i]->queue_count; k++)
-            if (agents[i]->queues[k]->running && agents[i]->queues[k]->agent_count > 1)
-                queue_touch(core, agents[i]->queues[k]);
-}
-
 void dispatch_turn(struct core *core)
 {
     struct agent **agents;
     look_again(core);
     uint32_t count = candidates(core, &agents);
     feed_all(core, agents, count);
-    offer_idle(core, agents, count);
+    balance_offer(core, agents, count);
     while (core->dirty_queues) {
         struct queue *queue = core->dirty_queues;
         LL_DELETE2(core->dirty_queues, queue, dirty_next);
         queue->dirty = false;
         queue->cursor++;
         queue->hungry = !has_eligible(core, queue);
-        balance(core, queue);
+        balance_turn(core, queue);
     }
 }
 

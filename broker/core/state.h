@@ -443,8 +443,14 @@ void dispatch_waiting_changed(struct core *core, struct job *job);
 void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent);
 void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent);
 uint64_t dispatch_oldest(const struct job *job); /* since when its first waiting task has waited, UINT64_MAX: none does */
+void dispatch_come_back(struct core *core, struct queue *queue, uint64_t when); /* it is looked at again then, whatever happens */
 void dispatch_turn(struct core *core);
 void dispatch_notices(struct core *core, struct job *job);
+
+/* ---- balance.c: what lies unstarted is taken back for who idles ---- */
+void balance_turn(struct core *core, struct queue *queue);
+/* An agent that idles now could take what lies at others, in every queue it serves. */
+void balance_offer(struct core *core, struct agent **agents, uint32_t count);
 
 /* ---- durable.c: what is on disk ---- */
 void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count);
