@@ -16,6 +16,68 @@ static double service_of(const struct core *core, const struct queue *queue, con
     return age_us > queue->service_us ? age_us : queue->service_us;
 }
 
+/* An agent gives back what came last. To have `want` tasks of the queue it must be asked for all behind them too: how
+ * many that is, and the nearest of the queue; what its slots run does not count. 0: none of the queue lies there. */
+static uint32_t reach(const struct agent *agent, const struct queue *queue, uint32_t want, const struct run **nearest)
+{
+    uint32_t far = 0, at = 0;
+    const struct run *run = agent->runs ? agent->runs->prev : NULL;
+    *nearest = NULL;
+    for (; want && at + agent->slots < agent->held; run = run->prev) {
+        at++;
+        if (run->job->queue != queue)
+            continue;
+        if (!far)
+            *nearest = run;
+        far = at;
+        want--;
+    }
+    return far;
+}
+
+static uint32_t behind(const struct agent *agent)
+{
+    return agent->parts > agent->slots ? agent->parts - agent->slots : 0;
+}
+
+/* Who has most behind its slots, and some of it of this queue; `*later`: when one that gave nothing is asked again. */
+static struct agent *fullest_of(const struct core *core, const struct queue *queue, uint64_t *later)
+{
+    struct agent *fullest = NULL;
+    const struct run *nearest;
+    *later = UINT64_MAX;
+    for (uint32_t i = 0; i < queue->agent_count; i++) {
+        struct agent *agent = queue->agents[i];
+        if (!agent->synced || agent->recalling || !behind(agent))
+            continue;
+        if (core->now < agent->recall_ms)
+            *later = agent->recall_ms < *later ? agent->recall_ms : *later;
+        else if ((!fullest || behind(agent) > behind(fullest)) && reach(agent, queue, 1, &nearest))
+            fullest = agent;
+    }
+    return fullest;
+}
+
+/* Slots without work, of agents that could take a task of this size. */
+static uint32_t idle_slots(const struct queue *queue, uint32_t bytes)
+{
+    uint32_t idle = 0;
+    for (uint32_t i = 0; i < queue->agent_count; i++) {
+        const struct agent *agent = queue->agents[i];
+        if (agent->synced && agent->parts < agent->slots && dispatch_has_room(agent, bytes))
+            idle += agent->slots - agent->parts;
+    }
+    return idle;
+}
+
+static void recall(struct core *core, struct queue *queue, struct agent *agent, uint32_t count, uint32_t idle)
+{
+    agent->recalling = true;
+    agent->recalled = queue;
+    update_send(core, agent->session, BELT_MSG_RECALL)->u.recall.count = count;
+    update_trace(core, "%s > recall %u tasks: %u slots idle", agent->session->name, count, idle);
+}
+
 /* Idle slots here, unstarted tasks there: ask for some of them. What waits and may go fills idle slots without that;
  * what waits and may not (its reader has stalled, its time has not come) must not keep others from being moved. */
 void balance_turn(struct core *core, struct queue *queue)
@@ -27,31 +89,20 @@ void balance_turn(struct core *core, struct queue *queue)
         return;
     }
     queue->balanced_ms = core->now;
-    struct agent *fullest = NULL;
-    uint32_t idle = 0;
-    uint64_t refused = UINT64_MAX;
-    for (uint32_t i = 0; i < queue->agent_count; i++) {
-        struct agent *agent = queue->agents[i];
-        if (!agent->synced)
-            continue;
-        if (agent->parts < agent->slots)
-            idle += agent->slots - agent->parts;
-        else if (core->now < agent->recall_ms)
-            refused = agent->recall_ms < refused ? agent->recall_ms : refused;
-        else if (!agent->recalling && (!fullest || agent->parts - agent->slots > fullest->parts - fullest->slots))
-            fullest = agent;
-    }
-    uint32_t count = fullest ? sizing_recall(service_of(core, queue, fullest), fullest->parts, fullest->slots, idle) : 0;
-    if (count == 0 && idle && refused != UINT64_MAX)
-        dispatch_come_back(core, queue, refused);
-    if (count == 0 && idle && fullest && fullest->parts > fullest->slots)
-        dispatch_come_back(core, queue, core->now + BALANCE_MS); /* short, as it seems: unless a long one is among them */
-    if (count == 0)
-        return;
-    fullest->recalling = true;
-    update_send(core, fullest->session, BELT_MSG_RECALL)->u.recall.count = count;
-    update_trace(core, "%s > recall %u tasks: %u slots idle", fullest->session->name, count, idle);
-    dispatch_come_back(core, queue, core->now + BALANCE_MS);
+    const struct run *nearest = NULL;
+    uint64_t later;
+    struct agent *fullest = fullest_of(core, queue, &later);
+    if (fullest)
+        (void)reach(fullest, queue, 1, &nearest);
+    uint32_t idle = idle_slots(queue, nearest ? nearest->bytes : 0);
+    double service = fullest ? service_of(core, queue, fullest) : 0;
+    uint32_t count = fullest ? sizing_recall(service, fullest->parts, fullest->slots, idle) : 0;
+    if (count)
+        recall(core, queue, fullest, reach(fullest, queue, count, &nearest), idle);
+    if (!count && idle && later != UINT64_MAX)
+        dispatch_come_back(core, queue, later);
+    if (idle && fullest) /* or short, as it seems: unless a long one is among them */
+        dispatch_come_back(core, queue, core->now + BALANCE_MS);
 }
 
 void balance_offer(struct core *core, struct agent **agents, uint32_t count)

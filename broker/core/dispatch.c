@@ -361,6 +361,11 @@ static void fill_dispatch(struct belt_msg *msg, struct job *job, const struct be
     };
 }
 
+bool dispatch_has_room(const struct agent *agent, uint32_t bytes)
+{
+    return agent->held == 0 || (agent->held < agent->window_items && agent->held_bytes + bytes <= agent->window_bytes);
+}
+
 /* One DISPATCH of up to `want` tasks; returns how many went. */
 static uint32_t give(struct core *core, struct agent *agent, struct job *job, uint32_t want)
 {
@@ -372,8 +377,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
     while (batch.count < want && job->waiting) {
         uint64_t index = waiting_pop(job);
         struct task *task = table_at(&job->table, index);
-        bool room = agent->held == 0 || agent->held_bytes + task->len <= agent->window_bytes;
-        if (!room || !belt_batch_add(&batch, task->len, 16)) {
+        if (!dispatch_has_room(agent, task->len) || !belt_batch_add(&batch, task->len, 16)) {
             again_push(job, index);
             break;
         }

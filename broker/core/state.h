@@ -73,6 +73,7 @@ struct agent {
     bool record_due;  /* results came: RECORDED is owed */
     bool holds_kept; /* there were results that must be on disk first */
     bool recalling;   /* a RECALL is not answered yet */
+    const struct queue *recalled; /* for whose sake; to be compared only */
     uint64_t recall_ms; /* it had nothing to give back: not asked again before */
     bool dirty;       /* in core->dirty_agents */
     struct agent *prev, *next;             /* in core->agents */
@@ -443,6 +444,7 @@ void dispatch_waiting_changed(struct core *core, struct job *job);
 void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent);
 void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent);
 uint64_t dispatch_oldest(const struct job *job); /* since when its first waiting task has waited, UINT64_MAX: none does */
+bool dispatch_has_room(const struct agent *agent, uint32_t bytes); /* for one more task of this size, in its window */
 void dispatch_come_back(struct core *core, struct queue *queue, uint64_t when); /* it is looked at again then, whatever happens */
 void dispatch_turn(struct core *core);
 void dispatch_notices(struct core *core, struct job *job);

@@ -198,12 +198,15 @@ void worker_returned(struct core *core, struct agent *agent, const struct belt_m
 {
     struct job *job;
     struct task *task;
+    bool gave = false; /* what it was asked for */
     for (uint32_t i = 0; i < msg->count; i++) {
         struct run *run = run_find(core, agent, &msg->refs[i], &job, &task);
-        if (run)
-            wait_again(core, run, task, TIE_NONE);
+        if (!run)
+            continue;
+        gave |= job->queue == agent->recalled;
+        wait_again(core, run, task, TIE_NONE);
     }
-    if (agent->recalling && msg->count == 0) {
+    if (agent->recalling && !gave) {
         agent->recall_ms = core->now + RECALL_PAUSE_MS;
         for (uint32_t i = 0; i < agent->queue_count; i++)
             queue_touch(core, agent->queues[i]); /* the slots still idle: another may give, or this one later */

@@ -368,6 +368,51 @@ Test(dispatch, who_idles_after_other_work_gets_some_back)
     cluster_free(c);
 }
 
+/* A job whose tasks seem short: `w` has run 20 of them. */
+static uint64_t short_job(struct peer *p, struct peer *w, const char *function)
+{
+    uint64_t job = client_open(p, "", function, NULL);
+    client_push(p, job, 0, 20);
+    while (agent_take(w))
+        agent_result_sized(w, 0, BELT_OK, 1, 5);
+    peer_clear(p);
+    return job;
+}
+
+Test(dispatch, what_lies_behind_tasks_of_another_function_is_taken_back_too)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "full", 1, 100, "f,g");
+    uint64_t f = short_job(p, w, "f"), g = short_job(p, w, "g");
+    client_push(p, g, 20, 10);
+    cr_assert_eq(agent_take(w), 10);
+    client_push(p, f, 20, 1);
+    cr_assert_eq(agent_take(w), 11);
+    client_push(p, g, 30, 20);
+    cr_assert_eq(agent_take(w), 31);
+    agent_new(c, "idle", 1, 100, "f");
+    cluster_advance(c, 50);
+    const struct belt_msg *msg = peer_skip_to(w, BELT_MSG_RECALL);
+    cr_assert(msg && msg->u.recall.count == 21, "the only task for it has 20 behind it, and what came last is given back first");
+    cluster_free(c);
+}
+
+Test(dispatch, who_gave_back_nothing_of_use_is_left_alone_for_a_while)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = full_agent(c, p);
+    peer_clear(w);
+    agent_new(c, "idle", 1, 100, "f");
+    cluster_advance(c, 50);
+    cr_assert_not_null(peer_skip_to(w, BELT_MSG_RECALL));
+    struct belt_msg none = {.type = BELT_MSG_RETURNED};
+    none.u.returned = (struct belt_msg_refs){.refs = &(struct belt_task_ref){999, 0, 1}, .count = 1};
+    peer_send(w, none);
+    cluster_advance(c, 20);
+    cr_assert_null(peer_skip_to(w, BELT_MSG_RECALL));
+    cluster_free(c);
+}
+
 Test(dispatch, who_has_nothing_to_give_is_left_alone_for_a_while)
 {
     struct cluster *c = cluster_new(NULL);
