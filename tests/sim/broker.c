@@ -13,6 +13,7 @@ void broker_start(struct sim *sim)
 {
     sim->config.epoch = sim_hash(sim->seed, ++sim->life) | 1;
     sim->config.first_job = sim->life * 1000;
+    sim->config.wall_ms = sim_wall(sim);
     sim->core = core_new(&sim->config);
     if (!sim->core)
         abort();
@@ -96,9 +97,21 @@ static bool strikes(struct sim *sim)
     return sim->dying;
 }
 
+static void digest(struct sim *sim, uint64_t peer, uint8_t type, const struct belt_frames *frames)
+{
+    const struct belt_buf *header = frames->frame[0];
+    uint64_t sum = sim_hash(sim_hash(sim->digest, sim->now), peer << 8 | type), part;
+    for (size_t at = 0; at + sizeof part <= header->len && type != BELT_MSG_FAILURES; at += sizeof part) {
+        memcpy(&part, header->data + at, sizeof part);
+        sum = sim_hash(sum, part);
+    }
+    sim->digest = sim_hash(sum, header->len);
+}
+
 static void leave(struct sim *sim, uint64_t peer, uint8_t type, struct belt_frames *frames)
 {
     struct node *node = sim_node_by_handle(sim, peer);
+    digest(sim, peer, type, frames);
     if (node)
         wire_send(sim, &node->down, frames, type == BELT_MSG_WELCOME);
     else
@@ -177,6 +190,7 @@ void broker_event(struct sim *sim, struct core_event event)
     if (!sim->core || sim->dying)
         return;
     event.now = sim->now;
+    event.wall = sim_wall(sim);
     core_step(sim->core, &event, sim->update);
     apply(sim, gone, &gone_count);
     sim->steps++;

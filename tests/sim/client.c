@@ -18,6 +18,11 @@ static bool may_be_forgotten(const struct job_model *job)
     return !job->durable && job->opened_life != job->client->node.sim->life;
 }
 
+bool job_is_early(const struct sim *sim, const struct job_model *job, uint64_t wait)
+{
+    return sim->now < job->opened_at + wait && !(job->durable && sim->crashes);
+}
+
 bool job_finished(const struct job_model *job)
 {
     if (job->cancelled || job->abandoned)
@@ -172,21 +177,24 @@ static void look(struct sim *sim, struct job_model *job, struct stream_model *st
 
 /* ---- in and out ---- */
 
-static void pump(struct client_model *client, struct stream_model *stream)
+static void pump(struct client_model *client, struct job_model *job, struct stream_model *stream)
 {
     struct belt_msg msg;
     bool idle = stream->hand_at == stream->hand_count;
     if (stream->detached_at)
         return; /* it would subscribe again */
-    while (stream->live && !stream->left && node_ready(&client->node) && client_stream_send(&stream->wire, idle, &msg))
+    while (stream->live && !stream->left && node_ready(&client->node) && client_stream_send(&stream->wire, idle, &msg)) {
+        if (msg.type == BELT_MSG_OPEN && !job->opened_at)
+            job->opened_at = client->node.sim->now;
         node_send(&client->node, &msg);
+    }
 }
 
 static void to_stream(struct client_model *client, struct job_model *job, struct stream_model *stream, const struct belt_msg *msg)
 {
     struct sim *sim = client->node.sim;
     uint32_t skip;
-    if (!stream->live || stream->left)
+    if (!stream->live || stream->left || stream->detached_at)
         return;
     if (msg->type == BELT_MSG_OPENED && stream->wire.state == CLIENT_STREAM_OPENING)
         check_opened(sim, job, stream, &msg->u.opened);
@@ -208,7 +216,7 @@ static void to_stream(struct client_model *client, struct job_model *job, struct
     if (action == CLIENT_STREAM_RESULTS)
         user_results(job, stream, &msg->u.deliver, skip);
     look(sim, job, stream);
-    pump(client, stream);
+    pump(client, job, stream);
 }
 
 static void to_ref(struct client_model *client, uint64_t ref, const struct belt_msg *msg)
@@ -292,13 +300,14 @@ static void welcomed(struct node *node)
     struct client_model *client = client_of(node);
     for (uint32_t i = 0; i < client->job_count; i++)
         for (uint32_t k = 0; k < client->jobs[i].stream_count; k++) {
-            struct stream_model *stream = &client->jobs[i].streams[k];
+            struct job_model *job = &client->jobs[i];
+            struct stream_model *stream = &job->streams[k];
             if (!stream->live || stream->left)
                 continue;
             stream->detached_at = 0;
             client_stream_resync(&stream->wire);
             if (!may_say_again(client, stream))
-                pump(client, stream);
+                pump(client, job, stream);
         }
 }
 
@@ -317,7 +326,7 @@ static void say_detach(struct client_model *client, struct stream_model *stream)
 
 /* A message that was lost is noticed within a heartbeat; then the connection is made anew, and DETACH is said again.
  * What is said to nobody, or in a conversation that is over, does not count. */
-static void leave_stream(struct client_model *client, struct stream_model *stream)
+static void leave_stream(struct client_model *client, struct job_model *job, struct stream_model *stream)
 {
     struct sim *sim = client->node.sim;
     if (!node_ready(&client->node))
@@ -329,7 +338,7 @@ static void leave_stream(struct client_model *client, struct stream_model *strea
     else if (!stream->detached_at && (stream->wire.state == CLIENT_STREAM_READING || may_say_again(client, stream)))
         say_detach(client, stream);
     else if (!stream->detached_at)
-        pump(client, stream); /* it was here before a crash, perhaps: what it is called now only SUBSCRIBED tells */
+        pump(client, job, stream); /* it was here before a crash, perhaps: what it is called now only SUBSCRIBED tells */
 }
 
 static bool leaves(const struct sim *sim, const struct stream_model *stream)
@@ -352,12 +361,12 @@ static void run_stream(struct client_model *client, struct job_model *job, uint3
     if (!stream->live || stream->left)
         return;
     if (leaves(sim, stream)) {
-        leave_stream(client, stream);
+        leave_stream(client, job, stream);
         return;
     }
     user_draw(job, stream);
     user_take(job, stream);
-    pump(client, stream);
+    pump(client, job, stream);
     look(sim, job, stream);
 }
 
@@ -463,7 +472,12 @@ static void draw_options(struct sim *sim, struct job_model *job, bool slow)
                                              .never_durable = sim_chance(sim, 2000),
                                              .priority = (int32_t)sim_random(sim, 3),
                                              .argument = {job->argument, sizeof job->argument}};
+    if (sim_chance(sim, 600))
+        job->options.after_ms = 1 + sim_random(sim, 8000);
+    if (sim_chance(sim, 600))
+        job->options.deadline_ms = 1000 + sim_random(sim, 20000);
     job->durable = sim->config.durable && !job->options.never_durable;
+    sim->timed |= job->durable && (job->options.after_ms || job->options.deadline_ms);
 }
 
 static void draw_readers(struct sim *sim, struct job_model *job)

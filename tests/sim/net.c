@@ -20,6 +20,13 @@ uint64_t sim_random(struct sim *sim, uint64_t below)
     return sim_hash(sim->seed, ++sim->random) % below;
 }
 
+/* It jumps every few seconds, back and forth; to where is not drawn, so that a run without jumps is the same but for them. */
+uint64_t sim_wall(const struct sim *sim)
+{
+    uint64_t wall = 1700000000000u + sim->now, width = sim->timed ? 120000 : 2 * 86400000u;
+    return sim->jumps ? wall + sim_hash(sim->seed + 99, sim->now / 2500) % width - width / 2 : wall;
+}
+
 bool sim_chance(struct sim *sim, uint32_t per_10000)
 {
     return sim_random(sim, 10000) < per_10000;

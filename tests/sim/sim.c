@@ -12,6 +12,8 @@
 #define START_MS 100000u
 /* Work of the largest run, one task after the other, and every lease and grace. */
 #define LONGEST_MS 3600000u
+/* Each so many seeds runs a second time with a wall clock that does not jump. */
+#define JUMPS_COMPARED 8u
 
 static void setup(struct sim *sim)
 {
@@ -66,7 +68,7 @@ static uint64_t next_time(struct sim *sim)
 
 static bool finished(const struct sim *sim)
 {
-    if (sim->now < sim->faults_until || sim->fault_at != UINT64_MAX || !sim->core)
+    if (sim->now < sim->faults_until || sim->fault_at != UINT64_MAX || !sim->core || sim->drain_until)
         return false;
     for (uint32_t i = 0; i < sim->client_count; i++)
         if (!client_finished(&sim->clients[i]))
@@ -147,29 +149,53 @@ static void close_down(struct sim *sim)
         ledger_empty(sim);
 }
 
-static int run(uint64_t seed, bool verbose, struct sim *total)
+static struct sim *run_one(uint64_t seed, bool jumps, bool verbose, struct sim *total)
 {
     struct sim *sim = calloc(1, sizeof *sim);
     if (!sim)
         abort();
     sim->seed = seed;
+    sim->jumps = jumps;
     sim->verbose = verbose;
     setup(sim);
     drive(sim);
     total->virtual_ms += sim->now - START_MS;
     if (!sim->error[0])
         close_down(sim);
+    total->steps += sim->steps;
+    total->delivered += sim->delivered;
+    total->kills += sim->kills;
+    total->crashes += sim->crashes;
+    return sim;
+}
+
+static void run_free(struct sim *sim)
+{
+    teardown(sim);
+    free(sim);
+}
+
+/* The same without jumps of the wall clock must be the same, message by message (I11). */
+static void compare(struct sim *sim, struct sim *total)
+{
+    if (sim->error[0] || sim->seed % JUMPS_COMPARED != 0 || (sim->timed && sim->crashes))
+        return;
+    struct sim *calm = run_one(sim->seed, false, false, total);
+    if (calm->digest != sim->digest)
+        sim_fail(sim, "a jump of the wall clock changed something (I11)");
+    run_free(calm);
+}
+
+static int run(uint64_t seed, bool verbose, struct sim *total)
+{
+    struct sim *sim = run_one(seed, true, verbose, total);
+    compare(sim, total);
     int rc = sim->error[0] ? 1 : 0;
     if (rc && verbose)
         ledger_tell(sim);
     if (rc)
         printf("seed %llu: %s\n", ULL(seed), sim->error);
-    total->steps += sim->steps;
-    total->delivered += sim->delivered;
-    total->kills += sim->kills;
-    total->crashes += sim->crashes;
-    teardown(sim);
-    free(sim);
+    run_free(sim);
     return rc;
 }
 

@@ -154,6 +154,7 @@ struct job_model {
     struct belt_grant grant;
     bool durable, asked, cancelling, cancelled, abandoned, gone;
     uint64_t opened_life; /* of the broker, in which it was opened last */
+    uint64_t opened_at;   /* OPEN was said first */
     uint64_t cancel_at, start_at, most_taken;
     struct stream_model streams[SIM_READERS];
     uint32_t stream_count;
@@ -201,6 +202,9 @@ struct held {
 
 struct sim {
     uint64_t seed, random, now, faults_until, last_handle, next_session, fault_at;
+    bool jumps;        /* of the broker's wall clock */
+    bool timed;        /* a durable job has a start or a deadline: after a restart these go by the wall clock (§9.2) */
+    uint64_t digest;   /* of all that left the broker, and when */
     uint32_t loss, repeat; /* per 10000 messages */
     uint64_t latency;
     struct core_config config;
@@ -227,6 +231,7 @@ struct sim {
 };
 
 /* ---- net.c ---- */
+uint64_t sim_wall(const struct sim *sim); /* the broker's wall clock, in ms */
 uint64_t sim_random(struct sim *sim, uint64_t below);
 bool sim_chance(struct sim *sim, uint32_t per_10000);
 uint64_t sim_hash(uint64_t a, uint64_t b);
@@ -304,6 +309,8 @@ void client_start(struct sim *sim, struct client_model *client, const char *name
 void client_run(struct client_model *client);
 uint64_t client_deadline(const struct client_model *client);
 bool job_finished(const struct job_model *job);
+/* Less than `wait` has passed since it was opened. Not known of a durable job after a restart: it goes by the wall clock. */
+bool job_is_early(const struct sim *sim, const struct job_model *job, uint64_t wait);
 bool client_finished(const struct client_model *client);
 void client_crash(struct client_model *client);
 void client_fini(struct client_model *client);

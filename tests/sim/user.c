@@ -99,7 +99,8 @@ void user_draw(struct job_model *job, struct stream_model *stream)
 static void check_code(struct sim *sim, const struct job_model *job, const struct belt_result_item *item)
 {
     enum fate fate = sim_fate(sim, job->number, item->index);
-    bool stopped = item->code == BELT_TASK_TIMEOUT && job->options.timeout_ms;
+    bool stopped = (item->code == BELT_TASK_TIMEOUT && job->options.timeout_ms) ||
+                   (item->code == BELT_TASK_EXPIRED && job->options.deadline_ms);
     if (fate == FATE_FAILS && item->code != BELT_TASK_FAILED && item->code != BELT_TASK_LOST && !stopped)
         sim_fail(sim, "job %llu task %llu must fail", ULL(job->id), ULL(item->index));
     if (fate == FATE_KILLS_SLOT && item->code != BELT_TASK_LOST && item->code != BELT_TASK_FAILED && !stopped)
@@ -140,6 +141,8 @@ void user_results(struct job_model *job, struct stream_model *stream, const stru
         }
         check_same(sim, job, stream->mode, msg->first + i, item);
         check_code(sim, job, item);
+        if (item->code == BELT_TASK_EXPIRED && job_is_early(sim, job, job->options.deadline_ms))
+            sim_fail(sim, "job %llu task %llu expired too early (I11)", ULL(job->id), ULL(item->index));
         if (stream->hand_count == stream->hand_room) {
             stream->hand_room = stream->hand_room ? stream->hand_room * 2 : 16;
             stream->hand = realloc(stream->hand, stream->hand_room * sizeof *stream->hand);
