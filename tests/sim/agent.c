@@ -231,6 +231,8 @@ void agent_run(struct agent_model *agent)
         continue;
     process_act(agent);
     send_news(agent);
+    if (slots_recovered(agent->table))
+        belt_session_again(&node->session, sim->now);
     if (agent->leaving)
         leave_step(agent);
 }

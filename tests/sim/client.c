@@ -85,7 +85,7 @@ static struct stream_model *by_sub(struct client_model *client, uint64_t sub, st
 static bool all_read(const struct job_model *job)
 {
     for (uint32_t i = 0; i < job->stream_count; i++)
-        if (job->streams[i].joined && !job->streams[i].leave_at && job->streams[i].reached < job->tasks)
+        if (job->streams[i].subscribed && !job->streams[i].leave_at && job->streams[i].reached < job->tasks)
             return false;
     return true;
 }
@@ -213,6 +213,7 @@ static void to_stream(struct client_model *client, struct job_model *job, struct
         sim_fail(sim, "job %llu: DONE after %llu, with %llu received", ULL(job->id), ULL(msg->u.done.count), ULL(stream->wire.received));
     enum client_stream_action action = client_stream_receive(&stream->wire, msg, &skip);
     enter(job, stream);
+    stream->subscribed |= stream->wire.started;
     if (action == CLIENT_STREAM_RESULTS)
         user_results(job, stream, &msg->u.deliver, skip);
     look(sim, job, stream);

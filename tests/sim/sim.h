@@ -124,7 +124,7 @@ struct shown_result {
 struct stream_model {
     struct client_stream wire;
     struct client_window window;
-    bool live, joined, feeder, lost;
+    bool live, joined, subscribed, feeder, lost; /* subscribed: in whichever of its lives */
     char name[8];
     uint8_t mode;
     uint64_t join_at, leave_at;
