@@ -17,14 +17,13 @@ static double service_of(const struct core *core, const struct queue *queue, con
 }
 
 /* An agent gives back what came last. To have `want` tasks of the queue it must be asked for all behind them too: how
- * many that is, and the nearest of the queue; what its slots run does not count. 0: none of the queue lies there. */
-static uint32_t reach(const struct agent *agent, const struct queue *queue, uint32_t want, const struct run **nearest)
+ * many that is, and the nearest of the queue, among its last `most`. 0: none is there. */
+static uint32_t reach(const struct agent *agent, const struct queue *queue, uint32_t want, uint32_t most,
+                      const struct run **nearest)
 {
-    uint32_t far = 0, at = 0;
+    uint32_t far = 0;
     const struct run *run = agent->runs ? agent->runs->prev : NULL;
-    *nearest = NULL;
-    for (; want && at + agent->slots < agent->held; run = run->prev) {
-        at++;
+    for (uint32_t at = 1; want && at <= most; at++, run = run->prev) {
         if (run->job->queue != queue)
             continue;
         if (!far)
@@ -33,6 +32,15 @@ static uint32_t reach(const struct agent *agent, const struct queue *queue, uint
         want--;
     }
     return far;
+}
+
+/* The first ones are running, as a rule. Not always: a program that cannot start keeps its tasks behind later ones. */
+static uint32_t within_reach(const struct agent *agent, const struct queue *queue, uint32_t want,
+                             const struct run **nearest)
+{
+    uint32_t behind = agent->held > agent->slots ? agent->held - agent->slots : 0;
+    uint32_t far = reach(agent, queue, want, behind, nearest);
+    return far ? far : reach(agent, queue, 1, agent->held, nearest);
 }
 
 static uint32_t behind(const struct agent *agent)
@@ -52,7 +60,7 @@ static struct agent *fullest_of(const struct core *core, const struct queue *que
             continue;
         if (core->now < agent->recall_ms)
             *later = agent->recall_ms < *later ? agent->recall_ms : *later;
-        else if ((!fullest || behind(agent) > behind(fullest)) && reach(agent, queue, 1, &nearest))
+        else if ((!fullest || behind(agent) > behind(fullest)) && within_reach(agent, queue, 1, &nearest))
             fullest = agent;
     }
     return fullest;
@@ -93,12 +101,12 @@ void balance_turn(struct core *core, struct queue *queue)
     uint64_t later;
     struct agent *fullest = fullest_of(core, queue, &later);
     if (fullest)
-        (void)reach(fullest, queue, 1, &nearest);
+        (void)within_reach(fullest, queue, 1, &nearest);
     uint32_t idle = idle_slots(queue, nearest ? nearest->bytes : 0);
     double service = fullest ? service_of(core, queue, fullest) : 0;
     uint32_t count = fullest ? sizing_recall(service, fullest->parts, fullest->slots, idle) : 0;
     if (count)
-        recall(core, queue, fullest, reach(fullest, queue, count, &nearest), idle);
+        recall(core, queue, fullest, within_reach(fullest, queue, count, &nearest), idle);
     if (!count && idle && later != UINT64_MAX)
         dispatch_come_back(core, queue, later);
     if (idle && fullest) /* or short, as it seems: unless a long one is among them */

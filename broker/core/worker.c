@@ -6,7 +6,8 @@
 #include "state.h"
 #include "sizing.h"
 
-/* An agent that had nothing to give back is left alone for this long: what lies there is in its slots. */
+/* An agent that had nothing to give back is left alone for this long: what lies there is in its slots. When it gave back
+ * other tasks than it was asked for, for a heartbeat: these come back to it, maybe. */
 #define RECALL_PAUSE_MS 50u
 
 void worker_touch(struct core *core, struct agent *agent)
@@ -207,7 +208,7 @@ void worker_returned(struct core *core, struct agent *agent, const struct belt_m
         wait_again(core, run, task, TIE_NONE);
     }
     if (agent->recalling && !gave) {
-        agent->recall_ms = core->now + RECALL_PAUSE_MS;
+        agent->recall_ms = core->now + (msg->count ? core->config.heartbeat_ms : RECALL_PAUSE_MS);
         for (uint32_t i = 0; i < agent->queue_count; i++)
             queue_touch(core, agent->queues[i]); /* the slots still idle: another may give, or this one later */
     }

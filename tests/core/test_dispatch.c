@@ -397,6 +397,24 @@ Test(dispatch, what_lies_behind_tasks_of_another_function_is_taken_back_too)
     cluster_free(c);
 }
 
+Test(dispatch, what_an_agent_should_run_and_does_not_is_taken_back_too)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "full", 1, 100, "f,g");
+    uint64_t f = short_job(p, w, "f"), g = short_job(p, w, "g");
+    client_push(p, f, 20, 1);
+    client_push(p, g, 20, 10);
+    cr_assert_eq(agent_take(w), 11);
+    agent_new(c, "idle", 1, 100, "f");
+    cluster_advance(c, 50);
+    const struct belt_msg *msg = peer_skip_to(w, BELT_MSG_RECALL);
+    cr_assert(msg && msg->u.recall.count == 11, "the first may be one whose program does not start");
+    agent_return(w, 10);
+    cluster_advance(c, 900);
+    cr_assert_null(peer_skip_to(w, BELT_MSG_RECALL), "it is running, as it seems");
+    cluster_free(c);
+}
+
 Test(dispatch, who_gave_back_nothing_of_use_is_left_alone_for_a_while)
 {
     struct cluster *c = cluster_new(NULL);
