@@ -85,8 +85,42 @@ static void list(struct core *core, struct session *from, const struct belt_msg_
     out->letter_count = batch.count;
 }
 
+/* The answer to a RETRY or DROP. */
+static void say(struct core *core, struct session *to, const struct belt_msg_failed *msg, uint64_t count, uint64_t job)
+{
+    answer(core, to, msg, count)->job = job;
+    if (msg->action == BELT_FAILED_RETRY)
+        hold_answer(core, to);
+}
+
+/* It may be lost, and the question sent again when nothing is there to choose any more. */
+static void settle(struct core *core, struct session *from, const struct belt_msg_failed *msg, uint64_t count, uint64_t job)
+{
+    struct settled *settled = &core->settled[core->settled_next++ % SETTLED_MAX];
+    *settled = (struct settled){.action = msg->action, .ref = msg->ref, .job = msg->job, .count = count, .made = job};
+    memcpy(settled->session, from->id, sizeof settled->session);
+    say(core, from, msg, count, job);
+}
+
+static const struct settled *settled_find(const struct core *core, const struct session *from,
+                                          const struct belt_msg_failed *msg)
+{
+    for (uint32_t i = 0; i < SETTLED_MAX; i++) {
+        const struct settled *settled = &core->settled[(core->settled_next - 1 - i) % SETTLED_MAX]; /* the latest first */
+        if (settled->action == msg->action && settled->ref == msg->ref && settled->job == msg->job &&
+            memcmp(settled->session, from->id, sizeof settled->session) == 0)
+            return settled;
+    }
+    return NULL;
+}
+
 static void none(struct core *core, struct session *from, const struct belt_msg_failed *msg)
 {
+    const struct settled *settled = settled_find(core, from, msg);
+    if (settled) {
+        say(core, from, msg, settled->count, settled->made);
+        return;
+    }
     update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_TASK,
                  msg->job ? update_text(core, "no such failed task of job %llu is kept", (unsigned long long)msg->job)
                           : update_text(core, "no such failed task is kept"));
@@ -105,7 +139,7 @@ static void drop(struct core *core, struct session *from, const struct belt_msg_
         none(core, from, msg);
         return;
     }
-    answer(core, from, msg, count);
+    settle(core, from, msg, count, 0);
 }
 
 /* In the order of their job of old; they failed in another. */
@@ -162,8 +196,7 @@ static void retry(struct core *core, struct session *from, const struct belt_msg
     job->queue->waiting += count;
     job->state = BELT_JOB_ENDED_INPUT;
     dispatch_waiting_changed(core, job);
-    answer(core, from, msg, count)->job = job->id;
-    hold_answer(core, from);
+    settle(core, from, msg, count, job->id);
 }
 
 void failed_request(struct core *core, struct session *from, const struct belt_msg_failed *msg)

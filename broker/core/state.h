@@ -266,6 +266,15 @@ struct past_job {
     char key[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1], owner[BELT_MAX_NAME + 1];
 };
 
+/* A RETRY or DROP that was answered: the answer may be lost, and the question sent again. */
+struct settled {
+    uint8_t session[BELT_SESSION_LEN], action;
+    uint64_t ref, job; /* of the question */
+    uint64_t count, made; /* the answer; made: the new job */
+};
+/* So many are remembered: who asks again does so within seconds. */
+#define SETTLED_MAX 64u
+
 struct core {
     struct core_config config;
     uint64_t now, wall;
@@ -298,6 +307,8 @@ struct core {
     struct letter *letters_due;
     uint64_t letter_bytes;  /* of all, part of `bytes` */
     uint64_t letters_dropped, last_letter;
+    struct settled settled[SETTLED_MAX]; /* a ring */
+    uint32_t settled_next;
     struct gone_record *gone_records;
     uint32_t gone_record_count, gone_record_room;
     uint64_t last_record;

@@ -118,6 +118,31 @@ Test(failed, each_retry_is_a_job_of_its_own)
     cluster_free(c);
 }
 
+/* The answer to the last question was lost with the connection: it is asked again under its number. */
+static const struct belt_msg *ask_again(struct peer *a, uint8_t action, uint64_t job)
+{
+    peer_cut(a);
+    cluster_advance(a->cluster, 20000);
+    peer_connect(a);
+    a->last_ref--;
+    return admin_failed(a, action, "", job, UINT64_MAX);
+}
+
+Test(failed, what_is_asked_again_is_answered_again)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f"), *a = admin_new(c);
+    uint64_t job = job_that_fails(p, w, "f", 4), other = job_that_fails(p, w, "f", 3);
+    uint64_t again = admin_failed(a, BELT_FAILED_RETRY, "", job, UINT64_MAX)->u.failures.job;
+    const struct belt_msg *msg = ask_again(a, BELT_FAILED_RETRY, job);
+    cr_assert_eq(msg->type, BELT_MSG_FAILURES);
+    cr_assert(msg->u.failures.job == again && msg->u.failures.count == 3, "one job, and it is told which");
+    cr_assert_eq(admin_failed(a, BELT_FAILED_DROP, "", other, UINT64_MAX)->u.failures.count, 2);
+    cr_assert_eq(ask_again(a, BELT_FAILED_DROP, other)->u.failures.count, 2);
+    cr_assert_eq(admin_failed(a, BELT_FAILED_DROP, "", other, UINT64_MAX)->u.error.code, BELT_UNKNOWN_TASK, "a new question");
+    cluster_free(c);
+}
+
 Test(failed, the_oldest_make_room)
 {
     struct cluster *c = cluster_new(NULL);
