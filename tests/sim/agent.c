@@ -142,12 +142,15 @@ static void check_dispatch(struct sim *sim, const struct belt_msg_dispatch *msg)
     if (msg->argument.len >= sizeof number)
         memcpy(&number, msg->argument.data, sizeof number);
     const struct job_model *job = sim_job(sim, number);
-    if (job && job_is_early(sim, job, job->options.after_ms))
+    if (job && job->id == msg->job && job_is_early(sim, job, job->options.after_ms))
         sim_fail(sim, "job %llu was dispatched before its start (I11)", ULL(msg->job));
-    for (uint32_t i = 0; i < msg->count; i++)
-        if (!job || !sim_payload_is(sim, msg->tasks[i].payload, number, msg->tasks[i].index, 1))
-            sim_fail(sim, "job %llu task %llu was dispatched with the input of another", ULL(msg->job),
-                     ULL(msg->tasks[i].index));
+    for (uint32_t i = 0; i < msg->count; i++) {
+        uint64_t index = msg->tasks[i].index, input = sim_payload_index(msg->tasks[i].payload);
+        if (!job || !sim_payload_is(sim, msg->tasks[i].payload, number, input, 1))
+            sim_fail(sim, "job %llu task %llu was dispatched with no input of its", ULL(msg->job), ULL(index));
+        else
+            admin_dispatched(sim, job, msg->job, index, input);
+    }
 }
 
 static void receive(struct node *node, const struct belt_msg *msg)

@@ -21,7 +21,8 @@ void broker_start(struct sim *sim)
     sim->crash_in = 0;
     if (sim->config.durable) {
         disk_load(sim);
-        ledger_restored(sim);
+        if (!sim->error[0])
+            ledger_restored(sim);
     }
     sim_tell(sim, "broker > life %llu begins", ULL(sim->life));
 }

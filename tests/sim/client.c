@@ -105,6 +105,7 @@ static void check_opened(struct sim *sim, struct job_model *job, struct stream_m
     if (!same) {
         memset(job->shown, 0, sizeof job->shown);
         memset(job->order, 0, sizeof job->order);
+        memset(job->letters, 0, sizeof job->letters);
     }
     job->id = msg->job;
     job->opened_life = job->client->node.session.epoch == sim->config.epoch ? sim->life : 0; /* an answer may be late */

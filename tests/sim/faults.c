@@ -47,20 +47,22 @@ static void fault_of_agent(struct sim *sim)
     }
 }
 
+/* Of a client, or of the admin: that one only loses its connection, and sleeps. */
 static void fault_of_client(struct sim *sim)
 {
-    struct client_model *client = &sim->clients[sim_random(sim, sim->client_count)];
-    if (node_asleep(&client->node))
+    uint64_t which = sim_random(sim, sim->client_count + sim->admin.there);
+    struct node *node = sim_node(sim, sim->agent_count + (uint32_t)which);
+    if (node_asleep(node))
         return;
     uint64_t roll = sim_random(sim, 100);
-    if (roll < 15)
-        client_crash(client);
+    if (roll < 15 && which < sim->client_count)
+        client_crash(&sim->clients[which]);
     else if (roll < 50)
-        node_cut(&client->node, sim_chance(sim, 5000));
+        node_cut(node, sim_chance(sim, 5000));
     else if (roll < 75)
-        part(sim, &client->node);
+        part(sim, node);
     else
-        client->node.asleep_until = sim->now + sim_random(sim, 12000);
+        node->asleep_until = sim->now + sim_random(sim, 12000);
 }
 
 static void fault_of_broker(struct sim *sim)

@@ -61,6 +61,13 @@ struct belt_payload sim_payload(const struct sim *sim, uint32_t number, uint64_t
     return (struct belt_payload){buf, buf->data, size};
 }
 
+uint64_t sim_payload_index(struct belt_payload payload)
+{
+    uint64_t what;
+    memcpy(&what, payload.data, sizeof what);
+    return what & UINT32_MAX;
+}
+
 bool sim_payload_is(const struct sim *sim, struct belt_payload payload, uint32_t number, uint64_t index, uint32_t salt)
 {
     uint64_t what = content(number, index, salt);
@@ -209,7 +216,9 @@ struct node *sim_node(struct sim *sim, uint32_t n)
     if (n < sim->agent_count)
         return &sim->agents[n].node;
     n -= sim->agent_count;
-    return n < sim->client_count ? &sim->clients[n].node : NULL;
+    if (n < sim->client_count)
+        return &sim->clients[n].node;
+    return n == sim->client_count && sim->admin.there ? &sim->admin.node : NULL;
 }
 
 struct node *sim_node_by_handle(struct sim *sim, uint64_t handle)

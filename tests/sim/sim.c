@@ -42,6 +42,7 @@ static void setup(struct sim *sim)
         snprintf(name, sizeof name, "c%u", i);
         client_start(sim, &sim->clients[i], name);
     }
+    admin_start(sim);
     sim->fault_at = sim->now + sim_random(sim, 2000);
 }
 
@@ -51,6 +52,7 @@ static void teardown(struct sim *sim)
         agent_fini(&sim->agents[i]);
     for (uint32_t i = 0; i < sim->client_count; i++)
         client_fini(&sim->clients[i]);
+    admin_fini(sim);
     broker_fini(sim);
     core_update_free(sim->update);
     belt_decoder_free(sim->decoder);
@@ -63,7 +65,7 @@ static uint64_t next_time(struct sim *sim)
         next = least(next, agent_deadline(&sim->agents[i]));
     for (uint32_t i = 0; i < sim->client_count; i++)
         next = least(next, client_deadline(&sim->clients[i]));
-    return next;
+    return least(next, admin_deadline(sim));
 }
 
 static bool finished(const struct sim *sim)
@@ -73,18 +75,21 @@ static bool finished(const struct sim *sim)
     for (uint32_t i = 0; i < sim->client_count; i++)
         if (!client_finished(&sim->clients[i]))
             return false;
-    return true;
+    return admin_finished(sim);
 }
 
 static void one_round(struct sim *sim)
 {
     faults_run(sim);
     broker_run(sim);
+    if (sim->error[0])
+        return;
     for (uint32_t i = 0; i < sim->agent_count; i++)
         agent_run(&sim->agents[i]);
     watch_progress(sim);
     for (uint32_t i = 0; i < sim->client_count; i++)
         client_run(&sim->clients[i]);
+    admin_run(sim);
 }
 
 static void complain(struct sim *sim)
@@ -140,10 +145,9 @@ static void close_down(struct sim *sim)
     ledger_readers(sim);
     if (!sim->error[0] && sim->config.durable)
         ledger_settled(sim);
-    for (uint32_t i = 0; i < sim->client_count; i++)
-        node_die(&sim->clients[i].node, false);
-    for (uint32_t i = 0; i < sim->agent_count; i++)
-        node_die(&sim->agents[i].node, false);
+    struct node *node;
+    for (uint32_t n = 0; (node = sim_node(sim, n)); n++)
+        node_die(node, false);
     idle_for(sim, 2 * 600000);
     if (!sim->error[0])
         ledger_empty(sim);

@@ -10,6 +10,7 @@
  *     disk.c    the store
  *     agent.c   an agent around the slot table; slot.c its processes
  *     client.c  a client's connection; user.c the user of a stream and what is checked of what he is shown
+ *     admin.c   who asks for failed tasks, and has them tried again or dropped
  *     ledger.c  what the broker has promised, and whether it keeps it (I9)
  *     watch.c   progress (I7)
  *     faults.c  what goes wrong
@@ -37,6 +38,8 @@
 #define SIM_SLOTS 8u    /* slot numbers of one agent: slots times programs */
 #define SIM_GIVEN 256u
 #define SIM_BATCH 64u /* results in one message */
+#define SIM_RETRIES 4u /* jobs that try failed tasks again */
+#define SIM_CHOSEN 8u  /* failed tasks of one of these */
 #define ULL(x) ((unsigned long long)(x))
 
 struct sim;
@@ -79,6 +82,7 @@ struct node {
 struct given {
     struct belt_task_ref ref;
     uint32_t number; /* of the job in the simulator */
+    uint64_t input;  /* the task's index there, in whichever job it runs */
     uint32_t function;
     uint32_t us;
 };
@@ -121,6 +125,16 @@ struct shown_result {
     bool there;
 };
 
+/* What is known of a failed task that the broker keeps: it must be listed; it was asked for, and there is no answer; the
+ * answer came. */
+enum letter_state { LETTER_NONE, LETTER_KEPT, LETTER_ASKED, LETTER_RETRIED, LETTER_DROPPED };
+
+struct letter_model {
+    uint8_t state;
+    uint64_t life; /* of the broker, when that was heard */
+    uint32_t walk, listed; /* the admin's listing that was under way, or the last; and in which it was seen */
+};
+
 struct stream_model {
     struct client_stream wire;
     struct client_window window;
@@ -160,6 +174,7 @@ struct job_model {
     uint32_t stream_count;
     /* what any reader was shown, ever */
     struct shown_result shown[SIM_INPUTS];
+    struct letter_model letters[SIM_INPUTS];
     uint64_t order[SIM_INPUTS]; /* of completion: index + 1, 0: not known */
     /* what the broker promised */
     uint64_t promised_id, promised_next;
@@ -171,6 +186,30 @@ struct client_model {
     struct node node;
     struct job_model jobs[SIM_JOBS];
     uint32_t job_count;
+};
+
+/* ---- the admin ---- */
+
+/* A job of tasks that had failed. */
+struct retried_model {
+    struct job_model *of;
+    uint64_t id, life, inputs[SIM_CHOSEN];
+    uint32_t count, seen; /* results, as bits */
+    struct client_stream wire;
+    bool partly, over;
+};
+
+struct admin_model {
+    struct node node;
+    bool there, asked, sent, has_retried, final; /* final: it lists once more what is there at the end */
+    struct belt_msg_failed question;
+    struct job_model *of; /* what it is about: RETRY, DROP */
+    uint64_t indexes[SIM_CHOSEN], life; /* life: in which it was asked first */
+    uint64_t next_at, from, last_ref;
+    uint32_t walk;
+    bool whole; /* the listing under way is of one life of the broker */
+    struct retried_model retried[SIM_RETRIES];
+    uint32_t retried_count;
 };
 
 /* ---- the disk ---- */
@@ -224,6 +263,7 @@ struct sim {
     uint32_t stray_count, stray_room;
     struct agent_model agents[SIM_AGENTS];
     struct client_model clients[SIM_CLIENTS];
+    struct admin_model admin;
     uint32_t agent_count, client_count;
     bool verbose;
     uint64_t steps, delivered, kills, crashes, virtual_ms;
@@ -323,6 +363,15 @@ void user_results(struct job_model *job, struct stream_model *stream, const stru
 bool user_finished(const struct stream_model *stream);
 uint64_t user_deadline(const struct job_model *job, const struct stream_model *stream);
 
+/* ---- admin.c ---- */
+void admin_start(struct sim *sim);
+void admin_run(struct sim *sim);
+uint64_t admin_deadline(const struct sim *sim);
+bool admin_finished(const struct sim *sim);
+void admin_failed(struct sim *sim, struct job_model *job, const struct belt_result_item *item); /* it was shown */
+void admin_dispatched(struct sim *sim, const struct job_model *job, uint64_t id, uint64_t index, uint64_t input);
+void admin_fini(struct sim *sim);
+
 /* ---- watch.c, faults.c ---- */
 void watch_progress(struct sim *sim);
 void faults_run(struct sim *sim);
@@ -332,6 +381,7 @@ enum fate { FATE_OK, FATE_FAILS, FATE_FAILS_ONCE, FATE_KILLS_SLOT };
 enum fate sim_fate(const struct sim *sim, uint32_t number, uint64_t index);
 uint32_t sim_size(const struct sim *sim, uint32_t number, uint64_t index);
 struct belt_payload sim_payload(const struct sim *sim, uint32_t number, uint64_t index, uint32_t salt);
+uint64_t sim_payload_index(struct belt_payload payload); /* of the task whose input or result it is */
 bool sim_payload_is(const struct sim *sim, struct belt_payload payload, uint32_t number, uint64_t index, uint32_t salt);
 
 static inline uint64_t least(uint64_t a, uint64_t b)

@@ -38,6 +38,7 @@ static void give(struct agent_model *agent, struct process *process, const struc
     struct sim *sim = agent->node.sim;
     struct given given = {.ref = {task->job->job, task->index, task->attempt}};
     memcpy(&given.number, task->job->argument.data, sizeof given.number);
+    given.input = sim_payload_index(task->payload);
     given.function = agent->functions[task->job->function];
     given.us = duration_us(sim, given.function);
     if (process->count == SIM_GIVEN || !process->alive || process->starting || (!process->lasting && process->count))
@@ -114,7 +115,7 @@ static unsigned code_of(const struct sim *sim, const struct given *given, bool a
 {
     if (asked)
         return BELT_TASK_CANCELLED;
-    switch (sim_fate(sim, given->number, given->ref.index)) {
+    switch (sim_fate(sim, given->number, given->input)) {
     case FATE_FAILS:
     case FATE_KILLS_SLOT:
         return BELT_TASK_FAILED;
@@ -135,7 +136,7 @@ static void answer(struct agent_model *agent, uint32_t slot)
     outcome.timed = process->lasting;
     outcome.service_us = given.us;
     if (outcome.code == BELT_OK)
-        outcome.kept = sim_payload(sim, given.number, given.ref.index, 2);
+        outcome.kept = sim_payload(sim, given.number, given.input, 2);
     else
         outcome.text = (struct belt_bytes){(const uint8_t *)"it failed", 9};
     process->at++;
@@ -164,7 +165,7 @@ static bool step(struct agent_model *agent, uint32_t slot)
     if (!process->count || process->end_ms > sim->now)
         return false;
     const struct given *given = first_of(process);
-    bool kills = sim_fate(sim, given->number, given->ref.index) == FATE_KILLS_SLOT && !process->asked;
+    bool kills = sim_fate(sim, given->number, given->input) == FATE_KILLS_SLOT && !process->asked;
     if (process->lasting && (kills || (sim->now < sim->faults_until && sim_chance(sim, 20))))
         die(agent, slot);
     else

@@ -141,6 +141,8 @@ void user_results(struct job_model *job, struct stream_model *stream, const stru
         }
         check_same(sim, job, stream->mode, msg->first + i, item);
         check_code(sim, job, item);
+        if (item->code != BELT_OK)
+            admin_failed(sim, job, item);
         if (item->code == BELT_TASK_EXPIRED && job_is_early(sim, job, job->options.deadline_ms))
             sim_fail(sim, "job %llu task %llu expired too early (I11)", ULL(job->id), ULL(item->index));
         if (stream->hand_count == stream->hand_room) {
