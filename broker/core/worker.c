@@ -172,6 +172,8 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
         struct job *job;
         struct task *task;
         struct run *run = run_find(core, agent, &ref, &job, &task);
+        /* Also of a stale one: it may be sent again because the answer waits for the disk still. */
+        agent->holds_kept |= job && job->options.durable;
         if (!run) {
             core->stale++;
             update_trace(core, "%s > job %llu task %llu attempt %u: stale, ignored", agent->session->name,
@@ -185,7 +187,6 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
             continue;
         }
         measure(core, job, item);
-        agent->holds_kept |= job->options.durable;
         finish(core, run, task, item, &last, TIE_NONE);
     }
     pin_done(&last);

@@ -134,6 +134,7 @@ static void deliver(struct cluster *cluster, struct core_send *out)
     struct belt_msg copy;
     if (!core_stamp(cluster->core, out->peer, out->msg.type, &out->msg.seq))
         return;
+    cluster->held[out->msg.type] = out->held;
     int code = belt_encode(&out->msg, &frames);
     cr_assert_eq(code, BELT_OK, "the core sent a %s that cannot be encoded: %s", belt_msg_name(out->msg.type),
                  belt_code_name((unsigned)code));

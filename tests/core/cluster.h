@@ -65,6 +65,7 @@ struct cluster {
     uint64_t wall_ahead; /* a change is a jump of the wall clock */
     struct core_config config;
     struct disk disk;
+    bool held[64]; /* by type: the last message of it waits for the disk */
     bool burst; /* no CORE_TURN after each message: cluster_turn() says when */
     struct peer *peers[64];
     uint32_t peer_count;

@@ -175,6 +175,25 @@ Test(durable, an_attempt_whose_result_was_ignored_is_not_waited_for)
     cluster_free(c);
 }
 
+Test(durable, a_result_that_came_before_may_wait_for_the_disk_still)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
+    uint64_t job = client_job(p, "f", 1, NULL);
+    cr_assert_eq(agent_take(w), 1);
+    struct belt_task_ref ref = w->held[0].ref;
+    agent_result(w, 0, BELT_OK);
+    cr_assert(c->held[BELT_MSG_RECORDED]);
+    peer_cut(w);
+    cluster_advance(c, 20000); /* its lease is over, and the disk slow */
+    peer_connect(w);
+    agent_sync_refs(w, &ref, 1, false);
+    agent_send_result(w, 0, ref, BELT_OK, 1, 5);
+    peer_skip_to(w, BELT_MSG_RECORDED);
+    cr_assert(c->held[BELT_MSG_RECORDED], "job %lu: it counts no second time, and may not be on disk", (unsigned long)job);
+    cluster_free(c);
+}
+
 Test(durable, a_task_whose_agent_does_not_come_back_runs_elsewhere)
 {
     struct cluster *c = kept_new();
