@@ -12,7 +12,7 @@
 void broker_start(struct sim *sim)
 {
     sim->config.epoch = sim_hash(sim->seed, ++sim->life) | 1;
-    sim->config.first_job = sim->life * 1000;
+    sim->config.first_job = sim->life * 1000000;
     sim->config.wall_ms = sim_wall(sim);
     sim->core = core_new(&sim->config);
     if (!sim->core)
