@@ -31,6 +31,12 @@ static struct retried_model *retried_by_id(struct sim *sim, uint64_t id)
     return NULL;
 }
 
+/* The life of the broker that speaks to the admin: an answer may be late. 0: one that is over. */
+static uint64_t life_heard(const struct sim *sim)
+{
+    return sim->admin.node.session.epoch == sim->config.epoch ? sim->life : 0;
+}
+
 void admin_failed(struct sim *sim, struct job_model *job, const struct belt_result_item *item)
 {
     struct letter_model *letter = &job->letters[item->index];
@@ -161,8 +167,8 @@ static void check_letter(struct sim *sim, const struct belt_letter *letter)
         sim_fail(sim, "job %llu task %llu is kept, and was %s", ULL(job->id), ULL(letter->index),
                  known->state == LETTER_RETRIED ? "tried again" : "dropped");
     known->listed = sim->admin.walk;
-    if (known->state == LETTER_KEPT && sim->admin.node.session.epoch == sim->config.epoch)
-        known->life = sim->life;
+    if (known->state == LETTER_KEPT)
+        known->life = life_heard(sim);
 }
 
 /* What was shown as failed before the listing began is in it. */
@@ -220,7 +226,8 @@ static void on_retried(struct sim *sim, const struct belt_msg_failures *msg)
     struct retried_model *retried = &admin->retried[admin->retried_count];
     if (!msg->job || job_by_id(sim, msg->job) || retried_by_id(sim, msg->job))
         sim_fail(sim, "failed tasks are tried again as job %llu, which is another", ULL(msg->job));
-    *retried = (struct retried_model){.of = admin->of, .id = msg->job, .life = sim->life, .count = admin->question.count};
+    *retried = (struct retried_model){
+        .of = admin->of, .id = msg->job, .life = life_heard(sim), .count = admin->question.count};
     for (uint32_t i = 0; i < retried->count; i++) /* they were chosen from the last to the first */
         retried->inputs[i] = admin->indexes[retried->count - 1 - i];
     retried->over = retried->partly = msg->count != retried->count; /* some were let go before: it is not known which */
@@ -302,7 +309,7 @@ static void settle(struct sim *sim, enum letter_state state)
     for (uint32_t i = 0; i < admin->question.count && admin->of->id == admin->question.job; i++) {
         struct letter_model *letter = &admin->of->letters[admin->indexes[i]];
         letter->state = (uint8_t)state;
-        letter->life = sim->life;
+        letter->life = life_heard(sim);
         letter->walk = admin->walk;
     }
 }
