@@ -94,7 +94,8 @@ static void say(struct core *core, struct session *to, const struct belt_msg_fai
 }
 
 /* It may be lost, and the question sent again when nothing is there to choose any more. */
-static void settle(struct core *core, struct session *from, const struct belt_msg_failed *msg, uint64_t count, uint64_t job)
+static void settle(struct core *core, struct session *from, const struct belt_msg_failed *msg, uint64_t count,
+                   uint64_t job)
 {
     struct settled *settled = &core->settled[core->settled_next++ % SETTLED_MAX];
     *settled = (struct settled){.action = msg->action, .ref = msg->ref, .job = msg->job, .count = count, .made = job};
@@ -105,8 +106,8 @@ static void settle(struct core *core, struct session *from, const struct belt_ms
 static const struct settled *settled_find(const struct core *core, const struct session *from,
                                           const struct belt_msg_failed *msg)
 {
-    for (uint32_t i = 0; i < SETTLED_MAX; i++) {
-        const struct settled *settled = &core->settled[(core->settled_next - 1 - i) % SETTLED_MAX]; /* the latest first */
+    for (uint32_t i = 1; i <= SETTLED_MAX; i++) { /* the latest first */
+        const struct settled *settled = &core->settled[(core->settled_next - i) % SETTLED_MAX];
         if (settled->action == msg->action && settled->ref == msg->ref && settled->job == msg->job &&
             memcmp(settled->session, from->id, sizeof settled->session) == 0)
             return settled;

@@ -456,7 +456,8 @@ void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent)
 void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent);
 uint64_t dispatch_oldest(const struct job *job); /* since when its first waiting task has waited, UINT64_MAX: none does */
 bool dispatch_has_room(const struct agent *agent, uint32_t bytes); /* for one more task of this size, in its window */
-void dispatch_come_back(struct core *core, struct queue *queue, uint64_t when); /* it is looked at again then, whatever happens */
+/* The queue is looked at again then, whatever happens in between. */
+void dispatch_come_back(struct core *core, struct queue *queue, uint64_t when);
 void dispatch_turn(struct core *core);
 void dispatch_notices(struct core *core, struct job *job);
 

@@ -337,7 +337,7 @@ Test(dispatch, tasks_are_taken_back_while_those_of_a_stalled_job_wait)
     peer_clear(w);
     agent_new(c, "idle", 1, 100, "f");
     cluster_advance(c, 50);
-    cr_assert_not_null(peer_skip_to(w, BELT_MSG_RECALL), "what must not go anywhere keeps nobody from getting some (I6, I7)");
+    cr_assert_not_null(peer_skip_to(w, BELT_MSG_RECALL), "what may not go keeps nobody from getting some (I6, I7)");
     cluster_free(c);
 }
 
@@ -393,7 +393,7 @@ Test(dispatch, what_lies_behind_tasks_of_another_function_is_taken_back_too)
     agent_new(c, "idle", 1, 100, "f");
     cluster_advance(c, 50);
     const struct belt_msg *msg = peer_skip_to(w, BELT_MSG_RECALL);
-    cr_assert(msg && msg->u.recall.count == 21, "the only task for it has 20 behind it, and what came last is given back first");
+    cr_assert(msg && msg->u.recall.count == 21, "the only task for it has 20 behind it, which are given back first");
     cluster_free(c);
 }
 

@@ -7,8 +7,6 @@
  */
 #include "sim.h"
 
-#include <stdio.h>
-
 #define FIRST_READ_REF 1000000u
 
 /* ---- what is known ---- */
@@ -243,11 +241,12 @@ static void check_result(struct sim *sim, const struct retried_model *retried, c
     bool fails = fate == FATE_FAILS || fate == FATE_KILLS_SLOT;
     if (item->code == BELT_OK ? fails || !sim_payload_is(sim, item->payload, retried->of->number, input, 2)
                               : !fails && item->code != BELT_TASK_LOST && !stopped)
-        sim_fail(sim, "job %llu task %llu, which is %llu of old, ended as %s", ULL(retried->id), ULL(item->index), ULL(input),
-                 belt_code_name(item->code));
+        sim_fail(sim, "job %llu task %llu, which is %llu of old, ended as %s", ULL(retried->id), ULL(item->index),
+                 ULL(input), belt_code_name(item->code));
 }
 
-static void on_results(struct sim *sim, struct retried_model *retried, const struct belt_msg_deliver *msg, uint32_t skip)
+static void on_results(struct sim *sim, struct retried_model *retried, const struct belt_msg_deliver *msg,
+                       uint32_t skip)
 {
     for (uint32_t i = skip; i < msg->count; i++) {
         const struct belt_result_item *item = &msg->results[i];
@@ -338,16 +337,17 @@ static void on_failures(struct sim *sim, const struct belt_msg_failures *msg)
 static void on_error(struct sim *sim, const struct belt_msg_error *msg)
 {
     struct admin_model *admin = &sim->admin;
-    if (!admin->asked || msg->ref != admin->question.ref) {
+    if (!admin->asked || msg->ref != admin->question.ref)
         return;
-    } else if (msg->code == BELT_DRAINING || msg->code == BELT_STORE_FAILED) {
+    if (msg->code == BELT_DRAINING || msg->code == BELT_STORE_FAILED) {
         settle(sim, LETTER_KEPT);
     } else if (msg->code == BELT_UNKNOWN_TASK) {
         /* Asked before a restart, and heard then, or lost with it. */
         if (admin->life == sim->life && !sim->config.memory_budget)
             sim_fail(sim, "failed tasks of job %llu were listed and cannot be had", ULL(admin->question.job));
     } else {
-        sim_fail(sim, "the admin is told %s: %.*s", belt_code_name(msg->code), (int)msg->text.len, (const char *)msg->text.data);
+        sim_fail(sim, "the admin is told %s: %.*s", belt_code_name(msg->code), (int)msg->text.len,
+                 (const char *)msg->text.data);
     }
     admin->asked = false;
 }

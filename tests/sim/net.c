@@ -20,7 +20,7 @@ uint64_t sim_random(struct sim *sim, uint64_t below)
     return sim_hash(sim->seed, ++sim->random) % below;
 }
 
-/* It jumps every few seconds, back and forth; to where is not drawn, so that a run without jumps is the same but for them. */
+/* It jumps every few seconds, back and forth. To where is not drawn: a run without jumps is the same but for them. */
 uint64_t sim_wall(const struct sim *sim)
 {
     uint64_t wall = 1700000000000u + sim->now, width = sim->timed ? 120000 : 2 * 86400000u;

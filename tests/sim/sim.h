@@ -125,8 +125,8 @@ struct shown_result {
     bool there;
 };
 
-/* What is known of a failed task that the broker keeps: it must be listed; it was asked for, and there is no answer; the
- * answer came. */
+/* What is known of a failed task that the broker keeps: it must be listed; it was asked for, and there is no answer;
+ * the answer came. */
 enum letter_state { LETTER_NONE, LETTER_KEPT, LETTER_ASKED, LETTER_RETRIED, LETTER_DROPPED };
 
 struct letter_model {
