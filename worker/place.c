@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,15 +112,10 @@ static void write_watch(struct agent *agent, struct place *place, bool on)
     if (place->writing == on)
         return;
     place->writing = on;
-    if (place->in == place->out) {
-        struct epoll_event event = {.events = on ? EPOLLIN | EPOLLOUT : EPOLLIN,
-                                    .data.u64 = (uint64_t)place->slot << 8 | WATCH_OUT};
-        epoll_ctl(agent->epoll, EPOLL_CTL_MOD, place->out, &event);
-    } else if (on) {
+    if (on)
         agent_watch(agent, place->in, WATCH_IN, place->slot, EPOLLOUT);
-    } else {
+    else
         agent_unwatch(agent, place->in);
-    }
 }
 
 /** As much as the ring has room for. One that is gone is found by its bell. */
@@ -136,19 +130,16 @@ static void write_ring(struct place *place)
     place->writing = !slot_outbox_empty(&place->queue);
 }
 
-static ssize_t write_parts(const struct place *place)
+static ssize_t write_pipe(const struct place *place)
 {
     enum { MOST = 16 };
     struct belt_bytes parts[MOST];
     struct iovec io[MOST];
-    struct msghdr msg = {.msg_iov = io};
     unsigned count = slot_outbox_parts(&place->queue, parts, MOST);
 
     for (unsigned i = 0; i < count; i++)
         io[i] = (struct iovec){(void *)(uintptr_t)parts[i].data, parts[i].len};
-    msg.msg_iovlen = count;
-    return place->in == place->out ? sendmsg(place->in, &msg, MSG_NOSIGNAL | MSG_DONTWAIT)
-                                   : writev(place->in, io, (int)count);
+    return writev(place->in, io, (int)count);
 }
 
 void place_write(struct agent *agent, struct place *place)
@@ -162,7 +153,7 @@ void place_write(struct agent *agent, struct place *place)
         return;
     }
     while (!slot_outbox_empty(&place->queue)) {
-        n = write_parts(place);
+        n = write_pipe(place);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

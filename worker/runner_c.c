@@ -19,8 +19,7 @@ static void c_start(struct agent *agent, struct place *place)
     atomic_store(&told->ended, 0);
     atomic_store(&told->stop, 0);
     place->rings = keeper_rings(&agent->keeper, place->slot);
-    ring_reset(&place->rings->tasks);
-    ring_reset(&place->rings->answers);
+    slot_rings_reset(place->rings);
     place->answered = 0;
     place->starting = true;
     agent->asks[agent->ask_count++] = place->slot;

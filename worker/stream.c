@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* Reads of one slot in one turn of the loop: the others come to their right. */
@@ -116,7 +115,7 @@ static ssize_t stream_read(struct place *place)
     if (!at)
         slots_no_memory();
     do {
-        n = place->rings ? slot_pipe_read(&place->pipe, at, room, false) : read(place->out, at, room);
+        n = place->rings ? slot_pipe_read(&place->pipe, at, room) : read(place->out, at, room);
     } while (n < 0 && errno == EINTR);
     if (n > 0)
         slot_reader_filled(&place->reader, (size_t)n);
@@ -181,8 +180,8 @@ void stream_close(struct agent *agent, struct place *place)
     (void)agent;
     if (place->in < 0)
         return;
-    if (place->in == place->out) {
-        shutdown(place->in, SHUT_WR);
+    if (place->rings) {
+        slot_pipe_close(&place->pipe);
     } else {
         if (place->writing)
             agent_unwatch(agent, place->in);

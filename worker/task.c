@@ -73,8 +73,11 @@ static void slot_put(struct slot *slot, const uint8_t *data, size_t len)
         size_t n = slot_pipe_write(&slot->pipe, data, len);
         data += n;
         len -= n;
-        if (n == 0 && (slot_pipe_tell(&slot->pipe) != 0 || !slot_pipe_sleep(&slot->pipe)))
+        if (n > 0)
+            continue;
+        if (slot_pipe_tell(&slot->pipe) != 0)
             _exit(0); /* the agent is gone */
+        slot_pipe_sleep(&slot->pipe);
     }
 }
 
@@ -272,7 +275,7 @@ static bool slot_read(struct slot *slot)
 {
     size_t room;
     uint8_t *at = slot_reader_room(&slot->reader, &room);
-    ssize_t n = at ? slot_pipe_read(&slot->pipe, at, room, true) : 0;
+    ssize_t n = at ? slot_pipe_read(&slot->pipe, at, room) : 0;
 
     if (n <= 0)
         return false;

@@ -34,8 +34,7 @@ static struct slot_rings *rings_new(void)
     struct slot_rings *rings = aligned_alloc(64, sizeof(*rings));
 
     cr_assert_not_null(rings);
-    ring_reset(&rings->tasks);
-    ring_reset(&rings->answers);
+    slot_rings_reset(rings);
     return rings;
 }
 
@@ -53,8 +52,8 @@ static void *write_all(void *argument)
         while (wrote < len) {
             size_t n = slot_pipe_write(&end->pipe, bytes + wrote, len - wrote);
             wrote += n;
-            if (n == 0 && (slot_pipe_tell(&end->pipe) != 0 || !slot_pipe_sleep(&end->pipe)))
-                break;
+            if (n == 0 && slot_pipe_tell(&end->pipe) == 0)
+                slot_pipe_sleep(&end->pipe);
         }
         at += len;
         if (at % 3 == 0 || at == TOTAL) /* not after each piece */
@@ -71,7 +70,7 @@ static size_t read_all(struct end *end)
     size_t at = 0;
 
     for (bool right = true; right && at < TOTAL;) {
-        ssize_t n = slot_pipe_read(&end->pipe, bytes, piece(at, end->step), false);
+        ssize_t n = slot_pipe_read(&end->pipe, bytes, piece(at, end->step));
         struct pollfd bell = {.fd = end->pipe.bell, .events = POLLIN};
         if (n == 0 || (n < 0 && poll(&bell, 1, 60000) != 1))
             break;
@@ -110,13 +109,25 @@ Test(slot_pipe, what_was_written_before_the_end_is_read)
 
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, bells), 0);
     struct slot_pipe slot = slot_pipe_open(rings, bells[1], false), agent = slot_pipe_open(rings, bells[0], true);
-    cr_assert_eq(slot_pipe_read(&agent, text, sizeof(text), false), -1);
+    cr_assert_eq(slot_pipe_read(&agent, text, sizeof(text)), -1);
     cr_assert_eq(slot_pipe_write(&slot, "last words", 10), 10);
     close(bells[1]);
-    cr_assert_eq(slot_pipe_read(&agent, text, sizeof(text), false), 10);
-    cr_assert_eq(slot_pipe_read(&agent, text, sizeof(text), false), 0);
-    cr_expect(slot_pipe_write(&agent, "x", 1) == 1 && slot_pipe_tell(&agent) == -1, "nobody hears the bell");
+    cr_assert_eq(slot_pipe_read(&agent, text, sizeof(text)), 10);
+    cr_assert_eq(slot_pipe_read(&agent, text, sizeof(text)), 0);
     close(bells[0]);
+    free(rings);
+}
+
+Test(slot_pipe, a_slot_reads_what_is_there_and_then_the_end)
+{
+    struct slot_rings *rings = rings_new();
+    char text[16];
+    struct slot_pipe slot = slot_pipe_open(rings, -1, false), agent = slot_pipe_open(rings, -1, true);
+
+    cr_assert_eq(slot_pipe_write(&agent, "task", 4), 4);
+    slot_pipe_close(&agent);
+    cr_assert_eq(slot_pipe_read(&slot, text, sizeof(text)), 4);
+    cr_assert_eq(slot_pipe_read(&slot, text, sizeof(text)), 0);
     free(rings);
 }
 
@@ -131,7 +142,7 @@ Test(ring, a_number_that_cannot_be_makes_it_broken)
     atomic_store(&rings->answers.written, 1ull << 40);
     atomic_store(&rings->tasks.read, 5);
     cr_expect(ring_broken(&rings->answers) && ring_broken(&rings->tasks));
-    cr_expect_eq(slot_pipe_read(&agent, bytes, sizeof(bytes), false), 0);
+    cr_expect_eq(slot_pipe_read(&agent, bytes, sizeof(bytes)), 0);
     cr_expect_eq(slot_pipe_write(&agent, bytes, sizeof(bytes)), 0);
     close(bells[0]);
     close(bells[1]);
