@@ -3,7 +3,7 @@
  * Bytes between two processes in shared memory. See ring.h.
  *
  * Nobody sleeps through what he waits for: who is to wait says so and looks again, who
- * has changed something looks afterwards whether somebody waits. Between the two steps of each stands a full fence.
+ * has changed something looks afterwards whether somebody waits. All four are sequentially consistent, so one of the two sees the other.
  */
 #include "ring.h"
 
@@ -42,7 +42,7 @@ size_t ring_write(struct ring *ring, const void *data, size_t len)
     memcpy(ring->bytes + place, data, first);
     if (n > first)
         memcpy(ring->bytes, (const uint8_t *)data + first, n - first);
-    atomic_store_explicit(&ring->written, at + n, memory_order_release);
+    atomic_store(&ring->written, at + n);
     return n;
 }
 
@@ -60,15 +60,14 @@ size_t ring_read(struct ring *ring, void *to, size_t room)
     memcpy(to, ring->bytes + place, first);
     if (n > first)
         memcpy((uint8_t *)to + first, ring->bytes, n - first);
-    atomic_store_explicit(&ring->read, at + n, memory_order_release);
+    atomic_store(&ring->read, at + n);
     return n;
 }
 
 bool ring_arm_reader(struct ring *ring)
 {
-    atomic_store_explicit(&ring->reader_waits, true, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (filled(ring, memory_order_acquire, memory_order_relaxed) == 0)
+    atomic_store(&ring->reader_waits, true);
+    if (filled(ring, memory_order_seq_cst, memory_order_relaxed) == 0)
         return true;
     atomic_store_explicit(&ring->reader_waits, false, memory_order_relaxed);
     return false;
@@ -76,9 +75,8 @@ bool ring_arm_reader(struct ring *ring)
 
 bool ring_arm_writer(struct ring *ring)
 {
-    atomic_store_explicit(&ring->writer_waits, true, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (filled(ring, memory_order_relaxed, memory_order_acquire) >= RING_BYTES)
+    atomic_store(&ring->writer_waits, true);
+    if (filled(ring, memory_order_relaxed, memory_order_seq_cst) >= RING_BYTES)
         return true;
     atomic_store_explicit(&ring->writer_waits, false, memory_order_relaxed);
     return false;
@@ -86,8 +84,7 @@ bool ring_arm_writer(struct ring *ring)
 
 static bool waits(atomic_bool *flag)
 {
-    atomic_thread_fence(memory_order_seq_cst);
-    return atomic_load_explicit(flag, memory_order_relaxed) && atomic_exchange(flag, false);
+    return atomic_load(flag) && atomic_exchange(flag, false);
 }
 
 bool ring_reader_waits(struct ring *ring)
