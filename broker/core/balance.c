@@ -72,7 +72,8 @@ static uint32_t idle_slots(const struct queue *queue, uint32_t bytes)
     uint32_t idle = 0;
     for (uint32_t i = 0; i < queue->agent_count; i++) {
         const struct agent *agent = queue->agents[i];
-        if (agent->synced && agent->parts < agent->slots && dispatch_has_room(agent, bytes))
+        bool room = agent->held < agent->window_items && dispatch_has_room(agent, bytes);
+        if (agent->synced && agent->parts < agent->slots && room)
             idle += agent->slots - agent->parts;
     }
     return idle;

@@ -363,7 +363,7 @@ static void fill_dispatch(struct belt_msg *msg, struct job *job, const struct be
 
 bool dispatch_has_room(const struct agent *agent, uint32_t bytes)
 {
-    return agent->held == 0 || (agent->held < agent->window_items && agent->held_bytes + bytes <= agent->window_bytes);
+    return agent->held == 0 || agent->held_bytes + bytes <= agent->window_bytes;
 }
 
 /* One DISPATCH of up to `want` tasks; returns how many went. */

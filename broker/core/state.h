@@ -455,7 +455,7 @@ void dispatch_waiting_changed(struct core *core, struct job *job);
 void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent);
 void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent);
 uint64_t dispatch_oldest(const struct job *job); /* since when its first waiting task has waited, UINT64_MAX: none does */
-bool dispatch_has_room(const struct agent *agent, uint32_t bytes); /* for one more task of this size, in its window */
+bool dispatch_has_room(const struct agent *agent, uint32_t bytes); /* for a task of this size, in its byte window */
 /* The queue is looked at again then, whatever happens in between. */
 void dispatch_come_back(struct core *core, struct queue *queue, uint64_t when);
 void dispatch_turn(struct core *core);
