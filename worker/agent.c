@@ -256,6 +256,9 @@ static void agent_action(struct agent *agent, const struct slots_action *action)
     case SLOTS_GIVE:
         place->program->runner->give(agent, place, &action->task);
         break;
+    case SLOTS_TAKE:
+        place->program->runner->take(agent, place);
+        break;
     case SLOTS_CLOSE:
         stream_close(agent, place);
         break;
@@ -330,7 +333,7 @@ static bool agent_act(struct agent *agent)
     struct slots_action action;
     bool acted = false;
 
-    if (slots_deadline(agent->table) <= agent->now)
+    if (slots_overdue(agent->table, agent->now))
         agent_look(agent);
     slots_turn(agent->table, agent->now);
     while (!agent->done && slots_next_action(agent->table, &action)) {

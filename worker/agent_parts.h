@@ -27,6 +27,8 @@ struct runner {
     /** Starts the process of a lasting slot; agent_place_lost() when that fails. */
     void (*start)(struct agent *agent, struct place *place);
     void (*give)(struct agent *agent, struct place *place, const struct slots_given *task);
+    /** Takes back what it has not begun: slots_taken(). Of a program that yields. */
+    void (*take)(struct agent *agent, struct place *place);
     /** A lasting slot answered a task; may be NULL. */
     void (*answered)(struct agent *agent, struct place *place);
     /** Tells the table which task runs, if the slot says more than its answers; may be NULL. */
@@ -67,7 +69,7 @@ struct place {
     struct slot_outbox queue;   /* to be written */
     struct slot_queue captured; /* output of a command */
     struct slot_queue log;      /* tail of the standard error */
-    uint64_t given, answered;   /* tasks since it started (given: of a filter) */
+    uint64_t given, answered;   /* tasks since it started (given: of a filter or of C functions) */
     uint64_t ended_us, told_us;
     UT_hash_handle hh;
 };

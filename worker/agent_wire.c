@@ -147,6 +147,8 @@ static void send_returned(struct agent *agent)
         msg.u.returned = (struct belt_msg_refs){.refs = refs, .count = count};
         wire_send(agent, &msg);
     }
+    if (slots_none(agent->table)) /* the broker waits for an answer */
+        wire_empty(agent, BELT_MSG_RETURNED);
 }
 
 /** `detail`: where and when it ran. */
@@ -254,16 +256,6 @@ static void wire_welcomed(struct agent *agent)
         wire_leaving(agent);
 }
 
-/** The broker waits for an answer, and it may be: none (PROTOCOL.md §8.3). */
-static void wire_recall(struct agent *agent, uint32_t count)
-{
-    uint32_t held = slots_held(agent->table);
-
-    slots_recall(agent->table, count);
-    if (slots_held(agent->table) == held)
-        wire_empty(agent, BELT_MSG_RETURNED);
-}
-
 static void wire_message(struct agent *agent, const struct belt_msg *msg)
 {
     switch (msg->type) {
@@ -274,7 +266,7 @@ static void wire_message(struct agent *agent, const struct belt_msg *msg)
         slots_recorded(agent->table, msg->u.recorded.upto);
         break;
     case BELT_MSG_RECALL:
-        wire_recall(agent, msg->u.recall.count);
+        slots_recall(agent->table, agent->now, msg->u.recall.count);
         break;
     case BELT_MSG_DROP:
         slots_drop(agent->table, agent->now, msg->u.drop.refs, msg->u.drop.count);

@@ -20,9 +20,29 @@ static void c_start(struct agent *agent, struct place *place)
     atomic_store(&told->stop, 0);
     place->rings = keeper_rings(&agent->keeper, place->slot);
     slot_rings_reset(place->rings);
-    place->answered = 0;
+    atomic_store(&told->claim, 0);
+    place->answered = place->given = 0;
     place->starting = true;
     agent->asks[agent->ask_count++] = place->slot;
+}
+
+static void c_give(struct agent *agent, struct place *place, const struct slots_given *task)
+{
+    place->given++;
+    stream_give(agent, place, task);
+}
+
+/** What it reads of these tasks it passes over. */
+static void c_take(struct agent *agent, struct place *place)
+{
+    struct keeper_slot *told = told_by(agent, place);
+    unsigned long long old = atomic_load(&told->claim), none;
+    uint32_t given = (uint32_t)place->given;
+
+    do
+        none = (unsigned long long)given << 32 | (uint32_t)old;
+    while (!atomic_compare_exchange_weak(&told->claim, &old, none));
+    slots_taken(agent->table, agent->now, place->slot, given - (uint32_t)(old >> 32));
 }
 
 static void c_look(struct agent *agent, struct place *place)
@@ -54,10 +74,11 @@ static void c_ask(struct agent *agent, struct place *place)
 }
 
 const struct runner runner_c = {
-    .kind = {.lasting = true, .greets = true, .polite = true, .ahead = true},
+    .kind = {.lasting = true, .greets = true, .polite = true, .ahead = true, .yields = true},
     .side = SLOT_SIDE_AGENT,
     .start = c_start,
-    .give = stream_give,
+    .give = c_give,
+    .take = c_take,
     .output = stream_output,
     .look = c_look,
     .ask = c_ask,

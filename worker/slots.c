@@ -48,7 +48,7 @@ static bool slots_init(struct slots *slots, const struct slots_config *config)
     slots->kill_us = config->kill_us;
     slots->max_tasks = config->max_tasks;
     slots->alone = config->alone;
-    slots->leave_until = SLOTS_NEVER;
+    slots->leave_until = slots->look_us = SLOTS_NEVER;
     slots->programs = calloc(config->program_count, sizeof(*slots->programs));
     slots->functions = calloc(config->function_count, sizeof(*slots->functions));
     slots->slots = calloc(slots->slot_count, sizeof(*slots->slots));
@@ -440,34 +440,6 @@ void slots_dispatch(struct slots *slots, uint64_t now, const struct belt_msg_dis
     job_unref(slots, job);
 }
 
-/** Of those that were not handed over the one that came last; NULL: none. What is bound to a slot came before what waits. */
-static struct slots_task *task_newest(struct slots *slots)
-{
-    struct slots_task *newest = NULL;
-
-    for (uint32_t i = 0; i < slots->program_count; i++) {
-        struct slots_task *head = slots->programs[i].waiting;
-        if (head && (!newest || head->prev->order > newest->order))
-            newest = head->prev; /* of the head: the tail */
-    }
-    for (uint32_t i = 0; !newest && i < slots->slot_count; i++) {
-        struct slots_task *head = slots->slots[i].bound;
-        if (head && (!newest || head->prev->order > newest->order))
-            newest = head->prev;
-    }
-    return newest;
-}
-
-void slots_recall(struct slots *slots, uint32_t count)
-{
-    struct slots_task *task;
-
-    while (count-- > 0 && (task = task_newest(slots))) {
-        slots_withdraw(slots, task);
-        slots_task_return(slots, task);
-    }
-}
-
 void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *refs, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -511,6 +483,7 @@ bool slots_answer(struct slots *slots, uint64_t now, uint32_t number, const stru
         slot->ahead--;
     slot->load_us -= task->cost_us;
     slot->answered = true;
+    slot->late = false;
     slots->programs[slot->program].failures = 0;
     slots->programs[slot->program].pause_us = 0;
     task->started_us = slot->since_us;
@@ -519,6 +492,7 @@ bool slots_answer(struct slots *slots, uint64_t now, uint32_t number, const stru
     slots_task_end(slots, now, task, outcome);
     if (ran)
         slot->since_us = now;
+    slots_laden_update(slots, slot);
     slots_retire(slots, now, slot, ran);
     return true;
 }

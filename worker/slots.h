@@ -39,6 +39,7 @@ struct slots_program {
     bool greets;  /* a new slot may be given tasks only after slots_ready() */
     bool polite;  /* a task that is to stop is asked (SLOTS_ASK) before it is signalled */
     bool ahead;   /* slots are started before there is work */
+    bool yields;  /* a slot gives back what it has not begun (SLOTS_TAKE) */
 };
 
 struct slots_function {
@@ -99,6 +100,7 @@ struct slots_result {
 enum slots_action_type {
     SLOTS_START, /* start a process for `slot`: slots_ready(), slots_died() follow */
     SLOTS_GIVE,  /* hand `task` to `slot`: slots_answer() follows */
+    SLOTS_TAKE,  /* take back from `slot` what it has not begun: slots_taken() follows */
     SLOTS_CLOSE, /* end the input of `slot`: slots_died() follows */
     SLOTS_ASK,   /* tell `slot` that its running task is not wanted any more */
     SLOTS_TERM,  /* ask `slot` to end */
@@ -119,17 +121,20 @@ void slots_free(struct slots *slots);
 
 /** DISPATCH. Takes references to the payloads, copies the rest. */
 void slots_dispatch(struct slots *slots, uint64_t now, const struct belt_msg_dispatch *msg);
-void slots_recall(struct slots *slots, uint32_t count);
+/** RECALL. What it brings comes with slots_take_returned(), after the actions of the next turn; nothing: slots_none(). */
+void slots_recall(struct slots *slots, uint64_t now, uint32_t count);
 void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *refs, uint32_t count);
 void slots_recorded(struct slots *slots, uint64_t upto);
 /** A slot said hello. */
 void slots_ready(struct slots *slots, uint32_t slot);
 /** The first unanswered task of `slot` has ended. False: it had none. */
 bool slots_answer(struct slots *slots, uint64_t now, uint32_t slot, const struct slots_outcome *outcome);
+/** `slot` has given back the last `count` of its unanswered tasks: it will not begin them. */
+void slots_taken(struct slots *slots, uint64_t now, uint32_t slot, uint32_t count);
 /**
  * What a slot says beside its answers: the first `ahead` of its unanswered tasks have ended (their answers are on the
  * way, or lost if it died), and the one behind them runs since `since`, or none when not `running`. Call before
- * slots_turn() at the deadline and before slots_died(); without it the first unanswered task is taken to run.
+ * slots_turn() when slots_overdue() and before slots_died(); without it the first unanswered task is taken to run.
  */
 void slots_look(struct slots *slots, uint32_t slot, uint32_t ahead, bool running, uint64_t since);
 /** The process of a lasting slot ended, or could not be started. `outcome` says how: text, log, exit_status, term_signal. */
@@ -144,6 +149,8 @@ void slots_abandon(struct slots *slots);
 void slots_turn(struct slots *slots, uint64_t now);
 /** When slots_turn() must be called at the latest; UINT64_MAX: never. */
 uint64_t slots_deadline(const struct slots *slots);
+/** Something may be over its time: slots_look() should tell what runs before slots_turn(). */
+bool slots_overdue(const struct slots *slots, uint64_t now);
 
 /* ---- what comes out ---- */
 
@@ -151,6 +158,8 @@ uint64_t slots_deadline(const struct slots *slots);
 bool slots_next_action(struct slots *slots, struct slots_action *action);
 /** Up to `max` references for RETURNED, taken off the list. */
 uint32_t slots_take_returned(struct slots *slots, struct belt_task_ref *refs, uint32_t max);
+/** True once after a recall that brought nothing, which is an answer too (PROTOCOL.md §8.3). */
+bool slots_none(struct slots *slots);
 /** Results [*first, *next) were not sent (again) yet. */
 void slots_unsent(const struct slots *slots, uint64_t *first, uint64_t *next);
 /** Result `number`, which is not recorded. Borrows. */

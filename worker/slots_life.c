@@ -73,6 +73,8 @@ uint64_t slots_deadline(const struct slots *slots)
 
     if (slots->leave_until < when)
         when = slots->leave_until;
+    if (slots->look_us < when)
+        when = slots->look_us;
     for (uint32_t i = 0; i < slots->program_count; i++) {
         const struct slots_program_state *p = &slots->programs[i];
         if (p->pause_until < when && p->pause_until > 0 && p->off && !slots->leaving &&
@@ -80,6 +82,11 @@ uint64_t slots_deadline(const struct slots *slots)
             when = p->pause_until;
     }
     return when;
+}
+
+bool slots_overdue(const struct slots *slots, uint64_t now)
+{
+    return slots->heap_count > 0 && slots->heap[1]->deadline_us <= now;
 }
 
 /** The task that runs in the slot or is the next to; NULL: none. */
@@ -454,9 +461,12 @@ void slots_died(struct slots *slots, uint64_t now, uint32_t number, const struct
             death_blame(slots, now, slot, runs, how);
     }
     death_requeue(slots, slot);
+    slots_take_over(slots, slot);
     slot->state = SLOTS_OFF;
     slot->given_count = 0;
     slot->load_us = 0;
+    slot->late = false;
+    slots_laden_update(slots, slot);
     slots_deadline_set(slots, slot, SLOTS_NEVER);
     slots_room_update(slots, slot);
     slot->stop = SLOTS_STOP_NONE;
@@ -469,7 +479,7 @@ void slots_leave(struct slots *slots, uint64_t now, uint64_t until)
     slots->leave_until = until > now ? until : now;
     for (uint32_t i = 0; i < slots->slot_count; i++)
         unbind(slots, &slots->slots[i]);
-    slots_recall(slots, UINT32_MAX);
+    slots_take_all(slots, now);
 }
 
 void slots_abandon(struct slots *slots)
@@ -479,15 +489,18 @@ void slots_abandon(struct slots *slots)
         struct slots_slot *slot = &slots->slots[i];
         actions_forget(slots, slot->number);
         death_requeue(slots, slot);
+        slots_take_over(slots, slot);
         slot->given_count = 0;
+        slots_laden_update(slots, slot);
     }
-    slots_recall(slots, UINT32_MAX);
+    slots_take_all(slots, 0);
 }
 
 void slots_turn(struct slots *slots, uint64_t now)
 {
     slots_expire(slots, now);
     slots_place_turn(slots, now);
+    slots_take_turn(slots, now);
     slots_start_wanted(slots, now);
     slots_give_up(slots, now);
 }

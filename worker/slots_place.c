@@ -3,20 +3,46 @@
  * The slot table: which slot gets which task, and how many it may have in hand. Pure.
  *
  * Credit is time, not tasks: a slot has about SLOTS_CREDIT_US of measured work
- * in hand; a task that takes longer, is not measured yet, or writes a log goes alone.
+ * in hand; a task that takes longer, is not measured yet, or writes a log goes alone. A slot that gives back what it
+ * has not begun has the next task in hand however long they are, so that it never waits for the agent.
  */
 #include "slots_table.h"
 
 #include <assert.h>
 
-/** What the task is expected to take, in us; a whole credit when nobody knows. */
-static uint64_t task_cost(const struct slots *slots, const struct slots_task *task)
+/* Slots with too little room for a task that are tried in one turn. */
+#define MISSES_MAX 8u
+
+/** A task whose answer must be here before the slot begins another: it may write a log. */
+static bool goes_alone(const struct slots *slots, const struct slots_task *task)
 {
     const struct slots_function_state *function = &slots->functions[task->job->pub.function];
 
-    if (function->talks || function->measured < SLOTS_MEASURED || function->estimate_us > SLOTS_CREDIT_US)
-        return SLOTS_CREDIT_US;
-    return function->estimate_us;
+    return function->talks || function->measured < SLOTS_MEASURED;
+}
+
+/**
+ * What the task is expected to take, in us; a whole credit when nobody knows. What a slot gives back may wait behind a
+ * long task among short ones; else the long ones count too.
+ */
+static uint64_t task_cost(const struct slots *slots, const struct slots_task *task)
+{
+    const struct slots_function_state *function = &slots->functions[task->job->pub.function];
+    uint64_t us = slots->programs[function->pub.program].pub.yields ? function->typical_us : function->estimate_us;
+
+    return goes_alone(slots, task) || us > SLOTS_CREDIT_US ? SLOTS_CREDIT_US : us;
+}
+
+/** In even steps toward the sample: it rests where half of them are above it. */
+static uint64_t typical_after(uint64_t typical_us, uint64_t sample_us)
+{
+    uint64_t step = typical_us / 8 + 1;
+
+    if (typical_us == 0)
+        return sample_us;
+    if (sample_us > typical_us)
+        return sample_us - typical_us < step ? sample_us : typical_us + step;
+    return typical_us - sample_us < step ? sample_us : typical_us - step;
 }
 
 void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t service_us)
@@ -29,6 +55,7 @@ void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t 
     if (service_us == 0)
         service_us = 1;
     *estimate = *estimate == 0 ? service_us : (7 * *estimate + service_us + 4) / 8;
+    function->typical_us = typical_after(function->typical_us, service_us);
 }
 
 void slots_talks(struct slots *slots, uint32_t number)
@@ -47,14 +74,23 @@ static bool slot_open(const struct slots *slots, const struct slots_slot *slot)
            (slots->max_tasks == 0 || !lasting || slot->handed < slots->max_tasks);
 }
 
+/** Whether the slot may have the next task in hand while its only one runs. */
+static bool has_next(const struct slots *slots, const struct slots_slot *slot)
+{
+    return slots->programs[slot->program].pub.yields && slot->given_count == 1 && !goes_alone(slots, slot->given);
+}
+
 static bool slot_fits(const struct slots *slots, const struct slots_slot *slot, const struct slots_task *task)
 {
     if (!slot_open(slots, slot))
         return false;
     if (slot->given_count == 0)
         return true;
-    return slots->programs[slot->program].pub.lasting && slot->given_count < SLOTS_GIVEN_MAX &&
-           slot->load_us + task_cost(slots, task) <= SLOTS_CREDIT_US;
+    if (!slots->programs[slot->program].pub.lasting || slot->given_count >= SLOTS_GIVEN_MAX)
+        return false;
+    if (slot->given_count == 1 && has_next(slots, slot) && !goes_alone(slots, task))
+        return true;
+    return slot->load_us + task_cost(slots, task) <= SLOTS_CREDIT_US;
 }
 
 /** Keeps the slot in its program's list of idle slots, of slots with room for more, or in none. */
@@ -66,7 +102,8 @@ void slots_room_update(struct slots *slots, struct slots_slot *slot)
     if (slot_open(slots, slot) && !slot->bound) {
         if (slot->given_count == 0)
             room = SLOTS_ROOM_IDLE;
-        else if (program->pub.lasting && slot->given_count < SLOTS_GIVEN_MAX && slot->load_us < SLOTS_CREDIT_US)
+        else if (program->pub.lasting && !slot->late && slot->given_count < SLOTS_GIVEN_MAX &&
+                 (slot->load_us < SLOTS_CREDIT_US || has_next(slots, slot)))
             room = SLOTS_ROOM_SOME;
     }
     if (room == slot->room)
@@ -102,6 +139,7 @@ static void slot_give(struct slots *slots, uint64_t now, struct slots_slot *slot
         slot->since_us = now;
         slots_begin(slots, now, slot);
     }
+    slots_laden_update(slots, slot);
     slots_act(slots, SLOTS_GIVE, slot->number);
     slots->actions[slots->action_count - 1].task =
         (struct slots_given){task->key.index, task->attempt, &task->job->pub, task->payload};
@@ -172,9 +210,20 @@ static struct slots_program_state *program_next(struct slots *slots)
     return best;
 }
 
+/** The slot has room, but not for this task: another may have it. False: enough were tried. */
+static bool try_another(struct slots_program_state *program, struct slots_slot *slot, uint32_t *misses)
+{
+    if (slot->room != SLOTS_ROOM_SOME || ++*misses >= MISSES_MAX || *misses >= program->some_count)
+        return false;
+    DL_DELETE(program->some, slot);
+    DL_APPEND(program->some, slot);
+    return true;
+}
+
 void slots_place_turn(struct slots *slots, uint64_t now)
 {
     struct slots_program_state *program;
+    uint32_t misses = 0;
 
     for (uint32_t i = 0; i < slots->program_count; i++) {
         slots->programs[i].blocked = false;
@@ -190,10 +239,12 @@ void slots_place_turn(struct slots *slots, uint64_t now)
                 break;
             continue;
         }
+        if (slots_late(slots, now, slot))
+            continue;
         uint32_t places = idle + program->some_count;
-        if (program->share == 0)
-            program->share = (program->waiting_count + places - 1) / places;
-        if (!slot_fill(slots, now, slot, program->share))
+        if (program->share == 0) /* less than a fair part at first: every place gets one before some get two */
+            program->share = program->waiting_count > places ? program->waiting_count / places : 1;
+        if (!slot_fill(slots, now, slot, program->share) && !try_another(program, slot, &misses))
             program->blocked = true;
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inside of the slot table, for its own files: slots.c (events and tasks), slots_place.c (who
- * gets what), slots_life.c (starting, stopping, dying).
+ * gets what), slots_take.c (taking back), slots_life.c (starting, stopping, dying).
  */
 #ifndef BELT_SLOTS_TABLE_H
 #define BELT_SLOTS_TABLE_H
@@ -70,10 +70,14 @@ struct slots_slot {
     uint64_t since_us;  /* when its running task started */
     uint32_t ahead;     /* of the given tasks: so many have ended, their answers are held back in the slot */
     bool resting;       /* and none of the others has begun */
+    bool late;          /* what runs takes much longer than its like: nothing more is put behind it */
+    bool laden, taking; /* it has tasks behind the first; they were asked for */
     uint64_t deadline_us;
     uint32_t heap_at;   /* place in the heap, from 1; 0: not there */
     const char *why;    /* why the table ended it, for the text of its death */
     struct slots_slot *prev, *next; /* in its program's list for its room, or of those that are off */
+    struct slots_slot *laden_prev, *laden_next;
+    uint64_t again_us;  /* it was asked: not again before, what it has may have begun and its answers be on the way */
 };
 
 struct slots_program_state {
@@ -81,6 +85,7 @@ struct slots_program_state {
     struct slots_task *waiting;
     uint32_t waiting_count;
     struct slots_slot *idle, *some, *off; /* slots: without a task, with room for more, not started */
+    struct slots_slot *laden; /* slots that hold tasks behind another and could give them back, longest first */
     uint32_t idle_count, some_count, starting;
     uint32_t failures;
     char why[400];  /* the last start failed */
@@ -92,7 +97,8 @@ struct slots_program_state {
 
 struct slots_function_state {
     struct slots_function pub;
-    uint64_t estimate_us; /* of one task; 0: not measured */
+    uint64_t estimate_us; /* of one task, in the mean of late; 0: not measured */
+    uint64_t typical_us;  /* half of them take less: one long among many short ones changes little */
     uint32_t measured;    /* tasks, up to SLOTS_MEASURED */
     bool talks;
     UT_hash_handle hh;
@@ -114,6 +120,9 @@ struct slots {
     struct slots_task **results; /* ring of those not recorded, by number */
     uint64_t result_base, result_next, result_unsent;
     uint32_t result_cap;
+    uint32_t takes, recalled;  /* slots that were asked; tasks that the broker wants of what they give */
+    bool recalling, brought, none;
+    uint64_t look_us;          /* when some laden slot may be late */
     struct slots_action *actions;
     uint32_t action_at, action_count, action_cap;
     struct belt_task_ref *returned;
@@ -139,6 +148,13 @@ void slots_place_turn(struct slots *slots, uint64_t now);
 void slots_feed(struct slots *slots, uint64_t now, struct slots_slot *slot);
 void slots_room_update(struct slots *slots, struct slots_slot *slot);
 void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t service_us);
+
+/* slots_take.c */
+void slots_laden_update(struct slots *slots, struct slots_slot *slot);
+bool slots_late(struct slots *slots, uint64_t now, struct slots_slot *slot);
+void slots_take_turn(struct slots *slots, uint64_t now);
+void slots_take_all(struct slots *slots, uint64_t now);
+void slots_take_over(struct slots *slots, struct slots_slot *slot); /* what it was asked for is not to be had */
 
 /* slots_life.c */
 void slots_deadline_set(struct slots *slots, struct slots_slot *slot, uint64_t when);

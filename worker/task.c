@@ -33,6 +33,7 @@ struct slot {
     struct slot_queue out;
     uint64_t flushed_us;
     uint64_t *typical_us; /* by function: what it took lately */
+    uint32_t number;      /* of the task that was read last, from 1 */
 };
 
 struct belt_task {
@@ -243,6 +244,20 @@ static void task_ends(struct keeper_slot *told)
     atomic_store_explicit(&told->ended, atomic_load_explicit(&told->begun, memory_order_relaxed), memory_order_release);
 }
 
+/** Whether the agent has not taken the task back, which it cannot any more then (keeper.h). */
+static bool task_claim(struct slot *slot)
+{
+    unsigned long long old = atomic_load(&slot->told->claim), mine;
+    uint32_t number = ++slot->number;
+
+    do {
+        if ((int32_t)((uint32_t)(old >> 32) - number) >= 0)
+            return false;
+        mine = (unsigned long long)number << 32 | number;
+    } while (!atomic_compare_exchange_weak(&slot->told->claim, &old, mine));
+    return true;
+}
+
 static void task_run(struct slot *slot, struct belt_task *task)
 {
     uint32_t number = function_find(slot->options, task->got.function);
@@ -292,7 +307,8 @@ static void slot_serve(struct slot *slot)
         switch (slot_reader_next(&slot->reader, &got)) {
         case SLOT_GOT_TASK:
             task.got = got.task;
-            task_run(slot, &task);
+            if (task_claim(slot))
+                task_run(slot, &task);
             break;
         case SLOT_GOT_NOTHING:
             slot_flush(slot, clock_us());

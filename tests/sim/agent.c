@@ -65,6 +65,8 @@ static void send_returned(struct agent_model *agent)
         msg.u.returned = (struct belt_msg_refs){.refs = refs, .count = count};
         node_send(&agent->node, &msg);
     }
+    if (slots_none(agent->table))
+        say(agent, BELT_MSG_RETURNED);
 }
 
 /* One message of results of one job, from number `first`. Returns the number after the last. */
@@ -156,7 +158,6 @@ static void check_dispatch(struct sim *sim, const struct belt_msg_dispatch *msg)
 static void receive(struct node *node, const struct belt_msg *msg)
 {
     struct agent_model *agent = agent_of(node);
-    uint32_t held;
     switch (msg->type) {
     case BELT_MSG_DISPATCH:
         check_dispatch(node->sim, &msg->u.dispatch);
@@ -167,10 +168,7 @@ static void receive(struct node *node, const struct belt_msg *msg)
         slots_recorded(agent->table, msg->u.recorded.upto);
         break;
     case BELT_MSG_RECALL:
-        held = slots_held(agent->table);
-        slots_recall(agent->table, msg->u.recall.count);
-        if (slots_held(agent->table) == held)
-            say(agent, BELT_MSG_RETURNED); /* none */
+        slots_recall(agent->table, now_us(agent), msg->u.recall.count);
         break;
     case BELT_MSG_DROP:
         slots_drop(agent->table, now_us(agent), msg->u.drop.refs, msg->u.drop.count);
@@ -259,7 +257,7 @@ static void draw_table(struct sim *sim, struct agent_model *agent)
 {
     static const char *const names[SIM_FUNCTIONS] = {"f0", "f1", "f2"};
     struct slots_function functions[SIM_FUNCTIONS];
-    struct slots_program programs[2] = {{.lasting = true, .greets = true, .polite = true, .ahead = true}};
+    struct slots_program programs[2] = {{.lasting = true, .greets = true, .polite = true, .ahead = true, .yields = true}};
     bool each = sim_chance(sim, 5000); /* the slow function: a process per task */
     programs[1] = (struct slots_program){.lasting = !each, .greets = !each && sim_chance(sim, 5000)};
     uint32_t program_count = sim_chance(sim, 5000) ? 2 : 1;

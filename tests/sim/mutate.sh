@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Plants the bugs of mutations.txt, one at a time, in a copy of the cores and expects the simulator to find each.
+# Plants the bugs of a room's mutations.txt, one at a time, in a copy of the cores and expects the room's program to find
+# each: the simulator, or with ROOM=tests/mixes the mixes.
 #
 #     mutate.sh SOURCE BUILD-DIRECTORY [SEEDS [EVERY]]     EVERY n: each n-th bug only
 set -u
@@ -11,16 +12,21 @@ seeds=${3:-500}
 every=${4:-1}
 cc=${CC:-cc}
 flags="-O1 -g -std=c11 -D_GNU_SOURCE -fno-strict-aliasing -w"
-list=${LIST:-$source/tests/sim/mutations.txt}
+room=${ROOM:-tests/sim}
+list=${LIST:-$source/$room/mutations.txt}
 
 mkdir -p "$build/objects" || exit 2
 rm -rf "$build/tree" && mkdir -p "$build/tree" || exit 2
-for room in proto broker worker client tests/sim tests/core; do
-    mkdir -p "$build/tree/$room" && cp -R "$source/$room/." "$build/tree/$room/" || exit 2
+for folder in proto broker worker client cli tests/sim tests/mixes tests/core; do
+    [ -d "$source/$folder" ] || continue
+    mkdir -p "$build/tree/$folder" && cp -R "$source/$folder/." "$build/tree/$folder/" || exit 2
 done
 cd "$build/tree" || exit 2
-files="$(ls proto/*.c | grep -v link.c) $(ls broker/core/*.c) broker/record.c worker/slots.c worker/slots_index.c worker/slots_place.c
-    worker/slots_life.c client/stream.c client/window.c tests/core/invariants.c $(ls tests/sim/*.c)"
+files="$(ls proto/*.c | grep -v link.c) $(ls broker/core/*.c) $(ls worker/slots*.c) $(ls "$room"/*.c)"
+case $room in
+tests/sim) files="$files broker/record.c client/stream.c client/window.c tests/core/invariants.c" ;;
+tests/mixes) files="$files cli/mix.c" ;;
+esac
 libraries="$(pkg-config --libs msgpack 2>/dev/null || pkg-config --libs msgpack-c) -lzmq -lpthread"
 
 compile() { # FILE OBJECT
@@ -79,7 +85,7 @@ while [ $number -lt "$count" ]; do
         echo "MISSED   $name ($seeds seeds)"
     else
         caught=$((caught + 1))
-        printf 'caught   %-75s %s\n' "$name" "$(grep -a '^seed' "$build/out" | head -1 | cut -c1-110 || true)"
+        printf 'caught   %-75s %s\n' "$name" "$(grep -aE '^(seed|FAILED)' "$build/out" | head -1 | cut -c1-110 || true)"
     fi
 done
 echo "$planted planted, $caught caught"

@@ -49,6 +49,19 @@ static void give(struct agent_model *agent, struct process *process, const struc
         begin(sim, process);
 }
 
+/* It keeps what it runs; a task that has just come may not have begun either. */
+static void take(struct agent_model *agent, uint32_t slot)
+{
+    struct process *process = &agent->process[slot];
+    struct sim *sim = agent->node.sim;
+    uint32_t kept = process->count && !process->asked && process->end_ms > sim->now && sim_chance(sim, 1000) ? 0 : 1;
+    uint32_t count = process->count > kept ? process->count - kept : 0;
+    process->count -= count;
+    if (process->count == 0)
+        process->end_ms = UINT64_MAX;
+    slots_taken(agent->table, now_us(agent), slot, count);
+}
+
 static void signalled(struct agent_model *agent, struct process *process, enum slots_action_type type)
 {
     struct sim *sim = agent->node.sim;
@@ -90,6 +103,9 @@ void process_act(struct agent_model *agent)
                 process->ready_at = UINT64_MAX;
             }
             give(agent, process, &action.task);
+            break;
+        case SLOTS_TAKE:
+            take(agent, action.slot);
             break;
         case SLOTS_CLOSE:
             process->closing = true;

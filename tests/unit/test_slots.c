@@ -265,11 +265,11 @@ Test(slots, recall_gives_back_the_last_first)
 
     dispatch(s, 1, "f", 0, 4);
     turn(s, 0, SLOTS_GIVE, NULL);
-    slots_recall(s, 2);
+    slots_recall(s, 0, 2);
     cr_expect_eq(slots_take_returned(s, refs, 8), 2);
     cr_expect_eq(refs[0].index, 3);
     cr_expect_eq(refs[1].index, 2);
-    slots_recall(s, 9);
+    slots_recall(s, 0, 9);
     cr_expect_eq(slots_take_returned(s, refs, 8), 1);
     cr_expect_eq(slots_held(s), 1);
     slots_free(s);
@@ -452,7 +452,7 @@ Test(slots, nothing_is_lost_whatever_happens)
                 else if (dice % 3 == 0)
                     die(s, now, slot);
             } else {
-                slots_recall(s, 1);
+                slots_recall(s, 0, 1);
             }
             slots_turn(s, now);
             struct slots_action action;

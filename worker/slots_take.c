@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The slot table: taking back what slots have in hand and have not begun, for the broker, for another slot that idles,
+ * or because what runs before it takes much longer than its like. Pure.
+ */
+#include "slots_table.h"
+
+#include <assert.h>
+
+/* What runs is late when it takes so much longer than its like, and this longer anyway: the agent may not have been
+ * told of an answer yet (SLOTS.md), and its timer counts in ms. */
+#define LATE_TIMES 4u
+#define LATE_US    1000u
+/* A slot that is being stopped gives nothing back; it is seen to again after this. */
+#define STOPPING_US 20000u
+/* Tasks that take less are not worth the way from one slot to another, unless they lie behind one that is late. */
+#define MOVE_US 200u
+
+static uint64_t typical_of(const struct slots *slots, const struct slots_task *task)
+{
+    return slots->functions[task->job->pub.function].typical_us;
+}
+
+static uint64_t late_at(const struct slots *slots, const struct slots_slot *slot)
+{
+    uint64_t when = slot->since_us + LATE_US + LATE_TIMES * typical_of(slots, slot->given);
+
+    return when > slot->again_us ? when : slot->again_us;
+}
+
+/** Keeps the slot in its program's list of those that hold tasks which they could give back, or not. */
+void slots_laden_update(struct slots *slots, struct slots_slot *slot)
+{
+    struct slots_program_state *program = &slots->programs[slot->program];
+    /* A chunk stays where it is: its tasks go to one slot in their order. */
+    bool laden = program->pub.yields && slot->given_count > 1 && slot->given->prev->chunk == 0;
+
+    if (laden && late_at(slots, slot) < slots->look_us)
+        slots->look_us = late_at(slots, slot);
+    if (laden == slot->laden)
+        return;
+    slot->laden = laden;
+    if (laden)
+        DL_APPEND2(program->laden, slot, laden_prev, laden_next);
+    else
+        DL_DELETE2(program->laden, slot, laden_prev, laden_next);
+}
+
+/** Whether nothing may be put behind what the slot runs. True: it is known from now on. */
+bool slots_late(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    if (!slot->late && slot->given && slots->programs[slot->program].pub.yields && now >= late_at(slots, slot)) {
+        slot->late = true;
+        slots_room_update(slots, slot);
+    }
+    return slot->late;
+}
+
+static bool may_take(const struct slots_slot *slot)
+{
+    return slot->laden && !slot->taking && slot->state == SLOTS_READY && slot->stop == SLOTS_STOP_NONE && !slot->bound;
+}
+
+static void take_from(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    slot->taking = true;
+    slot->again_us = now + LATE_US;
+    slots->takes++;
+    slots_act(slots, SLOTS_TAKE, slot->number);
+}
+
+/** So many tasks behind others, from the slots that have had them longest. */
+static void take_some(struct slots *slots, uint64_t now, struct slots_program_state *program, uint32_t count)
+{
+    struct slots_slot *slot;
+
+    DL_FOREACH2(program->laden, slot, laden_next)
+    {
+        if (count == 0)
+            break;
+        if (!may_take(slot))
+            continue;
+        take_from(slots, now, slot);
+        count -= slot->given_count - 1 < count ? slot->given_count - 1 : count;
+    }
+}
+
+/* ------------------------------------------------------------- for the broker */
+
+static void recall_over(struct slots *slots)
+{
+    if (slots->takes > 0 || !slots->recalling)
+        return;
+    slots->none = !slots->brought;
+    slots->recalling = slots->brought = false;
+    slots->recalled = 0;
+}
+
+/** Of those that were not handed over the one that came last; NULL: none. What is bound came before what waits. */
+static struct slots_task *task_newest(struct slots *slots)
+{
+    struct slots_task *newest = NULL;
+
+    for (uint32_t i = 0; i < slots->program_count; i++) {
+        struct slots_task *head = slots->programs[i].waiting;
+        if (head && (!newest || head->prev->order > newest->order))
+            newest = head->prev; /* of the head: the tail */
+    }
+    for (uint32_t i = 0; !newest && i < slots->slot_count; i++) {
+        struct slots_task *head = slots->slots[i].bound;
+        if (head && (!newest || head->prev->order > newest->order))
+            newest = head->prev;
+    }
+    return newest;
+}
+
+/** Up to `count` of those that no slot has, the last dispatched first. Returns how many are missing. */
+static uint32_t withdraw_last(struct slots *slots, uint32_t count)
+{
+    struct slots_task *task;
+
+    for (; count > 0 && (task = task_newest(slots)); count--) {
+        slots_withdraw(slots, task);
+        slots_task_return(slots, task);
+        slots->brought = true;
+    }
+    return count;
+}
+
+void slots_recall(struct slots *slots, uint64_t now, uint32_t count)
+{
+    slots->recalling = true;
+    count = withdraw_last(slots, count);
+    slots->recalled += count;
+    for (uint32_t i = 0; count > 0 && i < slots->program_count; i++)
+        take_some(slots, now, &slots->programs[i], count);
+    recall_over(slots);
+}
+
+bool slots_none(struct slots *slots)
+{
+    bool none = slots->none;
+
+    slots->none = false;
+    return none;
+}
+
+void slots_take_all(struct slots *slots, uint64_t now)
+{
+    withdraw_last(slots, UINT32_MAX);
+    slots->brought = false;
+    for (uint32_t i = 0; i < slots->program_count; i++)
+        take_some(slots, now, &slots->programs[i], UINT32_MAX);
+}
+
+void slots_take_over(struct slots *slots, struct slots_slot *slot)
+{
+    if (!slot->taking)
+        return;
+    slot->taking = false;
+    slots->takes--;
+    recall_over(slots);
+}
+
+static void taken_one(struct slots *slots, struct slots_slot *slot, struct slots_task *task)
+{
+    DL_DELETE(slot->given, task);
+    slot->given_count--;
+    slot->handed--;
+    slot->load_us -= task->cost_us;
+    if (task->dropped || slots->leaving) {
+        slots_task_return(slots, task);
+    } else if (slots->recalled > 0) {
+        slots->recalled--;
+        slots->brought = true;
+        slots_task_return(slots, task);
+    } else {
+        slots_enqueue_first(slots, task);
+    }
+}
+
+void slots_taken(struct slots *slots, uint64_t now, uint32_t number, uint32_t count)
+{
+    struct slots_slot *slot = &slots->slots[number];
+
+    assert(count <= slot->given_count);
+    for (uint32_t i = 0; i < count; i++)
+        taken_one(slots, slot, slot->given->prev); /* the last one first: they end up in their old order */
+    if (slot->ahead > slot->given_count)
+        slot->ahead = slot->given_count;
+    if (count > 0 && slot->given_count == 0) {
+        slots->busy--;
+        slot->late = false;
+        slots_begin(slots, now, slot);
+    }
+    slots_laden_update(slots, slot);
+    slots_room_update(slots, slot);
+    slots_take_over(slots, slot);
+}
+
+/* -------------------------------------------------------------- for other slots */
+
+static void take_late(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    slot->again_us = now + STOPPING_US;
+    if (may_take(slot))
+        take_from(slots, now, slot);
+}
+
+/** Slots whose first task is late give back what lies behind it; the next look is when another may be. */
+static void look_for_late(struct slots *slots, uint64_t now)
+{
+    if (now < slots->look_us)
+        return;
+    slots->look_us = SLOTS_NEVER;
+    for (uint32_t i = 0; i < slots->program_count; i++) {
+        struct slots_slot *slot;
+        DL_FOREACH2(slots->programs[i].laden, slot, laden_next)
+        {
+            if (slots_late(slots, now, slot) && now >= slot->again_us)
+                take_late(slots, now, slot);
+            if (late_at(slots, slot) < slots->look_us)
+                slots->look_us = late_at(slots, slot);
+        }
+    }
+}
+
+/** Slots idle and nothing waits: one that has a task in hand behind a long one gives it back. */
+static void level(struct slots *slots, uint64_t now, struct slots_program_state *program)
+{
+    uint32_t spare = slots->cap > slots->busy ? slots->cap - slots->busy : 0;
+    uint32_t idle = program->idle_count < spare ? program->idle_count : spare;
+    struct slots_slot *slot;
+
+    DL_FOREACH2(program->laden, slot, laden_next)
+    {
+        if (idle == 0)
+            break;
+        if (now < slot->again_us || !may_take(slot) || typical_of(slots, slot->given->prev) < MOVE_US)
+            continue;
+        take_from(slots, now, slot);
+        idle -= slot->given_count - 1 < idle ? slot->given_count - 1 : idle;
+    }
+}
+
+void slots_take_turn(struct slots *slots, uint64_t now)
+{
+    look_for_late(slots, now);
+    for (uint32_t i = 0; i < slots->program_count; i++)
+        if (slots->programs[i].laden && !slots->programs[i].waiting)
+            level(slots, now, &slots->programs[i]);
+}
