@@ -6,8 +6,12 @@
 #include "state.h"
 #include "sizing.h"
 
+#include <stdio.h>
+
 /* Pause between two looks at who could give back unstarted tasks. */
 #define BALANCE_MS 5u
+/* Agents asked in one look: each may have a handful, and the next look is soon. */
+#define ASK_MAX 16u
 
 /* What a task of this agent takes: the estimate, unless the agent is longer at its oldest than that. */
 static double service_of(const struct core *core, const struct queue *queue, const struct agent *agent)
@@ -79,12 +83,38 @@ static uint32_t idle_slots(const struct queue *queue, uint32_t bytes)
     return idle;
 }
 
-static void recall(struct core *core, struct queue *queue, struct agent *agent, uint32_t count, uint32_t idle)
+bool balance_recall(struct core *core, const struct queue *queue, struct agent *agent, uint32_t count, const char *why)
 {
+    if (count == 0 || agent->recalling || !agent->synced || !agent->session->peer)
+        return false;
     agent->recalling = true;
     agent->recalled = queue;
     update_send(core, agent->session, BELT_MSG_RECALL)->u.recall.count = count;
-    update_trace(core, "%s > recall %u tasks: %u slots idle", agent->session->name, count, idle);
+    update_trace(core, "%s > recall %u tasks: %s", agent->session->name, count, why);
+    return true;
+}
+
+/* Asks the fullest for some of what it has, for the idle slots but those that have been `served`. False: nobody has
+ * anything that is worth it. */
+static bool ask_fullest(struct core *core, struct queue *queue, uint32_t *served)
+{
+    const struct run *nearest = NULL;
+    uint64_t later;
+    char why[48];
+    struct agent *fullest = fullest_of(core, queue, &later);
+    if (fullest)
+        (void)within_reach(fullest, queue, 1, &nearest);
+    uint32_t idle = idle_slots(queue, nearest ? nearest->bytes : 0);
+    idle = idle > *served ? idle - *served : 0;
+    double service = fullest ? service_of(core, queue, fullest) : 0;
+    uint32_t count = fullest ? sizing_recall(service, fullest->parts, fullest->slots, idle) : 0;
+    if (!count && idle && later != UINT64_MAX)
+        dispatch_come_back(core, queue, later);
+    if (idle && fullest) /* or short, as it seems: unless a long one is among them */
+        dispatch_come_back(core, queue, core->now + BALANCE_MS);
+    *served += count;
+    snprintf(why, sizeof why, "%u slots idle", idle);
+    return count && balance_recall(core, queue, fullest, within_reach(fullest, queue, count, &nearest), why);
 }
 
 /* Idle slots here, unstarted tasks there: ask for some of them. What waits and may go fills idle slots without that;
@@ -98,20 +128,8 @@ void balance_turn(struct core *core, struct queue *queue)
         return;
     }
     queue->balanced_ms = core->now;
-    const struct run *nearest = NULL;
-    uint64_t later;
-    struct agent *fullest = fullest_of(core, queue, &later);
-    if (fullest)
-        (void)within_reach(fullest, queue, 1, &nearest);
-    uint32_t idle = idle_slots(queue, nearest ? nearest->bytes : 0);
-    double service = fullest ? service_of(core, queue, fullest) : 0;
-    uint32_t count = fullest ? sizing_recall(service, fullest->parts, fullest->slots, idle) : 0;
-    if (count)
-        recall(core, queue, fullest, within_reach(fullest, queue, count, &nearest), idle);
-    if (!count && idle && later != UINT64_MAX)
-        dispatch_come_back(core, queue, later);
-    if (idle && fullest) /* or short, as it seems: unless a long one is among them */
-        dispatch_come_back(core, queue, core->now + BALANCE_MS);
+    for (uint32_t asked = 0, served = 0; asked < ASK_MAX && ask_fullest(core, queue, &served); asked++)
+        continue;
 }
 
 void balance_offer(struct core *core, struct agent **agents, uint32_t count)

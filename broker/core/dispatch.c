@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Who gets what: queues, fair choice among jobs, filling agents. How much is
- * sizing.c's, taking back what lies unstarted balance.c's.
+ * sizing.c's, taking back what lies unstarted balance.c's and stuck.c's.
  */
 #include "state.h"
 #include "sizing.h"
@@ -335,14 +335,27 @@ static void charge_one(double *pass, double *level, double cost)
     *pass += cost;
 }
 
+static float cost_of(const struct job *job)
+{
+    return (float)(job->typical_us > 0 ? job->typical_us : UNMEASURED_US);
+}
+
 static void charge(struct agent *agent, uint32_t place, struct job *job, uint32_t count)
 {
-    double cost = (job->service_us > 0 ? job->service_us : UNMEASURED_US) * count;
+    double cost = (double)cost_of(job) * count;
     struct queue *queue = job->queue;
     charge_one(&job->pass, &job->share->level, cost);
     charge_one(&job->share->pass, &queue->level, cost);
     /* A function that many clients wait for has as many parts. */
     charge_one(&agent->passes[place], &agent->level, cost / (queue->share_count ? queue->share_count : 1));
+}
+
+/* It was charged for what a task seemed to take; this is what it took: 0 when it did not run to its end. */
+void dispatch_settle(const struct run *run)
+{
+    double more = (double)run->used_us - (double)run->cost_us;
+    run->job->pass += more;
+    run->job->share->pass += more;
 }
 
 /* ---- giving ---- */
@@ -382,7 +395,9 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
             break;
         }
         task->attempt++;
-        run_new(core, agent, job, index, task, chunk);
+        struct run *run = run_new(core, agent, job, index, task, chunk);
+        run->cost_us = cost_of(job);
+        agent->load_us += (double)run->cost_us;
         items[batch.count - 1] =
             (struct belt_task_item){index, task->attempt, {task->buf, task->data, task->len}};
     }
@@ -400,7 +415,7 @@ static uint32_t chunk_share(const struct agent *agent, const struct job *job, bo
 {
     uint32_t size = job->waiting < job->options.chunk ? (uint32_t)job->waiting : job->options.chunk;
     uint32_t room = agent->window_items - agent->held;
-    uint32_t target = eager ? agent->slots : sizing_target(job->service_us * job->options.chunk, agent->slots);
+    uint32_t target = eager ? agent->slots : sizing_target(job->typical_us * job->options.chunk, agent->slots);
     if (agent->parts >= (target > agent->slots ? target : agent->slots + !eager))
         return 0;
     if (size <= room)
@@ -414,8 +429,10 @@ static uint32_t share_of(const struct agent *agent, const struct job *job, bool 
     uint32_t room = agent->window_items - agent->held;
     if (job->options.chunk > 1)
         return chunk_share(agent, job, eager);
-    uint32_t target = eager ? agent->slots : sizing_target(job->service_us, agent->slots);
-    uint32_t share = sizing_share(target, agent->parts, agent->slots, job->queue->slots, job->waiting);
+    uint32_t slots = agent->slots;
+    uint32_t target = eager ? slots : agent->stuck ? sizing_stuck(slots) : sizing_target(job->typical_us, slots);
+    uint32_t held = sizing_held(job->typical_us, agent->parts, agent->load_us, slots);
+    uint32_t share = sizing_share(target, held, slots, job->queue->slots, job->waiting);
     return share < room ? share : room;
 }
 
@@ -427,8 +444,11 @@ static bool feed(struct core *core, struct agent *agent, bool eager)
     struct job *job = choose(core, agent, &place);
     uint32_t share = job ? share_of(agent, job, eager) : 0;
     uint32_t given = share ? give(core, agent, job, share) : 0;
-    if (given)
+    if (given) {
         charge(agent, place, job, given);
+        job->queue->given_ms = core->now;
+        stuck_watch(core, agent, job->typical_us);
+    }
     return given > 0;
 }
 
@@ -496,6 +516,7 @@ void dispatch_turn(struct core *core)
     look_again(core);
     uint32_t count = candidates(core, &agents);
     feed_all(core, agents, count);
+    stuck_turn(core);
     balance_offer(core, agents, count);
     while (core->dirty_queues) {
         struct queue *queue = core->dirty_queues;

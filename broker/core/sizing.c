@@ -29,6 +29,37 @@ uint32_t sizing_target(double service_us, uint32_t slots)
     return at_most((uint64_t)slots * (1 + each), UINT32_MAX);
 }
 
+uint32_t sizing_held(double typical_us, uint32_t parts, double load_us, uint32_t slots)
+{
+    if (parts <= slots || typical_us <= 0)
+        return parts;
+    double held = load_us / typical_us;
+    return held < slots ? slots : held < UINT32_MAX ? (uint32_t)held : UINT32_MAX;
+}
+
+static const struct {
+    double below_us;
+    uint64_t stuck_ms; /* four times as long and some: the clock counts in ms, and messages take their time */
+} paces[SIZING_PACES] = {{1000, 3}, {2000, 11}, {6000, 27}, {AHEAD_ONE_US, 83}};
+
+uint8_t sizing_pace(double typical_us)
+{
+    uint8_t pace = 0;
+    while (pace < SIZING_PACES && typical_us >= paces[pace].below_us)
+        pace++;
+    return typical_us > 0 ? pace : SIZING_PACES;
+}
+
+uint64_t sizing_stuck_ms(uint8_t pace)
+{
+    return paces[pace].stuck_ms;
+}
+
+uint32_t sizing_stuck(uint32_t slots)
+{
+    return slots; /* whoever is free first takes what waits */
+}
+
 uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t all_slots, uint64_t waiting)
 {
     if (held >= target || waiting == 0)
@@ -55,6 +86,16 @@ double sizing_estimate(double service_us, uint32_t sample_us)
         sample = service_us * RISE_MOST;
     double weight = sample > service_us ? 0.25 : 1.0 / 64;
     return service_us + (sample - service_us) * weight;
+}
+
+double sizing_typical(double typical_us, uint32_t sample_us)
+{
+    double sample = sample_us < 1 ? 1 : sample_us;
+    if (typical_us <= 0)
+        return sample;
+    /* In even steps, four times as large down as up: it rests where four samples in five are above it. */
+    double up = typical_us * (1 + 1.0 / 32), down = typical_us * (1 - 1.0 / 8);
+    return sample > up ? up : sample < down ? down : sample;
 }
 
 uint32_t sizing_recall(double service_us, uint32_t held, uint32_t slots, uint32_t idle)

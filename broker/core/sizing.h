@@ -14,11 +14,27 @@
  *  At least `slots`. A chunk that the user asked for counts as one task here and below: it goes to one slot. */
 uint32_t sizing_target(double service_us, uint32_t slots);
 
+/** Agents by what a task of theirs takes, in steps: of those in one step the same is expected. SIZING_PACES: nothing
+ *  lies ahead there, or nobody knows. */
+#define SIZING_PACES 4
+uint8_t sizing_pace(double typical_us);
+/** When an agent has ended no task for so long, its slots are all busy with much longer ones than was expected. */
+uint64_t sizing_stuck_ms(uint8_t pace);
+/** What sizing_target() is for an agent whose slots are all busy with tasks that take much longer than the estimate. */
+uint32_t sizing_stuck(uint32_t slots);
+
+/** How many tasks of `typical_us` an agent holds in effect that holds `parts` tasks of any kind, `load_us` of work. */
+uint32_t sizing_held(double typical_us, uint32_t parts, double load_us, uint32_t slots);
+
 /** How many of `waiting` tasks to give to an agent that holds `held`, when `all_slots` slots share the queue (0: none now). */
 uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t all_slots, uint64_t waiting);
 
 /** The estimate after `sample_us`: rises fast but not at one outlier, falls slowly, because a batch sized for short tasks that meets a long one costs more than the reverse. */
 double sizing_estimate(double service_us, uint32_t sample_us);
+
+/** What a task takes that is rather short among its like (one in five is shorter), after `sample_us`. However long the
+ *  others are, and however many of them end at once: what lies at a slot must not run out while it runs short ones. */
+double sizing_typical(double typical_us, uint32_t sample_us);
 
 /** How many unstarted tasks to take back from an agent that holds `held` while `idle` slots elsewhere have nothing (0: leave it). */
 uint32_t sizing_recall(double service_us, uint32_t held, uint32_t slots, uint32_t idle);

@@ -7,6 +7,7 @@
 #define BELT_CORE_STATE_H
 
 #include "core.h"
+#include "sizing.h"
 #include "table.h"
 
 #include <stdlib.h>
@@ -28,6 +29,8 @@ struct run {
     uint64_t dispatched_ms;
     uint64_t progress_done, progress_total;
     uint32_t bytes;   /* of its payload: the agent's window counts them */
+    float cost_us;    /* that its job was charged */
+    uint32_t used_us; /* that it took */
     uint64_t chunk;   /* runs of one chunk are neighbours with one number; 0: alone */
     bool named;       /* seen in the SYNC under way */
     bool dropped;     /* DROP was sent: the result is not wanted */
@@ -65,6 +68,7 @@ struct agent {
     uint32_t parts; /* that need a slot each: chunks and single tasks */
     uint32_t adopted; /* tasks of the chunk that was adopted last */
     uint64_t held_bytes;
+    double load_us;   /* what the tasks it holds seem to take */
     uint64_t connected_ms;
     uint64_t results_next; /* number of the next result */
     uint64_t done, failed, lost;
@@ -75,6 +79,11 @@ struct agent {
     bool recalling;   /* a RECALL is not answered yet */
     const struct queue *recalled; /* for whose sake; to be compared only */
     uint64_t recall_ms; /* it had nothing to give back: not asked again before */
+    bool stuck;         /* its slots are busy with long ones among short tasks: nothing is put behind them */
+    bool watched;       /* in core->watched[pace] */
+    uint8_t pace;
+    uint64_t moved_ms;  /* when a task of it ended last, or came */
+    struct agent *watched_prev, *watched_next;
     bool dirty;       /* in core->dirty_agents */
     struct agent *prev, *next;             /* in core->agents */
     struct agent *dirty_next;
@@ -109,6 +118,7 @@ struct queue {
     double rate;                  /* per second */
     bool hungry;      /* agents may be idle: at the last look all waiting tasks were given out */
     bool dirty;       /* in core->dirty_queues */
+    uint64_t given_ms;    /* when the last of its tasks was given to an agent */
     uint64_t balanced_ms; /* when recall was last considered */
     bool revisit;         /* it wants to be looked at again at some time */
     struct queue *dirty_next;
@@ -231,7 +241,7 @@ struct job {
     uint32_t due_at;      /* place in core->due, from 1; 0: not in it */
     uint64_t bytes;      /* memory that its payloads and results hold */
     uint64_t unread;     /* bytes of results that are not released */
-    double service_us;   /* estimate of a task, 0: unknown */
+    double typical_us;   /* what a task takes that is rather short, 0: unknown */
     double pass;         /* fair share: service used, in us */
     struct share *share; /* of its client in the queue */
 
@@ -315,6 +325,8 @@ struct core {
     uint64_t sweep_ms;         /* when to look for jobs that nobody wants */
     bool store_failed;
     bool draining;
+    struct agent *watched[SIZING_PACES]; /* with tasks behind those that run */
+    uint64_t stuck_ms;         /* when they were looked at */
     bool revisit;              /* some queue wants to be looked at again */
     bool again;                /* more to do: call CORE_TURN at once */
     uint64_t alarm;            /* of the turn: earliest of what it left to a timer */
@@ -458,6 +470,7 @@ uint64_t dispatch_oldest(const struct job *job); /* since when its first waiting
 bool dispatch_has_room(const struct agent *agent, uint32_t bytes); /* for a task of this size, in its byte window */
 /* The queue is looked at again then, whatever happens in between. */
 void dispatch_come_back(struct core *core, struct queue *queue, uint64_t when);
+void dispatch_settle(const struct run *run); /* it is over */
 void dispatch_turn(struct core *core);
 void dispatch_notices(struct core *core, struct job *job);
 
@@ -465,6 +478,14 @@ void dispatch_notices(struct core *core, struct job *job);
 void balance_turn(struct core *core, struct queue *queue);
 /* An agent that idles now could take what lies at others, in every queue it serves. */
 void balance_offer(struct core *core, struct agent **agents, uint32_t count);
+/* RECALL, unless one is not answered yet; for the sake of this queue. False: not now. */
+bool balance_recall(struct core *core, const struct queue *queue, struct agent *agent, uint32_t count, const char *why);
+
+/* ---- stuck.c: agents whose slots are busy with much longer tasks than was expected ---- */
+void stuck_watch(struct core *core, struct agent *agent, double typical_us); /* it was given tasks that take so long */
+void stuck_moved(struct core *core, struct agent *agent);                    /* a task of it has ended */
+void stuck_forget(struct core *core, struct agent *agent);
+void stuck_turn(struct core *core);
 
 /* ---- durable.c: what is on disk ---- */
 void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count);

@@ -29,10 +29,12 @@ static bool has_company(const struct agent *agent, const struct run *run)
 void run_free(struct core *core, struct run *run)
 {
     struct agent *agent = run->agent;
+    dispatch_settle(run);
     agent->parts -= !has_company(agent, run);
     DL_DELETE(agent->runs, run);
     agent->held--;
     agent->held_bytes -= run->bytes;
+    agent->load_us = agent->held ? agent->load_us - (double)run->cost_us : 0;
     run->job->running--;
     run->job->queue->running--;
     worker_touch(core, agent);
@@ -106,7 +108,7 @@ static void try_again(struct core *core, struct run *run, struct task *task, con
 static void measure(struct core *core, struct job *job, const struct belt_result_item *item)
 {
     struct queue *queue = job->queue;
-    job->service_us = sizing_estimate(job->service_us, item->service_us);
+    job->typical_us = sizing_typical(job->typical_us, item->service_us);
     queue->service_us = sizing_estimate(queue->service_us, item->service_us);
     queue->rate_count++;
     uint64_t span = core->now - queue->rate_ms;
@@ -187,12 +189,14 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
             continue;
         }
         measure(core, job, item);
+        run->used_us = item->service_us;
         finish(core, run, task, item, &last, TIE_NONE);
     }
     pin_done(&last);
     if (msg->first + msg->count > agent->results_next)
         agent->results_next = msg->first + msg->count;
     agent->record_due = true;
+    stuck_moved(core, agent);
     worker_touch(core, agent);
 }
 
@@ -311,6 +315,7 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
     agent->window_items = props->window_items < props->slots ? props->slots : props->window_items;
     agent->window_bytes = props->window_bytes;
     agent->synced = agent->leaving = agent->recalling = false;
+    stuck_forget(core, agent);
     agent->queues = realloc(agent->queues, (props->function_count + 1) * sizeof *agent->queues);
     agent->passes = realloc(agent->passes, (props->function_count + 1) * sizeof *agent->passes);
     if (!agent->queues || !agent->passes)
@@ -447,6 +452,7 @@ void worker_gone(struct core *core, struct agent *agent, bool blame)
     if (agent->dirty)
         LL_DELETE2(core->dirty_agents, agent, dirty_next);
     core->slots -= agent->slots;
+    stuck_forget(core, agent);
     DL_DELETE(core->agents, agent);
     agent->session->agent = NULL;
     free(agent->queues);

@@ -450,6 +450,38 @@ Test(dispatch, who_has_nothing_to_give_is_left_alone_for_a_while)
     cluster_free(c);
 }
 
+/* Its short tasks are not done: a long one is among them. Others have newer work, so what it has not begun goes to them. */
+Test(dispatch, an_agent_that_is_stuck_gives_way)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 100, "f"), *other = agent_new(c, "other", 1, 100, "f");
+    client_job(p, "f", 2000, NULL);
+    for (int i = 0; i < 100; i++) {
+        agent_take(i % 2 ? w : other);
+        agent_result_sized(i % 2 ? w : other, 0, BELT_OK, 1, 50);
+    }
+    agent_take(w);
+    cr_assert_gt(w->held_count, 10);
+    peer_clear(w);
+    cluster_advance(c, 10);
+    cr_assert_null(peer_skip_to(w, BELT_MSG_RECALL), "nobody has been given anything since");
+    agent_take(other);
+    while (other->held_count)
+        agent_result_sized(other, 0, BELT_OK, 1, 50);
+    cluster_advance(c, 1);
+    const struct belt_msg *msg = peer_skip_to(w, BELT_MSG_RECALL);
+    cr_assert_not_null(msg);
+    cr_assert_eq(msg->u.recall.count, w->held_count - 1);
+    while (w->held_count > 1)
+        agent_return(w, w->held_count - 1);
+    peer_clear(w);
+    cluster_advance(c, 10);
+    cr_assert_eq(agent_take(w), 1, "nothing more is put behind the long one");
+    agent_result_sized(w, 0, BELT_OK, 1, 50000);
+    cr_assert_gt(agent_take(w), 5);
+    cluster_free(c);
+}
+
 Test(dispatch, a_job_that_nobody_serves_is_told_so_once)
 {
     struct cluster *c = cluster_new(NULL);

@@ -119,6 +119,30 @@ Test(sizing, the_estimate_rises_fast_and_falls_slowly)
     cr_assert(down > 480 && down < 500);
 }
 
+Test(sizing, what_an_agent_holds_is_counted_in_time)
+{
+    cr_assert_eq(sizing_held(0, 7, 1e6, 2), 7, "nobody knows");
+    cr_assert_eq(sizing_held(1000, 2, 40, 2), 2);
+    cr_assert_eq(sizing_held(1000, 200, 4000, 2), 4, "many, but soon done");
+    cr_assert_eq(sizing_held(20, 6, 6000, 2), 300, "few, but long");
+    cr_assert_eq(sizing_held(1000, 100, 40, 2), 2, "no slot idles");
+}
+
+Test(sizing, long_tasks_that_end_together_change_little)
+{
+    double typical = sizing_typical(0, 20);
+    cr_assert_eq(typical, 20);
+    for (int i = 0; i < 64; i++)
+        typical = sizing_typical(typical, 50000);
+    cr_assert_lt(typical, 200, "64 slots had one each");
+    for (int i = 0; i < 20; i++)
+        typical = sizing_typical(typical, 20);
+    cr_assert_eq(typical, 20);
+    for (int i = 0; i < 300; i++)
+        typical = sizing_typical(typical, 50000);
+    cr_assert_eq(typical, 50000, "but they are believed when nothing else comes");
+}
+
 Test(sizing, what_is_taken_back_is_worth_the_way)
 {
     cr_assert_eq(sizing_recall(1e6, 1, 1, 5), 0, "nothing lies unstarted");
