@@ -163,7 +163,7 @@ void shell_durable(struct shell *shell)
         bool works = shell->durability->code == BELT_OK;
         shell_log(shell, true, works ? "the store works again%s" : "durable jobs take no new tasks: %s",
                   works ? "" : committer_error(shell->durability->committer));
-        core_store_works(shell->core, works);
+        core_store_works(shell->core, works, 0);
     }
     while ((held = durability_release(shell->durability))) {
         struct peer *peer = peers_find(&shell->peers, held->peer);

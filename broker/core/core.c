@@ -83,8 +83,9 @@ void core_free(struct core *core)
     free(core);
 }
 
-void core_store_works(struct core *core, bool works)
+void core_store_works(struct core *core, bool works, uint64_t spare)
 {
+    core->store_spare = spare;
     if (core->store_failed == !works)
         return;
     core->store_failed = !works;
@@ -218,6 +219,7 @@ static void record_turn(struct core *core)
     struct job *job;
     if (!core->config.durable)
         return;
+    core->turn_bytes = 0;
     LL_FOREACH2 (core->dirty_jobs, job, dirty_next)
         durable_turn(core, job);
     letter_turn(core);
@@ -243,6 +245,10 @@ static void on_turn(struct core *core)
     core->dirty_jobs = NULL;
     LL_FOREACH_SAFE2 (jobs, job, next_job, dirty_next) {
         job->dirty = false;
+        if (job->kept.withheld && !core->store_failed) {
+            job_touch(core, job);
+            core->again = true;
+        }
         job_accept(core, job);
         dispatch_notices(core, job);
     }

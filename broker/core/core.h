@@ -133,8 +133,13 @@ bool core_stamp(struct core *core, uint64_t peer, uint8_t type, uint64_t *seq);
 int core_restore(struct core *core, uint64_t now, uint64_t number, const struct belt_msg *msg);
 int core_restored(struct core *core, uint64_t now, uint64_t last_number); /* the highest number ever used */
 
-/** The store takes nothing at present (STORE_FAILED): durable jobs are refused new tasks until it does. */
-void core_store_works(struct core *core, bool works);
+/**
+ * While the store has no room (or fails) nothing that grows is recorded: durable jobs are refused new tasks, and results
+ * wait in memory. What makes room is recorded all the same, and so are up to `spare` bytes of results that their readers
+ * wait for, so that reading goes on where what is next was not yet on disk. While the store works a turn records about
+ * so many bytes of results at most, and a job is granted no more of tasks; 0: no such bound.
+ */
+void core_store_works(struct core *core, bool works, uint64_t spare);
 
 /** When CORE_TURN must come at the latest (ms on the events' clock); UINT64_MAX: never. Before `now`: at once. */
 uint64_t core_deadline(const struct core *core);

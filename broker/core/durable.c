@@ -10,16 +10,22 @@
  */
 #include "state.h"
 
+/* A record of results that were taken is written anew without them when it is larger than this: some pages; when the
+ * store has no room, anything. */
+#define SHORTEN_BYTES ((uint64_t)64 << 10)
+#define SHORTEN_FULL  ((uint64_t)15)
+
 struct kept_record {
     uint64_t number;
     uint64_t first; /* index, or place in the log */
     uint32_t count;
     uint32_t live;  /* of tasks: those without a result on disk */
+    uint64_t bytes; /* of results: their payloads, texts and logs */
 };
 
 /* ---- lists of records, in order of `first` ---- */
 
-void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count)
+void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count, uint64_t bytes)
 {
     if (list->head + list->count == list->room) {
         if (list->head > list->room / 2) {
@@ -33,7 +39,7 @@ void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t 
         }
     }
     list->rows[list->head + list->count++] =
-        (struct kept_record){.number = number, .first = first, .count = count, .live = count};
+        (struct kept_record){.number = number, .first = first, .count = count, .live = count, .bytes = bytes};
 }
 
 /* The record that holds `at`, or NULL. */
@@ -60,6 +66,11 @@ static void kept_trim(struct kept_list *list)
     }
     if (list->count == 0)
         list->head = 0;
+}
+
+static struct kept_record *kept_last(const struct kept_list *list)
+{
+    return list->count ? &list->rows[list->head + list->count - 1] : NULL;
 }
 
 /* ---- writing ---- */
@@ -116,7 +127,7 @@ static void put_tasks(struct core *core, struct job *job)
     }
     struct belt_msg msg = {.type = BELT_MSG_PUSH};
     msg.u.push = (struct belt_msg_push){.job = job->id, .first = first, .tasks = items, .count = batch.count};
-    kept_add(&job->kept.tasks, put(core, job, msg, first, batch.count), first, batch.count);
+    kept_add(&job->kept.tasks, put(core, job, msg, first, batch.count), first, batch.count, 0);
     job->kept.next += batch.count;
 }
 
@@ -138,27 +149,50 @@ static void drop_settled(struct core *core, struct job *job)
     kept_trim(list);
 }
 
-static void put_results(struct core *core, struct job *job)
+/* The next results in the log, at most so many, in one record: about so many bytes. */
+static void put_results(struct core *core, struct job *job, uint64_t most, uint64_t most_bytes)
 {
     struct belt_batch batch = {0};
-    uint64_t first = job->kept.place, end = job->log_base + job->log_count;
-    uint64_t most = end - first < BELT_MAX_BATCH ? end - first : BELT_MAX_BATCH;
+    uint64_t first = job->kept.place, bytes = 0;
+    most = most < BELT_MAX_BATCH ? most : BELT_MAX_BATCH;
     struct belt_result_item *items = update_alloc(core, most * sizeof *items);
-    while (batch.count < most) {
+    while (batch.count < most && (bytes < most_bytes || batch.count == 0)) {
         uint64_t index = stream_log_at(job, first + batch.count);
-        const struct task *task = table_at(&job->table, index);
+        struct task *task = table_at(&job->table, index);
         bool there = task && task->state == TASK_DONE;
         if (!belt_batch_add(&batch, there ? task->len : 0, there ? 16 + (size_t)extras_bytes(task->u.extras) : 16))
             break;
         /* OK without an attempt: every reader had taken it before it was written. (What expired had none either.) */
         items[batch.count - 1] = there ? stream_item_of(index, task) : (struct belt_result_item){.index = index};
+        if (!there)
+            continue;
+        bytes += task->len + (uint64_t)extras_bytes(task->u.extras);
+        task->tie = TIE_NONE;
     }
     struct belt_msg msg = {.type = BELT_MSG_RESULTS};
     msg.u.results = (struct belt_msg_results){.first = first, .job = job->id, .results = items, .count = batch.count};
-    kept_add(&job->kept.results, put(core, job, msg, first, batch.count), first, batch.count);
+    kept_add(&job->kept.results, put(core, job, msg, first, batch.count), first, batch.count, bytes);
     for (uint32_t i = 0; i < batch.count; i++)
         job->kept.settled |= kept_settle(job, items[i].index);
     job->kept.place += batch.count;
+}
+
+bool durable_withholds(const struct job *job)
+{
+    return job->kept.place < job->log_base + job->log_count;
+}
+
+/* What had been withheld comes in parts: the store must have room for all that is on its way to it. */
+static void put_all_results(struct core *core, struct job *job)
+{
+    uint64_t end = job->log_base + job->log_count, most = core->store_spare ? core->store_spare : UINT64_MAX;
+    while (job->kept.place < end && core->turn_bytes < most) {
+        put_results(core, job, end - job->kept.place, most - core->turn_bytes);
+        core->turn_bytes += kept_last(&job->kept.results)->bytes;
+    }
+    if (job->kept.withheld)
+        stream_wake(core, job);
+    withheld_taken(core, job); /* there is room for all */
 }
 
 static void put_reader(struct core *core, struct reader *reader)
@@ -207,6 +241,32 @@ static bool tasks_recorded(const struct job *job, uint64_t from_number)
     return job->kept.tasks.count && job->kept.tasks.rows[job->kept.tasks.head].number < from_number;
 }
 
+/* All in the record were taken, but their tasks' record still needs to know that: their payloads go. */
+static void shorten(struct core *core, struct job *job, struct kept_record *row)
+{
+    struct belt_result_item *items = update_alloc(core, row->count * sizeof *items);
+    for (uint32_t i = 0; i < row->count; i++)
+        items[i] = (struct belt_result_item){.index = stream_log_at(job, row->first + i)};
+    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
+    msg.u.results = (struct belt_msg_results){.first = row->first, .job = job->id, .results = items, .count = row->count};
+    *update_record(core) = (struct core_record){
+        .op = CORE_PUT, .number = row->number, .job = job->id, .first = row->first, .count = row->count, .msg = msg};
+    row->bytes = 0;
+    job->kept.mark_due = true; /* which of them had failed is only there now */
+}
+
+/* What was read makes room; the log need not remember it any longer. */
+static void release_read(struct core *core, struct job *job)
+{
+    struct kept_record *row;
+    while ((row = kept_find(&job->kept.results, job->kept.taken)) && !results_needed(job, row)) {
+        if (row->bytes > (core->store_failed ? SHORTEN_FULL : SHORTEN_BYTES) && tasks_recorded(job, row->number))
+            shorten(core, job, row);
+        job->kept.taken = row->first + row->count;
+    }
+    stream_log_trim(job);
+}
+
 static void drop_read(struct core *core, struct job *job)
 {
     struct kept_list *list = &job->kept.results;
@@ -220,6 +280,25 @@ static void drop_read(struct core *core, struct job *job)
     }
 }
 
+/* Room is made first, then used for what readers wait for. */
+static void put_wanted_results(struct core *core, struct job *job)
+{
+    release_read(core, job);
+    struct kept_record *row = kept_last(&job->kept.results);
+    if (job->kept.urgent_number && !(row && results_needed(job, row))) {
+        withheld_taken(core, job);
+        if (row && row->bytes && tasks_recorded(job, row->number))
+            shorten(core, job, row);
+    }
+    uint32_t count = withheld_wanted(core, job);
+    if (!count)
+        return;
+    put_results(core, job, count, UINT64_MAX);
+    row = kept_last(&job->kept.results);
+    withheld_written(core, job, row->number, row->first, row->count);
+    stream_wake(core, job);
+}
+
 void durable_turn(struct core *core, struct job *job)
 {
     struct reader *reader;
@@ -229,8 +308,10 @@ void durable_turn(struct core *core, struct job *job)
         put_job(core, job);
     while (job->kept.next < job->next)
         put_tasks(core, job);
-    while (job->kept.place < job->log_base + job->log_count)
-        put_results(core, job);
+    if (core->store_failed)
+        put_wanted_results(core, job);
+    else
+        put_all_results(core, job);
     retry_persist(core, job);
     if (job->state != BELT_JOB_OPEN && !job->kept.end) {
         struct belt_msg msg = {.type = BELT_MSG_END};
@@ -243,9 +324,11 @@ void durable_turn(struct core *core, struct job *job)
     if (job->kept.settled)
         drop_settled(core, job);
     job->kept.settled = false;
+    release_read(core, job);
     drop_read(core, job);
     if (job->kept.mark_due)
         put_mark(core, job);
+    withheld_note(core, job);
 }
 
 void durable_reader_gone(struct core *core, struct reader *reader)
@@ -265,4 +348,7 @@ void durable_forget(struct core *core, struct job *job)
     free(job->kept.tasks.rows);
     free(job->kept.results.rows);
     job->kept.tasks = job->kept.results = (struct kept_list){0};
+    withheld_taken(core, job);
+    job->kept.place = job->log_base + job->log_count;
+    withheld_note(core, job);
 }

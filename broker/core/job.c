@@ -193,7 +193,10 @@ static struct belt_grant grant_now(const struct core *core, const struct job *jo
     /* Half of what restore.c takes. */
     if (job->options.durable && job->table.used && items > job->table.base + BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH)
         items = job->table.base + BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH;
-    uint64_t bytes = job->next_bytes + (job->bytes < window ? window - job->bytes : 0);
+    uint64_t more = job->bytes < window ? window - job->bytes : 0;
+    if (job->options.durable && core->store_spare && more > core->store_spare) /* what comes must have room on its way */
+        more = core->store_spare;
+    uint64_t bytes = job->next_bytes + more;
     if (items > grant.items)
         grant.items = items;
     if (bytes > grant.bytes)
@@ -208,6 +211,11 @@ void job_accept(struct core *core, struct job *job)
     bool starved = job->next >= job->granted.items || job->next_bytes >= job->granted.bytes;
     bool wider = grant.items >= job->granted.items + step || grant.bytes >= job->granted.bytes + BELT_BATCH_BYTES;
     bool more = grant.items > job->granted.items || grant.bytes > job->granted.bytes;
+    if (job->resync_due && !core->store_failed) {
+        job->resync_due = false;
+        update_error(core, job->owner, 0, job->id, BELT_SYNC_LOST,
+                     update_text(core, "the store has room again: task %llu is next", (unsigned long long)job->next));
+    }
     if (!job->accept_due && !wider && !(starved && more))
         return;
     job->granted = grant;
@@ -258,10 +266,19 @@ static bool within_grant(const struct job *job)
     return job->next < job->granted.items && job->next_bytes < job->granted.bytes;
 }
 
+/* Tasks that the store has no room for are not taken: their client keeps them, and is asked for them later (§7.1). */
+static bool is_put_off(const struct core *core, struct job *job, uint64_t end)
+{
+    if (!core->store_failed || !job->options.durable || job->state != BELT_JOB_OPEN || end <= job->next)
+        return false;
+    job->resync_due = true;
+    return true;
+}
+
 void job_push(struct core *core, struct session *from, const struct belt_msg_push *msg)
 {
     struct job *job = job_to_feed(core, from, msg->job);
-    if (!job)
+    if (!job || is_put_off(core, job, msg->first + msg->count))
         return;
     if (msg->first > job->next) {
         job_error(core, from, job->id, BELT_SYNC_LOST,
@@ -298,7 +315,7 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
 void job_end(struct core *core, struct session *from, const struct belt_msg_end *msg)
 {
     struct job *job = job_to_feed(core, from, msg->job);
-    if (!job)
+    if (!job || is_put_off(core, job, msg->count))
         return;
     if (msg->count > job->next) {
         job_error(core, from, job->id, BELT_SYNC_LOST,
@@ -341,7 +358,8 @@ bool job_refused(struct core *core, struct session *from, uint64_t ref, const st
                      update_text(core, "the broker is shutting down: open the job on another, or later"));
     else if (core->store_failed && !options->never_durable)
         update_error(core, from, ref, 0, BELT_STORE_FAILED,
-                     update_text(core, "the broker cannot write to its store: make room on its disk"));
+                     update_text(core, "the disk of the broker is full, or fails: it takes durable jobs again when results "
+                                       "have been read or room was made; a volatile job needs no disk"));
     else if (options->durable && !core->config.durable)
         update_error(core, from, ref, 0, BELT_NOT_DURABLE, update_text(core, "this broker keeps no durable jobs"));
     else if (core->jobs >= core->config.max_jobs)

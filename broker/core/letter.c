@@ -183,12 +183,12 @@ static void write_letter(struct core *core, struct letter *letter)
 
 void letter_turn(struct core *core)
 {
-    struct letter *letter, *next;
-    DL_FOREACH_SAFE2 (core->letters_due, letter, next, due_next) {
+    struct letter *letter;
+    while ((letter = core->letters_due) && !core->store_failed) {
+        DL_DELETE2(core->letters_due, letter, due_prev, due_next);
         letter->due = false;
         write_letter(core, letter);
     }
-    core->letters_due = NULL;
     for (uint32_t i = 0; i < core->gone_record_count; i++)
         kept_drop(core, core->gone_records[i].job, &core->gone_records[i].number);
     core->gone_record_count = 0;

@@ -69,7 +69,7 @@ static int restore_tasks(struct core *core, struct job *job, uint64_t number, co
     for (uint32_t i = 0; i < msg->count; i++)
         if (is_there(job, msg->first + i)) /* results have higher numbers than their tasks */
             return BELT_BAD_MESSAGE;
-    kept_add(&job->kept.tasks, number, msg->first, msg->count);
+    kept_add(&job->kept.tasks, number, msg->first, msg->count, 0);
     for (uint32_t i = 0; i < msg->count; i++) {
         struct task *task = restore_task(core, job, msg->first + i);
         restore_payload(core, job, task, &last, msg->tasks[i].payload);
@@ -139,7 +139,10 @@ static int restore_results(struct core *core, struct job *job, uint64_t number, 
         return BELT_BAD_MESSAGE;
     if (job->log_count == 0)
         job->log_base = msg->first;
-    kept_add(&job->kept.results, number, msg->first, msg->count);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < msg->count; i++)
+        bytes += msg->results[i].payload.len + (uint64_t)extras_bytes(msg->results[i].extras);
+    kept_add(&job->kept.results, number, msg->first, msg->count, bytes);
     for (uint32_t i = 0; rc == BELT_OK && i < msg->count; i++) {
         rc = restore_result(core, job, &msg->results[i], &last);
         stream_log_add(job, msg->results[i].index);
@@ -286,6 +289,7 @@ static int restored(struct core *core, struct job *job)
         kept->place = kept->mark_place;
     if (job->log_count == 0)
         job->log_base = kept->place;
+    kept->taken = job->log_base;
     if (!adds_up(job))
         return BELT_BAD_MESSAGE;
     table_restored(&job->table, job->next);

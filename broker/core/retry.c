@@ -187,14 +187,27 @@ static void write_tried(struct core *core, struct job *job, struct tried *tried)
     tried->number = kept_put(core, job->id, msg, tried->index, 1);
 }
 
+/* Until its result is on disk its tries are not forgiven. */
+static bool result_withheld(const struct job *job, uint64_t index)
+{
+    const struct task *task = table_at(&job->table, index);
+    return task && task->state == TASK_DONE && task->tie == TIE_UNKEPT;
+}
+
 void retry_persist(struct core *core, struct job *job)
 {
+    struct tried *later = NULL;
     while (job->tried_due) {
         struct tried *tried = job->tried_due;
         LL_DELETE2(job->tried_due, tried, due_next);
+        if (result_withheld(job, tried->index)) {
+            LL_PREPEND2(later, tried, due_next);
+            continue;
+        }
         tried->due = false;
         write_tried(core, job, tried);
     }
+    job->tried_due = later;
 }
 
 int retry_restore(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg)

@@ -137,9 +137,14 @@ struct kept {
     uint64_t job, end, mark, bytes_mark; /* numbers of their records, 0: none */
     uint64_t next;           /* tasks below it are */
     uint64_t place;          /* places in the log of completions below it are */
+    uint64_t taken;          /* those below it were taken by all, and their records know it: the log may forget them */
     struct kept_list tasks, results;
     bool mark_due;
     bool settled;            /* some record of tasks may have become superfluous */
+    bool withheld;           /* there are results that the store has no room for */
+    uint64_t sorted;         /* places below it are in order of index, of those that are withheld */
+    uint64_t urgent_number; /* of the record of results that was written without room, 0: none */
+    uint64_t urgent;         /* its bytes */
     uint64_t restored;       /* while it is built anew: tasks that are there */
     uint64_t mark_next, mark_place, mark_failed;
 };
@@ -255,6 +260,7 @@ struct job {
     struct kept kept;
     struct belt_grant granted;
     bool accept_due;  /* ACCEPTED is owed */
+    bool resync_due;  /* tasks were not taken, since the store had no room: to be pushed again */
     bool active;      /* in queue->active */
     bool dirty;       /* in core->dirty_jobs */
     bool unserved;    /* NO_WORKER was told */
@@ -323,7 +329,10 @@ struct core {
     uint32_t gone_record_count, gone_record_room;
     uint64_t last_record;
     uint64_t sweep_ms;         /* when to look for jobs that nobody wants */
-    bool store_failed;
+    bool store_failed;         /* nothing that grows is recorded */
+    uint64_t store_spare, store_urgent; /* bytes of results that may be recorded nevertheless, and that are */
+    uint64_t turn_bytes;       /* of results that this turn records */
+    uint32_t withheld;         /* jobs with results that wait for the store */
     bool draining;
     struct agent *watched[SIZING_PACES]; /* with tasks behind those that run */
     uint64_t stuck_ms;         /* when they were looked at */
@@ -448,6 +457,8 @@ void stream_deliver(struct core *core, struct reader *reader);  /* turn */
 void stream_finished(struct core *core, struct job *job, uint64_t index); /* this task has its result now */
 void stream_wake(struct core *core, struct job *job);
 uint64_t stream_log_at(const struct job *job, uint64_t place);
+void stream_log_set(struct job *job, uint64_t place, uint64_t index); /* of a place that nobody has seen */
+void stream_log_trim(struct job *job); /* places that nobody needs go from the front */
 void stream_log_add(struct job *job, uint64_t index);
 struct belt_result_item stream_item_of(uint64_t index, const struct task *task);
 struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked);
@@ -488,13 +499,21 @@ void stuck_forget(struct core *core, struct agent *agent);
 void stuck_turn(struct core *core);
 
 /* ---- durable.c: what is on disk ---- */
-void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count);
+void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count, uint64_t bytes);
 uint64_t kept_put(struct core *core, uint64_t job, struct belt_msg msg, uint64_t first, uint32_t count);
 void kept_drop(struct core *core, uint64_t job, uint64_t *number);
 bool kept_settle(struct job *job, uint64_t index); /* has a result on disk; true: so have all tasks of its record */
 void durable_turn(struct core *core, struct job *job);
 void durable_reader_gone(struct core *core, struct reader *reader);
 void durable_forget(struct core *core, struct job *job); /* the job is over */
+bool durable_withholds(const struct job *job); /* it has results that are not recorded */
+
+/* ---- withheld.c: while the store has no room ---- */
+uint32_t withheld_wanted(const struct core *core, struct job *job); /* so many results may be recorded */
+/* They are, in the record with this number. */
+void withheld_written(struct core *core, struct job *job, uint64_t number, uint64_t first, uint32_t count);
+void withheld_taken(struct core *core, struct job *job); /* the room they took is there again */
+void withheld_note(struct core *core, struct job *job); /* turn, or the job's end: does it withhold something? */
 
 /* ---- report.c ---- */
 void report_status(struct core *core, struct session *from, const struct belt_msg_status *msg);

@@ -57,15 +57,26 @@ void stream_log_add(struct job *job, uint64_t index)
     job->log_count++;
 }
 
+void stream_log_set(struct job *job, uint64_t place, uint64_t index)
+{
+    job->log[(job->log_head + (place - job->log_base)) % job->log_room] = index;
+}
+
 static bool is_released(const struct job *job, uint64_t index)
 {
     const struct task *task = table_at(&job->table, index);
     return !task || task->state == TASK_RELEASED;
 }
 
-static void log_trim(struct job *job)
+/* A durable job looks at its places again when they are recorded, and when the record is not needed any more. */
+static bool is_kept(const struct job *job, uint64_t place)
 {
-    while (job->log_count && is_released(job, job->log[job->log_head])) {
+    return job->options.durable && job->state != BELT_JOB_STOPPED && place >= job->kept.taken;
+}
+
+void stream_log_trim(struct job *job)
+{
+    while (job->log_count && !is_kept(job, job->log_base) && is_released(job, job->log[job->log_head])) {
         job->log_head = (job->log_head + 1) % job->log_room;
         job->log_base++;
         job->log_count--;
@@ -91,7 +102,7 @@ static uint64_t shown(const struct reader *reader, uint64_t number)
 
 static void released_some(struct core *core, struct job *job)
 {
-    log_trim(job);
+    stream_log_trim(job);
     job_touch(core, job);
     if (job->waiting)
         queue_touch(core, job->queue);
@@ -147,6 +158,7 @@ void stream_finished(struct core *core, struct job *job, uint64_t index)
     stream_log_add(job, index);
     job_touch(core, job);
     task->taken = 0;
+    task->tie = job->options.durable ? TIE_UNKEPT : TIE_NONE;
     DL_FOREACH (job->readers, reader) {
         if (reader->mode == BELT_UNORDERED || reader->sent == index)
             reader_touch(core, reader);
@@ -248,6 +260,7 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
     answer->u.subscribed =
         (struct belt_msg_subscribed){.ref = msg->ref, .job = job->id, .sub = reader->id, .cursor = cursor};
     reader_touch(core, reader);
+    job_touch(core, job);
 }
 
 void stream_ack(struct core *core, struct session *from, const struct belt_msg_ack *msg)
@@ -331,7 +344,7 @@ static struct task *deliverable(const struct reader *reader, uint64_t number, ui
         return NULL;
     *index = shown(reader, number);
     struct task *task = table_at(&job->table, *index);
-    return task && task->state == TASK_DONE ? task : NULL;
+    return task && task->state == TASK_DONE && task->tie != TIE_UNKEPT ? task : NULL;
 }
 
 bool stream_lags(const struct job *job)

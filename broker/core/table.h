@@ -14,11 +14,12 @@ struct run;
 
 enum task_state { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_RELEASED, TASK_DELAYED /* until its next try */ };
 
-/* What becomes of the latest attempt when its agent comes back with it. */
+/* What becomes of the latest attempt when its agent comes back with it; of a result, whether it is to be written. */
 enum task_tie {
     TIE_NONE,  /* over: it has an outcome, or was never begun */
     TIE_HELD,  /* its agent was lost and may still hold it */
-    TIE_BLAMED /* the same, and it was counted as lost */
+    TIE_BLAMED, /* the same, and it was counted as lost */
+    TIE_UNKEPT  /* DONE: its result is not written yet, and nobody may see it */
 };
 
 /* Kept at 40 bytes: a million waiting tasks are 40 MB beside their payloads. */
@@ -43,7 +44,7 @@ struct task {
     uint8_t state;    /* enum task_state */
     uint8_t code;     /* DONE: of the result */
     uint8_t taken;    /* DONE: subscriptions that have acknowledged it */
-    uint8_t tie;      /* WAITING, DELAYED: enum task_tie */
+    uint8_t tie;      /* WAITING, DELAYED, DONE: enum task_tie */
 };
 
 #define TABLE_SEGMENT 256u

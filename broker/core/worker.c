@@ -234,7 +234,7 @@ void worker_progress(struct core *core, struct agent *agent, const struct belt_m
 
 void worker_record(struct core *core, struct agent *agent)
 {
-    if (!agent->record_due)
+    if (!agent->record_due || (agent->holds_kept && core->withheld)) /* withheld_note() comes back to it */
         return;
     agent->record_due = false;
     update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results_next;

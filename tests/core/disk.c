@@ -7,6 +7,13 @@
 
 static void put(struct disk *disk, const struct core_record *record)
 {
+    for (uint32_t i = 0; i < disk->count; i++)
+        if (disk->rows[i].number == record->number) {
+            belt_buf_unref(disk->rows[i].body);
+            disk->rows[i].body = record_pack(record);
+            assert(disk->rows[i].body);
+            return;
+        }
     assert(record->number > disk->last_number);
     disk->last_number = record->number;
     if (disk->count == disk->room) {

@@ -302,19 +302,156 @@ Test(durable, while_the_store_fails_new_work_is_refused_and_the_old_goes_on)
     uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 10});
     uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
     client_push(p, job, 0, 10);
-    core_store_works(c->core, false);
+    core_store_works(c->core, false, 1 << 20);
     peer_clear(p);
     agent_work(w);
-    cr_assert_str_eq(client_read(p), "0 1 2 3 4 5 6 7 8 9");
+    cr_assert_str_eq(client_read(p), "0", "the next one comes when this was taken");
+    client_ack(p, sub, 1, 1000);
+    cr_assert_str_eq(client_read(p), "1 2 3 4 5 6 7 8 9");
     client_ack(p, sub, 10, 1000);
     cr_assert_null(peer_skip_to(p, BELT_MSG_ACCEPTED), "no grant");
     client_send_open(p, "l", "f", NULL);
     peer_expect_error(p, BELT_STORE_FAILED);
     client_open(p, "v", "f", &(struct belt_job_options){.never_durable = true});
-    core_store_works(c->core, true);
+    core_store_works(c->core, true, 0);
     cluster_turn(c);
     const struct belt_msg *msg = peer_skip_to(p, BELT_MSG_ACCEPTED);
     cr_assert(msg && msg->u.accepted.grant.items == 20);
+    cluster_free(c);
+}
+
+/* ---- a store without room ---- */
+
+static struct cluster *full_new(struct peer **p, struct peer **w, uint64_t *job, uint32_t tasks)
+{
+    struct cluster *c = kept_new();
+    *p = client_new(c, "c1");
+    *w = agent_new(c, "w1", 8, 100, "f");
+    *job = client_open(*p, "k", "f", &(struct belt_job_options){.detached = true});
+    client_push(*p, *job, 0, tasks);
+    cr_assert_eq(agent_take(*w), tasks);
+    core_store_works(c->core, false, 1000);
+    cluster_turn(c);
+    peer_clear(*p);
+    return c;
+}
+
+Test(durable, results_that_nobody_waits_for_are_not_written_without_room)
+{
+    struct peer *p, *w;
+    uint64_t job;
+    struct cluster *c = full_new(&p, &w, &job, 4);
+    for (int i = 3; i >= 0; i--)
+        agent_result_sized(w, (uint32_t)i, BELT_OK, 100, 0);
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_RESULTS), 0);
+    cr_assert_null(peer_skip_to(w, BELT_MSG_RECORDED), "they are not safe");
+    core_store_works(c->core, true, 0);
+    cluster_turn(c);
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_RESULTS), 1);
+    const struct belt_msg *msg = peer_skip_to(w, BELT_MSG_RECORDED);
+    cr_assert(msg && msg->u.recorded.upto == 4);
+    client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    cr_assert_str_eq(client_read(p), "0 1 2 3");
+    cluster_free(c);
+}
+
+/* What is there without room is never more than the part that a reader has in hand. */
+static void read_without_room(uint8_t mode, const char *first, const char *second)
+{
+    struct peer *p, *w;
+    uint64_t job;
+    struct cluster *c = full_new(&p, &w, &job, 4);
+    for (int i = 3; i >= 0; i--)
+        agent_result_sized(w, (uint32_t)i, BELT_OK, 100, 0);
+    uint64_t sub = client_subscribe(p, job, "r", mode, BELT_CURSOR_KEPT, 1000);
+    cr_assert_str_eq(client_read(p), first);
+    client_ack(p, sub, 1, 1000);
+    cr_assert_str_eq(client_read(p), second);
+    cluster_restart(c);
+    peer_connect(p);
+    peer_connect(w);
+    agent_sync(w);
+    client_subscribe(p, job, "r", mode, BELT_CURSOR_KEPT, 1000);
+    cr_assert_str_eq(client_read(p), second, "what was shown is shown again, at the same place");
+    cluster_free(c);
+}
+
+Test(durable, a_reader_gets_what_it_waits_for_without_room)
+{
+    read_without_room(BELT_ORDERED, "0", "1");
+    read_without_room(BELT_UNORDERED, "0", "1");
+}
+
+Test(durable, a_result_that_is_larger_than_the_spare_room_waits)
+{
+    struct peer *p, *w;
+    uint64_t job;
+    struct cluster *c = full_new(&p, &w, &job, 2);
+    client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    agent_result_sized(w, 0, BELT_OK, 1001, 0);
+    cr_assert_str_eq(client_read(p), "");
+    core_store_works(c->core, true, 0);
+    cluster_turn(c);
+    cr_assert_str_eq(client_read(p), "0");
+    cluster_free(c);
+}
+
+Test(durable, a_reader_that_is_away_keeps_the_spare_room_free)
+{
+    struct peer *p, *w;
+    uint64_t job;
+    struct cluster *c = full_new(&p, &w, &job, 2);
+    uint64_t away = client_subscribe(p, job, "away", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    (void)away;
+    peer_cut(p);
+    peer_connect(p);
+    client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    agent_result_sized(w, 0, BELT_OK, 10, 0);
+    cr_assert_str_eq(client_read(p), "", "what one takes stays for the other");
+    client_subscribe(p, job, "away", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    cr_assert_str_eq(client_read(p), "0 0");
+    cluster_free(c);
+}
+
+Test(durable, tasks_that_the_store_has_no_room_for_are_asked_for_again)
+{
+    struct peer *p, *w;
+    uint64_t job;
+    struct cluster *c = full_new(&p, &w, &job, 2);
+    client_push(p, job, 2, 3);
+    client_push(p, job, 5, 3);
+    client_end(p, job, 8);
+    peer_expect_nothing(p);
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PUSH), 1);
+    core_store_works(c->core, true, 0);
+    cluster_turn(c);
+    peer_expect_error(p, BELT_SYNC_LOST);
+    peer_clear(p);
+    client_push(p, job, 2, 6);
+    client_end(p, job, 8);
+    cr_assert(peer_skip_to(p, BELT_MSG_ENDED));
+    cluster_free(c);
+}
+
+Test(durable, tries_are_not_forgiven_before_the_result_is_written)
+{
+    struct peer *p, *w;
+    uint64_t job;
+    struct cluster *c = kept_new();
+    p = client_new(c, "c1");
+    w = agent_new(c, "w1", 1, 100, "f");
+    job = client_open(p, "k", "f", &(struct belt_job_options){.retries = 5, .backoff_ms = BELT_NO_BACKOFF});
+    client_push(p, job, 0, 1);
+    agent_take(w);
+    agent_result_sized(w, 0, BELT_TASK_FAILED, 0, 0);
+    core_store_works(c->core, false, 1000);
+    agent_take(w);
+    agent_result_sized(w, 0, BELT_OK, 10, 0);
+    cluster_restart(c);
+    peer_connect(w);
+    agent_sync(w);
+    cluster_advance(c, 3000);
+    cr_assert_str_eq(agent_holds(w), "1.0/2", "it is the second attempt, not the first");
     cluster_free(c);
 }
 

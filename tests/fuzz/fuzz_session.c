@@ -438,7 +438,7 @@ static void happen(struct story *story)
         } else if (chance(from, 200)) {
             step(story, (struct core_event){.type = CORE_DRAIN});
         } else if (chance(from, 20)) {
-            core_store_works(story->core, chance(from, 2));
+            core_store_works(story->core, chance(from, 2), chance(from, 2) ? 1000 : 0);
         }
         break;
     default:

@@ -20,6 +20,18 @@ static struct disk_change *push(struct disk_change **list, uint32_t *count, uint
     return &(*list)[(*count)++];
 }
 
+/* It is written anew, with less in it. */
+static bool is_known(const struct disk *disk, uint64_t number)
+{
+    for (uint32_t i = 0; i < disk->count; i++)
+        if (disk->rows[i].number == number)
+            return true;
+    for (uint32_t i = 0; i < disk->queued; i++)
+        if (disk->queue[i].number == number && disk->queue[i].op == CORE_PUT)
+            return true;
+    return false;
+}
+
 void disk_hand(struct sim *sim, const struct core_update *update)
 {
     struct disk *disk = &sim->disk;
@@ -27,7 +39,7 @@ void disk_hand(struct sim *sim, const struct core_update *update)
     for (uint32_t i = 0; i < update->record_count; i++) {
         const struct core_record *record = &update->records[i];
         struct belt_buf *body = record->op == CORE_PUT ? record_pack(record) : NULL;
-        if (record->op == CORE_PUT && (!body || record->number <= through))
+        if (record->op == CORE_PUT && (!body || (record->number <= through && !is_known(disk, record->number))))
             sim_fail(sim, "record %llu of job %llu cannot be written", ULL(record->number), ULL(record->job));
         if (record->number > through && record->op != CORE_DELETE)
             through = record->number;
@@ -46,6 +58,12 @@ static void row_delete(struct disk *disk, uint32_t at)
 static void apply(struct sim *sim, const struct disk_change *change)
 {
     struct disk *disk = &sim->disk;
+    for (uint32_t i = 0; change->op == CORE_PUT && i < disk->count; i++)
+        if (disk->rows[i].number == change->number) {
+            belt_buf_unref(disk->rows[i].body);
+            disk->rows[i].body = belt_buf_ref(change->body);
+            return;
+        }
     if (change->op == CORE_PUT) {
         *push(&disk->rows, &disk->count, &disk->room) = *change;
         (void)belt_buf_ref(change->body);
@@ -101,16 +119,23 @@ static void begin(struct sim *sim)
     disk->done_at = sim->now + duration(sim);
 }
 
+static void tell_core(struct sim *sim, bool full)
+{
+    if (full == sim->disk.failing)
+        return;
+    sim_tell(sim, "disk > %s", full ? "is full" : "works again");
+    sim->disk.failing = full;
+    core_store_works(sim->core, !full, sim_random(sim, 4000));
+}
+
 void disk_run(struct sim *sim)
 {
     struct disk *disk = &sim->disk;
+    if (!disk->flying)
+        tell_core(sim, sim->now < disk->full_until || sim->now < disk->tight_until);
     for (uint32_t i = 0; i < 64 && disk->flying && disk->done_at <= sim->now; i++) {
         bool fails = sim->now < disk->full_until;
-        if (fails != disk->failing) {
-            sim_tell(sim, "disk > %s", fails ? "is full" : "works again");
-            disk->failing = fails;
-            core_store_works(sim->core, !fails);
-        }
+        tell_core(sim, fails || sim->now < disk->tight_until);
         if (fails) {
             disk->done_at = sim->now + 100 + sim_random(sim, 900);
             return;

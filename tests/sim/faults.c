@@ -76,8 +76,10 @@ static void fault_of_broker(struct sim *sim)
         broker_drain(sim);
     else if (roll < 70)
         sim->asleep_until = sim->now + sim_random(sim, 7000);
-    else if (roll < 85)
+    else if (roll < 78)
         sim->disk.full_until = sim->now + sim_random(sim, 6000);
+    else if (roll < 86)
+        sim->disk.tight_until = sim->now + sim_random(sim, 9000);
     else
         sim->disk.slow_until = sim->now + sim_random(sim, 6000);
 }
@@ -87,7 +89,7 @@ static void all_is_well(struct sim *sim)
     struct node *node;
     sim->fault_at = UINT64_MAX;
     sim->crash_in = 0;
-    sim->disk.full_until = sim->disk.slow_until = 0;
+    sim->disk.full_until = sim->disk.tight_until = sim->disk.slow_until = 0;
     for (uint32_t n = 0; (node = sim_node(sim, n)); n++)
         node->up.block_until = node->down.block_until = 0;
     /* Every function is served. */

@@ -229,6 +229,7 @@ struct disk {
     uint64_t done_at;                    /* UINT64_MAX: nothing is */
     uint64_t last_number, recorded, durable;
     uint64_t full_until, slow_until;
+    uint64_t tight_until; /* commits succeed, but nothing that grows may come */
     bool failing;
 };
 
