@@ -50,7 +50,7 @@ struct committer {
     /* the thread's own */
     struct store_change *group;
     size_t group_room;
-    bool tidy_due;
+    bool tidy_due, tidy_more; /* there is more to do at once */
 };
 
 /* ---- batches ---- */
@@ -204,12 +204,24 @@ static void note_failure(struct committer *committer, int code)
     tell(committer);
 }
 
+/* The store works: as it should, or from its reserve. */
+static void note_room(struct committer *committer)
+{
+    if (committer->store->full) {
+        note_failure(committer, BELT_STORE_FAILED);
+        return;
+    }
+    if (committer->news.code != BELT_OK)
+        tell(committer);
+    committer->news.code = BELT_OK;
+    committer->news.error[0] = 0;
+}
+
 static void note_success(struct committer *committer, uint32_t batches)
 {
     struct batch *done = take_off(committer, batches);
 
-    committer->news.code = BELT_OK;
-    committer->news.error[0] = 0;
+    note_room(committer);
     committer->tidy_due = true;
     tell(committer);
     pthread_mutex_unlock(&committer->lock);
@@ -244,19 +256,34 @@ static void tidy(struct committer *committer)
     pthread_mutex_lock(&committer->lock);
     committer->busy = false;
     /* What fails here comes again after the next commit, which also tells of it. */
-    committer->tidy_due = code == BELT_OK && more;
+    committer->tidy_more = code == BELT_OK && more;
+    committer->tidy_due = committer->tidy_more || committer->store->full;
+    if (code == BELT_OK)
+        note_room(committer);
+}
+
+/* Until the next step: at once while there is more to give back; a full store looks for room, but not all the time. */
+static uint64_t tidy_pause(const struct committer *committer, uint64_t *pause)
+{
+    if (committer->tidy_more || !committer->store->full)
+        return 0;
+    *pause = *pause < committer->config.retry_max_ms / 2 ? *pause * 2 : committer->config.retry_max_ms;
+    return *pause;
 }
 
 static void await_work(struct committer *committer)
 {
-    struct timespec idle = after_ms(committer->config.tidy_ms);
+    uint64_t pause = committer->config.retry_min_ms;
+    struct timespec idle = after_ms(committer->store->full ? pause : committer->config.tidy_ms);
 
     while (!committer->first && !committer->stopping) {
         if (!committer->tidy_due)
             pthread_cond_wait(&committer->wake, &committer->lock);
         else if (pthread_cond_timedwait(&committer->wake, &committer->lock, &idle) == ETIMEDOUT && !committer->first &&
-                 !committer->stopping)
+                 !committer->stopping) {
             tidy(committer);
+            idle = after_ms(tidy_pause(committer, &pause));
+        }
     }
 }
 
@@ -284,6 +311,8 @@ static void *run(void *ctx)
         int code = commit_group(committer);
         if (code == BELT_OK) {
             delay = committer->config.retry_min_ms;
+            if (committer->store->full)
+                tidy(committer);
         } else if (code == BELT_STORE_FAILED) {
             await_retry(committer, delay);
             delay = delay > committer->config.retry_max_ms / 2 ? committer->config.retry_max_ms : delay * 2;
@@ -360,6 +389,8 @@ struct committer *committer_start(struct store *store, const struct committer_co
     pthread_cond_init(&committer->ended, &monotonic);
     pthread_condattr_destroy(&monotonic);
     committer->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (store->full)
+        note_failure(committer, BELT_STORE_FAILED);
     int rc = committer->fd < 0 ? errno : start_thread(committer);
     if (rc != 0) {
         snprintf(error, size, "cannot start the store's thread: %s; raise the limits of files and processes",

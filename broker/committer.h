@@ -5,8 +5,10 @@
  * the next transaction. How far the records are durable comes back through a
  * descriptor that the loop polls.
  *
- * A store that fails for now (full disk) loses nothing: the batches stay, the
- * failure is told once, and tried again until it heals, which is told too.
+ * A store that fails for now loses nothing: the batches stay, the failure is
+ * told once, and tried again until it heals, which is told too. A store that
+ * lives from its reserve goes on, and is told of in the same way: what makes
+ * room still gets through.
  *
  * Decides nothing about jobs. All functions belong to the loop's thread.
  */
@@ -54,8 +56,9 @@ int committer_fd(const struct committer *committer);
 
 /**
  * What is new: *through is the highest record number that is durable, *code is BELT_OK, BELT_STORE_FAILED while commits
- * fail (refuse new durable work; it goes back to BELT_OK by itself), or a final code: nothing will be committed any
- * more. False when nothing changed since the last call; both are set all the same.
+ * fail or the store has no room but its reserve (hand over nothing that grows; it goes back to BELT_OK by itself), or a
+ * final code: nothing will be committed any more. False when nothing changed since the last call; both are set all the
+ * same.
  */
 bool committer_done(struct committer *committer, uint64_t *through, int *code);
 

@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Parts of the store's reserve. What is on its way when the disk turns out to be full: the store's log (a quarter), the
+ * queue, one turn and one payload. A group is in the log once more while it is committed. */
+#define QUEUE_SHARE 4u
+#define GROUP_SHARE 16u
+#define TURN_SHARE  32u
+#define SPARE_SHARE 16u
+
 /* ---- reading back ---- */
 
 struct restoring {
@@ -56,6 +63,14 @@ static int restore(struct durability *durability, struct core *core, uint32_t ma
     return rc;
 }
 
+static struct committer_config limits_of(struct durability *durability)
+{
+    uint64_t reserve = durability->store->reserve;
+    durability->turn_bytes = reserve / TURN_SHARE;
+    durability->spare = reserve / SPARE_SHARE;
+    return (struct committer_config){.queue_bytes = reserve / QUEUE_SHARE, .group_bytes = reserve / GROUP_SHARE};
+}
+
 int durability_open(struct durability *durability, const char *directory, struct core *core, uint32_t max_payload,
                     uint64_t now, char *error, uint32_t size)
 {
@@ -64,6 +79,8 @@ int durability_open(struct durability *durability, const char *directory, struct
     durability->store = store_sqlite_open(directory, error, size);
     if (!durability->store)
         return BELT_SYSTEM;
+    struct committer_config limits = limits_of(durability);
+    core_store_works(core, true, durability->turn_bytes);
     int rc = restore(durability, core, max_payload, now, error, size);
     if (rc == BELT_OK && (rc = durability->store->ops->stats(durability->store, &stats)) != BELT_OK)
         snprintf(error, size, "%s", durability->store->error);
@@ -73,7 +90,7 @@ int durability_open(struct durability *durability, const char *directory, struct
     }
     if (rc == BELT_OK) {
         durability->recorded = durability->durable = stats.last_number;
-        durability->committer = committer_start(durability->store, NULL, error, size);
+        durability->committer = committer_start(durability->store, &limits, error, size);
         rc = durability->committer ? BELT_OK : BELT_SYSTEM;
     }
     if (rc != BELT_OK) {

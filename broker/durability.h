@@ -26,6 +26,8 @@ struct durability {
     uint64_t recorded; /* highest number handed to the committer */
     uint64_t durable;
     int code; /* of the store: BELT_OK while it works */
+    uint64_t turn_bytes; /* what one turn may hand over, about, so that all that is on its way has room in the reserve */
+    uint64_t spare;      /* what may be recorded while there is no room */
 };
 
 /** Opens the store, feeds its records to the core (`now` in ms), starts the committer. BELT_OK, or a code with the sentence in `error`. */

@@ -163,7 +163,7 @@ void shell_durable(struct shell *shell)
         bool works = shell->durability->code == BELT_OK;
         shell_log(shell, true, works ? "the store works again%s" : "durable jobs take no new tasks: %s",
                   works ? "" : committer_error(shell->durability->committer));
-        core_store_works(shell->core, works, 0);
+        core_store_works(shell->core, works, works ? shell->durability->turn_bytes : shell->durability->spare);
     }
     while ((held = durability_release(shell->durability))) {
         struct peer *peer = peers_find(&shell->peers, held->peer);
@@ -248,6 +248,14 @@ static void retry_waiting(struct shell *shell)
 
 /* ---- in ---- */
 
+static size_t bytes_of(const struct belt_frames *frames)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < frames->count; i++)
+        bytes += frames->frame[i]->len;
+    return bytes;
+}
+
 static void take_message(struct shell *shell, uint64_t now, enum broker_side side, const struct belt_route *route,
                          const struct belt_frames *frames)
 {
@@ -274,15 +282,22 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
     step(shell, &event);
 }
 
+/* What a turn records is one transaction: it must not be larger than what the store has in reserve for it. */
+static bool is_turn_full(const struct shell *shell, enum broker_side side)
+{
+    return shell->durability && shell->burst_bytes[side] > shell->durability->turn_bytes;
+}
+
 /* Up to SIDE_MESSAGES from one socket. Returns how many. */
 static uint32_t take_some(struct shell *shell, uint64_t now, enum broker_side side)
 {
     uint32_t count = 0;
-    while (count < SIDE_MESSAGES) {
+    while (count < SIDE_MESSAGES && !is_turn_full(shell, side)) {
         struct belt_route route;
         struct belt_frames frames;
         if (belt_link_recv(shell->sockets[side], &route, &frames) != 1)
             break;
+        shell->burst_bytes[side] += bytes_of(&frames);
         take_message(shell, now, side, &route, &frames);
         belt_frames_clear(&frames);
         count++;
@@ -302,6 +317,7 @@ bool shell_turn(struct shell *shell)
     uint64_t start = now_ns(), now = start;
     uint32_t total = 0, some = 0;
     shell->wall = shell_wall();
+    memset(shell->burst_bytes, 0, sizeof shell->burst_bytes);
     do {
         some = take_some(shell, now / 1000000u, BROKER_CLIENTS) + take_some(shell, now / 1000000u, BROKER_WORKERS);
         total += some;

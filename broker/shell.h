@@ -23,6 +23,7 @@ struct shell {
     uint32_t gone_count, gone_room;
     uint64_t refused;      /* messages of peers beyond the table's size */
     struct durability *durability; /* NULL: nothing is kept on disk */
+    size_t burst_bytes[2]; /* taken in by the turn under way, by enum broker_side */
     bool trace, quiet;
     uint64_t wall;         /* ms since 1970, of the turn under way */
     uint64_t random[32];   /* drawn ahead */

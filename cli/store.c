@@ -97,6 +97,7 @@ static void write_json(const struct action *action, const struct store_stats *st
         json_object_set_new(object, "body_bytes", json_integer((json_int_t)stats->body_bytes));
         json_object_set_new(object, "file_bytes", json_integer((json_int_t)stats->file_bytes));
         json_object_set_new(object, "free_bytes", json_integer((json_int_t)stats->free_bytes));
+        json_object_set_new(object, "reserve_bytes", json_integer((json_int_t)stats->reserve_bytes));
     }
     show_json_write(object, out);
 }
@@ -114,6 +115,10 @@ static void write_text(const struct action *action, const struct store_stats *st
                  stats->last_number);
     bytes_format(out, "the files have %s, of which %s are unused\n", units_show_bytes(stats->file_bytes, file),
                  units_show_bytes(stats->free_bytes, unused));
+    if (stats->reserve_bytes)
+        bytes_format(out, "belt.reserve keeps %s for a full disk\n", units_show_bytes(stats->reserve_bytes, file));
+    else
+        bytes_text(out, "there is no reserve: the disk is full\n");
 }
 
 int run_store(const struct options *options)

@@ -76,10 +76,21 @@ int sqlite_store_fail(struct sqlite_store *store, int rc, const char *doing)
     return is_passing(rc) ? BELT_STORE_FAILED : BELT_SYSTEM;
 }
 
+/* The sentence for what succeeds from the reserve. */
+static void say_full(struct sqlite_store *store)
+{
+    if (store->base.full)
+        store_say(store->base.error, sizeof(store->base.error),
+                  "the disk of %s is full; read results that wait there, or make room", store->guard.path);
+}
+
 int sqlite_store_ready(struct sqlite_store *store)
 {
     store->base.error[0] = 0;
-    return store->db ? BELT_OK : connection_open(store);
+    if (!store->db)
+        return connection_open(store);
+    say_full(store);
+    return BELT_OK;
 }
 
 int sqlite_store_exec(struct sqlite_store *store, const char *sql)
@@ -185,11 +196,18 @@ static int apply(struct sqlite_store *store, const struct store_change *change, 
     return SQLITE_MISUSE;
 }
 
-static int vacuum(struct sqlite_store *store, int64_t pages)
+static int64_t vacuum_step(const struct sqlite_store *store)
+{
+    int64_t part = (int64_t)(store->base.reserve / SQLITE_STORE_VACUUM_SHARE / SQLITE_STORE_PAGE);
+
+    return part < SQLITE_STORE_VACUUM_STEP ? part : SQLITE_STORE_VACUUM_STEP;
+}
+
+static int vacuum(struct sqlite_store *store)
 {
     char sql[64];
 
-    snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%" PRId64 ")", pages);
+    snprintf(sql, sizeof(sql), "PRAGMA incremental_vacuum(%" PRId64 ")", vacuum_step(store));
     return sqlite_store_exec(store, sql);
 }
 
@@ -205,7 +223,7 @@ static int vacuum_some(struct sqlite_store *store)
     rc = ask(store, ST_PAGES, &pages);
     if (rc != SQLITE_OK || unused <= pages / 4)
         return rc;
-    return vacuum(store, SQLITE_STORE_VACUUM_STEP);
+    return vacuum(store);
 }
 
 static int transaction(struct sqlite_store *store, const struct store_change *changes, uint32_t count,
@@ -225,6 +243,33 @@ static int transaction(struct sqlite_store *store, const struct store_change *ch
     return rc;
 }
 
+static bool is_full(int rc)
+{
+    return (rc & 0xff) == SQLITE_FULL;
+}
+
+static int checkpoint(struct sqlite_store *store)
+{
+    return sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+}
+
+static void use_reserve(struct sqlite_store *store)
+{
+    (void)reserve_give_up(&store->guard);
+    store->base.full = true;
+}
+
+/* A log that is long goes into the database. When that has no room the log must not grow on at its cost. */
+static void limit_log(struct sqlite_store *store)
+{
+    if (store->log_pages <= store->log_most)
+        return;
+    if (is_full(sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL))) {
+        use_reserve(store);
+        (void)checkpoint(store);
+    }
+}
+
 /* Back to a connection that can be used; the sentence of the failure stays. */
 static void recover(struct sqlite_store *store, int rc)
 {
@@ -234,8 +279,10 @@ static void recover(struct sqlite_store *store, int rc)
     if (!sqlite3_get_autocommit(store->db))
         (void)sqlite_store_exec(store, "ROLLBACK");
     /* The log may be what fills the disk: what is in it already may fit into the database. */
-    if ((rc & 0xff) == SQLITE_FULL)
-        (void)sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if (is_full(rc)) {
+        use_reserve(store);
+        (void)checkpoint(store);
+    }
     if (!sqlite3_get_autocommit(store->db)) {
         connection_close(store);
         (void)connection_open(store);
@@ -259,6 +306,27 @@ static int check_changes(struct store *base, const struct store_change *changes,
     return BELT_OK;
 }
 
+static int attempt(struct sqlite_store *store, const struct store_change *changes, uint32_t count, int *rc)
+{
+    struct tally tally = store->tally;
+    int code = BELT_OK;
+
+    store->base.error[0] = 0;
+    *rc = transaction(store, changes, count, &tally);
+    if (*rc != SQLITE_OK) {
+        if (sqlite3_system_errno(store->db) == EDQUOT) /* SQLite takes a quota for a broken disk */
+            *rc = SQLITE_FULL;
+        code = sqlite_store_fail(store, *rc, "commit to");
+        recover(store, *rc);
+        return code;
+    }
+    store->tally = tally;
+    store->settled = false;
+    guard_set_mark(&store->guard, tally.commits);
+    limit_log(store);
+    return BELT_OK;
+}
+
 static int sqlite_store_commit(struct store *base, const struct store_change *changes, uint32_t count)
 {
     struct sqlite_store *store = store_of(base);
@@ -268,17 +336,14 @@ static int sqlite_store_commit(struct store *base, const struct store_change *ch
         code = sqlite_store_ready(store);
     if (code != BELT_OK || count == 0)
         return code;
-    struct tally tally = store->tally;
-    int rc = transaction(store, changes, count, &tally);
-    if (rc != SQLITE_OK) {
-        code = sqlite_store_fail(store, rc, "commit to");
-        recover(store, rc);
-        return code;
-    }
-    store->tally = tally;
-    store->settled = false;
-    guard_set_mark(&store->guard, tally.commits);
-    return BELT_OK;
+    int rc = SQLITE_OK;
+    code = attempt(store, changes, count, &rc);
+    /* Once more, with the room of the reserve and of the log. */
+    if (is_full(rc) && store->db)
+        code = attempt(store, changes, count, &rc);
+    if (code == BELT_OK)
+        say_full(store);
+    return code;
 }
 
 /* ---- size ---- */
@@ -292,14 +357,9 @@ static int give_back(struct sqlite_store *store, int64_t keep, bool *more)
     if (rc != SQLITE_OK || unused <= keep)
         return rc;
     /* The pragma is a transaction by itself. */
-    rc = vacuum(store, SQLITE_STORE_VACUUM_STEP);
-    *more = rc == SQLITE_OK && unused - SQLITE_STORE_VACUUM_STEP > keep;
+    rc = vacuum(store);
+    *more = rc == SQLITE_OK && unused - vacuum_step(store) > keep;
     return rc;
-}
-
-static int checkpoint(struct sqlite_store *store)
-{
-    return sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 static int failed_step(struct sqlite_store *store, int rc)
@@ -316,14 +376,20 @@ static int sqlite_store_tidy(struct store *base, bool *more)
     int code = sqlite_store_ready(store);
 
     *more = false;
-    if (code != BELT_OK || store->settled)
+    if (code != BELT_OK || (store->settled && !store->base.full))
         return code;
     int rc = give_back(store, SQLITE_STORE_FREE_KEPT, more);
     if (rc == SQLITE_OK && !*more) {
         rc = checkpoint(store);
         store->settled = rc == SQLITE_OK;
     }
-    return rc == SQLITE_OK ? BELT_OK : failed_step(store, rc);
+    if (rc != SQLITE_OK)
+        return failed_step(store, rc);
+    if (store->base.full && !*more)
+        store->base.full = !reserve_take(&store->guard, store->base.reserve);
+    store->base.error[0] = 0;
+    say_full(store);
+    return BELT_OK;
 }
 
 static int sqlite_store_compact(struct store *base)
@@ -381,6 +447,7 @@ static int sqlite_store_stats(struct store *base, struct store_stats *stats)
                                   .body_bytes = (uint64_t)bytes,
                                   .file_bytes = file_bytes(store),
                                   .free_bytes = (uint64_t)(unused * page),
+                                  .reserve_bytes = store->base.full ? 0 : store->base.reserve,
                                   .last_number = store->tally.last_number,
                                   .format = SQLITE_STORE_FORMAT};
     return BELT_OK;
@@ -420,10 +487,13 @@ struct store *store_sqlite_open(const char *directory, char *error, uint32_t siz
         return NULL;
     }
     snprintf(store->path, sizeof(store->path), "%s/belt.sqlite", store->guard.path);
+    store->base.reserve = reserve_size(&store->guard);
     if (connection_open(store) != BELT_OK) {
         store_say(error, size, "%s", store->base.error);
         sqlite_store_close(&store->base);
         return NULL;
     }
+    store->base.full = !reserve_take(&store->guard, store->base.reserve);
+    say_full(store);
     return &store->base;
 }

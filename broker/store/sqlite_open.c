@@ -22,9 +22,11 @@ static const char *const statement_sql[ST_COUNT] = {
     [ST_PAGES] = "PRAGMA page_count",
 };
 
-/* Exclusive locking keeps the index of the log in our own memory: no shared memory file, which a full disk turns into
+/* A deleted page is not overwritten (some builds do so by default): deleting must need no room in the log.
+ * Exclusive locking keeps the index of the log in our own memory: no shared memory file, which a full disk turns into
  * SIGBUS. Checked cell sizes find some damage where it would otherwise be read as something else. */
 static const char *const settings_before = "PRAGMA locking_mode = EXCLUSIVE;"
+                                           "PRAGMA secure_delete = OFF;"
                                            "PRAGMA cell_size_check = ON;"
                                            "PRAGMA trusted_schema = OFF;"
                                            "PRAGMA temp_store = MEMORY;"
@@ -32,10 +34,6 @@ static const char *const settings_before = "PRAGMA locking_mode = EXCLUSIVE;"
 /* Only for a new file: on another the second one writes, be it full or of a newer format. */
 static const char *const settings_new = "PRAGMA page_size = 16384;"
                                         "PRAGMA auto_vacuum = INCREMENTAL;";
-/* 4000 pages are 64 MB: so long gets the log before it goes into the database, and so long it may stay afterwards. */
-static const char *const settings_after = "PRAGMA synchronous = FULL;"
-                                          "PRAGMA wal_autocheckpoint = 4000;"
-                                          "PRAGMA journal_size_limit = 67108864;";
 
 static int switch_to_wal(struct sqlite_store *store)
 {
@@ -79,6 +77,29 @@ static int compare_with_mark(struct sqlite_store *store)
     return SQLITE_ERROR;
 }
 
+static int note_log(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    struct sqlite_store *store = ctx;
+
+    (void)db, (void)name;
+    store->log_pages = pages;
+    return SQLITE_OK;
+}
+
+static int set_log(struct sqlite_store *store)
+{
+    uint64_t pages = store->base.reserve / SQLITE_STORE_LOG_SHARE / SQLITE_STORE_PAGE;
+    char sql[160];
+
+    store->log_most = (int)(pages < SQLITE_STORE_LOG_PAGES ? pages : SQLITE_STORE_LOG_PAGES);
+    snprintf(sql, sizeof(sql), "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = %d",
+             store->log_most * SQLITE_STORE_PAGE);
+    int rc = sqlite_store_exec(store, sql);
+    /* Instead of SQLite's own hook, which says nothing when the log cannot go into the database. */
+    (void)sqlite3_wal_hook(store->db, note_log, store);
+    return rc;
+}
+
 static int set_up(struct sqlite_store *store)
 {
     int format = 0;
@@ -93,7 +114,7 @@ static int set_up(struct sqlite_store *store)
     if (rc == SQLITE_OK)
         rc = switch_to_wal(store);
     if (rc == SQLITE_OK)
-        rc = sqlite_store_exec(store, settings_after);
+        rc = set_log(store);
     if (rc == SQLITE_OK)
         rc = format_upgrade(store, format);
     if (rc == SQLITE_OK)

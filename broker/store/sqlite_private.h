@@ -15,8 +15,14 @@
 #define SQLITE_STORE_FORMAT      1
 #define SQLITE_STORE_APPLICATION 0x42454c54 /* "BELT" */
 
+#define SQLITE_STORE_PAGE        16384
 /* Pages that one transaction gives back: 4 MB, a few ms. */
 #define SQLITE_STORE_VACUUM_STEP 256
+/* Pages that the log may have before they go into the database, and may keep afterwards: 32 MB. */
+#define SQLITE_STORE_LOG_PAGES 2000
+/* Parts of the reserve that the log and one step of giving room back may take, on a small disk. */
+#define SQLITE_STORE_LOG_SHARE    4
+#define SQLITE_STORE_VACUUM_SHARE 16
 /* Free pages that are no reason to give any back. */
 #define SQLITE_STORE_FREE_KEPT 64
 
@@ -40,6 +46,7 @@ struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt *statements[ST_COUNT];
     struct tally tally;
+    int log_pages, log_most; /* how long the log is, and may be */
     bool settled; /* nothing was committed since the last tidy step that had nothing left to do */
 };
 
@@ -51,6 +58,15 @@ void guard_close(struct guard *guard);
 /** How many transactions were acknowledged, as far as is known. */
 uint64_t guard_mark(const struct guard *guard);
 void guard_set_mark(const struct guard *guard, uint64_t commits);
+
+/* ---- sqlite_reserve.c ---- */
+
+/** How large it is to be on this disk. */
+uint64_t reserve_size(const struct guard *guard);
+/** Takes it, if it is not taken yet and there is room for it and some more. */
+bool reserve_take(const struct guard *guard, uint64_t bytes);
+/** False when there was none. */
+bool reserve_give_up(const struct guard *guard);
 
 /* ---- sqlite_format.c: return an SQLite code; the sentence is in base.error when it is SQLITE_ERROR ---- */
 

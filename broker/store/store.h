@@ -44,6 +44,7 @@ struct store_change {
 
 struct store_stats {
     uint64_t records, jobs, body_bytes, file_bytes, free_bytes;
+    uint64_t reserve_bytes; /* 0: given up, since the disk is full */
     uint64_t last_number; /* the highest that was ever put, deleted or not */
     uint32_t format;
 };
@@ -78,7 +79,11 @@ struct store_ops {
 
 struct store {
     const struct store_ops *ops;
-    char error[512]; /* of the last call that failed: what, where, what to do */
+    char error[512]; /* of the last call that failed: what, where, what to do; and of `full` */
+    /* The disk has no room but the store's own reserve, from which transactions live now: hand over only those that make
+     * room, and call tidy() until it is false again. */
+    bool full;
+    uint64_t reserve; /* its bytes: so much may be on its way when the disk turns out to be full; 0: no such bound */
 };
 
 /** In memory; `crash` of the tests drops what was not committed. NULL when out of memory. */
@@ -91,6 +96,7 @@ struct store *store_memory_open(void);
  *   belt.lock    held by the one process that may use the directory; names it
  *   belt.mark    how many transactions were acknowledged, written without waiting for the disk: when more of them are
  *                missing than a crash can explain, open says so
+ *   belt.reserve takes room that is given up when the disk is full, and taken again when there is some
  *
  * NULL with the reason in `error`: not a directory, no permission, locked by another broker, written by a newer format,
  * damaged.

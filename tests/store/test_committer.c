@@ -33,6 +33,7 @@ struct scripted {
     bool signals_blocked;
     int tidy_steps;
     sem_t tidied;
+    int full_until; /* tidy steps until there is room */
 };
 
 static int scripted_commit(struct store *base, const struct store_change *changes, uint32_t count)
@@ -64,6 +65,8 @@ static int scripted_tidy(struct store *base, bool *more)
     struct scripted *script = (struct scripted *)base;
 
     *more = --script->tidy_steps > 0;
+    if (script->full_until)
+        base->full = --script->full_until > 0;
     sem_post(&script->tidied);
     return BELT_OK;
 }
@@ -214,6 +217,29 @@ Test(committer, a_failure_is_told_once_and_heals)
     cr_assert_str_empty(committer_error(committer));
     cr_assert_eq(committer_stop(committer, PATIENCE_MS), BELT_OK);
     cr_assert(script.number_count == 2 && script.numbers[0] == 1 && script.numbers[1] == 2, "each once");
+}
+
+Test(committer, a_store_that_lives_from_its_reserve_is_told_of_and_goes_on)
+{
+    struct scripted script;
+    uint64_t through = 0;
+    int code = BELT_OK;
+
+    script_init(&script);
+    script.base.full = true;
+    snprintf(script.base.error, sizeof(script.base.error), "no room");
+    script.full_until = 5;
+    script.gated = true;
+    struct committer *committer = start(&script.base, (struct committer_config){0});
+    cr_assert_eq(await_news(committer, &code), 0, "it is full from the start");
+    cr_assert_eq(code, BELT_STORE_FAILED);
+    cr_assert_str_eq(committer_error(committer), "no room");
+    cr_assert_eq(hand(committer, 7, 10), BELT_OK);
+    sem_post(&script.gate);
+    while (through < 7 || code != BELT_OK)
+        through = await_news(committer, &code);
+    cr_assert_str_eq(committer_error(committer), "");
+    cr_assert_eq(committer_stop(committer, PATIENCE_MS), BELT_OK);
 }
 
 Test(committer, a_final_failure_ends_all_commits)
