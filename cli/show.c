@@ -122,6 +122,13 @@ static void add_progress(struct grid *grid, const belt_job_status *job)
     }
 }
 
+static const char *why_head(const char *state)
+{
+    if (!strcmp(state, "cancelled"))
+        return "is over";
+    return strcmp(state, "complete") ? "does not move" : "is kept";
+}
+
 void show_jobs(const belt_status *status, bool colours, struct bytes *out)
 {
     static const char *const heads[] = {"JOB",     "<FUNCTION", "<OWNER", "<STATE", "PRIO",    "TOTAL",
@@ -161,5 +168,24 @@ void show_jobs(const belt_status *status, bool colours, struct bytes *out)
     for (size_t i = 0; i < status->count; i++)
         if (*status->jobs[i].why)
             bytes_format(out, "job %llu %s: %s\n", (unsigned long long)status->jobs[i].job,
-                         strcmp(status->jobs[i].state, "complete") ? "does not move" : "is kept", status->jobs[i].why);
+                         why_head(status->jobs[i].state), status->jobs[i].why);
+}
+
+void show_readers(const belt_status *status, bool colours, struct bytes *out)
+{
+    static const char *const heads[] = {"<READER", "<MODE", "<STATE", "ACKNOWLEDGED", "UNREAD"};
+    struct grid grid;
+
+    if (!status->count)
+        return;
+    grid_init(&grid, heads, sizeof heads / sizeof *heads);
+    for (size_t i = 0; i < status->count; i++) {
+        const belt_reader_status *reader = &status->readers[i];
+        grid_add(&grid, reader->reader, GRID_PLAIN);
+        grid_add(&grid, reader->unordered ? "unordered" : "ordered", GRID_PLAIN);
+        grid_add(&grid, reader->connected ? "connected" : "away", reader->connected ? GRID_GREEN : GRID_YELLOW);
+        add_count(&grid, reader->acknowledged, GRID_PLAIN);
+        add_count(&grid, reader->unread, GRID_PLAIN);
+    }
+    finish(&grid, colours, out);
 }

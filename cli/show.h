@@ -15,5 +15,7 @@ void show_queues(const belt_status *status, bool colours, struct bytes *out);
 void show_workers(const belt_status *status, bool colours, struct bytes *out);
 /** With a sentence for each job that does not move. */
 void show_jobs(const belt_status *status, bool colours, struct bytes *out);
+/** Nothing when there are none. */
+void show_readers(const belt_status *status, bool colours, struct bytes *out);
 
 #endif

@@ -88,6 +88,19 @@ static json_t *job_row(const belt_job_status *job)
     return row;
 }
 
+static json_t *reader_row(const belt_reader_status *reader)
+{
+    json_t *row = json_object();
+
+    set_number(row, "job", reader->job);
+    set_text(row, "reader", reader->reader);
+    set_text(row, "mode", reader->unordered ? "unordered" : "ordered");
+    json_object_set_new(row, "connected", json_boolean(reader->connected));
+    set_number(row, "acknowledged", reader->acknowledged);
+    set_number(row, "unread", reader->unread);
+    return row;
+}
+
 static json_t *broker_row(const belt_broker_status *broker)
 {
     json_t *row = json_object();
@@ -124,6 +137,7 @@ json_t *show_json_rows(const belt_status *status)
     for (size_t i = 0; i < status->count; i++)
         json_array_append_new(rows, status->what == BELT_QUEUES    ? queue_row(&status->queues[i])
                                     : status->what == BELT_WORKERS ? worker_row(&status->workers[i])
+                                    : status->what == BELT_READERS ? reader_row(&status->readers[i])
                                                                    : job_row(&status->jobs[i]));
     return rows;
 }

@@ -42,8 +42,9 @@ static bool wants_colours(void)
     return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
 }
 
+/* `broker` belongs to the overview, `readers` to one job; else NULL. */
 static void render(const struct view *view, const struct show_values *values, const belt_status *rows,
-                   const belt_status *broker, struct bytes *out)
+                   const belt_status *broker, const belt_status *readers, struct bytes *out)
 {
     bool colours = wants_colours();
     json_t *object;
@@ -53,31 +54,38 @@ static void render(const struct view *view, const struct show_values *values, co
         if (broker)
             json_object_set_new(object, "broker", show_json_rows(broker));
         json_object_set_new(object, view->rows, show_json_rows(rows));
+        if (readers)
+            json_object_set_new(object, "readers", show_json_rows(readers));
         show_json_write(object, out);
         return;
     }
     if (broker)
         show_broker(broker->broker, colours, out);
     view->show(rows, colours, out);
+    if (readers)
+        show_readers(readers, colours, out);
 }
 
 static int show_once(belt_pool *pool, const struct view *view, const struct show_values *values, const char *name,
                      struct bytes *out)
 {
-    belt_status *rows = NULL, *broker = NULL;
+    belt_status *rows = NULL, *broker = NULL, *readers = NULL;
     int code, rc = EXIT_OK;
 
     code = belt_status_get(pool, view->what, name, ADMIN_ANSWER_MS, &rows);
     /* The broker's own line belongs to the overview only. */
     if (code == BELT_OK && view->what == BELT_QUEUES && !name)
         code = belt_status_get(pool, BELT_BROKER, NULL, ADMIN_ANSWER_MS, &broker);
+    if (code == BELT_OK && view->what == BELT_JOBS && name && rows->count)
+        code = belt_status_get(pool, BELT_READERS, name, ADMIN_ANSWER_MS, &readers);
     if ((code == BELT_OK && name && !rows->count) || code == BELT_UNKNOWN_JOB) {
         say("there is no %s '%s'; 'belt %s' lists them", view->missing, name ? name : "", view->command);
         rc = EXIT_REFUSED;
     } else if (code != BELT_OK)
         rc = admin_failed(code);
     else
-        render(view, values, rows, broker, out);
+        render(view, values, rows, broker, readers, out);
+    belt_status_free(&readers);
     belt_status_free(&rows);
     belt_status_free(&broker);
     return rc;

@@ -168,7 +168,7 @@ int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t t
     struct client_request request = {.type = CLIENT_REQUEST_STATUS, .what = (uint8_t)what, .name = name};
     int rc;
 
-    if (pool == NULL || status == NULL || what < BELT_QUEUES || what > BELT_BROKER ||
+    if (pool == NULL || status == NULL || what < BELT_QUEUES || what > BELT_READERS ||
         (name != NULL && strlen(name) > BELT_MAX_KEY))
         return client_error(BELT_INVALID, "belt_status_get: pool, status and what are needed, a name has at most %u bytes",
                             BELT_MAX_KEY);

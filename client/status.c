@@ -114,6 +114,16 @@ static void put_broker(belt_broker_status *to, const struct belt_row_broker *fro
                                .draining = from->draining != 0};
 }
 
+static void put_reader(belt_reader_status *to, const struct belt_row_reader *from, struct walk *walk)
+{
+    *to = (belt_reader_status){.job = from->job,
+                               .reader = word(walk, from->reader),
+                               .unordered = from->mode == BELT_UNORDERED,
+                               .connected = from->connected != 0,
+                               .acknowledged = from->acknowledged,
+                               .unread = from->unread};
+}
+
 static void put_rows(const struct belt_msg_report *report, void *rows, struct walk *walk)
 {
     for (uint32_t i = 0; i < report->count; i++) {
@@ -126,6 +136,9 @@ static void put_rows(const struct belt_msg_report *report, void *rows, struct wa
             break;
         case BELT_JOBS:
             put_job((belt_job_status *)rows + i, &report->rows.jobs[i], walk);
+            break;
+        case BELT_READERS:
+            put_reader((belt_reader_status *)rows + i, &report->rows.readers[i], walk);
             break;
         default:
             put_broker((belt_broker_status *)rows + i, &report->rows.broker[i], walk);
@@ -144,17 +157,18 @@ static void show(struct status *status, const struct belt_msg_report *report)
     shown->workers = report->what == BELT_WORKERS ? status->rows : NULL;
     shown->jobs = report->what == BELT_JOBS ? status->rows : NULL;
     shown->broker = report->what == BELT_BROKER ? status->rows : NULL;
+    shown->readers = report->what == BELT_READERS ? status->rows : NULL;
 }
 
 struct belt_status *client_status_new(const struct belt_msg_report *report)
 {
     static const size_t sizes[] = {0, sizeof(belt_queue_status), sizeof(belt_worker_status), sizeof(belt_job_status),
-                                   sizeof(belt_broker_status)};
+                                   sizeof(belt_broker_status), sizeof(belt_reader_status)};
     struct status *status = calloc(1, sizeof(*status));
     struct walk measure = {0}, copy = {0};
     belt_status *shown = NULL;
 
-    if (status == NULL || report->what < BELT_QUEUES || report->what > BELT_BROKER)
+    if (status == NULL || report->what < BELT_QUEUES || report->what > BELT_READERS)
         goto out;
     status->rows = calloc((size_t)report->count + 1, sizes[report->what]);
     if (status->rows == NULL)

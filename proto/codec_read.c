@@ -421,9 +421,9 @@ static bool read_notice(struct belt_decoder *d, struct belt_msg *msg)
 static bool read_status(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct belt_msg_status *m = &msg->u.status;
-    if (!scan_u64(&d->s, "ref", &m->ref) || !scan_u8(&d->s, "what", BELT_REPORT_BROKER, &m->what))
+    if (!scan_u64(&d->s, "ref", &m->ref) || !scan_u8(&d->s, "what", BELT_REPORT_READERS, &m->what))
         return false;
-    return m->what == 0 ? reader_bad(d, "what", "is 0, 1 to 4 are allowed") : scan_text(&d->s, "name", &m->name);
+    return m->what == 0 ? reader_bad(d, "what", "is 0, 1 to 5 are allowed") : scan_text(&d->s, "name", &m->name);
 }
 
 static bool read_recorded(struct belt_decoder *d, struct belt_msg *msg)

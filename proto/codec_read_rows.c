@@ -38,6 +38,14 @@ static bool row_job(struct scanner *s, struct belt_row_job *row)
            scan_u32(s, "progress_permille", &row->progress_permille) && scan_text(s, "why", &row->why);
 }
 
+static bool row_reader(struct scanner *s, struct belt_row_reader *row)
+{
+    return scan_tuple(s, NULL, 7) && scan_u64(s, "job", &row->job) && scan_key(s, "reader", &row->reader) &&
+           scan_u8(s, "mode", BELT_UNORDERED, &row->mode) && scan_u8(s, "connected", 1, &row->connected) &&
+           scan_u64(s, "acknowledged", &row->acknowledged) && scan_u64(s, "unread", &row->unread) &&
+           scan_u64(s, "sent", &row->sent);
+}
+
 static bool row_broker(struct scanner *s, struct belt_row_broker *row)
 {
     return scan_tuple(s, NULL, 16) && scan_text(s, "name", &row->name) && scan_text(s, "version", &row->version) &&
@@ -76,6 +84,9 @@ static bool read_rows(struct belt_decoder *d, struct belt_msg_report *m)
     case BELT_REPORT_JOBS:
         READ_ROWS(d, m, struct belt_row_job, jobs, row_job);
         return true;
+    case BELT_REPORT_READERS:
+        READ_ROWS(d, m, struct belt_row_reader, readers, row_reader);
+        return true;
     default:
         if (m->count != 1)
             return scan_fail(&d->s, BELT_BAD_MESSAGE, NULL, "a broker's report has one row");
@@ -88,10 +99,10 @@ bool reader_report(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct scanner *s = &d->s;
     struct belt_msg_report *m = &msg->u.report;
-    if (!scan_u64(s, "ref", &m->ref) || !scan_u8(s, "what", BELT_REPORT_BROKER, &m->what))
+    if (!scan_u64(s, "ref", &m->ref) || !scan_u8(s, "what", BELT_REPORT_READERS, &m->what))
         return false;
     if (m->what == 0)
-        return scan_fail(s, BELT_BAD_MESSAGE, "what", "is 0, 1 to %d are allowed", BELT_REPORT_BROKER);
+        return scan_fail(s, BELT_BAD_MESSAGE, "what", "is 0, 1 to %d are allowed", BELT_REPORT_READERS);
     if (!scan_array(s, "rows", BELT_MAX_ROWS, &m->count))
         return false;
     s->list = "rows";

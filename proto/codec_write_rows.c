@@ -73,6 +73,16 @@ static void row_job(struct writer *w, const struct belt_row_job *row)
     writer_text(w, row->why);
 }
 
+static void row_reader(struct writer *w, const struct belt_row_reader *row)
+{
+    pack_array(&w->p, 7);
+    pack_uint(&w->p, row->job);
+    writer_str(w, row->reader, BELT_MAX_KEY);
+    const uint64_t numbers[] = {row->mode, row->connected, row->acknowledged, row->unread, row->sent};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        pack_uint(&w->p, numbers[i]);
+}
+
 static void row_broker(struct writer *w, const struct belt_row_broker *row)
 {
     pack_array(&w->p, 16);
@@ -103,6 +113,9 @@ void writer_report(struct writer *w, const struct belt_msg *msg)
             break;
         case BELT_REPORT_JOBS:
             row_job(w, &m->rows.jobs[i]);
+            break;
+        case BELT_REPORT_READERS:
+            row_reader(w, &m->rows.readers[i]);
             break;
         case BELT_REPORT_BROKER:
             row_broker(w, &m->rows.broker[i]);

@@ -64,7 +64,13 @@ enum belt_msg_type {
 enum belt_role { BELT_ROLE_CLIENT = 1, BELT_ROLE_WORKER = 2, BELT_ROLE_ADMIN = 3 };
 enum belt_mode { BELT_ORDERED = 0, BELT_UNORDERED = 1 };
 enum belt_job_state { BELT_JOB_OPEN = 0, BELT_JOB_ENDED_INPUT = 1, BELT_JOB_COMPLETE = 2, BELT_JOB_STOPPED = 3 };
-enum belt_report { BELT_REPORT_QUEUES = 1, BELT_REPORT_WORKERS = 2, BELT_REPORT_JOBS = 3, BELT_REPORT_BROKER = 4 };
+enum belt_report {
+    BELT_REPORT_QUEUES = 1,
+    BELT_REPORT_WORKERS = 2,
+    BELT_REPORT_JOBS = 3,
+    BELT_REPORT_BROKER = 4,
+    BELT_REPORT_READERS = 5
+};
 
 #define BELT_SESSION_LEN 16u
 
@@ -318,6 +324,13 @@ struct belt_row_job {
     struct belt_bytes why; /* why it does not move, empty when it does */
 };
 
+struct belt_row_reader {
+    uint64_t job;
+    struct belt_bytes reader;
+    uint8_t mode, connected;
+    uint64_t acknowledged, unread, sent;
+};
+
 struct belt_row_broker {
     struct belt_bytes name, version;
     uint64_t epoch, uptime_ms;
@@ -336,6 +349,7 @@ struct belt_msg_report {
         const struct belt_row_worker *workers;
         const struct belt_row_job *jobs;
         const struct belt_row_broker *broker; /* count is 1 */
+        const struct belt_row_reader *readers;
     } rows;
 };
 

@@ -121,7 +121,7 @@ static void sweep(struct core *core)
         else if (!job->idle_ms)
             job->idle_ms = core->now;
         if (job->idle_ms && job_keep_left(core, job) == 0)
-            job_stop(core, job, "nobody came for it");
+            job_stop(core, job, NULL, "nobody came for it");
         else if (job->idle_ms && job_keep_left(core, job) < core->sweep_ms - core->now)
             core->sweep_ms = core->now + job_keep_left(core, job);
     }
@@ -466,11 +466,12 @@ static void release_all(struct core *core, struct job *job)
     job->log_count = 0;
 }
 
-void job_stop(struct core *core, struct job *job, const char *why)
+void job_stop(struct core *core, struct job *job, const char *who, const char *why)
 {
     if (job->state == BELT_JOB_STOPPED)
         return;
-    update_trace(core, "job %llu > cancelled: %s", (unsigned long long)job->id, why);
+    update_trace(core, "job %llu > cancelled: %s", (unsigned long long)job->id, who ? who : why);
+    snprintf(job->stopped, sizeof job->stopped, "%s%s", who ? "cancelled by " : "given up: ", who ? who : why);
     job->state = BELT_JOB_STOPPED;
     durable_forget(core, job);
     release_all(core, job);
@@ -493,7 +494,7 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
                      update_text(core, "job %llu belongs to another client", (unsigned long long)msg->job));
         return;
     }
-    job_stop(core, job, from->name);
+    job_stop(core, job, from->name, NULL);
     struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_CANCELLED);
     answer->u.cancelled = (struct belt_msg_cancel){.ref = msg->ref, .job = msg->job};
 }
@@ -511,7 +512,7 @@ void job_orphan(struct core *core, struct session *owner)
         if (job->options.detached)
             continue;
         if (!job->retired)
-            job_stop(core, job, "its client is gone");
+            job_stop(core, job, NULL, "its client is gone");
         if (job->running == 0)
             retire_now(core, job);
     }

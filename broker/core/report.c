@@ -110,11 +110,11 @@ static const char *span_text(uint64_t ms, char *out, size_t size)
     if (s < 120)
         snprintf(out, size, "%llu s", (unsigned long long)s);
     else if (s < 7200)
-        snprintf(out, size, "%llu min", (unsigned long long)(s / 60));
+        snprintf(out, size, "%llu min", (unsigned long long)(s + 30) / 60);
     else if (s < 172800)
-        snprintf(out, size, "%llu h", (unsigned long long)(s / 3600));
+        snprintf(out, size, "%llu h", (unsigned long long)(s + 1800) / 3600);
     else
-        snprintf(out, size, "%llu d", (unsigned long long)(s / 86400));
+        snprintf(out, size, "%llu d", (unsigned long long)(s + 43200) / 86400);
     return out;
 }
 
@@ -152,7 +152,13 @@ static struct belt_bytes why_of(struct core *core, const struct job *job)
 {
     if (job->state == BELT_JOB_STOPPED && job->running)
         return update_text(core, "cancelled: waiting for %llu running tasks to stop", (unsigned long long)job->running);
-    if (job->state >= BELT_JOB_COMPLETE)
+    if (job->state == BELT_JOB_STOPPED)
+        return name_bytes(job->stopped);
+    if (core->store_failed && job->options.durable && job->kept.withheld)
+        return update_text(core, "%llu results wait in memory: the disk of the broker is full; reading makes room%.*s",
+                           (unsigned long long)(job->log_base + job->log_count - job->kept.place),
+                           (int)readers_text(core, job).len, (const char *)readers_text(core, job).data);
+    if (job->state == BELT_JOB_COMPLETE)
         return job->released < job->next ? kept_text(core, job) : (struct belt_bytes){0};
     if (job->start_ms)
         return update_text(core, "it starts in %llu s", (unsigned long long)(job->start_ms - core->now + 999) / 1000);
@@ -237,12 +243,36 @@ static void report_jobs(struct core *core, const struct belt_msg_status *msg, st
         rows[report->count].key = name_bytes(past->key);
         rows[report->count].function = name_bytes(past->function);
         rows[report->count].owner = name_bytes(past->owner);
+        rows[report->count].why = name_bytes(past->why);
         rows[report->count++].age_ms = since(core, past->opened_ms);
     }
     HASH_ITER (by_id, core->by_job, job, next)
         if (job_wanted(msg, job->id, job->key) && report->count < BELT_MAX_ROWS)
             rows[report->count++] = job_row(core, job);
     report->rows.jobs = rows;
+}
+
+/* Readers of one job, or of all. */
+static void report_readers(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report)
+{
+    struct reader *reader, *next;
+    uint32_t most = HASH_COUNT(core->readers) < BELT_MAX_ROWS ? HASH_COUNT(core->readers) : BELT_MAX_ROWS;
+    struct belt_row_reader *rows = update_alloc(core, (most + 1) * sizeof *rows);
+    HASH_ITER (hh, core->readers, reader, next) {
+        const struct job *job = reader->job;
+        uint64_t results = job->done + job->failed;
+        if (!job_wanted(msg, job->id, job->key) || report->count >= most)
+            continue;
+        /* All that it has acknowledged has a result, whatever its mode. */
+        rows[report->count++] = (struct belt_row_reader){.job = job->id,
+                                                         .reader = name_bytes(reader->name),
+                                                         .mode = reader->mode,
+                                                         .connected = reader->session != NULL,
+                                                         .acknowledged = reader->acked,
+                                                         .unread = results > reader->acked ? results - reader->acked : 0,
+                                                         .sent = reader->sent};
+    }
+    report->rows.readers = rows;
 }
 
 static void report_broker(struct core *core, struct belt_msg_report *report)
@@ -279,6 +309,8 @@ void report_status(struct core *core, struct session *from, const struct belt_ms
         report_workers(core, msg, &report);
     else if (msg->what == BELT_REPORT_JOBS)
         report_jobs(core, msg, &report);
+    else if (msg->what == BELT_REPORT_READERS)
+        report_readers(core, msg, &report);
     else
         report_broker(core, &report);
     update_send(core, from, BELT_MSG_REPORT)->u.report = report;
@@ -293,7 +325,7 @@ void report_remember(struct core *core, const struct job *job)
         core->history_count++;
     struct past_job *past = &core->history[at];
     past->row = job_row(core, job);
-    past->row.why = (struct belt_bytes){0};
+    memcpy(past->why, job->stopped, sizeof past->why);
     past->opened_ms = job->opened_ms;
     memcpy(past->key, job->key, sizeof past->key);
     memcpy(past->function, job->queue->function, sizeof past->function);

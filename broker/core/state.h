@@ -221,6 +221,7 @@ struct job {
     struct queue *queue;
     struct session *owner; /* NULL: nobody, or forgotten */
     char owner_name[BELT_MAX_NAME + 1];
+    char stopped[BELT_MAX_NAME + 32]; /* STOPPED: by whom, or why; else "" */
     struct belt_job_options options;
     struct belt_payload argument;
     uint8_t state; /* enum belt_job_state */
@@ -280,6 +281,7 @@ struct past_job {
     struct belt_row_job row;
     uint64_t opened_ms;
     char key[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1], owner[BELT_MAX_NAME + 1];
+    char why[sizeof(((struct job *)0)->stopped)];
 };
 
 /* A RETRY or DROP that was answered: the answer may be lost, and the question sent again. */
@@ -380,7 +382,7 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
 void job_push(struct core *core, struct session *from, const struct belt_msg_push *msg);
 void job_end(struct core *core, struct session *from, const struct belt_msg_end *msg);
 void job_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg);
-void job_stop(struct core *core, struct job *job, const char *why);
+void job_stop(struct core *core, struct job *job, const char *who, const char *why); /* either is NULL */
 void job_orphan(struct core *core, struct session *owner);
 void job_settle(struct core *core, struct job *job); /* complete? retired? call when something of it ended */
 void job_free(struct core *core, struct job *job);

@@ -54,6 +54,29 @@ Test(reports, queues_workers_jobs_and_the_broker)
     cluster_free(c);
 }
 
+Test(reports, the_readers_of_a_job)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 8, 10, "f");
+    uint64_t job = client_job(p, "f", 5, NULL);
+    client_job(p, "f", 2, NULL);
+    uint64_t sub = client_subscribe(p, job, "first", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
+    client_subscribe(p, job, "second", BELT_UNORDERED, BELT_CURSOR_KEPT, 0);
+    agent_take(w);
+    for (int i = 0; i < 3; i++)
+        agent_result(w, 0, i ? BELT_OK : BELT_TASK_REFUSED);
+    client_ack(p, sub, 2, 10);
+    const struct belt_msg_report *readers = report(p, BELT_REPORT_READERS, "1");
+    const struct belt_row_reader *row = readers->rows.readers;
+    cr_assert_eq(readers->count, 2);
+    cr_assert(row[0].job == job && is(row[0].reader, "first") && row[0].mode == BELT_ORDERED && row[0].connected);
+    cr_assert(row[0].acknowledged == 2 && row[0].unread == 1 && row[0].sent == 3);
+    cr_assert(is(row[1].reader, "second") && row[1].mode == BELT_UNORDERED && row[1].acknowledged == 0 && row[1].unread == 3);
+    cr_assert_eq(report(p, BELT_REPORT_READERS, "2")->count, 0);
+    cr_assert_eq(report(p, BELT_REPORT_READERS, "")->count, 2);
+    cluster_free(c);
+}
+
 Test(reports, why_a_job_does_not_move)
 {
     struct cluster *c = cluster_new(NULL);

@@ -318,6 +318,40 @@ Test(cli_readers, a_job_waits_for_its_readers)
     process_free(process);
 }
 
+Test(cli_readers, who_has_read_how_far)
+{
+    struct process *process;
+
+    start_worker();
+    prints(ARGV("submit", "same", ":::", "a", "b", "c"), NULL, 0, "1\n");
+    prints(ARGV("wait", "1", "-q"), NULL, 0, "");
+    process_free(run(ARGV("results", "1", "-u", "--reader", "log"), NULL, 0));
+    process = run(ARGV("jobs", "1", "--json"), NULL, 0);
+    json_t *object = json_loads(process_out(process), 0, NULL), *readers = json_object_get(object, "readers");
+    const char *name, *mode;
+    int job, connected, acknowledged, unread;
+    cr_assert_eq(json_array_size(readers), 1, "%s", process_out(process));
+    cr_assert_eq(json_unpack(json_array_get(readers, 0), "{s:i, s:s, s:s, s:b, s:i, s:i}", "job", &job, "reader", &name, "mode", &mode,
+                             "connected", &connected, "acknowledged", &acknowledged, "unread", &unread), 0);
+    cr_assert(job == 1 && !strcmp(name, "log") && !strcmp(mode, "unordered") && acknowledged == 3 && unread == 0);
+    json_decref(object);
+    process_free(process);
+    process = run(ARGV("jobs", "1"), NULL, 0);
+    cr_assert(strstr(process_out(process), "ACKNOWLEDGED") && strstr(process_out(process), "unordered"), "%s", process_out(process));
+    process_free(process);
+}
+
+Test(cli_readers, a_job_that_is_over_says_why)
+{
+    prints(ARGV("submit", "--keep", "100ms", "--key", "short", "nobody", ":::", "1"), NULL, 0, "1\n");
+    for (bool over = false; !over;) {
+        struct process *jobs = run(ARGV("jobs"), NULL, 0);
+        over = strstr(process_out(jobs), "is over: given up: nobody came for it");
+        process_free(jobs);
+        usleep(100000);
+    }
+}
+
 Test(cli_readers, exit_codes)
 {
     char id[32] = "", cancelled[64];

@@ -26,6 +26,7 @@ static struct belt_result_extras extras[3];
 static struct belt_row_queue queues[2];
 static struct belt_row_worker workers[2];
 static struct belt_row_job jobs[2];
+static struct belt_row_reader readers[2];
 static struct belt_row_broker broker;
 static struct belt_letter letters[3];
 
@@ -87,6 +88,8 @@ static void fill_rows(void)
     jobs[0] = (struct belt_row_job){1, str("key"), str("f"), str("owner"), 3,         -100, 1, 2, 3, 4, 5, 6,
                                     7, 8,          9,        10,           str("why")};
     jobs[1] = (struct belt_row_job){.job = UINT64_MAX, .key = str(longest_key), .function = str("f"), .priority = 100};
+    readers[0] = (struct belt_row_reader){1, str("r"), 1, 1, 2, 3, 4};
+    readers[1] = (struct belt_row_reader){.job = UINT64_MAX, .reader = str(longest_key), .unread = UINT64_MAX};
     broker = (struct belt_row_broker){str("b"), str("0.1.0"), UINT64_MAX, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1};
 }
 
@@ -195,6 +198,7 @@ static void add_reading(void)
     add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_JOBS, 2, {.jobs = jobs}};
     add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_JOBS, 0, {.jobs = jobs}};
     add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_BROKER, 1, {.broker = &broker}};
+    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_READERS, 2, {.readers = readers}};
 }
 
 static void add_failed(void)
@@ -486,6 +490,18 @@ static const char *differ_job(const struct belt_row_job *a, const struct belt_ro
     return NULL;
 }
 
+static const char *differ_reader(const struct belt_row_reader *a, const struct belt_row_reader *b)
+{
+    SAME(job);
+    SAME_BYTES(reader);
+    SAME(mode);
+    SAME(connected);
+    SAME(acknowledged);
+    SAME(unread);
+    SAME(sent);
+    return NULL;
+}
+
 static const char *differ_broker(const struct belt_row_broker *a, const struct belt_row_broker *b)
 {
     SAME_BYTES(name);
@@ -518,6 +534,8 @@ static const char *differ_report(const struct belt_msg_report *a, const struct b
             what = differ_queue(&a->rows.queues[i], &b->rows.queues[i]);
         else if (a->what == BELT_REPORT_WORKERS)
             what = differ_worker(&a->rows.workers[i], &b->rows.workers[i]);
+        else if (a->what == BELT_REPORT_READERS)
+            what = differ_reader(&a->rows.readers[i], &b->rows.readers[i]);
         else if (a->what == BELT_REPORT_JOBS)
             what = differ_job(&a->rows.jobs[i], &b->rows.jobs[i]);
         else

@@ -269,8 +269,8 @@ Test(codec, names_keys_and_texts)
 Test(codec, ranges)
 {
     BAD("\x99\x10\x01\x01\x01\xa0\x02\xc0\x00\x00", "SUBSCRIBE: mode: is 2, at most 1 is allowed");
-    BAD("\x95\x19\x01\x01\x00\xa0", "STATUS: what: is 0, 1 to 4 are allowed");
-    BAD("\x95\x19\x01\x01\x05\xa0", "STATUS: what: is 5, at most 4 is allowed");
+    BAD("\x95\x19\x01\x01\x00\xa0", "STATUS: what: is 0, 1 to 5 are allowed");
+    BAD("\x95\x19\x01\x01\x06\xa0", "STATUS: what: is 6, at most 5 is allowed");
     BAD("\x96\x03\x01\x00\x00\x01\xa0", "ERROR: code: is no error of a broker, 32 to 63 are");
     BAD("\x96\x03\x01\x00\x00\x40\xa0", "ERROR: code: is 64, at most 63 is allowed");
     BAD("\x95\x14\x01\x00\x00\x01", "DONE: code: is none of OK, JOB_CANCELLED and UNKNOWN_READER");

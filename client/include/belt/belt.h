@@ -306,7 +306,7 @@ BELT_API int belt_apply_async(belt_pool *pool, const char *function, const void 
 /* ------------------------------------------------------- administration */
 
 /** What is asked for. */
-typedef enum belt_what { BELT_QUEUES = 1, BELT_WORKERS = 2, BELT_JOBS = 3, BELT_BROKER = 4 } belt_what;
+typedef enum belt_what { BELT_QUEUES = 1, BELT_WORKERS = 2, BELT_JOBS = 3, BELT_BROKER = 4, BELT_READERS = 5 } belt_what;
 
 typedef struct belt_queue_status {
     const char *function;
@@ -334,6 +334,14 @@ typedef struct belt_job_status {
     const char *why;   /* why it does not move; "" when it does */
 } belt_job_status;
 
+typedef struct belt_reader_status {
+    uint64_t job;
+    const char *reader;
+    bool unordered, connected;
+    uint64_t acknowledged; /* results */
+    uint64_t unread;       /* results that are there and that it has not acknowledged */
+} belt_reader_status;
+
 typedef struct belt_broker_status {
     const char *name, *version;
     uint64_t epoch, uptime_ms, bytes, budget;
@@ -349,9 +357,10 @@ typedef struct belt_status {
     const belt_worker_status *workers;
     const belt_job_status *jobs;
     const belt_broker_status *broker;
+    const belt_reader_status *readers;
 } belt_status;
 
-/** Asks the broker. `name` picks one queue, worker or job; NULL: all. *Gives* `*status`. */
+/** Asks the broker. `name` picks one queue, worker or job (also the readers of one job); NULL: all. *Gives* `*status`. */
 BELT_API int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t timeout_ms, belt_status **status);
 BELT_API void belt_status_free(belt_status **status);
 /** Cancels any job by its id. Errors: UNKNOWN_JOB, NOT_ALLOWED, AGAIN. */
