@@ -9,6 +9,7 @@
 #define BELT_KEEPER_H
 
 #include "agent.h"
+#include "claim.h"
 #include "slot_pipe.h"
 
 #include <signal.h>
@@ -21,10 +22,7 @@ struct keeper_slot {
     atomic_uint begun, ended;      /* tasks that the slot's process began and ended; 0 when it starts */
     atomic_ullong begun_us;        /* when it began the last one, CLOCK_MONOTONIC */
     atomic_uint stop;              /* the number (from 1) of the task that is to stop; 0: none */
-    /* Tasks are numbered from 1 as they are written to the slot. Low half: the last that it began; high half: the last
-     * that is not to be begun any more. Both sides change it by compare and exchange, so each task is either begun or
-     * taken back, and both know which. */
-    atomic_ullong claim;
+    atomic_ullong claim;           /* claim.h, packed */
 };
 
 /** Memory that agent, keeper and slots share. */

@@ -32,17 +32,19 @@ static void c_give(struct agent *agent, struct place *place, const struct slots_
     stream_give(agent, place, task);
 }
 
-/** What it reads of these tasks it passes over. */
 static void c_take(struct agent *agent, struct place *place)
 {
     struct keeper_slot *told = told_by(agent, place);
-    unsigned long long old = atomic_load(&told->claim), none;
-    uint32_t given = (uint32_t)place->given;
+    unsigned long long old = atomic_load(&told->claim), mine;
+    uint32_t count;
 
-    do
-        none = (unsigned long long)given << 32 | (uint32_t)old;
-    while (!atomic_compare_exchange_weak(&told->claim, &old, none));
-    slots_taken(agent->table, agent->now, place->slot, given - (uint32_t)(old >> 32));
+    do {
+        bool rests = atomic_load(&told->begun) == (uint32_t)place->answered;
+        struct claim claim = claim_unpack(old);
+        count = claim_take(&claim, (uint32_t)place->given, rests);
+        mine = claim_pack(claim);
+    } while (!atomic_compare_exchange_weak(&told->claim, &old, mine));
+    slots_taken(agent->table, agent->now, place->slot, count);
 }
 
 static void c_look(struct agent *agent, struct place *place)

@@ -70,7 +70,8 @@ static bool slot_open(const struct slots *slots, const struct slots_slot *slot)
 {
     bool lasting = slots->programs[slot->program].pub.lasting; /* else it has a new process for each task anyway */
 
-    return slot->state == SLOTS_READY && slot->stop == SLOTS_STOP_NONE &&
+    /* Of a slot that is being asked what it has not begun the list must stay as it was. */
+    return slot->state == SLOTS_READY && slot->stop == SLOTS_STOP_NONE && !slot->taking &&
            (slots->max_tasks == 0 || !lasting || slot->handed < slots->max_tasks);
 }
 
@@ -88,7 +89,7 @@ static bool slot_fits(const struct slots *slots, const struct slots_slot *slot, 
         return true;
     if (!slots->programs[slot->program].pub.lasting || slot->given_count >= SLOTS_GIVEN_MAX)
         return false;
-    if (slot->given_count == 1 && has_next(slots, slot) && !goes_alone(slots, task))
+    if (slot->given_count == 1 && has_next(slots, slot) && !goes_alone(slots, task) && task->payload.len <= SLOTS_TAKE_BYTES)
         return true;
     return slot->load_us + task_cost(slots, task) <= SLOTS_CREDIT_US;
 }

@@ -30,6 +30,8 @@ struct slots_job_entry {
     UT_hash_handle hh;
 };
 
+/* A task with a larger payload is not taken back: it would be written twice. */
+#define SLOTS_TAKE_BYTES (32u << 10)
 /* A payload up to this lies in its task: no allocation of its own, and it is where the processor looks anyway. */
 #define SLOTS_SMALL 64u
 

@@ -33,7 +33,8 @@ void slots_laden_update(struct slots *slots, struct slots_slot *slot)
 {
     struct slots_program_state *program = &slots->programs[slot->program];
     /* A chunk stays where it is: its tasks go to one slot in their order. */
-    bool laden = program->pub.yields && slot->given_count > 1 && slot->given->prev->chunk == 0;
+    bool laden = program->pub.yields && slot->given_count > 1 && slot->given->prev->chunk == 0 &&
+                 slot->given->prev->payload.len <= SLOTS_TAKE_BYTES;
 
     if (laden && late_at(slots, slot) < slots->look_us)
         slots->look_us = late_at(slots, slot);
@@ -67,6 +68,7 @@ static void take_from(struct slots *slots, uint64_t now, struct slots_slot *slot
     slot->again_us = now + LATE_US;
     slots->takes++;
     slots_act(slots, SLOTS_TAKE, slot->number);
+    slots_room_update(slots, slot);
 }
 
 /** So many tasks behind others, from the slots that have had them longest. */
@@ -194,8 +196,8 @@ void slots_taken(struct slots *slots, uint64_t now, uint32_t number, uint32_t co
         slots_begin(slots, now, slot);
     }
     slots_laden_update(slots, slot);
-    slots_room_update(slots, slot);
     slots_take_over(slots, slot);
+    slots_room_update(slots, slot);
 }
 
 /* -------------------------------------------------------------- for other slots */

@@ -244,16 +244,17 @@ static void task_ends(struct keeper_slot *told)
     atomic_store_explicit(&told->ended, atomic_load_explicit(&told->begun, memory_order_relaxed), memory_order_release);
 }
 
-/** Whether the agent has not taken the task back, which it cannot any more then (keeper.h). */
+/** Whether the agent has not taken the task back, which it cannot any more then (claim.h). */
 static bool task_claim(struct slot *slot)
 {
     unsigned long long old = atomic_load(&slot->told->claim), mine;
     uint32_t number = ++slot->number;
 
     do {
-        if ((int32_t)((uint32_t)(old >> 32) - number) >= 0)
+        struct claim claim = claim_unpack(old);
+        if (!claim_begin(&claim, number))
             return false;
-        mine = (unsigned long long)number << 32 | number;
+        mine = claim_pack(claim);
     } while (!atomic_compare_exchange_weak(&slot->told->claim, &old, mine));
     return true;
 }

@@ -49,16 +49,12 @@ static void give(struct agent_model *agent, struct process *process, const struc
         begin(sim, process);
 }
 
-/* It keeps what it runs; a task that has just come may not have begun either. */
+/* It keeps the first, which it runs. */
 static void take(struct agent_model *agent, uint32_t slot)
 {
     struct process *process = &agent->process[slot];
-    struct sim *sim = agent->node.sim;
-    uint32_t kept = process->count && !process->asked && process->end_ms > sim->now && sim_chance(sim, 1000) ? 0 : 1;
-    uint32_t count = process->count > kept ? process->count - kept : 0;
+    uint32_t count = process->count > 1 ? process->count - 1 : 0;
     process->count -= count;
-    if (process->count == 0)
-        process->end_ms = UINT64_MAX;
     slots_taken(agent->table, now_us(agent), slot, count);
 }
 

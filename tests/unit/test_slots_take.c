@@ -2,6 +2,7 @@
  *
  * The slot table on virtual time: taking back what slots have in hand and have not begun.
  */
+#include "worker/claim.h"
 #include "worker/slots.h"
 
 #include <criterion/criterion.h>
@@ -191,6 +192,24 @@ Test(slots_take, a_recall_reaches_what_slots_have_in_hand)
     slots_free(s);
 }
 
+Test(slots_take, who_is_asked_is_given_nothing_meanwhile)
+{
+    struct slots *s = ready(1);
+
+    measure(s, 20);
+    dispatch(s, 0, 2);
+    turn(s, 0, SLOTS_GIVE, NULL);
+    slots_recall(s, 0, 1);
+    dispatch(s, 10, 3);
+    cr_expect_eq(turn(s, 0, SLOTS_GIVE, NULL), 0);
+    slots_taken(s, 0, 0, 1);
+    cr_expect_eq(returned(s), 1);
+    struct slots_action given = {0};
+    cr_expect_eq(turn(s, 0, SLOTS_GIVE, &given), 3);
+    cr_expect_eq(given.task.index, 12);
+    slots_free(s);
+}
+
 Test(slots_take, a_recall_that_brings_nothing_is_answered)
 {
     struct slots *s = ready(1);
@@ -241,4 +260,44 @@ Test(slots_take, who_leaves_gives_back_what_was_not_begun)
     answer(s, 5 * MS, 0, 5 * MS);
     cr_expect_eq(slots_held(s), 0);
     slots_free(s);
+}
+
+/** Whether the slot begins what it reads: one letter each, B or -. */
+static const char *reads(struct claim *claim, uint32_t first, uint32_t last)
+{
+    static char text[32];
+    uint32_t count = 0;
+
+    for (uint32_t number = first; number != last + 1; number++)
+        text[count++] = claim_begin(claim, number) ? 'B' : '-';
+    text[count] = 0;
+    return text;
+}
+
+Test(claim, what_is_taken_is_not_begun_and_what_comes_later_is)
+{
+    struct claim claim = {0};
+
+    cr_expect_str_eq(reads(&claim, 1, 3), "BBB");
+    cr_expect_eq(claim_take(&claim, 6, false), 3);
+    cr_expect_eq(claim_take(&claim, 6, false), 0, "once");
+    cr_expect_eq(claim_take(&claim, 8, false), 2, "and those that came since");
+    claim = claim_unpack(claim_pack(claim));
+    cr_expect_str_eq(reads(&claim, 4, 10), "-----BB");
+    cr_expect_eq(claim_take(&claim, 10, false), 0);
+}
+
+Test(claim, a_slot_that_rests_keeps_its_first)
+{
+    struct claim claim = {.begun = UINT32_MAX - 1}; /* numbers go round */
+
+    cr_expect_eq(claim_take(&claim, UINT32_MAX, true), 0, "it has one");
+    cr_expect_eq(claim_take(&claim, 3, true), 4);
+    cr_expect_eq(claim_take(&claim, 4, true), 1);
+    claim = claim_unpack(claim_pack(claim));
+    cr_expect_str_eq(reads(&claim, UINT32_MAX, UINT32_MAX), "B");
+    cr_expect_str_eq(reads(&claim, 0, 3), "----");
+    cr_expect_eq(claim_take(&claim, 4, true), 0, "what it passes over is not its first");
+    cr_expect_str_eq(reads(&claim, 4, 4), "-");
+    cr_expect_str_eq(reads(&claim, 5, 5), "B");
 }
