@@ -330,7 +330,7 @@ static void on_failures(struct sim *sim, const struct belt_msg_failures *msg)
     if (admin->question.action != BELT_FAILED_RETRY)
         return;
     on_retried(sim, msg);
-    if (sim->fault_at != UINT64_MAX && sim_chance(sim, 2000))
+    if (sim->fault_at != UINT64_MAX && sim_chance(sim, 5000))
         broker_kill(sim); /* what it has answered is on disk */
 }
 

@@ -305,7 +305,7 @@ void broker_run(struct sim *sim)
 {
     if (!sim->core && sim->now >= sim->back_at)
         broker_start(sim);
-    if (sim->core && sim->now < sim->asleep_until)
+    if (sim->error[0] || (sim->core && sim->now < sim->asleep_until))
         return;
     bool any = hear(sim);
     if (!sim->core)
