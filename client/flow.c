@@ -155,6 +155,8 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
     wake = wake || (mail->waiting_accepted && (mail->accepted != wire->accepted || mail->end_known != wire->end_known ||
                                               mail->job != wire->job));
     wake = wake || (mail->waiting_grant && mail->granted_bytes < wire->grant.bytes);
+    if (mail->start != wire->start)
+        wake = mail->moved = true;
     mail->job = wire->job;
     mail->start = wire->start;
     mail->accepted = wire->accepted;

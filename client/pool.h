@@ -41,6 +41,7 @@ struct client_mail {
     /* from the I/O thread */
     struct client_results results;
     uint64_t job, accepted, granted_bytes, start;
+    atomic_bool moved;     /* `start` has changed: the window may be open now */
     bool end_known;        /* the broker knows how many tasks there are */
     uint64_t done, failed; /* results received */
     unsigned notice;

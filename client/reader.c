@@ -178,6 +178,19 @@ int client_draw(struct belt_stream *stream)
 
 /* ---- taking ---- */
 
+/** Others have read the job before us: the window begins behind that. With the lock. True: it may have opened. */
+static bool follow_start(struct belt_stream *stream)
+{
+    bool moved = stream->mail.moved;
+
+    stream->mail.moved = false;
+    if (moved) {
+        stream->start = stream->mail.start;
+        client_window_start(&stream->window, stream->start);
+    }
+    return moved;
+}
+
 /** Swaps out what has come. */
 static void fill_hand(struct belt_stream *stream)
 {
@@ -187,10 +200,7 @@ static void fill_hand(struct belt_stream *stream)
     mail->waiting = false;
     client_results_move(&stream->hand, &mail->results);
     stream->granted_bytes = mail->granted_bytes;
-    if (stream->start != mail->start) { /* others have read the job before us */
-        stream->start = mail->start;
-        client_window_start(&stream->window, stream->start);
-    }
+    (void)follow_start(stream);
     pthread_mutex_unlock(&mail->lock);
 }
 
@@ -280,7 +290,8 @@ static bool is_due(const struct belt_stream *stream, uint64_t granted)
 {
     const struct client_mail *mail = &stream->mail;
 
-    return mail->results.first != NULL || mail->over || atomic_load(&stream->interrupted) || mail->granted_bytes > granted;
+    return mail->results.first != NULL || mail->over || mail->moved || atomic_load(&stream->interrupted) ||
+           mail->granted_bytes > granted;
 }
 
 /** A reader who keeps coming back soon drives the connection himself while he waits. */
@@ -348,6 +359,11 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
             return client_error(BELT_INTERRUPTED, "the wait for a result was interrupted by belt_interrupt()");
         if (stream->cancelled)
             return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_cancel()");
+        if (atomic_load(&stream->mail.moved)) {
+            pthread_mutex_lock(&stream->mail.lock);
+            (void)follow_start(stream);
+            pthread_mutex_unlock(&stream->mail.lock);
+        }
         rc = client_draw(stream);
         if (rc != BELT_OK)
             return rc;
@@ -510,7 +526,8 @@ int belt_ack(belt_stream *stream, uint64_t number)
 void client_fd_update(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
-    bool ready = mail->results.first != NULL || mail->over || mail->hand_ready || atomic_load(&stream->interrupted);
+    bool ready = mail->results.first != NULL || mail->over || mail->hand_ready || mail->moved ||
+                 atomic_load(&stream->interrupted);
     uint64_t value = 1;
 
     if (ready == mail->fd_raised)

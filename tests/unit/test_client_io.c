@@ -296,6 +296,32 @@ Test(client_io, reads_a_stream)
     cr_assert_eq(fake.released, 1000, "the last acknowledgement is sent before the pool is gone");
 }
 
+/* A crash came when all that had been handed in was read: more tasks than the window lets through are there already. */
+Test(client_io, feeds_on_behind_what_was_read_before_it_came)
+{
+    struct numbers numbers = {0, 120};
+    belt_job_options options;
+    belt_pool *pool = NULL;
+    belt_stream *stream = NULL;
+    belt_result *result;
+
+    fake.next = fake.cursor = fake.released = 100;
+    start();
+    belt_job_options_init(&options);
+    options.buffersize = 10;
+    cr_assert_eq(open_pool(-1, &pool), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_imap(pool, "f", number, &numbers, &options, &stream), BELT_OK);
+    for (uint64_t i = 100; i < 120; i++) {
+        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(result->index, i);
+        belt_result_free(&result);
+    }
+    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_END);
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
+    stop();
+}
+
 Test(client_io, says_hello_again_when_the_broker_forgot_it)
 {
     start();
