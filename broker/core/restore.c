@@ -272,8 +272,11 @@ static bool adds_up(const struct job *job)
 static bool readers_fit(const struct job *job)
 {
     const struct reader *reader;
+    uint64_t gone = job->log_base;
+    while (gone < job->log_base + job->log_count && !is_there(job, stream_log_at(job, gone)))
+        gone++;
     DL_FOREACH (job->readers, reader)
-        if (reader->mode == BELT_UNORDERED && reader->acked < job->log_base)
+        if (reader->mode == BELT_UNORDERED && reader->acked < gone)
             return false;
     return true;
 }
