@@ -334,7 +334,7 @@ static void leave_stream(struct client_model *client, struct job_model *job, str
     if (!node_ready(&client->node))
         return;
     bool back = stream->wire.state != CLIENT_STREAM_READING; /* it was told to begin anew, and subscribes once more */
-    if (client->node.asleep_until > stream->detached_at || back)
+    if (client->node.asleep_until > stream->detached_at || (back && stream->wire.state >= CLIENT_STREAM_OPEN))
         stream->detached_at = 0;
     if (stream->detached_at && sim->now >= stream->detached_at + 2 * BELT_LEASE_MS)
         stream->left = stream->detached = true;
