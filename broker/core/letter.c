@@ -181,10 +181,20 @@ static void write_letter(struct core *core, struct letter *letter)
     letter->number = kept_put(core, letter->job->id | CORE_KEPT_FAILED, msg, letter->index, 1);
 }
 
+/* Its result is not recorded yet: the task may run again. Both go to disk in one turn. */
+static bool is_withheld(struct core *core, const struct letter *letter)
+{
+    const struct job *job = core->withheld ? job_find(core, letter->job->id) : NULL;
+    const struct task *task = job ? table_at(&job->table, letter->index) : NULL;
+    return task && task->state == TASK_DONE && task->tie == TIE_UNKEPT;
+}
+
 void letter_turn(struct core *core)
 {
-    struct letter *letter;
-    while ((letter = core->letters_due) && !core->store_failed) {
+    struct letter *letter, *next;
+    DL_FOREACH_SAFE2 (core->letters_due, letter, next, due_next) {
+        if (is_withheld(core, letter))
+            continue;
         DL_DELETE2(core->letters_due, letter, due_prev, due_next);
         letter->due = false;
         write_letter(core, letter);
