@@ -41,7 +41,7 @@ struct client_mail {
     /* from the I/O thread */
     struct client_results results;
     uint64_t job, accepted, granted_bytes, start;
-    atomic_bool moved;     /* `start` has changed: the window may be open now */
+    bool moved;            /* `start` has changed: the window may be open now */
     bool end_known;        /* the broker knows how many tasks there are */
     uint64_t done, failed; /* results received */
     unsigned notice;
@@ -73,6 +73,7 @@ struct belt_stream {
     struct belt_buf *chunk;       /* small payloads are cut from it */
     size_t chunk_used;
     uint64_t granted_bytes, start;
+    bool moved;    /* `start` has changed since inputs were drawn */
     bool ended_told, cancelled;
     bool unkicked; /* something was handed over that the I/O thread may still be napping over */
 

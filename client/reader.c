@@ -200,7 +200,7 @@ static void fill_hand(struct belt_stream *stream)
     mail->waiting = false;
     client_results_move(&stream->hand, &mail->results);
     stream->granted_bytes = mail->granted_bytes;
-    (void)follow_start(stream);
+    stream->moved = follow_start(stream) || stream->moved;
     pthread_mutex_unlock(&mail->lock);
 }
 
@@ -359,11 +359,7 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
             return client_error(BELT_INTERRUPTED, "the wait for a result was interrupted by belt_interrupt()");
         if (stream->cancelled)
             return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_cancel()");
-        if (atomic_load(&stream->mail.moved)) {
-            pthread_mutex_lock(&stream->mail.lock);
-            (void)follow_start(stream);
-            pthread_mutex_unlock(&stream->mail.lock);
-        }
+        stream->moved = false;
         rc = client_draw(stream);
         if (rc != BELT_OK)
             return rc;
@@ -379,6 +375,8 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
             client_settle(stream, true);
             return rc;
         }
+        if (stream->moved) /* more may be drawn now */
+            continue;
         if (!sleep_until(stream, deadline))
             return client_error(BELT_AGAIN, "no result was ready within %lld ms", (long long)timeout_ms);
     }
