@@ -27,9 +27,14 @@
 #define LINGER_MS 200
 
 /* ZMTP's own heartbeats find half-open connections (tens of minutes by TCP alone). They are slow on purpose: a large
- * frame on a slow line must pass within the time-out, and leases (PROTOCOL.md §6.3) are what decides. */
+ * frame on a slow line must pass within the time-out, and leases (PROTOCOL.md §6.3) are what decides. Only a peer beats:
+ * libzmq walks all timers of a thread to end one, and with ten thousand peers a broker's would do nothing else. It asks
+ * the kernel to find them instead: silence for so long, then so many questions, and data that is not acknowledged. */
 #define ZMTP_INTERVAL_MS 5000
 #define ZMTP_TIMEOUT_MS  30000
+#define KEEPALIVE_IDLE_S     15
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_COUNT      3
 
 #define RECONNECT_MS     20
 #define RECONNECT_MAX_MS 1000
@@ -81,9 +86,10 @@ static int set_common(void *socket, size_t max_frame)
         {ZMQ_LINGER, LINGER_MS},
         {ZMQ_IPV6, 1},
         {ZMQ_TCP_KEEPALIVE, 1},
-        {ZMQ_HEARTBEAT_IVL, ZMTP_INTERVAL_MS},
-        {ZMQ_HEARTBEAT_TIMEOUT, ZMTP_TIMEOUT_MS},
-        {ZMQ_HEARTBEAT_TTL, ZMTP_TIMEOUT_MS},
+        {ZMQ_TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S},
+        {ZMQ_TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL_S},
+        {ZMQ_TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT},
+        {ZMQ_TCP_MAXRT, ZMTP_TIMEOUT_MS},
     };
     int64_t bytes = (int64_t)max_frame;
     if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes, sizeof(bytes)) != 0)
@@ -100,6 +106,8 @@ static int set_dealer(void *socket)
         {ZMQ_RECONNECT_IVL, RECONNECT_MS},
         {ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS},
         {ZMQ_CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS},
+        {ZMQ_HEARTBEAT_IVL, ZMTP_INTERVAL_MS}, /* without a time to live: that would be a timer at the broker */
+        {ZMQ_HEARTBEAT_TIMEOUT, ZMTP_TIMEOUT_MS},
     };
     return set_all(socket, options, sizeof(options) / sizeof(options[0]));
 }
