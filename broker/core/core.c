@@ -71,8 +71,7 @@ void core_free(struct core *core)
     struct queue *queue, *next;
     HASH_ITER (hh, core->queues, queue, next) {
         HASH_DEL(core->queues, queue);
-        free(queue->agents);
-        free(queue);
+        queue_free(queue);
     }
     while (core->spare_runs) {
         struct run *run = core->spare_runs;
@@ -252,12 +251,15 @@ static void on_turn(struct core *core)
         job_accept(core, job);
         dispatch_notices(core, job);
     }
-    struct agent *agent, *next_agent;
-    LL_FOREACH_SAFE2 (core->dirty_agents, agent, next_agent, dirty_next) {
+    struct agent *agents = core->dirty_agents, *agent, *next_agent;
+    core->dirty_agents = NULL;
+    LL_FOREACH_SAFE2 (agents, agent, next_agent, dirty_next) {
         agent->dirty = false;
         worker_record(core, agent);
+        if (agent->unfed)
+            worker_touch(core, agent);
+        agent->unfed = false;
     }
-    core->dirty_agents = NULL;
 }
 
 void core_step(struct core *core, const struct core_event *event, struct core_update *update)

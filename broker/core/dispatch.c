@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who gets what: queues, fair choice among jobs, filling agents. How much is
- * sizing.c's, taking back what lies unstarted balance.c's and stuck.c's.
+ * Who gets what: queues, filling agents. Whose turn it is says fair.c, how much
+ * sizing.c; taking back what lies unstarted is balance.c's and stuck.c's.
  */
 #include "state.h"
 #include "sizing.h"
 
 /* A partial chunk is given out when it has waited this long: progress goes before a round number. */
 #define CHUNK_WAIT_MS 100u
-/* Cost of a task that was never measured, for fairness: some work, in us. */
-#define UNMEASURED_US 1000.0
+/* What is given out in one turn: some milliseconds' work. With many agents all that waits may go at once, and meanwhile
+ * nobody else would be heard. */
+#define TASKS_A_TURN 32768u
+#define MESSAGES_A_TURN 512u
+/* Tasks of one queue that agents hold together beside one for each slot: about a second of the broker's own work. With
+ * thousands of slots for short tasks it would hand out minutes of it, and everything else would wait behind their results. */
+#define IN_HAND_MAX (1u << 20)
 /* Function names that are remembered although nobody uses them: their totals are worth showing. */
 #define IDLE_QUEUES_MAX 1024u
 
@@ -31,6 +36,13 @@ struct queue *queue_get(struct core *core, const char *function)
     return queue;
 }
 
+void queue_free(struct queue *queue)
+{
+    free(queue->agents);
+    free(queue->shares_heap.members);
+    free(queue);
+}
+
 void queue_prune(struct core *core, struct queue *queue)
 {
     if (queue->jobs || queue->letter_jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
@@ -38,8 +50,7 @@ void queue_prune(struct core *core, struct queue *queue)
     if (queue->dirty)
         LL_DELETE2(core->dirty_queues, queue, dirty_next);
     HASH_DEL(core->queues, queue);
-    free(queue->agents);
-    free(queue);
+    queue_free(queue);
 }
 
 void queue_touch(struct core *core, struct queue *queue)
@@ -120,6 +131,7 @@ void share_drop(struct queue *queue, struct share *share)
         return;
     LL_DELETE(queue->shares, share);
     queue->share_count--;
+    free(share->jobs_heap.members);
     free(share);
 }
 
@@ -201,9 +213,11 @@ void dispatch_waiting_changed(struct core *core, struct job *job)
     if (ready && !job->active) {
         job->active = true;
         DL_APPEND2(queue->active, job, active_prev, active_next);
+        fair_enter(core, job);
     } else if (!ready && job->active) {
         job->active = false;
         DL_DELETE2(queue->active, job, active_prev, active_next);
+        fair_leave(core, job);
     }
     job_touch(core, job); /* notices */
     queue_touch(core, queue);
@@ -286,28 +300,9 @@ static bool is_recovering(struct core *core, struct job *job)
     return true;
 }
 
-static bool may_go(struct core *core, struct job *job)
+bool dispatch_may_go(struct core *core, struct job *job)
 {
     return !job->expired && !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job);
-}
-
-/* Priority first, then the client that has had least of the queue, then its job that has had least. */
-static bool goes_before(const struct job *a, const struct job *b)
-{
-    if (a->options.priority != b->options.priority)
-        return a->options.priority > b->options.priority;
-    if (a->share != b->share)
-        return a->share->pass < b->share->pass;
-    return a->pass < b->pass;
-}
-
-static struct job *best_of(struct core *core, const struct queue *queue)
-{
-    struct job *best = NULL, *job;
-    DL_FOREACH2 (queue->active, job, active_next)
-        if ((!best || goes_before(job, best)) && may_go(core, job))
-            best = job;
-    return best;
 }
 
 /* Among the functions of one agent: priority, then the one that has had least of it. */
@@ -315,7 +310,7 @@ static struct job *choose(struct core *core, const struct agent *agent, uint32_t
 {
     struct job *best = NULL;
     for (uint32_t i = 0; i < agent->queue_count; i++) {
-        struct job *job = best_of(core, agent->queues[i]);
+        struct job *job = fair_first(core, agent->queues[i]);
         if (!job || (best && job->options.priority < best->options.priority))
             continue;
         if (best && job->options.priority == best->options.priority && agent->passes[i] >= agent->passes[*place])
@@ -324,38 +319,6 @@ static struct job *choose(struct core *core, const struct agent *agent, uint32_t
         *place = i;
     }
     return best;
-}
-
-/* Who was away does not save up: it starts level with the one served last. */
-static void charge_one(double *pass, double *level, double cost)
-{
-    if (*pass < *level)
-        *pass = *level;
-    *level = *pass;
-    *pass += cost;
-}
-
-static float cost_of(const struct job *job)
-{
-    return (float)(job->typical_us > 0 ? job->typical_us : UNMEASURED_US);
-}
-
-static void charge(struct agent *agent, uint32_t place, struct job *job, uint32_t count)
-{
-    double cost = (double)cost_of(job) * count;
-    struct queue *queue = job->queue;
-    charge_one(&job->pass, &job->share->level, cost);
-    charge_one(&job->share->pass, &queue->level, cost);
-    /* A function that many clients wait for has as many parts. */
-    charge_one(&agent->passes[place], &agent->level, cost / (queue->share_count ? queue->share_count : 1));
-}
-
-/* It was charged for what a task seemed to take; this is what it took: 0 when it did not run to its end. */
-void dispatch_settle(const struct run *run)
-{
-    double more = (double)run->used_us - (double)run->cost_us;
-    run->job->pass += more;
-    run->job->share->pass += more;
 }
 
 /* ---- giving ---- */
@@ -396,7 +359,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
         }
         task->attempt++;
         struct run *run = run_new(core, agent, job, index, task, chunk);
-        run->cost_us = cost_of(job);
+        run->cost_us = fair_cost(job);
         agent->load_us += (double)run->cost_us;
         items[batch.count - 1] =
             (struct belt_task_item){index, task->attempt, {task->buf, task->data, task->len}};
@@ -423,6 +386,16 @@ static uint32_t chunk_share(const struct agent *agent, const struct job *job, bo
     return agent->parts < agent->slots ? room : 0;
 }
 
+/* What the agent should hold; with many slots, its part of what all may hold together. */
+static uint32_t target_of(const struct agent *agent, const struct job *job)
+{
+    uint32_t target = agent->stuck ? sizing_stuck(agent->slots) : sizing_target(job->typical_us, agent->slots);
+    uint64_t part = agent->slots + (uint64_t)IN_HAND_MAX * agent->slots / (job->queue->slots ? job->queue->slots : 1);
+    if (target > part)
+        target = (uint32_t)part;
+    return target < agent->window_items ? target : agent->window_items;
+}
+
 /* How many tasks of `job` the agent should get now; it has room for one at least. `eager`: fill idle slots only. */
 static uint32_t share_of(const struct agent *agent, const struct job *job, bool eager)
 {
@@ -430,39 +403,56 @@ static uint32_t share_of(const struct agent *agent, const struct job *job, bool 
     if (job->options.chunk > 1)
         return chunk_share(agent, job, eager);
     uint32_t slots = agent->slots;
-    uint32_t target = eager ? slots : agent->stuck ? sizing_stuck(slots) : sizing_target(job->typical_us, slots);
+    uint32_t target = eager ? slots : target_of(agent, job);
     uint32_t held = sizing_held(job->typical_us, agent->parts, agent->load_us, slots);
-    uint32_t share = sizing_share(target, held, slots, job->queue->slots, job->waiting);
+    uint32_t share = sizing_share(target, held, slots, job->queue->slots, job->queue->waiting);
+    if (share > job->waiting)
+        share = (uint32_t)job->waiting;
     return share < room ? share : room;
 }
 
-static bool feed(struct core *core, struct agent *agent, bool eager)
+static uint32_t feed(struct core *core, struct agent *agent, bool eager)
 {
     if (!agent->synced || agent->leaving || !agent->session->peer || agent->held >= agent->window_items)
-        return false;
+        return 0;
     uint32_t place = 0;
     struct job *job = choose(core, agent, &place);
     uint32_t share = job ? share_of(agent, job, eager) : 0;
     uint32_t given = share ? give(core, agent, job, share) : 0;
     if (given) {
-        charge(agent, place, job, given);
+        fair_given(agent, place, job, given);
         job->queue->given_ms = core->now;
         stuck_watch(core, agent, job->typical_us);
     }
-    return given > 0;
+    return given;
 }
 
-/* Round after round over the agents that may have room, until none takes more: idle slots first, then what lies ahead. */
-static void feed_all(struct core *core, struct agent **agents, uint32_t count)
+/* Round after round over the agents that may have room, until none takes more: idle slots first, then what lies ahead.
+ * False: that was enough for one turn. */
+static bool feed_all(struct core *core, struct agent **agents, uint32_t count)
 {
+    uint32_t tasks = 0, messages = 0;
     for (int eager = 1; eager >= 0; eager--) {
         bool any = true;
         while (any) {
             any = false;
-            for (uint32_t i = 0; i < count; i++)
-                any |= feed(core, agents[i], eager);
+            for (uint32_t i = 0; i < count && tasks < TASKS_A_TURN && messages < MESSAGES_A_TURN; i++) {
+                uint32_t given = feed(core, agents[i], eager);
+                any |= given > 0;
+                tasks += given;
+                messages += given > 0;
+            }
         }
     }
+    return tasks < TASKS_A_TURN && messages < MESSAGES_A_TURN;
+}
+
+/* They are looked at again in the next turn, which comes at once. */
+static void go_on_later(struct core *core, struct agent **agents, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        agents[i]->unfed = true;
+    core->again = true;
 }
 
 /* ---- the turn ---- */
@@ -490,7 +480,7 @@ static bool has_eligible(struct core *core, struct queue *queue)
 {
     struct job *job;
     DL_FOREACH2 (queue->active, job, active_next)
-        if (may_go(core, job))
+        if (dispatch_may_go(core, job))
             return true;
     return false;
 }
@@ -514,8 +504,11 @@ void dispatch_turn(struct core *core)
 {
     struct agent **agents;
     look_again(core);
+    fair_turn(core);
     uint32_t count = candidates(core, &agents);
-    feed_all(core, agents, count);
+    if (!feed_all(core, agents, count))
+        go_on_later(core, agents, count);
+    fair_turn_over(core);
     stuck_turn(core);
     balance_offer(core, agents, count);
     while (core->dirty_queues) {

@@ -157,6 +157,7 @@ void job_free(struct core *core, struct job *job)
     }
     if (job->active)
         DL_DELETE2(queue->active, job, active_prev, active_next);
+    fair_leave(core, job);
     if (job->dirty)
         LL_DELETE2(core->dirty_jobs, job, dirty_next);
     if (job->owner)
@@ -433,8 +434,11 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
     if (job && job->owner != from) {
         if (job->owner)
             job->owner->jobs--;
+        fair_leave(core, job);
         share_drop(job->queue, job->share);
         job->share = share_take(job->queue, from);
+        if (job->active)
+            fair_enter(core, job);
         job->owner = from;
         from->jobs++;
         memcpy(job->owner_name, from->name, sizeof job->owner_name);

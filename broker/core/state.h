@@ -21,6 +21,12 @@ struct agent;
 struct queue;
 struct session;
 
+/* fair.c: who goes before whom. */
+struct heap {
+    void **members;
+    uint32_t count, room;
+};
+
 /* One task in the hands of an agent. */
 struct run {
     struct job *job;
@@ -85,6 +91,7 @@ struct agent {
     uint64_t moved_ms;  /* when a task of it ended last, or came */
     struct agent *watched_prev, *watched_next;
     bool dirty;       /* in core->dirty_agents */
+    bool unfed;       /* the turn ended before it was full: it stays there */
     struct agent *prev, *next;             /* in core->agents */
     struct agent *dirty_next;
 };
@@ -95,6 +102,8 @@ struct share {
     double pass;   /* service used, in us */
     double level;  /* where its job that was served last stood */
     uint32_t jobs;
+    struct heap jobs_heap; /* those with waiting tasks */
+    uint32_t place;        /* in the queue's heap, from 1; 0: none of its jobs has any */
     struct share *next;
 };
 
@@ -116,6 +125,7 @@ struct queue {
     double level;      /* where the client that was served last stood */
     uint64_t rate_ms, rate_count; /* results since rate_ms */
     double rate;                  /* per second */
+    struct heap shares_heap; /* clients with waiting tasks: whose turn it is */
     bool hungry;      /* agents may be idle: at the last look all waiting tasks were given out */
     bool dirty;       /* in core->dirty_queues */
     uint64_t given_ms;    /* when the last of its tasks was given to an agent */
@@ -249,6 +259,8 @@ struct job {
     uint64_t unread;     /* bytes of results that are not released */
     double typical_us;   /* what a task takes that is rather short, 0: unknown */
     double pass;         /* fair share: service used, in us */
+    uint64_t rank;       /* among equals: since when it has waiting tasks */
+    uint32_t place;      /* in the heap of its share, from 1; 0: not in it */
     struct share *share; /* of its client in the queue */
 
     uint64_t *log;       /* order of completion: ring of indexes */
@@ -272,6 +284,10 @@ struct job {
     uint64_t retired_ms;  /* when everything was read or stopped */
     bool retired;         /* in core->retired */
     struct job *dirty_next;
+    struct job *aside_next;
+    double owes_us;    /* what its tasks took beyond what it was charged for them */
+    bool unsettled;    /* in core->unsettled */
+    struct job *unsettled_next;
     struct job *active_prev, *active_next;
     struct job *retired_prev, *retired_next;
     UT_hash_handle by_id, by_key;
@@ -311,6 +327,9 @@ struct core {
     struct queue *dirty_queues;
     struct job *dirty_jobs;
     struct reader *dirty_readers;
+    struct job *unsettled;     /* tasks of theirs have ended */
+    struct job *aside;         /* have waiting tasks, and may not go in this turn */
+    uint64_t last_rank;
     struct run *spare_runs;    /* free list */
     struct past_job *history;  /* ring of BELT_MAX_HISTORY */
     uint32_t history_count, history_head;
@@ -474,6 +493,7 @@ void share_drop(struct queue *queue, struct share *share);
 struct queue *queue_get(struct core *core, const char *function);
 void queue_touch(struct core *core, struct queue *queue);
 void queue_prune(struct core *core, struct queue *queue);
+void queue_free(struct queue *queue);
 void dispatch_wait(struct core *core, struct job *job, uint64_t index, struct task *task); /* waits (again) */
 struct run *dispatch_adopt(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task);
 void dispatch_waiting_changed(struct core *core, struct job *job);
@@ -483,9 +503,19 @@ uint64_t dispatch_oldest(const struct job *job); /* since when its first waiting
 bool dispatch_has_room(const struct agent *agent, uint32_t bytes); /* for a task of this size, in its byte window */
 /* The queue is looked at again then, whatever happens in between. */
 void dispatch_come_back(struct core *core, struct queue *queue, uint64_t when);
-void dispatch_settle(const struct run *run); /* it is over */
+bool dispatch_may_go(struct core *core, struct job *job); /* it has tasks that may be given out now */
 void dispatch_turn(struct core *core);
 void dispatch_notices(struct core *core, struct job *job);
+
+/* ---- fair.c: whose turn it is ---- */
+void fair_enter(struct core *core, struct job *job); /* it has waiting tasks now */
+void fair_leave(struct core *core, struct job *job);
+struct job *fair_first(struct core *core, struct queue *queue); /* NULL: none may go. Those that may not are set aside for the turn */
+float fair_cost(const struct job *job); /* of a task, as it seems, in us */
+void fair_given(struct agent *agent, uint32_t place, struct job *job, uint32_t count); /* so many tasks, of this queue of the agent */
+void fair_settle(struct core *core, const struct run *run); /* it is over */
+void fair_turn(struct core *core); /* before the first is asked for */
+void fair_turn_over(struct core *core);
 
 /* ---- balance.c: what lies unstarted is taken back for who idles ---- */
 void balance_turn(struct core *core, struct queue *queue);

@@ -29,7 +29,7 @@ static bool has_company(const struct agent *agent, const struct run *run)
 void run_free(struct core *core, struct run *run)
 {
     struct agent *agent = run->agent;
-    dispatch_settle(run);
+    fair_settle(core, run);
     agent->parts -= !has_company(agent, run);
     DL_DELETE(agent->runs, run);
     agent->held--;

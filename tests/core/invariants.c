@@ -68,6 +68,19 @@ static const char *check_readers(const struct job *job)
     return NULL;
 }
 
+/* Whose turn it is: what waits is in both heaps, at the place it knows of. */
+static const char *check_place(const struct job *job)
+{
+    const struct share *share = job->share;
+    MUST(job->active == (job->place > 0), job->id);
+    if (!job->active)
+        return NULL;
+    MUST(job->place <= share->jobs_heap.count && share->jobs_heap.members[job->place - 1] == job, job->id);
+    MUST(share->place > 0 && share->place <= job->queue->shares_heap.count, job->id);
+    MUST(job->queue->shares_heap.members[share->place - 1] == share, job->id);
+    return NULL;
+}
+
 static const char *check_job(const struct job *job)
 {
     struct counts counts = {0};
@@ -91,7 +104,8 @@ static const char *check_job(const struct job *job)
         MUST(counts.waiting == 0 && counts.kept == 0, job->id);
     }
     MUST(job->state != BELT_JOB_COMPLETE || job->done + job->failed == job->next, job->id);
-    return check_readers(job);
+    const char *bad = check_place(job);
+    return bad ? bad : check_readers(job);
 }
 
 static const char *check_agent(const struct agent *agent)

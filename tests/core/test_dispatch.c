@@ -295,7 +295,7 @@ static struct peer *full_agent(struct cluster *c, struct peer *p)
         agent_take(w);
         agent_result_sized(w, 0, BELT_OK, 1, 5);
     }
-    while (agent_take(w) < 100)
+    for (uint32_t done = 50; agent_take(w) + done < 150; done++) /* until nothing waits */
         agent_result_sized(w, 0, BELT_OK, 1, 5);
     return w;
 }
@@ -499,6 +499,61 @@ Test(dispatch, a_job_that_nobody_serves_is_told_so_once)
     peer_send_type(w, BELT_MSG_BYE);
     cluster_advance(c, 1000);
     cr_assert_eq(peer_expect(p, BELT_MSG_NOTICE)->u.notice.code, BELT_NO_WORKER);
+    cluster_free(c);
+}
+
+static uint32_t tasks_sent(const struct core_update *update)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < update->send_count; i++)
+        if (update->sends[i].msg.type == BELT_MSG_DISPATCH)
+            count += update->sends[i].msg.u.dispatch.count;
+    return count;
+}
+
+Test(dispatch, a_turn_gives_out_so_much_and_the_next_one_goes_on)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    uint64_t job = client_open(p, "", "f", NULL);
+    for (int i = 0; i < 10; i++)
+        agent_new(c, "w", 4096, 65536, "f");
+    c->burst = true;
+    for (uint64_t next = 0; next < 40960; next += 2048)
+        client_push(p, job, next, 2048);
+    core_step(c->core, &(struct core_event){.type = CORE_TURN, .now = c->now}, c->update);
+    uint32_t sent = tasks_sent(c->update);
+    cr_assert(sent >= 32768 && sent < 36864, "%u tasks in one turn", sent);
+    cr_assert_eq(core_deadline(c->core), 0, "there is more to do");
+    core_update_clear(c->update);
+    core_step(c->core, &(struct core_event){.type = CORE_TURN, .now = c->now}, c->update);
+    cr_assert_eq(sent + tasks_sent(c->update), 40960);
+    core_update_clear(c->update);
+    cluster_free(c);
+}
+
+Test(dispatch, many_slots_share_what_is_in_hand)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    struct peer *w = agent_new(c, "w", 4096, 65536, "f");
+    uint64_t job = client_open(p, "", "f", NULL);
+    client_push(p, job, 0, 1);
+    agent_take(w);
+    agent_result_sized(w, 0, BELT_OK, 1, 1); /* a task takes a microsecond: 2000 would be in hand for each */
+    for (int i = 0; i < 31; i++) { /* 131072 slots: eight in hand for each, beside the one that runs */
+        struct peer *other = peer_new(c, BELT_ROLE_WORKER, "other");
+        other->slots = 4096, other->window_items = 65536, other->functions = "f";
+        peer_connect(other); /* and nothing more: it gets nothing */
+    }
+    c->burst = true;
+    for (uint64_t next = 1; next < 60000; next += 2000)
+        client_push(p, job, next, 2000);
+    cluster_turn(c);
+    uint32_t held = 0;
+    for (uint32_t more; (more = agent_take(w)) > held;)
+        held = more;
+    cr_assert(held > 30000 && held <= 9 * 4096, "%u tasks in hand", held);
     cluster_free(c);
 }
 
