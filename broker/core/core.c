@@ -260,6 +260,7 @@ static void on_turn(struct core *core)
             worker_touch(core, agent);
         agent->unfed = false;
     }
+    core->asked_ms = core->again ? core->now : core->alarm;
 }
 
 void core_step(struct core *core, const struct core_event *event, struct core_update *update)

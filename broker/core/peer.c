@@ -69,10 +69,18 @@ static void session_free(struct core *core, struct session *session)
     free(session);
 }
 
+/* How long it may be silent before it is spoken to. */
+static uint64_t patience_of(const struct core *core)
+{
+    return core->config.heartbeat_ms + core->config.heartbeat_ms / 2;
+}
+
 /* Least recently heard stays in front. */
 static void heard(struct core *core, struct session *session)
 {
     session->heard_ms = core->now;
+    if (core->probe_ms > core->now + patience_of(core))
+        core->probe_ms = core->now + patience_of(core);
     if (session->next) {
         DL_DELETE(core->live, session);
         DL_APPEND(core->live, session);
@@ -244,33 +252,54 @@ static void lease_over(struct core *core, struct session *session)
     }
 }
 
-/* A peer that is silent for longer than its heartbeat is spoken to: when its process is dead the transport says so. */
-static void probe(struct core *core, struct session *session, uint64_t patience)
+/* When its lease is over. What came in while the broker itself was held up is not read yet: all have a lease anew. */
+static uint64_t lease_end(const struct core *core, const struct session *session)
+{
+    uint64_t from = session->heard_ms > core->awake_ms ? session->heard_ms : core->awake_ms;
+    return from + core->config.lease_ms;
+}
+
+/* A peer that is silent for longer than its heartbeat is spoken to: when its process is dead the transport says so.
+ * Returns when to look at it again. */
+static uint64_t probe(struct core *core, struct session *session)
 {
     uint64_t spoken = session->probed_ms > session->heard_ms ? session->probed_ms : session->heard_ms;
-    uint64_t wait = spoken == session->heard_ms ? patience : core->config.heartbeat_ms;
-    if (session->peer && core->now >= spoken + wait) {
+    uint64_t wait = spoken == session->heard_ms ? patience_of(core) : core->config.heartbeat_ms;
+    if (!session->peer)
+        return UINT64_MAX;
+    if (core->now >= spoken + wait) {
         update_send(core, session, BELT_MSG_PONG);
         session->probed_ms = spoken = core->now;
         wait = core->config.heartbeat_ms;
     }
-    uint64_t over = session->heard_ms + core->config.lease_ms;
-    core_alarm(core, session->peer && spoken + wait < over ? spoken + wait : over);
+    return spoken + wait;
+}
+
+static uint64_t probe_all(struct core *core)
+{
+    uint64_t next = UINT64_MAX, when;
+    struct session *session;
+    DL_FOREACH (core->live, session) {
+        bool silent = core->now >= session->heard_ms + patience_of(core);
+        when = silent ? probe(core, session) : session->heard_ms + patience_of(core);
+        next = when < next ? when : next;
+        if (!silent)
+            break;
+    }
+    return next;
 }
 
 void peer_expire(struct core *core)
 {
-    uint64_t patience = core->config.heartbeat_ms + core->config.heartbeat_ms / 2;
-    while (core->live && core->now >= core->live->heard_ms + core->config.lease_ms)
+    if (core->asked_ms && core->now > core->config.heartbeat_ms && core->now - core->config.heartbeat_ms > core->asked_ms)
+        core->awake_ms = core->now;
+    while (core->live && core->now >= lease_end(core, core->live))
         lease_over(core, core->live);
-    struct session *session;
-    DL_FOREACH (core->live, session) {
-        if (core->now < session->heard_ms + patience) {
-            core_alarm(core, session->heard_ms + patience);
-            break;
-        }
-        probe(core, session, patience);
-    }
+    if (core->now >= core->probe_ms)
+        core->probe_ms = probe_all(core);
+    core_alarm(core, core->probe_ms);
+    if (core->live)
+        core_alarm(core, lease_end(core, core->live));
     while (core->gone && core->now >= core->gone->gone_ms + core->config.grace_ms)
         client_over(core, core->gone);
     if (core->gone)

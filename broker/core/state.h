@@ -349,6 +349,9 @@ struct core {
     struct gone_record *gone_records;
     uint32_t gone_record_count, gone_record_room;
     uint64_t last_record;
+    uint64_t awake_ms;         /* since when nobody's silence can be the fault of a turn that came late */
+    uint64_t probe_ms;         /* before it no peer is silent for so long that it is spoken to */
+    uint64_t asked_ms;         /* when the last turn wanted to come back */
     uint64_t sweep_ms;         /* when to look for jobs that nobody wants */
     bool store_failed;         /* nothing that grows is recorded */
     uint64_t store_spare, store_urgent; /* bytes of results that may be recorded nevertheless, and that are */

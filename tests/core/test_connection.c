@@ -161,6 +161,21 @@ Test(connection, an_unreachable_peer_is_waited_for_a_heartbeat)
     cluster_free(c);
 }
 
+Test(connection, a_turn_that_comes_late_is_nobody_elses_fault)
+{
+    struct cluster *c = cluster_new(NULL);
+    client_new(c, "c1")->alive = false;
+    cluster_advance(c, 1000);
+    cluster_forget_trace(c);
+    c->now += 20000; /* the broker was stopped, and what its peers said meanwhile is not read yet */
+    cluster_turn(c);
+    cluster_advance(c, 4999);
+    cluster_told(c, "");
+    cluster_advance(c, 1);
+    cluster_told(c, "[36000] c1 > lease expired\n");
+    cluster_free(c);
+}
+
 Test(connection, a_hello_from_elsewhere_takes_the_session_over)
 {
     struct cluster *c = cluster_new(NULL);
