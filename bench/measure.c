@@ -67,8 +67,21 @@ static uint64_t cpu_us(int who)
            (uint64_t)(use.ru_utime.tv_usec + use.ru_stime.tv_usec);
 }
 
+/* Of one of our processes, with all its threads. */
+static uint64_t cpu_of_us(pid_t pid)
+{
+    struct timespec used;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
+        measure_die("a process is gone");
+    return (uint64_t)used.tv_sec * 1000000u + (uint64_t)used.tv_nsec / 1000u;
+}
+
 void measure_begin(struct measure *measure)
 {
+    for (int i = 0; i < measure->child_count; i++)
+        measure->child[i].begin_cpu_us = cpu_of_us(measure->child[i].pid);
     measure->begin_cpu_us = cpu_us(RUSAGE_SELF);
     measure->begin_ns = measure_now_ns();
 }
@@ -88,6 +101,8 @@ void measure_end(struct measure *measure, uint64_t tasks)
 {
     measure->seconds = (double)(measure_now_ns() - measure->begin_ns) / 1e9;
     measure->client_cpu_seconds = (double)(cpu_us(RUSAGE_SELF) - measure->begin_cpu_us) / 1e6;
+    for (int i = 0; i < measure->child_count; i++)
+        measure->child[i].cpu_us = cpu_of_us(measure->child[i].pid) - measure->child[i].begin_cpu_us;
     measure->tasks = tasks;
 }
 
@@ -100,25 +115,27 @@ static int compare(const void *a, const void *b)
 
 void measure_print(struct measure *measure)
 {
+    static const struct {
+        const char *name;
+        double share;
+    } shares[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
     double tasks = (double)measure->tasks;
 
     printf("{\"tasks\":%llu,\"seconds\":%.6f,\"tasks_per_second\":%.1f,\"cpu_us\":{\"client\":%.3f",
            (unsigned long long)measure->tasks, measure->seconds, tasks / measure->seconds,
            measure->client_cpu_seconds * 1e6 / tasks);
     for (int i = 0; i < measure->child_count; i++) {
-        struct rusage use;
         kill(measure->child[i].pid, SIGKILL);
-        while (wait4(measure->child[i].pid, NULL, 0, &use) < 0 && errno == EINTR)
+        while (waitpid(measure->child[i].pid, NULL, 0) < 0 && errno == EINTR)
             continue;
-        printf(",\"%s\":%.3f", measure->child[i].name,
-               ((double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) * 1e6 +
-                (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec)) / tasks);
+        printf(",\"%s\":%.3f", measure->child[i].name, (double)measure->child[i].cpu_us / tasks);
     }
     printf("}");
     if (measure->latency_count) {
         qsort(measure->latencies, measure->latency_count, sizeof(*measure->latencies), compare);
-        printf(",\"p50_us\":%.1f,\"p99_us\":%.1f", measure->latencies[measure->latency_count / 2] / 1e3,
-               measure->latencies[(uint32_t)((double)measure->latency_count * 0.99)] / 1e3);
+        for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+            printf(",\"%s_us\":%.1f", shares[i].name,
+                   measure->latencies[(uint32_t)((double)measure->latency_count * shares[i].share)] / 1e3);
     }
     printf("}\n");
     free(measure->latencies);

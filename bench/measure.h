@@ -21,6 +21,7 @@ struct measure {
     struct {
         pid_t pid;
         const char *name;
+        uint64_t begin_cpu_us, cpu_us;
     } child[MEASURE_CHILDREN];
     int child_count;
 };
@@ -34,7 +35,8 @@ void measure_begin(struct measure *measure);
 void measure_latency(struct measure *measure, uint64_t ns);
 /** `tasks` were done since measure_begin(). */
 void measure_end(struct measure *measure, uint64_t tasks);
-/** Kills the children and prints one line of JSON: tasks, seconds, tasks_per_second, cpu_us by process, p50_us, p99_us. */
+/** Kills the children and prints one line of JSON: tasks, seconds, tasks_per_second, cpu_us by process
+ *  and task, p50_us, p90_us, p99_us, p999_us. */
 void measure_print(struct measure *measure);
 /** A number of the command line. */
 uint64_t measure_number(const char *text);
