@@ -213,6 +213,12 @@ static double seconds_of(const struct bench *bench)
     return bench->done_ns > bench->begin_ns ? (double)(bench->done_ns - bench->begin_ns) / 1e9 : 0;
 }
 
+/* 0: none came. */
+static uint64_t first_us(const struct bench *bench)
+{
+    return bench->first_ns ? (bench->first_ns - bench->begin_ns) / 1000 : 0;
+}
+
 static double cpu_seconds(void)
 {
     struct rusage use;
@@ -248,7 +254,7 @@ static void print_json(const struct bench *bench, uint32_t slots, double cpu, st
     json_object_set_new(object, "seconds", json_real(seconds));
     json_object_set_new(object, "tasks_per_second", json_real(seconds > 0 ? (double)bench->done / seconds : 0));
     json_object_set_new(object, "client_cpu_seconds", json_real(cpu));
-    json_object_set_new(object, "first_result_us", json_integer((json_int_t)((bench->first_ns - bench->begin_ns) / 1000)));
+    json_object_set_new(object, "first_result_us", json_integer((json_int_t)first_us(bench)));
     for (size_t i = 0; i < PERCENTILES && bench->latency.count; i++)
         json_object_set_new(latency, percentiles[i].name,
                             json_real((double)histogram_at(&bench->latency, percentiles[i].share) / 1e3));
@@ -272,7 +278,11 @@ static void print_text(const struct bench *bench, uint32_t slots, struct bytes *
         bytes_format(out, " %s %s", percentiles[i].name,
                      units_show_us(histogram_at(&bench->latency, percentiles[i].share) / 1000, text));
     if (bench->latency.count)
-        bytes_text(out, "\n");
+        bytes_text(out, bench->values->buffersize == 1 || bench->mix.count
+                            ? "\n"
+                            : "\nmost of that is waiting in a full window: --buffersize 1 measures the round trip\n");
+    if (bench->done)
+        bytes_format(out, "first result after %s\n", units_show_us(first_us(bench), text));
     if (bench->measured.count) {
         double bound = bound_seconds(bench, slots);
         bytes_format(out, "each task to the slot that is free first: %.3f s, so this run took %.3f of that\n", bound,

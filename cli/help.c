@@ -39,7 +39,7 @@ static void wrap(FILE *out, const char *text, int indent, int at)
 static void help_option(const struct option_def *def, FILE *out)
 {
     char left[96], letter[8] = "    ";
-    int len;
+    int len, hidden = 0;
 
     if (def->letter)
         snprintf(letter, sizeof letter, "-%c, ", def->letter);
@@ -48,10 +48,12 @@ static void help_option(const struct option_def *def, FILE *out)
                    : def->preset                ? "[="
                                                 : " ",
                    options_takes_argument(def) ? def->arg : "", options_takes_argument(def) && def->preset ? "]" : "");
-    if (len >= OPTION_INDENT - 1)
+    for (const char *at = left; *at; at++)
+        hidden += (*at & 0xc0) == 0x80; /* all bytes of a character but its first */
+    if (len - hidden >= OPTION_INDENT - 1)
         fprintf(out, "%s\n%*s", left, OPTION_INDENT, "");
     else
-        fprintf(out, "%-*s", OPTION_INDENT, left);
+        fprintf(out, "%-*s", OPTION_INDENT + hidden, left);
     wrap(out, def->help, OPTION_INDENT, OPTION_INDENT);
 }
 
