@@ -215,6 +215,7 @@ struct reader {
     char name[BELT_MAX_KEY + 1];
     uint8_t mode;
     uint64_t acked, sent;
+    uint64_t most_sent; /* before it subscribed again, too */
     struct belt_grant credit;
     uint64_t sent_bytes;
     uint64_t kept_number, kept_acked; /* its record on disk */

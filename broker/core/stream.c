@@ -271,6 +271,9 @@ void stream_ack(struct core *core, struct session *from, const struct belt_msg_a
                      update_text(core, "there is no subscription %llu of yours", (unsigned long long)msg->sub));
         return;
     }
+    /* It may have taken what was sent before it subscribed again: held messages cross a hello. */
+    if (msg->upto > reader->sent && msg->upto <= reader->most_sent)
+        reader->sent = msg->upto;
     if (msg->upto > reader->sent) {
         update_error(core, from, 0, reader->job->id, BELT_BAD_MESSAGE,
                      update_text(core, "delivery %llu was never sent", (unsigned long long)msg->upto - 1));
@@ -395,6 +398,8 @@ static bool deliver_batch(struct core *core, struct reader *reader)
         reader->sent_bytes += task->len;
         task = has_credit(reader) && batch.count < room ? deliverable(reader, reader->sent, &index) : NULL;
     }
+    if (reader->sent > reader->most_sent)
+        reader->most_sent = reader->sent;
     struct belt_msg *msg = update_send_kept(core, reader->session, job, BELT_MSG_DELIVER);
     msg->u.deliver = (struct belt_msg_deliver){.sub = reader->id, .first = first, .results = items, .count = batch.count};
     return true;

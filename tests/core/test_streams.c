@@ -210,6 +210,24 @@ Test(streams, a_detach_that_was_lost_is_said_again)
     cluster_free(c);
 }
 
+Test(streams, what_was_sent_before_it_subscribed_again_may_be_acknowledged)
+{
+    struct scene s = scene_new(3);
+    uint64_t sub = ordered(&s, "r", 100);
+    done(&s, 0);
+    done(&s, 1);
+    cr_assert_str_eq(client_read(s.p), "0 1");
+    s.c->burst = true;
+    client_send_subscribe(s.p, s.job, "r", BELT_ORDERED, 0, 100);
+    client_ack(s.p, sub, 2, 100);
+    s.c->burst = false;
+    cluster_turn(s.c);
+    const struct belt_msg *msg;
+    while ((msg = peer_next(s.p)))
+        cr_assert_neq(msg->type, BELT_MSG_ERROR, "the answer to an earlier SUBSCRIBE may come after a later one");
+    cluster_free(s.c);
+}
+
 Test(streams, two_readers_each_see_all_in_their_mode)
 {
     struct scene s = scene_new(3);
