@@ -250,6 +250,11 @@ static enum client_stream_action on_error(struct client_stream *stream, const st
 {
     char text[sizeof(stream->text)];
 
+    if (stream->cancel && error->code == BELT_NOT_ALLOWED && error->ref == stream->config.ref &&
+        stream->config.kind != CLIENT_STREAM_READS && stream->state != CLIENT_STREAM_OPENING) {
+        client_stream_resync(stream); /* after a restart the job belongs to nobody until it is opened again (§7.5) */
+        return CLIENT_STREAM_CHANGED;
+    }
     if (stream->cancel && (error->code == BELT_UNKNOWN_JOB || error->ref == stream->config.ref)) {
         stream->state = CLIENT_STREAM_CANCELLED; /* nothing is left to cancel */
         return CLIENT_STREAM_CHANGED;

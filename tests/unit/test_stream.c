@@ -653,6 +653,29 @@ Test(stream, a_cancel_is_asked_for_until_it_is_answered)
     client_stream_fini(&world.stream);
 }
 
+/* The broker was restarted after the job was complete, so nobody has opened it since. */
+Test(stream, a_cancel_of_a_job_that_belongs_to_nobody_opens_it_first)
+{
+    struct world world;
+    struct belt_msg msg = {.type = BELT_MSG_ERROR};
+
+    start(&world, BELT_ORDERED, 8, 1u << 20);
+    append(&world, 2);
+    pump(&world, false);
+    world.deaf = true;
+    client_stream_cancel(&world.stream);
+    pump(&world, false);
+    world.deaf = false;
+    msg.u.error = (struct belt_msg_error){.ref = 7, .code = BELT_NOT_ALLOWED};
+    tell(&world, &msg);
+    cr_assert_neq(world.stream.state, CLIENT_STREAM_CANCELLED, "nothing was cancelled");
+    pump(&world, false);
+    cr_assert_eq(world.broker.opens, 2);
+    cr_assert_eq(world.broker.cancels, 1);
+    cr_assert_eq(world.stream.state, CLIENT_STREAM_CANCELLED);
+    client_stream_fini(&world.stream);
+}
+
 Test(stream, a_cancel_before_anything_was_sent_needs_no_broker)
 {
     struct world world;
