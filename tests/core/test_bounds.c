@@ -5,6 +5,7 @@
 #include "cluster.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 Test(bounds, a_pause_before_a_retry_ends_growing)
 {
@@ -58,5 +59,19 @@ Test(bounds, failed_inputs_are_kept_up_to_their_bytes)
     const struct belt_msg *msg = admin_failed(a, BELT_FAILED_LIST, "f", job, UINT64_MAX);
     cr_assert(msg->u.failures.count < MOST && msg->u.failures.count >= MOST - 1, "%llu",
               (unsigned long long)msg->u.failures.count);
+    cluster_free(c);
+}
+
+Test(bounds, a_detached_job_is_kept_for_the_default_time)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    client_push(p, client_open(p, "k", "f", &(struct belt_job_options){.detached = true}), 0, 1);
+    peer_gone(p);
+    cluster_forget_trace(c);
+    cluster_advance(c, BELT_KEEP_MS - BELT_LEASE_MS - BELT_GRACE_MS);
+    cr_assert_null(strstr(c->trace ? c->trace : "", "cancelled"), "%s", c->trace);
+    cluster_advance(c, 2 * (BELT_LEASE_MS + BELT_GRACE_MS));
+    cr_assert_not_null(strstr(c->trace, "cancelled"), "%s", c->trace);
     cluster_free(c);
 }
