@@ -206,11 +206,22 @@ static void put_reader(struct core *core, struct reader *reader)
     reader->kept_acked = reader->acked;
 }
 
+/* Of the results that are recorded: those that wait for room lie behind them. */
+static uint64_t failed_kept(const struct job *job)
+{
+    uint64_t failed = job->failed;
+    for (uint64_t place = job->kept.place; place < job->log_base + job->log_count; place++) {
+        const struct task *task = table_at(&job->table, stream_log_at(job, place));
+        failed -= task && task->state == TASK_DONE && task->code != BELT_OK;
+    }
+    return failed;
+}
+
 static void put_mark(struct core *core, struct job *job)
 {
     struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
     msg.u.progress = (struct belt_msg_progress){
-        .task = {.job = job->id, .index = job->kept.next}, .done = job->kept.place, .total = job->failed};
+        .task = {.job = job->id, .index = job->kept.next}, .done = job->kept.place, .total = failed_kept(job)};
     drop(core, job, &job->kept.mark);
     job->kept.mark = put(core, job, msg, 0, 0);
     /* Grants are running totals of bytes, too. */
