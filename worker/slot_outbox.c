@@ -28,7 +28,7 @@ int slot_outbox_add(struct slot_outbox *outbox, const void *data, size_t len)
 
 int slot_outbox_payload(struct slot_outbox *outbox, struct belt_payload payload)
 {
-    if (payload.len < SLOT_APART_BYTES)
+    if (payload.len < SLOT_LARGE_BYTES)
         return slot_outbox_add(outbox, payload.data, payload.len);
     struct slot_apart *apart = malloc(sizeof(*apart));
     if (!apart)
@@ -47,7 +47,7 @@ int slot_outbox_task(struct slot_outbox *outbox, const struct slot_task *task, s
 {
     struct slot_task whole = *task;
     size_t before = waiting(outbox);
-    bool apart = payload.len >= SLOT_APART_BYTES;
+    bool apart = payload.len >= SLOT_LARGE_BYTES;
 
     whole.payload = (struct belt_bytes){payload.data, payload.len};
     int rc = apart ? slot_write_task_line(&outbox->bytes, &whole) : slot_write_task(&outbox->bytes, &whole);

@@ -8,9 +8,6 @@
 
 #include "slot_protocol.h"
 
-/* From here on a payload is not copied: the copy costs more than a part of its own. */
-#define SLOT_APART_BYTES (32u << 10)
-
 struct slot_apart;
 
 struct slot_outbox {

@@ -12,7 +12,7 @@
 
 /* The first line of a message: keyword, name and five numbers fit with room to spare. */
 #define SLOT_MAX_LINE 512u
-/* From here on an answer's payload gets a buffer of its own: it is not copied once more. */
+/* From here on a payload is written from where it lies and read to where it stays: a copy costs more than a part of its own. */
 #define SLOT_LARGE_BYTES (32u << 10)
 /* How long a slot may take before it says hello (SLOTS.md, "From the slot"). */
 #define SLOT_HELLO_MS 10000u

@@ -19,8 +19,6 @@
 /* How long a finished answer may wait for company. */
 #define HOLD_US 100u
 #define HOLD_BYTES (64u << 10)
-/* An answer of this size is sent from where it lies, when the function gives it. */
-#define APART_BYTES (32u << 10)
 /* Progress is for people: so often is enough. */
 #define PROGRESS_US 100000u
 
@@ -129,7 +127,7 @@ BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
         slot_queue_add(&task->answer, text, (size_t)n);
         return BELT_RESULT_TOO_LARGE;
     }
-    if (len >= APART_BYTES)
+    if (len >= SLOT_LARGE_BYTES) /* sent from where it lies, when the function gives it */
         return reply_apart(task, (struct belt_bytes){data, len});
     return slot_queue_add(&task->answer, data, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
 }

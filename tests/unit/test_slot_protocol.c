@@ -245,7 +245,7 @@ static size_t write_out(struct slot_outbox *outbox, uint8_t *to, size_t step)
 
 Test(slot_outbox, payloads_are_written_in_their_order_and_released)
 {
-    static const size_t lens[] = {3, SLOT_APART_BYTES, SLOT_APART_BYTES + 1, 0, 100000, 7}, steps[] = {1, 999, 50000, SIZE_MAX};
+    static const size_t lens[] = {3, SLOT_LARGE_BYTES, SLOT_LARGE_BYTES + 1, 0, 100000, 7}, steps[] = {1, 999, 50000, SIZE_MAX};
     enum { TASKS = sizeof(lens) / sizeof(*lens) };
     uint8_t *whole = malloc(1 << 20), *wrote = malloc(1 << 20);
 

@@ -20,7 +20,8 @@
  * *takes* it (T **, set to NULL), or *gives* a new object to the caller, who frees it.
  *
  * Threads: a pool may be used by many threads; a stream by one thread at a time. The library
- * runs one I/O thread per pool; code of yours (sources, hooks) never runs on it.
+ * runs one I/O thread per pool; code of yours (sources, hooks) never runs on it. A thread that waits for the results
+ * of a pool's only stream may do that thread's work meanwhile.
  *
  * Times are in ms; -1 waits for ever, 0 does not wait. Sizes are in bytes.
  */
