@@ -5,6 +5,7 @@
 #include "cluster.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 static struct cluster *kept_new(void)
 {
@@ -452,6 +453,41 @@ Test(durable, tries_are_not_forgiven_before_the_result_is_written)
     agent_sync(w);
     cluster_advance(c, 3000);
     cr_assert_str_eq(agent_holds(w), "1.0/2", "it is the second attempt, not the first");
+    cluster_free(c);
+}
+
+/* The mark is written anew when a result that is on disk was read, and its record shortened. */
+Test(durable, failures_that_wait_for_room_are_not_in_the_mark)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    client_push(p, job, 0, 4);
+    client_end(p, job, 4);
+    cr_assert_eq(agent_take(w), 4);
+    agent_result_sized(w, 0, BELT_OK, 100, 0);
+    cr_assert_str_eq(client_read(p), "0");
+    core_store_works(c->core, false, 1000);
+    agent_result(w, 1, BELT_TASK_FAILED);
+    agent_result(w, 1, BELT_TASK_FAILED);
+    cr_assert_str_eq(agent_holds(w), "1.1/1");
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PROGRESS), 0);
+    client_ack(p, sub, 1, 1000);
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PROGRESS), 1);
+    cr_assert_eq(disk_count(&c->disk, BELT_MSG_RESULTS), 1, "two wait in memory");
+    cluster_restart(c);
+    struct peer *other = agent_new(c, "w2", 4, 100, "f");
+    cluster_advance(c, 3000);
+    cr_assert_eq(agent_take(other), 3);
+    cluster_forget_trace(c);
+    agent_result(other, 0, BELT_OK);
+    agent_result(other, 0, BELT_TASK_FAILED);
+    agent_result(other, 0, BELT_TASK_FAILED);
+    cr_assert_not_null(strstr(c->trace, "complete: 2 done, 2 failed"), "%s", c->trace);
+    peer_clear(p);
+    come_back(p, job, BELT_ORDERED, BELT_CURSOR_KEPT);
+    cr_assert_str_eq(client_read(p), "1 2! 3!.");
     cluster_free(c);
 }
 
