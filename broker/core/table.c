@@ -166,6 +166,10 @@ void table_restored(struct table *table, uint64_t next)
 {
     if (next % TABLE_SEGMENT && !table_reach(table, next))
         abort();
+    /* The next segment is added behind all that ever were, also those that are gone. */
+    while (table->used && table->base + (uint64_t)table->used * TABLE_SEGMENT < next)
+        if (!table_extend(table, next))
+            abort();
 }
 
 void table_release(struct table *table, uint64_t index, uint64_t next)

@@ -2,6 +2,7 @@
  *
  * durable.c and restore.c: what is on disk, and what comes back (I9, I2, I3).
  */
+#include "broker/core/table.h"
 #include "cluster.h"
 
 #include <criterion/criterion.h>
@@ -488,6 +489,31 @@ Test(durable, failures_that_wait_for_room_are_not_in_the_mark)
     peer_clear(p);
     come_back(p, job, BELT_ORDERED, BELT_CURSOR_KEPT);
     cr_assert_str_eq(client_read(p), "1 2! 3!.");
+    cluster_free(c);
+}
+
+Test(durable, a_straggler_lies_before_segments_that_are_gone)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 2000, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    uint64_t sub = client_subscribe(p, job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 1 << 20);
+    client_push(p, job, 0, TABLE_SEGMENT);
+    client_push(p, job, TABLE_SEGMENT, TABLE_SEGMENT);
+    while (agent_take(w) > 1)
+        agent_result_sized(w, 1, BELT_OK, 70000, 5);
+    cr_assert_str_eq(agent_holds(w), "1.0/1");
+    client_ack(p, sub, 2 * TABLE_SEGMENT - 1, 1 << 20);
+    cluster_restart(c);
+    peer_clear(p);
+    come_back(p, job, BELT_UNORDERED, BELT_CURSOR_KEPT);
+    client_push(p, job, 2 * TABLE_SEGMENT, 2);
+    client_end(p, job, 2 * TABLE_SEGMENT + 2);
+    struct peer *other = agent_new(c, "w2", 4, 2000, "f");
+    cluster_advance(c, 3000);
+    cr_assert_eq(agent_take(other), 3);
+    agent_finish(other, 3);
+    cr_assert_str_eq(client_read(p), "0 512 513.");
     cluster_free(c);
 }
 
