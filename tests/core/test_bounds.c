@@ -5,6 +5,7 @@
 #include "cluster.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 Test(bounds, a_pause_before_a_retry_ends_growing)
@@ -74,4 +75,239 @@ Test(bounds, a_detached_job_is_kept_for_the_default_time)
     cluster_advance(c, 2 * (BELT_LEASE_MS + BELT_GRACE_MS));
     cr_assert_not_null(strstr(c->trace, "cancelled"), "%s", c->trace);
     cluster_free(c);
+}
+
+Test(bounds, a_volatile_job_outlives_its_client_for_the_grace)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    client_open(p, "k", "f", NULL);
+    peer_cut(p);
+    cluster_forget_trace(c);
+    cluster_advance(c, BELT_LEASE_MS + BELT_GRACE_MS - 1);
+    cr_assert_null(strstr(c->trace, "cancelled"), "%s", c->trace);
+    cluster_advance(c, 1);
+    cr_assert_not_null(strstr(c->trace, "cancelled: its client is gone"), "%s", c->trace);
+    cluster_free(c);
+}
+
+static uint64_t failures(struct peer *admin, const char *function)
+{
+    const struct belt_msg *msg = admin_failed(admin, BELT_FAILED_LIST, function, 0, UINT64_MAX);
+    cr_assert_eq(msg->type, BELT_MSG_FAILURES);
+    return msg->u.failures.count;
+}
+
+Test(bounds, failed_inputs_of_all_functions_take_a_part_of_the_budget)
+{
+    enum { SIZE = 64 << 10, MOST = 16, FIRST = 10 };
+    struct cluster *c = cluster_new(&(struct core_config){.memory_budget = BELT_FAILED_SHARE * MOST * SIZE});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f,g");
+    struct peer *a = peer_new(c, BELT_ROLE_ADMIN, "a");
+    uint64_t jobs[] = {client_open(p, "f", "f", NULL), client_open(p, "g", "g", NULL)};
+    peer_connect(a);
+    for (uint32_t i = 0; i < FIRST + MOST; i++) {
+        client_push_sized(p, jobs[i >= FIRST], i < FIRST ? i : i - FIRST, 1, SIZE);
+        cr_assert_eq(agent_take(w), 1);
+        agent_result(w, 0, BELT_TASK_FAILED);
+        if (i == MOST - 2)
+            cr_assert_eq(failures(a, ""), MOST - 1, "so many and what keeping them takes have room");
+    }
+    cr_assert_eq(failures(a, "f"), 0, "the oldest went");
+    cr_assert_eq(failures(a, "g"), MOST - 1);
+    cluster_free(c);
+}
+
+/* ---- what one broker keeps ---- */
+
+/* A core alone: what a cluster checks after each step takes too long with so much. */
+struct bare {
+    struct core *core;
+    struct core_update *update;
+    uint64_t now, seq;
+};
+
+static struct bare bare_new(const struct core_config *config)
+{
+    struct core_config own = *config;
+    own.epoch = CLUSTER_EPOCH;
+    struct bare bare = {.core = core_new(&own), .update = core_update_new(), .now = CLUSTER_START};
+    cr_assert(bare.core && bare.update);
+    return bare;
+}
+
+static void bare_free(struct bare *bare)
+{
+    core_free(bare->core);
+    core_update_free(bare->update);
+}
+
+/* The first answer; NULL: none. */
+static const struct belt_msg *bare_step(struct bare *bare, struct core_event event)
+{
+    event.now = bare->now;
+    core_update_clear(bare->update);
+    core_step(bare->core, &event, bare->update);
+    for (uint32_t i = 0; i < bare->update->send_count; i++)
+        core_stamp(bare->core, bare->update->sends[i].peer, bare->update->sends[i].msg.type, &(uint64_t){0});
+    return bare->update->send_count ? &bare->update->sends[0].msg : NULL;
+}
+
+/* Of the only client, whose handle is 1. */
+static const struct belt_msg *bare_say(struct bare *bare, struct belt_msg msg)
+{
+    msg.seq = ++bare->seq;
+    return bare_step(bare, (struct core_event){.type = CORE_MESSAGE, .peer = 1, .msg = &msg});
+}
+
+static const struct belt_msg *bare_hello(struct bare *bare, uint64_t handle, uint32_t number, bool agent)
+{
+    uint8_t session[BELT_SESSION_LEN] = {0};
+    struct belt_bytes function = {(const uint8_t *)"f", 1};
+    struct belt_msg msg = {.type = BELT_MSG_HELLO};
+    memcpy(session, &number, sizeof number);
+    msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION,
+                                          .role = agent ? BELT_ROLE_WORKER : BELT_ROLE_CLIENT,
+                                          .session = {session, sizeof session},
+                                          .name = function};
+    if (agent)
+        msg.u.hello.worker =
+            (struct belt_worker_props){.slots = 1, .window_items = 1, .functions = &function, .function_count = 1};
+    bare->seq = 0;
+    return bare_step(bare,
+                     (struct core_event){.type = CORE_MESSAGE, .peer = handle, .worker_side = agent, .msg = &msg});
+}
+
+static const struct belt_msg *bare_open(struct bare *bare, const char *key)
+{
+    struct belt_msg msg = {.type = BELT_MSG_OPEN};
+    msg.u.open = (struct belt_msg_open){
+        .ref = 1, .key = {(const uint8_t *)key, strlen(key)}, .function = {(const uint8_t *)"f", 1}};
+    return bare_say(bare, msg);
+}
+
+static void is_error(const struct belt_msg *msg, unsigned code)
+{
+    cr_assert(msg && msg->type == BELT_MSG_ERROR, "%s", msg ? belt_msg_name(msg->type) : "nothing");
+    cr_assert_eq(msg->u.error.code, code, "%.*s", (int)msg->u.error.text.len, (const char *)msg->u.error.text.data);
+}
+
+Test(bounds, peers_of_a_broker)
+{
+    struct bare bare = bare_new(&(struct core_config){0});
+    for (uint32_t i = 1; i <= BELT_MAX_PEERS; i++)
+        cr_assert_eq(bare_hello(&bare, i, i, i % 2)->type, BELT_MSG_WELCOME, "peer %u", i);
+    is_error(bare_hello(&bare, BELT_MAX_PEERS + 1, BELT_MAX_PEERS + 1, false), BELT_LIMIT);
+    cr_assert(bare.update->drop_count == 1 && bare.update->drops[0] == BELT_MAX_PEERS + 1);
+    is_error(bare_hello(&bare, BELT_MAX_PEERS + 2, BELT_MAX_PEERS + 1, true), BELT_LIMIT);
+    cr_assert_eq(bare_hello(&bare, BELT_MAX_PEERS + 3, 4, false)->type, BELT_MSG_WELCOME, "one that is known is back");
+    struct belt_msg bye = {.type = BELT_MSG_BYE, .seq = 1};
+    bare_step(&bare, (struct core_event){.type = CORE_MESSAGE, .peer = 2, .msg = &bye});
+    cr_assert_eq(bare_hello(&bare, BELT_MAX_PEERS + 4, BELT_MAX_PEERS + 1, true)->type, BELT_MSG_WELCOME);
+    is_error(bare_hello(&bare, BELT_MAX_PEERS + 5, BELT_MAX_PEERS + 2, true), BELT_LIMIT);
+    bare_free(&bare);
+}
+
+Test(bounds, jobs_of_a_broker)
+{
+    char key[16];
+    struct bare bare = bare_new(&(struct core_config){0});
+    bare_hello(&bare, 1, 1, false);
+    for (uint32_t i = 0; i < BELT_MAX_JOBS; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        cr_assert_eq(bare_open(&bare, key)->type, BELT_MSG_OPENED, "job %u", i);
+    }
+    is_error(bare_open(&bare, "more"), BELT_LIMIT);
+    uint64_t job = bare_open(&bare, "k7")->u.opened.job;
+    cr_assert_neq(job, 0, "those that are there go on");
+    bare_say(&bare, (struct belt_msg){.type = BELT_MSG_CANCEL, .u.cancel = {1, job}});
+    is_error(bare_open(&bare, "more"), BELT_LIMIT);
+    bare.now += 2 * BELT_LEASE_MS; /* a job that is over is remembered for so long */
+    bare_say(&bare, (struct belt_msg){.type = BELT_MSG_PING});
+    bare_step(&bare, (struct core_event){.type = CORE_TURN});
+    cr_assert_eq(bare_open(&bare, "more")->type, BELT_MSG_OPENED);
+    is_error(bare_open(&bare, "k7"), BELT_LIMIT);
+    bare_free(&bare);
+}
+
+/* Tasks `first` and on of job `id`. They share their bytes, which nobody looks at. */
+static const struct belt_msg *bare_push(struct bare *bare, uint64_t id, uint64_t first, uint32_t count, uint32_t size)
+{
+    static struct belt_task_item tasks[64];
+    struct belt_buf *buf = belt_buf_new(size);
+    cr_assert(buf && count <= 64);
+    for (uint32_t i = 0; i < count; i++)
+        tasks[i].payload = (struct belt_payload){buf, buf->data, size};
+    struct belt_msg msg = {.type = BELT_MSG_PUSH};
+    msg.u.push = (struct belt_msg_push){.job = id, .first = first, .tasks = tasks, .count = count};
+    const struct belt_msg *answer = bare_say(bare, msg);
+    belt_buf_unref(buf);
+    return answer;
+}
+
+static const struct belt_msg_accepted *bare_accepted(struct bare *bare)
+{
+    const struct belt_msg *msg = bare_step(bare, (struct core_event){.type = CORE_TURN});
+    cr_assert(msg && msg->type == BELT_MSG_ACCEPTED);
+    return &msg->u.accepted;
+}
+
+Test(bounds, bytes_that_a_broker_keeps)
+{
+    enum { TASKS = BELT_MEMORY_BUDGET_DEFAULT / BELT_MAX_PAYLOAD_DEFAULT };
+    struct bare bare = bare_new(&(struct core_config){0});
+    bare_hello(&bare, 1, 1, false);
+    const struct belt_msg *msg = bare_open(&bare, "k");
+    uint64_t job = msg->u.opened.job;
+    cr_assert_eq(msg->u.opened.grant.bytes, BELT_MEMORY_BUDGET_DEFAULT);
+    cr_assert_null(bare_push(&bare, job, 0, TASKS - 1, BELT_MAX_PAYLOAD_DEFAULT));
+    cr_assert_null(bare_push(&bare, job, TASKS - 1, 1, BELT_MAX_PAYLOAD_DEFAULT - 1));
+    cr_assert_null(bare_push(&bare, job, TASKS, 1, 1), "the last byte");
+    is_error(bare_push(&bare, job, TASKS + 1, 1, 1), BELT_BAD_MESSAGE);
+    const struct belt_msg_accepted *accepted = bare_accepted(&bare);
+    cr_assert_eq(accepted->next, TASKS + 1);
+    cr_assert_eq(accepted->grant.bytes, BELT_MEMORY_BUDGET_DEFAULT, "no more is granted");
+    bare_free(&bare);
+}
+
+/* ---- from the oldest task to the newest ---- */
+
+/* A store with task 0 and, summed up, all that came after it and was read; tasks below `next` had been accepted. */
+static int restore_span(struct bare *bare, uint64_t next)
+{
+    struct belt_task_item task = {0};
+    struct belt_msg records[3] = {{.type = BELT_MSG_OPEN}, {.type = BELT_MSG_PUSH}, {.type = BELT_MSG_PROGRESS}};
+    records[0].u.open = (struct belt_msg_open){
+        .ref = 1, .key = {(const uint8_t *)"k", 1}, .function = {(const uint8_t *)"f", 1}, .options.durable = true};
+    records[1].u.push = (struct belt_msg_push){.job = 1, .tasks = &task, .count = 1};
+    records[2].u.progress = (struct belt_msg_progress){.task = {.job = 1, .index = next}, .done = next - 1};
+    int rc = BELT_OK;
+    for (uint32_t i = 0; rc == BELT_OK && i < 3; i++)
+        rc = core_restore(bare->core, bare->now, i + 2, &records[i]);
+    return rc == BELT_OK ? core_restored(bare->core, bare->now, 4) : rc;
+}
+
+Test(bounds, the_span_that_a_store_may_name)
+{
+    for (uint64_t more = 0; more < 2; more++) {
+        struct bare bare = bare_new(&(struct core_config){.durable = true});
+        cr_assert_eq(restore_span(&bare, BELT_MAX_SPAN + more), more ? BELT_BAD_MESSAGE : BELT_OK);
+        bare_free(&bare);
+    }
+}
+
+Test(bounds, grants_keep_to_half_of_the_span)
+{
+    const uint64_t end = BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH;
+    struct bare bare = bare_new(&(struct core_config){.durable = true});
+    cr_assert_eq(restore_span(&bare, end - 8), BELT_OK);
+    bare_hello(&bare, 1, 1, false);
+    const struct belt_msg *msg = bare_open(&bare, "k");
+    cr_assert_eq(msg->u.opened.next, end - 8);
+    cr_assert_eq(bare_accepted(&bare)->grant.items, end);
+    cr_assert_null(bare_push(&bare, 1, end - 8, 8, 1));
+    is_error(bare_push(&bare, 1, end, 1, 1), BELT_BAD_MESSAGE);
+    const struct belt_msg_accepted *accepted = bare_accepted(&bare);
+    cr_assert(accepted->next == end && accepted->grant.items == end);
+    bare_free(&bare);
 }

@@ -284,13 +284,13 @@ Test(durable, a_cancelled_job_does_not_come_back)
 
 Test(durable, nobody_comes_for_it)
 {
-    struct cluster *c = cluster_new(&(struct core_config){.durable = true, .grace_ms = 30000, .keep_ms = 3600000});
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true, .keep_ms = 3600000});
     struct peer *p = client_new(c, "c1");
     client_push(p, client_open(p, "k", "f", NULL), 0, 10);
     peer_clear(p);
     client_push(p, client_open(p, "d", "f", &(struct belt_job_options){.detached = true}), 0, 10);
     cluster_restart(c);
-    cluster_advance(c, 60000);
+    cluster_advance(c, 2 * BELT_GRACE_MS);
     cr_assert_eq(disk_count(&c->disk, BELT_MSG_OPEN), 1, "after its grace only the detached one is kept");
     cluster_advance(c, 3700000);
     cr_assert_eq(c->disk.count, 0);

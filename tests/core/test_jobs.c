@@ -225,7 +225,7 @@ Test(jobs, a_client_that_comes_back_within_the_grace_goes_on)
     struct peer *p = client_new(c, "c1");
     uint64_t job = client_open(p, "k", "f", NULL);
     peer_cut(p);
-    cluster_advance(c, 30000);
+    cluster_advance(c, BELT_LEASE_MS + BELT_GRACE_MS - 1);
     peer_connect(p);
     cluster_advance(c, 60000);
     cr_assert_eq(client_open(p, "k", "f", NULL), job);

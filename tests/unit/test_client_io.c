@@ -39,6 +39,7 @@ struct fake {
     uint64_t next, count, released, cursor;
     bool ended, subscribed, done_sent;
     struct belt_grant credit;
+    uint64_t window_bytes; /* that it was opened with */
     struct belt_payload tasks[TASKS];
     atomic_uint hellos, delivered, acks;
 };
@@ -157,6 +158,7 @@ static void on_message(struct fake *fake, const struct belt_msg *msg)
         reply(fake, &out);
         break;
     case BELT_MSG_OPEN:
+        fake->window_bytes = msg->u.open.options.window_bytes;
         out.type = BELT_MSG_OPENED;
         out.u.opened = (struct belt_msg_opened){.ref = msg->u.open.ref, .job = 1, .next = fake->next, .grant = grant(fake)};
         reply(fake, &out);
@@ -294,6 +296,7 @@ Test(client_io, reads_a_stream)
     cr_assert_eq(atomic_load(&fake.hellos), 1);
     stop();
     cr_assert_eq(fake.released, 1000, "the last acknowledgement is sent before the pool is gone");
+    cr_assert_eq(fake.window_bytes, BELT_WINDOW_BYTES_DEFAULT, "nobody said otherwise");
 }
 
 /* A crash came when all that had been handed in was read: more tasks than the window lets through are there already. */
