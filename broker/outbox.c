@@ -9,15 +9,17 @@
 struct outbox_item {
     struct outbox_item *next;
     size_t bytes;
+    bool granted;
     struct belt_frames frames;
 };
 
-bool outbox_push(struct outbox *outbox, struct belt_frames *frames)
+bool outbox_push(struct outbox *outbox, struct belt_frames *frames, bool granted)
 {
     struct outbox_item *item = malloc(sizeof(*item));
     if (!item)
         return false;
     item->next = NULL;
+    item->granted = granted;
     item->bytes = sizeof(*item);
     for (uint32_t i = 0; i < frames->count; i++)
         item->bytes += frames->frame[i]->len;
@@ -29,6 +31,7 @@ bool outbox_push(struct outbox *outbox, struct belt_frames *frames)
         outbox->first = item;
     outbox->last = item;
     outbox->bytes += item->bytes;
+    outbox->granted += granted ? item->bytes : 0;
     return true;
 }
 
@@ -44,6 +47,7 @@ void outbox_pop(struct outbox *outbox)
     if (!outbox->first)
         outbox->last = NULL;
     outbox->bytes -= item->bytes;
+    outbox->granted -= item->granted ? item->bytes : 0;
     belt_frames_clear(&item->frames);
     free(item);
 }

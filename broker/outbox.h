@@ -12,11 +12,12 @@ struct outbox_item;
 
 struct outbox {
     struct outbox_item *first, *last;
-    size_t bytes; /* of all frames, and what keeping them takes */
+    size_t bytes;   /* of all frames, and what keeping them takes */
+    size_t granted; /* of these: what its peer gave credit for */
 };
 
 /** Appends; takes the frames' references. False when out of memory: they stay with the caller. */
-bool outbox_push(struct outbox *outbox, struct belt_frames *frames);
+bool outbox_push(struct outbox *outbox, struct belt_frames *frames, bool granted);
 /** The oldest message; NULL when there is none. */
 struct belt_frames *outbox_front(struct outbox *outbox);
 /** Removes the oldest message and gives back what it still refers to. */

@@ -17,6 +17,10 @@ struct peer {
     uint64_t handle;
     struct outbox outbox;
     struct peer *next_waiting, *prev_waiting; /* those with an outbox: shell.c */
+    size_t held;                              /* bytes of messages to it that wait for the disk */
+    struct peer *next_pressed, *prev_pressed; /* those for which much waits: shell.c */
+    bool pressed;
+    bool full[2];                             /* the core was told so: of the outbox, of what is held */
     bool gone;                                /* the core is told at the next occasion; nothing is sent any more */
     UT_hash_handle by_route, by_handle;
     uint8_t side; /* enum broker_side; with the route it is one key, so nothing stands between them */

@@ -25,8 +25,10 @@
 #define BURST_LEAST 4u
 /* Messages from one socket before the other one has its turn. */
 #define SIDE_MESSAGES 64u
-/* One peer's share of what is parked. */
+/* One peer's share of what is parked; deliveries do not count, which its credit allows. */
 #define PEER_PARKED_MAX ((size_t)64 << 20)
+/* So much waits for one peer, or for the disk, and the core sends it no more deliveries until it is half of that. */
+#define PEER_FULL ((size_t)4 << 20)
 /* ZeroMQ does not tell when a ROUTER's peer has room again. */
 #define RETRY_MS 10
 
@@ -97,31 +99,49 @@ static void stop_waiting(struct shell *shell, struct peer *peer)
     DL_DELETE2(shell->waiting, peer, prev_waiting, next_waiting);
 }
 
+/* More waits for it: the core is told when it is much (tell_full). What agents are sent is bounded by their windows. */
+static void press(struct shell *shell, struct peer *peer)
+{
+    if (peer->pressed || peer->side != BROKER_CLIENTS || (peer->outbox.bytes <= PEER_FULL && peer->held <= PEER_FULL))
+        return;
+    peer->pressed = true;
+    DL_APPEND2(shell->pressed, peer, prev_pressed, next_pressed);
+}
+
+static void release(struct shell *shell, struct peer *peer)
+{
+    if (peer->pressed)
+        DL_DELETE2(shell->pressed, peer, prev_pressed, next_pressed);
+    peer->pressed = false;
+}
+
 static void forget(struct shell *shell, struct peer *peer)
 {
     stop_waiting(shell, peer);
+    release(shell, peer);
     peers_remove(&shell->peers, peer);
 }
 
-static void park(struct shell *shell, struct peer *peer, struct belt_frames *frames)
+static void park(struct shell *shell, struct peer *peer, uint8_t type, struct belt_frames *frames)
 {
     size_t before = peer->outbox.bytes;
     bool first = !peer->outbox.first;
-    if (!outbox_push(&peer->outbox, frames)) {
+    if (!outbox_push(&peer->outbox, frames, type == BELT_MSG_DELIVER)) {
         give_up(shell, peer);
         return;
     }
     if (first)
         DL_APPEND2(shell->waiting, peer, prev_waiting, next_waiting);
     shell->parked += peer->outbox.bytes - before;
-    if (peer->outbox.bytes > PEER_PARKED_MAX || shell->parked > shell->parked_max) {
+    press(shell, peer);
+    if (peer->outbox.bytes - peer->outbox.granted > PEER_PARKED_MAX || shell->parked > shell->parked_max) {
         shell_log(shell, true, "a peer does not read: %zu bytes wait for it; its connection is given up",
                   peer->outbox.bytes);
         give_up(shell, peer);
     }
 }
 
-static void send_frames(struct shell *shell, struct peer *peer, struct belt_frames *frames)
+static void send_frames(struct shell *shell, struct peer *peer, uint8_t type, struct belt_frames *frames)
 {
     if (!peer->outbox.first) {
         if (belt_link_send(shell->sockets[peer->side], &peer->route, frames) == 0)
@@ -131,7 +151,26 @@ static void send_frames(struct shell *shell, struct peer *peer, struct belt_fram
             return;
         }
     }
-    park(shell, peer, frames);
+    park(shell, peer, type, frames);
+}
+
+static size_t bytes_of(const struct belt_frames *frames)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < frames->count; i++)
+        bytes += frames->frame[i]->len;
+    return bytes;
+}
+
+static void hold(struct shell *shell, struct peer *peer, uint8_t type, struct belt_frames *frames)
+{
+    size_t bytes = bytes_of(frames);
+    if (!durability_hold(shell->durability, peer->handle, type, frames)) {
+        give_up(shell, peer);
+        return;
+    }
+    peer->held += bytes;
+    press(shell, peer);
 }
 
 static void send_one(struct shell *shell, struct core_send *send)
@@ -140,8 +179,8 @@ static void send_one(struct shell *shell, struct core_send *send)
     struct peer *peer = peers_find(&shell->peers, send->peer);
     if (!peer || peer->gone)
         return;
-    bool hold = send->held && shell->durability;
-    if (!hold && !core_stamp(shell->core, send->peer, send->msg.type, &send->msg.seq))
+    bool held = send->held && shell->durability;
+    if (!held && !core_stamp(shell->core, send->peer, send->msg.type, &send->msg.seq))
         return;
     int rc = belt_encode(&send->msg, &frames);
     if (rc != BELT_OK) {
@@ -149,10 +188,10 @@ static void send_one(struct shell *shell, struct core_send *send)
                   belt_msg_name(send->msg.type), rc);
         return;
     }
-    if (!hold)
-        send_frames(shell, peer, &frames);
-    else if (!durability_hold(shell->durability, send->peer, send->msg.type, &frames))
-        give_up(shell, peer);
+    if (held)
+        hold(shell, peer, send->msg.type, &frames);
+    else
+        send_frames(shell, peer, send->msg.type, &frames);
     belt_frames_clear(&frames);
 }
 
@@ -168,9 +207,11 @@ void shell_durable(struct shell *shell)
     while ((held = durability_release(shell->durability))) {
         struct peer *peer = peers_find(&shell->peers, held->peer);
         uint64_t seq;
+        if (peer)
+            peer->held -= bytes_of(&held->frames);
         if (peer && !peer->gone && core_stamp(shell->core, held->peer, held->type, &seq)) {
             belt_frames_stamp(&held->frames, seq);
-            send_frames(shell, peer, &held->frames);
+            send_frames(shell, peer, held->type, &held->frames);
         }
         durability_free(held);
     }
@@ -225,6 +266,31 @@ static void tell_gone(struct shell *shell, uint64_t now)
     shell->gone_count = 0;
 }
 
+static void tell_full_of(struct shell *shell, uint64_t now, struct peer *peer, bool held)
+{
+    size_t bytes = held ? peer->held : peer->outbox.bytes;
+    struct core_event event = {.type = CORE_ROOM, .now = now, .peer = peer->handle, .held = held};
+    bool full = bytes > (peer->full[held] ? PEER_FULL / 2 : PEER_FULL);
+    if (full == peer->full[held])
+        return;
+    peer->full[held] = full;
+    if (full)
+        event.type = CORE_FULL;
+    step(shell, &event);
+}
+
+static void tell_full(struct shell *shell, uint64_t now)
+{
+    struct peer *peer, *next;
+    DL_FOREACH_SAFE2(shell->pressed, peer, next, next_pressed)
+    {
+        tell_full_of(shell, now, peer, false);
+        tell_full_of(shell, now, peer, true);
+        if (!peer->full[0] && !peer->full[1])
+            release(shell, peer);
+    }
+}
+
 static void retry_waiting(struct shell *shell)
 {
     struct peer *peer, *next;
@@ -247,14 +313,6 @@ static void retry_waiting(struct shell *shell)
 }
 
 /* ---- in ---- */
-
-static size_t bytes_of(const struct belt_frames *frames)
-{
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < frames->count; i++)
-        bytes += frames->frame[i]->len;
-    return bytes;
-}
 
 static void take_message(struct shell *shell, uint64_t now, enum broker_side side, const struct belt_route *route,
                          const struct belt_frames *frames)
@@ -331,6 +389,7 @@ bool shell_turn(struct shell *shell)
         durability_turn_over(shell->durability);
         shell_durable(shell);
     }
+    tell_full(shell, now / 1000000u);
     tell_gone(shell, now / 1000000u);
     return some >= BURST_LEAST || readable(shell);
 }

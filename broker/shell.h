@@ -17,6 +17,7 @@ struct shell {
     void *sockets[2]; /* by enum broker_side */
     struct peers peers;
     struct peer *waiting;  /* those whose connection had no room */
+    struct peer *pressed;  /* those for which much waits, or did at the last look */
     size_t parked;         /* bytes in all outboxes */
     size_t parked_max;     /* beyond it the peer that adds to it is given up */
     uint64_t *gone;        /* handles of peers that the core must be told are gone */

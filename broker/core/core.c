@@ -282,6 +282,10 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
     case CORE_GONE:
         on_gone(core, event);
         break;
+    case CORE_FULL:
+    case CORE_ROOM:
+        peer_full(core, event);
+        break;
     case CORE_TURN:
         on_turn(core);
         break;

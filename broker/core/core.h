@@ -50,6 +50,9 @@ enum core_event_type {
     CORE_BAD,      /* something undecodable came from `peer`: `code`, `text`; for BAD_OPTION `msg`, of which only the
                     * type and an OPEN's ref are there */
     CORE_GONE,     /* `peer` cannot be reached any more */
+    CORE_FULL,     /* much that was sent to `peer` has not left: it gets no deliveries. `held`: it waits for the disk,
+                    * so it gets none of durable jobs */
+    CORE_ROOM,     /* that is over */
     CORE_TURN,     /* the burst is over, or the deadline is reached */
     CORE_DRAIN     /* take no new work; core_drained() tells when the old is done */
 };
@@ -62,6 +65,7 @@ struct core_event {
     uint64_t random; /* of a TURN: bits for the back-off of retries; 0: none */
     uint64_t peer;
     bool worker_side; /* the endpoint it came in on */
+    bool held; /* of FULL and ROOM */
     const struct belt_msg *msg; /* borrowed during the call */
     unsigned code;
     const char *text;

@@ -170,6 +170,7 @@ void peer_hello(struct core *core, const struct core_event *event)
     if (hello_refused(core, event, session))
         return;
     struct session *before = peer_find(core, event->peer);
+    uint8_t was_full = before ? before->full : 0; /* the connection is, whoever speaks on it */
     if (before && before != session)
         part(core, before); /* one connection, one session: the later hello counts */
     bool back = session != NULL;
@@ -188,6 +189,7 @@ void peer_hello(struct core *core, const struct core_event *event)
         session->peer = event->peer;
         HASH_ADD(by_peer, core->by_peer, peer, sizeof session->peer, session);
     }
+    session->full = was_full;
     name_copy(session->name, sizeof session->name, hello->name);
     session->seq_in = 0;
     heard(core, session);
@@ -214,6 +216,20 @@ void peer_lost(struct core *core, struct session *session, const char *why)
         DL_DELETE(core->live, session);
         DL_INSERT_INORDER(core->live, session, heard_before);
     }
+}
+
+void peer_full(struct core *core, const struct core_event *event)
+{
+    struct session *session = peer_find(core, event->peer);
+    bool full = event->type == CORE_FULL;
+    int where = event->held ? FULL_DISK : FULL_LINK;
+    if (!session)
+        return;
+    update_trace(core, "%s > %s%s", session->name, full ? "does not get what it is sent" : "gets what it is sent again",
+                 event->held ? ", for the disk" : "");
+    session->full = (uint8_t)(full ? session->full | where : session->full & ~where);
+    if (!full)
+        stream_resume(core, session);
 }
 
 static void client_over(struct core *core, struct session *session)

@@ -43,6 +43,9 @@ struct run {
     struct run *prev, *next; /* of the agent, in dispatch order */
 };
 
+/* Where it waits: on the connection; for the disk, which is of durable jobs. */
+enum full { FULL_LINK = 1, FULL_DISK = 2 };
+
 /* A connection and who is behind it. A client's session outlives its connection by the grace time. */
 struct session {
     uint64_t peer; /* 0: not connected */
@@ -53,6 +56,7 @@ struct session {
     uint64_t heard_ms;
     uint64_t probed_ms; /* when it was last spoken to because it was silent */
     uint64_t gone_ms; /* when the connection was given up */
+    uint8_t full;     /* enum full, or'ed: what it was sent has not left, its readers are not served */
     uint32_t jobs;    /* it owns */
     struct agent *agent; /* of a worker */
     struct session *prev, *next; /* in core->live (least recently heard first) or core->gone (longest gone first) */
@@ -395,6 +399,7 @@ struct session *peer_find(struct core *core, uint64_t peer);
 bool peer_admit(struct core *core, const struct core_event *event, struct session **session);
 void peer_hello(struct core *core, const struct core_event *event);
 void peer_lost(struct core *core, struct session *session, const char *why);
+void peer_full(struct core *core, const struct core_event *event);
 void peer_bye(struct core *core, struct session *session);
 void peer_expire(struct core *core);
 void peer_forget_all(struct core *core);
@@ -478,6 +483,7 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
 void stream_ack(struct core *core, struct session *from, const struct belt_msg_ack *msg);
 void stream_detach(struct core *core, struct session *from, const struct belt_msg_sub *msg);
 void stream_unplug(struct core *core, struct session *session); /* its readers lose their connection */
+void stream_resume(struct core *core, struct session *session); /* its connection has room for deliveries again */
 void stream_deliver(struct core *core, struct reader *reader);  /* turn */
 void stream_finished(struct core *core, struct job *job, uint64_t index); /* this task has its result now */
 void stream_wake(struct core *core, struct job *job);

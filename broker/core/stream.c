@@ -9,6 +9,7 @@
 
 /* Batches sent to one reader in one turn: the others' turn comes soon. */
 #define BATCHES_A_TURN 32u
+#define BYTES_A_TURN   (4u * BELT_BATCH_ATTACHED)
 
 static struct reader *reader_find(struct core *core, uint64_t id)
 {
@@ -336,6 +337,15 @@ void stream_unplug(struct core *core, struct session *session)
         }
 }
 
+void stream_resume(struct core *core, struct session *session)
+{
+    struct reader *reader;
+    for (reader = core->readers; reader; reader = reader->hh.next)
+        if (reader->session == session)
+            reader_touch(core, reader);
+    core->again = true;
+}
+
 /* ---- delivering (turn) ---- */
 
 static struct task *deliverable(const struct reader *reader, uint64_t number, uint64_t *index)
@@ -418,15 +428,21 @@ static void deliver_done(struct core *core, struct reader *reader)
     job_settle(core, job);
 }
 
+static bool is_full(const struct reader *reader)
+{
+    return reader->session->full & (reader->job->options.durable ? FULL_LINK | FULL_DISK : FULL_LINK);
+}
+
 void stream_deliver(struct core *core, struct reader *reader)
 {
     if (!reader->session)
         return;
     uint32_t batches = 0;
-    if (reader->job->state != BELT_JOB_STOPPED)
-        while (batches < BATCHES_A_TURN && deliver_batch(core, reader))
+    uint64_t end = reader->sent_bytes + BYTES_A_TURN;
+    if (reader->job->state != BELT_JOB_STOPPED && !is_full(reader)) /* else stream_resume() comes back to it */
+        while (batches < BATCHES_A_TURN && reader->sent_bytes < end && deliver_batch(core, reader))
             batches++;
-    if (batches == BATCHES_A_TURN) {
+    if (batches == BATCHES_A_TURN || reader->sent_bytes >= end) {
         core->again = true;
         reader_touch(core, reader);
     }

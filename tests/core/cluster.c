@@ -325,6 +325,12 @@ void peer_gone(struct peer *peer)
     after_message(peer->cluster);
 }
 
+void peer_is_full(struct peer *peer, bool held, bool full)
+{
+    step(peer->cluster, (struct core_event){.type = full ? CORE_FULL : CORE_ROOM, .peer = peer->handle, .held = held});
+    after_message(peer->cluster);
+}
+
 void peer_say_hello(struct peer *peer)
 {
     struct belt_bytes functions[8];

@@ -95,6 +95,8 @@ void peer_connect(struct peer *peer);
 void peer_cut(struct peer *peer);
 /** The same, and the transport tells the broker. */
 void peer_gone(struct peer *peer);
+/** What was sent to it has not left, or has. `held`: it is the disk that it waits for. */
+void peer_is_full(struct peer *peer, bool held, bool full);
 void peer_send(struct peer *peer, struct belt_msg msg);
 /** With this number instead of the next: something was lost, or came twice. */
 void peer_send_at(struct peer *peer, struct belt_msg msg, uint64_t seq);

@@ -360,3 +360,110 @@ Test(streams, nobody_takes_over_a_reader_of_a_job_that_is_not_detached)
     cr_assert_str_eq(client_read(s.p), "0 1.");
     cluster_free(s.c);
 }
+
+/* ---- a connection that what was sent on it has not left ---- */
+
+Test(streams, nothing_is_delivered_to_who_does_not_read)
+{
+    struct scene s = scene_new(4);
+    struct peer *other = client_new(s.c, "c2");
+    ordered(&s, "r", 100);
+    uint64_t sub = client_subscribe(s.p, s.job, "u", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
+    done(&s, 0);
+    cr_assert_str_eq(client_read(s.p), "0 0");
+    peer_is_full(s.p, false, true);
+    done(&s, 2);
+    done(&s, 1);
+    client_ack(s.p, sub, 1, 100);
+    client_subscribe(other, s.job, "other", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
+    done(&s, 3);
+    cr_assert_str_eq(client_read(s.p), "", "its credit allows it, its connection does not");
+    cr_assert_str_eq(client_read(other), "0 2 1 3.");
+    peer_is_full(s.p, false, false);
+    const char *all = client_read(s.p);
+    cr_assert(!strcmp(all, "1 2 3. 2 1 3.") || !strcmp(all, "2 1 3. 1 2 3."), "%s", all);
+    cluster_free(s.c);
+}
+
+Test(streams, who_does_not_read_learns_of_the_end_all_the_same)
+{
+    struct scene s = scene_new(2);
+    uint64_t sub = ordered(&s, "r", 100);
+    peer_is_full(s.p, false, true);
+    done(&s, 0);
+    peer_expect_nothing(s.p);
+    client_cancel(s.p, s.job);
+    peer_expect(s.p, BELT_MSG_CANCELLED);
+    const struct belt_msg *msg = peer_expect(s.p, BELT_MSG_DONE);
+    cr_assert(msg->u.done.sub == sub && msg->u.done.code == BELT_JOB_CANCELLED && msg->u.done.count == 0);
+    peer_is_full(s.p, false, false);
+    peer_expect_nothing(s.p);
+    cluster_free(s.c);
+}
+
+/* Another session on it finds it as it is, a new one has room. */
+Test(streams, it_is_the_connection_that_is_full)
+{
+    struct scene s = scene_with(3, &(struct belt_job_options){.detached = true});
+    struct peer *other = peer_new(s.c, BELT_ROLE_CLIENT, "c2");
+    done(&s, 0);
+    peer_is_full(s.p, false, true);
+    other->handle = s.p->handle;
+    s.p->handle = 0;
+    peer_connect(other);
+    client_subscribe(other, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    peer_expect_nothing(other);
+    peer_connect(other);
+    client_subscribe(other, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    peer_expect_nothing(other);
+    peer_cut(other);
+    peer_connect(other);
+    client_subscribe(other, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    cr_assert_str_eq(client_read(other), "0");
+    peer_is_full(other, false, true);
+    done(&s, 1);
+    peer_is_full(other, false, true);
+    peer_is_full(other, false, false);
+    cr_assert_str_eq(client_read(other), "1");
+    cluster_free(s.c);
+}
+
+/* One turn does not hand out all that a large credit allows. */
+Test(streams, a_turn_delivers_a_bounded_part)
+{
+    enum { SIZE = 1 << 20, COUNT = 40 };
+    struct scene s = scene_with(COUNT, &(struct belt_job_options){.window_bytes = 1 << 30});
+    for (uint32_t i = 0; i < COUNT; i++)
+        agent_result_sized(s.w, 0, BELT_OK, SIZE, 0);
+    s.c->burst = true;
+    client_send_subscribe(s.p, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, COUNT);
+    core_step(s.c->core, &(struct core_event){.type = CORE_TURN, .now = s.c->now}, s.c->update);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < s.c->update->send_count; i++) {
+        const struct belt_msg *msg = &s.c->update->sends[i].msg;
+        for (uint32_t k = 0; msg->type == BELT_MSG_DELIVER && k < msg->u.deliver.count; k++)
+            bytes += msg->u.deliver.results[k].payload.len;
+    }
+    cr_assert(bytes > 0 && bytes <= 4 * BELT_BATCH_ATTACHED, "%lu bytes", (unsigned long)bytes);
+    cr_assert_eq(core_deadline(s.c->core), 0, "more at once");
+    cluster_free(s.c);
+}
+
+Test(streams, who_waits_for_the_disk_reads_volatile_jobs)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f");
+    uint64_t kept = client_job(p, "f", 2, NULL);
+    client_subscribe(p, kept, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    uint64_t job = client_job(p, "f", 2, &(struct belt_job_options){.never_durable = true});
+    client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    peer_is_full(p, true, true);
+    agent_work(w);
+    cr_assert_str_eq(client_read(p), "0 1.", "these");
+    peer_is_full(p, false, true);
+    peer_is_full(p, true, false);
+    cr_assert_str_eq(client_read(p), "", "now it is the connection");
+    peer_is_full(p, false, false);
+    cr_assert_str_eq(client_read(p), "0 1.", "and those");
+    cluster_free(c);
+}

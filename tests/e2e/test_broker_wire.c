@@ -89,11 +89,12 @@ static struct belt_msg hear(struct raw *raw, uint8_t type)
 
 /* A plain DEALER: one with ZMQ_IMMEDIATE, as Belt's own peers have it, forgets what it received and was not asked for
  * when the connection ends. */
-static void *plain_dealer(const char *endpoint)
+static void *plain_dealer(const char *endpoint, int queue)
 {
     void *socket = zmq_socket(context, ZMQ_DEALER);
 
     cr_assert_not_null(socket);
+    cr_assert_eq(zmq_setsockopt(socket, ZMQ_RCVHWM, &queue, sizeof queue), 0);
     cr_assert_lt(socket_count, sizeof(sockets) / sizeof(*sockets));
     sockets[socket_count++] = socket;
     cr_assert_eq(zmq_setsockopt(socket, ZMQ_LINGER, &(int){0}, sizeof(int)), 0);
@@ -101,17 +102,28 @@ static void *plain_dealer(const char *endpoint)
     return socket;
 }
 
-static struct raw enter(const char *endpoint, uint8_t role, uint8_t id)
+static const struct belt_bytes function = {(const uint8_t *)"f", 1};
+
+/* With room for so many messages that it has not read. */
+static struct raw enter_with(const char *endpoint, uint8_t role, uint8_t id, int queue)
 {
     static uint8_t session[BELT_SESSION_LEN];
-    struct raw raw = {.socket = plain_dealer(endpoint)};
+    struct raw raw = {.socket = plain_dealer(endpoint, queue)};
     struct belt_msg msg = {.type = BELT_MSG_HELLO};
 
     session[0] = id;
     msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION, .role = role,
                                           .session = {session, sizeof session}, .name = {(const uint8_t *)"raw", 3}};
+    if (role == BELT_ROLE_WORKER)
+        msg.u.hello.worker = (struct belt_worker_props){
+            .slots = 1, .window_items = 4096, .window_bytes = 1u << 20, .functions = &function, .function_count = 1};
     say(&raw, msg);
     return raw;
+}
+
+static struct raw enter(const char *endpoint, uint8_t role, uint8_t id)
+{
+    return enter_with(endpoint, role, id, 1000);
 }
 
 Test(broker_wire, a_bad_option_is_told_with_the_ref_of_its_open)
@@ -184,4 +196,77 @@ Test(broker_wire, a_peer_that_never_reads_is_dropped_alone)
     cr_expect_lt(most, 400 * 1024, "the broker took %ld KiB for it", most);
     say(&other, ping);
     hear(&other, BELT_MSG_PONG);
+}
+
+#define LARGE  (16u << 10)
+#define RESULTS 12000u /* 192 MB: the sockets' queues and much more than a peer's outbox may hold */
+
+/* A job of so many small tasks, read with credit for all their results. */
+static void open_and_subscribe(struct raw *reader)
+{
+    static struct belt_task_item tasks[1000];
+    struct belt_msg msg = {.type = BELT_MSG_OPEN};
+
+    msg.u.open = (struct belt_msg_open){.ref = 1, .function = function, .options.window_bytes = 512u << 20};
+    say(reader, msg);
+    uint64_t job = hear(reader, BELT_MSG_OPENED).u.opened.job;
+    for (uint64_t first = 0; first < RESULTS; first += 1000) {
+        msg = (struct belt_msg){.type = BELT_MSG_PUSH};
+        msg.u.push = (struct belt_msg_push){.job = job, .first = first, .tasks = tasks, .count = 1000};
+        say(reader, msg);
+    }
+    msg = (struct belt_msg){.type = BELT_MSG_END};
+    msg.u.end = (struct belt_msg_end){.job = job, .count = RESULTS};
+    say(reader, msg);
+    msg = (struct belt_msg){.type = BELT_MSG_SUBSCRIBE};
+    msg.u.subscribe = (struct belt_msg_subscribe){
+        .ref = 1, .job = job, .mode = BELT_ORDERED, .cursor = BELT_CURSOR_KEPT, .credit = {RESULTS, 512u << 20}};
+    say(reader, msg);
+    hear(reader, BELT_MSG_SUBSCRIBED);
+}
+
+/* Answers one DISPATCH. Returns how many tasks it had. */
+static uint32_t answer(struct raw *agent, uint64_t number)
+{
+    static uint8_t bytes[LARGE];
+    struct belt_result_item items[32];
+    struct belt_msg dispatch = hear(agent, BELT_MSG_DISPATCH), msg = {.type = BELT_MSG_RESULTS};
+    uint32_t count = dispatch.u.dispatch.count;
+
+    for (uint32_t done = 0; done < count; done += msg.u.results.count) {
+        uint32_t some = count - done < 32 ? count - done : 32;
+        for (uint32_t i = 0; i < some; i++) {
+            const struct belt_task_item *task = &dispatch.u.dispatch.tasks[done + i];
+            items[i] = (struct belt_result_item){
+                .index = task->index, .attempt = task->attempt, .payload = {NULL, bytes, LARGE}};
+        }
+        msg.u.results = (struct belt_msg_results){
+            .first = number + done, .job = dispatch.u.dispatch.job, .results = items, .count = some};
+        say(agent, msg);
+    }
+    return count;
+}
+
+/* It lives, and does not read what its credit allows: it is sent no more than there is room for, and loses nothing. */
+Test(broker_wire, a_reader_that_pauses_is_waited_for)
+{
+    struct raw reader = enter_with(clients, BELT_ROLE_CLIENT, 1, 1);
+    struct raw agent = enter(workers, BELT_ROLE_WORKER, 2);
+    struct belt_msg msg = {.type = BELT_MSG_SYNC}, ping = {.type = BELT_MSG_PING};
+    uint64_t next = 0;
+
+    hear(&reader, BELT_MSG_WELCOME);
+    open_and_subscribe(&reader);
+    say(&agent, msg);
+    for (uint64_t count = 0; count < RESULTS; say(&reader, ping))
+        count += answer(&agent, count);
+    while (hear(&agent, BELT_MSG_RECORDED).u.recorded.upto < RESULTS)
+        continue;
+    cr_expect(!process_wait_err(broker, "does not read", 300), "%s", process_err(broker));
+    while (next < RESULTS) {
+        msg = hear(&reader, BELT_MSG_DELIVER);
+        cr_assert_eq(msg.u.deliver.first, next);
+        next += msg.u.deliver.count;
+    }
+    cr_expect_eq(hear(&reader, BELT_MSG_DONE).u.done.count, RESULTS);
 }

@@ -86,7 +86,7 @@ Test(outbox, keeps_order_and_counts_bytes)
     struct outbox outbox = {0};
     for (size_t len = 1; len <= 3; len++) {
         struct belt_frames frames = message(len * 1000);
-        cr_assert(outbox_push(&outbox, &frames));
+        cr_assert(outbox_push(&outbox, &frames, false));
         cr_assert_eq(frames.count, 0, "it took the frames");
     }
     cr_assert_geq(outbox.bytes, 6000);
@@ -97,9 +97,25 @@ Test(outbox, keeps_order_and_counts_bytes)
     cr_assert_null(outbox_front(&outbox));
     cr_assert_eq(outbox.bytes, 0);
     struct belt_frames frames = message(5);
-    cr_assert(outbox_push(&outbox, &frames));
+    cr_assert(outbox_push(&outbox, &frames, false));
     outbox_clear(&outbox);
     cr_assert_eq(outbox.bytes, 0);
+}
+
+Test(outbox, tells_what_was_granted)
+{
+    struct outbox outbox = {0};
+    for (size_t i = 0; i < 4; i++) {
+        struct belt_frames frames = message(1000);
+        cr_assert(outbox_push(&outbox, &frames, i % 2));
+    }
+    cr_assert_eq(outbox.granted * 2, outbox.bytes);
+    outbox_pop(&outbox);
+    cr_assert_eq(outbox.granted * 3, outbox.bytes * 2);
+    outbox_pop(&outbox);
+    cr_assert_eq(outbox.granted * 2, outbox.bytes);
+    outbox_clear(&outbox);
+    cr_assert_eq(outbox.granted, 0);
 }
 
 static struct belt_route route(uint32_t number)
@@ -141,7 +157,7 @@ Test(peers, are_bounded)
     struct peer *peer = peers_at(&peers, BROKER_WORKERS, &known);
     cr_assert_not_null(peer, "those that are known stay known");
     struct belt_frames frames = message(10);
-    outbox_push(&peer->outbox, &frames);
+    outbox_push(&peer->outbox, &frames, false);
     peers_remove(&peers, peer);
     cr_assert_not_null(peers_at(&peers, BROKER_WORKERS, &more));
     peers_fini(&peers);
