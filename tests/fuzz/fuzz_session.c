@@ -435,6 +435,10 @@ static void happen(struct story *story)
         } else if (chance(from, 8)) {
             step(story, (struct core_event){.type = CORE_BAD, .peer = peer->handle, .code = BELT_BAD_MESSAGE, .text = "bad"});
             peer->seq++;
+        } else if (chance(from, 8)) {
+            bool held = chance(from, 2);
+            step(story, (struct core_event){
+                            .type = chance(from, 2) ? CORE_FULL : CORE_ROOM, .peer = peer->handle, .held = held});
         } else if (chance(from, 200)) {
             step(story, (struct core_event){.type = CORE_DRAIN});
         } else if (chance(from, 20)) {

@@ -301,6 +301,42 @@ static bool hear(struct sim *sim)
     return any;
 }
 
+/* In every fourth seed the core is told of clients to which more messages are under way than this, until it is half. */
+#define FULL_MESSAGES 3u
+
+static bool is_full(const struct sim *sim, const struct node *node)
+{
+    bool told = node->full == node->handle;
+    return sim->seed % 4 == 3 && node->role != BELT_ROLE_WORKER && node->handle &&
+           node->down.count > (told ? FULL_MESSAGES / 2 : FULL_MESSAGES);
+}
+
+static bool full_changed(const struct sim *sim, const struct node *node)
+{
+    return node->handle && is_full(sim, node) != (node->full == node->handle);
+}
+
+static void tell_full(struct sim *sim)
+{
+    struct node *node;
+    for (uint32_t n = 0; (node = sim_node(sim, n)); n++) {
+        if (!full_changed(sim, node))
+            continue;
+        bool full = is_full(sim, node);
+        node->full = full ? node->handle : 0;
+        broker_event(sim, (struct core_event){.type = full ? CORE_FULL : CORE_ROOM, .peer = node->handle});
+    }
+}
+
+static bool room_is_due(struct sim *sim)
+{
+    struct node *node;
+    for (uint32_t n = 0; (node = sim_node(sim, n)); n++)
+        if (full_changed(sim, node))
+            return true;
+    return false;
+}
+
 void broker_run(struct sim *sim)
 {
     if (!sim->core && sim->now >= sim->back_at)
@@ -310,6 +346,7 @@ void broker_run(struct sim *sim)
     bool any = hear(sim);
     if (!sim->core)
         return;
+    tell_full(sim);
     if (!sim->dying && (any || core_deadline(sim->core) <= sim->now))
         turn(sim);
     if (!sim->dying && sim->config.durable) {
@@ -322,11 +359,13 @@ void broker_run(struct sim *sim)
         drained(sim);
 }
 
-uint64_t broker_deadline(const struct sim *sim)
+uint64_t broker_deadline(struct sim *sim)
 {
     if (!sim->core)
         return sim->back_at;
     uint64_t when = least(core_deadline(sim->core), disk_deadline(sim));
+    if (room_is_due(sim))
+        when = sim->now;
     when = least(when, sim_stray_deadline(sim));
     if (sim->drain_until)
         when = least(when, sim->drain_until);

@@ -69,6 +69,7 @@ struct node {
     struct belt_session session;
     struct wire up, down;
     uint64_t handle; /* 0: the broker does not know this connection (any more) */
+    uint64_t full;   /* the handle of which the core was told that it does not read; 0: none */
     bool alive;
     uint64_t asleep_until; /* stopped: neither reads nor speaks */
     uint64_t back_at;      /* not alive: a new one comes then */
@@ -303,7 +304,7 @@ void broker_start(struct sim *sim);
 void broker_event(struct sim *sim, struct core_event event);
 void broker_message(struct sim *sim, uint64_t handle, bool worker_side, const struct belt_frames *frames);
 void broker_run(struct sim *sim);
-uint64_t broker_deadline(const struct sim *sim);
+uint64_t broker_deadline(struct sim *sim);
 void broker_kill(struct sim *sim);
 void broker_drain(struct sim *sim);
 void broker_fini(struct sim *sim);
