@@ -33,6 +33,8 @@
 #define BYE_MS 100
 /* Connections that did not say hello yet, and the broker's own files. */
 #define DESCRIPTORS_SPARE 128u
+/* Acknowledgements of what is not on disk may wait so long for company. */
+#define ACK_MS 5u
 /* Routes of connections that the core has not decided about. */
 #define STRANGERS_MAX 1024u
 /* Parked messages mostly share memory with what the core keeps within its budget; this bounds the rest. */
@@ -114,6 +116,7 @@ static int open_core(struct broker *broker, size_t descriptors)
         .max_peers = peers < BELT_MAX_PEERS ? (uint32_t)peers : BELT_MAX_PEERS,
         .durable = options->state && *options->state,
         .keep_ms = options->keep_ms,
+        .ack_ms = ACK_MS,
         .wall_ms = shell_wall(),
         .trace = options->trace,
     };

@@ -207,7 +207,6 @@ static void collect(struct belt_stream *stream)
     cancel = mail->cancel;
     detach = mail->detach;
     stream->closed = mail->closed;
-    stream->idle = mail->waiting;
     client_stream_take(&stream->wire, mail->taken, mail->taken_bytes, mail->window);
     if (atomic_load(&stream->interrupted)) {
         pthread_cond_broadcast(&mail->cond);
@@ -252,7 +251,7 @@ static void stream_work(belt_pool *pool, struct belt_stream *stream)
     collect(stream);
     if (atomic_load(&pool->lost))
         client_stream_fail(&stream->wire, pool->code, pool->text);
-    pump(pool, stream, stream->idle);
+    pump(pool, stream, false);
     if (forget(pool, stream))
         return;
     if (stream->wire.state >= CLIENT_STREAM_FAILED)
@@ -325,7 +324,7 @@ static void stream_message(belt_pool *pool, struct belt_stream *stream, const st
     case CLIENT_STREAM_NOTHING:
         break;
     }
-    pump(pool, stream, stream->idle);
+    pump(pool, stream, false);
     (void)forget(pool, stream);
 }
 

@@ -22,7 +22,8 @@
 #include <zmq.h>
 
 #define NAP_MS 1
-/* So long after the last work the thread still naps: a loop with a millisecond of its own work per item stays cheap. */
+/* So long after the last work the thread still naps: a loop with a millisecond of its own work per item stays cheap.
+ * And so long acknowledgements wait for company. */
 #define ACTIVE_MS 5u
 /* Messages taken before the streams get their turn. */
 #define BURST 64u
@@ -282,6 +283,12 @@ static void wait(belt_pool *pool, bool nap, long most)
         pool->active_ms = client_now_ms();
 }
 
+static void acknowledge(belt_pool *pool)
+{
+    pool->acked_ms = client_now_ms();
+    client_flow_pump(pool, true);
+}
+
 /** Does what there is to do. */
 static void work(belt_pool *pool)
 {
@@ -290,6 +297,8 @@ static void work(belt_pool *pool)
     timers(pool);
     if (client_flow_work(pool))
         pool->active_ms = client_now_ms();
+    if (client_now_ms() - pool->acked_ms >= ACTIVE_MS)
+        acknowledge(pool);
 }
 
 /** A round of the I/O thread at the helm. */
@@ -300,7 +309,7 @@ static void turn(belt_pool *pool)
     work(pool);
     nap = client_now_ms() - pool->active_ms < ACTIVE_MS;
     if (!nap)
-        client_flow_pump(pool, true);
+        acknowledge(pool);
     if (atomic_load(&pool->wanted) == NULL)
         wait(pool, nap, -1);
 }
@@ -334,10 +343,13 @@ bool client_io_take(struct belt_stream *stream, bool later)
 void client_io_turn(belt_pool *pool, uint64_t deadline)
 {
     uint64_t now = client_now_ms();
+    long most = deadline == UINT64_MAX ? -1 : deadline <= now ? 0 : (long)(deadline - now);
 
-    if (!atomic_load(&pool->work)) /* his acknowledgements have nothing to wait for */
-        client_flow_pump(pool, true);
-    wait(pool, false, deadline == UINT64_MAX ? -1 : deadline <= now ? 0 : (long)(deadline - now));
+    if (now - pool->active_ms >= ACTIVE_MS)
+        acknowledge(pool);
+    else if (most < 0 || most > (long)ACTIVE_MS)
+        most = ACTIVE_MS; /* then they go, if nothing has come */
+    wait(pool, false, most);
     work(pool);
 }
 

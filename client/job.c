@@ -92,9 +92,17 @@ static struct belt_bytes put(char **at, const void *data, size_t len)
     return bytes;
 }
 
+/** Of a window of one, too, single acknowledgements would be half of all messages. */
+#define SLACK 64u
+
+static uint64_t slack_of(enum client_stream_kind kind)
+{
+    return kind == CLIENT_STREAM_MAPS ? SLACK : 0; /* who only reads is sent no more than he asked for */
+}
+
 /**
- * The broker's window is a little wider than ours, which is the exact one: acknowledgements go in quarters. A job
- * that is only handed in has none: nobody may be reading yet.
+ * The broker's window is a little wider than ours, which is the exact one: acknowledgements go in quarters of both. A
+ * job that is only handed in has none: nobody may be reading yet.
  */
 static uint64_t broker_window(enum client_stream_kind kind, const belt_job_options *options)
 {
@@ -102,7 +110,7 @@ static uint64_t broker_window(enum client_stream_kind kind, const belt_job_optio
         return 0;
     uint64_t items = options->buffersize == 0 ? CLIENT_WINDOW_LAST : options->buffersize;
 
-    items += (items + 3) / 4;
+    items += slack_of(kind) + (items + 3) / 4;
     return items < BELT_WINDOW_ITEMS_MAX ? items : BELT_WINDOW_ITEMS_MAX;
 }
 
@@ -159,6 +167,7 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
         client_statuses_parse(options->final_statuses, config.options.final_status);
     config.window = stream->window.size;
     config.window_bytes = options->buffer_bytes;
+    config.slack = slack_of(work->kind);
     client_stream_init(&stream->wire, &config);
     return true;
 }

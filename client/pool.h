@@ -87,7 +87,7 @@ struct belt_stream {
     uint64_t woke_ms; /* when the user last had something to do */
 
     /* whoever is at the helm */
-    bool attached, closed, idle;
+    bool attached, closed;
     struct client_stream wire;
     struct client_shelf *shelf;
     struct belt_payload *spare; /* the other half of the swap */
@@ -158,6 +158,7 @@ struct belt_pool {
     struct belt_frames unsent; /* did not fit: goes before anything else */
     bool hello_waits;          /* the socket was not connected when a hello was to be sent */
     uint64_t active_ms;        /* when there was last something to do */
+    uint64_t acked_ms;         /* when all that was taken was last acknowledged */
     struct belt_stream *streams;
     struct belt_stream *by_ref[CLIENT_BUCKETS], *by_job[CLIENT_BUCKETS], *by_sub[CLIENT_BUCKETS];
 };

@@ -209,6 +209,17 @@ static enum client_stream_action on_subscribed(struct client_stream *stream, con
     return CLIENT_STREAM_CHANGED;
 }
 
+/** A task that has a result is at the broker, and so are those before it: ACCEPTED may be behind. */
+static void accept_delivered(struct client_stream *stream, const struct belt_msg_deliver *msg)
+{
+    uint64_t next = 0;
+
+    for (uint32_t i = 0; i < msg->count; i++)
+        next = msg->results[i].index >= next ? msg->results[i].index + 1 : next;
+    if (next > stream->accepted && next <= stream->sent)
+        accept_below(stream, next);
+}
+
 static enum client_stream_action on_deliver(struct client_stream *stream, const struct belt_msg_deliver *msg,
                                             uint32_t *skip)
 {
@@ -224,6 +235,7 @@ static enum client_stream_action on_deliver(struct client_stream *stream, const 
     for (uint32_t i = *skip; i < msg->count; i++)
         stream->received_bytes += msg->results[i].payload.len;
     stream->received = msg->first + msg->count;
+    accept_delivered(stream, msg);
     return CLIENT_STREAM_RESULTS;
 }
 
@@ -315,7 +327,7 @@ static struct belt_grant credit_now(const struct client_stream *stream)
 {
     uint64_t bytes = stream->taken_bytes + stream->config.window_bytes;
 
-    return (struct belt_grant){.items = stream->taken + stream->config.window,
+    return (struct belt_grant){.items = stream->taken + stream->config.window + stream->config.slack,
                                .bytes = bytes > stream->base_bytes ? bytes - stream->base_bytes : 0};
 }
 
@@ -384,6 +396,12 @@ static void send_push(struct client_stream *stream, struct belt_msg *msg)
                                          .count = (uint32_t)(stream->sent - first)};
 }
 
+/** So many deliveries are acknowledged at a time: a quarter of what the broker lets be on its way. */
+static uint64_t ack_step(const struct client_stream *stream)
+{
+    return (stream->config.window + stream->config.slack + 3) / 4;
+}
+
 /** Acknowledgements go in batches, but never late when somebody waits for them. */
 static bool ack_due(const struct client_stream *stream, bool idle)
 {
@@ -393,7 +411,7 @@ static bool ack_due(const struct client_stream *stream, bool idle)
         (stream->taken == stream->acked && credit.items <= stream->credit.items && credit.bytes <= stream->credit.bytes))
         return false;
     return idle || stream->detach || stream->sent < stream->next || /* the grant is used up: it grows by this */
-           4 * (stream->taken - stream->acked) >= stream->config.window ||
+           stream->taken - stream->acked >= ack_step(stream) ||
            4 * (stream->taken_bytes - stream->acked_bytes) >= stream->config.window_bytes ||
            (client_stream_complete(stream) && stream->taken == stream->received);
 }

@@ -45,6 +45,7 @@ struct client_stream_config {
     struct belt_job_options options;
     uint64_t window; /* credit for results beyond what was taken */
     uint64_t window_bytes;
+    uint64_t slack; /* deliveries that the broker may be ahead of what it was told, beyond the window: saves messages of a small one */
 };
 
 struct client_stream {
@@ -109,7 +110,7 @@ enum client_stream_action client_stream_receive(struct client_stream *stream, co
 
 /**
  * The next message to send, which then counts as sent; false: none. `*msg` borrows from the stream
- * until its next call. `idle`: the reader waits, or nothing else is going on: acknowledge all that was taken.
+ * until its next call. `idle`: nothing else has been going on for a while: acknowledge all that was taken.
  */
 bool client_stream_send(struct client_stream *stream, bool idle, struct belt_msg *msg);
 

@@ -232,6 +232,7 @@ static void on_turn(struct core *core)
     peer_expire(core);
     job_expire(core);
     timer_turn(core);
+    late_turn(core);
     dispatch_turn(core);
     record_turn(core);
     struct reader *readers = core->dirty_readers, *reader, *next_reader;
@@ -260,6 +261,7 @@ static void on_turn(struct core *core)
             worker_touch(core, agent);
         agent->unfed = false;
     }
+    late_turn_over(core);
     core->asked_ms = core->again ? core->now : core->alarm;
 }
 

@@ -17,7 +17,7 @@
  * letter.c and failed.c (failed tasks that are kept),
  * dispatch.c (who gets what), fair.c (whose turn it is), balance.c and stuck.c (taking back), sizing.c (how much),
  * report.c (status). table.c
- * keeps the tasks of a job, timer.c knows which job is due next, update.c what a step asks for.
+ * keeps the tasks of a job, timer.c knows which job is due next, late.c which acknowledgements wait, update.c what a step asks for.
  */
 #ifndef BELT_CORE_H
 #define BELT_CORE_H
@@ -41,6 +41,7 @@ struct core_config {
     uint32_t max_jobs;
     bool durable; /* there is a store: jobs may outlive the broker */
     uint64_t keep_ms; /* a durable job that nobody reads or feeds is kept for this long */
+    uint32_t ack_ms; /* ACCEPTED and RECORDED of what need not be on disk may wait so long for company; 0: not at all */
     uint64_t wall_ms; /* the wall clock now, for jobs that are built anew: ms since 1970 */
     bool trace; /* write trace lines into each update */
 };

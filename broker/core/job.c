@@ -150,6 +150,7 @@ void job_free(struct core *core, struct job *job)
     struct queue *queue = job->queue;
     durable_forget(core, job);
     stream_free_all(core, job);
+    late_accepted(core, job);
     timer_remove(core, job);
     if (job->retired) {
         DL_DELETE2(core->retired, job, retired_prev, retired_next);
@@ -217,10 +218,10 @@ void job_accept(struct core *core, struct job *job)
         update_error(core, job->owner, 0, job->id, BELT_SYNC_LOST,
                      update_text(core, "the store has room again: task %llu is next", (unsigned long long)job->next));
     }
-    if (!job->accept_due && !wider && !(starved && more))
+    if (!wider && !(starved && more) && (!job->accept_due || late_accept_waits(core, job)))
         return;
     job->granted = grant;
-    job->accept_due = false;
+    late_accepted(core, job);
     struct belt_msg *msg = update_send_kept(core, job->owner, job, BELT_MSG_ACCEPTED);
     msg->u.accepted = (struct belt_msg_accepted){.job = job->id, .next = job->next, .grant = grant};
 }
@@ -305,7 +306,7 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
     pin_done(&last);
     core->accepted += job->next - before;
     job->queue->waiting += job->next - before;
-    job->accept_due = true;
+    late_accept_owed(core, job);
     job_touch(core, job);
     if (job->next > before)
         dispatch_waiting_changed(core, job);

@@ -85,6 +85,11 @@ struct agent {
     bool synced, leaving;
     bool met; /* it has named all that it held from an earlier life of the broker */
     bool record_due;  /* results came: RECORDED is owed */
+    uint64_t record_ms;    /* at the latest */
+    bool late;             /* in core->late_agents */
+    uint64_t recorded;     /* the number that RECORDED told last */
+    uint64_t record_bytes; /* payload bytes of what it did not tell */
+    struct agent *late_prev, *late_next;
     bool holds_kept; /* there were results that must be on disk first */
     bool recalling;   /* a RECALL is not answered yet */
     const struct queue *recalled; /* for whose sake; to be compared only */
@@ -278,6 +283,10 @@ struct job {
     struct kept kept;
     struct belt_grant granted;
     bool accept_due;  /* ACCEPTED is owed */
+    uint64_t accept_ms; /* at the latest */
+    bool late;          /* in core->late_jobs */
+    uint64_t accepted, accepted_bytes; /* `next` as ACCEPTED told it last */
+    struct job *late_prev, *late_next;
     bool resync_due;  /* tasks were not taken, since the store had no room: to be pushed again */
     bool active;      /* in queue->active */
     bool dirty;       /* in core->dirty_jobs */
@@ -328,6 +337,8 @@ struct core {
     struct reader *readers;    /* hash by id */
     struct job *retired;
     uint32_t retired_count;
+    struct job *late_jobs;     /* whose ACCEPTED waits, the longest first */
+    struct agent *late_agents; /* whose RECORDED waits, likewise */
     struct agent *dirty_agents;
     struct queue *dirty_queues;
     struct job *dirty_jobs;
@@ -445,6 +456,16 @@ void run_free(struct core *core, struct run *run);
 void timer_set(struct core *core, struct job *job); /* something of its times changed */
 void timer_remove(struct core *core, struct job *job);
 void timer_turn(struct core *core);
+
+/* ---- late.c: acknowledgements that wait for company ---- */
+void late_accept_owed(struct core *core, struct job *job);      /* tasks came */
+bool late_accept_waits(struct core *core, struct job *job);     /* not now: the turn comes back to it */
+void late_accepted(struct core *core, struct job *job);         /* told, or the job goes */
+void late_record_owed(struct core *core, struct agent *agent, const struct belt_msg_results *msg); /* these came */
+bool late_record_waits(struct core *core, struct agent *agent); /* likewise */
+void late_recorded(struct core *core, struct agent *agent);     /* told, or the agent goes */
+void late_turn(struct core *core);      /* before the acknowledgements: those that have waited long enough */
+void late_turn_over(struct core *core); /* after them */
 
 /* ---- retry.c: what runs again, and when ---- */
 /* Whether this outcome is not final; counts the try. */

@@ -195,7 +195,7 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
     pin_done(&last);
     if (msg->first + msg->count > agent->results_next)
         agent->results_next = msg->first + msg->count;
-    agent->record_due = true;
+    late_record_owed(core, agent, msg);
     stuck_moved(core, agent);
     worker_touch(core, agent);
 }
@@ -236,7 +236,9 @@ void worker_record(struct core *core, struct agent *agent)
 {
     if (!agent->record_due || (agent->holds_kept && core->withheld)) /* withheld_note() comes back to it */
         return;
-    agent->record_due = false;
+    if (late_record_waits(core, agent))
+        return;
+    late_recorded(core, agent);
     update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results_next;
     if (agent->holds_kept && agent->session->peer) /* it is cumulative: earlier ones may still wait for the disk */
         core->out->sends[core->out->send_count - 1].held = true;
@@ -417,6 +419,7 @@ void worker_leaving(struct core *core, struct agent *agent)
     update_trace(core, "%s > leaving", agent->session->name);
     while (agent->queue_count)
         dispatch_unserve(core, agent->queues[0], agent);
+    worker_touch(core, agent); /* it goes when all is recorded */
 }
 
 /* The agent died while it must have been running this task. */
@@ -455,6 +458,7 @@ void worker_gone(struct core *core, struct agent *agent, bool blame)
     stuck_forget(core, agent);
     DL_DELETE(core->agents, agent);
     agent->session->agent = NULL;
+    late_recorded(core, agent);
     free(agent->queues);
     free(agent->passes);
     free(agent);

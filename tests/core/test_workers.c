@@ -239,3 +239,53 @@ Test(workers, progress_shows)
     cr_assert_eq(row->running, 1);
     cluster_free(c);
 }
+
+/* ---- late.c ---- */
+
+Test(workers, recorded_waits_for_company_but_not_long)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.ack_ms = 5});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 4, "f");
+    uint64_t job = client_job(p, "f", 4, NULL);
+    reader_of(p, job);
+    agent_take(w);
+    agent_result(w, 0, BELT_OK);
+    cr_assert_str_eq(client_read(p), "0", "the result itself waits for nobody");
+    cluster_advance(c, 4);
+    agent_result(w, 0, BELT_OK);
+    peer_expect_nothing(w);
+    cluster_advance(c, 1);
+    cr_assert_eq(peer_expect(w, BELT_MSG_RECORDED)->u.recorded.upto, 2);
+    agent_result_sized(w, 0, BELT_OK, BELT_BATCH_BYTES, 1);
+    cr_assert_eq(peer_expect(w, BELT_MSG_RECORDED)->u.recorded.upto, 3, "large ones are let go at once");
+    agent_result(w, 0, BELT_OK);
+    peer_expect_nothing(w);
+    peer_send_type(w, BELT_MSG_LEAVING);
+    cr_assert_eq(peer_expect(w, BELT_MSG_RECORDED)->u.recorded.upto, 4, "who leaves waits for nothing else");
+    cluster_free(c);
+}
+
+Test(workers, recorded_does_not_wait_when_there_is_enough_to_tell)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.ack_ms = 5});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 256, 256, "f");
+    client_job(p, "f", 256, NULL);
+    cr_assert_eq(agent_take(w), 256);
+    agent_finish(w, 255);
+    peer_expect_nothing(w);
+    agent_finish(w, 1);
+    cr_assert_eq(peer_expect(w, BELT_MSG_RECORDED)->u.recorded.upto, 256);
+    cluster_free(c);
+}
+
+Test(workers, one_that_goes_while_recorded_waits_leaves_nothing_behind)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.ack_ms = 5});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
+    client_job(p, "f", 1, NULL);
+    agent_take(w);
+    agent_result(w, 0, BELT_OK);
+    peer_send_type(w, BELT_MSG_BYE);
+    cluster_advance(c, 1000);
+    cluster_free(c);
+}

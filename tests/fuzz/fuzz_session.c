@@ -455,7 +455,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct story story = {.from = {data, data + size}, .now = 1000};
     const struct core_config config = {.name = "fuzz", .version = "0", .epoch = 7, .max_payload = 1u << 20,
                                        .memory_budget = 1u << 20, .max_peers = PEERS - 1, .max_jobs = 8,
-                                       .grace_ms = 2000, .durable = chance(&story.from, 2), .trace = chance(&story.from, 2)};
+                                       .grace_ms = 2000, .ack_ms = chance(&story.from, 2) ? 5 : 0, .durable = chance(&story.from, 2), .trace = chance(&story.from, 2)};
 
     story.core = core_new(&config);
     story.update = core_update_new();

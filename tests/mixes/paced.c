@@ -347,7 +347,8 @@ struct paced *paced_new(const struct paced_config *config, struct paced_job *job
                                      .epoch = 1,
                                      .lease_ms = 1u << 30,
                                      .heartbeat_ms = 1u << 29,
-                                     .memory_budget = (uint64_t)1 << 40};
+                                     .memory_budget = (uint64_t)1 << 40,
+                                     .ack_ms = 5};
     if (!p)
         abort();
     p->config = *config;

@@ -19,6 +19,7 @@ static void setup(struct sim *sim)
 {
     char name[16];
     sim->config = (struct core_config){.durable = sim_chance(sim, 8000), .keep_ms = 600000, .trace = sim->verbose};
+    sim->config.ack_ms = sim_chance(sim, 5000) ? 1 + (uint32_t)sim_random(sim, 20) : 0;
     if (sim_chance(sim, 1500))
         sim->config.memory_budget = 30000 + sim_random(sim, 100000);
     sim->now = START_MS;

@@ -17,6 +17,7 @@ void user_init(struct sim *sim, struct job_model *job, uint32_t place)
         .options = job->options,
         .window = stream->credit,
         .window_bytes = sim_chance(sim, 2000) ? 500 : 1 << 20,
+        .slack = stream->feeder && sim_chance(sim, 5000) ? sim_random(sim, 64) : 0,
     };
     client_stream_init(&stream->wire, &config);
     client_window_init(&stream->window, (enum belt_mode)stream->mode, stream->credit, job->options.window_bytes);

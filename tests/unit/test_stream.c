@@ -38,6 +38,7 @@ struct world {
     uint64_t got[TASKS]; /* indexes as they came */
     uint64_t got_count;
     bool deaf; /* what the client sends is lost */
+    bool late; /* the broker says ACCEPTED when the grant grows, and not before */
 };
 
 static void start(struct world *world, enum belt_mode mode, uint64_t window, uint64_t window_bytes)
@@ -112,7 +113,8 @@ static void on_push(struct world *world, const struct belt_msg_push *push)
         broker->next_bytes += push->tasks[i].payload.len;
     }
     reply.u.accepted = (struct belt_msg_accepted){.job = broker->job, .next = broker->next, .grant = grant(broker)};
-    tell(world, &reply);
+    if (!world->late)
+        tell(world, &reply);
 }
 
 static void on_subscribe(struct world *world, const struct belt_msg_subscribe *subscribe)
@@ -352,9 +354,47 @@ Test(stream, acknowledges_by_the_quarter_unless_idle)
     cr_assert_eq(world.broker.acked, 25);
     taken(&world, 26);
     pump(&world, true);
-    cr_assert_eq(world.broker.acked, 26, "a reader that waits acknowledges all");
+    cr_assert_eq(world.broker.acked, 26, "when nothing else goes on all is acknowledged");
     pump(&world, true);
     cr_assert_eq(world.broker.acks, 2, "nothing new is not told again");
+    client_stream_fini(&world.stream);
+}
+
+Test(stream, a_small_window_is_acknowledged_by_the_quarter_of_its_slack)
+{
+    struct world world;
+
+    start(&world, BELT_ORDERED, 1, 1u << 20);
+    world.stream.config.slack = 63;
+    world.broker.window = 80; /* the broker's is wider, too */
+    for (uint64_t i = 0; i < 16; i++) {
+        cr_assert_eq(world.broker.acks, 0);
+        append(&world, 1);
+        pump(&world, false);
+        cr_assert_eq(world.broker.next, i + 1, "no push waits for an acknowledgement");
+        finish(&world, i);
+        deliver(&world, 1, false);
+        taken(&world, i + 1);
+        pump(&world, false);
+    }
+    cr_assert_eq(world.broker.acks, 1);
+    cr_assert_eq(world.broker.acked, 16);
+    client_stream_fini(&world.stream);
+}
+
+Test(stream, a_task_with_a_result_was_accepted)
+{
+    struct world world;
+
+    start(&world, BELT_UNORDERED, 8, 1u << 20);
+    pump(&world, false);
+    world.late = true;
+    append(&world, 5);
+    pump(&world, false);
+    cr_assert_eq(world.stream.accepted, 0);
+    finish(&world, 3);
+    deliver(&world, 1, false);
+    cr_assert_eq(world.stream.accepted, 4, "so were those before it");
     client_stream_fini(&world.stream);
 }
 
