@@ -52,7 +52,27 @@ static uint32_t behind(const struct agent *agent)
     return agent->parts > agent->slots ? agent->parts - agent->slots : 0;
 }
 
-/* Who has most behind its slots, and some of it of this queue; `*later`: when one that gave nothing is asked again. */
+/* What came first runs, as a rule. Not always: its slot is being stopped, or its program does not start. So who has
+ * nothing behind his slots is asked too, once for each task that runs, when it has been there for a heartbeat. When
+ * that is; UINT64_MAX: all are known to run. */
+static uint64_t doubtful_ms(const struct core *core, const struct agent *agent)
+{
+    const struct run *run = agent->runs;
+    while (run && run->dispatched_ms < agent->begun_ms)
+        run = run->next;
+    return run ? run->dispatched_ms + core->config.heartbeat_ms : UINT64_MAX;
+}
+
+/* When this agent may be asked for tasks: now or before; UINT64_MAX: not at all. */
+static uint64_t askable_ms(const struct core *core, const struct agent *agent)
+{
+    if (!agent->synced || agent->recalling || !agent->parts)
+        return UINT64_MAX;
+    uint64_t when = behind(agent) ? 0 : doubtful_ms(core, agent);
+    return when > agent->recall_ms ? when : agent->recall_ms;
+}
+
+/* Who has most behind its slots, and some of it of this queue; `*later`: when another one may be asked. */
 static struct agent *fullest_of(const struct core *core, const struct queue *queue, uint64_t *later)
 {
     struct agent *fullest = NULL;
@@ -60,10 +80,9 @@ static struct agent *fullest_of(const struct core *core, const struct queue *que
     *later = UINT64_MAX;
     for (uint32_t i = 0; i < queue->agent_count; i++) {
         struct agent *agent = queue->agents[i];
-        if (!agent->synced || agent->recalling || !behind(agent))
-            continue;
-        if (core->now < agent->recall_ms)
-            *later = agent->recall_ms < *later ? agent->recall_ms : *later;
+        uint64_t when = askable_ms(core, agent);
+        if (core->now < when)
+            *later = when < *later ? when : *later;
         else if ((!fullest || behind(agent) > behind(fullest)) && within_reach(agent, queue, 1, &nearest))
             fullest = agent;
     }
@@ -88,10 +107,19 @@ bool balance_recall(struct core *core, const struct queue *queue, struct agent *
     if (count == 0 || agent->recalling || !agent->synced || !agent->session->peer)
         return false;
     agent->recalling = true;
+    agent->asked_ms = core->now;
     agent->recalled = queue;
     update_send(core, agent->session, BELT_MSG_RECALL)->u.recall.count = count;
     update_trace(core, "%s > recall %u tasks: %s", agent->session->name, count, why);
     return true;
+}
+
+/* How many to ask it for. */
+static uint32_t wanted(const struct core *core, const struct queue *queue, const struct agent *agent, uint32_t idle)
+{
+    if (!behind(agent))
+        return idle < agent->parts ? idle : agent->parts;
+    return sizing_recall(service_of(core, queue, agent), agent->parts, agent->slots, idle);
 }
 
 /* Asks the fullest for some of what it has, for the idle slots but those that have been `served`. False: nobody has
@@ -106,8 +134,7 @@ static bool ask_fullest(struct core *core, struct queue *queue, uint32_t *served
         (void)within_reach(fullest, queue, 1, &nearest);
     uint32_t idle = idle_slots(queue, nearest ? nearest->bytes : 0);
     idle = idle > *served ? idle - *served : 0;
-    double service = fullest ? service_of(core, queue, fullest) : 0;
-    uint32_t count = fullest ? sizing_recall(service, fullest->parts, fullest->slots, idle) : 0;
+    uint32_t count = fullest ? wanted(core, queue, fullest, idle) : 0;
     if (!count && idle && later != UINT64_MAX)
         dispatch_come_back(core, queue, later);
     if (idle && fullest) /* or short, as it seems: unless a long one is among them */

@@ -94,6 +94,8 @@ struct agent {
     bool recalling;   /* a RECALL is not answered yet */
     const struct queue *recalled; /* for whose sake; to be compared only */
     uint64_t recall_ms; /* it had nothing to give back: not asked again before */
+    uint64_t asked_ms;  /* when it was sent its last RECALL */
+    uint64_t begun_ms;  /* what came before has begun: it was asked then, and had nothing to give back */
     bool stuck;         /* its slots are busy with long ones among short tasks: nothing is put behind them */
     bool watched;       /* in core->watched[pace] */
     uint8_t pace;

@@ -212,6 +212,8 @@ void worker_returned(struct core *core, struct agent *agent, const struct belt_m
         gave |= job->queue == agent->recalled;
         wait_again(core, run, task, TIE_NONE);
     }
+    if (agent->recalling && msg->count == 0)
+        agent->begun_ms = agent->asked_ms;
     if (agent->recalling && !gave) {
         agent->recall_ms = core->now + (msg->count ? core->config.heartbeat_ms : RECALL_PAUSE_MS);
         for (uint32_t i = 0; i < agent->queue_count; i++)

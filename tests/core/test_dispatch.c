@@ -415,6 +415,45 @@ Test(dispatch, what_an_agent_should_run_and_does_not_is_taken_back_too)
     cluster_free(c);
 }
 
+static uint32_t recalls(struct peer *w)
+{
+    uint32_t count = 0;
+    while (peer_skip_to(w, BELT_MSG_RECALL))
+        count++;
+    return count;
+}
+
+Test(dispatch, a_task_that_its_only_slot_does_not_start_is_taken_back)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 100, "f");
+    client_job(p, "f", 1, NULL);
+    cr_assert_eq(agent_take(w), 1);
+    struct peer *idle = agent_new(c, "idle", 1, 100, "f");
+    cluster_advance(c, 900);
+    cr_assert_eq(recalls(w), 0, "it runs, as a rule");
+    cluster_advance(c, 200);
+    cr_assert_eq(recalls(w), 1, "it has been there for a heartbeat, and another one idles");
+    agent_return(w, 0);
+    cr_assert_eq(agent_take(idle), 1);
+    cluster_free(c);
+}
+
+Test(dispatch, a_task_that_runs_is_asked_for_once)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 2, 100, "f");
+    client_job(p, "f", 1, NULL);
+    cr_assert_eq(agent_take(w), 1);
+    agent_new(c, "idle", 1, 100, "g,f");
+    cluster_advance(c, 1100);
+    cr_assert_eq(recalls(w), 1);
+    peer_send_type(w, BELT_MSG_RETURNED);
+    cluster_advance(c, 60000);
+    cr_assert_eq(recalls(w), 0, "it has begun: nobody asks again");
+    cluster_free(c);
+}
+
 Test(dispatch, who_gave_back_nothing_of_use_is_left_alone_for_a_while)
 {
     struct cluster *c = cluster_new(NULL);
