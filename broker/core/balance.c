@@ -3,7 +3,7 @@
  * Taking back what lies unstarted at one agent while a slot of another idles
  * (PROTOCOL.md §8.3). What comes back waits again, and dispatch.c gives it out.
  */
-#include "state.h"
+#include "parts.h"
 #include "sizing.h"
 
 #include <stdio.h>

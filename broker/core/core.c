@@ -2,7 +2,7 @@
  *
  * The dispatcher: one event to the file of its family, one turn in its order.
  */
-#include "state.h"
+#include "parts.h"
 
 #include <assert.h>
 

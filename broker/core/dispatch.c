@@ -3,7 +3,7 @@
  * Who gets what: queues, filling agents. Whose turn it is says fair.c, how much
  * sizing.c; taking back what lies unstarted is balance.c's and stuck.c's.
  */
-#include "state.h"
+#include "parts.h"
 #include "sizing.h"
 
 /* A partial chunk is given out when it has waited this long: progress goes before a round number. */

@@ -8,7 +8,7 @@
  * results goes when all in it are released and none of their tasks could be
  * read back as waiting. What has gone is summed up in the job's mark.
  */
-#include "state.h"
+#include "parts.h"
 
 /* A record of results that were taken is written anew without them when it is larger than this: some pages; when the
  * store has no room, anything. */

@@ -4,7 +4,7 @@
  * wall clock is read once, when a job comes or comes back; from there on the
  * monotonic clock counts.
  */
-#include "state.h"
+#include "parts.h"
 
 /* Tasks that expire in one turn: the others' turn comes soon. */
 #define EXPIRE_A_TURN 16384u

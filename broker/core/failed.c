@@ -3,7 +3,7 @@
  * FAILED: failed tasks are listed, shown, tried again as a new job, or dropped
  * (PROTOCOL.md §9.3). What is kept of them is letter.c's.
  */
-#include "state.h"
+#include "parts.h"
 
 static bool is_chosen(const struct letter *letter, const struct belt_msg_failed *msg)
 {

@@ -3,7 +3,7 @@
  * Jobs: opening, input, grants, the end, cancelling, and how long a job that
  * is over is remembered (PROTOCOL.md §7.1, §7.3, §7.5).
  */
-#include "state.h"
+#include "parts.h"
 
 #include <stdio.h>
 

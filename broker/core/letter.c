@@ -4,7 +4,7 @@
  * the oldest let go first; those of durable jobs on disk (PROTOCOL.md §9.3).
  * What is asked about them is in failed.c.
  */
-#include "state.h"
+#include "parts.h"
 
 struct letter_job *letter_job_find(struct core *core, uint64_t id)
 {

@@ -3,7 +3,7 @@
  * Connections and the sessions behind them: hello, sequence, leases, leaving
  * (PROTOCOL.md §6, §7.5, §8.5).
  */
-#include "state.h"
+#include "parts.h"
 
 struct session *peer_find(struct core *core, uint64_t peer)
 {

@@ -3,7 +3,7 @@
  * What the broker tells of itself: rows of queues, workers, jobs, and the
  * history of jobs that are over (PROTOCOL.md §5.4). Reads, never decides.
  */
-#include "state.h"
+#include "parts.h"
 
 #include <stdio.h>
 

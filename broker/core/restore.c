@@ -4,7 +4,7 @@
  * Indexes that no record names any more were done, on disk and read. A store is not to be trusted: what durable.c
  * cannot have written is BELT_BAD_MESSAGE.
  */
-#include "state.h"
+#include "parts.h"
 
 /* Ids, indexes and bytes stay below it, so that sums do not overflow. */
 #define NUMBER_MAX ((uint64_t)1 << 62)

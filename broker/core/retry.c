@@ -4,7 +4,7 @@
  * try, the tasks that wait for theirs, and the tries of durable tasks on disk
  * (PROTOCOL.md §9.1).
  */
-#include "state.h"
+#include "parts.h"
 
 static bool is_final_status(const struct job *job, const struct belt_result_item *item)
 {

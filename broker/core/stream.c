@@ -5,7 +5,7 @@
  * here: a delivery number is an index (ordered) or a place in the job's log
  * of completions (unordered).
  */
-#include "state.h"
+#include "parts.h"
 
 /* Batches sent to one reader in one turn: the others' turn comes soon. */
 #define BATCHES_A_TURN 32u

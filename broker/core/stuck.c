@@ -3,7 +3,7 @@
  * Taking back what lies unstarted at an agent whose slots are all busy with tasks that are much longer than was
  * expected, so that it begins elsewhere in the order in which it was to go. When is sizing.c's.
  */
-#include "state.h"
+#include "parts.h"
 #include "sizing.h"
 
 static void watch_out(struct core *core, struct agent *agent)

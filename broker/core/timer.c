@@ -4,7 +4,7 @@
  * deadline and the next try of one of its tasks. What becomes of it is for
  * expire.c and retry.c.
  */
-#include "state.h"
+#include "parts.h"
 
 static void place(struct core *core, struct job *job, uint32_t at)
 {

@@ -3,7 +3,7 @@
  * What a step asks the shell to do: a list of messages, and the memory they
  * borrow from, which is given back all at once.
  */
-#include "state.h"
+#include "parts.h"
 
 #include <stdarg.h>
 #include <stdio.h>

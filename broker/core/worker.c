@@ -3,7 +3,7 @@
  * Agents and what they say of tasks: results, returns, losses, progress;
  * which attempt counts and what runs again (PROTOCOL.md §8, §9).
  */
-#include "state.h"
+#include "parts.h"
 #include "sizing.h"
 
 /* An agent that had nothing to give back is left alone for this long: what lies there is in its slots. When it gave back

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "invariants.h"
 
-#include "broker/core/state.h"
+#include "broker/core/parts.h"
 
 #include <stdarg.h>
 #include <stdio.h>

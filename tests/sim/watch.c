@@ -2,7 +2,7 @@
  *
  * Progress (I7): no slot idles for long while there is work that it could do.
  */
-#include "broker/core/state.h"
+#include "broker/core/parts.h"
 #include "sim.h"
 
 #include <stdio.h>
