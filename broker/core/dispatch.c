@@ -12,9 +12,6 @@
  * nobody else would be heard. */
 #define TASKS_A_TURN 32768u
 #define MESSAGES_A_TURN 512u
-/* Tasks of one queue that agents hold together beside one for each slot: about a second of the broker's own work. With
- * thousands of slots for short tasks it would hand out minutes of it, and everything else would wait behind their results. */
-#define IN_HAND_MAX (1u << 20)
 /* Function names that are remembered although nobody uses them: their totals are worth showing. */
 #define IDLE_QUEUES_MAX 1024u
 
@@ -386,13 +383,14 @@ static uint32_t chunk_share(const struct agent *agent, const struct job *job, bo
     return agent->parts < agent->slots ? room : 0;
 }
 
-/* What the agent should hold; with many slots, its part of what all may hold together. */
+/* What the agent should hold: work for some time, and no more than its part. */
 static uint32_t target_of(const struct agent *agent, const struct job *job)
 {
+    const struct queue *queue = job->queue;
     uint32_t target = agent->stuck ? sizing_stuck(agent->slots) : sizing_target(job->typical_us, agent->slots);
-    uint64_t part = agent->slots + (uint64_t)IN_HAND_MAX * agent->slots / (job->queue->slots ? job->queue->slots : 1);
+    uint32_t part = sizing_part(agent->slots, queue->slots, queue->waiting + queue->running);
     if (target > part)
-        target = (uint32_t)part;
+        target = part;
     return target < agent->window_items ? target : agent->window_items;
 }
 

@@ -8,6 +8,11 @@
 #define AHEAD_MAX 2000u
 /* Up to this a task of the next round lies ready at each slot; the way to the broker (some 0.2 ms) would cost more than 1 %. */
 #define AHEAD_ONE_US 20000.0
+/* Tasks that lie ahead at all slots of a queue together: about a second of the broker's own work. With thousands of
+ * slots for short tasks it would hand out minutes of it, and everything else would wait behind their results. */
+#define IN_HAND_MAX (1u << 20)
+/* So many may lie ahead even when no others are left to be shared out. */
+#define IN_HAND_MIN (1u << 8)
 /* How much longer than the estimate a sample counts for at the most. */
 #define RISE_MOST 4.0
 /* Work worth moving to an idle slot, in us: less is done before it arrives. */
@@ -27,6 +32,14 @@ uint32_t sizing_target(double service_us, uint32_t slots)
     double ahead = AHEAD_US / (service_us < 1 ? 1 : service_us);
     uint32_t each = ahead < 1 ? 1 : ahead > AHEAD_MAX ? AHEAD_MAX : (uint32_t)ahead;
     return at_most((uint64_t)slots * (1 + each), UINT32_MAX);
+}
+
+uint32_t sizing_part(uint32_t slots, uint32_t all_slots, uint64_t there)
+{
+    /* Half of what is there at most: when all of it is given out, each result makes room for a handful, in a message of
+     * its own. And what waits goes to whoever is free first. */
+    uint64_t ahead = there / 2 < IN_HAND_MIN ? IN_HAND_MIN : at_most(there / 2, IN_HAND_MAX);
+    return at_most(slots + ahead * slots / (all_slots ? all_slots : 1), UINT32_MAX);
 }
 
 uint32_t sizing_held(double typical_us, uint32_t parts, double load_us, uint32_t slots)

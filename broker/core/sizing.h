@@ -14,6 +14,10 @@
  *  At least `slots`. A chunk that the user asked for counts as one task here and below: it goes to one slot. */
 uint32_t sizing_target(double service_us, uint32_t slots);
 
+/** Tasks that an agent of `slots` slots may hold at most: one for each, and its part of what lies ahead at all
+ *  `all_slots` of the queue together, when `there` tasks of it wait or run. */
+uint32_t sizing_part(uint32_t slots, uint32_t all_slots, uint64_t there);
+
 /** Agents by what a task of theirs takes, in steps: of those in one step the same is expected. SIZING_PACES: nothing
  *  lies ahead there, or nobody knows. */
 #define SIZING_PACES 4

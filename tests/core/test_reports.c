@@ -132,6 +132,16 @@ Test(sizing, a_share_fills_idle_slots_and_shrinks_toward_the_end)
         cr_assert_eq(sizing_share(rows[i].target, rows[i].held, rows[i].slots, rows[i].all, rows[i].waiting), rows[i].share, "row %zu", i);
 }
 
+Test(sizing, half_of_what_is_there_lies_ahead)
+{
+    cr_assert_eq(sizing_part(2, 4, 1000), 2 + 250);
+    cr_assert_eq(sizing_part(1, 2, 100), 1 + 128, "a few may all lie ahead");
+    cr_assert_eq(sizing_part(100, 10000, 1000000), 100 + 5000);
+    cr_assert_eq(sizing_part(100, 10000, 100000000), 100 + 10485, "more would be minutes of work for the broker");
+    cr_assert_eq(sizing_part(4, 0, 0), 4 + 1024);
+    cr_assert_eq(sizing_part(UINT32_MAX, 1, UINT64_MAX), UINT32_MAX);
+}
+
 Test(sizing, the_estimate_rises_fast_and_falls_slowly)
 {
     cr_assert_eq(sizing_estimate(0, 100), 100);
