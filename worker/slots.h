@@ -22,6 +22,8 @@
 /* Measured work that one slot may have in hand. Long enough to hide the round
  * trip between agent and slot, short enough that nobody waits behind it. */
 #define SLOTS_CREDIT_US 500u
+/* The same of a slot that gives back what it has not begun: an agent that is woken late finds it busy still. */
+#define SLOTS_CREDIT_YIELDS_US 700u
 /* Tasks in a slot's hands, however short they are. */
 #define SLOTS_GIVEN_MAX 1024u
 /* So many tasks of a function run alone before it is believed to be short and silent. */

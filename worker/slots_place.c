@@ -2,7 +2,7 @@
  *
  * The slot table: which slot gets which task, and how many it may have in hand. Pure.
  *
- * Credit is time, not tasks: a slot has about SLOTS_CREDIT_US of measured work
+ * Credit is time, not tasks: a slot has about SLOTS_CREDIT_US or SLOTS_CREDIT_YIELDS_US of measured work
  * in hand; a task that takes longer, is not measured yet, or writes a log goes alone. A slot that gives back what it
  * has not begun has the next task in hand however long they are, so that it never waits for the agent.
  */
@@ -21,6 +21,11 @@ static bool goes_alone(const struct slots *slots, const struct slots_task *task)
     return function->talks || function->measured < SLOTS_MEASURED;
 }
 
+static uint64_t credit_of(const struct slots *slots, uint32_t program)
+{
+    return slots->programs[program].pub.yields ? SLOTS_CREDIT_YIELDS_US : SLOTS_CREDIT_US;
+}
+
 /**
  * What the task is expected to take, in us; a whole credit when nobody knows. What a slot gives back may wait behind a
  * long task among short ones; else the long ones count too.
@@ -29,8 +34,9 @@ static uint64_t task_cost(const struct slots *slots, const struct slots_task *ta
 {
     const struct slots_function_state *function = &slots->functions[task->job->pub.function];
     uint64_t us = slots->programs[function->pub.program].pub.yields ? function->typical_us : function->estimate_us;
+    uint64_t credit = credit_of(slots, function->pub.program);
 
-    return goes_alone(slots, task) || us > SLOTS_CREDIT_US ? SLOTS_CREDIT_US : us;
+    return goes_alone(slots, task) || us > credit ? credit : us;
 }
 
 /** In even steps toward the sample: it rests where half of them are above it. */
@@ -91,7 +97,7 @@ static bool slot_fits(const struct slots *slots, const struct slots_slot *slot, 
         return false;
     if (slot->given_count == 1 && has_next(slots, slot) && !goes_alone(slots, task) && task->payload.len <= SLOTS_TAKE_BYTES)
         return true;
-    return slot->load_us + task_cost(slots, task) <= SLOTS_CREDIT_US;
+    return slot->load_us + task_cost(slots, task) <= credit_of(slots, slot->program);
 }
 
 /** Keeps the slot in its program's list of idle slots, of slots with room for more, or in none. */
@@ -104,7 +110,7 @@ void slots_room_update(struct slots *slots, struct slots_slot *slot)
         if (slot->given_count == 0)
             room = SLOTS_ROOM_IDLE;
         else if (program->pub.lasting && !slot->late && slot->given_count < SLOTS_GIVEN_MAX &&
-                 (slot->load_us < SLOTS_CREDIT_US || has_next(slots, slot)))
+                 (slot->load_us < credit_of(slots, slot->program) || has_next(slots, slot)))
             room = SLOTS_ROOM_SOME;
     }
     if (room == slot->room)

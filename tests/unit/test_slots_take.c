@@ -158,11 +158,11 @@ Test(slots_take, nothing_stays_or_comes_behind_one_that_is_late)
 
     measure(s, 20);
     dispatch(s, 0, 100);
-    cr_assert_eq(turn(s, 0, SLOTS_GIVE, NULL), SLOTS_CREDIT_US / 20);
+    cr_assert_eq(turn(s, 0, SLOTS_GIVE, NULL), SLOTS_CREDIT_YIELDS_US / 20);
     cr_assert_leq(slots_deadline(s), 2 * MS);
     cr_expect_eq(turn(s, MS / 2, SLOTS_TAKE, NULL), 0);
     cr_assert_eq(turn(s, 2 * MS, SLOTS_TAKE, NULL), 1);
-    slots_taken(s, 2 * MS, 0, SLOTS_CREDIT_US / 20 - 1);
+    slots_taken(s, 2 * MS, 0, SLOTS_CREDIT_YIELDS_US / 20 - 1);
     cr_expect_eq(turn(s, 2 * MS, SLOTS_GIVE, NULL), 0);
     cr_expect_eq(turn(s, 30 * MS, SLOTS_TAKE, NULL), 0);
     cr_expect_eq(slots_deadline(s), UINT64_MAX, "there is nothing to look for");
