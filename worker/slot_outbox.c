@@ -55,6 +55,17 @@ int slot_outbox_task(struct slot_outbox *outbox, const struct slot_task *task, s
     return rc == 0 && apart ? slot_outbox_payload(outbox, payload) : rc;
 }
 
+int slot_outbox_task_at(struct slot_outbox *outbox, const struct slot_task *task, uint32_t payload_len, size_t at)
+{
+    struct slot_task whole = *task;
+    size_t before = waiting(outbox);
+
+    whole.payload = (struct belt_bytes){NULL, payload_len};
+    int rc = slot_write_task_at(&outbox->bytes, &whole, at);
+    outbox->behind += waiting(outbox) - before;
+    return rc;
+}
+
 unsigned slot_outbox_parts(const struct slot_outbox *outbox, struct belt_bytes *parts, unsigned most)
 {
     const uint8_t *at = outbox->bytes.data + outbox->bytes.pos;

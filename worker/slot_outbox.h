@@ -22,6 +22,8 @@ int slot_outbox_add(struct slot_outbox *outbox, const void *data, size_t len);
 int slot_outbox_payload(struct slot_outbox *outbox, struct belt_payload payload);
 /** Appends a task, whose payload is `payload` (task->payload is not looked at). 0, or -1 when out of memory. */
 int slot_outbox_task(struct slot_outbox *outbox, const struct slot_task *task, struct belt_payload payload);
+/** Appends a task whose payload lies at `at` in memory that the slot shares. 0, or -1 when out of memory. */
+int slot_outbox_task_at(struct slot_outbox *outbox, const struct slot_task *task, uint32_t payload_len, size_t at);
 /** The next parts to write, at most `most`; returns how many. Borrowed until the next call. */
 unsigned slot_outbox_parts(const struct slot_outbox *outbox, struct belt_bytes *parts, unsigned most);
 /** The first `len` bytes were written. */

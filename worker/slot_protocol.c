@@ -115,7 +115,9 @@ static int put_end(struct slot_queue *queue, uint8_t *to, struct belt_bytes one,
     return 0;
 }
 
-static int write_task(struct slot_queue *queue, const struct slot_task *task, struct belt_bytes payload)
+/** `at`: where a payload in shared memory lies; NULL: it is not there. */
+static int write_task(struct slot_queue *queue, const struct slot_task *task, struct belt_bytes payload,
+                      const size_t *at)
 {
     assert(task->function.len <= BELT_MAX_NAME);
     uint8_t *to = slot_queue_room(queue, SLOT_MAX_LINE + task->argument.len + payload.len);
@@ -129,17 +131,24 @@ static int write_task(struct slot_queue *queue, const struct slot_task *task, st
     to = put_number(to, ' ', task->attempt);
     to = put_number(to, ' ', task->argument.len);
     to = put_number(to, ' ', task->payload.len);
+    if (at)
+        to = put_number(to, ' ', *at);
     return put_end(queue, to, task->argument, payload);
 }
 
 int slot_write_task(struct slot_queue *queue, const struct slot_task *task)
 {
-    return write_task(queue, task, task->payload);
+    return write_task(queue, task, task->payload, NULL);
 }
 
 int slot_write_task_line(struct slot_queue *queue, const struct slot_task *task)
 {
-    return write_task(queue, task, (struct belt_bytes){NULL, 0});
+    return write_task(queue, task, (struct belt_bytes){NULL, 0}, NULL);
+}
+
+int slot_write_task_at(struct slot_queue *queue, const struct slot_task *task, size_t at)
+{
+    return write_task(queue, task, (struct belt_bytes){NULL, 0}, &at);
 }
 
 int slot_write_hello(struct slot_queue *queue)
@@ -149,7 +158,8 @@ int slot_write_hello(struct slot_queue *queue)
     return slot_queue_add(queue, hello, sizeof(hello) - 1);
 }
 
-static int write_ok(struct slot_queue *queue, size_t len, struct belt_bytes payload, uint64_t service_us)
+static int write_ok(struct slot_queue *queue, size_t len, struct belt_bytes payload, uint64_t service_us,
+                    const size_t *at)
 {
     uint8_t *to = slot_queue_room(queue, SLOT_MAX_LINE + payload.len);
 
@@ -158,17 +168,24 @@ static int write_ok(struct slot_queue *queue, size_t len, struct belt_bytes payl
     memcpy(to, "ok", 2);
     to = put_number(to + 2, ' ', len);
     to = put_number(to, ' ', service_us);
+    if (at)
+        to = put_number(to, ' ', *at);
     return put_end(queue, to, payload, (struct belt_bytes){NULL, 0});
 }
 
 int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us)
 {
-    return write_ok(queue, payload.len, payload, service_us);
+    return write_ok(queue, payload.len, payload, service_us, NULL);
 }
 
 int slot_write_ok_line(struct slot_queue *queue, size_t len, uint64_t service_us)
 {
-    return write_ok(queue, len, (struct belt_bytes){NULL, 0}, service_us);
+    return write_ok(queue, len, (struct belt_bytes){NULL, 0}, service_us, NULL);
+}
+
+int slot_write_ok_at(struct slot_queue *queue, size_t len, uint64_t service_us, size_t at)
+{
+    return write_ok(queue, len, (struct belt_bytes){NULL, 0}, service_us, &at);
 }
 
 int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,
@@ -351,6 +368,7 @@ struct announced {
     enum slot_got got;
     uint64_t one, two; /* lengths of the bytes that follow */
     uint64_t one_limit, two_limit;
+    uint64_t at; /* where the second of them lies, when message.shared */
 };
 
 static bool parse_fail(struct words *words, struct slot_got_message *m, struct announced *a)
@@ -374,7 +392,7 @@ static bool parse_answer(struct words *words, struct slot_got_message *m, struct
     if (starts(words, "ok ")) {
         a->got = SLOT_GOT_OK;
         return words_number(words, '?', &a->two) && words_optional(words, &m->timed, &m->service_us) &&
-               words->at == words->end;
+               words_optional(words, &m->shared, &a->at) && words->at == words->end;
     }
     if (starts(words, "fail "))
         return parse_fail(words, m, a);
@@ -401,7 +419,8 @@ static bool parse_task(struct words *words, struct slot_got_message *m, struct a
     if (!words_number(words, ' ', &attempt) || attempt > UINT32_MAX)
         return false;
     m->task.attempt = (uint32_t)attempt;
-    return words_number(words, ' ', &a->one) && words_number(words, '\n', &a->two);
+    return words_number(words, ' ', &a->one) && words_number(words, '?', &a->two) &&
+           words_optional(words, &m->shared, &a->at) && words->at == words->end;
 }
 
 /** An answer whose payload of `size` bytes is large and not whole yet: what is there moves to its own buffer, the rest is read
@@ -435,6 +454,12 @@ static enum slot_got large_message(struct slot_reader *reader, struct slot_got_m
     return SLOT_GOT_OK;
 }
 
+/** Whether a payload that is said to lie in shared memory does. */
+static bool shared_good(const struct slot_reader *reader, const struct announced *a)
+{
+    return a->two > 0 && a->two <= reader->shared.len && a->at <= reader->shared.len - a->two;
+}
+
 static enum slot_got reader_message(struct slot_reader *reader, size_t len, struct slot_got_message *m)
 {
     const char *line = (const char *)reader->data + reader->pos;
@@ -442,20 +467,22 @@ static enum slot_got reader_message(struct slot_reader *reader, size_t len, stru
     struct announced a = {.one_limit = BELT_MAX_TEXT, .two_limit = reader->max_payload};
 
     bool good = reader->side == SLOT_SIDE_SLOT ? parse_task(&words, m, &a) : parse_answer(&words, m, &a);
-    if (!good)
+    if (!good || (m->shared && !shared_good(reader, &a)))
         return reader_bad(reader, SLOT_GOT_BAD, "not the slot protocol", line, len);
     if (reader->side == SLOT_SIDE_SLOT)
         a.one_limit = BELT_MAX_ARGUMENT;
     if (a.one > a.one_limit || a.two > a.two_limit)
         return reader_bad(reader, SLOT_GOT_LARGE, "a length over the limit", line, len);
-    if (reader->len - reader->pos - len - 1 < a.one + a.two) {
-        if (a.got == SLOT_GOT_OK && a.two >= SLOT_LARGE_BYTES)
+    size_t follow = (size_t)a.one + (m->shared ? 0 : (size_t)a.two);
+    if (reader->len - reader->pos - len - 1 < follow) {
+        if (a.got == SLOT_GOT_OK && !m->shared && a.two >= SLOT_LARGE_BYTES)
             (void)large_begin(reader, len, (size_t)a.two, m);
         return SLOT_GOT_NOTHING;
     }
 
     const uint8_t *body = reader->data + reader->pos + len + 1;
-    struct belt_bytes one = {body, (size_t)a.one}, two = {body + a.one, (size_t)a.two};
+    struct belt_bytes one = {body, (size_t)a.one};
+    struct belt_bytes two = {m->shared ? reader->shared.data + a.at : body + a.one, (size_t)a.two};
     if (a.got == SLOT_GOT_TASK)
         m->task.argument = one;
     else
@@ -464,7 +491,7 @@ static enum slot_got reader_message(struct slot_reader *reader, size_t len, stru
         m->task.payload = two;
     else
         m->payload = two;
-    reader->pos += len + 1 + (size_t)(a.one + a.two);
+    reader->pos += len + 1 + follow;
     reader->scanned = 0;
     return a.got;
 }

@@ -43,10 +43,14 @@ struct slot_task {
 int slot_write_task(struct slot_queue *queue, const struct slot_task *task);
 /** All but the payload: the caller sends it right behind. */
 int slot_write_task_line(struct slot_queue *queue, const struct slot_task *task);
+/** The same with a payload that lies at `at` in memory that both share: nothing is sent behind the argument. */
+int slot_write_task_at(struct slot_queue *queue, const struct slot_task *task, size_t at);
 int slot_write_hello(struct slot_queue *queue);
 int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us);
 /** The line alone: the caller sends a payload of `len` bytes right behind it. */
 int slot_write_ok_line(struct slot_queue *queue, size_t len, uint64_t service_us);
+/** The payload lies at `at` in memory that both share. */
+int slot_write_ok_at(struct slot_queue *queue, size_t len, uint64_t service_us, size_t at);
 int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,
                     uint64_t service_us);
 int slot_write_progress(struct slot_queue *queue, uint64_t done, uint64_t total);
@@ -72,6 +76,7 @@ enum slot_got {
 struct slot_got_message {
     struct belt_bytes text, payload;
     struct belt_payload kept; /* a large payload once more, in a buffer to share; borrowed like the bytes */
+    bool shared;         /* OK, TASK: the payload lies in slot_reader.shared, and stays there */
     bool timed;          /* the slot measured service_us itself */
     uint64_t service_us;
     unsigned code;       /* FAIL: TASK_FAILED unless the slot said otherwise */
@@ -82,6 +87,7 @@ struct slot_got_message {
 struct slot_reader {
     enum slot_side side;
     uint32_t max_payload;
+    struct belt_bytes shared; /* memory of both sides, in which payloads may lie; set by the caller. Else of length 0 */
     bool broken;
     uint8_t *data;
     size_t pos, len, cap; /* [pos, len) is not parsed yet */

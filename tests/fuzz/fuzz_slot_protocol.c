@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define LIMIT (SLOT_LARGE_BYTES + 8192u)
+#define SHARED 64u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -53,6 +54,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1)
         return 0;
     slot_reader_init(&reader, (enum slot_side)(data[0] % 3), LIMIT);
+    uint8_t *shared = data[0] / 3 % 2 ? malloc(SHARED) : NULL; /* its end is watched */
+    if (shared)
+        reader.shared = (struct belt_bytes){memset(shared, 1, SHARED), SHARED};
     size_t step = (size_t)(data[0] / 3) + 1;
     for (size_t at = 1, n; at < size && !reader.broken; at += n) {
         size_t room;
@@ -66,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(reader.cap <= 4 * size + (256u << 10));
     }
     slot_reader_free(&reader);
+    free(shared);
     return 0;
 }
 
@@ -82,7 +87,8 @@ int main(void)
 {
     static const char *const samples[] = {"belt-slot 1\nok 3\nabcok 0 12\n", "fail 3 2 7 1\nwhyab", "progress 1 20\nok 1\nx",
                                           "task 7.3 name 1 2 3\nabxyztask 8.1 f 2 0 0\n", "a line\nanother\n\n",
-                                          "ok 33000 9\nthe rest never comes"};
+                                          "ok 33000 9\nthe rest never comes", "ok 16 9 48\nok 64 9 0\nok 65 9 0\n",
+                                          "task 7.3 name 1 2 3 61\nabtask 7.4 name 1 0 64 0\n"};
     uint8_t bytes[400];
     clock_t until = clock() + 2 * CLOCKS_PER_SEC;
     uint64_t runs = 0;
@@ -90,7 +96,7 @@ int main(void)
     for (; clock() < until; runs++) {
         size_t len = 1;
         for (uint32_t i = dice(4) + 1; i > 0; i--) {
-            const char *sample = samples[dice(6)];
+            const char *sample = samples[dice(8)];
             size_t n = strlen(sample);
             if (len + n <= sizeof(bytes))
                 memcpy(bytes + len, sample, n), len += n;

@@ -150,6 +150,46 @@ Test(slot_protocol, an_answer_may_follow_its_line)
     slot_queue_free(&queue);
 }
 
+/** Reads one message whose payload may lie in `shared`. */
+static enum slot_got read_shared(enum slot_side side, const char *text, struct belt_bytes shared,
+                                 struct slot_got_message *m)
+{
+    struct slot_reader reader;
+
+    slot_reader_init(&reader, side, 100);
+    reader.shared = shared;
+    feed(&reader, text, strlen(text));
+    enum slot_got got = slot_reader_next(&reader, m);
+    cr_expect(got == SLOT_GOT_BAD || !slot_reader_pending(&reader), "%s", text);
+    slot_reader_free(&reader);
+    return got;
+}
+
+Test(slot_protocol, a_payload_may_lie_in_shared_memory)
+{
+    static const char *const bad[] = {"ok 5 1 6\n",  "ok 0 1 0\n",   "ok 5 1 11\n", "ok 11 1 0\n",
+                                      "ok 5 1 -1\n", "ok 5 1 0 0\n", "ok 5 1 18446744073709551615\n"};
+    const struct belt_bytes shared = text_of("0123456789"), none = {NULL, 0};
+    const struct slot_task task = {.job = 1, .index = 2, .function = text_of("f"), .attempt = 3, .payload = {NULL, 4}};
+    struct slot_queue queue = {0};
+    struct slot_got_message m;
+
+    cr_expect_eq(slot_write_ok_at(&queue, 5, 42, 3), 0);
+    cr_expect_eq(slot_queue_add(&queue, "", 1), 0);
+    cr_expect_eq(read_shared(SLOT_SIDE_AGENT, (const char *)queue.data, shared, &m), SLOT_GOT_OK);
+    cr_expect(m.shared && is(m.payload, "34567") && m.payload.data == shared.data + 3 && m.service_us == 42);
+    slot_queue_free(&queue);
+    cr_expect_eq(slot_write_task_at(&queue, &task, 6), 0);
+    cr_expect_eq(slot_queue_add(&queue, "", 1), 0);
+    cr_expect_eq(read_shared(SLOT_SIDE_SLOT, (const char *)queue.data, shared, &m), SLOT_GOT_TASK);
+    cr_expect(m.shared && is(m.task.payload, "6789") && m.task.payload.data == shared.data + 6 && m.task.attempt == 3);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        cr_expect_eq(read_shared(SLOT_SIDE_AGENT, bad[i], shared, &m), SLOT_GOT_BAD, "%s", bad[i]);
+    cr_expect_eq(read_shared(SLOT_SIDE_AGENT, "ok 5 1 0\n", none, &m), SLOT_GOT_BAD, "there is none");
+    cr_expect_eq(read_shared(SLOT_SIDE_SLOT, "task 1.2 f 3 0 5 0\n", none, &m), SLOT_GOT_BAD, "there is none");
+    slot_queue_free(&queue);
+}
+
 /* Fills and empties the queue; returns the room that it keeps. */
 static size_t kept_after(struct slot_queue *queue, size_t len)
 {
