@@ -343,6 +343,7 @@ static bool agent_act(struct agent *agent)
     agent_dirty(agent);
     agent_asks(agent);
     agent_hung(agent);
+    places_rest(agent);
     if (slots_recovered(agent->table))
         belt_session_again(&agent->session, agent->now / 1000);
     return acted;

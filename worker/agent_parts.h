@@ -9,6 +9,7 @@
 #include "../proto/link.h"
 #include "../proto/session.h"
 #include "agent.h"
+#include "arena.h"
 #include "keeper.h"
 #include "slot_outbox.h"
 #include "slot_pipe.h"
@@ -33,6 +34,8 @@ struct runner {
     void (*answered)(struct agent *agent, struct place *place);
     /** Tells the table which task runs, if the slot says more than its answers; may be NULL. */
     void (*look)(struct agent *agent, struct place *place);
+    /** From time to time: gives back memory that is not used; may be NULL. */
+    void (*rest)(struct agent *agent, struct place *place);
     /** Its running task is to stop; NULL: not before a signal. */
     void (*ask)(struct agent *agent, struct place *place);
     /** There is output to read. */
@@ -57,6 +60,7 @@ struct place {
     int in, out, err;   /* -1: closed; in and out may be the same */
     struct slot_rings *rings; /* a slot of C functions: the bytes go through them, and `out` is the bell; else NULL */
     struct slot_pipe pipe;
+    struct arena arena; /* likewise: large payloads lie there */
     bool starting;      /* the keeper was asked */
     bool doomed;        /* kill it as soon as it is there */
     bool dirty;         /* in the agent's list of those with something to write, or to read on */
@@ -70,6 +74,7 @@ struct place {
     struct slot_queue captured; /* output of a command */
     struct slot_queue log;      /* tail of the standard error */
     uint64_t given, answered;   /* tasks since it started (given: of a filter or of C functions) */
+    uint64_t due;               /* of C functions: answered, or given and not taken back */
     uint64_t ended_us, told_us;
     UT_hash_handle hh;
 };
@@ -99,6 +104,7 @@ struct agent {
     uint32_t *asks, ask_count; /* slots that the keeper has yet to be asked for */
     uint32_t hung;             /* places whose output ended before their process */
     uint64_t now;              /* us, of this turn */
+    uint64_t rested_us;        /* when the slots were last asked for memory that they do not use */
     /* the broker */
     void *context, *socket;
     int socket_fd;
@@ -143,12 +149,16 @@ struct belt_bytes place_log(const struct place *place);
 void place_log_clear(struct place *place);
 /** A lasting slot could not be started. */
 void place_lost(struct agent *agent, struct place *place, const char *why);
+/** Asks the slots from time to time for memory that they do not use. */
+void places_rest(struct agent *agent);
 /** Says that a lasting slot ended without an answer. */
 void place_warn(struct agent *agent, const struct place *place);
 
 /* stream.c: what lasting slots have in common */
 void stream_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err);
 void stream_give(struct agent *agent, struct place *place, const struct slots_given *task);
+/** Its payload lies at `at` in memory that the slot shares. */
+void stream_give_at(struct agent *agent, struct place *place, const struct slots_given *task, size_t at);
 void stream_output(struct agent *agent, struct place *place);
 void stream_ended(struct agent *agent, struct place *place, int status);
 void stream_spawn(struct agent *agent, struct place *place);

@@ -93,7 +93,9 @@ static _Noreturn void slot_child(struct kept *kept, uint32_t slot, pid_t parent,
     close(null);
     close(log);
     slot_signals(&kept->mask);
-    task_slot_run(slot_pipe_open(keeper_rings(kept->keeper, slot), io, false), kept->options, kept->shared, slot);
+    struct task_ends ends = {.pipe = slot_pipe_open(keeper_rings(kept->keeper, slot), io, false),
+                             .arena = keeper_arena(kept->keeper, slot)};
+    task_slot_run(&ends, kept->options, kept->shared, slot);
 }
 
 static int slot_fork(struct kept *kept, uint32_t slot, int io[2], int log[2])
@@ -231,22 +233,35 @@ static int map_all(struct keeper *keeper, const struct belt_agent_options *optio
     keeper->ring_count = rings_wanted(options);
     if (keeper->ring_count > 0)
         keeper->rings = map_shared(keeper->ring_count * sizeof(*keeper->rings));
+    keeper->units = arena_units(keeper->ring_count);
+    if (keeper->rings) /* no more than speed depends on them */
+        keeper->arenas = map_shared(keeper->ring_count * arena_size(keeper->units));
     return keeper->ring_count > 0 && !keeper->rings ? -1 : 0;
 }
 
 static void unmap_all(struct keeper *keeper)
 {
+    if (keeper->arenas)
+        munmap(keeper->arenas, keeper->ring_count * arena_size(keeper->units));
     if (keeper->rings)
         munmap(keeper->rings, keeper->ring_count * sizeof(*keeper->rings));
     if (keeper->shared)
         munmap(keeper->shared, shared_size(keeper->shared->slot_count));
     keeper->rings = NULL;
+    keeper->arenas = NULL;
     keeper->shared = NULL;
 }
 
 struct slot_rings *keeper_rings(const struct keeper *keeper, uint32_t slot)
 {
     return &keeper->rings[slot % keeper->ring_count];
+}
+
+struct arena_memory *keeper_arena(const struct keeper *keeper, uint32_t slot)
+{
+    size_t at = slot % keeper->ring_count * arena_size(keeper->units);
+
+    return keeper->arenas ? (struct arena_memory *)(void *)(keeper->arenas + at) : NULL;
 }
 
 int keeper_start(struct keeper *keeper, const struct belt_agent_options *options, uint32_t groups, const sigset_t *mask,

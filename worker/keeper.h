@@ -9,6 +9,7 @@
 #define BELT_KEEPER_H
 
 #include "agent.h"
+#include "arena.h"
 #include "claim.h"
 #include "slot_pipe.h"
 
@@ -38,6 +39,8 @@ struct keeper {
     struct keeper_shared *shared;
     struct slot_rings *rings; /* by slot number modulo `ring_count`, shared too; NULL: no C functions */
     uint32_t ring_count;
+    uint8_t *arenas; /* as many struct arena_memory, with halves of `units`; NULL: there are none */
+    uint32_t units;
 };
 
 enum keeper_event_type { KEEPER_STARTED, KEEPER_FAILED, KEEPER_DIED };
@@ -62,6 +65,8 @@ int keeper_ask(struct keeper *keeper, uint32_t slot);
 int keeper_next(struct keeper *keeper, struct keeper_event *event);
 /** The rings of a slot of C functions. */
 struct slot_rings *keeper_rings(const struct keeper *keeper, uint32_t slot);
+/** What it shares with its agent for large payloads; NULL: nothing. */
+struct arena_memory *keeper_arena(const struct keeper *keeper, uint32_t slot);
 /** Ends it and all it keeps. Safe to call on a zeroed struct with fd -1. */
 void keeper_stop(struct keeper *keeper);
 

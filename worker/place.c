@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #define READ_BYTES (64u << 10)
+/* Memory that was not used for so long may go; looked at when the agent wakes anyway, with each heartbeat at least. */
+#define REST_US 1000000u
 
 static void group_note(struct agent *agent, const struct place *place, pid_t group)
 {
@@ -57,6 +59,7 @@ void place_close(struct agent *agent, struct place *place)
     place_close_fd(&place->out);
     place_close_fd(&place->err);
     slot_reader_free(&place->reader);
+    arena_close(&place->arena);
     slot_outbox_clear(&place->queue);
     slot_queue_consume(&place->captured, place->captured.len - place->captured.pos);
     place_log_clear(place);
@@ -229,4 +232,16 @@ void place_warn(struct agent *agent, const struct place *place)
     else if (failures > 0)
         agent_log(agent, "slot %u ended before it answered a task (%u in a row): %s", place->slot, failures,
                   slots_why(agent->table, place->slot));
+}
+
+void places_rest(struct agent *agent)
+{
+    if (agent->now - agent->rested_us < REST_US)
+        return;
+    agent->rested_us = agent->now;
+    for (uint32_t i = 0; i < slots_count(agent->table); i++) {
+        struct place *place = &agent->places[i];
+        if (place->pid > 0 && place->program->runner->rest)
+            place->program->runner->rest(agent, place);
+    }
 }

@@ -5,6 +5,7 @@
 #include "agent_parts.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 
 static struct keeper_slot *told_by(struct agent *agent, const struct place *place)
 {
@@ -21,15 +22,43 @@ static void c_start(struct agent *agent, struct place *place)
     place->rings = keeper_rings(&agent->keeper, place->slot);
     slot_rings_reset(place->rings);
     atomic_store(&told->claim, 0);
-    place->answered = place->given = 0;
+    arena_open(&place->arena, keeper_arena(&agent->keeper, place->slot), agent->keeper.units);
+    place->answered = place->given = place->due = 0;
     place->starting = true;
     agent->asks[agent->ask_count++] = place->slot;
 }
 
+/** What was lent with a task is read until its function has returned, which may be after a large answer. */
+static void c_settle(struct agent *agent, struct place *place)
+{
+    uint32_t answered = (uint32_t)place->answered, running = answered - atomic_load(&told_by(agent, place)->ended);
+
+    if ((int32_t)running < 0) /* some have ended whose answers are on their way */
+        running = 0;
+    if (running <= place->answered)
+        arena_settle(&place->arena, place->answered - running);
+}
+
+/** Room for the next payloads, before one is given and after each answer. */
+static void c_reclaim(struct agent *agent, struct place *place)
+{
+    if (place->arena.lent)
+        c_settle(agent, place);
+    arena_collect(&place->arena);
+}
+
 static void c_give(struct agent *agent, struct place *place, const struct slots_given *task)
 {
+    struct belt_bytes payload = {task->payload.data, task->payload.len};
+    size_t at;
+
     place->given++;
-    stream_give(agent, place, task);
+    place->due++;
+    c_reclaim(agent, place);
+    if (payload.len >= SLOT_LARGE_BYTES && arena_lend(&place->arena, place->due, payload, &at))
+        stream_give_at(agent, place, task, at);
+    else
+        stream_give(agent, place, task);
 }
 
 static void c_take(struct agent *agent, struct place *place)
@@ -44,6 +73,8 @@ static void c_take(struct agent *agent, struct place *place)
         count = claim_take(&claim, (uint32_t)place->given, rests);
         mine = claim_pack(claim);
     } while (!atomic_compare_exchange_weak(&told->claim, &old, mine));
+    place->due -= count;
+    arena_unlend(&place->arena, place->due);
     slots_taken(agent->table, agent->now, place->slot, count);
 }
 
@@ -64,6 +95,20 @@ static void c_look(struct agent *agent, struct place *place)
     slots_look(agent->table, place->slot, early ? 0 : ended - answered, begun != ended && !early, begun > 0 ? since : 0);
 }
 
+/** Pages of the arena that were not used for a while go back to the system. */
+static void c_rest(struct agent *agent, struct place *place)
+{
+    const struct keeper_slot *told = told_by(agent, place);
+    struct arena *arena = &place->arena;
+    size_t half = arena_bytes(arena->units) / 2;
+    bool rests = place->due == place->answered && atomic_load(&told->begun) == atomic_load(&told->ended);
+
+    if (arena_spare(arena, ARENA_LOWER))
+        madvise(arena->memory->bytes, half, MADV_REMOVE);
+    if (rests && arena_spare(arena, ARENA_UPPER)) /* nobody else writes there then */
+        madvise(arena->memory->bytes + half, half, MADV_REMOVE);
+}
+
 /** Names the task, so that a signal which comes late stops no other. */
 static void c_ask(struct agent *agent, struct place *place)
 {
@@ -81,8 +126,10 @@ const struct runner runner_c = {
     .start = c_start,
     .give = c_give,
     .take = c_take,
+    .answered = c_reclaim,
     .output = stream_output,
     .look = c_look,
+    .rest = c_rest,
     .ask = c_ask,
     .ended = stream_ended,
 };

@@ -19,6 +19,8 @@ void stream_started(struct agent *agent, struct place *place, pid_t pid, int in,
     if (place->rings)
         place->pipe = slot_pipe_open(place->rings, out, true);
     slot_reader_init(&place->reader, place->program->runner->side, agent_max_payload(agent));
+    if (place->arena.memory)
+        place->reader.shared = (struct belt_bytes){place->arena.memory->bytes, arena_bytes(place->arena.units)};
     if (place->doomed)
         place_kill(agent, place, SIGKILL);
 }
@@ -37,17 +39,31 @@ void stream_spawn(struct agent *agent, struct place *place)
     slot_reader_init(&place->reader, place->program->runner->side, agent_max_payload(agent));
 }
 
-void stream_give(struct agent *agent, struct place *place, const struct slots_given *task)
+static struct slot_task task_line(const struct agent *agent, const struct slots_given *task)
 {
-    const struct slot_task out = {
+    return (struct slot_task){
         .job = task->job->job,
         .index = task->index,
         .attempt = task->attempt,
         .function = agent->functions[task->job->function],
         .argument = {task->job->argument.data, task->job->argument.len},
     };
+}
+
+void stream_give(struct agent *agent, struct place *place, const struct slots_given *task)
+{
+    const struct slot_task out = task_line(agent, task);
 
     if (slot_outbox_task(&place->queue, &out, task->payload) != 0)
+        slots_no_memory();
+    place_dirty(agent, place);
+}
+
+void stream_give_at(struct agent *agent, struct place *place, const struct slots_given *task, size_t at)
+{
+    const struct slot_task out = task_line(agent, task);
+
+    if (slot_outbox_task_at(&place->queue, &out, task->payload.len, at) != 0)
         slots_no_memory();
     place_dirty(agent, place);
 }
@@ -57,6 +73,14 @@ static void violation(struct agent *agent, struct place *place, const char *what
     if (place->error[0] == '\0')
         snprintf(place->error, sizeof(place->error), "%s", what);
     place_kill(agent, place, SIGKILL);
+}
+
+/** An answer that lies in shared memory, if it may: `kept` has a reference then. */
+static bool stream_answer_at(struct place *place, struct belt_bytes answer, struct belt_payload *kept)
+{
+    size_t at = (size_t)(answer.data - place->reader.shared.data);
+
+    return arena_answer(&place->arena, place->answered + 1, at, answer.len, kept);
 }
 
 static void stream_answer(struct agent *agent, struct place *place, enum slot_got got, const struct slot_got_message *m)
@@ -72,10 +96,16 @@ static void stream_answer(struct agent *agent, struct place *place, enum slot_go
         .exit_status = -1,
     };
 
+    if (m->shared && !stream_answer_at(place, m->payload, &outcome.kept)) {
+        violation(agent, place, "its answer lies where it has none");
+        return;
+    }
     if (outcome.log.len > 0)
         slots_talks(agent->table, place->slot);
     if (!slots_answer(agent->table, agent->now, place->slot, &outcome))
         violation(agent, place, "it answered without a task");
+    if (m->shared)
+        belt_payload_clear(&outcome.kept);
     place_log_clear(place);
     place->answered++;
     if (place->program->runner->answered)

@@ -24,6 +24,7 @@
 
 struct slot {
     struct slot_pipe pipe;
+    struct arena_memory *arena;
     const struct belt_agent_options *options;
     const struct keeper_shared *shared;
     struct keeper_slot *told; /* read by the agent when this process dies, or its task runs too long */
@@ -37,6 +38,7 @@ struct slot {
 struct belt_task {
     struct slot *slot;
     struct slot_task got;
+    bool shared; /* its payload lies in the arena */
     bool answered, failed, sent;
     uint64_t started_us;
     unsigned code;
@@ -101,10 +103,32 @@ static void slot_flush(struct slot *slot, uint64_t now)
 
 /* -------------------------------------------------- what functions may call */
 
+/** Where the answer lies in the arena: in the task's payload, or in a block that it is copied to. False: there is no
+ *  room. */
+static bool reply_place(const belt_task *task, struct belt_bytes bytes, size_t *at)
+{
+    const struct arena_memory *arena = task->slot->arena;
+    uintptr_t data = (uintptr_t)bytes.data, payload = (uintptr_t)task->got.payload.data;
+
+    if (!task->shared || bytes.len > task->got.payload.len || data < payload ||
+        data - payload > task->got.payload.len - bytes.len)
+        return arena && arena_put(task->slot->arena, bytes, at);
+    *at = data - (uintptr_t)arena->bytes;
+    return true;
+}
+
 static int reply_apart(belt_task *task, struct belt_bytes bytes)
 {
     uint64_t now = clock_us();
+    size_t at;
 
+    if (reply_place(task, bytes, &at)) {
+        if (slot_write_ok_at(&task->slot->out, bytes.len, now - task->started_us, at) != 0)
+            return BELT_NO_MEMORY;
+        task->sent = true;
+        slot_flush(task->slot, now);
+        return BELT_OK;
+    }
     if (slot_write_ok_line(&task->slot->out, bytes.len, now - task->started_us) != 0)
         return BELT_NO_MEMORY;
     task->sent = true;
@@ -306,6 +330,7 @@ static void slot_serve(struct slot *slot)
         switch (slot_reader_next(&slot->reader, &got)) {
         case SLOT_GOT_TASK:
             task.got = got.task;
+            task.shared = got.shared;
             if (task_claim(slot))
                 task_run(slot, &task);
             break;
@@ -321,12 +346,15 @@ static void slot_serve(struct slot *slot)
     }
 }
 
-_Noreturn void task_slot_run(struct slot_pipe pipe, const struct belt_agent_options *options, struct keeper_shared *shared,
-                             uint32_t number)
+_Noreturn void task_slot_run(const struct task_ends *ends, const struct belt_agent_options *options,
+                             struct keeper_shared *shared, uint32_t number)
 {
-    struct slot slot = {.pipe = pipe, .options = options, .shared = shared, .told = &shared->slots[number]};
+    struct slot slot = {
+        .pipe = ends->pipe, .arena = ends->arena, .options = options, .shared = shared, .told = &shared->slots[number]};
 
     slot_reader_init(&slot.reader, SLOT_SIDE_SLOT, BELT_MAX_PAYLOAD_CEILING);
+    if (slot.arena)
+        slot.reader.shared = (struct belt_bytes){slot.arena->bytes, arena_bytes(slot.arena->units)};
     slot.typical_us = calloc(options->function_count + 1, sizeof(*slot.typical_us));
     if (!slot.typical_us)
         _exit(1);
