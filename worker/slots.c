@@ -523,6 +523,18 @@ uint32_t slots_take_returned(struct slots *slots, struct belt_task_ref *refs, ui
     return count;
 }
 
+bool slots_ample(const struct slots *slots)
+{
+    if (slots->busy < slots->cap || slots->leaving)
+        return false;
+    for (uint32_t i = 0; i < slots->program_count; i++) {
+        const struct slots_task *next = slots->programs[i].waiting;
+        if (next && slots->functions[next->job->pub.function].typical_us < SLOTS_CREDIT_US)
+            return true;
+    }
+    return false;
+}
+
 void slots_unsent(const struct slots *slots, uint64_t *first, uint64_t *next)
 {
     *first = slots->result_unsent;

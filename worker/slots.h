@@ -162,6 +162,9 @@ bool slots_next_action(struct slots *slots, struct slots_action *action);
 uint32_t slots_take_returned(struct slots *slots, struct belt_task_ref *refs, uint32_t max);
 /** True once after a recall that brought nothing, which is an answer too (PROTOCOL.md §8.3). */
 bool slots_none(struct slots *slots);
+/** Whether all slots are busy and short tasks wait beside those that they have in hand: nobody waits for the broker, and
+ *  results may wait for company. */
+bool slots_ample(const struct slots *slots);
 /** Results [*first, *next) were not sent (again) yet. */
 void slots_unsent(const struct slots *slots, uint64_t *first, uint64_t *next);
 /** Result `number`, which is not recorded. Borrows. */

@@ -301,3 +301,27 @@ Test(claim, a_slot_that_rests_keeps_its_first)
     cr_expect_str_eq(reads(&claim, 4, 4), "-");
     cr_expect_str_eq(reads(&claim, 5, 5), "B");
 }
+
+Test(slots_take, results_may_wait_while_there_is_enough_to_do)
+{
+    struct slots *s = ready(2);
+
+    measure(s, 20);
+    cr_expect_not(slots_ample(s), "nothing is there");
+    dispatch(s, 100, 2 * SLOTS_CREDIT_YIELDS_US / 20);
+    turn(s, 0, SLOTS_GIVE, NULL);
+    cr_expect_not(slots_ample(s), "the broker has to send more");
+    dispatch(s, 500, 1);
+    turn(s, 0, SLOTS_GIVE, NULL);
+    cr_expect(slots_ample(s));
+    slots_leave(s, 0, 10 * MS);
+    cr_expect_not(slots_ample(s));
+    slots_free(s);
+
+    s = ready(2);
+    measure(s, 2 * MS);
+    dispatch(s, 100, 5);
+    turn(s, 0, SLOTS_GIVE, NULL);
+    cr_expect_not(slots_ample(s), "long tasks: each result is waited for");
+    slots_free(s);
+}
