@@ -5,23 +5,17 @@
  */
 #include "agent_parts.h"
 
-#include "../proto/heap.h"
-
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <zmq.h>
 
-#define KILL_MS_DEFAULT 2000u
-#define DRAIN_MS_DEFAULT 10000u
 /* A slot that closed its output without ending is killed after this. */
 #define HUNG_US 200000u
 #define EVENTS 64
@@ -38,14 +32,6 @@ uint64_t agent_clock_us(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
-}
-
-static int64_t wall_offset_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 - (int64_t)agent_clock_us();
 }
 
 static void log_line(const char *kind, const char *format, va_list list)
@@ -350,7 +336,7 @@ static bool agent_act(struct agent *agent)
 }
 
 /** Kills what runs, reaps it, and waits for nothing else. */
-static void agent_stop_slots(struct agent *agent)
+void agent_stop_slots(struct agent *agent)
 {
     struct place *place, *next;
 
@@ -403,7 +389,7 @@ static int agent_timeout_ms(struct agent *agent, bool again)
     return ms < 3600000 ? (int)ms : 3600000;
 }
 
-static void agent_loop(struct agent *agent)
+void agent_loop(struct agent *agent)
 {
     struct epoll_event events[EVENTS];
 
@@ -423,233 +409,4 @@ static void agent_loop(struct agent *agent)
         for (int i = 0; i < n && !agent->done; i++)
             agent_event(agent, events[i].data.u64);
     }
-}
-
-/* ---------------------------------------------------------------- lifecycle */
-
-static const struct runner *runner_of(enum belt_runner kind)
-{
-    switch (kind) {
-    case BELT_RUN_C:
-        return &runner_c;
-    case BELT_RUN_COPROC:
-        return &runner_coproc;
-    case BELT_RUN_FILTER:
-        return &runner_filter;
-    case BELT_RUN_COMMAND:
-    case BELT_RUN_EXEC:
-        break;
-    }
-    return &runner_command;
-}
-
-/** The number of the function's program: one for all C functions, one for all commands, one for each other command line. */
-static uint32_t program_of(struct agent *agent, const struct belt_agent_function *function)
-{
-    const struct runner *runner = runner_of(function->runner);
-    const char *command = runner == &runner_coproc || runner == &runner_filter ? function->command : NULL;
-
-    for (uint32_t i = 0; i < agent->program_count; i++) {
-        const struct program *p = &agent->programs[i];
-        if (p->runner == runner && (!command || strcmp(command, p->command) == 0))
-            return i;
-    }
-    agent->programs[agent->program_count] = (struct program){runner, command};
-    return agent->program_count++;
-}
-
-static int agent_table(struct agent *agent, struct slots_function *functions, struct slots_program *kinds)
-{
-    const struct belt_agent_options *options = agent->options;
-
-    for (uint32_t i = 0; i < options->function_count; i++) {
-        const char *name = options->functions[i].name;
-        agent->functions[i] = (struct belt_bytes){(const uint8_t *)name, strlen(name)};
-        functions[i] = (struct slots_function){agent->functions[i], program_of(agent, &options->functions[i])};
-    }
-    for (uint32_t i = 0; i < agent->program_count; i++) {
-        kinds[i] = agent->programs[i].runner->kind;
-        /* Beside others a program of its own processes is started when it is asked for. */
-        if (agent->program_count > 1 && agent->programs[i].command)
-            kinds[i].ahead = false;
-    }
-    const struct slots_config config = {
-        .slots = options->slots,
-        .programs = kinds,
-        .program_count = agent->program_count,
-        .functions = functions,
-        .function_count = options->function_count,
-        .start_us = SLOT_HELLO_MS * 1000u,
-        .kill_us = options->kill_ms * 1000,
-        .max_tasks = options->max_tasks_per_slot,
-        .alone = options->alone,
-    };
-    agent->table = slots_new(&config);
-    return agent->table ? 0 : -1;
-}
-
-static int agent_places(struct agent *agent)
-{
-    uint32_t count = slots_count(agent->table);
-
-    agent->places = calloc(count, sizeof(*agent->places));
-    agent->dirty = calloc(count, sizeof(*agent->dirty));
-    agent->asks = calloc(count, sizeof(*agent->asks));
-    if (!agent->places || !agent->dirty || !agent->asks)
-        return -1;
-    for (uint32_t i = 0; i < count; i++)
-        agent->places[i] = (struct place){
-            .slot = i, .program = &agent->programs[slots_program_of(agent->table, i)], .in = -1, .out = -1, .err = -1};
-    return 0;
-}
-
-static int agent_build(struct agent *agent)
-{
-    uint32_t count = agent->options->function_count;
-    struct slots_function *functions = calloc(count, sizeof(*functions));
-    struct slots_program *kinds = calloc(count, sizeof(*kinds));
-
-    agent->programs = calloc(count, sizeof(*agent->programs));
-    agent->functions = calloc(count, sizeof(*agent->functions));
-    agent->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
-    int rc = functions && kinds && agent->programs && agent->functions && agent->decoder ? 0 : -1;
-    if (rc == 0)
-        rc = agent_table(agent, functions, kinds);
-    if (rc == 0)
-        rc = agent_places(agent);
-    free(functions);
-    free(kinds);
-    return rc;
-}
-
-/** Signals come as reads; what slots had before is kept for them. */
-static int agent_block_signals(struct agent *agent)
-{
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigset_t wanted;
-
-    sigemptyset(&wanted);
-    sigaddset(&wanted, SIGTERM);
-    sigaddset(&wanted, SIGINT);
-    sigaddset(&wanted, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &wanted, &agent->old_mask);
-    agent->slot_mask = agent->old_mask;
-    sigdelset(&agent->slot_mask, SIGTERM);
-    sigdelset(&agent->slot_mask, SIGINT);
-    sigdelset(&agent->slot_mask, SIGCHLD);
-    sigdelset(&agent->slot_mask, SIGUSR1);
-    sigaction(SIGPIPE, &ignore, &agent->old_pipe);
-    agent->signals = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
-    return agent->signals < 0 ? -1 : 0;
-}
-
-static int agent_open(struct agent *agent)
-{
-    if (agent_build(agent) != 0) {
-        agent_fail(agent, BELT_NO_MEMORY, "out of memory");
-        return -1;
-    }
-    /* The keeper is forked before there is a context, which no fork survives. */
-    if (agent_block_signals(agent) != 0 ||
-        keeper_start(&agent->keeper, agent->options, slots_count(agent->table), &agent->slot_mask, agent->signals) != 0 ||
-        (agent->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
-        getrandom(agent->id, sizeof(agent->id), 0) != (ssize_t)sizeof(agent->id)) {
-        agent_fail(agent, BELT_SYSTEM, "cannot start the slots: %s", strerror(errno));
-        return -1;
-    }
-    agent_watch(agent, agent->signals, WATCH_SIGNALS, 0, EPOLLIN);
-    agent_watch(agent, agent->keeper.fd, WATCH_KEEPER, 0, EPOLLIN);
-    if (agent->options->lifeline_fd > 0)
-        agent_watch(agent, agent->options->lifeline_fd, WATCH_LIFELINE, 0, EPOLLIN);
-    belt_heap_keep(); /* of the agent alone: slots belong to their functions */
-    belt_link_seed();
-    agent->context = belt_link_context();
-    agent->now = agent_clock_us();
-    agent->started_ms = agent->now / 1000;
-    agent->wall_offset_us = wall_offset_us();
-    belt_session_init(&agent->session, agent->started_ms);
-    if (!agent->context || wire_open(agent) != 0)
-        agent_fail(agent, BELT_INVALID, "cannot connect to '%s': %s", agent->options->broker, zmq_strerror(errno));
-    return agent->done ? -1 : 0;
-}
-
-static void agent_close(struct agent *agent)
-{
-    agent_stop_slots(agent);
-    uint32_t count = agent->places ? slots_count(agent->table) : 0;
-    for (uint32_t i = 0; i < count; i++) {
-        slot_outbox_free(&agent->places[i].queue);
-        slot_queue_free(&agent->places[i].captured);
-        slot_queue_free(&agent->places[i].log);
-    }
-    wire_close(agent);
-    if (agent->context)
-        zmq_ctx_term(agent->context);
-    keeper_stop(&agent->keeper);
-    if (agent->epoll >= 0)
-        close(agent->epoll);
-    if (agent->signals >= 0) {
-        struct signalfd_siginfo info;
-        while (read(agent->signals, &info, sizeof(info)) > 0) /* a late signal must not end the caller */
-            continue;
-        close(agent->signals);
-        sigprocmask(SIG_SETMASK, &agent->old_mask, NULL);
-        sigaction(SIGPIPE, &agent->old_pipe, NULL);
-    }
-    belt_decoder_free(agent->decoder);
-    slots_free(agent->table);
-    free(agent->places);
-    free(agent->dirty);
-    free(agent->asks);
-    free(agent->programs);
-    free(agent->functions);
-    free(agent->outbox);
-}
-
-static void agent_defaults(struct agent *agent, struct belt_agent_options *options)
-{
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    char host[128] = "";
-
-    if (options->slots == 0)
-        options->slots = processors > 0 ? (uint32_t)processors : 1;
-    if (options->kill_ms == 0)
-        options->kill_ms = KILL_MS_DEFAULT;
-    if (options->drain_ms == 0)
-        options->drain_ms = DRAIN_MS_DEFAULT;
-    gethostname(host, sizeof(host) - 1);
-    if (options->name)
-        snprintf(agent->name, sizeof(agent->name), "%s", options->name);
-    else
-        snprintf(agent->name, sizeof(agent->name), "%s:%d", host, (int)getpid());
-}
-
-static int agent_check(struct agent *agent)
-{
-    const struct belt_agent_options *options = agent->options;
-
-    if (!options->broker || !*options->broker)
-        agent_fail(agent, BELT_INVALID, "no broker is named: give its workers' endpoint, as tcp://host:7879");
-    else if (options->slots > BELT_MAX_SLOTS)
-        agent_fail(agent, BELT_INVALID, "%u slots are over the limit of %u", options->slots, BELT_MAX_SLOTS);
-    else if (options->function_count == 0)
-        agent_fail(agent, BELT_INVALID, "the worker serves no function: register one");
-    else if (options->function_count > BELT_MAX_FUNCTIONS)
-        agent_fail(agent, BELT_INVALID, "%u functions are over the limit of %u", options->function_count, BELT_MAX_FUNCTIONS);
-    return agent->done ? -1 : 0;
-}
-
-int belt_agent_run(const struct belt_agent_options *given, char *error, uint32_t size)
-{
-    struct belt_agent_options options = *given;
-    struct agent agent = {.options = &options, .error = error, .error_size = size, .epoll = -1, .signals = -1};
-
-    agent.keeper = (struct keeper){.pid = -1, .fd = -1};
-    if (error && size > 0)
-        error[0] = '\0';
-    agent_defaults(&agent, &options);
-    if (agent_check(&agent) == 0 && agent_open(&agent) == 0)
-        agent_loop(&agent);
-    agent_close(&agent);
-    return agent.rc;
 }

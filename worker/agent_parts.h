@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Inside of the agent's shell, for its own files: agent.c (the loop), agent_wire.c (the
+ * Inside of the agent's shell, for its own files: agent_start.c (its beginning and end), agent.c
+ * (the loop), agent_wire.c (the
  * broker), place.c (one slot's process) and the runners.
  */
 #ifndef BELT_AGENT_PARTS_H
@@ -121,6 +122,8 @@ struct agent {
 };
 
 uint64_t agent_clock_us(void);
+void agent_loop(struct agent *agent);       /* until agent->done */
+void agent_stop_slots(struct agent *agent); /* at once */
 __attribute__((format(printf, 2, 3))) void agent_log(const struct agent *agent, const char *format, ...);
 /** Said even when quiet: the operator must do something. */
 __attribute__((format(printf, 2, 3))) void agent_warn(const struct agent *agent, const char *format, ...);

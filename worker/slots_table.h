@@ -139,6 +139,11 @@ _Noreturn void slots_no_memory(void);
 void *slots_grow(void *array, uint32_t *cap, uint32_t need, size_t size);
 void slots_act(struct slots *slots, enum slots_action_type type, uint32_t slot);
 
+static inline struct belt_task_ref slots_ref(const struct slots_task *task)
+{
+    return (struct belt_task_ref){task->key.job, task->key.index, task->attempt};
+}
+
 /* slots.c */
 void slots_task_end(struct slots *slots, uint64_t now, struct slots_task *task, const struct slots_outcome *outcome);
 void slots_task_return(struct slots *slots, struct slots_task *task);
