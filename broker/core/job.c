@@ -256,6 +256,8 @@ void job_take(struct core *core, struct job *job, struct belt_payload from, stru
     task->data = payload.data;
     task->len = payload.len;
     task->u.since_ms = core->now;
+    if (job->next < job->spoken_of)
+        task->attempt = job->spoken;
     job->next++;
     job->next_bytes += payload.len;
     core->bytes += sizeof *task;

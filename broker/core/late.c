@@ -17,9 +17,16 @@ void late_accept_owed(struct core *core, struct job *job)
     job->accept_due = true;
 }
 
+/* Who feeds it learns from each delivery that its task was accepted. Others must not be told of results of tasks that he
+ * would hand in anew, after a broker that had kept nothing. */
+static bool is_read_by_others(const struct job *job)
+{
+    return job->reader_count > 1 || (job->readers && job->readers->session != job->owner);
+}
+
 bool late_accept_waits(struct core *core, struct job *job)
 {
-    if (core->now >= job->accept_ms || job->state != BELT_JOB_OPEN || job->options.durable ||
+    if (is_read_by_others(job) || core->now >= job->accept_ms || job->state != BELT_JOB_OPEN || job->options.durable ||
         job->next - job->accepted >= LATE_ITEMS || job->next_bytes - job->accepted_bytes >= BELT_BATCH_BYTES)
         return false;
     if (!job->late)

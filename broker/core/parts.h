@@ -85,7 +85,7 @@ void timer_turn(struct core *core);
 
 /* ---- late.c: acknowledgements that wait for company ---- */
 void late_accept_owed(struct core *core, struct job *job);      /* tasks came */
-bool late_accept_waits(struct core *core, struct job *job);     /* not now: the turn comes back to it */
+bool late_accept_waits(struct core *core, struct job *job);     /* true: not now, the turn comes back to it */
 void late_accepted(struct core *core, struct job *job);         /* told, or the job goes */
 void late_record_owed(struct core *core, struct agent *agent, const struct belt_msg_results *msg); /* these came */
 bool late_record_waits(struct core *core, struct agent *agent); /* likewise */

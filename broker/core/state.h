@@ -253,6 +253,8 @@ struct job {
     uint64_t next;       /* tasks accepted */
     uint64_t next_bytes;
     uint64_t fresh;      /* lowest index never dispatched */
+    uint64_t spoken_of;  /* agents still speak of tasks below it that were lost in a restart, and of attempts up to … */
+    uint32_t spoken;     /* … this: no other gets their numbers */
     uint64_t *again;     /* heap of indexes that wait again */
     uint32_t again_count, again_room;
     uint64_t waiting, running, done, failed, retried, released;

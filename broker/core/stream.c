@@ -253,6 +253,8 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
     }
     reader->session = from;
     reader->was_left = false;
+    if (job->accept_due) /* who feeds the job knows what others may be shown (late.c) */
+        job_accept(core, job);
     reader->sent = cursor;
     reader->credit = msg->credit;
     reader->sent_bytes = 0;

@@ -337,10 +337,21 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
 /* The agent may still speak of this attempt (of an earlier life of the broker): no other gets its number. */
 static void use_up(struct task *task, uint32_t attempt)
 {
-    if (task->attempt >= attempt)
+    if (task->attempt >= attempt || attempt > INT32_MAX) /* we have given no such number */
         return;
     task->attempt = attempt;
     task->tie = TIE_NONE;
+}
+
+/* The same of a task that was lost in the restart: it will be handed in anew. */
+static void use_up_early(struct job *job, const struct belt_task_ref *ref)
+{
+    if (ref->index < job->next || ref->index - job->next >= BELT_MAX_SPAN || ref->attempt > INT32_MAX)
+        return;
+    if (ref->index >= job->spoken_of)
+        job->spoken_of = ref->index + 1;
+    if (ref->attempt > job->spoken)
+        job->spoken = ref->attempt;
 }
 
 /* The agent holds a task that nobody else has: it goes on there. */
@@ -348,6 +359,8 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
 {
     struct job *job = job_find(core, ref->job);
     struct task *task = job ? table_at(&job->table, ref->index) : NULL;
+    if (job)
+        use_up_early(job, ref);
     /* An attempt that has its outcome is named when RECORDED was lost: nobody runs it any more. */
     if (!task || (task->state != TASK_WAITING && task->state != TASK_DELAYED) || job->expired)
         return false;

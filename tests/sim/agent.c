@@ -316,6 +316,11 @@ uint32_t agent_held(const struct agent_model *agent)
     return slots_held(agent->table);
 }
 
+bool agent_waits(const struct agent_model *agent)
+{
+    return node_ready(&agent->node) && slots_unrecorded(agent->table) > 0;
+}
+
 bool agent_has_result(const struct agent_model *agent, const struct belt_task_ref *ref)
 {
     const struct slots *table = agent->table;

@@ -76,6 +76,9 @@ static bool finished(const struct sim *sim)
     for (uint32_t i = 0; i < sim->client_count; i++)
         if (!client_finished(&sim->clients[i]))
             return false;
+    for (uint32_t i = 0; i < sim->agent_count; i++)
+        if (agent_waits(&sim->agents[i]))
+            return false;
     return admin_finished(sim);
 }
 
@@ -106,6 +109,9 @@ static void complain(struct sim *sim)
                              ULL(wire->received), ULL(wire->taken));
             }
         }
+    for (uint32_t i = 0; i < sim->agent_count; i++)
+        if (agent_waits(&sim->agents[i]))
+            sim_fail(sim, "%s waits for RECORDED", sim->agents[i].node.name);
     sim_fail(sim, "it does not end");
 }
 

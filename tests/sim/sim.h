@@ -341,6 +341,7 @@ void agent_fini(struct agent_model *agent);
 bool agent_has_result(const struct agent_model *agent, const struct belt_task_ref *ref);
 uint64_t agent_unstarted_job(const struct agent_model *agent, uint32_t mask, uint32_t n);
 uint32_t agent_held(const struct agent_model *agent);
+bool agent_waits(const struct agent_model *agent); /* for RECORDED, on a connection that works */
 void process_act(struct agent_model *agent);
 bool process_run(struct agent_model *agent);
 uint64_t process_deadline(const struct agent_model *agent);
