@@ -177,6 +177,36 @@ Test(durable, an_attempt_whose_result_was_ignored_is_not_waited_for)
     cluster_free(c);
 }
 
+/* What was recorded since then is lost: the broker was killed before it was on disk. */
+static void disk_forget(struct disk *disk, uint32_t count)
+{
+    while (disk->count > count)
+        belt_buf_unref(disk->rows[--disk->count].body);
+}
+
+Test(durable, an_attempt_of_a_task_that_was_lost_is_not_counted_anew)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    client_push(p, job, 0, 1);
+    agent_work(w);
+    uint32_t kept = c->disk.count;
+    client_push(p, job, 1, 1);
+    cr_assert_str_eq(agent_holds(w), "1.1/1");
+    disk_forget(&c->disk, kept);
+    cluster_restart(c);
+    peer_connect(w);
+    agent_sync(w);
+    cr_assert_eq(peer_expect(w, BELT_MSG_DROP)->u.drop.count, 1, "nobody knows of it any more");
+    come_back(p, job, BELT_ORDERED, BELT_CURSOR_KEPT);
+    client_push(p, job, 1, 1);
+    cluster_advance(c, 3000);
+    agent_return(w, 0); /* the answer to DROP */
+    cr_assert_str_eq(agent_holds(w), "1.1/2", "it speaks of the old one, and not of this");
+    cluster_free(c);
+}
+
 Test(durable, a_result_that_came_before_may_wait_for_the_disk_still)
 {
     struct cluster *c = kept_new();

@@ -360,6 +360,21 @@ Test(jobs, accepted_of_what_is_on_disk_does_not_wait)
     cluster_free(c);
 }
 
+Test(jobs, accepted_does_not_wait_when_somebody_else_reads)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.ack_ms = 5});
+    struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    client_push(p, job, 0, 1);
+    peer_expect_nothing(p);
+    client_subscribe(q, job, "other", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    cr_assert_eq(peer_expect(p, BELT_MSG_ACCEPTED)->u.accepted.next, 1, "the other may be shown its result");
+    client_push(p, job, 1, 1);
+    cr_assert_eq(peer_expect(p, BELT_MSG_ACCEPTED)->u.accepted.next, 2);
+    cluster_free(c);
+}
+
 Test(jobs, a_grant_that_is_used_up_does_not_wait)
 {
     struct cluster *c = cluster_new(&(struct core_config){.ack_ms = 5});
