@@ -339,6 +339,13 @@ bool dispatch_has_room(const struct agent *agent, uint32_t bytes)
     return agent->held == 0 || agent->held_bytes + bytes <= agent->window_bytes;
 }
 
+/* Not one that an agent has spoken of since the restart (worker.c). */
+static uint32_t next_attempt(const struct job *job, uint64_t index, const struct task *task)
+{
+    bool spoken = index < job->spoken_of && job->spoken > task->attempt;
+    return (spoken ? job->spoken : task->attempt) + 1;
+}
+
 /* One DISPATCH of up to `want` tasks; returns how many went. */
 static uint32_t give(struct core *core, struct agent *agent, struct job *job, uint32_t want)
 {
@@ -354,7 +361,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
             again_push(job, index);
             break;
         }
-        task->attempt++;
+        task->attempt = next_attempt(job, index, task);
         struct run *run = run_new(core, agent, job, index, task, chunk);
         run->cost_us = fair_cost(job);
         agent->load_us += (double)run->cost_us;

@@ -256,8 +256,6 @@ void job_take(struct core *core, struct job *job, struct belt_payload from, stru
     task->data = payload.data;
     task->len = payload.len;
     task->u.since_ms = core->now;
-    if (job->next < job->spoken_of)
-        task->attempt = job->spoken;
     job->next++;
     job->next_bytes += payload.len;
     core->bytes += sizeof *task;
@@ -435,8 +433,10 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
     if (!job && job_refused(core, from, msg->ref, &msg->options))
         return;
     if (job && job->owner != from) {
-        if (job->owner)
+        if (job->owner) {
             job->owner->jobs--;
+            memcpy(job->ousted, job->owner->id, sizeof job->ousted);
+        }
         fair_leave(core, job);
         share_drop(job->queue, job->share);
         job->share = share_take(job->queue, from);

@@ -243,6 +243,7 @@ struct job {
     struct queue *queue;
     struct session *owner; /* NULL: nobody, or forgotten */
     char owner_name[BELT_MAX_NAME + 1];
+    uint8_t ousted[BELT_SESSION_LEN]; /* whose job it was when another one opened it; all zero: nobody's */
     char stopped[BELT_MAX_NAME + 32]; /* STOPPED: by whom, or why; else "" */
     struct belt_job_options options;
     struct belt_payload argument;
@@ -253,8 +254,8 @@ struct job {
     uint64_t next;       /* tasks accepted */
     uint64_t next_bytes;
     uint64_t fresh;      /* lowest index never dispatched */
-    uint64_t spoken_of;  /* agents still speak of tasks below it that were lost in a restart, and of attempts up to … */
-    uint32_t spoken;     /* … this: no other gets their numbers */
+    uint64_t spoken_of;  /* of tasks below it agents spoke of attempts that nobody knows of since a restart, up to … */
+    uint32_t spoken;     /* … this one: no other gets their numbers */
     uint64_t *again;     /* heap of indexes that wait again */
     uint32_t again_count, again_room;
     uint64_t waiting, running, done, failed, retried, released;

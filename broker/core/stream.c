@@ -222,8 +222,8 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
         return;
     }
     struct reader *reader = reader_by_name(job, msg->reader);
-    if (reader && reader->session && reader->session != from && job->owner != from && !job->options.detached &&
-        from->role != BELT_ROLE_ADMIN) {
+    bool owned = !job->options.detached || memcmp(job->ousted, from->id, sizeof job->ousted) == 0;
+    if (reader && reader->session && reader->session != from && job->owner != from && owned && from->role != BELT_ROLE_ADMIN) {
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "another client reads job %llu under this name", (unsigned long long)job->id));
         return;

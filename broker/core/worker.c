@@ -343,10 +343,11 @@ static void use_up(struct task *task, uint32_t attempt)
     task->tie = TIE_NONE;
 }
 
-/* The same of a task that was lost in the restart: it will be handed in anew. */
-static void use_up_early(struct job *job, const struct belt_task_ref *ref)
+/* The same where the task itself was lost in the restart and will be handed in anew, or where an earlier attempt of it
+ * goes on. */
+static void use_up_ahead(struct job *job, const struct belt_task_ref *ref)
 {
-    if (ref->index < job->next || ref->index - job->next >= BELT_MAX_SPAN || ref->attempt > INT32_MAX)
+    if (ref->attempt > INT32_MAX || ref->index >= job->next + BELT_MAX_SPAN)
         return;
     if (ref->index >= job->spoken_of)
         job->spoken_of = ref->index + 1;
@@ -359,8 +360,8 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
 {
     struct job *job = job_find(core, ref->job);
     struct task *task = job ? table_at(&job->table, ref->index) : NULL;
-    if (job)
-        use_up_early(job, ref);
+    if (job && (ref->index >= job->next || (task && task->state == TASK_RUNNING && ref->attempt > task->attempt)))
+        use_up_ahead(job, ref);
     /* An attempt that has its outcome is named when RECORDED was lost: nobody runs it any more. */
     if (!task || (task->state != TASK_WAITING && task->state != TASK_DELAYED) || job->expired)
         return false;

@@ -207,6 +207,25 @@ Test(durable, an_attempt_of_a_task_that_was_lost_is_not_counted_anew)
     cluster_free(c);
 }
 
+Test(durable, a_later_attempt_than_the_one_that_goes_on_is_not_counted_anew)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.retries = 2, .backoff_ms = BELT_NO_BACKOFF});
+    client_push(p, job, 0, 1);
+    cr_assert_str_eq(agent_holds(w), "1.0/1");
+    cluster_restart(c);
+    peer_connect(w);
+    struct belt_task_ref refs[] = {{job, 0, 1}, {job, 0, 2}}; /* the results of both are there, and not recorded */
+    agent_sync_refs(w, refs, 2, false);
+    cr_assert_eq(peer_expect(w, BELT_MSG_DROP)->u.drop.refs[0].attempt, 2);
+    w->held_count = 0;
+    agent_send_result(w, 0, refs[0], BELT_TASK_FAILED, 1, 1);
+    cluster_advance(c, 3000);
+    cr_assert_str_eq(agent_holds(w), "1.0/3");
+    cluster_free(c);
+}
+
 Test(durable, a_result_that_came_before_may_wait_for_the_disk_still)
 {
     struct cluster *c = kept_new();

@@ -467,3 +467,19 @@ Test(streams, who_waits_for_the_disk_reads_volatile_jobs)
     cr_assert_str_eq(client_read(p), "0 1.", "and those");
     cluster_free(c);
 }
+
+Test(streams, what_a_dead_client_said_does_not_take_the_subscription_over)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *dead = client_new(c, "old"), *p = client_new(c, "new"), *other = client_new(c, "other");
+    const struct belt_job_options detached = {.detached = true};
+    uint64_t job = client_open(dead, "k", "f", &detached);
+    client_open(p, "k", "f", &detached);
+    client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
+    client_send_subscribe(dead, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
+    peer_expect_error(dead, BELT_NOT_ALLOWED);
+    peer_expect_nothing(p);
+    client_subscribe(other, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
+    cr_assert_eq(peer_expect(p, BELT_MSG_DONE)->u.done.code, BELT_UNKNOWN_READER, "anybody else may: it is detached");
+    cluster_free(c);
+}
