@@ -390,7 +390,7 @@ BELT_API void belt_worker_options_init(belt_worker_options *options);
  */
 BELT_API int belt_worker_run(const char *broker, const belt_worker_options *options);
 
-/** The result (*copies*). Once per task. Errors: INVALID (second reply), RESULT_TOO_LARGE. */
+/** The result (*copies*; one that lies in the task's input may be sent from there: leave the input as it is). Once per task. Errors: INVALID (second reply), RESULT_TOO_LARGE. */
 BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len);
 /** The task failed, for a reason that a person can read. */
 BELT_API int belt_task_fail(belt_task *task, const char *text);
