@@ -26,7 +26,7 @@ static bool is_read_by_others(const struct job *job)
 
 bool late_accept_waits(struct core *core, struct job *job)
 {
-    if (is_read_by_others(job) || core->now >= job->accept_ms || job->state != BELT_JOB_OPEN || job->options.durable ||
+    if (core->draining || is_read_by_others(job) || core->now >= job->accept_ms || job->state != BELT_JOB_OPEN || job->options.durable ||
         job->next - job->accepted >= LATE_ITEMS || job->next_bytes - job->accepted_bytes >= BELT_BATCH_BYTES)
         return false;
     if (!job->late)
@@ -61,7 +61,7 @@ void late_record_owed(struct core *core, struct agent *agent, const struct belt_
 
 bool late_record_waits(struct core *core, struct agent *agent)
 {
-    if (core->now >= agent->record_ms || agent->leaving || agent->holds_kept ||
+    if (core->draining || core->now >= agent->record_ms || agent->leaving || agent->holds_kept ||
         agent->results_next - agent->recorded >= LATE_ITEMS || agent->record_bytes >= BELT_BATCH_BYTES)
         return false;
     if (!agent->late)
@@ -85,14 +85,15 @@ void late_recorded(struct core *core, struct agent *agent)
     agent->record_bytes = 0;
 }
 
-/* All wait equally long, so they are due in the order in which they came; one that was told meanwhile came anew. */
+/* All wait equally long, so they are due in the order in which they came; one that was told meanwhile came anew. A broker
+ * that drains tells all: an agent that stops with it would wait for the rest. */
 void late_turn(struct core *core)
 {
-    while (core->late_jobs && core->late_jobs->accept_ms <= core->now) {
+    while (core->late_jobs && (core->draining || core->late_jobs->accept_ms <= core->now)) {
         job_touch(core, core->late_jobs);
         leave_jobs(core, core->late_jobs);
     }
-    while (core->late_agents && core->late_agents->record_ms <= core->now) {
+    while (core->late_agents && (core->draining || core->late_agents->record_ms <= core->now)) {
         worker_touch(core, core->late_agents);
         leave_agents(core, core->late_agents);
     }

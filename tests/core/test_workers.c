@@ -289,3 +289,17 @@ Test(workers, one_that_goes_while_recorded_waits_leaves_nothing_behind)
     cluster_advance(c, 1000);
     cluster_free(c);
 }
+
+Test(workers, a_broker_that_drains_keeps_no_recorded_back)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.ack_ms = 5});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
+    client_job(p, "f", 1, NULL);
+    agent_take(w);
+    agent_result(w, 0, BELT_OK);
+    peer_expect_nothing(w);
+    cluster_drain(c);
+    cr_assert_eq(peer_expect(w, BELT_MSG_RECORDED)->u.recorded.upto, 1, "the agent may be stopping too");
+    cr_assert(core_drained(c->core));
+    cluster_free(c);
+}
