@@ -3,9 +3,9 @@
 import json, os, signal, socket, subprocess, time
 
 
-def run(command, **more):
+def run(command, timeout=900, **more):
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=900, **more)
+                          timeout=timeout, **more)
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}: exit {done.returncode}: {done.stderr.strip()[-500:]}")
     return done.stdout

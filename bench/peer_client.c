@@ -261,7 +261,10 @@ static void beanstalk_worker(struct setup *setup)
     wire_print(&wire, "reserve\r\n");
     char *copy = malloc(setup->size + 1);
     for (;;) {
-        memcpy(copy, beanstalk_reserved(&wire, &id, &len), len);
+        const char *data = beanstalk_reserved(&wire, &id, &len);
+        if (len > setup->size)
+            measure_die("a task is larger than it was");
+        memcpy(copy, data, len);
         beanstalk_put(&wire, copy, len);
         wire_print(&wire, "delete %llu\r\nreserve\r\n", id);
     }
