@@ -54,6 +54,12 @@ static void since(uint64_t *when, bool holds, uint64_t now)
         *when = now;
 }
 
+/* A lost message is noticed within a heartbeat or, when more are lost, a lease. */
+static uint64_t patience(const struct sim *sim)
+{
+    return sim->now < sim->faults_until + BELT_LEASE_MS ? 3 * BELT_LEASE_MS : 2 * BELT_HEARTBEAT_MS + 20;
+}
+
 static void watch(struct sim *sim, struct agent_model *model)
 {
     struct agent *agent = core_agent(sim, model);
@@ -63,8 +69,7 @@ static void watch(struct sim *sim, struct agent_model *model)
     bool small = model->window_bytes == 100;
     since(&model->starved_since, idle && (!small || held == 0) && work_waits(sim, agent), sim->now);
     since(&model->idle_since, idle && !small && work_lies_elsewhere(sim, model), sim->now);
-    /* A lost message is noticed within a heartbeat or, when more are lost, a lease. */
-    uint64_t most = sim->now < sim->faults_until + BELT_LEASE_MS ? 3 * BELT_LEASE_MS : 2 * BELT_HEARTBEAT_MS + 20;
+    uint64_t most = patience(sim);
     if (model->starved_since && sim->now > model->starved_since + most)
         sim_fail(sim, "%s idles since %llu while work waits (I7)", model->node.name, ULL(model->starved_since));
     if (model->idle_since && sim->now > model->idle_since + most && sim->fault_at == UINT64_MAX)
@@ -72,8 +77,25 @@ static void watch(struct sim *sim, struct agent_model *model)
                  ULL(model->idle_since));
 }
 
+/* Tasks that were pushed are soon known to be accepted: until then their feeder keeps them. */
+static void watch_feeder(struct sim *sim, struct client_model *client, struct stream_model *stream)
+{
+    const struct client_stream *wire = &stream->wire;
+    bool unsure = stream->live && stream->feeder && sim->core && sim->fault_at == UINT64_MAX && node_ready(&client->node) &&
+                  sim->now >= client->node.asleep_until && sim->now >= sim->asleep_until &&
+                  wire->state == CLIENT_STREAM_READING && !wire->cancel && wire->accepted < wire->sent;
+    since(&stream->unsure_since, unsure && !sim->core->store_failed, sim->now);
+    if (stream->unsure_since && sim->now > stream->unsure_since + patience(sim))
+        sim_fail(sim, "%s: tasks %llu to %llu were pushed and not accepted since %llu", client->node.name, ULL(wire->accepted),
+                 ULL(wire->sent), ULL(stream->unsure_since));
+}
+
 void watch_progress(struct sim *sim)
 {
+    for (uint32_t i = 0; i < sim->client_count; i++)
+        for (uint32_t k = 0; k < sim->clients[i].job_count; k++)
+            for (uint32_t n = 0; n < sim->clients[i].jobs[k].stream_count; n++)
+                watch_feeder(sim, &sim->clients[i], &sim->clients[i].jobs[k].streams[n]);
     for (uint32_t i = 0; i < sim->agent_count; i++)
         if (sim->core)
             watch(sim, &sim->agents[i]);
