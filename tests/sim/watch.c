@@ -77,11 +77,13 @@ static void watch(struct sim *sim, struct agent_model *model)
                  ULL(model->idle_since));
 }
 
-/* Tasks that were pushed are soon known to be accepted: until then their feeder keeps them. */
+/* Tasks that the broker has are soon known to be accepted: until then their feeder keeps them. */
 static void watch_feeder(struct sim *sim, struct client_model *client, struct stream_model *stream)
 {
     const struct client_stream *wire = &stream->wire;
-    bool unsure = stream->live && stream->feeder && sim->core && sim->fault_at == UINT64_MAX && node_ready(&client->node) &&
+    const struct job *job = sim->core && stream->live ? job_find(sim->core, wire->job) : NULL;
+    bool there = job && job->owner && job->owner->peer && job->next > wire->accepted;
+    bool unsure = there && stream->live && stream->feeder && sim->fault_at == UINT64_MAX && node_ready(&client->node) &&
                   sim->now >= client->node.asleep_until && sim->now >= sim->asleep_until &&
                   wire->state == CLIENT_STREAM_READING && !wire->cancel && wire->accepted < wire->sent;
     since(&stream->unsure_since, unsure && !sim->core->store_failed, sim->now);
