@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Inside of the agent's shell, for its own files: agent_start.c (its beginning and end), agent.c
- * (the loop), agent_wire.c (the
- * broker), place.c (one slot's process) and the runners.
+ * Inside of the agent's shell, for its own files: agent_start.c (its beginning and end), agent.c (the loop),
+ * agent_wire.c (the broker), place.c (one slot's process) and the runners.
  */
 #ifndef BELT_AGENT_PARTS_H
 #define BELT_AGENT_PARTS_H

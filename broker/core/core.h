@@ -16,8 +16,8 @@
  * retry.c (what runs again, and when), expire.c (start and deadline of a job),
  * letter.c and failed.c (failed tasks that are kept),
  * dispatch.c (who gets what), fair.c (whose turn it is), balance.c and stuck.c (taking back), sizing.c (how much),
- * report.c (status). table.c
- * keeps the tasks of a job, timer.c knows which job is due next, late.c which acknowledgements wait, update.c what a step asks for.
+ * report.c (status). table.c keeps the tasks of a job, timer.c knows which job is due next, late.c which
+ * acknowledgements wait, update.c what a step asks for.
  */
 #ifndef BELT_CORE_H
 #define BELT_CORE_H

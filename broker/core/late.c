@@ -26,8 +26,9 @@ static bool is_read_by_others(const struct job *job)
 
 bool late_accept_waits(struct core *core, struct job *job)
 {
-    if (core->draining || is_read_by_others(job) || core->now >= job->accept_ms || job->state != BELT_JOB_OPEN || job->options.durable ||
-        job->next - job->accepted >= LATE_ITEMS || job->next_bytes - job->accepted_bytes >= BELT_BATCH_BYTES)
+    if (core->draining || core->now >= job->accept_ms || job->state != BELT_JOB_OPEN || job->options.durable ||
+        is_read_by_others(job) || job->next - job->accepted >= LATE_ITEMS ||
+        job->next_bytes - job->accepted_bytes >= BELT_BATCH_BYTES)
         return false;
     if (!job->late)
         DL_APPEND2(core->late_jobs, job, late_prev, late_next);
