@@ -115,7 +115,6 @@ struct agent {
     uint32_t outbox_at, outbox_count, outbox_cap;
     struct belt_bytes *functions;
     uint64_t started_ms;
-    uint64_t results_us; /* when results were sent last */
     bool welcomed;
     int64_t wall_offset_us;
 };

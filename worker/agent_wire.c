@@ -16,9 +16,6 @@
 /* Tasks that each slot may have waiting here: enough for tasks of some us between two round trips. */
 #define WINDOW_PER_SLOT 2000u
 #define WINDOW_BYTES (64u << 20)
-/* So long results of short tasks wait for company, while the slots have enough to do: each message costs broker and
- * client much more than such a task. */
-#define RESULTS_US 500u
 /* Progress is for people. */
 #define PROGRESS_US 250000u
 
@@ -190,17 +187,6 @@ static uint64_t send_batch(struct agent *agent, uint64_t first, uint64_t next)
     return first + count;
 }
 
-/** When results that were not sent yet are; UINT64_MAX: there are none. */
-static uint64_t results_due(const struct agent *agent)
-{
-    uint64_t first, next;
-
-    slots_unsent(agent->table, &first, &next);
-    if (first == next || agent->session.state != BELT_SESSION_READY)
-        return UINT64_MAX;
-    return slots_ample(agent->table) ? agent->results_us + RESULTS_US : agent->now;
-}
-
 void wire_send_news(struct agent *agent)
 {
     uint64_t first, next;
@@ -209,12 +195,11 @@ void wire_send_news(struct agent *agent)
         return;
     outbox_flush(agent);
     send_returned(agent);
-    if (results_due(agent) > agent->now)
+    if (slots_results_due(agent->table, agent->now) > agent->now)
         return;
-    agent->results_us = agent->now;
     slots_unsent(agent->table, &first, &next);
     while (first < next && outbox_empty(agent) && !agent->done) /* results wait in the table, where they are kept anyway */
-        slots_sent(agent->table, first = send_batch(agent, first, next));
+        slots_sent(agent->table, agent->now, first = send_batch(agent, first, next));
 }
 
 void wire_progress(struct agent *agent, struct place *place, uint64_t done, uint64_t total)
@@ -367,7 +352,7 @@ uint64_t wire_deadline_us(const struct agent *agent)
         when = agent->started_ms + agent->options->connect_timeout_ms;
     if (!outbox_empty(agent) && now_ms(agent) + 20 < when)
         when = now_ms(agent) + 20;
-    uint64_t due = results_due(agent);
+    uint64_t due = agent->session.state == BELT_SESSION_READY ? slots_results_due(agent->table, agent->now) : UINT64_MAX;
     when = when > UINT64_MAX / 1000 ? UINT64_MAX : when * 1000;
     return due > agent->now && due < when ? due : when;
 }

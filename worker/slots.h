@@ -162,15 +162,18 @@ bool slots_next_action(struct slots *slots, struct slots_action *action);
 uint32_t slots_take_returned(struct slots *slots, struct belt_task_ref *refs, uint32_t max);
 /** True once after a recall that brought nothing, which is an answer too (PROTOCOL.md §8.3). */
 bool slots_none(struct slots *slots);
-/** Whether all slots are busy and short tasks wait beside those that they have in hand: nobody waits for the broker, and
- *  results may wait for company. */
-bool slots_ample(const struct slots *slots);
+/**
+ * When results that were not sent yet are to be; UINT64_MAX: there are none. At once, as a rule. While all slots are
+ * busy and more short tasks wait beside those that they have in hand nobody waits for the broker, and a message costs
+ * more than such a task: then half a millisecond after the last ones were sent.
+ */
+uint64_t slots_results_due(const struct slots *slots, uint64_t now);
 /** Results [*first, *next) were not sent (again) yet. */
 void slots_unsent(const struct slots *slots, uint64_t *first, uint64_t *next);
 /** Result `number`, which is not recorded. Borrows. */
 void slots_result(const struct slots *slots, uint64_t number, struct slots_result *result);
 /** Results below `upto` were sent. */
-void slots_sent(struct slots *slots, uint64_t upto);
+void slots_sent(struct slots *slots, uint64_t now, uint64_t upto);
 /** A new connection: all that is not recorded is unsent again. */
 void slots_resend(struct slots *slots);
 

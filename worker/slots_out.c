@@ -4,7 +4,11 @@
  */
 #include "slots_table.h"
 
+#include <assert.h>
 #include <string.h>
+
+/* So long results of short tasks wait for company, while there is enough to do. */
+#define RESULTS_US 500u
 
 bool slots_next_action(struct slots *slots, struct slots_action *action)
 {
@@ -30,7 +34,8 @@ uint32_t slots_take_returned(struct slots *slots, struct belt_task_ref *refs, ui
     return count;
 }
 
-bool slots_ample(const struct slots *slots)
+/** More than enough to do, and short. */
+static bool is_ample(const struct slots *slots)
 {
     if (slots->busy < slots->cap || slots->leaving)
         return false;
@@ -40,6 +45,13 @@ bool slots_ample(const struct slots *slots)
             return true;
     }
     return false;
+}
+
+uint64_t slots_results_due(const struct slots *slots, uint64_t now)
+{
+    if (slots->result_unsent == slots->result_next)
+        return SLOTS_NEVER;
+    return is_ample(slots) ? slots->sent_us + RESULTS_US : now;
 }
 
 void slots_unsent(const struct slots *slots, uint64_t *first, uint64_t *next)
@@ -67,9 +79,10 @@ void slots_result(const struct slots *slots, uint64_t number, struct slots_resul
     };
 }
 
-void slots_sent(struct slots *slots, uint64_t upto)
+void slots_sent(struct slots *slots, uint64_t now, uint64_t upto)
 {
     assert(upto >= slots->result_unsent && upto <= slots->result_next);
+    slots->sent_us = now;
     slots->result_unsent = upto;
 }
 

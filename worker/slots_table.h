@@ -121,6 +121,7 @@ struct slots {
     uint32_t held;
     struct slots_task **results; /* ring of those not recorded, by number */
     uint64_t result_base, result_next, result_unsent;
+    uint64_t sent_us; /* when results were sent last */
     uint32_t result_cap;
     uint32_t takes, recalled;  /* slots that were asked; tasks that the broker wants of what they give */
     bool recalling, brought, none;

@@ -15,8 +15,6 @@
 /* What a task costs beside its run time. */
 #define TASK_US 1u
 #define BATCH   512u
-/* So long results wait for company while the slots have enough to do, as in worker/agent_wire.c. */
-#define RESULTS_US 500u
 
 static struct paced_task *task_at(struct paced_slot *slot, uint64_t number)
 {
@@ -182,15 +180,6 @@ static bool actions_take(struct paced *p, uint32_t number)
     return acted;
 }
 
-static uint64_t results_due(const struct paced_agent *agent, uint64_t now)
-{
-    uint64_t first, next;
-    slots_unsent(agent->table, &first, &next);
-    if (first == next)
-        return UINT64_MAX;
-    return slots_ample(agent->table) ? agent->results_us + RESULTS_US : now;
-}
-
 static void news_send(struct paced *p, struct paced_agent *agent, uint64_t handle, uint64_t leaves)
 {
     struct belt_task_ref refs[BATCH];
@@ -203,9 +192,8 @@ static void news_send(struct paced *p, struct paced_agent *agent, uint64_t handl
                    &(struct belt_msg){.type = BELT_MSG_RETURNED, .u.returned = {.refs = refs, .count = count}});
     if (slots_none(agent->table))
         paced_send(p, &agent->up, true, handle, leaves, &(struct belt_msg){.type = BELT_MSG_RETURNED});
-    if (results_due(agent, p->now) > p->now)
+    if (slots_results_due(agent->table, p->now) > p->now)
         return;
-    agent->results_us = p->now;
     slots_unsent(agent->table, &first, &next);
     while (first < next) {
         struct belt_msg msg = {.type = BELT_MSG_RESULTS, .u.results = {.first = first, .results = items}};
@@ -219,7 +207,7 @@ static void news_send(struct paced *p, struct paced_agent *agent, uint64_t handl
         }
         msg.u.results.count = count;
         paced_send(p, &agent->up, true, handle, leaves, &msg);
-        slots_sent(agent->table, first);
+        slots_sent(agent->table, p->now, first);
     }
 }
 
@@ -242,7 +230,7 @@ static void agent_turn(struct paced *p, uint32_t number)
     agent->free = p->now + cost / 1000;
     news_send(p, agent, handle, agent->free);
     agent->turn = UINT64_MAX;
-    uint64_t deadline = slots_deadline(agent->table), due = results_due(agent, p->now);
+    uint64_t deadline = slots_deadline(agent->table), due = slots_results_due(agent->table, p->now);
     if (due < deadline)
         deadline = due;
     if (deadline != UINT64_MAX) /* epoll counts in ms */

@@ -65,7 +65,6 @@ struct paced_slot {
 };
 
 struct paced_agent {
-    uint64_t results_us; /* when results were sent last */
     struct paced_wire up, down;
     struct slots *table;
     struct paced_slot *slots;

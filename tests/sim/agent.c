@@ -97,9 +97,11 @@ static void send_news(struct agent_model *agent)
     if (!node_ready(&agent->node))
         return;
     send_returned(agent);
+    if (slots_results_due(agent->table, now_us(agent)) > now_us(agent))
+        return;
     slots_unsent(agent->table, &first, &next);
     while (first < next)
-        slots_sent(agent->table, first = send_batch(agent, first, next));
+        slots_sent(agent->table, now_us(agent), first = send_batch(agent, first, next));
 }
 
 static void say_leaving(struct agent_model *agent)
@@ -245,6 +247,8 @@ uint64_t agent_deadline(const struct agent_model *agent)
     if (!node->alive)
         return when;
     uint64_t table = slots_deadline(agent->table);
+    if (node_ready(node))
+        table = least(table, slots_results_due(agent->table, now_us(agent)));
     uint64_t own = least(process_deadline(agent), table == UINT64_MAX ? table : (table + 999) / 1000);
     if (agent->leaving)
         own = least(own, node->sim->now < agent->leave_until ? agent->leave_until : agent->leave_until + 3000);

@@ -324,7 +324,7 @@ Test(slots, results_are_kept_until_recorded_and_sent_again)
         answer(s, i, 0, 1000);
     }
     dispatch(s, 1, "f", 3, 1);
-    slots_sent(s, 3);
+    slots_sent(s, 0, 3);
     slots_recorded(s, 1);
     cr_expect_eq(slots_sync(s, refs), 3);
     slots_resend(s);
