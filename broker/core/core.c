@@ -88,6 +88,8 @@ void core_store_works(struct core *core, bool works, uint64_t spare)
     if (core->store_failed == !works)
         return;
     core->store_failed = !works;
+    if (works)
+        job_keep_retired(core);
     struct job *job, *next;
     HASH_ITER (by_id, core->by_job, job, next)
         job_touch(core, job);

@@ -43,6 +43,24 @@ static void retire(struct core *core, struct job *job)
     core->retired_count++;
 }
 
+/* Somebody who asked for it hears of it, maybe later than now: it stays for as long as if it were over only now. */
+static void retire_anew(struct core *core, struct job *job)
+{
+    if (!job->retired || !job->retired_ms)
+        return;
+    job->retired_ms = core->now;
+    DL_DELETE2(core->retired, job, retired_prev, retired_next);
+    DL_APPEND2(core->retired, job, retired_prev, retired_next);
+}
+
+void job_keep_retired(struct core *core)
+{
+    struct job *job;
+    DL_FOREACH2 (core->retired, job, retired_next)
+        if (job->retired_ms)
+            job->retired_ms = core->now;
+}
+
 /* Free at the next look, wherever it stands in the list. */
 static void retire_now(struct core *core, struct job *job)
 {
@@ -136,8 +154,9 @@ void job_expire(struct core *core)
     uint64_t keep = 2 * (uint64_t)core->config.lease_ms;
     while (core->retired) {
         struct job *job = core->retired;
-        if (job->retired_ms && core->retired_count <= RETIRED_MAX && core->now < job->retired_ms + keep) {
-            core_alarm(core, job->retired_ms + keep);
+        if (job->retired_ms && core->retired_count <= RETIRED_MAX &&
+            (core->store_failed || core->now < job->retired_ms + keep)) { /* answers about it may wait for the store */
+            core_alarm(core, core->now < job->retired_ms + keep ? job->retired_ms + keep : UINT64_MAX);
             return;
         }
         report_remember(core, job);
@@ -450,6 +469,7 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
         job = job_new(core, from, job_new_id(core, is_durable(core, &msg->options)), msg);
         update_trace(core, "%s > job %llu opened: function %s", from->name, (unsigned long long)job->id, job->queue->function);
     }
+    retire_anew(core, job);
     opened(core, from, msg->ref, job);
 }
 

@@ -51,6 +51,7 @@ void job_stop(struct core *core, struct job *job, const char *who, const char *w
 void job_orphan(struct core *core, struct session *owner);
 void job_settle(struct core *core, struct job *job); /* complete? retired? call when something of it ended */
 void job_free(struct core *core, struct job *job);
+void job_keep_retired(struct core *core); /* the store works again: those that are over stay for as long as if they were only now */
 struct job *job_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg);
 uint64_t job_new_id(struct core *core, bool durable); /* durable jobs count from 1 for the life of the store */
 void job_touch(struct core *core, struct job *job); /* the turn looks at its grant */

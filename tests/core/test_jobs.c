@@ -253,6 +253,47 @@ Test(jobs, what_was_read_to_the_end_is_forgotten_after_two_leases)
     cluster_free(c);
 }
 
+/* A job with the key "k" that was read to the end just now. */
+static uint64_t read_job(struct cluster *c, struct peer *p)
+{
+    struct peer *w = agent_new(c, "w1", 1, 10, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    client_push(p, job, 0, 1);
+    client_end(p, job, 1);
+    agent_work(w);
+    client_ack(p, sub, 1, 100);
+    peer_clear(p);
+    return job;
+}
+
+Test(jobs, who_opens_a_job_that_was_read_has_two_leases_again)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    uint64_t job = read_job(c, p);
+    cluster_advance(c, 9000);
+    cr_assert_eq(client_open(p, "k", "f", NULL), job);
+    cluster_advance(c, 9999);
+    cr_assert_eq(client_open(p, "k", "f", NULL), job);
+    cluster_advance(c, 10000);
+    cr_assert_neq(client_open(p, "k", "f", NULL), job);
+    cluster_free(c);
+}
+
+Test(jobs, nothing_that_was_read_is_forgotten_while_answers_wait_for_the_store)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true});
+    struct peer *p = client_new(c, "c1");
+    uint64_t job = read_job(c, p);
+    core_store_works(c->core, false, 0);
+    cluster_advance(c, 60000);
+    core_store_works(c->core, true, 0);
+    cluster_advance(c, 9999);
+    cr_assert_eq(client_open(p, "k", "f", NULL), job);
+    cluster_free(c);
+}
+
 Test(jobs, a_detached_job_that_was_read_is_forgotten_without_its_reader)
 {
     struct cluster *c = cluster_new(NULL);
