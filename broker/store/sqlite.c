@@ -196,11 +196,16 @@ static int apply(struct sqlite_store *store, const struct store_change *change, 
     return SQLITE_MISUSE;
 }
 
+int64_t sqlite_store_pages(const struct sqlite_store *store, uint64_t bytes, uint64_t share)
+{
+    uint64_t part = store->base.reserve / share;
+
+    return (int64_t)(part < bytes ? part : bytes) / store->page;
+}
+
 static int64_t vacuum_step(const struct sqlite_store *store)
 {
-    int64_t part = (int64_t)(store->base.reserve / SQLITE_STORE_VACUUM_SHARE / SQLITE_STORE_PAGE);
-
-    return part < SQLITE_STORE_VACUUM_STEP ? part : SQLITE_STORE_VACUUM_STEP;
+    return sqlite_store_pages(store, SQLITE_STORE_VACUUM_BYTES, SQLITE_STORE_VACUUM_SHARE);
 }
 
 static int vacuum(struct sqlite_store *store)
@@ -218,7 +223,7 @@ static int vacuum_some(struct sqlite_store *store)
     int64_t unused = 0, pages = 0;
     int rc = ask(store, ST_FREE, &unused);
 
-    if (rc != SQLITE_OK || unused <= SQLITE_STORE_VACUUM_STEP)
+    if (rc != SQLITE_OK || unused <= SQLITE_STORE_VACUUM_BYTES / store->page)
         return rc;
     rc = ask(store, ST_PAGES, &pages);
     if (rc != SQLITE_OK || unused <= pages / 4)
@@ -378,7 +383,7 @@ static int sqlite_store_tidy(struct store *base, bool *more)
     *more = false;
     if (code != BELT_OK || (store->settled && !store->base.full))
         return code;
-    int rc = give_back(store, SQLITE_STORE_FREE_KEPT, more);
+    int rc = give_back(store, SQLITE_STORE_FREE_KEPT / store->page, more);
     if (rc == SQLITE_OK && !*more) {
         rc = checkpoint(store);
         store->settled = rc == SQLITE_OK;
@@ -428,7 +433,7 @@ static uint64_t file_bytes(const struct sqlite_store *store)
 static int sqlite_store_stats(struct store *base, struct store_stats *stats)
 {
     struct sqlite_store *store = store_of(base);
-    int64_t jobs = 0, bytes = 0, unused = 0, page = 0;
+    int64_t jobs = 0, bytes = 0, unused = 0;
     int code = sqlite_store_ready(store);
 
     if (code != BELT_OK)
@@ -438,15 +443,13 @@ static int sqlite_store_stats(struct store *base, struct store_stats *stats)
         rc = sqlite_store_number(store, "SELECT total(length(body)) FROM record", &bytes);
     if (rc == SQLITE_OK)
         rc = ask(store, ST_FREE, &unused);
-    if (rc == SQLITE_OK)
-        rc = sqlite_store_number(store, "PRAGMA page_size", &page);
     if (rc != SQLITE_OK)
         return sqlite_store_fail(store, rc, "read");
     *stats = (struct store_stats){.records = store->tally.records,
                                   .jobs = (uint64_t)jobs,
                                   .body_bytes = (uint64_t)bytes,
                                   .file_bytes = file_bytes(store),
-                                  .free_bytes = (uint64_t)(unused * page),
+                                  .free_bytes = (uint64_t)(unused * store->page),
                                   .reserve_bytes = store->base.full ? 0 : store->base.reserve,
                                   .last_number = store->tally.last_number,
                                   .format = SQLITE_STORE_FORMAT};

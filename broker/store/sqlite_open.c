@@ -31,8 +31,11 @@ static const char *const settings_before = "PRAGMA locking_mode = EXCLUSIVE;"
                                            "PRAGMA trusted_schema = OFF;"
                                            "PRAGMA temp_store = MEMORY;"
                                            "PRAGMA cache_size = -16000;";
+#define STORE_TEXT_OF(value) #value
+#define STORE_TEXT(value)    STORE_TEXT_OF(value)
+
 /* Only for a new file: on another the second one writes, be it full or of a newer format. */
-static const char *const settings_new = "PRAGMA page_size = 16384;"
+static const char *const settings_new = "PRAGMA page_size = " STORE_TEXT(SQLITE_STORE_PAGE) ";"
                                         "PRAGMA auto_vacuum = INCREMENTAL;";
 
 static int switch_to_wal(struct sqlite_store *store)
@@ -88,13 +91,15 @@ static int note_log(void *ctx, sqlite3 *db, const char *name, int pages)
 
 static int set_log(struct sqlite_store *store)
 {
-    uint64_t pages = store->base.reserve / SQLITE_STORE_LOG_SHARE / SQLITE_STORE_PAGE;
     char sql[160];
+    int rc = sqlite_store_number(store, "PRAGMA page_size", &store->page);
 
-    store->log_most = (int)(pages < SQLITE_STORE_LOG_PAGES ? pages : SQLITE_STORE_LOG_PAGES);
-    snprintf(sql, sizeof(sql), "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = %d",
-             store->log_most * SQLITE_STORE_PAGE);
-    int rc = sqlite_store_exec(store, sql);
+    if (rc != SQLITE_OK)
+        return rc;
+    store->log_most = sqlite_store_pages(store, SQLITE_STORE_LOG_BYTES, SQLITE_STORE_LOG_SHARE);
+    snprintf(sql, sizeof(sql), "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = %" PRId64,
+             store->log_most * store->page);
+    rc = sqlite_store_exec(store, sql);
     /* Instead of SQLite's own hook, which says nothing when the log cannot go into the database. */
     (void)sqlite3_wal_hook(store->db, note_log, store);
     return rc;
@@ -131,7 +136,7 @@ int connection_open(struct sqlite_store *store)
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 
     store->base.error[0] = 0;
-    int rc = sqlite3_open_v2(store->path, &store->db, flags, NULL);
+    int rc = sqlite3_open_v2(store->path, &store->db, flags, gather_name());
     if (rc == SQLITE_OK)
         rc = set_up(store);
     if (rc == SQLITE_OK)

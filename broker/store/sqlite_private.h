@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The parts of the SQLite store: guard (sqlite_guard.c: lock and mark), format
- * (sqlite_format.c: schema and upgrades), connection (sqlite_open.c) and the
- * operations (sqlite.c, sqlite_scan.c). Nobody else includes this.
+ * (sqlite_format.c: schema and upgrades), connection (sqlite_open.c), files
+ * (sqlite_gather.c: fewer writes) and the operations (sqlite.c,
+ * sqlite_scan.c). Nobody else includes this.
  */
 #ifndef BELT_STORE_SQLITE_PRIVATE_H
 #define BELT_STORE_SQLITE_PRIVATE_H
@@ -15,16 +16,17 @@
 #define SQLITE_STORE_FORMAT      1
 #define SQLITE_STORE_APPLICATION 0x42454c54 /* "BELT" */
 
-#define SQLITE_STORE_PAGE        16384
-/* Pages that one transaction gives back: 4 MB, a few ms. */
-#define SQLITE_STORE_VACUUM_STEP 256
-/* Pages that the log may have before they go into the database, and may keep afterwards: 32 MB. */
-#define SQLITE_STORE_LOG_PAGES 2000
+/* Bytes of a page in a new file; other files keep theirs. Each transaction writes five pages beside what it holds. */
+#define SQLITE_STORE_PAGE 8192
+/* What one transaction gives back: a few ms. */
+#define SQLITE_STORE_VACUUM_BYTES (4u << 20)
+/* What the log may have before it goes into the database, and may keep afterwards. */
+#define SQLITE_STORE_LOG_BYTES (32u << 20)
 /* Parts of the reserve that the log and one step of giving room back may take, on a small disk. */
 #define SQLITE_STORE_LOG_SHARE    4
 #define SQLITE_STORE_VACUUM_SHARE 16
-/* Free pages that are no reason to give any back. */
-#define SQLITE_STORE_FREE_KEPT 64
+/* What is free and no reason to give any back. */
+#define SQLITE_STORE_FREE_KEPT (1u << 20)
 
 enum statement { ST_BEGIN, ST_COMMIT, ST_PUT, ST_DELETE, ST_DELETE_JOB, ST_TALLY, ST_FREE, ST_PAGES, ST_COUNT };
 
@@ -46,7 +48,8 @@ struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt *statements[ST_COUNT];
     struct tally tally;
-    int log_pages, log_most; /* how long the log is, and may be */
+    int64_t page;                /* bytes of one of this file */
+    int64_t log_pages, log_most; /* how long the log is, and may be */
     bool settled; /* nothing was committed since the last tidy step that had nothing left to do */
 };
 
@@ -58,6 +61,11 @@ void guard_close(struct guard *guard);
 /** How many transactions were acknowledged, as far as is known. */
 uint64_t guard_mark(const struct guard *guard);
 void guard_set_mark(const struct guard *guard, uint64_t commits);
+
+/* ---- sqlite_gather.c ---- */
+
+/** SQLite's name for files whose writes are gathered; they lie over what is its default at the first call. */
+const char *gather_name(void);
 
 /* ---- sqlite_reserve.c ---- */
 
@@ -93,6 +101,8 @@ int sqlite_store_fail(struct sqlite_store *store, int rc, const char *doing);
 int sqlite_store_exec(struct sqlite_store *store, const char *sql);
 /** The first column of the first row. */
 int sqlite_store_number(struct sqlite_store *store, const char *sql, int64_t *value);
+/** So many of this file's pages are `bytes`, or `1/share` of the reserve if that is less. */
+int64_t sqlite_store_pages(const struct sqlite_store *store, uint64_t bytes, uint64_t share);
 
 /* ---- sqlite_scan.c ---- */
 

@@ -73,7 +73,7 @@ Test(place, settings_are_as_promised)
 {
     static const struct {
         const char *pragma, *value;
-    } wanted[] = {{"page_size", "16384"}, {"auto_vacuum", "2"}, {"application_id", "1111837780"}};
+    } wanted[] = {{"page_size", "8192"}, {"auto_vacuum", "2"}, {"application_id", "1111837780"}};
     char directory[256], path[512];
 
     place_make(directory, sizeof(directory));
@@ -231,6 +231,28 @@ Test(place, a_database_of_another_program_is_refused)
     place_write(directory, "belt.sqlite", model_body(1, 100000).data, 100000);
     refusal = place_refusal(directory);
     cr_assert(strstr(refusal, "not a database"), "%s", refusal);
+    place_remove(directory);
+}
+
+/* Such pages had the stores of earlier versions. */
+Test(place, a_file_with_larger_pages_keeps_them_and_a_log_of_the_same_length)
+{
+    char directory[256], path[512];
+    struct stat status;
+
+    place_make(directory, sizeof(directory));
+    struct store *store = place_open(directory);
+    commit_one(store, put(1, 1, 10));
+    store_close(store);
+    sql(directory, "PRAGMA journal_mode = DELETE; PRAGMA page_size = 65536; VACUUM; PRAGMA journal_mode = WAL");
+    store = place_open(directory);
+    for (uint64_t number = 2; number <= 120; number++)
+        commit_one(store, put(number, 1, 1u << 20));
+    cr_assert_eq(stats(store).records, 120);
+    snprintf(path, sizeof(path), "%s/belt.sqlite-wal", directory);
+    cr_assert_eq(stat(path, &status), 0);
+    cr_assert(status.st_size > 30 << 20 && status.st_size < 36 << 20, "%jd", (intmax_t)status.st_size);
+    store_close(store);
     place_remove(directory);
 }
 
