@@ -259,15 +259,17 @@ static int loop(struct broker *broker)
         {.fd = broker->options->lifeline_fd > 0 ? broker->options->lifeline_fd : -1, .events = POLLIN},
         {.fd = shell->durability ? durability_fd(shell->durability) : -1, .events = POLLIN},
     };
-    bool more = false;
     while (!broker->ended && !drained(broker)) {
+        bool more = shell->look[BROKER_CLIENTS] || shell->look[BROKER_WORKERS];
         if (poll(items, sizeof items / sizeof *items, more ? 0 : (int)wait_ms(broker, shell_now())) < 0 && errno != EINTR)
             return system_error(broker, "cannot wait for messages");
+        for (int side = 0; side < 2; side++)
+            shell->look[side] |= items[side].revents != 0;
         if (items[2].revents)
             read_signals(broker);
         if (items[3].revents)
             read_lifeline(broker);
-        more = shell_turn(shell);
+        shell_turn(shell);
     }
     return BELT_OK;
 }

@@ -141,10 +141,16 @@ static void park(struct shell *shell, struct peer *peer, uint8_t type, struct be
     }
 }
 
+static int link_send(struct shell *shell, const struct peer *peer, struct belt_frames *frames)
+{
+    shell->sent[peer->side] = true;
+    return belt_link_send(shell->sockets[peer->side], &peer->route, frames);
+}
+
 static void send_frames(struct shell *shell, struct peer *peer, uint8_t type, struct belt_frames *frames)
 {
     if (!peer->outbox.first) {
-        if (belt_link_send(shell->sockets[peer->side], &peer->route, frames) == 0)
+        if (link_send(shell, peer, frames) == 0)
             return;
         if (errno != EAGAIN) {
             give_up(shell, peer);
@@ -299,7 +305,7 @@ static void retry_waiting(struct shell *shell)
         struct belt_frames *frames = NULL;
         size_t before = peer->outbox.bytes;
         while (!peer->gone && (frames = outbox_front(&peer->outbox))) {
-            if (belt_link_send(shell->sockets[peer->side], &peer->route, frames) != 0) {
+            if (link_send(shell, peer, frames) != 0) {
                 if (errno != EAGAIN)
                     give_up(shell, peer);
                 break;
@@ -350,11 +356,13 @@ static bool is_turn_full(const struct shell *shell, enum broker_side side)
 static uint32_t take_some(struct shell *shell, uint64_t now, enum broker_side side)
 {
     uint32_t count = 0;
-    while (count < SIDE_MESSAGES && !is_turn_full(shell, side)) {
+    while (shell->look[side] && count < SIDE_MESSAGES && !is_turn_full(shell, side)) {
         struct belt_route route;
         struct belt_frames frames;
-        if (belt_link_recv(shell->sockets[side], &route, &frames) != 1)
+        if (belt_link_recv(shell->sockets[side], &route, &frames) != 1) {
+            shell->look[side] = shell->sent[side] = false;
             break;
+        }
         shell->burst_bytes[side] += bytes_of(&frames);
         take_message(shell, now, side, &route, &frames);
         belt_frames_clear(&frames);
@@ -363,24 +371,27 @@ static uint32_t take_some(struct shell *shell, uint64_t now, enum broker_side si
     return count;
 }
 
-/* Sending may have taken the word of what has come meanwhile from the sockets' descriptors. */
-static bool readable(const struct shell *shell)
+static void look_again(struct shell *shell, enum broker_side side)
 {
-    return ((belt_link_events(shell->sockets[BROKER_CLIENTS]) | belt_link_events(shell->sockets[BROKER_WORKERS])) &
-            ZMQ_POLLIN) != 0;
+    if (!shell->look[side] && shell->sent[side])
+        shell->look[side] = (belt_link_events(shell->sockets[side]) & ZMQ_POLLIN) != 0;
+    shell->sent[side] = false;
 }
 
-bool shell_turn(struct shell *shell)
+void shell_turn(struct shell *shell)
 {
     uint64_t start = now_ns(), now = start;
-    uint32_t total = 0, some = 0;
+    uint32_t total = 0, some;
     shell->wall = shell_wall();
     memset(shell->burst_bytes, 0, sizeof shell->burst_bytes);
-    do {
-        some = take_some(shell, now / 1000000u, BROKER_CLIENTS) + take_some(shell, now / 1000000u, BROKER_WORKERS);
+    while ((some = take_some(shell, now / 1000000u, BROKER_CLIENTS) + take_some(shell, now / 1000000u, BROKER_WORKERS)) >=
+           BURST_LEAST) {
         total += some;
         now = now_ns();
-    } while (some >= BURST_LEAST && total < BURST_MESSAGES && now - start < BURST_NS);
+        if (total >= BURST_MESSAGES || now - start >= BURST_NS)
+            break;
+        shell->look[BROKER_CLIENTS] = shell->look[BROKER_WORKERS] = true; /* more may have come meanwhile */
+    }
     retry_waiting(shell);
     tell_gone(shell, now / 1000000u);
     step(shell, &(struct core_event){
@@ -391,7 +402,8 @@ bool shell_turn(struct shell *shell)
     }
     tell_full(shell, now / 1000000u);
     tell_gone(shell, now / 1000000u);
-    return some >= BURST_LEAST || readable(shell);
+    look_again(shell, BROKER_CLIENTS);
+    look_again(shell, BROKER_WORKERS);
 }
 
 void shell_drain(struct shell *shell)

@@ -79,7 +79,10 @@ static bool flush(belt_pool *pool)
 {
     if (pool->unsent.count == 0)
         return true;
-    if (pool->socket == NULL || belt_link_send(pool->socket, NULL, &pool->unsent) != 0)
+    if (pool->socket == NULL)
+        return false;
+    pool->sent = true;
+    if (belt_link_send(pool->socket, NULL, &pool->unsent) != 0)
         return false;
     memset(&pool->unsent, 0, sizeof(pool->unsent)); /* the link took the references */
     return true;
@@ -141,6 +144,7 @@ static void reconnect(belt_pool *pool)
     if (pool->socket != NULL)
         zmq_close(pool->socket);
     pool->socket = belt_link_dealer(pool->context, pool->endpoint, BELT_MAX_PAYLOAD_CEILING);
+    pool->look = true;
     if (pool->socket == NULL) {
         char text[400];
 
@@ -195,13 +199,15 @@ static void act(belt_pool *pool, enum belt_session_action action, const struct b
 
 static void receive(belt_pool *pool)
 {
-    for (unsigned i = 0; i < BURST && pool->socket != NULL; i++) {
+    for (unsigned i = 0; i < BURST && pool->look && pool->socket != NULL; i++) {
         struct belt_frames frames = {0};
         struct belt_msg msg;
         uint64_t now;
 
-        if (belt_link_recv(pool->socket, NULL, &frames) <= 0)
+        if (belt_link_recv(pool->socket, NULL, &frames) <= 0) {
+            pool->look = pool->sent = false;
             return;
+        }
         now = client_now_ms();
         pool->active_ms = now;
         if (frames.count > 0 && belt_decode(pool->decoder, &frames, &msg) == BELT_OK)
@@ -253,12 +259,23 @@ static long sleep_time(const belt_pool *pool)
     return deadline <= now ? 0 : (long)(deadline - now);
 }
 
+/** Whether something can be received, or sent when that is wanted; asks the socket only if it may be so. */
+static bool may_go_on(belt_pool *pool, bool to_send)
+{
+    int events = pool->sent || to_send ? belt_link_events(pool->socket) : 0;
+
+    pool->sent = false;
+    pool->look = pool->look || (events & ZMQ_POLLIN) != 0;
+    return pool->look || (to_send && (events & ZMQ_POLLOUT) != 0);
+}
+
 /** Waits for messages, for a wake-up, for the next timer; at most `most` ms (-1: no limit). */
 static void wait(belt_pool *pool, bool nap, long most)
 {
     struct pollfd items[2 + CLIENT_CHILDREN] = {{.fd = pool->wake_fd, .events = POLLIN}};
-    int fds[CLIENT_CHILDREN] = {-1, -1}, wanted = ZMQ_POLLIN;
+    int fds[CLIENT_CHILDREN] = {-1, -1};
     bool lost = atomic_load(&pool->lost), talks = pool->socket != NULL && !lost;
+    bool to_send = pool->unsent.count > 0 || pool->hello_waits, busy, goes_on;
     long timeout = sleep_time(pool);
     uint64_t drained;
 
@@ -266,16 +283,18 @@ static void wait(belt_pool *pool, bool nap, long most)
         timeout = NAP_MS;
     if (most >= 0 && (timeout < 0 || timeout > most))
         timeout = most;
-    if (pool->unsent.count > 0 || pool->hello_waits)
-        wanted |= ZMQ_POLLOUT;
     if (pool->children != NULL && !lost)
         client_private_fds(pool->children, fds);
     items[1] = (struct pollfd){.fd = talks ? belt_link_fd(pool->socket) : -1, .events = POLLIN};
     for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
         items[2 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
     atomic_store(&pool->io_state, nap ? CLIENT_IO_NAP : CLIENT_IO_SLEEP);
-    if (!atomic_exchange(&pool->work, false) && !(talks && (belt_link_events(pool->socket) & wanted) != 0))
-        poll(items, 2 + CLIENT_CHILDREN, timeout > INT_MAX ? INT_MAX : (int)timeout);
+    busy = atomic_exchange(&pool->work, false);
+    goes_on = talks && may_go_on(pool, to_send);
+    if (busy)
+        pool->sent = true; /* the descriptor is not asked now: the next time the socket is */
+    else if (!goes_on && poll(items, 2 + CLIENT_CHILDREN, timeout > INT_MAX ? INT_MAX : (int)timeout) > 0)
+        pool->look = pool->look || items[1].revents != 0;
     atomic_store(&pool->io_state, CLIENT_IO_AWAKE);
     if (pool->hello_waits && talks && (belt_link_events(pool->socket) & ZMQ_POLLOUT) != 0)
         send_hello(pool); /* connected: sooner than the session's own retry */

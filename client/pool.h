@@ -156,6 +156,8 @@ struct belt_pool {
     struct belt_session session;
     struct belt_decoder *decoder;
     struct belt_frames unsent; /* did not fit: goes before anything else */
+    bool look;                 /* something may be there to receive */
+    bool sent;                 /* something was sent since the last look: the descriptor does not tell all (proto/link.h) */
     bool hello_waits;          /* the socket was not connected when a hello was to be sent */
     uint64_t active_ms;        /* when there was last something to do */
     uint64_t acked_ms;         /* when all that was taken was last acknowledged */

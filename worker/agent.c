@@ -206,7 +206,8 @@ static void agent_event(struct agent *agent, uint64_t tag)
     struct place *place = &agent->places[tag >> 8];
 
     switch ((enum agent_watch)(tag & 0xff)) {
-    case WATCH_BROKER: /* looked at in every turn: the descriptor only wakes us */
+    case WATCH_BROKER:
+        agent->look = true;
         break;
     case WATCH_SIGNALS:
         agent_signals(agent);

@@ -43,10 +43,16 @@ static bool outbox_empty(const struct agent *agent)
     return agent->outbox_at == agent->outbox_count;
 }
 
+static int link_send(struct agent *agent, struct belt_frames *frames)
+{
+    agent->sent = true;
+    return belt_link_send(agent->socket, NULL, frames);
+}
+
 static void outbox_flush(struct agent *agent)
 {
     while (!outbox_empty(agent)) {
-        if (belt_link_send(agent->socket, NULL, &agent->outbox[agent->outbox_at]) != 0)
+        if (link_send(agent, &agent->outbox[agent->outbox_at]) != 0)
             return;
         agent->outbox_at++;
     }
@@ -77,7 +83,7 @@ static void wire_send(struct agent *agent, struct belt_msg *msg)
         agent_fail(agent, BELT_SYSTEM, "cannot encode a %s message", belt_msg_name(msg->type));
         return;
     }
-    if (!outbox_empty(agent) || belt_link_send(agent->socket, NULL, &frames) != 0)
+    if (!outbox_empty(agent) || link_send(agent, &frames) != 0)
         outbox_add(agent, &frames);
 }
 
@@ -106,7 +112,7 @@ static void wire_hello(struct agent *agent)
     int rc = belt_encode(&msg, &frames);
     if (rc != BELT_OK)
         agent_fail(agent, BELT_INVALID, "a name of the worker or of its functions is not valid");
-    else if (belt_link_send(agent->socket, NULL, &frames) != 0)
+    else if (link_send(agent, &frames) != 0)
         belt_session_unsent(&agent->session, now_ms(agent));
     belt_frames_clear(&frames);
 }
@@ -320,7 +326,11 @@ void wire_receive(struct agent *agent)
     struct belt_frames frames = {.count = 0};
     struct belt_msg msg;
 
-    for (int i = 0; i < RECEIVE_MAX && !agent->done && belt_link_recv(agent->socket, NULL, &frames) == 1; i++) {
+    for (int i = 0; i < RECEIVE_MAX && agent->look && !agent->done; i++) {
+        if (belt_link_recv(agent->socket, NULL, &frames) != 1) {
+            agent->look = agent->sent = false;
+            return;
+        }
         if (frames.count > 0 && belt_decode(agent->decoder, &frames, &msg) == BELT_OK)
             wire_act(agent, belt_session_receive(&agent->session, now_ms(agent), &msg), &msg);
         else /* its number is missed, and hello is said again */
@@ -359,7 +369,10 @@ uint64_t wire_deadline_us(const struct agent *agent)
 
 bool wire_readable(struct agent *agent)
 {
-    return (belt_link_events(agent->socket) & ZMQ_POLLIN) != 0;
+    if (!agent->look && agent->sent)
+        agent->look = (belt_link_events(agent->socket) & ZMQ_POLLIN) != 0;
+    agent->sent = false;
+    return agent->look;
 }
 
 int wire_open(struct agent *agent)
@@ -369,6 +382,7 @@ int wire_open(struct agent *agent)
     if (agent->socket_fd < 0)
         return -1;
     agent_watch(agent, agent->socket_fd, WATCH_BROKER, 0, EPOLLIN);
+    agent->look = true;
     return 0;
 }
 
