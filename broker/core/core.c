@@ -259,9 +259,6 @@ static void on_turn(struct core *core)
     LL_FOREACH_SAFE2 (agents, agent, next_agent, dirty_next) {
         agent->dirty = false;
         worker_record(core, agent);
-        if (agent->unfed)
-            worker_touch(core, agent);
-        agent->unfed = false;
     }
     late_turn_over(core);
     core->asked_ms = core->again ? core->now : core->alarm;

@@ -416,13 +416,20 @@ static uint32_t share_of(const struct agent *agent, const struct job *job, bool 
     return share < room ? share : room;
 }
 
+/* So much waits that all idle slots find some of it, whoever is served first: an agent gets what fills its slots and what
+ * lies ahead in one message. */
+static bool is_plenty(const struct job *job)
+{
+    return job->options.chunk <= 1 && job->queue->waiting / 4 >= job->queue->slots;
+}
+
 static uint32_t feed(struct core *core, struct agent *agent, bool eager)
 {
     if (!agent->synced || agent->leaving || !agent->session->peer || agent->held >= agent->window_items)
         return 0;
     uint32_t place = 0;
     struct job *job = choose(core, agent, &place);
-    uint32_t share = job ? share_of(agent, job, eager) : 0;
+    uint32_t share = !job || (eager && is_plenty(job)) ? 0 : share_of(agent, job, eager);
     uint32_t given = share ? give(core, agent, job, share) : 0;
     if (given) {
         fair_given(agent, place, job, given);
@@ -433,15 +440,17 @@ static uint32_t feed(struct core *core, struct agent *agent, bool eager)
 }
 
 /* Round after round over the agents that may have room, until none takes more: idle slots first, then what lies ahead.
- * False: that was enough for one turn. */
-static bool feed_all(struct core *core, struct agent **agents, uint32_t count)
+ * Where it ended because that was enough for one turn; else `count`. */
+static uint32_t feed_all(struct core *core, struct agent **agents, uint32_t count)
 {
     uint32_t tasks = 0, messages = 0;
     for (int eager = 1; eager >= 0; eager--) {
         bool any = true;
         while (any) {
             any = false;
-            for (uint32_t i = 0; i < count && tasks < TASKS_A_TURN && messages < MESSAGES_A_TURN; i++) {
+            for (uint32_t i = 0; i < count; i++) {
+                if (tasks >= TASKS_A_TURN || messages >= MESSAGES_A_TURN)
+                    return i;
                 uint32_t given = feed(core, agents[i], eager);
                 any |= given > 0;
                 tasks += given;
@@ -449,20 +458,23 @@ static bool feed_all(struct core *core, struct agent **agents, uint32_t count)
             }
         }
     }
-    return tasks < TASKS_A_TURN && messages < MESSAGES_A_TURN;
+    return count;
 }
 
-/* They are looked at again in the next turn, which comes at once. */
-static void go_on_later(struct core *core, struct agent **agents, uint32_t count)
+/* They are looked at again in the next turn, which comes at once: those first that had least. */
+static void go_on_later(struct core *core, struct agent **agents, uint32_t count, uint32_t from)
 {
-    for (uint32_t i = 0; i < count; i++)
-        agents[i]->unfed = true;
+    for (uint32_t i = 0; i < count; i++) {
+        struct agent *agent = agents[(from + i) % count];
+        agent->unfed = true;
+        DL_APPEND2(core->unfed, agent, unfed_prev, unfed_next);
+    }
     core->again = true;
 }
 
 /* ---- the turn ---- */
 
-/* Agents worth a look: those that got room, and all of a queue that had nothing for them before. */
+/* Agents worth a look: those of the last turn, those that got room, and all of a queue that had nothing for them before. */
 static uint32_t candidates(struct core *core, struct agent ***list)
 {
     struct queue *queue;
@@ -473,11 +485,20 @@ static uint32_t candidates(struct core *core, struct agent ***list)
     uint32_t count = 0;
     struct agent *agent;
     LL_FOREACH2 (core->dirty_agents, agent, dirty_next)
+        count += !agent->unfed;
+    DL_FOREACH2 (core->unfed, agent, unfed_next)
         count++;
     *list = update_alloc(core, (count + 1) * sizeof **list);
     count = 0;
-    LL_FOREACH2 (core->dirty_agents, agent, dirty_next)
+    DL_FOREACH2 (core->unfed, agent, unfed_next)
         (*list)[count++] = agent;
+    LL_FOREACH2 (core->dirty_agents, agent, dirty_next)
+        if (!agent->unfed)
+            (*list)[count++] = agent;
+    while ((agent = core->unfed)) {
+        DL_DELETE2(core->unfed, agent, unfed_prev, unfed_next);
+        agent->unfed = false;
+    }
     return count;
 }
 
@@ -511,8 +532,9 @@ void dispatch_turn(struct core *core)
     look_again(core);
     fair_turn(core);
     uint32_t count = candidates(core, &agents);
-    if (!feed_all(core, agents, count))
-        go_on_later(core, agents, count);
+    uint32_t end = feed_all(core, agents, count);
+    if (end < count)
+        go_on_later(core, agents, count, end);
     fair_turn_over(core);
     stuck_turn(core);
     balance_offer(core, agents, count);

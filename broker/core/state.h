@@ -102,7 +102,8 @@ struct agent {
     uint64_t moved_ms;  /* when a task of it ended last, or came */
     struct agent *watched_prev, *watched_next;
     bool dirty;       /* in core->dirty_agents */
-    bool unfed;       /* the turn ended before it was full: it stays there */
+    bool unfed;       /* in core->unfed */
+    struct agent *unfed_prev, *unfed_next;
     struct agent *prev, *next;             /* in core->agents */
     struct agent *dirty_next;
 };
@@ -343,6 +344,7 @@ struct core {
     struct job *retired;
     uint32_t retired_count;
     struct job *late_jobs;     /* whose ACCEPTED waits, the longest first */
+    struct agent *unfed;       /* the last turn had given out enough before it came to them; the first ones first */
     struct agent *late_agents; /* whose RECORDED waits, likewise */
     struct agent *dirty_agents;
     struct queue *dirty_queues;

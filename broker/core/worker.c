@@ -470,6 +470,8 @@ void worker_gone(struct core *core, struct agent *agent, bool blame)
     }
     if (agent->dirty)
         LL_DELETE2(core->dirty_agents, agent, dirty_next);
+    if (agent->unfed)
+        DL_DELETE2(core->unfed, agent, unfed_prev, unfed_next);
     core->slots -= agent->slots;
     stuck_forget(core, agent);
     DL_DELETE(core->agents, agent);

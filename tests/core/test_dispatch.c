@@ -601,6 +601,68 @@ Test(dispatch, a_turn_gives_out_so_much_and_the_next_one_goes_on)
     cluster_free(c);
 }
 
+/* It was a message for the idle slots and one for what lies ahead: half of all messages to an agent that answers at once. */
+Test(dispatch, an_idle_agent_is_filled_by_one_message_when_much_waits)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 2, 65536, "f");
+    uint64_t job = client_open(p, "", "f", NULL);
+    client_push(p, job, 0, 1);
+    agent_take(w);
+    agent_result_sized(w, 0, BELT_OK, 1, 1); /* a task takes a microsecond */
+    c->burst = true;
+    client_push(p, job, 1, 2000);
+    core_step(c->core, &(struct core_event){.type = CORE_TURN, .now = c->now}, c->update);
+    uint32_t at = 0;
+    while (at < c->update->send_count && c->update->sends[at].msg.type != BELT_MSG_DISPATCH)
+        at++;
+    cr_assert_lt(at, c->update->send_count);
+    uint32_t first = c->update->sends[at].msg.u.dispatch.count;
+    cr_assert_eq(first, 1001, "%u tasks in the first message", first); /* half of what waits */
+    core_update_clear(c->update);
+    cluster_free(c);
+}
+
+/* One turn of which nobody hears; the first peers that were sent tasks, each once. */
+static uint32_t fed_by_a_turn(struct cluster *c, uint64_t peers[16])
+{
+    uint32_t count = 0;
+    core_step(c->core, &(struct core_event){.type = CORE_TURN, .now = c->now}, c->update);
+    for (uint32_t i = 0; i < c->update->send_count && count < 16; i++) {
+        uint32_t at = 0;
+        while (at < count && peers[at] != c->update->sends[i].peer)
+            at++;
+        if (c->update->sends[i].msg.type == BELT_MSG_DISPATCH && at == count)
+            peers[count++] = c->update->sends[i].peer;
+    }
+    core_update_clear(c->update);
+    return count;
+}
+
+Test(dispatch, who_was_not_reached_in_a_turn_comes_first_in_the_next)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *early[16];
+    uint64_t job = client_open(p, "", "f", NULL), peers[32];
+    for (int i = 0; i < 16; i++)
+        early[i] = agent_new(c, "early", 4096, 65536, "f");
+    c->burst = true;
+    for (uint64_t next = 0; next < 110592; next += 2048)
+        client_push(p, job, next, 2048);
+    uint32_t count = fed_by_a_turn(c, peers);
+    cr_assert_lt(count, 16, "all were reached in one turn");
+    for (int i = 0; i < 14; i++)
+        agent_new(c, "late", 4096, 65536, "f");
+    count += fed_by_a_turn(c, peers + count);
+    for (int i = 0; i < 16; i++) {
+        bool fed = false;
+        for (uint32_t k = 0; k < count; k++)
+            fed |= early[i]->handle == peers[k];
+        cr_assert(fed, "agent %d was passed over again", i);
+    }
+    cluster_free(c);
+}
+
 Test(dispatch, many_slots_share_what_is_in_hand)
 {
     struct cluster *c = cluster_new(NULL);
