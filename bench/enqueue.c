@@ -86,8 +86,10 @@ static void open_job(struct client *client)
     msg.u.open.ref = 1;
     msg.u.open.key = (struct belt_bytes){(const uint8_t *)client->key, strlen(client->key)};
     msg.u.open.function = (struct belt_bytes){(const uint8_t *)function, sizeof(function) - 1};
-    msg.u.open.options = (struct belt_job_options){
-        .window_bytes = 1ull << 40, .detached = true, .durable = !client->is_volatile, .never_durable = client->is_volatile};
+    msg.u.open.options = (struct belt_job_options){.window_bytes = 1ull << 40,
+                                                   .detached = true,
+                                                   .durable = !client->is_volatile,
+                                                   .never_durable = client->is_volatile};
     send_msg(client, &msg);
 }
 
@@ -155,7 +157,8 @@ static void push(struct client *client)
 
     while (may_push(client, client->sent + batch.count) && belt_batch_add(&batch, client->payload.len, 16))
         items[batch.count - 1].payload = client->payload;
-    msg.u.push = (struct belt_msg_push){.job = client->job, .first = client->sent, .tasks = items, .count = batch.count};
+    msg.u.push =
+        (struct belt_msg_push){.job = client->job, .first = client->sent, .tasks = items, .count = batch.count};
     client->sent += batch.count;
     send_msg(client, &msg);
 }

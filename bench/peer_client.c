@@ -5,8 +5,8 @@
  *
  *   peer_client redis|beanstalkd|nats|gearman PORT SIZE TASKS OUTSTANDING
  *
- * redis: LPUSH / BLMOVE to a list of its own for each worker / LPUSH the result, LREM (at-least-once); beanstalkd: put /
- * reserve / put the result, delete; nats: a queue group of the core (at most once); gearman: SUBMIT_JOB / GRAB_JOB.
+ * redis: LPUSH / BLMOVE to a list of its own for each worker / LPUSH the result, LREM (at-least-once); beanstalkd: put
+ * / reserve / put the result, delete; nats: a queue group of the core (at most once); gearman: SUBMIT_JOB / GRAB_JOB.
  * A payload has no meaning but its length.
  */
 #include "measure.h"
@@ -21,8 +21,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WORKERS 2
-#define PIPELINE 100u /* tasks that a worker asks for ahead, where the protocol lets it */
+#define WORKERS    2
+#define PIPELINE   100u /* tasks that a worker asks for ahead, where the protocol lets it */
 #define READ_BYTES (256u << 10)
 
 struct wire {
@@ -43,7 +43,8 @@ struct setup {
 
 static void wire_open(struct wire *wire, uint16_t port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
 
     *wire = (struct wire){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
@@ -370,8 +371,17 @@ static void nats_client(struct setup *setup, struct wire *wire, uint64_t tasks, 
 
 /* ---- gearman ---- */
 
-enum { CAN_DO = 1, SUBMIT_JOB = 7, JOB_CREATED = 8, GRAB_JOB = 9, NO_JOB = 10, JOB_ASSIGN = 11, WORK_COMPLETE = 13,
-       PRE_SLEEP = 4, NOOP = 6 };
+enum {
+    CAN_DO = 1,
+    SUBMIT_JOB = 7,
+    JOB_CREATED = 8,
+    GRAB_JOB = 9,
+    NO_JOB = 10,
+    JOB_ASSIGN = 11,
+    WORK_COMPLETE = 13,
+    PRE_SLEEP = 4,
+    NOOP = 6
+};
 
 static void gearman_head(struct wire *wire, uint32_t type, size_t len)
 {
@@ -478,8 +488,11 @@ int main(int argc, char **argv)
 {
     struct measure measure = {0}, warm = {0};
     const struct peer *peer = peer_of(argc == 6 ? argv[1] : "");
-    struct setup setup = {.peer = peer->name, .port = (uint16_t)measure_number(argv[2]), .size = measure_number(argv[3]),
-                          .tasks = measure_number(argv[4]), .outstanding = measure_number(argv[5])};
+    struct setup setup = {.peer = peer->name,
+                          .port = (uint16_t)measure_number(argv[2]),
+                          .size = measure_number(argv[3]),
+                          .tasks = measure_number(argv[4]),
+                          .outstanding = measure_number(argv[5])};
     struct wire wire;
 
     setup.payload = malloc(setup.size + 1);

@@ -20,12 +20,12 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define WORKERS 2
-#define CREDIT 100u
+#define WORKERS    2
+#define CREDIT     100u
 #define PACK_BYTES (64u << 10)
 /* From here on a message is handed on as it is. */
-#define LARGE (16u << 10)
-#define OUTSTANDING 10000u
+#define LARGE             (16u << 10)
+#define OUTSTANDING       10000u
 #define OUTSTANDING_BYTES (64u << 20)
 
 struct setup {
@@ -236,7 +236,8 @@ static void from_workers(struct broker *broker)
 
     for (int i = 0; i < 1000 && receive_routed(broker->back, &from, &msg); i++) {
         int at = 0;
-        while (at < broker->workers && (broker->worker[at].len != from.len || memcmp(broker->worker[at].bytes, from.bytes, from.len) != 0))
+        while (at < broker->workers &&
+               (broker->worker[at].len != from.len || memcmp(broker->worker[at].bytes, from.bytes, from.len) != 0))
             at++;
         if (at == broker->workers) { /* its hello */
             from.held = 0;
@@ -366,7 +367,8 @@ int main(int argc, char **argv)
     if (read(setup.ready[0], &byte, 1) != 1)
         measure_die("the workers did not come");
     void *context = zmq_ctx_new();
-    struct client client = {.setup = &setup, .socket = socket_new(context, ZMQ_DEALER), .payload = calloc(1, setup.size + 1)};
+    struct client client = {
+        .setup = &setup, .socket = socket_new(context, ZMQ_DEALER), .payload = calloc(1, setup.size + 1)};
     if (!client.payload || zmq_connect(client.socket, setup.front) != 0)
         measure_die("client");
     struct measure warm = {0};

@@ -29,7 +29,8 @@
 #define RECORD_SPARE (BELT_BATCH_ATTACHED + BELT_MAX_HEADER)
 /* For the disk at the end. */
 #define CLOSE_MS 10000u
-/* For peers to read BYE: a connection that ends takes along what its peer has received and not read yet (ZMQ_IMMEDIATE). */
+/* For peers to read BYE: a connection that ends takes along what its peer has received and not read yet
+ * (ZMQ_IMMEDIATE). */
 #define BYE_MS 100
 /* Connections that did not say hello yet, and the broker's own files. */
 #define DESCRIPTORS_SPARE 128u
@@ -261,7 +262,8 @@ static int loop(struct broker *broker)
     };
     while (!broker->ended && !drained(broker)) {
         bool more = shell->look[BROKER_CLIENTS] || shell->look[BROKER_WORKERS];
-        if (poll(items, sizeof items / sizeof *items, more ? 0 : (int)wait_ms(broker, shell_now())) < 0 && errno != EINTR)
+        if (poll(items, sizeof items / sizeof *items, more ? 0 : (int)wait_ms(broker, shell_now())) < 0 &&
+            errno != EINTR)
             return system_error(broker, "cannot wait for messages");
         for (int side = 0; side < 2; side++)
             shell->look[side] |= items[side].revents != 0;

@@ -10,21 +10,21 @@
 
 /** Zero or NULL: the default. Strings are borrowed during the call. */
 struct belt_broker_options {
-    const char *clients;  /* endpoint for clients and administration, default tcp://127.0.0.1:7878 */
-    const char *workers;  /* endpoint for workers, default tcp://127.0.0.1:7879 */
-    const char *name;     /* default: the host's name */
+    const char *clients;     /* endpoint for clients and administration, default tcp://127.0.0.1:7878 */
+    const char *workers;     /* endpoint for workers, default tcp://127.0.0.1:7879 */
+    const char *name;        /* default: the host's name */
     bool insecure_plaintext; /* allow a plain listener on a non-loopback address */
-    uint32_t max_payload; /* bytes */
+    uint32_t max_payload;    /* bytes */
     uint64_t memory_budget;
     uint32_t heartbeat_ms, lease_ms;
-    uint64_t grace_ms;       /* of volatile jobs whose client is gone */
-    uint64_t drain_ms;       /* how long SIGTERM waits for running jobs, default 10000 */
-    const char *state;       /* directory of the store; NULL: jobs end with the broker */
-    uint64_t keep_ms;        /* a durable job that nobody reads or feeds is kept for this long */
-    bool trace;              /* trace lines of the core to standard error */
-    bool quiet;              /* no log on standard error below warnings */
-    int ready_fd;            /* > 0: "CLIENTS-ENDPOINT WORKERS-ENDPOINT\n" is written there once bound, then it is closed */
-    int lifeline_fd;         /* > 0: end (as on SIGTERM with no grace) when this descriptor reads end of file */
+    uint64_t grace_ms; /* of volatile jobs whose client is gone */
+    uint64_t drain_ms; /* how long SIGTERM waits for running jobs, default 10000 */
+    const char *state; /* directory of the store; NULL: jobs end with the broker */
+    uint64_t keep_ms;  /* a durable job that nobody reads or feeds is kept for this long */
+    bool trace;        /* trace lines of the core to standard error */
+    bool quiet;        /* no log on standard error below warnings */
+    int ready_fd;      /* > 0: "CLIENTS-ENDPOINT WORKERS-ENDPOINT\n" is written there once bound, then it is closed */
+    int lifeline_fd;   /* > 0: end (as on SIGTERM with no grace) when this descriptor reads end of file */
 };
 
 /**

@@ -26,11 +26,13 @@ struct durability {
     uint64_t recorded; /* highest number handed to the committer */
     uint64_t durable;
     int code; /* of the store: BELT_OK while it works */
-    uint64_t turn_bytes; /* what one turn may hand over, about, so that all that is on its way has room in the reserve */
-    uint64_t spare;      /* what may be recorded while there is no room */
+    uint64_t
+        turn_bytes; /* what one turn may hand over, about, so that all that is on its way has room in the reserve */
+    uint64_t spare; /* what may be recorded while there is no room */
 };
 
-/** Opens the store, feeds its records to the core (`now` in ms), starts the committer. BELT_OK, or a code with the sentence in `error`. */
+/** Opens the store, feeds its records to the core (`now` in ms), starts the committer. BELT_OK, or a code with the
+ * sentence in `error`. */
 int durability_open(struct durability *durability, const char *directory, struct core *core, uint32_t max_payload,
                     uint64_t now, char *error, uint32_t size);
 

@@ -12,8 +12,8 @@
 #define BROKER_IPC_PATH_MAX 107u
 
 /**
- * "tcp://HOST:PORT" on loopback, or anywhere with `insecure_plaintext`, or "ipc://PATH". PORT may be `*` (any free one).
- * Returns BELT_OK, or BELT_INVALID with the reason and the remedy in `error`.
+ * "tcp://HOST:PORT" on loopback, or anywhere with `insecure_plaintext`, or "ipc://PATH". PORT may be `*` (any free
+ * one). Returns BELT_OK, or BELT_INVALID with the reason and the remedy in `error`.
  */
 int broker_endpoint_check(const char *endpoint, bool insecure_plaintext, char *error, size_t size);
 

@@ -17,7 +17,8 @@
  */
 int broker_raise_descriptors(size_t *limit, char *error, size_t size);
 
-/** A ROUTER bound to `endpoint`; `bound` (BELT_MAX_TEXT bytes) gets its real address. NULL with the reason in `error`. */
+/** A ROUTER bound to `endpoint`; `bound` (BELT_MAX_TEXT bytes) gets its real address. NULL with the reason in `error`.
+ */
 void *broker_listen(void *context, const char *endpoint, size_t max_frame, char *bound, char *error, size_t size);
 
 #endif

@@ -332,8 +332,11 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
     }
     if (peer->gone)
         return;
-    struct core_event event = {
-        .type = CORE_MESSAGE, .now = now, .wall = shell->wall, .peer = peer->handle, .worker_side = side == BROKER_WORKERS};
+    struct core_event event = {.type = CORE_MESSAGE,
+                               .now = now,
+                               .wall = shell->wall,
+                               .peer = peer->handle,
+                               .worker_side = side == BROKER_WORKERS};
     event.msg = &msg;
     int rc = belt_decode(shell->decoder, frames, &msg);
     if (rc != BELT_OK) {
@@ -384,8 +387,8 @@ void shell_turn(struct shell *shell)
     uint32_t total = 0, some;
     shell->wall = shell_wall();
     memset(shell->burst_bytes, 0, sizeof shell->burst_bytes);
-    while ((some = take_some(shell, now / 1000000u, BROKER_CLIENTS) + take_some(shell, now / 1000000u, BROKER_WORKERS)) >=
-           BURST_LEAST) {
+    while ((some = take_some(shell, now / 1000000u, BROKER_CLIENTS) +
+                   take_some(shell, now / 1000000u, BROKER_WORKERS)) >= BURST_LEAST) {
         total += some;
         now = now_ns();
         if (total >= BURST_MESSAGES || now - start >= BURST_NS)
@@ -394,8 +397,8 @@ void shell_turn(struct shell *shell)
     }
     retry_waiting(shell);
     tell_gone(shell, now / 1000000u);
-    step(shell, &(struct core_event){
-                    .type = CORE_TURN, .now = now / 1000000u, .wall = shell->wall, .random = draw(shell)});
+    step(shell,
+         &(struct core_event){.type = CORE_TURN, .now = now / 1000000u, .wall = shell->wall, .random = draw(shell)});
     if (shell->durability) {
         durability_turn_over(shell->durability);
         shell_durable(shell);

@@ -16,17 +16,17 @@ struct shell {
     struct belt_decoder *decoder;
     void *sockets[2]; /* by enum broker_side, like the next three */
     bool look[2];     /* something may be there: the descriptor is readable, or the last look left some */
-    bool sent[2];     /* something was sent since the last look: the descriptor does not tell all (belt_link_events()) */
+    bool sent[2]; /* something was sent since the last look: the descriptor does not tell all (belt_link_events()) */
     struct peers peers;
-    struct peer *waiting;  /* those whose connection had no room */
-    struct peer *pressed;  /* those for which much waits, or did at the last look */
-    size_t parked;         /* bytes in all outboxes */
-    size_t parked_max;     /* beyond it the peer that adds to it is given up */
-    uint64_t *gone;        /* handles of peers that the core must be told are gone */
+    struct peer *waiting; /* those whose connection had no room */
+    struct peer *pressed; /* those for which much waits, or did at the last look */
+    size_t parked;        /* bytes in all outboxes */
+    size_t parked_max;    /* beyond it the peer that adds to it is given up */
+    uint64_t *gone;       /* handles of peers that the core must be told are gone */
     uint32_t gone_count, gone_room;
-    uint64_t refused;      /* messages of peers beyond the table's size */
+    uint64_t refused;              /* messages of peers beyond the table's size */
     struct durability *durability; /* NULL: nothing is kept on disk */
-    size_t burst_bytes[2]; /* taken in by the turn under way */
+    size_t burst_bytes[2];         /* taken in by the turn under way */
     bool trace, quiet;
     uint64_t wall;         /* ms since 1970, of the turn under way */
     uint64_t random[32];   /* drawn ahead */
@@ -42,7 +42,8 @@ uint64_t shell_wall(void);
 /** A line on standard error; `warning` says it although the broker is quiet. */
 void shell_log(const struct shell *shell, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/** Takes in what is where it is to look, within a bound, then lets the core decide and sends; notes where more may be. */
+/** Takes in what is where it is to look, within a bound, then lets the core decide and sends; notes where more may be.
+ */
 void shell_turn(struct shell *shell);
 
 /** The disk has got further: what waited for it leaves. */

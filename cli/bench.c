@@ -29,7 +29,7 @@
 
 /* A payload begins with the run time (4 bytes), 4 bytes of nothing, and the time at which it was drawn (8). */
 #define STAMP_AT 8u
-#define STAMPED 16u
+#define STAMPED  16u
 #define TAKE_MAX 256u
 /* The first tasks start slots, fill caches and let windows grow. */
 #define WARM_MS 200u
@@ -83,7 +83,8 @@ static void note(struct bench *bench, const belt_result *result, uint64_t now)
     bench->done++;
     if (result->code != BELT_OK || result->len != bench->size) {
         if (!bench->failed++)
-            snprintf(bench->failure, sizeof bench->failure, "%s", *result->text ? result->text : "its result is not its input");
+            snprintf(bench->failure, sizeof bench->failure, "%s",
+                     *result->text ? result->text : "its result is not its input");
         return;
     }
     if (result->index < bench->measured.count)
@@ -224,7 +225,8 @@ static double cpu_seconds(void)
     struct rusage use;
 
     getrusage(RUSAGE_SELF, &use);
-    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) + (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+    return (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+           (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 }
 
 static const struct {

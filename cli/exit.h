@@ -14,7 +14,7 @@
     X(USAGE, 2, "wrong usage, environment or configuration")                                                           \
     X(BROKER, 3, "the broker cannot be reached, or was lost")                                                          \
     X(CANCELLED, 4, "the job was cancelled, or --halt stopped it")                                                     \
-    X(TIMEOUT, 5, "the time given to 'belt wait' was over, or 'belt results' found the job not complete")                                                            \
+    X(TIMEOUT, 5, "the time given to 'belt wait' was over, or 'belt results' found the job not complete")              \
     X(IO, 6, "local input or output failed (input unreadable, output closed, address in use)")                         \
     X(REFUSED, 7, "the broker refused the request")                                                                    \
     X(INTERNAL, 70, "an internal error, or out of memory")                                                             \

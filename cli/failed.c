@@ -56,7 +56,8 @@ static bool parse_target(const char *word, struct target *target)
     memcpy(number, word, len);
     number[len] = '\0';
     *target = (struct target){.index = WHOLE_JOB};
-    return units_count(number, &target->job) && target->job > 0 && (!word[len] || units_count(word + len + 1, &target->index));
+    return units_count(number, &target->job) && target->job > 0 &&
+           (!word[len] || units_count(word + len + 1, &target->index));
 }
 
 static int find_targets(struct asking *asking, uint32_t first)
@@ -68,7 +69,8 @@ static int find_targets(struct asking *asking, uint32_t first)
         return EXIT_INTERNAL;
     for (uint32_t i = first; i < options->word_count; i++)
         if (!parse_target(options->words[i], &asking->targets[asking->target_count++])) {
-            say("'%s' is no failed task: JOB.INDEX is expected, or JOB; 'belt failed list' shows them", options->words[i]);
+            say("'%s' is no failed task: JOB.INDEX is expected, or JOB; 'belt failed list' shows them",
+                options->words[i]);
             return EXIT_USAGE;
         }
     return EXIT_OK;
@@ -138,8 +140,7 @@ static int print_found(struct asking *asking)
 static int run_list(struct asking *asking)
 {
     const struct options *options = asking->options;
-    struct belt_msg_failed query =
-        query_of(BELT_FAILED_LIST, options->word_count > 1 ? options->words[1] : NULL, 0);
+    struct belt_msg_failed query = query_of(BELT_FAILED_LIST, options->word_count > 1 ? options->words[1] : NULL, 0);
 
     if (options->word_count > 2 || asking->values->all || asking->values->input)
         return admin_usage(options, "'list' takes one QUEUE at the most");
@@ -185,8 +186,8 @@ static int print_done(struct asking *asking, const struct belt_msg_failed *query
         json_object_set_new(object, "job", done->job ? json_integer((json_int_t)done->job) : json_null());
         show_json_write(object, &asking->out);
     } else if (query->action == BELT_FAILED_RETRY)
-        bytes_format(&asking->out, "job %" PRIu64 " runs %" PRIu64 " failed tasks of job %" PRIu64 " again\n", done->job,
-                     done->count, query->job);
+        bytes_format(&asking->out, "job %" PRIu64 " runs %" PRIu64 " failed tasks of job %" PRIu64 " again\n",
+                     done->job, done->count, query->job);
     else
         bytes_format(&asking->out, "%" PRIu64 " failed tasks are dropped\n", done->count);
     return admin_print(&asking->out);

@@ -10,7 +10,8 @@
 
 #include <belt/belt.h>
 
-/** Fills `job`, which borrows from `values` and from `argument` (the caller frees it). 0, or an exit code with a message said. */
+/** Fills `job`, which borrows from `values` and from `argument` (the caller frees it). 0, or an exit code with a
+ * message said. */
 int job_options_fill(const struct options *options, const struct map_values *values, belt_job_options *job,
                      struct bytes *argument);
 /** The FUNCTION of the command line, or the one that runs commands. */

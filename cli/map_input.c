@@ -149,7 +149,7 @@ static int give(struct map_input *input, int drawn, const char *data, size_t len
         len = strlen(data);
     }
     if (input->labels && !labels_put(input->labels, input->drawn, index, drawn == DRAW_FAILED ? "" : data,
-                    drawn == DRAW_FAILED ? 0 : len, input->keep)) {
+                                     drawn == DRAW_FAILED ? 0 : len, input->keep)) {
         snprintf(input->error, sizeof input->error, "out of memory for the inputs' names");
         return no_more(input);
     }

@@ -22,10 +22,10 @@ struct map_input {
     uint32_t list_count, list_at;
     struct joblog_skip skip;
     struct labels *labels; /* NULL: nobody asks for them */
-    size_t keep;    /* bytes of each input that labels keep */
-    uint64_t seen;  /* inputs read, skipped ones included */
-    uint64_t drawn; /* of them given out */
-    bool stopped;   /* --halt soon, a signal: the input is at its end from now on */
+    size_t keep;           /* bytes of each input that labels keep */
+    uint64_t seen;         /* inputs read, skipped ones included */
+    uint64_t drawn;        /* of them given out */
+    bool stopped;          /* --halt soon, a signal: the input is at its end from now on */
     bool ended;
     bool stalled;    /* the last draw found nothing yet */
     bool broken;     /* reading failed: `error` */

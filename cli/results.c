@@ -128,7 +128,8 @@ static int ended(struct results *results, const char *name, int code)
         return EXIT_INTERRUPTED;
     if (code == BELT_AGAIN) {
         if (!results->values->map.quiet)
-            say("job %" PRIu64 " is not complete: no more results are there at present; --follow waits for them", results->job);
+            say("job %" PRIu64 " is not complete: no more results are there at present; --follow waits for them",
+                results->job);
         return EXIT_TIMEOUT;
     }
     say("%s", code == BELT_JOB_CANCELLED ? "the job was cancelled" : belt_error_text());
@@ -176,7 +177,8 @@ int run_results(const struct options *options)
         rc = map_output_open(&results.output, "results", &results.values->map);
     signals_install();
     if (!rc)
-        rc = admin_open_as(&results.values->map.common, BELT_ROLE_ADMIN, results.values->map.lost_timeout, &results.pool);
+        rc = admin_open_as(&results.values->map.common, BELT_ROLE_ADMIN, results.values->map.lost_timeout,
+                           &results.pool);
     if (!rc)
         rc = admin_find_job(results.pool, name, &results.job);
     if (!rc)

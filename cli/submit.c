@@ -59,7 +59,8 @@ static int open_job(struct submit *submit, const struct options *options)
             job.durability = BELT_DURABLE;
         job.detail = submit->values->detail;
         job.keep_ms = submit->values->keep;
-        code = belt_submit_open(submit->pool, job_function(options), map_input_draw, &submit->input, &job, &submit->stream);
+        code = belt_submit_open(submit->pool, job_function(options), map_input_draw, &submit->input, &job,
+                                &submit->stream);
         rc = code == BELT_OK ? EXIT_OK : admin_failed(code);
     }
     bytes_free(&argument);
@@ -115,7 +116,8 @@ static int print_job(const struct submit *submit, uint64_t job)
     if (submit->values->json) {
         json_t *object = show_json_object("belt.submit/1");
         json_object_set_new(object, "job", json_integer((json_int_t)job));
-        json_object_set_new(object, "key", submit->values->map.key ? json_string(submit->values->map.key) : json_null());
+        json_object_set_new(object, "key",
+                            submit->values->map.key ? json_string(submit->values->map.key) : json_null());
         json_object_set_new(object, "tasks", json_integer((json_int_t)submit->input.drawn));
         show_json_write(object, &out);
     } else
@@ -135,7 +137,8 @@ static void give_up(struct submit *submit, int rc)
             belt_cancel(submit->stream, CANCEL_MS);
     } else {
         if (job && !submit->other)
-            say("job %" PRIu64 " stays as far as it came: the same command goes on with it, 'belt cancel' ends it", job);
+            say("job %" PRIu64 " stays as far as it came: the same command goes on with it, 'belt cancel' ends it",
+                job);
         belt_detach(&submit->stream);
     }
 }

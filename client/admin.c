@@ -170,7 +170,8 @@ int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t t
 
     if (pool == NULL || status == NULL || what < BELT_QUEUES || what > BELT_READERS ||
         (name != NULL && strlen(name) > BELT_MAX_KEY))
-        return client_error(BELT_INVALID, "belt_status_get: pool, status and what are needed, a name has at most %u bytes",
+        return client_error(BELT_INVALID,
+                            "belt_status_get: pool, status and what are needed, a name has at most %u bytes",
                             BELT_MAX_KEY);
     *status = NULL;
     rc = client_admin_ask(pool, &request, timeout_ms);

@@ -16,7 +16,8 @@ void client_admin_welcome(belt_pool *pool);
 void client_admin_message(belt_pool *pool, uint64_t ref, const struct belt_msg *msg);
 void client_admin_fail(belt_pool *pool, unsigned code, const char *text);
 
-/** Hands the question to the I/O thread and waits for its answer. On the asking thread. BELT_OK, or a code with client_error(). */
+/** Hands the question to the I/O thread and waits for its answer. On the asking thread. BELT_OK, or a code with
+ * client_error(). */
 int client_admin_ask(belt_pool *pool, struct client_request *request, int64_t timeout_ms);
 
 /** A copy of the rows. NULL when out of memory. */

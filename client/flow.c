@@ -152,8 +152,8 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
         client_results_move(&mail->results, results);
     mail->done += done;
     mail->failed += failed;
-    wake = wake || (mail->waiting_accepted && (mail->accepted != wire->accepted || mail->end_known != wire->end_known ||
-                                              mail->job != wire->job));
+    wake = wake || (mail->waiting_accepted &&
+                    (mail->accepted != wire->accepted || mail->end_known != wire->end_known || mail->job != wire->job));
     wake = wake || (mail->waiting_grant && mail->granted_bytes < wire->grant.bytes);
     if (mail->start != wire->start)
         wake = mail->moved = true;
@@ -258,7 +258,8 @@ static void stream_work(belt_pool *pool, struct belt_stream *stream)
         publish(stream, NULL, 0, 0);
 }
 
-/** In the order in which they came: what a reader that was left has acknowledged goes before who subscribes after it. */
+/** In the order in which they came: what a reader that was left has acknowledged goes before who subscribes after it.
+ */
 static struct belt_stream *take_queue(belt_pool *pool)
 {
     struct belt_stream *newest = atomic_exchange(&pool->queue, NULL), *oldest = NULL;

@@ -12,9 +12,9 @@
 #include <stdint.h>
 
 struct client_hold {
-    uint32_t *sizes;      /* ring: of the results acked … taken-1 */
-    uint64_t capacity;    /* a power of 2, or 0 */
-    uint64_t taken;       /* given to the caller */
+    uint32_t *sizes;   /* ring: of the results acked … taken-1 */
+    uint64_t capacity; /* a power of 2, or 0 */
+    uint64_t taken;    /* given to the caller */
     uint64_t acked;
     uint64_t acked_bytes; /* payload bytes of the results below `acked` */
 };

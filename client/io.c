@@ -382,7 +382,8 @@ void client_io_leave(struct belt_stream *stream)
         raise_fd(pool->standby_fd);
 }
 
-/** The I/O thread gives the helm to a reader who waits for it. The lock keeps his stream from being closed meanwhile. */
+/** The I/O thread gives the helm to a reader who waits for it. The lock keeps his stream from being closed meanwhile.
+ */
 static void hand_over(belt_pool *pool, struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;

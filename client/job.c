@@ -53,7 +53,8 @@ static int check_times(const belt_job_options *options)
         return client_error(BELT_INVALID, "the job's deadline (%llu ms) is not after its start (%llu ms)",
                             (unsigned long long)options->deadline_ms, (unsigned long long)options->after_ms);
     if (options->final_statuses != NULL && !client_statuses_parse(options->final_statuses, bits))
-        return client_error(BELT_INVALID, "\"%.100s\" is no list of exit statuses: numbers from 1 to 255 and ranges, as in 2,64-78",
+        return client_error(BELT_INVALID,
+                            "\"%.100s\" is no list of exit statuses: numbers from 1 to 255 and ranges, as in 2,64-78",
                             options->final_statuses);
     return BELT_OK;
 }
@@ -146,23 +147,23 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
     config.key = put(&at, key, strlen(key));
     config.function = put(&at, function, strlen(function));
     config.reader = put(&at, reader, strlen(reader));
-    config.options = (struct belt_job_options){.window_items = broker_window(work->kind, options),
-                                               .window_bytes = work->kind == CLIENT_STREAM_SUBMITS ? 0 : options->buffer_bytes,
-                                               .priority = options->priority,
-                                               .retries = options->retries,
-                                               .max_attempts = options->max_attempts,
-                                               .chunk = options->chunksize,
-                                               .timeout_ms = options->timeout_ms,
-                                               .detail = options->detail,
-                                               .detached = options->detached,
-                                               .durable = options->durability == BELT_DURABLE,
-                                               .never_durable = options->durability == BELT_VOLATILE,
-                                               .argument = put(&at, options->argument, options->argument_len),
-                                               .backoff_ms = options->backoff_ms < 0 ? BELT_NO_BACKOFF
-                                                                                     : (uint64_t)options->backoff_ms,
-                                               .after_ms = options->after_ms,
-                                               .deadline_ms = options->deadline_ms,
-                                               .keep_ms = options->keep_ms};
+    config.options = (struct belt_job_options){
+        .window_items = broker_window(work->kind, options),
+        .window_bytes = work->kind == CLIENT_STREAM_SUBMITS ? 0 : options->buffer_bytes,
+        .priority = options->priority,
+        .retries = options->retries,
+        .max_attempts = options->max_attempts,
+        .chunk = options->chunksize,
+        .timeout_ms = options->timeout_ms,
+        .detail = options->detail,
+        .detached = options->detached,
+        .durable = options->durability == BELT_DURABLE,
+        .never_durable = options->durability == BELT_VOLATILE,
+        .argument = put(&at, options->argument, options->argument_len),
+        .backoff_ms = options->backoff_ms < 0 ? BELT_NO_BACKOFF : (uint64_t)options->backoff_ms,
+        .after_ms = options->after_ms,
+        .deadline_ms = options->deadline_ms,
+        .keep_ms = options->keep_ms};
     if (options->final_statuses != NULL)
         client_statuses_parse(options->final_statuses, config.options.final_status);
     config.window = stream->window.size;
@@ -172,7 +173,8 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
     return true;
 }
 
-/** An automatic window holds some chunks from the start: with less than one it would wait for the broker to give up on it. */
+/** An automatic window holds some chunks from the start: with less than one it would wait for the broker to give up on
+ * it. */
 static uint64_t first_window(uint32_t chunksize)
 {
     uint64_t size = (uint64_t)CHUNKS_FIRST * chunksize;
@@ -229,7 +231,8 @@ static int open_stream(belt_pool *pool, const struct work *work, belt_source sou
         return client_error(BELT_INVALID, "a pool and a place for the stream are needed");
     *out = NULL;
     if (work->kind != CLIENT_STREAM_READS && !name_ok(work->function))
-        return client_error(BELT_INVALID, "\"%.140s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
+        return client_error(BELT_INVALID,
+                            "\"%.140s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
                             work->function != NULL ? work->function : "(none)", BELT_MAX_NAME);
     rc = complete_options(given, &options);
     if (rc == BELT_OK)
@@ -257,7 +260,8 @@ int belt_imap(belt_pool *pool, const char *function, belt_source source, void *c
 int belt_imap_unordered(belt_pool *pool, const char *function, belt_source source, void *ctx,
                         const belt_job_options *options, belt_stream **stream)
 {
-    return open_stream(pool, &(struct work){.function = function, .mode = BELT_UNORDERED}, source, ctx, options, stream);
+    return open_stream(pool, &(struct work){.function = function, .mode = BELT_UNORDERED}, source, ctx, options,
+                       stream);
 }
 
 int belt_submit_open(belt_pool *pool, const char *function, belt_source source, void *ctx,
@@ -321,7 +325,8 @@ int belt_cancel(belt_stream *stream, int64_t timeout_ms)
     if (mail->fd >= 0)
         client_fd_update(stream);
     if (!mail->over)
-        rc = client_error(BELT_AGAIN, "the broker did not confirm the cancel within %lld ms; it is asked for all the same",
+        rc = client_error(BELT_AGAIN,
+                          "the broker did not confirm the cancel within %lld ms; it is asked for all the same",
                           (long long)timeout_ms);
     else if (mail->code != BELT_OK && mail->code != BELT_JOB_CANCELLED)
         rc = client_error((int)mail->code, "%s", mail->text);

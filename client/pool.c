@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define CONNECT_TIMEOUT_MS 10000
-#define LOST_TIMEOUT_MS 60000
+#define LOST_TIMEOUT_MS    60000
 
 uint64_t client_now_ms(void)
 {
@@ -69,9 +69,8 @@ int client_pool_check(belt_pool *pool)
 
 void belt_pool_options_init(belt_pool_options *options)
 {
-    *options = (belt_pool_options){.size = sizeof(*options),
-                                   .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                                   .lost_timeout_ms = LOST_TIMEOUT_MS};
+    *options = (belt_pool_options){
+        .size = sizeof(*options), .connect_timeout_ms = CONNECT_TIMEOUT_MS, .lost_timeout_ms = LOST_TIMEOUT_MS};
 }
 
 /** Fields beyond the caller's `size` keep their defaults. */
@@ -85,8 +84,8 @@ static int complete_options(const belt_pool_options *given, belt_pool_options *o
     memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
     options->size = sizeof(*options);
     if (options->slots < 0 || options->slots > (int)BELT_MAX_SLOTS)
-        return client_error(BELT_INVALID, "a pool has 1 to %u slots, or 0 for one per processor, not %d", BELT_MAX_SLOTS,
-                            options->slots);
+        return client_error(BELT_INVALID, "a pool has 1 to %u slots, or 0 for one per processor, not %d",
+                            BELT_MAX_SLOTS, options->slots);
     return BELT_OK;
 }
 
@@ -183,8 +182,8 @@ int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_o
     return rc;
 }
 
-int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t count, const belt_pool_options *options,
-                           belt_pool **out)
+int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t count,
+                           const belt_pool_options *options, belt_pool **out)
 {
     belt_pool_options complete;
     belt_pool *pool = NULL;
@@ -194,8 +193,9 @@ int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t
         return client_error(BELT_INVALID, "belt_pool_open: no place for the pool was given");
     *out = NULL;
     if (functions == NULL || count == 0)
-        return client_error(BELT_INVALID, "a private pool has no functions to run: call belt_function_register() first, "
-                                          "or give the address of a broker");
+        return client_error(BELT_INVALID,
+                            "a private pool has no functions to run: call belt_function_register() first, "
+                            "or give the address of a broker");
     rc = complete_options(options, &complete);
     if (rc != BELT_OK)
         return rc;

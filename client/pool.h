@@ -22,9 +22,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define CLIENT_POOL_MAGIC 0x62706f6cu
+#define CLIENT_POOL_MAGIC   0x62706f6cu
 #define CLIENT_STREAM_MAGIC 0x62737472u
-#define CLIENT_BUCKETS 1024u /* of the tables by ref, job and sub; a power of 2 */
+#define CLIENT_BUCKETS      1024u /* of the tables by ref, job and sub; a power of 2 */
 
 /** Under `lock`. */
 struct client_mail {
@@ -35,8 +35,8 @@ struct client_mail {
     size_t task_count, task_capacity;
     uint64_t taken, taken_bytes, window;
     bool ended, cancel, detach, closed;
-    bool waiting;       /* the reader has nothing to do: it sleeps on `cond` or in an event loop of its own */
-    bool waiting_grant; /* and would draw more if the broker granted bytes */
+    bool waiting;          /* the reader has nothing to do: it sleeps on `cond` or in an event loop of its own */
+    bool waiting_grant;    /* and would draw more if the broker granted bytes */
     bool waiting_accepted; /* or wants to know what the broker has accepted */
     /* from the I/O thread */
     struct client_results results;
@@ -61,19 +61,19 @@ struct belt_stream {
 
     /* the user's thread */
     enum client_stream_kind kind;
-    bool acknowledges;        /* belt_ack() says what was taken, not belt_next() */
-    struct client_hold hold;  /* then */
+    bool acknowledges;       /* belt_ack() says what was taken, not belt_next() */
+    struct client_hold hold; /* then */
     struct client_window window;
     belt_source source;
     void *ctx;
     struct client_results hand;   /* results swapped out of the mail */
     struct client_results failed; /* inputs that failed, by index */
     uint64_t taken_tasks, taken_bytes;
-    uint64_t told; /* what was taken, as last handed over */
-    struct belt_buf *chunk;       /* small payloads are cut from it */
+    uint64_t told;          /* what was taken, as last handed over */
+    struct belt_buf *chunk; /* small payloads are cut from it */
     size_t chunk_used;
     uint64_t granted_bytes, start;
-    bool moved;    /* `start` has changed since inputs were drawn */
+    bool moved; /* `start` has changed since inputs were drawn */
     bool ended_told, cancelled;
     bool unkicked; /* something was handed over that the I/O thread may still be napping over */
 
@@ -132,8 +132,8 @@ struct belt_pool {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     struct client_request *requests;
-    bool ready;      /* the broker has welcomed us once */
-    unsigned code;   /* not OK: the pool is lost */
+    bool ready;    /* the broker has welcomed us once */
+    unsigned code; /* not OK: the pool is lost */
     char text[512];
     atomic_bool lost; /* the same, to look at without the lock */
 
@@ -144,10 +144,10 @@ struct belt_pool {
     _Atomic(struct belt_stream *) queue;
 
     /* the helm (io.h) */
-    atomic_bool helm;                      /* somebody is at it */
-    atomic_uint helm_count;                /* how often a reader was */
-    _Atomic(struct belt_stream *) wanted;  /* its reader would like to be */
-    atomic_bool standing_by, deep;         /* the I/O thread is not, and has no time to look */
+    atomic_bool helm;                     /* somebody is at it */
+    atomic_uint helm_count;               /* how often a reader was */
+    _Atomic(struct belt_stream *) wanted; /* its reader would like to be */
+    atomic_bool standing_by, deep;        /* the I/O thread is not, and has no time to look */
     int standby_fd;
     pthread_t thread;
 
@@ -157,10 +157,10 @@ struct belt_pool {
     struct belt_decoder *decoder;
     struct belt_frames unsent; /* did not fit: goes before anything else */
     bool look;                 /* something may be there to receive */
-    bool sent;                 /* something was sent since the last look: the descriptor does not tell all (proto/link.h) */
-    bool hello_waits;          /* the socket was not connected when a hello was to be sent */
-    uint64_t active_ms;        /* when there was last something to do */
-    uint64_t acked_ms;         /* when all that was taken was last acknowledged */
+    bool sent;          /* something was sent since the last look: the descriptor does not tell all (proto/link.h) */
+    bool hello_waits;   /* the socket was not connected when a hello was to be sent */
+    uint64_t active_ms; /* when there was last something to do */
+    uint64_t acked_ms;  /* when all that was taken was last acknowledged */
     struct belt_stream *streams;
     struct belt_stream *by_ref[CLIENT_BUCKETS], *by_job[CLIENT_BUCKETS], *by_sub[CLIENT_BUCKETS];
 };

@@ -27,7 +27,7 @@
 
 /* sun_path holds 108 bytes with its end; "ipc://" is not part of it. */
 #define PATH_MAX_IPC 107u
-#define PATH_TAIL "/belt-XXXXXX/clients"
+#define PATH_TAIL    "/belt-XXXXXX/clients"
 /* Orderly end first; then by force. */
 #define STOP_MS 3000u
 /* Looks at the clock this often while it waits for a child's end; without a pidfd at the child too. */
@@ -37,9 +37,9 @@
 enum { BROKER, AGENT };
 
 struct child {
-    pid_t pid;   /* 0: none */
-    int pidfd;   /* -1: none */
-    int said;    /* what it says when it fails */
+    pid_t pid; /* 0: none */
+    int pidfd; /* -1: none */
+    int said;  /* what it says when it fails */
 };
 
 struct client_private {
@@ -78,7 +78,8 @@ static int make_directory(struct client_private *self)
     }
     self->directory[0] = '\0';
     return client_error(BELT_SYSTEM,
-                        "cannot make a directory for the private broker in XDG_RUNTIME_DIR, TMPDIR or /tmp: %s", strerror(errno));
+                        "cannot make a directory for the private broker in XDG_RUNTIME_DIR, TMPDIR or /tmp: %s",
+                        strerror(errno));
 }
 
 static void remove_directory(const char *directory)
@@ -190,8 +191,8 @@ static void run_broker(struct client_private *self, int said)
     _exit(rc == BELT_OK ? 0 : 1);
 }
 
-static void run_agent(struct client_private *self, int said, const struct belt_agent_function *functions, uint32_t count,
-                      const belt_pool_options *given)
+static void run_agent(struct client_private *self, int said, const struct belt_agent_function *functions,
+                      uint32_t count, const belt_pool_options *given)
 {
     char error[512] = "";
     struct belt_agent_options options = {.broker = self->workers,
@@ -219,8 +220,8 @@ static void run_agent(struct client_private *self, int said, const struct belt_a
 
 /* ---- in the parent ---- */
 
-static int fork_child(struct client_private *self, int which, const struct belt_agent_function *functions, uint32_t count,
-                      const belt_pool_options *options)
+static int fork_child(struct client_private *self, int which, const struct belt_agent_function *functions,
+                      uint32_t count, const belt_pool_options *options)
 {
     bool main_thread = gettid() == getpid();
     pid_t parent = getpid(), pid;
@@ -314,7 +315,8 @@ static int await_ready(struct client_private *self, int64_t timeout_ms)
         ssize_t n;
 
         if (now >= deadline)
-            return client_error(BELT_NO_BROKER, "the private broker did not start within %lld ms", (long long)timeout_ms);
+            return client_error(BELT_NO_BROKER, "the private broker did not start within %lld ms",
+                                (long long)timeout_ms);
         (void)poll(&ready, 1, deadline - now > 100 ? 100 : (int)(deadline - now));
         if (client_private_ended(self, text, sizeof(text)))
             return client_error(BELT_SYSTEM, "cannot open a private pool: %s", text);

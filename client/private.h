@@ -13,8 +13,8 @@
 #include <belt/belt.h>
 
 /** As belt_pool_open(NULL, …), with these functions. Borrows them during the call. */
-int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t count, const belt_pool_options *options,
-                           belt_pool **pool);
+int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t count,
+                           const belt_pool_options *options, belt_pool **pool);
 /** As belt_pool_open() of a broker, in another role (BELT_ROLE_ADMIN: status and cancel of any job). */
 int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_options *options, belt_pool **pool);
 

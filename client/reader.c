@@ -18,7 +18,7 @@
 
 /* Payloads up to CUT_MAX are cut from a chunk: one allocation serves many. */
 #define CHUNK_BYTES (64u << 10)
-#define CUT_MAX (4u << 10)
+#define CUT_MAX     (4u << 10)
 /* A reader who is back so soon after he had something to do is served best by himself. */
 #define BACK_MS 1u
 /* When results are there the source gets at most about so long before they are given. */
@@ -216,8 +216,8 @@ static struct client_result *take_one(struct belt_stream *stream)
         result = client_results_pop(&stream->hand);
         if (result == NULL)
             return NULL;
-        result->shown.index = stream->kind == CLIENT_STREAM_READS ? result->task
-                                                                   : client_window_index(&stream->window, result->task);
+        result->shown.index =
+            stream->kind == CLIENT_STREAM_READS ? result->task : client_window_index(&stream->window, result->task);
         stream->taken_tasks++;
         stream->taken_bytes += result->payload.len;
         if (stream->acknowledges)
@@ -255,8 +255,7 @@ void client_settle(struct belt_stream *stream, bool now)
             kick(stream, true);
         return;
     }
-    if (!now && !over && stream->ended_told == stream->window.ended &&
-        4 * (taken - stream->told) < stream->window.size)
+    if (!now && !over && stream->ended_told == stream->window.ended && 4 * (taken - stream->told) < stream->window.size)
         return;
     pthread_mutex_lock(&mail->lock);
     tell(stream);
@@ -284,8 +283,8 @@ static int standing(struct belt_stream *stream)
     return rc;
 }
 
-/** Under the mail's lock: what a reader waits for is there. `granted`: more than this was granted; UINT64_MAX: he does not
- *  wait for that. */
+/** Under the mail's lock: what a reader waits for is there. `granted`: more than this was granted; UINT64_MAX: he does
+ * not wait for that. */
 static bool is_due(const struct belt_stream *stream, uint64_t granted)
 {
     const struct client_mail *mail = &stream->mail;
@@ -392,9 +391,9 @@ static void refresh_fd(struct belt_stream *stream)
     if (stream->hand.first == NULL && !stream->cancelled) /* a loop that takes one result per event must not starve */
         (void)client_draw(stream);
     pthread_mutex_lock(&mail->lock);
-    mail->hand_ready = stream->hand.first != NULL || stream->cancelled || client_window_over(&stream->window) ||
-                       (stream->failed.first != NULL &&
-                        client_window_due(&stream->window, stream->failed.first->shown.index));
+    mail->hand_ready =
+        stream->hand.first != NULL || stream->cancelled || client_window_over(&stream->window) ||
+        (stream->failed.first != NULL && client_window_due(&stream->window, stream->failed.first->shown.index));
     mail->waiting = true; /* for the acknowledgements: the loop may do something else now */
     client_fd_update(stream);
     pthread_mutex_unlock(&mail->lock);
@@ -442,8 +441,7 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
         return client_error(BELT_JOB_ENDED, "belt_feed: the input was ended with belt_end()");
     pthread_mutex_lock(&mail->lock);
     client_window_accept(&stream->window, stream->kind == CLIENT_STREAM_SUBMITS ? mail->accepted : 0);
-    while (in_time && !stream->cancelled && !mail->over &&
-           !client_window_open(&stream->window, mail->granted_bytes)) {
+    while (in_time && !stream->cancelled && !mail->over && !client_window_open(&stream->window, mail->granted_bytes)) {
         mail->waiting = mail->waiting_grant = mail->waiting_accepted = true;
         pthread_mutex_unlock(&mail->lock);
         client_settle(stream, true);
@@ -475,7 +473,8 @@ int belt_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout
         return client_error(BELT_INVALID, "belt_feed: a stream and the input's bytes are needed");
     limit = atomic_load(&stream->pool->max_payload);
     if (len > limit)
-        return client_error(BELT_TOO_LARGE, "an input of %zu bytes is over the broker's payload limit of %u", len, limit);
+        return client_error(BELT_TOO_LARGE, "an input of %zu bytes is over the broker's payload limit of %u", len,
+                            limit);
     rc = make_room(stream, timeout_ms);
     return rc == BELT_OK ? add_task(stream, data, len, &results) : rc;
 }

@@ -11,9 +11,9 @@
 #include <string.h>
 
 struct client_shelf {
-    atomic_size_t refs;                        /* the owner and each result that is out */
-    _Atomic(struct client_result *) returned;  /* given back by any thread */
-    struct client_result *spare;               /* the owner's */
+    atomic_size_t refs;                       /* the owner and each result that is out */
+    _Atomic(struct client_result *) returned; /* given back by any thread */
+    struct client_result *spare;              /* the owner's */
 };
 
 void client_results_init(struct client_results *results)
@@ -195,8 +195,13 @@ struct client_result *client_result_local(uint64_t index, unsigned code, const c
 
     if (result == NULL)
         return NULL;
-    result->shown = (belt_result){
-        .index = index, .code = code, .data = "", .log = "", .host = "", .exit_status = -1, .text = belt_code_text(code)};
+    result->shown = (belt_result){.index = index,
+                                  .code = code,
+                                  .data = "",
+                                  .log = "",
+                                  .host = "",
+                                  .exit_status = -1,
+                                  .text = belt_code_text(code)};
     if (text != NULL) {
         result->words = malloc(len + 1);
         if (result->words == NULL) {

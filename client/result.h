@@ -21,7 +21,7 @@ struct client_result {
     struct client_result *next;
     struct client_shelf *shelf; /* NULL: allocated by itself */
     struct belt_payload payload;
-    char *words; /* text, host and log, one allocation, or NULL */
+    char *words;   /* text, host and log, one allocation, or NULL */
     uint64_t task; /* the broker's index */
 };
 

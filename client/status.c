@@ -162,8 +162,12 @@ static void show(struct status *status, const struct belt_msg_report *report)
 
 struct belt_status *client_status_new(const struct belt_msg_report *report)
 {
-    static const size_t sizes[] = {0, sizeof(belt_queue_status), sizeof(belt_worker_status), sizeof(belt_job_status),
-                                   sizeof(belt_broker_status), sizeof(belt_reader_status)};
+    static const size_t sizes[] = {0,
+                                   sizeof(belt_queue_status),
+                                   sizeof(belt_worker_status),
+                                   sizeof(belt_job_status),
+                                   sizeof(belt_broker_status),
+                                   sizeof(belt_reader_status)};
     struct status *status = calloc(1, sizeof(*status));
     struct walk measure = {0}, copy = {0};
     belt_status *shown = NULL;

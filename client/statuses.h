@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** Sets the bits of the statuses that `text` lists, numbers from 1 to 255 and ranges of them. False: it is no such list. */
+/** Sets the bits of the statuses that `text` lists, numbers from 1 to 255 and ranges of them. False: it is no such
+ * list. */
 bool client_statuses_parse(const char *text, uint8_t bits[BELT_STATUS_BYTES]);
 
 #endif

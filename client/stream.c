@@ -123,7 +123,8 @@ static bool is_fed(const struct client_stream *stream)
 {
     if (stream->config.kind == CLIENT_STREAM_READS)
         return true;
-    return stream->state >= CLIENT_STREAM_OPEN && stream->accepted >= stream->next && (!stream->ended || stream->end_known);
+    return stream->state >= CLIENT_STREAM_OPEN && stream->accepted >= stream->next &&
+           (!stream->ended || stream->end_known);
 }
 
 bool client_stream_settled(const struct client_stream *stream)
@@ -277,7 +278,8 @@ static enum client_stream_action on_error(struct client_stream *stream, const st
         stream->acked = stream->received; /* the broker has forgotten what is over: nothing is owed */
         return CLIENT_STREAM_NOTHING;
     }
-    if (error->code == BELT_SYNC_LOST || (error->code == BELT_UNKNOWN_READER && stream->state == CLIENT_STREAM_READING)) {
+    if (error->code == BELT_SYNC_LOST ||
+        (error->code == BELT_UNKNOWN_READER && stream->state == CLIENT_STREAM_READING)) {
         if (stream->state == CLIENT_STREAM_NEW || stream->state == CLIENT_STREAM_OPENING)
             return CLIENT_STREAM_NOTHING; /* on its way anyway */
         client_stream_resync(stream);
@@ -288,7 +290,8 @@ static enum client_stream_action on_error(struct client_stream *stream, const st
     return CLIENT_STREAM_CHANGED;
 }
 
-enum client_stream_action client_stream_receive(struct client_stream *stream, const struct belt_msg *msg, uint32_t *skip)
+enum client_stream_action client_stream_receive(struct client_stream *stream, const struct belt_msg *msg,
+                                                uint32_t *skip)
 {
     *skip = 0;
     if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
@@ -372,7 +375,8 @@ static void send_subscribe(struct client_stream *stream, struct belt_msg *msg)
 
 static bool may_push(const struct client_stream *stream)
 {
-    return stream->sent < stream->next && stream->sent < stream->grant.items && stream->sent_bytes < stream->grant.bytes;
+    return stream->sent < stream->next && stream->sent < stream->grant.items &&
+           stream->sent_bytes < stream->grant.bytes;
 }
 
 static void send_push(struct client_stream *stream, struct belt_msg *msg)
@@ -390,10 +394,8 @@ static void send_push(struct client_stream *stream, struct belt_msg *msg)
         stream->sent_bytes += len;
     }
     msg->type = BELT_MSG_PUSH;
-    msg->u.push = (struct belt_msg_push){.job = stream->job,
-                                         .first = first,
-                                         .tasks = task_at(stream, first),
-                                         .count = (uint32_t)(stream->sent - first)};
+    msg->u.push = (struct belt_msg_push){
+        .job = stream->job, .first = first, .tasks = task_at(stream, first), .count = (uint32_t)(stream->sent - first)};
 }
 
 /** So many deliveries are acknowledged at a time: a quarter of what the broker lets be on its way. */
@@ -408,7 +410,8 @@ static bool ack_due(const struct client_stream *stream, bool idle)
     struct belt_grant credit = credit_now(stream);
 
     if (stream->state != CLIENT_STREAM_READING ||
-        (stream->taken == stream->acked && credit.items <= stream->credit.items && credit.bytes <= stream->credit.bytes))
+        (stream->taken == stream->acked && credit.items <= stream->credit.items &&
+         credit.bytes <= stream->credit.bytes))
         return false;
     return idle || stream->detach || stream->sent < stream->next || /* the grant is used up: it grows by this */
            stream->taken - stream->acked >= ack_step(stream) ||

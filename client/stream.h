@@ -16,7 +16,7 @@ enum client_stream_state {
     CLIENT_STREAM_OPEN,        /* the job is known, SUBSCRIBE is to be sent */
     CLIENT_STREAM_SUBSCRIBING, /* sent, SUBSCRIBED not there */
     CLIENT_STREAM_READING,
-    CLIENT_STREAM_FAILED,      /* `code` and `text` say why */
+    CLIENT_STREAM_FAILED, /* `code` and `text` say why */
     CLIENT_STREAM_CANCELLED
 };
 
@@ -37,15 +37,16 @@ enum client_stream_action {
 /** Borrowed for the life of the stream. */
 struct client_stream_config {
     enum client_stream_kind kind;
-    uint64_t ref; /* of its requests; not 0, unique in the pool */
-    uint64_t job; /* READS: which */
+    uint64_t ref;    /* of its requests; not 0, unique in the pool */
+    uint64_t job;    /* READS: which */
     uint64_t cursor; /* of a first SUBSCRIBE; BELT_CURSOR_KEPT: where the reader stands */
     struct belt_bytes key, function, reader;
     enum belt_mode mode;
     struct belt_job_options options;
     uint64_t window; /* credit for results beyond what was taken */
     uint64_t window_bytes;
-    uint64_t slack; /* deliveries that the broker may be ahead of what it was told, beyond the window: saves messages of a small one */
+    uint64_t slack; /* deliveries that the broker may be ahead of what it was told, beyond the window: saves messages of
+                       a small one */
 };
 
 struct client_stream {
@@ -62,21 +63,21 @@ struct client_stream {
     struct belt_grant grant;
     bool ended, end_sent, end_known;
 
-    uint64_t received;      /* number of the next delivery */
+    uint64_t received; /* number of the next delivery */
     uint64_t received_bytes;
-    uint64_t base_bytes;    /* received_bytes when it subscribed: the broker counts from there */
-    uint64_t taken;         /* deliveries that the reader took */
+    uint64_t base_bytes; /* received_bytes when it subscribed: the broker counts from there */
+    uint64_t taken;      /* deliveries that the reader took */
     uint64_t taken_bytes;
-    uint64_t acked;         /* `taken` as last told */
+    uint64_t acked; /* `taken` as last told */
     uint64_t acked_bytes;
     struct belt_grant credit; /* as last told */
-    bool started;           /* SUBSCRIBED came at least once */
-    uint64_t start;         /* its cursor */
+    bool started;             /* SUBSCRIBED came at least once */
+    uint64_t start;           /* its cursor */
     bool done;
     uint32_t done_code;
 
     bool cancel, cancel_sent;
-    bool detach; /* nobody reads or feeds here any more; the job stays */
+    bool detach;     /* nobody reads or feeds here any more; the job stays */
     unsigned notice; /* BELT_NO_WORKER or BELT_OK */
     unsigned code;
     char text[512];
@@ -106,7 +107,8 @@ bool client_stream_complete(const struct client_stream *stream);
 bool client_stream_settled(const struct client_stream *stream);
 
 /** A message of this stream (by ref, job or sub). */
-enum client_stream_action client_stream_receive(struct client_stream *stream, const struct belt_msg *msg, uint32_t *skip);
+enum client_stream_action client_stream_receive(struct client_stream *stream, const struct belt_msg *msg,
+                                                uint32_t *skip);
 
 /**
  * The next message to send, which then counts as sent; false: none. `*msg` borrows from the stream

@@ -63,7 +63,8 @@ int belt_flush(belt_stream *stream, int64_t timeout_ms)
         if (atomic_load(&stream->interrupted) && atomic_exchange(&stream->interrupted, false))
             return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_interrupt()");
         if (!in_time)
-            return client_error(BELT_AGAIN, "the broker has not accepted everything within %lld ms", (long long)timeout_ms);
+            return client_error(BELT_AGAIN, "the broker has not accepted everything within %lld ms",
+                                (long long)timeout_ms);
         rc = stream->kind == CLIENT_STREAM_SUBMITS ? client_draw(stream) : BELT_OK;
         if (rc == BELT_OK)
             in_time = wait_accepted(stream, deadline, &rc);

@@ -15,7 +15,7 @@
 
 /* buffersize=auto: enough for a host's slots at first, then as fast as the reader really is. */
 #define CLIENT_WINDOW_FIRST 64u
-#define CLIENT_WINDOW_LAST 65536u
+#define CLIENT_WINDOW_LAST  65536u
 /* A window taken in less than this is too small: a pause of that length anywhere would be felt. */
 #define CLIENT_WINDOW_LAP_MS 250u
 
@@ -28,15 +28,15 @@ struct client_gap {
 struct client_window {
     enum belt_mode mode;
     bool automatic;
-    bool ended;            /* no more inputs: `drawn` is the total */
-    uint64_t size;         /* items */
-    uint64_t bytes;        /* payload bytes that may be ahead of what the broker has released */
-    uint64_t drawn;        /* inputs so far, failed ones included: the caller's next index */
+    bool ended;     /* no more inputs: `drawn` is the total */
+    uint64_t size;  /* items */
+    uint64_t bytes; /* payload bytes that may be ahead of what the broker has released */
+    uint64_t drawn; /* inputs so far, failed ones included: the caller's next index */
     uint64_t drawn_bytes;
-    uint64_t taken;        /* results given; ordered: the next index */
-    uint64_t failures;     /* inputs that failed so far */
+    uint64_t taken;    /* results given; ordered: the next index */
+    uint64_t failures; /* inputs that failed so far */
     bool lap_started;
-    uint64_t lap_ms;       /* when the present lap of a whole window began */
+    uint64_t lap_ms; /* when the present lap of a whole window began */
     uint64_t lap_taken;
     struct client_gap *gaps; /* unordered only */
     size_t gap_count, gap_capacity;

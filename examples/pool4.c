@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const matches[] = {"Morphy - Duke Karl", "Anderssen - Kieseritzky", "Byrne - Fischer",
-                                      "Kasparov - Topalov", "Lasker - Thomas",         "Rotlewi - Rubinstein",
-                                      "Steinitz - Bardeleben", "Capablanca - Marshall", "Tal - Botvinnik",
+static const char *const matches[] = {"Morphy - Duke Karl",    "Anderssen - Kieseritzky", "Byrne - Fischer",
+                                      "Kasparov - Topalov",    "Lasker - Thomas",         "Rotlewi - Rubinstein",
+                                      "Steinitz - Bardeleben", "Capablanca - Marshall",   "Tal - Botvinnik",
                                       "Reti - Tartakower"};
 
 /* The work: runs in a slot, a process of its own. */

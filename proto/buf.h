@@ -26,8 +26,8 @@ struct belt_buf {
 struct belt_buf *belt_buf_new(size_t len);
 /** The same, with a copy of `len` bytes at `data`. */
 struct belt_buf *belt_buf_copy(const void *data, size_t len);
-/** Another length, the bytes below it kept. Only for a buffer of belt_buf_new() with one reference, which may move. NULL
- *  when out of memory: `buf` is then as it was. */
+/** Another length, the bytes below it kept. Only for a buffer of belt_buf_new() with one reference, which may move.
+ * NULL when out of memory: `buf` is then as it was. */
 struct belt_buf *belt_buf_resize(struct belt_buf *buf, size_t len);
 /** A buffer of its own that shows `len` bytes at `data` within `whole`, which it keeps. NULL when out of memory. */
 struct belt_buf *belt_buf_slice(struct belt_buf *whole, const uint8_t *data, size_t len);

@@ -34,7 +34,8 @@ void belt_decoder_limit(struct belt_decoder *decoder, uint32_t max_payload);
 /**
  * Decodes one message. `*msg` borrows from `frames` and `decoder` until the next
  * call on this decoder. Returns BELT_OK, BELT_BAD_MESSAGE, BELT_TOO_LARGE, BELT_BAD_OPTION (an OPEN
- * whose ref was read, or a DISPATCH) or BELT_NO_MEMORY; on an error belt_decoder_error() says in one line what is wrong and where
+ * whose ref was read, or a DISPATCH) or BELT_NO_MEMORY; on an error belt_decoder_error() says in one line what is wrong
+ * and where
  * ("PUSH: tasks[3]: payload: expected bin, found array"), and msg->type is set if it
  * could be read (else 0). A task or result with payload as attachment has
  * payload.buf = that frame; an inline one has payload.buf = the header frame.
@@ -63,7 +64,8 @@ struct belt_batch {
     size_t bytes;
     size_t attached_bytes;
 };
-/** True when the item fits; adds it. The first item of a batch always fits. `overhead` is what the item takes beside its payload (texts, logs). */
+/** True when the item fits; adds it. The first item of a batch always fits. `overhead` is what the item takes beside
+ * its payload (texts, logs). */
 bool belt_batch_add(struct belt_batch *batch, size_t len, size_t overhead);
 
 #endif

@@ -275,10 +275,10 @@ static bool read_statuses(struct belt_decoder *d, struct belt_job_options *o)
 
 static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
-    static const char *const names[] = {"window_items", "window_bytes", "priority", "retries", "max_attempts", "chunk",
-                                        "timeout_ms",   "detail",       "detached", "durable", "volatile", "argument",
-                                        "backoff_ms",   "after_ms",     "deadline_ms", "after_at", "deadline_at",
-                                        "final_status", "keep_ms"};
+    static const char *const names[] = {"window_items", "window_bytes", "priority",     "retries",  "max_attempts",
+                                        "chunk",        "timeout_ms",   "detail",       "detached", "durable",
+                                        "volatile",     "argument",     "backoff_ms",   "after_ms", "deadline_ms",
+                                        "after_at",     "deadline_at",  "final_status", "keep_ms"};
     struct open_options *to = into;
     struct belt_job_options *o = to->options;
     struct scanner *s = &d->s;

@@ -309,8 +309,7 @@ static void open_options(struct writer *w, const struct belt_job_options *o)
     int keys = (o->window_items > 0) + (o->window_bytes > 0) + (o->priority != 0) + (o->retries > 0) +
                (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable +
                o->never_durable + (o->argument.len > 0) + (o->backoff_ms > 0) + (o->after_ms > 0) +
-               (o->deadline_ms > 0) + (o->after_at > 0) + (o->deadline_at > 0) + (statuses.len > 0) +
-               (o->keep_ms > 0);
+               (o->deadline_ms > 0) + (o->after_at > 0) + (o->deadline_at > 0) + (statuses.len > 0) + (o->keep_ms > 0);
     pack_map(&w->p, (uint32_t)keys);
     map_uint(w, "window_items", o->window_items);
     map_uint(w, "window_bytes", o->window_bytes);

@@ -2,8 +2,8 @@
  *
  * The allocator's thresholds (heap.h).
  *
- * A payload of 1 MiB costs a system call and 256 page faults when its memory comes from the kernel each time: more than all
- * the copying on its way.
+ * A payload of 1 MiB costs a system call and 256 page faults when its memory comes from the kernel each time: more than
+ * all the copying on its way.
  */
 #include "heap.h"
 

@@ -52,8 +52,8 @@
 #define BELT_MAX_HELD 65536u
 
 /* What one broker keeps: each is some kilobytes at most when idle. */
-#define BELT_MAX_PEERS 16384u
-#define BELT_MAX_JOBS 65536u
+#define BELT_MAX_PEERS   16384u
+#define BELT_MAX_JOBS    65536u
 #define BELT_MAX_READERS 64u /* subscriptions of one job */
 /* Jobs that are over and still shown by `belt jobs`. */
 #define BELT_MAX_HISTORY 256u
@@ -66,7 +66,7 @@
 #define BELT_MAX_SPAN ((uint64_t)1 << 31)
 
 /* Window of a job when nobody says otherwise, and the most one may ask for. */
-#define BELT_WINDOW_ITEMS_MAX (16u << 20)
+#define BELT_WINDOW_ITEMS_MAX     (16u << 20)
 #define BELT_WINDOW_BYTES_DEFAULT (64u << 20)
 
 /* Bytes of tasks and results that the broker keeps before it stops granting credit. */
@@ -75,20 +75,20 @@
 /* Times, in ms. A peer speaks every heartbeat; after a lease of silence it is taken for gone.
  * The lease forgives four lost heartbeats: a busy host is not a dead one. */
 #define BELT_HEARTBEAT_MS 1000u
-#define BELT_LEASE_MS 5000u
+#define BELT_LEASE_MS     5000u
 /* A volatile job outlives its client's connection by this: a broken network heals, a crashed client does not. */
 #define BELT_GRACE_MS 30000u
 /* A durable job that nobody reads or feeds is kept for this: a week-end and a holiday. */
 #define BELT_KEEP_MS (7ull * 24 * 3600 * 1000)
 /* A task that failed, ran over its time or was lost waits before it runs again: a passing trouble passes, and a
  * lasting one does not keep the slots busy. Doubled with each try. */
-#define BELT_BACKOFF_MS 100u
+#define BELT_BACKOFF_MS     100u
 #define BELT_BACKOFF_MAX_MS 30000u
 /* The most that a job may wait for its start or its deadline: ten years, so that sums of times do not overflow. */
 #define BELT_MAX_WAIT_MS (10ull * 366 * 24 * 3600 * 1000)
 /* Failed tasks that are kept with their inputs for each function, and the bytes of these; the oldest go first. All
  * functions together may take this part of the broker's memory budget. */
-#define BELT_MAX_FAILED 10000u
+#define BELT_MAX_FAILED   10000u
 #define BELT_FAILED_BYTES (64u << 20)
 #define BELT_FAILED_SHARE 8u
 /* Exit statuses of a command, as bits. */

@@ -18,8 +18,8 @@
 #define COPY_BYTES 1024u
 
 /* Messages in flight to or from one peer. Credit bounds what an honest peer has under way far below this, so EAGAIN is
- * rare. A broker's peer that does not read, or writes without end, costs at most 1000 headers of a batch each (64 KiB): as
- * much as its outbox may hold (broker/shell.c). A peer's own side has one such queue and can afford more. */
+ * rare. A broker's peer that does not read, or writes without end, costs at most 1000 headers of a batch each (64 KiB):
+ * as much as its outbox may hold (broker/shell.c). A peer's own side has one such queue and can afford more. */
 #define HIGH_WATER_ROUTER 1000
 #define HIGH_WATER_DEALER 10000
 
@@ -27,11 +27,12 @@
 #define LINGER_MS 200
 
 /* ZMTP's own heartbeats find half-open connections (tens of minutes by TCP alone). They are slow on purpose: a large
- * frame on a slow line must pass within the time-out, and leases (PROTOCOL.md §6.3) are what decides. Only a peer beats:
- * libzmq walks all timers of a thread to end one, and with ten thousand peers a broker's would do nothing else. It asks
- * the kernel to find them instead: silence for so long, then so many questions, and data that is not acknowledged. */
-#define ZMTP_INTERVAL_MS 5000
-#define ZMTP_TIMEOUT_MS  30000
+ * frame on a slow line must pass within the time-out, and leases (PROTOCOL.md §6.3) are what decides. Only a peer
+ * beats: libzmq walks all timers of a thread to end one, and with ten thousand peers a broker's would do nothing else.
+ * It asks the kernel to find them instead: silence for so long, then so many questions, and data that is not
+ * acknowledged. */
+#define ZMTP_INTERVAL_MS     5000
+#define ZMTP_TIMEOUT_MS      30000
 #define KEEPALIVE_IDLE_S     15
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT      3
@@ -139,8 +140,8 @@ void *belt_link_router(void *context, const char *endpoint, size_t max_frame, ch
         {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_SNDHWM, HIGH_WATER_ROUTER}, {ZMQ_RCVHWM, HIGH_WATER_ROUTER}};
     size_t len = BELT_MAX_TEXT;
     void *socket = zmq_socket(context, ZMQ_ROUTER);
-    if (!socket || set_common(socket, max_frame) != 0 || set_all(socket, options, sizeof(options) / sizeof(options[0])) != 0 ||
-        zmq_bind(socket, endpoint) != 0)
+    if (!socket || set_common(socket, max_frame) != 0 ||
+        set_all(socket, options, sizeof(options) / sizeof(options[0])) != 0 || zmq_bind(socket, endpoint) != 0)
         return close_failed(socket);
     if (bound && zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &len) != 0)
         return close_failed(socket);

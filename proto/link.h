@@ -50,8 +50,9 @@ int belt_link_send(void *socket, const struct belt_route *route, struct belt_fra
 
 /**
  * What can be done now: ZMQ_POLLIN, ZMQ_POLLOUT, both or 0. What comes after belt_link_recv() found nothing makes the
- * descriptor readable; but ZeroMQ may tell it to a send, and then the descriptor does not tell it again. So ask after the
- * last send and before sleeping, and only then: each question costs two system calls, as does a look at an empty socket.
+ * descriptor readable; but ZeroMQ may tell it to a send, and then the descriptor does not tell it again. So ask after
+ * the last send and before sleeping, and only then: each question costs two system calls, as does a look at an empty
+ * socket.
  */
 int belt_link_events(void *socket);
 /** The descriptor that becomes readable when belt_link_events() may have changed; -1 with errno. For sleeping only. */

@@ -19,40 +19,40 @@
 #include <stdbool.h>
 
 /* X(NAME, number, from): who may send it. Numbers never change meaning (PROTOCOL.md §5). */
-#define BELT_MESSAGES(X)                                                                           \
-    X(HELLO, 1, PEER)                                                                              \
-    X(WELCOME, 2, BROKER)                                                                          \
-    X(ERROR, 3, BROKER)                                                                            \
-    X(PING, 4, PEER)                                                                               \
-    X(PONG, 5, BROKER)                                                                             \
-    X(BYE, 6, BOTH)                                                                                \
-    X(OPEN, 10, CLIENT)                                                                            \
-    X(OPENED, 11, BROKER)                                                                          \
-    X(PUSH, 12, CLIENT)                                                                            \
-    X(ACCEPTED, 13, BROKER)                                                                        \
-    X(END, 14, CLIENT)                                                                             \
-    X(ENDED, 15, BROKER)                                                                           \
-    X(SUBSCRIBE, 16, CLIENT)                                                                       \
-    X(SUBSCRIBED, 17, BROKER)                                                                      \
-    X(DELIVER, 18, BROKER)                                                                         \
-    X(ACK, 19, CLIENT)                                                                             \
-    X(DONE, 20, BROKER)                                                                            \
-    X(DETACH, 21, CLIENT)                                                                          \
-    X(CANCEL, 22, CLIENT)                                                                          \
-    X(CANCELLED, 23, BROKER)                                                                       \
-    X(NOTICE, 24, BROKER)                                                                          \
-    X(STATUS, 25, CLIENT)                                                                          \
-    X(REPORT, 26, BROKER)                                                                          \
-    X(FAILED, 27, CLIENT)                                                                          \
-    X(FAILURES, 28, BROKER)                                                                        \
-    X(SYNC, 40, WORKER)                                                                            \
-    X(DISPATCH, 41, BROKER)                                                                        \
-    X(RESULTS, 42, WORKER)                                                                         \
-    X(RECORDED, 43, BROKER)                                                                        \
-    X(RECALL, 44, BROKER)                                                                          \
-    X(RETURNED, 45, WORKER)                                                                        \
-    X(DROP, 46, BROKER)                                                                            \
-    X(LEAVING, 47, WORKER)                                                                         \
+#define BELT_MESSAGES(X)                                                                                               \
+    X(HELLO, 1, PEER)                                                                                                  \
+    X(WELCOME, 2, BROKER)                                                                                              \
+    X(ERROR, 3, BROKER)                                                                                                \
+    X(PING, 4, PEER)                                                                                                   \
+    X(PONG, 5, BROKER)                                                                                                 \
+    X(BYE, 6, BOTH)                                                                                                    \
+    X(OPEN, 10, CLIENT)                                                                                                \
+    X(OPENED, 11, BROKER)                                                                                              \
+    X(PUSH, 12, CLIENT)                                                                                                \
+    X(ACCEPTED, 13, BROKER)                                                                                            \
+    X(END, 14, CLIENT)                                                                                                 \
+    X(ENDED, 15, BROKER)                                                                                               \
+    X(SUBSCRIBE, 16, CLIENT)                                                                                           \
+    X(SUBSCRIBED, 17, BROKER)                                                                                          \
+    X(DELIVER, 18, BROKER)                                                                                             \
+    X(ACK, 19, CLIENT)                                                                                                 \
+    X(DONE, 20, BROKER)                                                                                                \
+    X(DETACH, 21, CLIENT)                                                                                              \
+    X(CANCEL, 22, CLIENT)                                                                                              \
+    X(CANCELLED, 23, BROKER)                                                                                           \
+    X(NOTICE, 24, BROKER)                                                                                              \
+    X(STATUS, 25, CLIENT)                                                                                              \
+    X(REPORT, 26, BROKER)                                                                                              \
+    X(FAILED, 27, CLIENT)                                                                                              \
+    X(FAILURES, 28, BROKER)                                                                                            \
+    X(SYNC, 40, WORKER)                                                                                                \
+    X(DISPATCH, 41, BROKER)                                                                                            \
+    X(RESULTS, 42, WORKER)                                                                                             \
+    X(RECORDED, 43, BROKER)                                                                                            \
+    X(RECALL, 44, BROKER)                                                                                              \
+    X(RETURNED, 45, WORKER)                                                                                            \
+    X(DROP, 46, BROKER)                                                                                                \
+    X(LEAVING, 47, WORKER)                                                                                             \
     X(PROGRESS, 48, WORKER)
 
 enum belt_msg_type {
@@ -76,10 +76,10 @@ enum belt_report {
 
 /** What a worker says of itself (HELLO properties). */
 struct belt_worker_props {
-    struct belt_bytes name;  /* for people; need not be unique */
-    uint32_t slots;          /* 1 .. BELT_MAX_SLOTS */
-    uint32_t window_items;   /* tasks it is ready to hold, started or not */
-    uint64_t window_bytes;   /* their payload bytes */
+    struct belt_bytes name; /* for people; need not be unique */
+    uint32_t slots;         /* 1 .. BELT_MAX_SLOTS */
+    uint32_t window_items;  /* tasks it is ready to hold, started or not */
+    uint64_t window_bytes;  /* their payload bytes */
     const struct belt_bytes *functions;
     uint32_t function_count;
 };
@@ -114,22 +114,22 @@ struct belt_msg_error {
 struct belt_job_options {
     uint64_t window_items; /* 0: no window, the broker's memory budget alone */
     uint64_t window_bytes;
-    int32_t priority;      /* higher first, -100 .. 100 */
-    uint32_t retries;      /* more runs for a task that fails or times out */
-    uint32_t max_attempts; /* runs of a task whose slot dies; 0: the default */
-    uint32_t chunk;        /* tasks per dispatch; 0: auto */
-    uint64_t timeout_ms;   /* of one run; 0: none */
-    bool detail;           /* results name host and start time */
-    bool detached;         /* outlives its client */
-    bool durable;          /* outlives the broker; refused by one that keeps nothing */
-    bool never_durable;    /* `volatile`: not kept even by a broker that keeps jobs */
-    struct belt_bytes argument; /* what all tasks of the job share */
-    uint64_t backoff_ms;  /* pause before the first further run; 0: the default, BELT_NO_BACKOFF: none */
-    uint64_t after_ms;    /* nothing runs before so long after OPEN; 0: at once */
-    uint64_t deadline_ms; /* what has no result so long after OPEN expires; 0: never */
+    int32_t priority;               /* higher first, -100 .. 100 */
+    uint32_t retries;               /* more runs for a task that fails or times out */
+    uint32_t max_attempts;          /* runs of a task whose slot dies; 0: the default */
+    uint32_t chunk;                 /* tasks per dispatch; 0: auto */
+    uint64_t timeout_ms;            /* of one run; 0: none */
+    bool detail;                    /* results name host and start time */
+    bool detached;                  /* outlives its client */
+    bool durable;                   /* outlives the broker; refused by one that keeps nothing */
+    bool never_durable;             /* `volatile`: not kept even by a broker that keeps jobs */
+    struct belt_bytes argument;     /* what all tasks of the job share */
+    uint64_t backoff_ms;            /* pause before the first further run; 0: the default, BELT_NO_BACKOFF: none */
+    uint64_t after_ms;              /* nothing runs before so long after OPEN; 0: at once */
+    uint64_t deadline_ms;           /* what has no result so long after OPEN expires; 0: never */
     uint64_t after_at, deadline_at; /* the same by the wall clock, ms since 1970: what is on disk */
     uint8_t final_status[BELT_STATUS_BYTES]; /* bit n: exit status n of a command is not tried again */
-    uint64_t keep_ms;      /* a detached job that nobody feeds or reads is given up after this; 0: the broker's own time */
+    uint64_t keep_ms; /* a detached job that nobody feeds or reads is given up after this; 0: the broker's own time */
 };
 
 struct belt_msg_open {
@@ -255,7 +255,7 @@ struct belt_msg_notice {
 
 struct belt_msg_status {
     uint64_t ref;
-    uint8_t what;          /* enum belt_report */
+    uint8_t what;           /* enum belt_report */
     struct belt_bytes name; /* only this queue, worker or job (its id in decimal, or its key); empty: all */
 };
 
@@ -281,15 +281,15 @@ struct belt_letter {
     uint64_t failed_at; /* wall clock of the broker, ms since 1970 */
     uint32_t size;      /* of its input */
     struct belt_bytes function;
-    struct belt_payload payload; /* its input (SHOW), else empty */
+    struct belt_payload payload;             /* its input (SHOW), else empty */
     const struct belt_result_extras *extras; /* NULL: none */
 };
 
 struct belt_msg_failures {
     uint64_t ref;
-    uint64_t count;   /* that were chosen */
-    uint64_t dropped; /* that were let go to stay within the limits, in this life of the broker */
-    uint64_t job;     /* RETRY: the job that runs them, else 0 */
+    uint64_t count;                    /* that were chosen */
+    uint64_t dropped;                  /* that were let go to stay within the limits, in this life of the broker */
+    uint64_t job;                      /* RETRY: the job that runs them, else 0 */
     const struct belt_letter *letters; /* LIST, SHOW: as many as fit; ask on from the last serial + 1 */
     uint32_t letter_count;
 };
@@ -298,9 +298,9 @@ struct belt_row_queue {
     struct belt_bytes function;
     uint64_t waiting, running, done, failed, retried;
     uint32_t workers, slots, jobs;
-    uint64_t rate_milli;  /* results per 1000 s over the last seconds */
-    uint64_t service_us;  /* estimate of one task */
-    uint64_t oldest_ms;   /* age of the longest waiting task */
+    uint64_t rate_milli; /* results per 1000 s over the last seconds */
+    uint64_t service_us; /* estimate of one task */
+    uint64_t oldest_ms;  /* age of the longest waiting task */
 };
 
 struct belt_row_worker {
@@ -321,7 +321,7 @@ struct belt_row_job {
     uint64_t age_ms;
     uint32_t readers;
     uint32_t progress_permille; /* sum over running tasks that tell */
-    struct belt_bytes why; /* why it does not move, empty when it does */
+    struct belt_bytes why;      /* why it does not move, empty when it does */
 };
 
 struct belt_row_reader {
@@ -371,7 +371,7 @@ struct belt_msg_dispatch {
     struct belt_bytes function;
     uint64_t timeout_ms; /* of one run; 0: none */
     bool detail;
-    bool together;       /* the tasks are one chunk: they go to one slot */
+    bool together; /* the tasks are one chunk: they go to one slot */
     struct belt_bytes argument;
     const struct belt_task_item *tasks;
     uint32_t count;

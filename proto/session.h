@@ -16,14 +16,14 @@
 enum belt_session_state {
     BELT_SESSION_CONNECTING, /* hello wanted or sent, no welcome yet */
     BELT_SESSION_READY,
-    BELT_SESSION_REFUSED     /* the broker will not have us: final */
+    BELT_SESSION_REFUSED /* the broker will not have us: final */
 };
 
 /** What the shell has to do now. */
 enum belt_session_action {
     BELT_SESSION_NOTHING,
-    BELT_SESSION_PASS,      /* the message is for the upper layer */
-    BELT_SESSION_WELCOMED,  /* connected (again): re-synchronise; see epoch_changed */
+    BELT_SESSION_PASS,     /* the message is for the upper layer */
+    BELT_SESSION_WELCOMED, /* connected (again): re-synchronise; see epoch_changed */
     BELT_SESSION_SEND_HELLO,
     BELT_SESSION_SEND_PING,
     BELT_SESSION_RECONNECT, /* the broker was silent for a lease: close the socket, open a new one, then hello */
@@ -35,13 +35,13 @@ struct belt_session {
     uint64_t epoch; /* 0 before the first welcome */
     bool epoch_changed;
     uint64_t seq_in, seq_out;
-    uint64_t heard_ms;  /* when the broker last spoke */
-    uint64_t spoke_ms;  /* when we last sent */
-    uint64_t hello_ms;  /* when the last hello was tried; 0: never */
-    bool hello_sent;    /* and it waits for its welcome */
-    uint64_t retry_ms;  /* when the next hello is tried, if none waits */
-    uint64_t ping_ms;   /* when the last ping was asked for */
-    uint64_t lost_ms;   /* since when not READY */
+    uint64_t heard_ms; /* when the broker last spoke */
+    uint64_t spoke_ms; /* when we last sent */
+    uint64_t hello_ms; /* when the last hello was tried; 0: never */
+    bool hello_sent;   /* and it waits for its welcome */
+    uint64_t retry_ms; /* when the next hello is tried, if none waits */
+    uint64_t ping_ms;  /* when the last ping was asked for */
+    uint64_t lost_ms;  /* since when not READY */
     uint32_t heartbeat_ms, lease_ms, max_payload;
     unsigned code;
     char text[256];

@@ -18,7 +18,7 @@
 
 /* A slot that closed its output without ending is killed after this. */
 #define HUNG_US 200000u
-#define EVENTS 64
+#define EVENTS  64
 /* So many children are asked one by one which of them ended. */
 #define REAP_ALL 8u
 /* While leaving the agent looks this often whether all is recorded. */
@@ -137,7 +137,7 @@ static void agent_reap(struct agent *agent)
     while (HASH_COUNT(agent->by_pid) > REAP_ALL && (place = agent_peek(agent)))
         place_reap(agent, place);
     HASH_ITER(hh, agent->by_pid, place, next)
-        place_reap(agent, place);
+    place_reap(agent, place);
     if (agent->keeper.pid > 0 && waitpid(agent->keeper.pid, NULL, WNOHANG) == agent->keeper.pid) {
         agent->keeper.pid = -1;
         agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
@@ -341,7 +341,8 @@ void agent_stop_slots(struct agent *agent)
 {
     struct place *place, *next;
 
-    HASH_ITER(hh, agent->by_pid, place, next) {
+    HASH_ITER(hh, agent->by_pid, place, next)
+    {
         pid_t pid = place->pid;
         bool ours = place->program->runner != &runner_c;
         kill(-pid, SIGKILL);

@@ -12,7 +12,8 @@
 /** How a function is run. */
 enum belt_runner {
     BELT_RUN_C,       /* registered C function in a forked slot */
-    BELT_RUN_COMMAND, /* one process per task: `command` with {} replaced by the payload, or the payload on its standard input */
+    BELT_RUN_COMMAND, /* one process per task: `command` with {} replaced by the payload, or the payload on its standard
+                         input */
     BELT_RUN_COPROC,  /* long-lived process that speaks the slot protocol (worker/SLOTS.md) */
     BELT_RUN_FILTER,  /* long-lived process that answers each line with one line */
     BELT_RUN_EXEC     /* one process per task, the command comes with the job: the operator must switch it on */
@@ -21,27 +22,27 @@ enum belt_runner {
 struct belt_agent_function {
     const char *name;
     enum belt_runner runner;
-    const char *command;   /* COMMAND, COPROC, FILTER: run by /bin/sh -c */
+    const char *command;    /* COMMAND, COPROC, FILTER: run by /bin/sh -c */
     belt_function function; /* C */
     void *ctx;
 };
 
 struct belt_agent_options {
-    const char *broker;  /* the workers' endpoint */
-    const char *name;    /* default host:pid */
-    uint32_t slots;      /* default: number of processors */
+    const char *broker; /* the workers' endpoint */
+    const char *name;   /* default host:pid */
+    uint32_t slots;     /* default: number of processors */
     const struct belt_agent_function *functions;
     uint32_t function_count;
-    uint64_t drain_ms;   /* SIGTERM: running tasks may finish for this long, default 10000 */
-    uint64_t kill_ms;    /* between SIGTERM and SIGKILL for a task that is stopped, default 2000 */
-    uint64_t max_tasks_per_slot; /* 0: no limit */
+    uint64_t drain_ms;            /* SIGTERM: running tasks may finish for this long, default 10000 */
+    uint64_t kill_ms;             /* between SIGTERM and SIGKILL for a task that is stopped, default 2000 */
+    uint64_t max_tasks_per_slot;  /* 0: no limit */
     int (*slot_init)(void *ctx);  /* C slots: before the first task; nonzero: the slot cannot start */
     void (*slot_exit)(void *ctx); /* C slots: after the last */
     void *slot_ctx;
     uint64_t connect_timeout_ms; /* 0: tries for ever */
-    int lifeline_fd;     /* > 0: stop at once when it reads end of file */
-    bool quiet;          /* warnings only */
-    bool alone;          /* the broker's only worker: tasks of a slot that cannot start fail instead of going back */
+    int lifeline_fd;             /* > 0: stop at once when it reads end of file */
+    bool quiet;                  /* warnings only */
+    bool alone; /* the broker's only worker: tasks of a slot that cannot start fail instead of going back */
 };
 
 /**
@@ -56,7 +57,9 @@ const struct belt_agent_function *belt_function_list(uint32_t *count);
 /* ---- the job's argument for EXEC: how `belt map` passes a command to `exec` ----
  * one byte of flags, then the words of the command, each followed by NUL. */
 #define BELT_EXEC_FUNCTION "exec"
-#define BELT_EXEC_STDIN 0x01 /* the payload goes to standard input; else it replaces {} in each word (or is appended as the last word when no word holds {}) */
+#define BELT_EXEC_STDIN                                                                                                \
+    0x01 /* the payload goes to standard input; else it replaces {} in each word (or is appended as the last word when \
+            no word holds {}) */
 #define BELT_EXEC_SHELL 0x02 /* there is one word: a command line for /bin/sh -c, {} replaced by the quoted payload */
 
 #endif

@@ -56,8 +56,8 @@ struct program {
 struct place {
     uint32_t slot;
     const struct program *program;
-    pid_t pid;          /* 0: none */
-    int in, out, err;   /* -1: closed; in and out may be the same */
+    pid_t pid;                /* 0: none */
+    int in, out, err;         /* -1: closed; in and out may be the same */
     struct slot_rings *rings; /* a slot of C functions: the bytes go through them, and `out` is the bell; else NULL */
     struct slot_pipe pipe;
     struct arena arena; /* likewise: large payloads lie there */
@@ -87,7 +87,7 @@ struct agent {
     char *error;
     uint32_t error_size;
     int rc;
-    bool done;     /* leave the loop */
+    bool done; /* leave the loop */
     bool leaving, said_leaving;
     bool abrupt;          /* asked twice */
     uint64_t leave_until; /* running tasks may finish until then */
@@ -108,7 +108,8 @@ struct agent {
     /* the broker */
     void *context, *socket;
     int socket_fd;
-    bool look, sent; /* something may be there to receive; something was sent since the last look (belt_link_events()) */
+    bool look,
+        sent; /* something may be there to receive; something was sent since the last look (belt_link_events()) */
     struct belt_session session;
     struct belt_decoder *decoder;
     uint8_t id[BELT_SESSION_LEN];

@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define KILL_MS_DEFAULT 2000u
+#define KILL_MS_DEFAULT  2000u
 #define DRAIN_MS_DEFAULT 10000u
 
 static int64_t wall_offset_us(void)
@@ -45,7 +45,8 @@ static const struct runner *runner_of(enum belt_runner kind)
     return &runner_command;
 }
 
-/** The number of the function's program: one for all C functions, one for all commands, one for each other command line. */
+/** The number of the function's program: one for all C functions, one for all commands, one for each other command
+ * line. */
 static uint32_t program_of(struct agent *agent, const struct belt_agent_function *function)
 {
     const struct runner *runner = runner_of(function->runner);
@@ -153,7 +154,8 @@ static int agent_open(struct agent *agent)
     }
     /* The keeper is forked before there is a context, which no fork survives. */
     if (agent_block_signals(agent) != 0 ||
-        keeper_start(&agent->keeper, agent->options, slots_count(agent->table), &agent->slot_mask, agent->signals) != 0 ||
+        keeper_start(&agent->keeper, agent->options, slots_count(agent->table), &agent->slot_mask, agent->signals) !=
+            0 ||
         (agent->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
         getrandom(agent->id, sizeof(agent->id), 0) != (ssize_t)sizeof(agent->id)) {
         agent_fail(agent, BELT_SYSTEM, "cannot start the slots: %s", strerror(errno));
@@ -237,7 +239,8 @@ static int agent_check(struct agent *agent)
     else if (options->function_count == 0)
         agent_fail(agent, BELT_INVALID, "the worker serves no function: register one");
     else if (options->function_count > BELT_MAX_FUNCTIONS)
-        agent_fail(agent, BELT_INVALID, "%u functions are over the limit of %u", options->function_count, BELT_MAX_FUNCTIONS);
+        agent_fail(agent, BELT_INVALID, "%u functions are over the limit of %u", options->function_count,
+                   BELT_MAX_FUNCTIONS);
     return agent->done ? -1 : 0;
 }
 

@@ -15,7 +15,7 @@
 #define RECEIVE_MAX 64
 /* Tasks that each slot may have waiting here: enough for tasks of some us between two round trips. */
 #define WINDOW_PER_SLOT 2000u
-#define WINDOW_BYTES (64u << 20)
+#define WINDOW_BYTES    (64u << 20)
 /* Progress is for people. */
 #define PROGRESS_US 250000u
 
@@ -204,7 +204,8 @@ void wire_send_news(struct agent *agent)
     if (slots_results_due(agent->table, agent->now) > agent->now)
         return;
     slots_unsent(agent->table, &first, &next);
-    while (first < next && outbox_empty(agent) && !agent->done) /* results wait in the table, where they are kept anyway */
+    while (first < next && outbox_empty(agent) &&
+           !agent->done) /* results wait in the table, where they are kept anyway */
         slots_sent(agent->table, agent->now, first = send_batch(agent, first, next));
 }
 
@@ -349,8 +350,11 @@ void wire_timer(struct agent *agent)
             break;
         wire_act(agent, action, NULL);
     }
-    if (!agent->welcomed && options->connect_timeout_ms > 0 && now_ms(agent) - agent->started_ms >= options->connect_timeout_ms)
-        agent_fail(agent, BELT_NO_BROKER, "no broker answers at %s after %llu ms: check the address (workers have an endpoint of their own) and that it runs",
+    if (!agent->welcomed && options->connect_timeout_ms > 0 &&
+        now_ms(agent) - agent->started_ms >= options->connect_timeout_ms)
+        agent_fail(agent, BELT_NO_BROKER,
+                   "no broker answers at %s after %llu ms: check the address (workers have an endpoint of their own) "
+                   "and that it runs",
                    options->broker, (unsigned long long)options->connect_timeout_ms);
 }
 
@@ -358,11 +362,13 @@ uint64_t wire_deadline_us(const struct agent *agent)
 {
     uint64_t when = belt_session_deadline(&agent->session);
 
-    if (!agent->welcomed && agent->options->connect_timeout_ms > 0 && agent->started_ms + agent->options->connect_timeout_ms < when)
+    if (!agent->welcomed && agent->options->connect_timeout_ms > 0 &&
+        agent->started_ms + agent->options->connect_timeout_ms < when)
         when = agent->started_ms + agent->options->connect_timeout_ms;
     if (!outbox_empty(agent) && now_ms(agent) + 20 < when)
         when = now_ms(agent) + 20;
-    uint64_t due = agent->session.state == BELT_SESSION_READY ? slots_results_due(agent->table, agent->now) : UINT64_MAX;
+    uint64_t due =
+        agent->session.state == BELT_SESSION_READY ? slots_results_due(agent->table, agent->now) : UINT64_MAX;
     when = when > UINT64_MAX / 1000 ? UINT64_MAX : when * 1000;
     return due > agent->now && due < when ? due : when;
 }

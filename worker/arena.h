@@ -22,7 +22,7 @@
 #include <stdbool.h>
 
 /* Blocks are whole units. */
-#define ARENA_UNIT (32u << 10)
+#define ARENA_UNIT  (32u << 10)
 #define ARENA_WORDS 8u /* of 64 units, the most that a half may have: a payload of the default limit (limits.h) */
 
 enum arena_half { ARENA_LOWER, ARENA_UPPER };
@@ -38,13 +38,13 @@ struct arena_block;
 
 /** The agent's side. It must stay where it is, and outlive the payloads that it gave out. */
 struct arena {
-    struct arena_memory *memory;             /* NULL: none, and there is no room */
-    uint32_t units;                          /* of a half */
-    uint64_t held[2][ARENA_WORDS];           /* units that are lent, or named and not given back */
-    atomic_ullong back[2][ARENA_WORDS];      /* those of them that nobody needs any more */
-    atomic_bool some_back;                   /* there are some */
-    bool used[2], stale[2];                  /* since the last arena_spare(); before it */
-    struct arena_block *lent;                /* in the order of the tasks */
+    struct arena_memory *memory;        /* NULL: none, and there is no room */
+    uint32_t units;                     /* of a half */
+    uint64_t held[2][ARENA_WORDS];      /* units that are lent, or named and not given back */
+    atomic_ullong back[2][ARENA_WORDS]; /* those of them that nobody needs any more */
+    atomic_bool some_back;              /* there are some */
+    bool used[2], stale[2];             /* since the last arena_spare(); before it */
+    struct arena_block *lent;           /* in the order of the tasks */
 };
 
 /** Units of a half, for an agent with so many slots. */

@@ -113,7 +113,7 @@ static int slot_fork(struct kept *kept, uint32_t slot, int io[2], int log[2])
         slot_child(kept, slot, self, io[1], log[1]);
     }
     fcntl(log[0], F_SETFL, O_NONBLOCK); /* of the agent's end alone */
-    setpgid(pid, pid); /* the child does it too: whoever comes first */
+    setpgid(pid, pid);                  /* the child does it too: whoever comes first */
     kept->pids[slot] = pid;
     return 0;
 }
@@ -149,7 +149,8 @@ static int reap(struct kept *kept)
         for (uint32_t i = 0; i < kept->count; i++) {
             if (kept->pids[i] != pid)
                 continue;
-            struct keeper_event event = {.type = KEEPER_DIED, .slot = i, .pid = pid, .status = status, .io = -1, .log = -1};
+            struct keeper_event event = {
+                .type = KEEPER_DIED, .slot = i, .pid = pid, .status = status, .io = -1, .log = -1};
             kept->pids[i] = 0;
             if (send_event(kept->fd, &event, -1, -1) != 0)
                 return -1;
@@ -284,8 +285,13 @@ int keeper_start(struct keeper *keeper, const struct belt_agent_options *options
         close(foreign);
         if (options->lifeline_fd > 0)
             close(options->lifeline_fd);
-        struct kept kept = {.fd = ends[1], .signals = -1, .count = groups, .options = options,
-                            .keeper = keeper, .shared = keeper->shared, .mask = *mask};
+        struct kept kept = {.fd = ends[1],
+                            .signals = -1,
+                            .count = groups,
+                            .options = options,
+                            .keeper = keeper,
+                            .shared = keeper->shared,
+                            .mask = *mask};
         keeper_main(&kept);
     }
     close(ends[1]);
@@ -321,7 +327,8 @@ int keeper_next(struct keeper *keeper, struct keeper_event *event)
         struct cmsghdr align;
         char bytes[CMSG_SPACE(2 * sizeof(int))];
     } control;
-    struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
+    struct msghdr msg = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
     ssize_t n;
 
     do {

@@ -49,8 +49,8 @@ struct keeper_event {
     uint32_t type;
     uint32_t slot;
     pid_t pid;
-    int status;   /* DIED: of waitpid; FAILED: errno */
-    int io, log;  /* STARTED: the slot's protocol socket and the reading end of its standard error; given */
+    int status;  /* DIED: of waitpid; FAILED: errno */
+    int io, log; /* STARTED: the slot's protocol socket and the reading end of its standard error; given */
 };
 
 /**
@@ -59,7 +59,8 @@ struct keeper_event {
  */
 int keeper_start(struct keeper *keeper, const struct belt_agent_options *options, uint32_t groups, const sigset_t *mask,
                  int foreign);
-/** Asks for a process for `slot`; KEEPER_STARTED or KEEPER_FAILED follows. 0; 1: no room, ask again after its events; -1: it is gone. */
+/** Asks for a process for `slot`; KEEPER_STARTED or KEEPER_FAILED follows. 0; 1: no room, ask again after its events;
+ * -1: it is gone. */
 int keeper_ask(struct keeper *keeper, uint32_t slot);
 /** 1: got one; 0: none is there; -1: the keeper is gone. */
 int keeper_next(struct keeper *keeper, struct keeper_event *event);

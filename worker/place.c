@@ -127,7 +127,8 @@ static void write_ring(struct place *place)
     struct belt_bytes part;
     size_t n;
 
-    while (slot_outbox_parts(&place->queue, &part, 1) > 0 && (n = slot_pipe_write(&place->pipe, part.data, part.len)) > 0)
+    while (slot_outbox_parts(&place->queue, &part, 1) > 0 &&
+           (n = slot_pipe_write(&place->pipe, part.data, part.len)) > 0)
         slot_outbox_sent(&place->queue, n);
     (void)slot_pipe_tell(&place->pipe);
     place->writing = !slot_outbox_empty(&place->queue);
@@ -202,7 +203,8 @@ void place_status(int status, char *text, size_t size, struct slots_outcome *out
     if (WIFSIGNALED(status)) {
         const char *name = sigabbrev_np(WTERMSIG(status));
         outcome->term_signal = WTERMSIG(status);
-        snprintf(text, size, "killed by signal %d%s%s%s", WTERMSIG(status), name ? " (SIG" : "", name ? name : "", name ? ")" : "");
+        snprintf(text, size, "killed by signal %d%s%s%s", WTERMSIG(status), name ? " (SIG" : "", name ? name : "",
+                 name ? ")" : "");
     } else {
         outcome->exit_status = WEXITSTATUS(status);
         snprintf(text, size, "exit status %d", WEXITSTATUS(status));

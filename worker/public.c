@@ -32,7 +32,8 @@ BELT_API int belt_function_register(const char *name, belt_function function, vo
     uint32_t at = 0;
 
     if (!name_valid(name) || !function)
-        return client_error(BELT_INVALID, "a function needs a name of letters, digits, '.', '_' and '-', and an address");
+        return client_error(BELT_INVALID,
+                            "a function needs a name of letters, digits, '.', '_' and '-', and an address");
     while (at < registered_count && strcmp(registered[at].name, name) != 0)
         at++;
     if (at == BELT_MAX_FUNCTIONS)

@@ -3,7 +3,8 @@
  * Bytes between two processes in shared memory. See ring.h.
  *
  * Nobody sleeps through what he waits for: who is to wait says so and looks again, who
- * has changed something looks afterwards whether somebody waits. All four are sequentially consistent, so one of the two sees the other.
+ * has changed something looks afterwards whether somebody waits. All four are sequentially consistent, so one of the
+ * two sees the other.
  */
 #include "ring.h"
 

@@ -92,7 +92,8 @@ static void c_look(struct agent *agent, struct place *place)
     /* A large answer comes before its function has returned: then none of those that are left has begun. */
     uint32_t answered = (uint32_t)place->answered;
     bool early = (int32_t)(ended - answered) < 0;
-    slots_look(agent->table, place->slot, early ? 0 : ended - answered, begun != ended && !early, begun > 0 ? since : 0);
+    slots_look(agent->table, place->slot, early ? 0 : ended - answered, begun != ended && !early,
+               begun > 0 ? since : 0);
 }
 
 /** Pages of the arena that were not used for a while go back to the system. */

@@ -106,7 +106,8 @@ static void command_ended(struct agent *agent, struct place *place, int status)
     else /* a command that crashes has failed; SIGKILL came from outside, and its slot died (PROTOCOL.md §8.2) */
         outcome.code = outcome.term_signal == SIGKILL ? BELT_TASK_LOST : BELT_TASK_FAILED;
     if (place->over) {
-        int len = snprintf(text, sizeof(text), "the output is larger than the limit of %u bytes", agent_max_payload(agent));
+        int len =
+            snprintf(text, sizeof(text), "the output is larger than the limit of %u bytes", agent_max_payload(agent));
         outcome.code = BELT_RESULT_TOO_LARGE;
         outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
     }

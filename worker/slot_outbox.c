@@ -76,7 +76,8 @@ unsigned slot_outbox_parts(const struct slot_outbox *outbox, struct belt_bytes *
             parts[count++] = (struct belt_bytes){at, apart->before};
         at += apart->before;
         if (count < most)
-            parts[count++] = (struct belt_bytes){apart->payload.data + apart->written, apart->payload.len - apart->written};
+            parts[count++] =
+                (struct belt_bytes){apart->payload.data + apart->written, apart->payload.len - apart->written};
     }
     if (outbox->behind > 0 && count < most)
         parts[count++] = (struct belt_bytes){at, outbox->behind};

@@ -10,13 +10,13 @@
 #include <string.h>
 
 /* One read takes up to this much: many small messages, one copy. */
-#define READ_ROOM (64u << 10)
+#define READ_ROOM  (64u << 10)
 #define READ_LEAST 4096u
 
 /* Up to this a buffer that had to grow is kept while its messages are large: new pages cost more than the copy.
  * After so many uses that needed less than a quarter of it, it goes. */
 #define KEEP_BYTES (4u << 20)
-#define KEEP_USES 16u
+#define KEEP_USES  16u
 
 /** Whether an emptied buffer of `cap` bytes, `used` of which were needed, is given back. */
 static bool buffer_outgrown(size_t cap, size_t used, unsigned *small)
@@ -329,7 +329,8 @@ static bool words_optional(struct words *words, bool *there, uint64_t *value)
     return !*there || words_number(words, '?', value);
 }
 
-static enum slot_got reader_bad(struct slot_reader *reader, enum slot_got got, const char *what, const char *line, size_t len)
+static enum slot_got reader_bad(struct slot_reader *reader, enum slot_got got, const char *what, const char *line,
+                                size_t len)
 {
     char shown[100];
     size_t n = len < sizeof(shown) - 1 ? len : sizeof(shown) - 1;
@@ -380,7 +381,8 @@ static bool parse_fail(struct words *words, struct slot_got_message *m, struct a
         !words_optional(words, &m->timed, &m->service_us) || !words_optional(words, &coded, &code) ||
         words->at != words->end)
         return false;
-    if (code != BELT_TASK_FAILED && code != BELT_RESULT_TOO_LARGE && code != BELT_NOT_SERVED && code != BELT_TASK_REFUSED)
+    if (code != BELT_TASK_FAILED && code != BELT_RESULT_TOO_LARGE && code != BELT_NOT_SERVED &&
+        code != BELT_TASK_REFUSED)
         return false;
     m->code = (unsigned)code;
     a->got = SLOT_GOT_FAIL;
@@ -423,8 +425,8 @@ static bool parse_task(struct words *words, struct slot_got_message *m, struct a
            words_optional(words, &m->shared, &a->at) && words->at == words->end;
 }
 
-/** An answer whose payload of `size` bytes is large and not whole yet: what is there moves to its own buffer, the rest is read
- *  to there. False when out of memory: it is read like any other. */
+/** An answer whose payload of `size` bytes is large and not whole yet: what is there moves to its own buffer, the rest
+ * is read to there. False when out of memory: it is read like any other. */
 static bool large_begin(struct slot_reader *reader, size_t line, size_t size, const struct slot_got_message *m)
 {
     reader->large = belt_buf_new(size);
@@ -526,6 +528,7 @@ enum slot_got slot_reader_next(struct slot_reader *reader, struct slot_got_messa
         return reader_filter(reader, len, message);
     size_t seen = len == SIZE_MAX ? reader->len - reader->pos : len;
     if (seen > SLOT_MAX_LINE - 1)
-        return reader_bad(reader, SLOT_GOT_BAD, "not the slot protocol", (const char *)reader->data + reader->pos, seen);
+        return reader_bad(reader, SLOT_GOT_BAD, "not the slot protocol", (const char *)reader->data + reader->pos,
+                          seen);
     return len == SIZE_MAX ? SLOT_GOT_NOTHING : reader_message(reader, len, message);
 }

@@ -12,7 +12,8 @@
 
 /* The first line of a message: keyword, name and five numbers fit with room to spare. */
 #define SLOT_MAX_LINE 512u
-/* From here on a payload is written from where it lies and read to where it stays: a copy costs more than a part of its own. */
+/* From here on a payload is written from where it lies and read to where it stays: a copy costs more than a part of its
+ * own. */
 #define SLOT_LARGE_BYTES (32u << 10)
 /* How long a slot may take before it says hello (SLOTS.md, "From the slot"). */
 #define SLOT_HELLO_MS 10000u
@@ -56,9 +57,9 @@ int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes t
 int slot_write_progress(struct slot_queue *queue, uint64_t done, uint64_t total);
 
 enum slot_side {
-    SLOT_SIDE_AGENT,  /* reads what slots write */
-    SLOT_SIDE_SLOT,   /* reads tasks */
-    SLOT_SIDE_FILTER  /* reads lines, each an answer */
+    SLOT_SIDE_AGENT, /* reads what slots write */
+    SLOT_SIDE_SLOT,  /* reads tasks */
+    SLOT_SIDE_FILTER /* reads lines, each an answer */
 };
 
 enum slot_got {
@@ -68,18 +69,18 @@ enum slot_got {
     SLOT_GOT_FAIL,
     SLOT_GOT_PROGRESS,
     SLOT_GOT_TASK,
-    SLOT_GOT_BAD,     /* not the protocol: slot_reader.error says what; final */
-    SLOT_GOT_LARGE    /* a length over the limit: likewise */
+    SLOT_GOT_BAD,  /* not the protocol: slot_reader.error says what; final */
+    SLOT_GOT_LARGE /* a length over the limit: likewise */
 };
 
 /** One message; its bytes are valid until the next slot_reader_room() or slot_reader_next(). */
 struct slot_got_message {
     struct belt_bytes text, payload;
     struct belt_payload kept; /* a large payload once more, in a buffer to share; borrowed like the bytes */
-    bool shared;         /* OK, TASK: the payload lies in slot_reader.shared, and stays there */
-    bool timed;          /* the slot measured service_us itself */
+    bool shared;              /* OK, TASK: the payload lies in slot_reader.shared, and stays there */
+    bool timed;               /* the slot measured service_us itself */
     uint64_t service_us;
-    unsigned code;       /* FAIL: TASK_FAILED unless the slot said otherwise */
+    unsigned code; /* FAIL: TASK_FAILED unless the slot said otherwise */
     uint64_t done, total;
     struct slot_task task;
 };
@@ -90,9 +91,9 @@ struct slot_reader {
     struct belt_bytes shared; /* memory of both sides, in which payloads may lie; set by the caller. Else of length 0 */
     bool broken;
     uint8_t *data;
-    size_t pos, len, cap; /* [pos, len) is not parsed yet */
-    size_t scanned;       /* no newline in [pos, pos + scanned) */
-    unsigned small;       /* uses in a row that needed little of it */
+    size_t pos, len, cap;   /* [pos, len) is not parsed yet */
+    size_t scanned;         /* no newline in [pos, pos + scanned) */
+    unsigned small;         /* uses in a row that needed little of it */
     struct belt_buf *large; /* an answer's payload that is read to where it stays; NULL: none */
     size_t large_at;        /* so much of it is there */
     bool large_told;        /* it was whole, and its message is told */

@@ -167,7 +167,7 @@ static void tasks_free(struct slots *slots, struct slots_task *list)
     struct slots_task *task, *next;
 
     DL_FOREACH_SAFE(list, task, next)
-        task_free(slots, task);
+    task_free(slots, task);
 }
 
 void slots_free(struct slots *slots)
@@ -187,7 +187,7 @@ void slots_free(struct slots *slots)
         free((void *)(uintptr_t)slots->functions[i].pub.name.data);
     struct slots_block *block, *next;
     LL_FOREACH_SAFE(slots->blocks, block, next)
-        free(block);
+    free(block);
     slots_index_free(&slots->tasks);
     free(slots->programs);
     free(slots->functions);
@@ -203,7 +203,8 @@ void slots_free(struct slots *slots)
 
 static void returned_add(struct slots *slots, struct belt_task_ref ref)
 {
-    slots->returned = slots_grow(slots->returned, &slots->returned_cap, slots->returned_count + 1, sizeof(*slots->returned));
+    slots->returned =
+        slots_grow(slots->returned, &slots->returned_cap, slots->returned_count + 1, sizeof(*slots->returned));
     slots->returned[slots->returned_count++] = ref;
 }
 
@@ -425,7 +426,8 @@ void slots_dispatch(struct slots *slots, uint64_t now, const struct belt_msg_dis
     struct slots_function_state *function = NULL;
 
     HASH_FIND(hh, slots->by_name, msg->function.data, msg->function.len, function);
-    struct slots_job_entry *job = job_get(slots, msg, function ? (uint32_t)(function - slots->functions) : SLOTS_NO_FUNCTION);
+    struct slots_job_entry *job =
+        job_get(slots, msg, function ? (uint32_t)(function - slots->functions) : SLOTS_NO_FUNCTION);
     uint64_t chunk = msg->together && msg->count > 1 ? ++slots->chunks : 0;
     job->refs++; /* ours, while tasks come and go */
     job->pub.timeout_us = msg->timeout_ms > UINT64_MAX / 2000 ? 0 : msg->timeout_ms * 1000;

@@ -30,8 +30,8 @@
 #define SLOTS_MEASURED 8u
 /* A program whose slots fail to start so often in a row is left alone for a while, and its tasks do not wait for it
  * (SLOTS.md, "Life"). */
-#define SLOTS_FAILURES 3u
-#define SLOTS_PAUSE_US 1000000u
+#define SLOTS_FAILURES     3u
+#define SLOTS_PAUSE_US     1000000u
 #define SLOTS_PAUSE_MAX_US 30000000u
 
 struct slots;
@@ -64,8 +64,8 @@ struct slots_config {
 /** What is common to the tasks of one job. */
 struct slots_job {
     uint64_t job;
-    uint32_t function;     /* place in the configuration's list */
-    uint64_t timeout_us;   /* 0: none */
+    uint32_t function;   /* place in the configuration's list */
+    uint64_t timeout_us; /* 0: none */
     bool detail;
     struct belt_payload argument;
 };
@@ -73,7 +73,7 @@ struct slots_job {
 /** How a task ended; bytes are borrowed during the call. */
 struct slots_outcome {
     unsigned code;
-    bool timed;          /* service_us was measured in the slot; else the table measures it */
+    bool timed; /* service_us was measured in the slot; else the table measures it */
     uint64_t service_us;
     struct belt_bytes payload; /* copied; or `kept` is set */
     struct belt_payload kept;  /* a buffer that the table shares instead of copying */
@@ -94,7 +94,7 @@ struct slots_given {
 struct slots_result {
     uint64_t job, started_us;
     bool detail;
-    bool plain; /* nothing in `extras` */
+    bool plain;                   /* nothing in `extras` */
     struct belt_result_item item; /* item.extras is not set */
     struct belt_result_extras extras;
 };
@@ -123,7 +123,8 @@ void slots_free(struct slots *slots);
 
 /** DISPATCH. Takes references to the payloads, copies the rest. */
 void slots_dispatch(struct slots *slots, uint64_t now, const struct belt_msg_dispatch *msg);
-/** RECALL. What it brings comes with slots_take_returned(), after the actions of the next turn; nothing: slots_none(). */
+/** RECALL. What it brings comes with slots_take_returned(), after the actions of the next turn; nothing: slots_none().
+ */
 void slots_recall(struct slots *slots, uint64_t now, uint32_t count);
 void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *refs, uint32_t count);
 void slots_recorded(struct slots *slots, uint64_t upto);
@@ -139,13 +140,15 @@ void slots_taken(struct slots *slots, uint64_t now, uint32_t slot, uint32_t coun
  * slots_turn() when slots_overdue() and before slots_died(); without it the first unanswered task is taken to run.
  */
 void slots_look(struct slots *slots, uint32_t slot, uint32_t ahead, bool running, uint64_t since);
-/** The process of a lasting slot ended, or could not be started. `outcome` says how: text, log, exit_status, term_signal. */
+/** The process of a lasting slot ended, or could not be started. `outcome` says how: text, log, exit_status,
+ * term_signal. */
 void slots_died(struct slots *slots, uint64_t now, uint32_t slot, const struct slots_outcome *outcome);
 /** `slot` writes a log: its tasks are handed over one by one from now on, so that each log finds its task. */
 void slots_talks(struct slots *slots, uint32_t slot);
 /** Take nothing more, return what did not start, stop what still runs at `until`. */
 void slots_leave(struct slots *slots, uint64_t now, uint64_t until);
-/** The slots are killed without waiting for them: every task that is held goes back. Only results may be asked for after this. */
+/** The slots are killed without waiting for them: every task that is held goes back. Only results may be asked for
+ * after this. */
 void slots_abandon(struct slots *slots);
 /** Decides what can start now and what is over its time. Call after the events of a burst and at the deadline. */
 void slots_turn(struct slots *slots, uint64_t now);
@@ -179,9 +182,9 @@ void slots_resend(struct slots *slots);
 
 /** For SYNC: all that is held or not recorded, in `refs` (room for slots_held() + slots_unrecorded()). */
 uint32_t slots_sync(const struct slots *slots, struct belt_task_ref *refs);
-uint32_t slots_held(const struct slots *slots);       /* without a result */
+uint32_t slots_held(const struct slots *slots); /* without a result */
 uint32_t slots_unrecorded(const struct slots *slots);
-uint32_t slots_count(const struct slots *slots);      /* slot numbers are below it */
+uint32_t slots_count(const struct slots *slots); /* slot numbers are below it */
 uint32_t slots_program_of(const struct slots *slots, uint32_t slot);
 /** The running task of `slot`; false: none. */
 bool slots_running(const struct slots *slots, uint32_t slot, struct slots_given *task);

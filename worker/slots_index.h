@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Tasks by (job, index): a table with open addressing. Tasks come and go in the order of their indexes, so
- * neighbours lie in one cache line; that is all it does better than a general table, and it is on the way of every task.
+ * neighbours lie in one cache line; that is all it does better than a general table, and it is on the way of every
+ * task.
  */
 #ifndef BELT_SLOTS_INDEX_H
 #define BELT_SLOTS_INDEX_H
@@ -17,7 +18,7 @@ struct slots_place {
 
 struct slots_index {
     struct slots_place *at;
-    uint32_t size, count;   /* a power of two, or 0; at most half of it is used */
+    uint32_t size, count; /* a power of two, or 0; at most half of it is used */
 };
 
 struct slots_task *slots_index_find(const struct slots_index *index, uint64_t job, uint64_t task);

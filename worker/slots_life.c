@@ -58,7 +58,8 @@ void slots_deadline_set(struct slots *slots, struct slots_slot *slot, uint64_t w
 
 static bool program_wants(const struct slots_program_state *program)
 {
-    return program->pub.ahead || program->starting < program->waiting_count || (program->gave_up && program->starting == 0);
+    return program->pub.ahead || program->starting < program->waiting_count ||
+           (program->gave_up && program->starting == 0);
 }
 
 /* One that keeps failing is tried with one slot, not with all at once. */
@@ -77,8 +78,8 @@ uint64_t slots_deadline(const struct slots *slots)
         when = slots->look_us;
     for (uint32_t i = 0; i < slots->program_count; i++) {
         const struct slots_program_state *p = &slots->programs[i];
-        if (p->pause_until < when && p->pause_until > 0 && p->off && !slots->leaving &&
-            program_wants(p) && !program_tries(p))
+        if (p->pause_until < when && p->pause_until > 0 && p->off && !slots->leaving && program_wants(p) &&
+            !program_tries(p))
             when = p->pause_until;
     }
     return when;
@@ -231,7 +232,7 @@ static void leave_expired(struct slots *slots, uint64_t now)
         struct slots_slot *slot = &slots->slots[i];
         struct slots_task *task;
         DL_FOREACH(slot->given, task)
-            task->dropped = true;
+        task->dropped = true;
         if (slot->given && slot->stop < SLOTS_STOP_TERMED) {
             slot->stop = SLOTS_STOP_ASKED;
             stop_step(slots, now, slot);
@@ -345,7 +346,8 @@ static struct belt_bytes last_line(struct belt_bytes log)
     return (struct belt_bytes){log.data + at, log.len - at};
 }
 
-static void start_failed(struct slots_program_state *program, uint64_t now, const char *why, const struct slots_outcome *how)
+static void start_failed(struct slots_program_state *program, uint64_t now, const char *why,
+                         const struct slots_outcome *how)
 {
     struct belt_bytes line = last_line(how->log);
 
@@ -375,7 +377,8 @@ static bool program_down(const struct slots *slots, uint32_t number)
 static void task_refuse(struct slots *slots, uint64_t now, struct slots_program_state *program)
 {
     char text[sizeof(program->why) + 32];
-    struct slots_outcome outcome = {.code = slots->alone ? BELT_TASK_FAILED : BELT_NOT_SERVED, .timed = true, .exit_status = -1};
+    struct slots_outcome outcome = {
+        .code = slots->alone ? BELT_TASK_FAILED : BELT_NOT_SERVED, .timed = true, .exit_status = -1};
     struct slots_task *task = program->waiting;
     int len = snprintf(text, sizeof(text), "the slot cannot start: %s", program->why);
 
@@ -413,12 +416,13 @@ static void death_blame(struct slots *slots, uint64_t now, struct slots_slot *sl
 {
     char text[512];
     struct slots_outcome outcome = *how;
-    int len = snprintf(text, sizeof(text), "the slot died while it ran the task: %s%s%.*s", slot->why ? slot->why : "",
-                       slot->why ? ", " : "", (int)(how->text.len > 300 ? 300 : how->text.len),
-                       (const char *)how->text.data);
+    int len =
+        snprintf(text, sizeof(text), "the slot died while it ran the task: %s%s%.*s", slot->why ? slot->why : "",
+                 slot->why ? ", " : "", (int)(how->text.len > 300 ? 300 : how->text.len), (const char *)how->text.data);
 
     outcome.code = BELT_TASK_LOST;
-    outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1};
+    outcome.text =
+        (struct belt_bytes){(const uint8_t *)text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1};
     outcome.timed = false;
     outcome.payload = (struct belt_bytes){NULL, 0};
     outcome.kept = (struct belt_payload){NULL, NULL, 0};

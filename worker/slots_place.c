@@ -95,7 +95,8 @@ static bool slot_fits(const struct slots *slots, const struct slots_slot *slot, 
         return true;
     if (!slots->programs[slot->program].pub.lasting || slot->given_count >= SLOTS_GIVEN_MAX)
         return false;
-    if (slot->given_count == 1 && has_next(slots, slot) && !goes_alone(slots, task) && task->payload.len <= SLOTS_TAKE_BYTES)
+    if (slot->given_count == 1 && has_next(slots, slot) && !goes_alone(slots, task) &&
+        task->payload.len <= SLOTS_TAKE_BYTES)
         return true;
     return slot->load_us + task_cost(slots, task) <= credit_of(slots, slot->program);
 }

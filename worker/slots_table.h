@@ -14,7 +14,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#define SLOTS_NEVER UINT64_MAX
+#define SLOTS_NEVER       UINT64_MAX
 #define SLOTS_NO_FUNCTION UINT32_MAX
 
 enum slots_task_state { SLOTS_WAITING, SLOTS_BOUND, SLOTS_GIVEN, SLOTS_DONE };
@@ -39,17 +39,17 @@ struct slots_task {
     struct slots_key key;
     uint32_t attempt;
     uint8_t state;
-    bool known;     /* the table knows it by its key */
-    bool dropped;   /* its result is not wanted: it is returned */
-    bool silent;    /* a higher attempt replaced it: its end is nobody's business */
+    bool known;   /* the table knows it by its key */
+    bool dropped; /* its result is not wanted: it is returned */
+    bool silent;  /* a higher attempt replaced it: its end is nobody's business */
     bool timed_out;
     uint32_t slot;
     unsigned code;
     struct slots_job_entry *job;
     struct slots_task *prev, *next; /* in its program's queue or its slot's lists; next: also among the spare ones */
     struct belt_payload payload;    /* the input, then the result */
-    uint64_t order; /* of arrival */
-    uint64_t chunk; /* tasks of one chunk go to one slot; 0: none */
+    uint64_t order;                 /* of arrival */
+    uint64_t chunk;                 /* tasks of one chunk go to one slot; 0: none */
     uint64_t cost_us;
     uint64_t service_us, started_us;
     struct belt_result_extras *extras; /* with its bytes behind it; NULL: none */
@@ -75,11 +75,11 @@ struct slots_slot {
     bool late;          /* what runs takes much longer than its like: nothing more is put behind it */
     bool laden, taking; /* it has tasks behind the first; they were asked for */
     uint64_t deadline_us;
-    uint32_t heap_at;   /* place in the heap, from 1; 0: not there */
-    const char *why;    /* why the table ended it, for the text of its death */
+    uint32_t heap_at;               /* place in the heap, from 1; 0: not there */
+    const char *why;                /* why the table ended it, for the text of its death */
     struct slots_slot *prev, *next; /* in its program's list for its room, or of those that are off */
     struct slots_slot *laden_prev, *laden_next;
-    uint64_t again_us;  /* it was asked: not again before, what it has may have begun and its answers be on the way */
+    uint64_t again_us; /* it was asked: not again before, what it has may have begun and its answers be on the way */
 };
 
 struct slots_program_state {
@@ -90,8 +90,8 @@ struct slots_program_state {
     struct slots_slot *laden; /* slots that hold tasks behind another and could give them back, longest first */
     uint32_t idle_count, some_count, starting;
     uint32_t failures;
-    char why[400];  /* the last start failed */
-    bool gave_up;   /* tasks were refused: others may serve them */
+    char why[400]; /* the last start failed */
+    bool gave_up;  /* tasks were refused: others may serve them */
     uint64_t pause_us, pause_until;
     bool blocked;   /* nothing more can be placed in this turn */
     uint32_t share; /* of each slot in this turn; 0: not decided */
@@ -123,9 +123,9 @@ struct slots {
     uint64_t result_base, result_next, result_unsent;
     uint64_t sent_us; /* when results were sent last */
     uint32_t result_cap;
-    uint32_t takes, recalled;  /* slots that were asked; tasks that the broker wants of what they give */
+    uint32_t takes, recalled; /* slots that were asked; tasks that the broker wants of what they give */
     bool recalling, brought, none;
-    uint64_t look_us;          /* when some laden slot may be late */
+    uint64_t look_us; /* when some laden slot may be late */
     struct slots_action *actions;
     uint32_t action_at, action_count, action_cap;
     struct belt_task_ref *returned;
@@ -149,7 +149,8 @@ static inline struct belt_task_ref slots_ref(const struct slots_task *task)
 void slots_task_end(struct slots *slots, uint64_t now, struct slots_task *task, const struct slots_outcome *outcome);
 void slots_task_return(struct slots *slots, struct slots_task *task);
 void slots_enqueue_first(struct slots *slots, struct slots_task *task);
-void slots_withdraw(struct slots *slots, struct slots_task *task); /* takes one that was not handed over out of its queue */
+void slots_withdraw(struct slots *slots,
+                    struct slots_task *task); /* takes one that was not handed over out of its queue */
 
 /* slots_place.c */
 void slots_place_turn(struct slots *slots, uint64_t now);

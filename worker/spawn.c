@@ -111,7 +111,8 @@ int spawn_start(struct spawn *spawn)
         rc = errno;
         goto out;
     }
-    struct child child = {.argv = spawn->argv, .in = in[0], .out = out[1], .err = err[1], .parent = getpid(), .mask = &spawn->mask};
+    struct child child = {
+        .argv = spawn->argv, .in = in[0], .out = out[1], .err = err[1], .parent = getpid(), .mask = &spawn->mask};
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before); /* no handler of ours may run in the child */
     spawn->pid = child_start(&child);

@@ -13,12 +13,12 @@
 #include <sys/types.h>
 
 struct spawn {
-    char *const *argv;  /* searched in PATH */
-    bool input;         /* a pipe to its standard input; else /dev/null */
-    sigset_t mask;      /* its signal mask */
+    char *const *argv; /* searched in PATH */
+    bool input;        /* a pipe to its standard input; else /dev/null */
+    sigset_t mask;     /* its signal mask */
     /* filled by spawn_start(), non-blocking ends of the agent: */
     pid_t pid;
-    int in, out, err;   /* -1: none */
+    int in, out, err; /* -1: none */
 };
 
 /**

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 /* How long a finished answer may wait for company. */
-#define HOLD_US 100u
+#define HOLD_US    100u
 #define HOLD_BYTES (64u << 10)
 /* Progress is for people: so often is enough. */
 #define PROGRESS_US 100000u

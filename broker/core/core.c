@@ -42,17 +42,18 @@ struct core *core_new(const struct core_config *config)
 static void free_jobs(struct core *core)
 {
     struct job *job, *next;
-    HASH_ITER (by_id, core->by_job, job, next)
-        job_free(core, job);
+    HASH_ITER(by_id, core->by_job, job, next)
+    job_free(core, job);
 }
 
 static void free_agents(struct core *core)
 {
     struct agent *agent, *next;
-    DL_FOREACH_SAFE (core->agents, agent, next) {
+    DL_FOREACH_SAFE(core->agents, agent, next)
+    {
         struct run *run, *after;
-        DL_FOREACH_SAFE (agent->runs, run, after)
-            free(run);
+        DL_FOREACH_SAFE(agent->runs, run, after)
+        free(run);
         free(agent->queues);
         free(agent->passes);
         free(agent);
@@ -69,7 +70,8 @@ void core_free(struct core *core)
     free_agents(core);
     peer_forget_all(core);
     struct queue *queue, *next;
-    HASH_ITER (hh, core->queues, queue, next) {
+    HASH_ITER(hh, core->queues, queue, next)
+    {
         HASH_DEL(core->queues, queue);
         queue_free(queue);
     }
@@ -91,8 +93,8 @@ void core_store_works(struct core *core, bool works, uint64_t spare)
     if (works)
         job_keep_retired(core);
     struct job *job, *next;
-    HASH_ITER (by_id, core->by_job, job, next)
-        job_touch(core, job);
+    HASH_ITER(by_id, core->by_job, job, next)
+    job_touch(core, job);
     core->again = true;
 }
 
@@ -138,7 +140,8 @@ static void from_client(struct core *core, struct session *from, const struct be
         report_status(core, from, &msg->u.status);
         break;
     default:
-        update_error(core, from, 0, 0, BELT_BAD_MESSAGE, update_text(core, "a client does not say %s", belt_msg_name(msg->type)));
+        update_error(core, from, 0, 0, BELT_BAD_MESSAGE,
+                     update_text(core, "a client does not say %s", belt_msg_name(msg->type)));
     }
 }
 
@@ -146,7 +149,8 @@ static void from_worker(struct core *core, struct session *from, const struct be
 {
     struct agent *agent = from->agent;
     if (!agent->synced && msg->type != BELT_MSG_SYNC) {
-        update_error(core, from, 0, 0, BELT_BAD_MESSAGE, update_text(core, "%s came before SYNC", belt_msg_name(msg->type)));
+        update_error(core, from, 0, 0, BELT_BAD_MESSAGE,
+                     update_text(core, "%s came before SYNC", belt_msg_name(msg->type)));
         return;
     }
     switch (msg->type) {
@@ -166,7 +170,8 @@ static void from_worker(struct core *core, struct session *from, const struct be
         worker_progress(core, agent, &msg->u.progress);
         break;
     default:
-        update_error(core, from, 0, 0, BELT_BAD_MESSAGE, update_text(core, "a worker does not say %s", belt_msg_name(msg->type)));
+        update_error(core, from, 0, 0, BELT_BAD_MESSAGE,
+                     update_text(core, "a worker does not say %s", belt_msg_name(msg->type)));
     }
 }
 
@@ -221,8 +226,8 @@ static void record_turn(struct core *core)
     if (!core->config.durable)
         return;
     core->turn_bytes = 0;
-    LL_FOREACH2 (core->dirty_jobs, job, dirty_next)
-        durable_turn(core, job);
+    LL_FOREACH2(core->dirty_jobs, job, dirty_next)
+    durable_turn(core, job);
     letter_turn(core);
 }
 
@@ -239,13 +244,15 @@ static void on_turn(struct core *core)
     record_turn(core);
     struct reader *readers = core->dirty_readers, *reader, *next_reader;
     core->dirty_readers = NULL;
-    LL_FOREACH_SAFE2 (readers, reader, next_reader, dirty_next) {
+    LL_FOREACH_SAFE2(readers, reader, next_reader, dirty_next)
+    {
         reader->dirty = false;
         stream_deliver(core, reader);
     }
     struct job *jobs = core->dirty_jobs, *job, *next_job;
     core->dirty_jobs = NULL;
-    LL_FOREACH_SAFE2 (jobs, job, next_job, dirty_next) {
+    LL_FOREACH_SAFE2(jobs, job, next_job, dirty_next)
+    {
         job->dirty = false;
         if (job->kept.withheld && !core->store_failed) {
             job_touch(core, job);
@@ -256,7 +263,8 @@ static void on_turn(struct core *core)
     }
     struct agent *agents = core->dirty_agents, *agent, *next_agent;
     core->dirty_agents = NULL;
-    LL_FOREACH_SAFE2 (agents, agent, next_agent, dirty_next) {
+    LL_FOREACH_SAFE2(agents, agent, next_agent, dirty_next)
+    {
         agent->dirty = false;
         worker_record(core, agent);
     }
@@ -307,9 +315,9 @@ bool core_drained(const struct core *core)
             continue; /* it goes on with the next broker */
         if (job->running || ((job->active || job->delays) && job->queue->agent_count))
             return false;
-        DL_FOREACH (job->readers, reader)
-            if (reader->session && job->state <= BELT_JOB_COMPLETE && reader->acked < job->done + job->failed)
-                return false;
+        DL_FOREACH(job->readers, reader)
+        if (reader->session && job->state <= BELT_JOB_COMPLETE && reader->acked < job->done + job->failed)
+            return false;
     }
     return true;
 }

@@ -28,10 +28,11 @@ struct core;
 
 /** All times in ms, sizes in bytes; zero means the default of limits.h. */
 struct core_config {
-    const char *name; /* borrowed for the life of the core; shown to peers */
+    const char *name;    /* borrowed for the life of the core; shown to peers */
     const char *version; /* of the program, likewise; shown in reports */
-    uint64_t epoch;   /* of this life of the broker, not 0 */
-    uint64_t first_job; /* volatile jobs get ids above it, which the life before has not used: agents may still speak of them */
+    uint64_t epoch;      /* of this life of the broker, not 0 */
+    uint64_t first_job; /* volatile jobs get ids above it, which the life before has not used: agents may still speak of
+                           them */
     uint32_t heartbeat_ms;
     uint32_t lease_ms;
     uint64_t grace_ms; /* a volatile job outlives its client's connection by this */
@@ -39,34 +40,34 @@ struct core_config {
     uint64_t memory_budget;
     uint32_t max_peers;
     uint32_t max_jobs;
-    bool durable; /* there is a store: jobs may outlive the broker */
+    bool durable;     /* there is a store: jobs may outlive the broker */
     uint64_t keep_ms; /* a durable job that nobody reads or feeds is kept for this long */
     uint32_t ack_ms; /* ACCEPTED and RECORDED of what need not be on disk may wait so long for company; 0: not at all */
     uint64_t wall_ms; /* the wall clock now, for jobs that are built anew: ms since 1970 */
-    bool trace; /* write trace lines into each update */
+    bool trace;       /* write trace lines into each update */
 };
 
 enum core_event_type {
-    CORE_MESSAGE,  /* `msg` came from `peer` */
-    CORE_BAD,      /* something undecodable came from `peer`: `code`, `text`; for BAD_OPTION `msg`, of which only the
-                    * type and an OPEN's ref are there */
-    CORE_GONE,     /* `peer` cannot be reached any more */
-    CORE_FULL,     /* much that was sent to `peer` has not left: it gets no deliveries. `held`: it waits for the disk,
-                    * so it gets none of durable jobs */
-    CORE_ROOM,     /* that is over */
-    CORE_TURN,     /* the burst is over, or the deadline is reached */
-    CORE_DRAIN     /* take no new work; core_drained() tells when the old is done */
+    CORE_MESSAGE, /* `msg` came from `peer` */
+    CORE_BAD,     /* something undecodable came from `peer`: `code`, `text`; for BAD_OPTION `msg`, of which only the
+                   * type and an OPEN's ref are there */
+    CORE_GONE,    /* `peer` cannot be reached any more */
+    CORE_FULL,    /* much that was sent to `peer` has not left: it gets no deliveries. `held`: it waits for the disk,
+                   * so it gets none of durable jobs */
+    CORE_ROOM,    /* that is over */
+    CORE_TURN,    /* the burst is over, or the deadline is reached */
+    CORE_DRAIN    /* take no new work; core_drained() tells when the old is done */
 };
 
 /** A peer's handle is the shell's: never 0, never used twice in an epoch. */
 struct core_event {
     enum core_event_type type;
-    uint64_t now; /* ms, monotonic */
-    uint64_t wall; /* ms since 1970, for what is shown or outlives this process; 0: not known. Drives nothing */
+    uint64_t now;    /* ms, monotonic */
+    uint64_t wall;   /* ms since 1970, for what is shown or outlives this process; 0: not known. Drives nothing */
     uint64_t random; /* of a TURN: bits for the back-off of retries; 0: none */
     uint64_t peer;
-    bool worker_side; /* the endpoint it came in on */
-    bool held; /* of FULL and ROOM */
+    bool worker_side;           /* the endpoint it came in on */
+    bool held;                  /* of FULL and ROOM */
     const struct belt_msg *msg; /* borrowed during the call */
     unsigned code;
     const char *text;
@@ -111,7 +112,7 @@ struct core_update {
     uint32_t record_count;
     uint64_t *drops; /* peers to forget: their handles are dead */
     uint32_t drop_count;
-    const char *trace; /* lines, when config.trace; else NULL */
+    const char *trace;               /* lines, when config.trace; else NULL */
     struct core_update_arena *arena; /* private: what the sends borrow from */
 };
 
@@ -128,7 +129,8 @@ void core_update_free(struct core_update *update);
 /** Adds to `update` (which is not cleared first). Out of memory aborts: the supervisor restarts us. */
 void core_step(struct core *core, const struct core_event *event, struct core_update *update);
 
-/** The sequence number of a message that leaves now (PROTOCOL.md §6.2). False: its peer is not connected any more, drop it. */
+/** The sequence number of a message that leaves now (PROTOCOL.md §6.2). False: its peer is not connected any more, drop
+ * it. */
 bool core_stamp(struct core *core, uint64_t peer, uint8_t type, uint64_t *seq);
 
 /**
@@ -140,10 +142,10 @@ int core_restore(struct core *core, uint64_t now, uint64_t number, const struct 
 int core_restored(struct core *core, uint64_t now, uint64_t last_number); /* the highest number ever used */
 
 /**
- * While the store has no room (or fails) nothing that grows is recorded: durable jobs are refused new tasks, and results
- * wait in memory. What makes room is recorded all the same, and so are up to `spare` bytes of results that their readers
- * wait for, so that reading goes on where what is next was not yet on disk. While the store works a turn records about
- * so many bytes of results at most, and a job is granted no more of tasks; 0: no such bound.
+ * While the store has no room (or fails) nothing that grows is recorded: durable jobs are refused new tasks, and
+ * results wait in memory. What makes room is recorded all the same, and so are up to `spare` bytes of results that
+ * their readers wait for, so that reading goes on where what is next was not yet on disk. While the store works a turn
+ * records about so many bytes of results at most, and a job is granted no more of tasks; 0: no such bound.
  */
 void core_store_works(struct core *core, bool works, uint64_t spare);
 

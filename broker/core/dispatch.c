@@ -10,7 +10,7 @@
 #define CHUNK_WAIT_MS 100u
 /* What is given out in one turn: some milliseconds' work. With many agents all that waits may go at once, and meanwhile
  * nobody else would be heard. */
-#define TASKS_A_TURN 32768u
+#define TASKS_A_TURN    32768u
 #define MESSAGES_A_TURN 512u
 /* Function names that are remembered although nobody uses them: their totals are worth showing. */
 #define IDLE_QUEUES_MAX 1024u
@@ -76,8 +76,8 @@ void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent)
     queue->hungry = true;
     queue_touch(core, queue);
     struct job *job;
-    DL_FOREACH2 (queue->active, job, active_next)
-        job_touch(core, job); /* its notice is over */
+    DL_FOREACH2(queue->active, job, active_next)
+    job_touch(core, job); /* its notice is over */
 }
 
 void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent)
@@ -94,8 +94,8 @@ void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agen
         }
     struct job *job;
     if (queue->agent_count == 0)
-        DL_FOREACH2 (queue->active, job, active_next)
-            job_touch(core, job);
+        DL_FOREACH2(queue->active, job, active_next)
+    job_touch(core, job);
     queue_prune(core, queue);
 }
 
@@ -106,9 +106,9 @@ struct share *share_take(struct queue *queue, const struct session *client)
     static const uint8_t nobody[BELT_SESSION_LEN];
     const uint8_t *id = client ? client->id : nobody;
     struct share *share;
-    LL_FOREACH (queue->shares, share)
-        if (memcmp(share->client, id, BELT_SESSION_LEN) == 0)
-            break;
+    LL_FOREACH(queue->shares, share)
+    if (memcmp(share->client, id, BELT_SESSION_LEN) == 0)
+        break;
     if (!share) {
         share = calloc(1, sizeof *share);
         if (!share)
@@ -250,7 +250,8 @@ struct run *dispatch_adopt(struct core *core, struct agent *agent, struct job *j
     const struct run *last = agent->runs ? agent->runs->prev : NULL;
     uint64_t chunk = 0;
     if (job->options.chunk > 1) {
-        bool more = last && last->job == job && last->chunk && last->index + 1 == index && agent->adopted < job->options.chunk;
+        bool more =
+            last && last->job == job && last->chunk && last->index + 1 == index && agent->adopted < job->options.chunk;
         agent->adopted = more ? agent->adopted + 1 : 1;
         chunk = more ? last->chunk : ++core->last_chunk;
     }
@@ -365,8 +366,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
         struct run *run = run_new(core, agent, job, index, task, chunk);
         run->cost_us = fair_cost(job);
         agent->load_us += (double)run->cost_us;
-        items[batch.count - 1] =
-            (struct belt_task_item){index, task->attempt, {task->buf, task->data, task->len}};
+        items[batch.count - 1] = (struct belt_task_item){index, task->attempt, {task->buf, task->data, task->len}};
     }
     if (batch.count == 0)
         return 0;
@@ -416,8 +416,8 @@ static uint32_t share_of(const struct agent *agent, const struct job *job, bool 
     return share < room ? share : room;
 }
 
-/* So much waits that all idle slots find some of it, whoever is served first: an agent gets what fills its slots and what
- * lies ahead in one message. */
+/* So much waits that all idle slots find some of it, whoever is served first: an agent gets what fills its slots and
+ * what lies ahead in one message. */
 static bool is_plenty(const struct job *job)
 {
     return job->options.chunk <= 1 && job->queue->waiting / 4 >= job->queue->slots;
@@ -474,27 +474,28 @@ static void go_on_later(struct core *core, struct agent **agents, uint32_t count
 
 /* ---- the turn ---- */
 
-/* Agents worth a look: those of the last turn, those that got room, and all of a queue that had nothing for them before. */
+/* Agents worth a look: those of the last turn, those that got room, and all of a queue that had nothing for them
+ * before. */
 static uint32_t candidates(struct core *core, struct agent ***list)
 {
     struct queue *queue;
-    LL_FOREACH2 (core->dirty_queues, queue, dirty_next)
-        if (queue->hungry && queue->waiting)
-            for (uint32_t i = 0; i < queue->agent_count; i++)
-                worker_touch(core, queue->agents[(queue->cursor + i) % queue->agent_count]);
+    LL_FOREACH2(core->dirty_queues, queue, dirty_next)
+    if (queue->hungry && queue->waiting)
+        for (uint32_t i = 0; i < queue->agent_count; i++)
+            worker_touch(core, queue->agents[(queue->cursor + i) % queue->agent_count]);
     uint32_t count = 0;
     struct agent *agent;
-    LL_FOREACH2 (core->dirty_agents, agent, dirty_next)
-        count += !agent->unfed;
-    DL_FOREACH2 (core->unfed, agent, unfed_next)
-        count++;
+    LL_FOREACH2(core->dirty_agents, agent, dirty_next)
+    count += !agent->unfed;
+    DL_FOREACH2(core->unfed, agent, unfed_next)
+    count++;
     *list = update_alloc(core, (count + 1) * sizeof **list);
     count = 0;
-    DL_FOREACH2 (core->unfed, agent, unfed_next)
+    DL_FOREACH2(core->unfed, agent, unfed_next)
+    (*list)[count++] = agent;
+    LL_FOREACH2(core->dirty_agents, agent, dirty_next)
+    if (!agent->unfed)
         (*list)[count++] = agent;
-    LL_FOREACH2 (core->dirty_agents, agent, dirty_next)
-        if (!agent->unfed)
-            (*list)[count++] = agent;
     while ((agent = core->unfed)) {
         DL_DELETE2(core->unfed, agent, unfed_prev, unfed_next);
         agent->unfed = false;
@@ -505,9 +506,9 @@ static uint32_t candidates(struct core *core, struct agent ***list)
 static bool has_eligible(struct core *core, struct queue *queue)
 {
     struct job *job;
-    DL_FOREACH2 (queue->active, job, active_next)
-        if (dispatch_may_go(core, job))
-            return true;
+    DL_FOREACH2(queue->active, job, active_next)
+    if (dispatch_may_go(core, job))
+        return true;
     return false;
 }
 
@@ -517,7 +518,8 @@ static void look_again(struct core *core)
     if (!core->revisit)
         return;
     core->revisit = false;
-    HASH_ITER (hh, core->queues, queue, next) {
+    HASH_ITER(hh, core->queues, queue, next)
+    {
         if (queue->revisit) {
             queue->hungry = true; /* an agent may have found nothing that was ready */
             queue_touch(core, queue);

@@ -226,8 +226,8 @@ static void put_mark(struct core *core, struct job *job)
     job->kept.mark = put(core, job, msg, 0, 0);
     /* Grants are running totals of bytes, too. */
     msg = (struct belt_msg){.type = BELT_MSG_ACCEPTED};
-    msg.u.accepted = (struct belt_msg_accepted){
-        .job = job->id, .next = job->kept.next, .grant = {job->kept.next, job->next_bytes}};
+    msg.u.accepted =
+        (struct belt_msg_accepted){.job = job->id, .next = job->kept.next, .grant = {job->kept.next, job->next_bytes}};
     drop(core, job, &job->kept.bytes_mark);
     job->kept.bytes_mark = put(core, job, msg, 0, 0);
     job->kept.mark_due = false;
@@ -259,7 +259,8 @@ static void shorten(struct core *core, struct job *job, struct kept_record *row)
     for (uint32_t i = 0; i < row->count; i++)
         items[i] = (struct belt_result_item){.index = stream_log_at(job, row->first + i)};
     struct belt_msg msg = {.type = BELT_MSG_RESULTS};
-    msg.u.results = (struct belt_msg_results){.first = row->first, .job = job->id, .results = items, .count = row->count};
+    msg.u.results =
+        (struct belt_msg_results){.first = row->first, .job = job->id, .results = items, .count = row->count};
     *update_record(core) = (struct core_record){
         .op = CORE_PUT, .number = row->number, .job = job->id, .first = row->first, .count = row->count, .msg = msg};
     row->bytes = 0;
@@ -329,9 +330,9 @@ void durable_turn(struct core *core, struct job *job)
         msg.u.end = (struct belt_msg_end){.job = job->id, .count = job->next};
         job->kept.end = put(core, job, msg, 0, 0);
     }
-    DL_FOREACH (job->readers, reader)
-        if (!reader->kept_number || reader->kept_acked != reader->acked)
-            put_reader(core, reader);
+    DL_FOREACH(job->readers, reader)
+    if (!reader->kept_number || reader->kept_acked != reader->acked)
+        put_reader(core, reader);
     if (job->kept.settled)
         drop_settled(core, job);
     job->kept.settled = false;
@@ -350,12 +351,13 @@ void durable_reader_gone(struct core *core, struct reader *reader)
 void durable_forget(struct core *core, struct job *job)
 {
     if (job->kept.job && core->out)
-        *update_record(core) = (struct core_record){.op = CORE_DELETE_JOB, .number = ++core->last_record, .job = job->id};
+        *update_record(core) =
+            (struct core_record){.op = CORE_DELETE_JOB, .number = ++core->last_record, .job = job->id};
     job->kept.job = 0;
     retry_forget_tries(job);
     struct reader *reader;
-    DL_FOREACH (job->readers, reader)
-        reader->kept_number = 0;
+    DL_FOREACH(job->readers, reader)
+    reader->kept_number = 0;
     free(job->kept.tasks.rows);
     free(job->kept.results.rows);
     job->kept.tasks = job->kept.results = (struct kept_list){0};

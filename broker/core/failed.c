@@ -21,8 +21,8 @@ static uint64_t count_chosen(const struct core *core, const struct belt_msg_fail
 {
     const struct letter *letter;
     uint64_t count = 0;
-    DL_FOREACH2 (core->letters, letter, all_next)
-        count += is_chosen(letter, msg);
+    DL_FOREACH2(core->letters, letter, all_next)
+    count += is_chosen(letter, msg);
     return count;
 }
 
@@ -71,7 +71,8 @@ static void list(struct core *core, struct session *from, const struct belt_msg_
     struct belt_letter *rows = update_alloc(core, (room + 1) * sizeof *rows);
     struct belt_batch batch = {0};
     const struct letter *letter;
-    DL_FOREACH2 (core->letters, letter, all_next) {
+    DL_FOREACH2(core->letters, letter, all_next)
+    {
         if (!is_chosen(letter, msg))
             continue;
         struct belt_letter row = row_of(core, letter, whole);
@@ -131,11 +132,11 @@ static void drop(struct core *core, struct session *from, const struct belt_msg_
 {
     struct letter *letter, *next;
     uint64_t count = 0;
-    DL_FOREACH_SAFE2 (core->letters, letter, next, all_next)
-        if (is_chosen(letter, msg)) {
-            letter_drop(core, letter);
-            count++;
-        }
+    DL_FOREACH_SAFE2(core->letters, letter, next, all_next)
+    if (is_chosen(letter, msg)) {
+        letter_drop(core, letter);
+        count++;
+    }
     if (!count) {
         none(core, from, msg);
         return;
@@ -154,9 +155,9 @@ static struct letter **choose_sorted(struct core *core, const struct belt_msg_fa
 {
     struct letter **chosen = update_alloc(core, (count + 1) * sizeof *chosen), *letter;
     uint64_t at = 0;
-    DL_FOREACH2 (core->letters, letter, all_next)
-        if (is_chosen(letter, msg))
-            chosen[at++] = letter;
+    DL_FOREACH2(core->letters, letter, all_next)
+    if (is_chosen(letter, msg))
+        chosen[at++] = letter;
     qsort(chosen, count, sizeof *chosen, by_index);
     return chosen;
 }
@@ -185,8 +186,8 @@ static void retry(struct core *core, struct session *from, const struct belt_msg
     struct job *job = open_again(core, of);
     struct pinned last = {0};
     struct letter **chosen = choose_sorted(core, msg, count);
-    update_trace(core, "%s > job %llu tries %llu failed tasks of job %llu again", from->name, (unsigned long long)job->id,
-                 (unsigned long long)count, (unsigned long long)msg->job);
+    update_trace(core, "%s > job %llu tries %llu failed tasks of job %llu again", from->name,
+                 (unsigned long long)job->id, (unsigned long long)count, (unsigned long long)msg->job);
     for (uint64_t i = 0; i < count; i++) {
         job_take(core, job, chosen[i]->payload, &last);
         letter_drop(core, chosen[i]);

@@ -56,9 +56,9 @@ static void retire_anew(struct core *core, struct job *job)
 void job_keep_retired(struct core *core)
 {
     struct job *job;
-    DL_FOREACH2 (core->retired, job, retired_next)
-        if (job->retired_ms)
-            job->retired_ms = core->now;
+    DL_FOREACH2(core->retired, job, retired_next)
+    if (job->retired_ms)
+        job->retired_ms = core->now;
 }
 
 /* Free at the next look, wherever it stands in the list. */
@@ -80,9 +80,9 @@ static bool read_to_the_end(const struct job *job)
     const struct reader *reader;
     if (!job->was_read || job->released < job->next)
         return false;
-    DL_FOREACH (job->readers, reader)
-        if (!reader->done_sent && reader->session)
-            return false;
+    DL_FOREACH(job->readers, reader)
+    if (!reader->done_sent && reader->session)
+        return false;
     return true;
 }
 
@@ -109,9 +109,9 @@ bool job_is_attended(const struct job *job)
     const struct reader *reader;
     if (job->owner)
         return true;
-    DL_FOREACH (job->readers, reader)
-        if (reader->session)
-            return true;
+    DL_FOREACH(job->readers, reader)
+    if (reader->session)
+        return true;
     return false;
 }
 
@@ -133,7 +133,8 @@ static void sweep(struct core *core)
 {
     struct job *job, *next;
     core->sweep_ms = core->now + SWEEP_MS;
-    HASH_ITER (by_id, core->by_job, job, next) {
+    HASH_ITER(by_id, core->by_job, job, next)
+    {
         if (job_is_attended(job))
             job->idle_ms = 0;
         else if (!job->idle_ms)
@@ -206,16 +207,18 @@ static struct belt_grant grant_now(const struct core *core, const struct job *jo
 {
     struct belt_grant grant = job->granted;
     uint64_t part = core->config.memory_budget / (core->jobs ? core->jobs : 1) / 2;
-    if (job->state != BELT_JOB_OPEN || core->draining || 
-        (core->store_failed && job->options.durable) || (core->bytes >= core->config.memory_budget && job->bytes >= part))
+    if (job->state != BELT_JOB_OPEN || core->draining || (core->store_failed && job->options.durable) ||
+        (core->bytes >= core->config.memory_budget && job->bytes >= part))
         return grant;
     uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
-    uint64_t items = job->options.window_items ? job->released + job->options.window_items : job->next + BELT_MAX_BATCH * 16;
+    uint64_t items =
+        job->options.window_items ? job->released + job->options.window_items : job->next + BELT_MAX_BATCH * 16;
     /* Half of what restore.c takes. */
     if (job->options.durable && job->table.used && items > job->table.base + BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH)
         items = job->table.base + BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH;
     uint64_t more = job->bytes < window ? window - job->bytes : 0;
-    if (job->options.durable && core->store_spare && more > core->store_spare) /* what comes must have room on its way */
+    if (job->options.durable && core->store_spare &&
+        more > core->store_spare) /* what comes must have room on its way */
         more = core->store_spare;
     uint64_t bytes = job->next_bytes + more;
     if (items > grant.items)
@@ -257,9 +260,11 @@ static struct job *job_to_feed(struct core *core, struct session *from, uint64_t
     if (!job)
         job_error(core, from, id, BELT_UNKNOWN_JOB, update_text(core, "there is no job %llu", (unsigned long long)id));
     else if (job->owner != from)
-        job_error(core, from, id, BELT_NOT_ALLOWED, update_text(core, "job %llu belongs to another client", (unsigned long long)id));
+        job_error(core, from, id, BELT_NOT_ALLOWED,
+                  update_text(core, "job %llu belongs to another client", (unsigned long long)id));
     else if (job->state == BELT_JOB_STOPPED)
-        job_error(core, from, id, BELT_JOB_CANCELLED, update_text(core, "job %llu was cancelled", (unsigned long long)id));
+        job_error(core, from, id, BELT_JOB_CANCELLED,
+                  update_text(core, "job %llu was cancelled", (unsigned long long)id));
     else
         return job;
     return NULL;
@@ -303,7 +308,8 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
         return;
     if (msg->first > job->next) {
         job_error(core, from, job->id, BELT_SYNC_LOST,
-                  update_text(core, "task %llu is next, not %llu", (unsigned long long)job->next, (unsigned long long)msg->first));
+                  update_text(core, "task %llu is next, not %llu", (unsigned long long)job->next,
+                              (unsigned long long)msg->first));
         return;
     }
     uint64_t skip = job->next - msg->first;
@@ -379,8 +385,9 @@ bool job_refused(struct core *core, struct session *from, uint64_t ref, const st
                      update_text(core, "the broker is shutting down: open the job on another, or later"));
     else if (core->store_failed && !options->never_durable)
         update_error(core, from, ref, 0, BELT_STORE_FAILED,
-                     update_text(core, "the disk of the broker is full, or fails: it takes durable jobs again when results "
-                                       "have been read or room was made; a volatile job needs no disk"));
+                     update_text(core,
+                                 "the disk of the broker is full, or fails: it takes durable jobs again when results "
+                                 "have been read or room was made; a volatile job needs no disk"));
     else if (options->durable && !core->config.durable)
         update_error(core, from, ref, 0, BELT_NOT_DURABLE, update_text(core, "this broker keeps no durable jobs"));
     else if (core->jobs >= core->config.max_jobs)
@@ -402,7 +409,8 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     if (msg->key.len)
         name_copy(job->key, sizeof job->key, msg->key);
     else
-        snprintf(job->key, sizeof job->key, "job-%llx-%llu", (unsigned long long)core->config.epoch, (unsigned long long)job->id);
+        snprintf(job->key, sizeof job->key, "job-%llx-%llu", (unsigned long long)core->config.epoch,
+                 (unsigned long long)job->id);
     char function[BELT_MAX_NAME + 1];
     name_copy(function, sizeof function, msg->function);
     job->queue = queue_get(core, function);
@@ -446,7 +454,8 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
     if (msg->key.len)
         HASH_FIND(by_key, core->by_key, msg->key.data, (unsigned)msg->key.len, job);
     if (job && job->owner && job->owner != from && !job->options.detached) {
-        update_error(core, from, msg->ref, 0, BELT_NOT_ALLOWED, update_text(core, "a job with this key belongs to another client"));
+        update_error(core, from, msg->ref, 0, BELT_NOT_ALLOWED,
+                     update_text(core, "a job with this key belongs to another client"));
         return;
     }
     if (!job && job_refused(core, from, msg->ref, &msg->options))
@@ -467,7 +476,8 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
     }
     if (!job) {
         job = job_new(core, from, job_new_id(core, is_durable(core, &msg->options)), msg);
-        update_trace(core, "%s > job %llu opened: function %s", from->name, (unsigned long long)job->id, job->queue->function);
+        update_trace(core, "%s > job %llu opened: function %s", from->name, (unsigned long long)job->id,
+                     job->queue->function);
     }
     retire_anew(core, job);
     opened(core, from, msg->ref, job);
@@ -531,7 +541,8 @@ void job_orphan(struct core *core, struct session *owner)
     struct job *job, *next;
     if (owner->jobs == 0)
         return;
-    HASH_ITER (by_id, core->by_job, job, next) {
+    HASH_ITER(by_id, core->by_job, job, next)
+    {
         if (job->owner != owner)
             continue;
         job->owner = NULL;

@@ -17,8 +17,8 @@ void late_accept_owed(struct core *core, struct job *job)
     job->accept_due = true;
 }
 
-/* Who feeds it learns from each delivery that its task was accepted. Others must not be told of results of tasks that he
- * would hand in anew, after a broker that had kept nothing. */
+/* Who feeds it learns from each delivery that its task was accepted. Others must not be told of results of tasks that
+ * he would hand in anew, after a broker that had kept nothing. */
 static bool is_read_by_others(const struct job *job)
 {
     return job->reader_count > 1 || (job->readers && job->readers->session != job->owner);
@@ -86,8 +86,8 @@ void late_recorded(struct core *core, struct agent *agent)
     agent->record_bytes = 0;
 }
 
-/* All wait equally long, so they are due in the order in which they came; one that was told meanwhile came anew. A broker
- * that drains tells all: an agent that stops with it would wait for the rest. */
+/* All wait equally long, so they are due in the order in which they came; one that was told meanwhile came anew. A
+ * broker that drains tells all: an agent that stops with it would wait for the rest. */
 void late_turn(struct core *core)
 {
     while (core->late_jobs && (core->draining || core->late_jobs->accept_ms <= core->now)) {

@@ -98,7 +98,8 @@ void letter_drop(struct core *core, struct letter *letter)
 static void trim(struct core *core, struct queue *queue)
 {
     /* The queue goes with its last letter, so it is looked at only while it has some. */
-    while (queue->letter_count > BELT_MAX_FAILED || (queue->letter_count > 1 && queue->letter_bytes > BELT_FAILED_BYTES)) {
+    while (queue->letter_count > BELT_MAX_FAILED ||
+           (queue->letter_count > 1 && queue->letter_bytes > BELT_FAILED_BYTES)) {
         letter_drop(core, queue->letters);
         core->letters_dropped++;
     }
@@ -192,7 +193,8 @@ static bool is_withheld(struct core *core, const struct letter *letter)
 void letter_turn(struct core *core)
 {
     struct letter *letter, *next;
-    DL_FOREACH_SAFE2 (core->letters_due, letter, next, due_next) {
+    DL_FOREACH_SAFE2(core->letters_due, letter, next, due_next)
+    {
         if (is_withheld(core, letter))
             continue;
         DL_DELETE2(core->letters_due, letter, due_prev, due_next);
@@ -234,7 +236,7 @@ void letter_free_all(struct core *core)
     while (core->letters)
         letter_drop(core, core->letters);
     struct letter_job *job, *next;
-    HASH_ITER (hh, core->letter_jobs, job, next)
-        job_release(core, job);
+    HASH_ITER(hh, core->letter_jobs, job, next)
+    job_release(core, job);
     free(core->gone_records);
 }

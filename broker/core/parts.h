@@ -10,14 +10,16 @@
 /* ---- update.c: what a step asks for ---- */
 struct belt_msg *update_send(struct core *core, struct session *to, enum belt_msg_type type);
 /* A message that must not leave before what this turn records of `job` is on disk. */
-struct belt_msg *update_send_kept(struct core *core, struct session *to, const struct job *job, enum belt_msg_type type);
+struct belt_msg *update_send_kept(struct core *core, struct session *to, const struct job *job,
+                                  enum belt_msg_type type);
 struct core_record *update_record(struct core *core);
 struct belt_msg *update_send_stranger(struct core *core, uint64_t peer, enum belt_msg_type type);
 void *update_alloc(struct core *core, size_t size);
 struct belt_bytes update_text(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void update_drop(struct core *core, uint64_t peer);
 void update_trace(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void update_error(struct core *core, struct session *to, uint64_t ref, uint64_t job, unsigned code, struct belt_bytes text);
+void update_error(struct core *core, struct session *to, uint64_t ref, uint64_t job, unsigned code,
+                  struct belt_bytes text);
 
 /* ---- pin.c: what kept payloads cost ---- */
 /* The frame that the last payload of a message came in; zero at first, pin_done() at the end. */
@@ -51,10 +53,11 @@ void job_stop(struct core *core, struct job *job, const char *who, const char *w
 void job_orphan(struct core *core, struct session *owner);
 void job_settle(struct core *core, struct job *job); /* complete? retired? call when something of it ended */
 void job_free(struct core *core, struct job *job);
-void job_keep_retired(struct core *core); /* the store works again: those that are over stay for as long as if they were only now */
+void job_keep_retired(
+    struct core *core); /* the store works again: those that are over stay for as long as if they were only now */
 struct job *job_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg);
 uint64_t job_new_id(struct core *core, bool durable); /* durable jobs count from 1 for the life of the store */
-void job_touch(struct core *core, struct job *job); /* the turn looks at its grant */
+void job_touch(struct core *core, struct job *job);   /* the turn looks at its grant */
 bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_job_options *options);
 void job_take(struct core *core, struct job *job, struct belt_payload payload, struct pinned *last); /* its next task */
 void job_accept(struct core *core, struct job *job); /* turn: ACCEPTED when owed */
@@ -85,23 +88,24 @@ void timer_remove(struct core *core, struct job *job);
 void timer_turn(struct core *core);
 
 /* ---- late.c: acknowledgements that wait for company ---- */
-void late_accept_owed(struct core *core, struct job *job);      /* tasks came */
-bool late_accept_waits(struct core *core, struct job *job);     /* true: not now, the turn comes back to it */
-void late_accepted(struct core *core, struct job *job);         /* told, or the job goes */
+void late_accept_owed(struct core *core, struct job *job);  /* tasks came */
+bool late_accept_waits(struct core *core, struct job *job); /* true: not now, the turn comes back to it */
+void late_accepted(struct core *core, struct job *job);     /* told, or the job goes */
 void late_record_owed(struct core *core, struct agent *agent, const struct belt_msg_results *msg); /* these came */
-bool late_record_waits(struct core *core, struct agent *agent); /* likewise */
-void late_recorded(struct core *core, struct agent *agent);     /* told, or the agent goes */
+bool late_record_waits(struct core *core, struct agent *agent);                                    /* likewise */
+void late_recorded(struct core *core, struct agent *agent); /* told, or the agent goes */
 void late_turn(struct core *core);      /* before the acknowledgements: those that have waited long enough */
 void late_turn_over(struct core *core); /* after them */
 
 /* ---- retry.c: what runs again, and when ---- */
 /* Whether this outcome is not final; counts the try. */
 bool retry_wanted(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item);
-uint64_t retry_pause(struct core *core, const struct job *job, const struct task *task); /* before its next run, in ms */
+uint64_t retry_pause(struct core *core, const struct job *job,
+                     const struct task *task); /* before its next run, in ms */
 void retry_delay(struct core *core, struct job *job, uint64_t index, struct task *task, uint64_t pause);
 void retry_undelay(struct core *core, struct job *job, struct task *task); /* it is WAITING, and yet in no list */
 void retry_due(struct core *core, struct job *job);
-void retry_forget(struct core *core, struct job *job); /* nothing of it waits any more */
+void retry_forget(struct core *core, struct job *job);               /* nothing of it waits any more */
 void retry_note(struct core *core, struct job *job, uint64_t index); /* its tries changed: to disk */
 void retry_over(struct core *core, struct job *job, uint64_t index); /* it has its result */
 void retry_persist(struct core *core, struct job *job);
@@ -137,10 +141,11 @@ void stream_finished(struct core *core, struct job *job, uint64_t index); /* thi
 void stream_wake(struct core *core, struct job *job);
 uint64_t stream_log_at(const struct job *job, uint64_t place);
 void stream_log_set(struct job *job, uint64_t place, uint64_t index); /* of a place that nobody has seen */
-void stream_log_trim(struct job *job); /* places that nobody needs go from the front */
+void stream_log_trim(struct job *job);                                /* places that nobody needs go from the front */
 void stream_log_add(struct job *job, uint64_t index);
 struct belt_result_item stream_item_of(uint64_t index, const struct task *task);
-struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked);
+struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode,
+                                 uint64_t acked);
 void stream_recount(struct core *core, struct job *job);
 bool stream_lags(const struct job *job); /* there are results that a reader could take and has not */
 void stream_free_all(struct core *core, struct job *job);
@@ -157,7 +162,8 @@ struct run *dispatch_adopt(struct core *core, struct agent *agent, struct job *j
 void dispatch_waiting_changed(struct core *core, struct job *job);
 void dispatch_serve(struct core *core, struct queue *queue, struct agent *agent);
 void dispatch_unserve(struct core *core, struct queue *queue, struct agent *agent);
-uint64_t dispatch_oldest(const struct job *job); /* since when its first waiting task has waited, UINT64_MAX: none does */
+uint64_t
+dispatch_oldest(const struct job *job); /* since when its first waiting task has waited, UINT64_MAX: none does */
 bool dispatch_has_room(const struct agent *agent, uint32_t bytes); /* for a task of this size, in its byte window */
 /* The queue is looked at again then, whatever happens in between. */
 void dispatch_come_back(struct core *core, struct queue *queue, uint64_t when);
@@ -168,11 +174,13 @@ void dispatch_notices(struct core *core, struct job *job);
 /* ---- fair.c: whose turn it is ---- */
 void fair_enter(struct core *core, struct job *job); /* it has waiting tasks now */
 void fair_leave(struct core *core, struct job *job);
-struct job *fair_first(struct core *core, struct queue *queue); /* NULL: none may go. Those that may not are set aside for the turn */
-float fair_cost(const struct job *job); /* of a task, as it seems, in us */
-void fair_given(struct agent *agent, uint32_t place, struct job *job, uint32_t count); /* so many tasks, of this queue of the agent */
+struct job *fair_first(struct core *core,
+                       struct queue *queue); /* NULL: none may go. Those that may not are set aside for the turn */
+float fair_cost(const struct job *job);      /* of a task, as it seems, in us */
+void fair_given(struct agent *agent, uint32_t place, struct job *job,
+                uint32_t count);                            /* so many tasks, of this queue of the agent */
 void fair_settle(struct core *core, const struct run *run); /* it is over */
-void fair_turn(struct core *core); /* before the first is asked for */
+void fair_turn(struct core *core);                          /* before the first is asked for */
 void fair_turn_over(struct core *core);
 
 /* ---- balance.c: what lies unstarted is taken back for who idles ---- */
@@ -196,14 +204,14 @@ bool kept_settle(struct job *job, uint64_t index); /* has a result on disk; true
 void durable_turn(struct core *core, struct job *job);
 void durable_reader_gone(struct core *core, struct reader *reader);
 void durable_forget(struct core *core, struct job *job); /* the job is over */
-bool durable_withholds(const struct job *job); /* it has results that are not recorded */
+bool durable_withholds(const struct job *job);           /* it has results that are not recorded */
 
 /* ---- withheld.c: while the store has no room ---- */
 uint32_t withheld_wanted(const struct core *core, struct job *job); /* so many results may be recorded */
 /* They are, in the record with this number. */
 void withheld_written(struct core *core, struct job *job, uint64_t number, uint64_t first, uint32_t count);
 void withheld_taken(struct core *core, struct job *job); /* the room they took is there again */
-void withheld_note(struct core *core, struct job *job); /* turn, or the job's end: does it withhold something? */
+void withheld_note(struct core *core, struct job *job);  /* turn, or the job's end: does it withhold something? */
 
 /* ---- report.c ---- */
 void report_status(struct core *core, struct session *from, const struct belt_msg_status *msg);

@@ -131,13 +131,15 @@ static bool hello_refused(struct core *core, const struct core_event *event, con
     const struct belt_msg_hello *hello = &event->msg->u.hello;
     if (hello->version != BELT_PROTOCOL_VERSION) {
         refuse(core, event->peer, BELT_BAD_VERSION,
-               update_text(core, "you speak version %u of the protocol, this broker speaks %u: install matching versions",
+               update_text(core,
+                           "you speak version %u of the protocol, this broker speaks %u: install matching versions",
                            hello->version, BELT_PROTOCOL_VERSION));
         return true;
     }
     if ((hello->role == BELT_ROLE_WORKER) != event->worker_side || (known && known->role != hello->role)) {
         refuse(core, event->peer, BELT_BAD_ROLE,
-               update_text(core, "this is the endpoint for %s, and your role is %s: use the other endpoint of the broker",
+               update_text(core,
+                           "this is the endpoint for %s, and your role is %s: use the other endpoint of the broker",
                            event->worker_side ? "workers" : "clients", role_name(hello->role)));
         return true;
     }
@@ -295,7 +297,8 @@ static uint64_t probe_all(struct core *core)
 {
     uint64_t next = UINT64_MAX, when;
     struct session *session;
-    DL_FOREACH (core->live, session) {
+    DL_FOREACH(core->live, session)
+    {
         bool silent = core->now >= session->heard_ms + patience_of(core);
         when = silent ? probe(core, session) : session->heard_ms + patience_of(core);
         next = when < next ? when : next;
@@ -307,7 +310,8 @@ static uint64_t probe_all(struct core *core)
 
 void peer_expire(struct core *core)
 {
-    if (core->asked_ms && core->now > core->config.heartbeat_ms && core->now - core->config.heartbeat_ms > core->asked_ms)
+    if (core->asked_ms && core->now > core->config.heartbeat_ms &&
+        core->now - core->config.heartbeat_ms > core->asked_ms)
         core->awake_ms = core->now;
     while (core->live && core->now >= lease_end(core, core->live))
         lease_over(core, core->live);
@@ -327,8 +331,8 @@ void peer_forget_all(struct core *core)
     struct session *session, *next;
     HASH_CLEAR(by_peer, core->by_peer);
     HASH_CLEAR(by_id, core->by_id);
-    DL_FOREACH_SAFE (core->live, session, next)
-        free(session);
-    DL_FOREACH_SAFE (core->gone, session, next)
-        free(session);
+    DL_FOREACH_SAFE(core->live, session, next)
+    free(session);
+    DL_FOREACH_SAFE(core->gone, session, next)
+    free(session);
 }

@@ -21,9 +21,9 @@ static uint64_t oldest_of(const struct core *core, const struct queue *queue)
 {
     uint64_t oldest = 0;
     const struct job *job;
-    DL_FOREACH2 (queue->active, job, active_next)
-        if (since(core, dispatch_oldest(job)) > oldest)
-            oldest = since(core, dispatch_oldest(job));
+    DL_FOREACH2(queue->active, job, active_next)
+    if (since(core, dispatch_oldest(job)) > oldest)
+        oldest = since(core, dispatch_oldest(job));
     return oldest;
 }
 
@@ -57,9 +57,9 @@ static void report_queues(struct core *core, const struct belt_msg_status *msg, 
 {
     struct queue *queue, *next;
     struct belt_row_queue *rows = update_alloc(core, (HASH_COUNT(core->queues) + 1) * sizeof *rows);
-    HASH_ITER (hh, core->queues, queue, next)
-        if (wanted(msg, queue->function) && report->count < BELT_MAX_ROWS)
-            rows[report->count++] = queue_row(core, queue);
+    HASH_ITER(hh, core->queues, queue, next)
+    if (wanted(msg, queue->function) && report->count < BELT_MAX_ROWS)
+        rows[report->count++] = queue_row(core, queue);
     report->rows.queues = rows;
 }
 
@@ -80,7 +80,8 @@ static void report_workers(struct core *core, const struct belt_msg_status *msg,
 {
     struct agent *agent;
     struct belt_row_worker *rows = update_alloc(core, (core->workers + 1) * sizeof *rows);
-    DL_FOREACH (core->agents, agent) {
+    DL_FOREACH(core->agents, agent)
+    {
         if (!wanted(msg, agent->session->name) || report->count >= BELT_MAX_ROWS)
             continue;
         uint32_t running = agent->parts < agent->slots ? agent->parts : agent->slots;
@@ -124,15 +125,16 @@ static struct belt_bytes readers_text(struct core *core, const struct job *job)
     const struct reader *reader;
     struct belt_bytes text = {0};
     uint32_t shown = 0;
-    DL_FOREACH (job->readers, reader)
-        if (shown++ < READERS_SHOWN)
-            text = update_text(core, "%.*s; reader '%s' (%s, %s) stands at %llu of %llu", (int)text.len,
-                               text.len ? (const char *)text.data : "", reader->name,
-                               reader->mode == BELT_ORDERED ? "ordered" : "unordered",
-                               reader->session ? "connected" : "away", (unsigned long long)reader->acked,
-                               (unsigned long long)job->next);
+    DL_FOREACH(job->readers, reader)
+    if (shown++ < READERS_SHOWN)
+        text =
+            update_text(core, "%.*s; reader '%s' (%s, %s) stands at %llu of %llu", (int)text.len,
+                        text.len ? (const char *)text.data : "", reader->name,
+                        reader->mode == BELT_ORDERED ? "ordered" : "unordered", reader->session ? "connected" : "away",
+                        (unsigned long long)reader->acked, (unsigned long long)job->next);
     if (shown > READERS_SHOWN)
-        text = update_text(core, "%.*s; and %u readers more", (int)text.len, (const char *)text.data, shown - READERS_SHOWN);
+        text = update_text(core, "%.*s; and %u readers more", (int)text.len, (const char *)text.data,
+                           shown - READERS_SHOWN);
     return shown ? text : update_text(core, "; no reader has come yet");
 }
 
@@ -144,7 +146,8 @@ static struct belt_bytes kept_text(struct core *core, const struct job *job)
     span_text(job_keep_left(core, job), span, sizeof span);
     return update_text(core, "%llu results wait to be read%.*s; %s %s", (unsigned long long)(job->next - job->released),
                        (int)readers.len, (const char *)readers.data,
-                       job_is_attended(job) ? "kept while somebody is connected to it, and then for" : "given up in", span);
+                       job_is_attended(job) ? "kept while somebody is connected to it, and then for" : "given up in",
+                       span);
 }
 
 /* Why the job does not move, in a person's words; empty when it does. */
@@ -171,7 +174,8 @@ static struct belt_bytes why_of(struct core *core, const struct job *job)
         return update_text(core, "its reader takes no results: the window (%llu bytes) is full",
                            (unsigned long long)job->options.window_bytes);
     if (job->running == 0 && job->waiting == 0 && job->delays)
-        return update_text(core, "%llu tasks wait for another try, the next in %llu ms", (unsigned long long)job->delays,
+        return update_text(core, "%llu tasks wait for another try, the next in %llu ms",
+                           (unsigned long long)job->delays,
                            (unsigned long long)(job->due_ms > core->now ? job->due_ms - core->now : 0));
     if (job->running == 0 && job->waiting == 0 && job->next >= job->granted.items)
         return update_text(core, "its reader takes no results: the window (%llu tasks) is full",
@@ -191,12 +195,12 @@ static uint32_t progress_of(const struct core *core, const struct job *job)
     const struct run *run;
     if (job->running == 0)
         return 0;
-    DL_FOREACH (core->agents, agent)
-        DL_FOREACH (agent->runs, run)
-            if (run->job == job && run->progress_total)
-                permille += run->progress_done >= run->progress_total
-                                ? 1000
-                                : (uint64_t)((double)run->progress_done * 1000.0 / (double)run->progress_total);
+    DL_FOREACH(core->agents, agent)
+    DL_FOREACH(agent->runs, run)
+    if (run->job == job && run->progress_total)
+        permille += run->progress_done >= run->progress_total
+                        ? 1000
+                        : (uint64_t)((double)run->progress_done * 1000.0 / (double)run->progress_total);
     return permille < UINT32_MAX ? (uint32_t)permille : UINT32_MAX;
 }
 
@@ -246,9 +250,9 @@ static void report_jobs(struct core *core, const struct belt_msg_status *msg, st
         rows[report->count].why = name_bytes(past->why);
         rows[report->count++].age_ms = since(core, past->opened_ms);
     }
-    HASH_ITER (by_id, core->by_job, job, next)
-        if (job_wanted(msg, job->id, job->key) && report->count < BELT_MAX_ROWS)
-            rows[report->count++] = job_row(core, job);
+    HASH_ITER(by_id, core->by_job, job, next)
+    if (job_wanted(msg, job->id, job->key) && report->count < BELT_MAX_ROWS)
+        rows[report->count++] = job_row(core, job);
     report->rows.jobs = rows;
 }
 
@@ -258,19 +262,21 @@ static void report_readers(struct core *core, const struct belt_msg_status *msg,
     struct reader *reader, *next;
     uint32_t most = HASH_COUNT(core->readers) < BELT_MAX_ROWS ? HASH_COUNT(core->readers) : BELT_MAX_ROWS;
     struct belt_row_reader *rows = update_alloc(core, (most + 1) * sizeof *rows);
-    HASH_ITER (hh, core->readers, reader, next) {
+    HASH_ITER(hh, core->readers, reader, next)
+    {
         const struct job *job = reader->job;
         uint64_t results = job->done + job->failed;
         if (!job_wanted(msg, job->id, job->key) || report->count >= most)
             continue;
         /* All that it has acknowledged has a result, whatever its mode. */
-        rows[report->count++] = (struct belt_row_reader){.job = job->id,
-                                                         .reader = name_bytes(reader->name),
-                                                         .mode = reader->mode,
-                                                         .connected = reader->session != NULL,
-                                                         .acknowledged = reader->acked,
-                                                         .unread = results > reader->acked ? results - reader->acked : 0,
-                                                         .sent = reader->sent};
+        rows[report->count++] =
+            (struct belt_row_reader){.job = job->id,
+                                     .reader = name_bytes(reader->name),
+                                     .mode = reader->mode,
+                                     .connected = reader->session != NULL,
+                                     .acknowledged = reader->acked,
+                                     .unread = results > reader->acked ? results - reader->acked : 0,
+                                     .sent = reader->sent};
     }
     report->rows.readers = rows;
 }

@@ -181,9 +181,8 @@ static void write_tried(struct core *core, struct job *job, struct tried *tried)
         return;
     }
     struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
-    msg.u.progress = (struct belt_msg_progress){.task = {job->id, tried->index, ended},
-                                                .done = task->n.tries.failures,
-                                                .total = task->n.tries.losses};
+    msg.u.progress = (struct belt_msg_progress){
+        .task = {job->id, tried->index, ended}, .done = task->n.tries.failures, .total = task->n.tries.losses};
     tried->number = kept_put(core, job->id, msg, tried->index, 1);
 }
 
@@ -232,7 +231,8 @@ int retry_restore(struct core *core, struct job *job, uint64_t number, const str
 void retry_forget_tries(struct job *job)
 {
     struct tried *tried, *next;
-    HASH_ITER (hh, job->tried, tried, next) {
+    HASH_ITER(hh, job->tried, tried, next)
+    {
         HASH_DELETE(hh, job->tried, tried);
         free(tried);
     }

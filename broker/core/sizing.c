@@ -6,7 +6,8 @@
 #define AHEAD_US 2000.0
 /* Tasks at a slot at most, however short: what an agent's window is made for. */
 #define AHEAD_MAX 2000u
-/* Up to this a task of the next round lies ready at each slot; the way to the broker (some 0.2 ms) would cost more than 1 %. */
+/* Up to this a task of the next round lies ready at each slot; the way to the broker (some 0.2 ms) would cost more than
+ * 1 %. */
 #define AHEAD_ONE_US 20000.0
 /* Tasks that lie ahead at all slots of a queue together: about a second of the broker's own work. With thousands of
  * slots for short tasks it would hand out minutes of it, and everything else would wait behind their results. */

@@ -30,17 +30,20 @@ uint32_t sizing_stuck(uint32_t slots);
 /** How many tasks of `typical_us` an agent holds in effect that holds `parts` tasks of any kind, `load_us` of work. */
 uint32_t sizing_held(double typical_us, uint32_t parts, double load_us, uint32_t slots);
 
-/** How many of `waiting` tasks to give to an agent that holds `held`, when `all_slots` slots share the queue (0: none now). */
+/** How many of `waiting` tasks to give to an agent that holds `held`, when `all_slots` slots share the queue (0: none
+ * now). */
 uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t all_slots, uint64_t waiting);
 
-/** The estimate after `sample_us`: rises fast but not at one outlier, falls slowly, because a batch sized for short tasks that meets a long one costs more than the reverse. */
+/** The estimate after `sample_us`: rises fast but not at one outlier, falls slowly, because a batch sized for short
+ * tasks that meets a long one costs more than the reverse. */
 double sizing_estimate(double service_us, uint32_t sample_us);
 
 /** What a task takes that is rather short among its like (one in five is shorter), after `sample_us`. However long the
  *  others are, and however many of them end at once: what lies at a slot must not run out while it runs short ones. */
 double sizing_typical(double typical_us, uint32_t sample_us);
 
-/** How many unstarted tasks to take back from an agent that holds `held` while `idle` slots elsewhere have nothing (0: leave it). */
+/** How many unstarted tasks to take back from an agent that holds `held` while `idle` slots elsewhere have nothing (0:
+ * leave it). */
 uint32_t sizing_recall(double service_us, uint32_t held, uint32_t slots, uint32_t idle);
 
 #endif

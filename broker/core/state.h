@@ -11,7 +11,7 @@
 #include "table.h"
 
 #include <stdlib.h>
-#define HASH_FUNCTION HASH_JEN
+#define HASH_FUNCTION     HASH_JEN
 #define uthash_fatal(msg) abort()
 #include <uthash.h>
 #include <utlist.h>
@@ -34,12 +34,12 @@ struct run {
     uint64_t index;
     uint64_t dispatched_ms;
     uint64_t progress_done, progress_total;
-    uint32_t bytes;   /* of its payload: the agent's window counts them */
-    float cost_us;    /* that its job was charged */
-    uint32_t used_us; /* that it took */
-    uint64_t chunk;   /* runs of one chunk are neighbours with one number; 0: alone */
-    bool named;       /* seen in the SYNC under way */
-    bool dropped;     /* DROP was sent: the result is not wanted */
+    uint32_t bytes;          /* of its payload: the agent's window counts them */
+    float cost_us;           /* that its job was charged */
+    uint32_t used_us;        /* that it took */
+    uint64_t chunk;          /* runs of one chunk are neighbours with one number; 0: alone */
+    bool named;              /* seen in the SYNC under way */
+    bool dropped;            /* DROP was sent: the result is not wanted */
     struct run *prev, *next; /* of the agent, in dispatch order */
 };
 
@@ -54,11 +54,11 @@ struct session {
     char name[BELT_MAX_NAME + 1];
     uint64_t seq_in, seq_out; /* last received, last sent */
     uint64_t heard_ms;
-    uint64_t probed_ms; /* when it was last spoken to because it was silent */
-    uint64_t gone_ms; /* when the connection was given up */
-    uint8_t full;     /* enum full, or'ed: what it was sent has not left, its readers are not served */
-    uint32_t jobs;    /* it owns */
-    struct agent *agent; /* of a worker */
+    uint64_t probed_ms;          /* when it was last spoken to because it was silent */
+    uint64_t gone_ms;            /* when the connection was given up */
+    uint8_t full;                /* enum full, or'ed: what it was sent has not left, its readers are not served */
+    uint32_t jobs;               /* it owns */
+    struct agent *agent;         /* of a worker */
     struct session *prev, *next; /* in core->live (least recently heard first) or core->gone (longest gone first) */
     UT_hash_handle by_peer, by_id;
 };
@@ -75,44 +75,44 @@ struct agent {
     uint32_t queue_count;
     struct run *runs; /* in dispatch order */
     uint32_t held;
-    uint32_t parts; /* that need a slot each: chunks and single tasks */
+    uint32_t parts;   /* that need a slot each: chunks and single tasks */
     uint32_t adopted; /* tasks of the chunk that was adopted last */
     uint64_t held_bytes;
-    double load_us;   /* what the tasks it holds seem to take */
+    double load_us; /* what the tasks it holds seem to take */
     uint64_t connected_ms;
     uint64_t results_next; /* number of the next result */
     uint64_t done, failed, lost;
     bool synced, leaving;
-    bool met; /* it has named all that it held from an earlier life of the broker */
-    bool record_due;  /* results came: RECORDED is owed */
+    bool met;              /* it has named all that it held from an earlier life of the broker */
+    bool record_due;       /* results came: RECORDED is owed */
     uint64_t record_ms;    /* at the latest */
     bool late;             /* in core->late_agents */
     uint64_t recorded;     /* the number that RECORDED told last */
     uint64_t record_bytes; /* payload bytes of what it did not tell */
     struct agent *late_prev, *late_next;
-    bool holds_kept; /* there were results that must be on disk first */
-    bool recalling;   /* a RECALL is not answered yet */
+    bool holds_kept;              /* there were results that must be on disk first */
+    bool recalling;               /* a RECALL is not answered yet */
     const struct queue *recalled; /* for whose sake; to be compared only */
-    uint64_t recall_ms; /* it had nothing to give back: not asked again before */
-    uint64_t asked_ms;  /* when it was sent its last RECALL */
-    uint64_t begun_ms;  /* what came before has begun: it was asked then, and had nothing to give back */
-    bool stuck;         /* its slots are busy with long ones among short tasks: nothing is put behind them */
-    bool watched;       /* in core->watched[pace] */
+    uint64_t recall_ms;           /* it had nothing to give back: not asked again before */
+    uint64_t asked_ms;            /* when it was sent its last RECALL */
+    uint64_t begun_ms;            /* what came before has begun: it was asked then, and had nothing to give back */
+    bool stuck;                   /* its slots are busy with long ones among short tasks: nothing is put behind them */
+    bool watched;                 /* in core->watched[pace] */
     uint8_t pace;
-    uint64_t moved_ms;  /* when a task of it ended last, or came */
+    uint64_t moved_ms; /* when a task of it ended last, or came */
     struct agent *watched_prev, *watched_next;
-    bool dirty;       /* in core->dirty_agents */
-    bool unfed;       /* in core->unfed */
+    bool dirty; /* in core->dirty_agents */
+    bool unfed; /* in core->unfed */
     struct agent *unfed_prev, *unfed_next;
-    struct agent *prev, *next;             /* in core->agents */
+    struct agent *prev, *next; /* in core->agents */
     struct agent *dirty_next;
 };
 
 /* One client's part of a queue, for as long as it has jobs there. */
 struct share {
     uint8_t client[BELT_SESSION_LEN]; /* all zero: jobs that belong to nobody */
-    double pass;   /* service used, in us */
-    double level;  /* where its job that was served last stood */
+    double pass;                      /* service used, in us */
+    double level;                     /* where its job that was served last stood */
     uint32_t jobs;
     struct heap jobs_heap; /* those with waiting tasks */
     uint32_t place;        /* in the queue's heap, from 1; 0: none of its jobs has any */
@@ -134,15 +134,15 @@ struct queue {
     double service_us; /* estimate */
     struct share *shares;
     uint32_t share_count;
-    double level;      /* where the client that was served last stood */
+    double level;                 /* where the client that was served last stood */
     uint64_t rate_ms, rate_count; /* results since rate_ms */
     double rate;                  /* per second */
-    struct heap shares_heap; /* clients with waiting tasks: whose turn it is */
-    bool hungry;      /* agents may be idle: at the last look all waiting tasks were given out */
-    bool dirty;       /* in core->dirty_queues */
-    uint64_t given_ms;    /* when the last of its tasks was given to an agent */
-    uint64_t balanced_ms; /* when recall was last considered */
-    bool revisit;         /* it wants to be looked at again at some time */
+    struct heap shares_heap;      /* clients with waiting tasks: whose turn it is */
+    bool hungry;                  /* agents may be idle: at the last look all waiting tasks were given out */
+    bool dirty;                   /* in core->dirty_queues */
+    uint64_t given_ms;            /* when the last of its tasks was given to an agent */
+    uint64_t balanced_ms;         /* when recall was last considered */
+    bool revisit;                 /* it wants to be looked at again at some time */
     struct queue *dirty_next;
     struct queue *prev, *next;
     UT_hash_handle hh;
@@ -157,17 +157,17 @@ struct kept_list {
 /* What of a durable job is on disk. */
 struct kept {
     uint64_t job, end, mark, bytes_mark; /* numbers of their records, 0: none */
-    uint64_t next;           /* tasks below it are */
-    uint64_t place;          /* places in the log of completions below it are */
-    uint64_t taken;          /* those below it were taken by all, and their records know it: the log may forget them */
+    uint64_t next;                       /* tasks below it are */
+    uint64_t place;                      /* places in the log of completions below it are */
+    uint64_t taken; /* those below it were taken by all, and their records know it: the log may forget them */
     struct kept_list tasks, results;
     bool mark_due;
-    bool settled;            /* some record of tasks may have become superfluous */
-    bool withheld;           /* there are results that the store has no room for */
-    uint64_t sorted;         /* places below it are in order of index, of those that are withheld */
+    bool settled;           /* some record of tasks may have become superfluous */
+    bool withheld;          /* there are results that the store has no room for */
+    uint64_t sorted;        /* places below it are in order of index, of those that are withheld */
     uint64_t urgent_number; /* of the record of results that was written without room, 0: none */
-    uint64_t urgent;         /* its bytes */
-    uint64_t restored;       /* while it is built anew: tasks that are there */
+    uint64_t urgent;        /* its bytes */
+    uint64_t restored;      /* while it is built anew: tasks that are there */
     uint64_t mark_next, mark_place, mark_failed;
 };
 
@@ -205,10 +205,10 @@ struct letter {
     uint32_t attempt, code;
     struct belt_payload payload;
     struct belt_result_extras *extras;
-    uint64_t number; /* of its record on disk, 0: none */
-    bool due;        /* in core->letters_due: to be written */
-    struct letter *prev, *next;             /* of the queue */
-    struct letter *all_prev, *all_next;     /* in core->letters */
+    uint64_t number;                    /* of its record on disk, 0: none */
+    bool due;                           /* in core->letters_due: to be written */
+    struct letter *prev, *next;         /* of the queue */
+    struct letter *all_prev, *all_next; /* in core->letters */
     struct letter *due_prev, *due_next;
 };
 
@@ -252,15 +252,15 @@ struct job {
     uint64_t opened_ms;
 
     struct table table;
-    uint64_t next;       /* tasks accepted */
+    uint64_t next; /* tasks accepted */
     uint64_t next_bytes;
-    uint64_t fresh;      /* lowest index never dispatched */
-    uint64_t spoken_of;  /* of tasks below it agents spoke of attempts that nobody knows of since a restart, up to … */
-    uint32_t spoken;     /* … this one: no other gets their numbers */
-    uint64_t *again;     /* heap of indexes that wait again */
+    uint64_t fresh;     /* lowest index never dispatched */
+    uint64_t spoken_of; /* of tasks below it agents spoke of attempts that nobody knows of since a restart, up to … */
+    uint32_t spoken;    /* … this one: no other gets their numbers */
+    uint64_t *again;    /* heap of indexes that wait again */
     uint32_t again_count, again_room;
     uint64_t waiting, running, done, failed, retried, released;
-    uint64_t delays;     /* tasks that wait for their next try; not among the waiting */
+    uint64_t delays;       /* tasks that wait for their next try; not among the waiting */
     struct delay *delayed; /* heap */
     uint32_t delayed_count, delayed_room;
     struct tried *tried, *tried_due;
@@ -269,8 +269,8 @@ struct job {
     uint64_t expire_ms;   /* when to go on expiring */
     uint64_t expire_next; /* lower indexes have expired, unless they run */
     bool expired;
-    uint64_t due_ms;      /* the next of these; UINT64_MAX: none */
-    uint32_t due_at;      /* place in core->due, from 1; 0: not in it */
+    uint64_t due_ms;     /* the next of these; UINT64_MAX: none */
+    uint32_t due_at;     /* place in core->due, from 1; 0: not in it */
     uint64_t bytes;      /* memory that its payloads and results hold */
     uint64_t unread;     /* bytes of results that are not released */
     double typical_us;   /* what a task takes that is rather short, 0: unknown */
@@ -279,7 +279,7 @@ struct job {
     uint32_t place;      /* in the heap of its share, from 1; 0: not in it */
     struct share *share; /* of its client in the queue */
 
-    uint64_t *log;       /* order of completion: ring of indexes */
+    uint64_t *log; /* order of completion: ring of indexes */
     uint64_t log_base, log_count, log_room, log_head;
 
     struct reader *readers;
@@ -288,25 +288,25 @@ struct job {
 
     struct kept kept;
     struct belt_grant granted;
-    bool accept_due;  /* ACCEPTED is owed */
-    uint64_t accept_ms; /* at the latest */
-    bool late;          /* in core->late_jobs */
+    bool accept_due;                   /* ACCEPTED is owed */
+    uint64_t accept_ms;                /* at the latest */
+    bool late;                         /* in core->late_jobs */
     uint64_t accepted, accepted_bytes; /* `next` as ACCEPTED told it last */
     struct job *late_prev, *late_next;
-    bool resync_due;  /* tasks were not taken, since the store had no room: to be pushed again */
-    bool active;      /* in queue->active */
-    bool dirty;       /* in core->dirty_jobs */
-    bool unserved;    /* NO_WORKER was told */
-    uint64_t recover_ms; /* built anew: agents may still hold its tasks, so it is not dispatched before */
-    uint64_t chunk_ms; /* since when a partial chunk waits, 0: none */
+    bool resync_due;      /* tasks were not taken, since the store had no room: to be pushed again */
+    bool active;          /* in queue->active */
+    bool dirty;           /* in core->dirty_jobs */
+    bool unserved;        /* NO_WORKER was told */
+    uint64_t recover_ms;  /* built anew: agents may still hold its tasks, so it is not dispatched before */
+    uint64_t chunk_ms;    /* since when a partial chunk waits, 0: none */
     uint64_t unserved_ms; /* when to tell NO_WORKER, 0: not */
     uint64_t idle_ms;     /* since when nobody reads or feeds it, 0: somebody does */
     uint64_t retired_ms;  /* when everything was read or stopped */
     bool retired;         /* in core->retired */
     struct job *dirty_next;
     struct job *aside_next;
-    double owes_us;    /* what its tasks took beyond what it was charged for them */
-    bool unsettled;    /* in core->unsettled */
+    double owes_us; /* what its tasks took beyond what it was charged for them */
+    bool unsettled; /* in core->unsettled */
     struct job *unsettled_next;
     struct job *active_prev, *active_next;
     struct job *retired_prev, *retired_next;
@@ -323,7 +323,7 @@ struct past_job {
 /* A RETRY or DROP that was answered: the answer may be lost, and the question sent again. */
 struct settled {
     uint8_t session[BELT_SESSION_LEN], action;
-    uint64_t ref, job; /* of the question */
+    uint64_t ref, job;    /* of the question */
     uint64_t count, made; /* the answer; made: the new job */
 };
 /* So many are remembered: who asks again does so within seconds. */
@@ -332,15 +332,15 @@ struct settled {
 struct core {
     struct core_config config;
     uint64_t now, wall;
-    uint64_t random;     /* state of the generator; events stir it */
+    uint64_t random; /* state of the generator; events stir it */
     uint64_t started_ms;
     struct core_update *out; /* of the step under way */
     struct session *by_peer, *by_id;
     struct session *live, *gone;
     struct agent *agents;
-    struct queue *queues;      /* hash by function */
+    struct queue *queues; /* hash by function */
     struct job *by_job, *by_key;
-    struct reader *readers;    /* hash by id */
+    struct reader *readers; /* hash by id */
     struct job *retired;
     uint32_t retired_count;
     struct job *late_jobs;     /* whose ACCEPTED waits, the longest first */
@@ -350,42 +350,42 @@ struct core {
     struct queue *dirty_queues;
     struct job *dirty_jobs;
     struct reader *dirty_readers;
-    struct job *unsettled;     /* tasks of theirs have ended */
-    struct job *aside;         /* have waiting tasks, and may not go in this turn */
+    struct job *unsettled; /* tasks of theirs have ended */
+    struct job *aside;     /* have waiting tasks, and may not go in this turn */
     uint64_t last_rank;
-    struct run *spare_runs;    /* free list */
-    struct past_job *history;  /* ring of BELT_MAX_HISTORY */
+    struct run *spare_runs;   /* free list */
+    struct past_job *history; /* ring of BELT_MAX_HISTORY */
     uint32_t history_count, history_head;
     uint64_t last_job, last_volatile_job, last_reader, last_chunk;
-    uint64_t bytes;            /* memory of all jobs */
+    uint64_t bytes; /* memory of all jobs */
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
-    struct job **due;    /* heap of jobs by due_ms */
+    struct job **due; /* heap of jobs by due_ms */
     uint32_t due_count, due_room;
     struct letter_job *letter_jobs; /* hash by id */
-    struct letter *letters; /* the oldest first */
+    struct letter *letters;         /* the oldest first */
     struct letter *letters_due;
-    uint64_t letter_bytes;  /* of all, part of `bytes` */
+    uint64_t letter_bytes; /* of all, part of `bytes` */
     uint64_t letters_dropped, last_letter;
     struct settled settled[SETTLED_MAX]; /* a ring */
     uint32_t settled_next;
     struct gone_record *gone_records;
     uint32_t gone_record_count, gone_record_room;
     uint64_t last_record;
-    uint64_t awake_ms;         /* since when nobody's silence can be the fault of a turn that came late */
-    uint64_t probe_ms;         /* before it no peer is silent for so long that it is spoken to */
-    uint64_t asked_ms;         /* when the last turn wanted to come back */
-    uint64_t sweep_ms;         /* when to look for jobs that nobody wants */
-    bool store_failed;         /* nothing that grows is recorded */
+    uint64_t awake_ms;                  /* since when nobody's silence can be the fault of a turn that came late */
+    uint64_t probe_ms;                  /* before it no peer is silent for so long that it is spoken to */
+    uint64_t asked_ms;                  /* when the last turn wanted to come back */
+    uint64_t sweep_ms;                  /* when to look for jobs that nobody wants */
+    bool store_failed;                  /* nothing that grows is recorded */
     uint64_t store_spare, store_urgent; /* bytes of results that may be recorded nevertheless, and that are */
-    uint64_t turn_bytes;       /* of results that this turn records */
-    uint32_t withheld;         /* jobs with results that wait for the store */
+    uint64_t turn_bytes;                /* of results that this turn records */
+    uint32_t withheld;                  /* jobs with results that wait for the store */
     bool draining;
     struct agent *watched[SIZING_PACES]; /* with tasks behind those that run */
-    uint64_t stuck_ms;         /* when they were looked at */
-    bool revisit;              /* some queue wants to be looked at again */
-    bool again;                /* more to do: call CORE_TURN at once */
-    uint64_t alarm;            /* of the turn: earliest of what it left to a timer */
+    uint64_t stuck_ms;                   /* when they were looked at */
+    bool revisit;                        /* some queue wants to be looked at again */
+    bool again;                          /* more to do: call CORE_TURN at once */
+    uint64_t alarm;                      /* of the turn: earliest of what it left to a timer */
 };
 
 #endif

@@ -29,8 +29,8 @@ static void reader_touch(struct core *core, struct reader *reader)
 void stream_wake(struct core *core, struct job *job)
 {
     struct reader *reader;
-    DL_FOREACH (job->readers, reader)
-        reader_touch(core, reader);
+    DL_FOREACH(job->readers, reader)
+    reader_touch(core, reader);
 }
 
 /* ---- the log of completions ---- */
@@ -142,8 +142,8 @@ void stream_recount(struct core *core, struct job *job)
     }
     if (job->reader_count == 0)
         return;
-    DL_FOREACH (job->readers, reader)
-        count_taken(job, reader);
+    DL_FOREACH(job->readers, reader)
+    count_taken(job, reader);
     for (index = table_seek(&job->table, 0); index < job->next; index = table_seek(&job->table, index + 1)) {
         struct task *task = table_at(&job->table, index);
         if (task->state == TASK_DONE && task->taken >= job->reader_count)
@@ -160,7 +160,8 @@ void stream_finished(struct core *core, struct job *job, uint64_t index)
     job_touch(core, job);
     task->taken = 0;
     task->tie = job->options.durable ? TIE_UNKEPT : TIE_NONE;
-    DL_FOREACH (job->readers, reader) {
+    DL_FOREACH(job->readers, reader)
+    {
         if (reader->mode == BELT_UNORDERED || reader->sent == index)
             reader_touch(core, reader);
         if (reader->mode == BELT_ORDERED && index < reader->acked)
@@ -186,7 +187,8 @@ static uint64_t first_kept(const struct job *job, uint8_t mode)
     return end;
 }
 
-struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked)
+struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode,
+                                 uint64_t acked)
 {
     struct reader *reader = calloc(1, sizeof *reader);
     if (!reader)
@@ -207,9 +209,9 @@ struct reader *stream_reader_new(struct core *core, struct job *job, struct belt
 static struct reader *reader_by_name(struct job *job, struct belt_bytes name)
 {
     struct reader *reader;
-    DL_FOREACH (job->readers, reader)
-        if (name_equals(reader->name, name))
-            return reader;
+    DL_FOREACH(job->readers, reader)
+    if (name_equals(reader->name, name))
+        return reader;
     return NULL;
 }
 
@@ -223,14 +225,16 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
     }
     struct reader *reader = reader_by_name(job, msg->reader);
     bool owned = !job->options.detached || memcmp(job->ousted, from->id, sizeof job->ousted) == 0;
-    if (reader && reader->session && reader->session != from && job->owner != from && owned && from->role != BELT_ROLE_ADMIN) {
+    if (reader && reader->session && reader->session != from && job->owner != from && owned &&
+        from->role != BELT_ROLE_ADMIN) {
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "another client reads job %llu under this name", (unsigned long long)job->id));
         return;
     }
     if (!reader && job->reader_count >= BELT_MAX_READERS) {
         update_error(core, from, msg->ref, msg->job, BELT_LIMIT,
-                     update_text(core, "job %llu has %u readers already, the limit", (unsigned long long)job->id, job->reader_count));
+                     update_text(core, "job %llu has %u readers already, the limit", (unsigned long long)job->id,
+                                 job->reader_count));
         return;
     }
     uint64_t from_number = reader ? reader->acked : first_kept(job, msg->mode);
@@ -238,8 +242,8 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
     uint64_t cursor = msg->cursor == BELT_CURSOR_KEPT ? from_number : msg->cursor;
     if (cursor < from_number || (cursor > end && cursor > from_number)) {
         update_error(core, from, msg->ref, msg->job, BELT_GONE,
-                     update_text(core, "delivery %llu cannot be had: results %llu to %llu are kept", (unsigned long long)cursor,
-                                 (unsigned long long)from_number, (unsigned long long)end));
+                     update_text(core, "delivery %llu cannot be had: results %llu to %llu are kept",
+                                 (unsigned long long)cursor, (unsigned long long)from_number, (unsigned long long)end));
         return;
     }
     if (!reader) {
@@ -330,13 +334,13 @@ void stream_free_all(struct core *core, struct job *job)
 void stream_unplug(struct core *core, struct session *session)
 {
     struct reader *reader, *next;
-    HASH_ITER (hh, core->readers, reader, next)
-        if (reader->session == session) {
-            reader->session = NULL;
-            reader->was_left = true;
-            memcpy(reader->client, session->id, BELT_SESSION_LEN);
-            job_settle(core, reader->job); /* nobody waits for its DONE */
-        }
+    HASH_ITER(hh, core->readers, reader, next)
+    if (reader->session == session) {
+        reader->session = NULL;
+        reader->was_left = true;
+        memcpy(reader->client, session->id, BELT_SESSION_LEN);
+        job_settle(core, reader->job); /* nobody waits for its DONE */
+    }
 }
 
 void stream_resume(struct core *core, struct session *session)
@@ -366,9 +370,9 @@ bool stream_lags(const struct job *job)
 {
     const struct reader *reader;
     uint64_t index;
-    DL_FOREACH (job->readers, reader)
-        if (deliverable(reader, reader->acked, &index))
-            return true;
+    DL_FOREACH(job->readers, reader)
+    if (deliverable(reader, reader->acked, &index))
+        return true;
     return job->reader_count == 0;
 }
 
@@ -413,7 +417,8 @@ static bool deliver_batch(struct core *core, struct reader *reader)
     if (reader->sent > reader->most_sent)
         reader->most_sent = reader->sent;
     struct belt_msg *msg = update_send_kept(core, reader->session, job, BELT_MSG_DELIVER);
-    msg->u.deliver = (struct belt_msg_deliver){.sub = reader->id, .first = first, .results = items, .count = batch.count};
+    msg->u.deliver =
+        (struct belt_msg_deliver){.sub = reader->id, .first = first, .results = items, .count = batch.count};
     return true;
 }
 
@@ -424,8 +429,8 @@ static void deliver_done(struct core *core, struct reader *reader)
     if (reader->done_sent || !(stopped || (job->state == BELT_JOB_COMPLETE && reader->sent == job->next)))
         return;
     struct belt_msg *msg = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
-    msg->u.done =
-        (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = stopped ? BELT_JOB_CANCELLED : BELT_OK};
+    msg->u.done = (struct belt_msg_done){
+        .sub = reader->id, .count = reader->sent, .code = stopped ? BELT_JOB_CANCELLED : BELT_OK};
     reader->done_sent = true;
     job_settle(core, job);
 }

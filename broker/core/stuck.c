@@ -63,7 +63,8 @@ static void look_at(struct core *core, uint8_t pace, bool again)
 {
     uint64_t after = sizing_stuck_ms(pace);
     struct agent *agent, *next;
-    DL_FOREACH_SAFE2 (core->watched[pace], agent, next, watched_next) {
+    DL_FOREACH_SAFE2(core->watched[pace], agent, next, watched_next)
+    {
         uint64_t when = agent->moved_ms + after;
         if (when > core->now || again) {
             core_alarm(core, when > core->now ? when : core->now + 1);

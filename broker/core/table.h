@@ -16,8 +16,8 @@ enum task_state { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_RELEASED, TASK_DEL
 
 /* What becomes of the latest attempt when its agent comes back with it; of a result, whether it is to be written. */
 enum task_tie {
-    TIE_NONE,  /* over: it has an outcome, or was never begun */
-    TIE_HELD,  /* its agent was lost and may still hold it */
+    TIE_NONE,   /* over: it has an outcome, or was never begun */
+    TIE_HELD,   /* its agent was lost and may still hold it */
     TIE_BLAMED, /* the same, and it was counted as lost */
     TIE_UNKEPT  /* DONE: its result is not written yet, and nobody may see it */
 };
@@ -62,7 +62,8 @@ void table_clear(struct table *table);
 /** The task at `index`; NULL when it was never added or its segment is gone (all of it released). */
 struct task *table_at(const struct table *table, uint64_t index);
 
-/** The first index from `index` on whose segment is there; UINT64_MAX when there is none. For walks over what is left. */
+/** The first index from `index` on whose segment is there; UINT64_MAX when there is none. For walks over what is left.
+ */
 uint64_t table_seek(const struct table *table, uint64_t index);
 
 /** Adds the next task, whose index must be one above the last one added; zeroed, WAITING. NULL when out of memory. */

@@ -28,7 +28,8 @@ static void sort(struct job *job)
 static bool all_wait_for(const struct job *job, uint64_t index)
 {
     const struct reader *reader;
-    DL_FOREACH (job->readers, reader) {
+    DL_FOREACH(job->readers, reader)
+    {
         bool waits = reader->acked == (reader->mode == BELT_ORDERED ? index : job->kept.place);
         bool taken = reader->mode == BELT_ORDERED && reader->acked > index;
         if (!taken && !(waits && reader->session))
@@ -88,9 +89,9 @@ void withheld_taken(struct core *core, struct job *job)
 static void wake_agents(struct core *core)
 {
     struct agent *agent;
-    DL_FOREACH (core->agents, agent)
-        if (agent->record_due)
-            worker_touch(core, agent);
+    DL_FOREACH(core->agents, agent)
+    if (agent->record_due)
+        worker_touch(core, agent);
     core->again = true;
 }
 

@@ -6,8 +6,8 @@
 #include "parts.h"
 #include "sizing.h"
 
-/* An agent that had nothing to give back is left alone for this long: what lies there is in its slots. When it gave back
- * other tasks than it was asked for, for a heartbeat: these come back to it, maybe. */
+/* An agent that had nothing to give back is left alone for this long: what lies there is in its slots. When it gave
+ * back other tasks than it was asked for, for a heartbeat: these come back to it, maybe. */
 #define RECALL_PAUSE_MS 50u
 
 void worker_touch(struct core *core, struct agent *agent)
@@ -268,7 +268,8 @@ static void drop_marked(struct core *core, struct agent *agent, const struct job
     struct belt_task_ref *refs = NULL;
     uint32_t count = 0;
     struct run *run;
-    DL_FOREACH (agent->runs, run) {
+    DL_FOREACH(agent->runs, run)
+    {
         if (!run->dropped || (job && run->job != job))
             continue;
         if (count == 0)
@@ -287,12 +288,13 @@ void worker_drop_job(struct core *core, struct job *job)
     struct agent *agent;
     if (job->running == 0)
         return;
-    DL_FOREACH (core->agents, agent) {
+    DL_FOREACH(core->agents, agent)
+    {
         struct run *run;
         bool any = false;
-        DL_FOREACH (agent->runs, run)
-            if (run->job == job)
-                any = run->dropped = true;
+        DL_FOREACH(agent->runs, run)
+        if (run->job == job)
+            any = run->dropped = true;
         if (any && agent->synced)
             drop_marked(core, agent, job);
     }
@@ -330,8 +332,8 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
         dispatch_serve(core, queue_get(core, function), agent);
     }
     struct run *run;
-    DL_FOREACH (agent->runs, run)
-        run->named = false;
+    DL_FOREACH(agent->runs, run)
+    run->named = false;
 }
 
 /* The agent may still speak of this attempt (of an earlier life of the broker): no other gets its number. */
@@ -365,8 +367,8 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
     /* An attempt that has its outcome is named when RECORDED was lost: nobody runs it any more. */
     if (!task || (task->state != TASK_WAITING && task->state != TASK_DELAYED) || job->expired)
         return false;
-    /* The broker has restarted: of attempts only those that ended are on disk. What was not adopted when the agent first
-     * named it is over: its result may have come, and was ignored. */
+    /* The broker has restarted: of attempts only those that ended are on disk. What was not adopted when the agent
+     * first named it is over: its result may have come, and was ignored. */
     bool later = !agent->met && core->now < job->recover_ms && task->attempt && ref->attempt > task->attempt;
     if (task->tie == TIE_NONE && !later) {
         use_up(task, ref->attempt);
@@ -420,9 +422,9 @@ void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_r
     if (msg->more)
         return;
     struct run *run, *next;
-    DL_FOREACH_SAFE (agent->runs, run, next)
-        if (!run->named)
-            wait_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
+    DL_FOREACH_SAFE(agent->runs, run, next)
+    if (!run->named)
+        wait_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
     agent->synced = agent->met = true;
     for (uint32_t i = 0; i < agent->queue_count; i++)
         queue_touch(core, agent->queues[i]);
@@ -443,7 +445,8 @@ static void lose(struct core *core, struct agent *agent, struct run *run)
 {
     struct task *task = table_at(&run->job->table, run->index);
     struct belt_result_extras extras = {
-        .text = update_text(core, "worker %s was lost while it ran the task (attempt %u)", agent->session->name, task->attempt),
+        .text = update_text(core, "worker %s was lost while it ran the task (attempt %u)", agent->session->name,
+                            task->attempt),
         .exit_status = -1,
     };
     struct belt_result_item item = {

@@ -35,8 +35,9 @@ static const char *const settings_before = "PRAGMA locking_mode = EXCLUSIVE;"
 #define STORE_TEXT(value)    STORE_TEXT_OF(value)
 
 /* Only for a new file: on another the second one writes, be it full or of a newer format. */
-static const char *const settings_new = "PRAGMA page_size = " STORE_TEXT(SQLITE_STORE_PAGE) ";"
-                                        "PRAGMA auto_vacuum = INCREMENTAL;";
+static const char *const settings_new =
+    "PRAGMA page_size = " STORE_TEXT(SQLITE_STORE_PAGE) ";"
+                                                        "PRAGMA auto_vacuum = INCREMENTAL;";
 
 static int switch_to_wal(struct sqlite_store *store)
 {

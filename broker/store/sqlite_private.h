@@ -50,7 +50,7 @@ struct sqlite_store {
     struct tally tally;
     int64_t page;                /* bytes of one of this file */
     int64_t log_pages, log_most; /* how long the log is, and may be */
-    bool settled; /* nothing was committed since the last tidy step that had nothing left to do */
+    bool settled;                /* nothing was committed since the last tidy step that had nothing left to do */
 };
 
 /* ---- sqlite_guard.c ---- */

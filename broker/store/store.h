@@ -45,7 +45,7 @@ struct store_change {
 struct store_stats {
     uint64_t records, jobs, body_bytes, file_bytes, free_bytes;
     uint64_t reserve_bytes; /* 0: given up, since the disk is full */
-    uint64_t last_number; /* the highest that was ever put, deleted or not */
+    uint64_t last_number;   /* the highest that was ever put, deleted or not */
     uint32_t format;
 };
 
@@ -80,8 +80,8 @@ struct store_ops {
 struct store {
     const struct store_ops *ops;
     char error[512]; /* of the last call that failed: what, where, what to do; and of `full` */
-    /* The disk has no room but the store's own reserve, from which transactions live now: hand over only those that make
-     * room, and call tidy() until it is false again. */
+    /* The disk has no room but the store's own reserve, from which transactions live now: hand over only those that
+     * make room, and call tidy() until it is false again. */
     bool full;
     uint64_t reserve; /* its bytes: so much may be on its way when the disk turns out to be full; 0: no such bound */
 };

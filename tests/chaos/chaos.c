@@ -5,8 +5,8 @@
  * Real faults at random, one about every PAUSE-MS (60) on average: slots, agents, clients and the broker are killed,
  * stopped and drained, connections are cut, silenced, delayed, corrupted, the disk is full, descriptors run out; while
  * clients read ordered and unordered streams of durable jobs. Then the faults stop, every stream has to end, and the
- * counts are printed. Exits with 0 when nothing was lost, shown twice, wrong or stuck. The choices follow from SEED; what the
- * machine makes of them does not.
+ * counts are printed. Exits with 0 when nothing was lost, shown twice, wrong or stuck. The choices follow from SEED;
+ * what the machine makes of them does not.
  */
 #include "cluster.h"
 #include "work.h"
@@ -24,11 +24,28 @@
 /* After the last fault a stream ends within this, or it is stuck. */
 #define SETTLE_MS 90000u
 /* Longer than a lease (1 s), much shorter than the grace (20 s). */
-#define STOP_MS   2500u
+#define STOP_MS 2500u
 
 enum fault {
-    SLOT_KILL, SLOT_STOP, KEEPER_KILL, AGENT_KILL, AGENT_STOP, AGENT_DRAIN, CLIENT_KILL, CLIENT_STOP, BROKER_KILL,
-    BROKER_STOP, BROKER_DRAIN, NET_CUT, NET_RESET, NET_SILENCE, NET_DELAY, NET_CORRUPT, DISK_FULL, NO_DESCRIPTORS, FAULTS
+    SLOT_KILL,
+    SLOT_STOP,
+    KEEPER_KILL,
+    AGENT_KILL,
+    AGENT_STOP,
+    AGENT_DRAIN,
+    CLIENT_KILL,
+    CLIENT_STOP,
+    BROKER_KILL,
+    BROKER_STOP,
+    BROKER_DRAIN,
+    NET_CUT,
+    NET_RESET,
+    NET_SILENCE,
+    NET_DELAY,
+    NET_CORRUPT,
+    DISK_FULL,
+    NO_DESCRIPTORS,
+    FAULTS
 };
 
 static const struct {
@@ -96,7 +113,8 @@ static bool stop(struct cluster *cluster, struct cluster_process *process)
 
 static bool end(struct cluster *cluster, struct cluster_process *process, int signal_number)
 {
-    if (process->pid <= 0 || (signal_number == SIGTERM && (process->draining || cluster_now() < process->since_ms + 500)))
+    if (process->pid <= 0 ||
+        (signal_number == SIGTERM && (process->draining || cluster_now() < process->since_ms + 500)))
         return false;
     cluster_kill(cluster, process, signal_number, cluster_random(cluster, 600));
     return true;
@@ -253,7 +271,8 @@ static void report(const struct cluster *cluster, uint64_t seed, unsigned stuck)
     }
     printf("%-22s %8llu\n", "faults in all", (unsigned long long)total);
     printf("%-22s %8llu\n", "kills survived",
-           (unsigned long long)(done[SLOT_KILL] + done[KEEPER_KILL] + done[AGENT_KILL] + done[CLIENT_KILL] + done[BROKER_KILL]));
+           (unsigned long long)(done[SLOT_KILL] + done[KEEPER_KILL] + done[AGENT_KILL] + done[CLIENT_KILL] +
+                                done[BROKER_KILL]));
     printf("%-22s %8llu\n", "jobs", (unsigned long long)cluster->jobs);
     printf("%-22s %8llu\n", "readers resumed", (unsigned long long)cluster->resumed);
     printf("%-22s %8llu\n", "jobs refused", (unsigned long long)cluster->refused);

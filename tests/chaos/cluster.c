@@ -85,7 +85,7 @@ static pid_t spawn(const struct cluster *cluster, const char *name, const char *
 static void start_broker(struct cluster *cluster)
 {
     char clients[32], workers[32];
-    const char *argv[] = {belt_program, "broker",      "--clients", clients,   "--workers", workers,  "--state",
+    const char *argv[] = {belt_program,   "broker",      "--clients", clients,   "--workers", workers,   "--state",
                           cluster->state, "--heartbeat", "200ms",     "--lease", "1s",        "--grace", "20s",
                           "--keep",       "60s",         "--drain",   "1s",      NULL};
 
@@ -98,8 +98,8 @@ static void start_broker(struct cluster *cluster)
 static void start_agent(struct cluster *cluster, struct cluster_process *process)
 {
     char address[32], coproc[600], name[16];
-    const char *worker[] = {belt_program, "worker", "--broker", address, "-j2", "--drain", "1s",
-                            "--kill",     "200ms",  "--coproc", coproc,  NULL};
+    const char *worker[] = {belt_program, "worker", "--broker", address,    "-j2",  "--drain",
+                            "1s",         "--kill", "200ms",    "--coproc", coproc, NULL};
     const char *in_c[] = {self_program, "agent", address, NULL};
 
     snprintf(address, sizeof(address), "tcp://127.0.0.1:%u", cluster->port[1]);
@@ -239,7 +239,8 @@ static void client_over(struct cluster *cluster, struct cluster_process *process
         unlink(process->log);
         return;
     }
-    if (WORK_RESUMES(process->seed) && (process->killed || (WIFEXITED(status) && WEXITSTATUS(status) == WORK_EXIT_REFUSED))) {
+    if (WORK_RESUMES(process->seed) &&
+        (process->killed || (WIFEXITED(status) && WEXITSTATUS(status) == WORK_EXIT_REFUSED))) {
         process->resumes = true;
         return;
     }

@@ -33,8 +33,8 @@ static void close_log(void)
 TestSuite(chaos_checker, .init = open_log, .fini = close_log);
 
 /* Writes a log of these indexes, each with the result of `of` it, and the end; then reads it. */
-static struct checker_counts check(bool ordered, uint64_t count, const uint64_t *indexes, const uint64_t *of, size_t shown,
-                                   bool well)
+static struct checker_counts check(bool ordered, uint64_t count, const uint64_t *indexes, const uint64_t *of,
+                                   size_t shown, bool well)
 {
     static uint8_t bytes[WORK_MAX];
     struct checker_counts counts = {0};

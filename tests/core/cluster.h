@@ -16,7 +16,7 @@
 
 #define CLUSTER_START 10000u /* virtual ms at the first event */
 #define CLUSTER_EPOCH 77u
-#define CLUSTER_WALL 1700000000000u /* how far the wall clock is ahead of the monotonic one */
+#define CLUSTER_WALL  1700000000000u /* how far the wall clock is ahead of the monotonic one */
 
 struct cluster;
 
@@ -66,7 +66,7 @@ struct cluster {
     struct core_config config;
     struct disk disk;
     bool held[64]; /* by type: the last message of it waits for the disk */
-    bool burst; /* no CORE_TURN after each message: cluster_turn() says when */
+    bool burst;    /* no CORE_TURN after each message: cluster_turn() says when */
     struct peer *peers[64];
     uint32_t peer_count;
     char *trace;
@@ -123,22 +123,27 @@ void client_send_open(struct peer *peer, const char *key, const char *function, 
 void client_push_sized(struct peer *peer, uint64_t job, uint64_t first, uint32_t count, uint32_t size);
 void client_push(struct peer *peer, uint64_t job, uint64_t first, uint32_t count);
 void client_end(struct peer *peer, uint64_t job, uint64_t count);
-uint64_t client_subscribe(struct peer *peer, uint64_t job, const char *reader, uint8_t mode, uint64_t cursor, uint64_t items);
-void client_send_subscribe(struct peer *peer, uint64_t job, const char *reader, uint8_t mode, uint64_t cursor, uint64_t items);
+uint64_t client_subscribe(struct peer *peer, uint64_t job, const char *reader, uint8_t mode, uint64_t cursor,
+                          uint64_t items);
+void client_send_subscribe(struct peer *peer, uint64_t job, const char *reader, uint8_t mode, uint64_t cursor,
+                           uint64_t items);
 void client_ack(struct peer *peer, uint64_t sub, uint64_t upto, uint64_t items);
 void client_cancel(struct peer *peer, uint64_t job);
-/** "0 1 2!3" : indexes of all deliveries that lie in the inbox, those with a code marked by '!'; then "." when DONE came. */
+/** "0 1 2!3" : indexes of all deliveries that lie in the inbox, those with a code marked by '!'; then "." when DONE
+ * came. */
 const char *client_read(struct peer *peer);
 /** Opens, pushes `count` tasks and ends. */
 uint64_t client_job(struct peer *peer, const char *function, uint32_t count, const struct belt_job_options *options);
 
 /** Asks about the failed tasks that are kept; `index` UINT64_MAX: all. Returns the answer, FAILURES or ERROR. */
-const struct belt_msg *admin_failed(struct peer *peer, uint8_t action, const char *function, uint64_t job, uint64_t index);
+const struct belt_msg *admin_failed(struct peer *peer, uint8_t action, const char *function, uint64_t job,
+                                    uint64_t index);
 /** "1.0!1 1.3!9": job.index!code of those that are kept. */
 const char *admin_list(struct peer *peer, const char *function);
 
 /* ---- agents ---- */
-struct peer *agent_new(struct cluster *cluster, const char *name, uint32_t slots, uint32_t window, const char *functions);
+struct peer *agent_new(struct cluster *cluster, const char *name, uint32_t slots, uint32_t window,
+                       const char *functions);
 /** Takes DISPATCH messages from the inbox; returns how many tasks it holds. Others stay. */
 uint32_t agent_take(struct peer *peer);
 /** Result of the `place`th held task. */
@@ -148,7 +153,8 @@ void agent_result_sized(struct peer *peer, uint32_t place, unsigned code, uint32
 void agent_finish(struct peer *peer, uint32_t count);
 /** Takes and finishes until nothing is dispatched any more. */
 void agent_work(struct peer *peer);
-void agent_send_result(struct peer *peer, uint64_t number, struct belt_task_ref ref, unsigned code, uint32_t size, uint32_t service_us);
+void agent_send_result(struct peer *peer, uint64_t number, struct belt_task_ref ref, unsigned code, uint32_t size,
+                       uint32_t service_us);
 void agent_return(struct peer *peer, uint32_t place);
 void agent_sync(struct peer *peer); /* names all it holds */
 void agent_sync_refs(struct peer *peer, const struct belt_task_ref *refs, uint32_t count, bool more);

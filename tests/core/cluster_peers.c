@@ -67,7 +67,8 @@ void client_end(struct peer *peer, uint64_t job, uint64_t count)
     peer_send(peer, msg);
 }
 
-void client_send_subscribe(struct peer *peer, uint64_t job, const char *reader, uint8_t mode, uint64_t cursor, uint64_t items)
+void client_send_subscribe(struct peer *peer, uint64_t job, const char *reader, uint8_t mode, uint64_t cursor,
+                           uint64_t items)
 {
     struct belt_msg msg = {.type = BELT_MSG_SUBSCRIBE};
     msg.u.subscribe = (struct belt_msg_subscribe){.ref = ++peer->last_ref,
@@ -79,7 +80,8 @@ void client_send_subscribe(struct peer *peer, uint64_t job, const char *reader, 
     peer_send(peer, msg);
 }
 
-uint64_t client_subscribe(struct peer *peer, uint64_t job, const char *reader, uint8_t mode, uint64_t cursor, uint64_t items)
+uint64_t client_subscribe(struct peer *peer, uint64_t job, const char *reader, uint8_t mode, uint64_t cursor,
+                          uint64_t items)
 {
     client_send_subscribe(peer, job, reader, mode, cursor, items);
     const struct belt_msg *msg = peer_expect(peer, BELT_MSG_SUBSCRIBED);
@@ -133,7 +135,8 @@ uint64_t client_job(struct peer *peer, const char *function, uint32_t count, con
 
 /* ---- administrators ---- */
 
-const struct belt_msg *admin_failed(struct peer *peer, uint8_t action, const char *function, uint64_t job, uint64_t index)
+const struct belt_msg *admin_failed(struct peer *peer, uint8_t action, const char *function, uint64_t job,
+                                    uint64_t index)
 {
     struct belt_msg msg = {.type = BELT_MSG_FAILED};
     msg.u.failed = (struct belt_msg_failed){.ref = ++peer->last_ref,
@@ -163,7 +166,8 @@ const char *admin_list(struct peer *peer, const char *function)
 
 /* ---- agents ---- */
 
-struct peer *agent_new(struct cluster *cluster, const char *name, uint32_t slots, uint32_t window, const char *functions)
+struct peer *agent_new(struct cluster *cluster, const char *name, uint32_t slots, uint32_t window,
+                       const char *functions)
 {
     struct peer *peer = peer_new(cluster, BELT_ROLE_WORKER, name);
     peer->slots = slots;
@@ -183,14 +187,15 @@ static void hold(struct peer *peer, const struct belt_msg_dispatch *msg, const s
         peer->held = realloc(peer->held, peer->held_room * sizeof *peer->held);
         cr_assert(peer->held);
     }
-    peer->held[peer->held_count++] = (struct held_task){
-        {msg->job, item->index, item->attempt}, msg->together, item->payload.len};
+    peer->held[peer->held_count++] =
+        (struct held_task){{msg->job, item->index, item->attempt}, msg->together, item->payload.len};
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < peer->held_count; i++)
         bytes += peer->held[i].bytes;
-    cr_assert(peer->held_count <= peer->window_items, "%s holds %u tasks, its window is %u", peer->name, peer->held_count,
-              peer->window_items);
-    cr_assert(peer->held_count == 1 || bytes <= peer->window_bytes, "%s holds %lu bytes", peer->name, (unsigned long)bytes);
+    cr_assert(peer->held_count <= peer->window_items, "%s holds %u tasks, its window is %u", peer->name,
+              peer->held_count, peer->window_items);
+    cr_assert(peer->held_count == 1 || bytes <= peer->window_bytes, "%s holds %lu bytes", peer->name,
+              (unsigned long)bytes);
 }
 
 uint32_t agent_take(struct peer *peer)
@@ -223,7 +228,8 @@ static struct belt_task_ref release(struct peer *peer, uint32_t place)
     return ref;
 }
 
-void agent_send_result(struct peer *peer, uint64_t number, struct belt_task_ref ref, unsigned code, uint32_t size, uint32_t service_us)
+void agent_send_result(struct peer *peer, uint64_t number, struct belt_task_ref ref, unsigned code, uint32_t size,
+                       uint32_t service_us)
 {
     struct belt_buf *buf = belt_buf_new(size + 1);
     memset(buf->data, 'r', size + 1);

@@ -19,10 +19,10 @@ static const char *say(const char *format, ...)
 }
 
 #define ULL(x) ((unsigned long long)(x))
-#define MUST(condition, job_id)                                                                    \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            return say("job/agent %llu: %s (%s:%d)", ULL(job_id), #condition, __FILE__, __LINE__); \
+#define MUST(condition, job_id)                                                                                        \
+    do {                                                                                                               \
+        if (!(condition))                                                                                              \
+            return say("job/agent %llu: %s (%s:%d)", ULL(job_id), #condition, __FILE__, __LINE__);                     \
     } while (0)
 
 struct counts {
@@ -56,7 +56,8 @@ static const char *check_readers(const struct job *job)
 {
     uint32_t readers = 0;
     const struct reader *reader;
-    DL_FOREACH (job->readers, reader) {
+    DL_FOREACH(job->readers, reader)
+    {
         readers++;
         MUST(reader->acked <= reader->sent, job->id);
         if (job->state != BELT_JOB_STOPPED && reader->mode == BELT_UNORDERED) {
@@ -114,7 +115,8 @@ static const char *check_agent(const struct agent *agent)
     uint32_t held = 0, parts = 0;
     uint64_t chunk = 0;
     const struct run *run;
-    DL_FOREACH (agent->runs, run) {
+    DL_FOREACH(agent->runs, run)
+    {
         const struct task *task = table_at(&run->job->table, run->index);
         MUST(run->agent == agent && task && task->state == TASK_RUNNING && task->u.run == run, id);
         MUST(run->bytes == task->len, id);
@@ -159,7 +161,8 @@ static const char *check_totals(struct core *core)
         runs += job->running;
         jobs++;
     }
-    DL_FOREACH (core->agents, agent) {
+    DL_FOREACH(core->agents, agent)
+    {
         held += agent->held;
         slots += agent->slots;
     }

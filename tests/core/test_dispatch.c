@@ -87,8 +87,15 @@ Test(dispatch, the_byte_window_of_an_agent_holds)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = peer_new(c, BELT_ROLE_WORKER, "w");
-    *w = (struct peer){.cluster = c, .role = w->role, .name = "w", .session = {77}, .slots = 4, .window_items = 10,
-                       .window_bytes = 2500, .functions = "f", .alive = true};
+    *w = (struct peer){.cluster = c,
+                       .role = w->role,
+                       .name = "w",
+                       .session = {77},
+                       .slots = 4,
+                       .window_items = 10,
+                       .window_bytes = 2500,
+                       .functions = "f",
+                       .alive = true};
     peer_connect(w);
     agent_sync(w);
     uint64_t job = client_open(p, "", "f", NULL);
@@ -519,11 +526,13 @@ Test(dispatch, who_has_nothing_to_give_is_left_alone_for_a_while)
     cluster_free(c);
 }
 
-/* Its short tasks are not done: a long one is among them. Others have newer work, so what it has not begun goes to them. */
+/* Its short tasks are not done: a long one is among them. Others have newer work, so what it has not begun goes to
+ * them. */
 Test(dispatch, an_agent_that_is_stuck_gives_way)
 {
     struct cluster *c = cluster_new(NULL);
-    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 100, "f"), *other = agent_new(c, "other", 1, 100, "f");
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 100, "f"),
+                *other = agent_new(c, "other", 1, 100, "f");
     client_job(p, "f", 2000, NULL);
     for (int i = 0; i < 100; i++) {
         agent_take(i % 2 ? w : other);
@@ -601,7 +610,8 @@ Test(dispatch, a_turn_gives_out_so_much_and_the_next_one_goes_on)
     cluster_free(c);
 }
 
-/* It was a message for the idle slots and one for what lies ahead: half of all messages to an agent that answers at once. */
+/* It was a message for the idle slots and one for what lies ahead: half of all messages to an agent that answers at
+ * once. */
 Test(dispatch, an_idle_agent_is_filled_by_one_message_when_much_waits)
 {
     struct cluster *c = cluster_new(NULL);
@@ -672,7 +682,7 @@ Test(dispatch, many_slots_share_what_is_in_hand)
     client_push(p, job, 0, 1);
     agent_take(w);
     agent_result_sized(w, 0, BELT_OK, 1, 1); /* a task takes a microsecond: 2000 would be in hand for each */
-    for (int i = 0; i < 31; i++) { /* 131072 slots: half of what is there lies ahead at all of them */
+    for (int i = 0; i < 31; i++) {           /* 131072 slots: half of what is there lies ahead at all of them */
         struct peer *other = peer_new(c, BELT_ROLE_WORKER, "other");
         other->slots = 4096, other->window_items = 65536, other->functions = "f";
         peer_connect(other); /* and nothing more: it gets nothing */

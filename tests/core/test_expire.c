@@ -163,7 +163,8 @@ Test(expire, times_survive_a_restart)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 4, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.after_ms = 60000, .deadline_ms = 90000, .detached = true});
+    uint64_t job =
+        client_open(p, "k", "f", &(struct belt_job_options){.after_ms = 60000, .deadline_ms = 90000, .detached = true});
     client_push(p, job, 0, 2);
     client_end(p, job, 2);
     cluster_advance(c, 30000);

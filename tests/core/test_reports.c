@@ -50,7 +50,8 @@ Test(reports, queues_workers_jobs_and_the_broker)
 
     const struct belt_row_broker *broker = report(p, BELT_REPORT_BROKER, "")->rows.broker;
     cr_assert(is(broker->name, "b1") && is(broker->version, "1.2") && broker->epoch == CLUSTER_EPOCH);
-    cr_assert(broker->clients == 1 && broker->workers == 1 && broker->slots == 2 && broker->accepted == 5 && broker->uptime_ms == 1500);
+    cr_assert(broker->clients == 1 && broker->workers == 1 && broker->slots == 2 && broker->accepted == 5 &&
+              broker->uptime_ms == 1500);
     cluster_free(c);
 }
 
@@ -71,7 +72,8 @@ Test(reports, the_readers_of_a_job)
     cr_assert_eq(readers->count, 2);
     cr_assert(row[0].job == job && is(row[0].reader, "first") && row[0].mode == BELT_ORDERED && row[0].connected);
     cr_assert(row[0].acknowledged == 2 && row[0].unread == 1 && row[0].sent == 3);
-    cr_assert(is(row[1].reader, "second") && row[1].mode == BELT_UNORDERED && row[1].acknowledged == 0 && row[1].unread == 3);
+    cr_assert(is(row[1].reader, "second") && row[1].mode == BELT_UNORDERED && row[1].acknowledged == 0 &&
+              row[1].unread == 3);
     cr_assert_eq(report(p, BELT_REPORT_READERS, "2")->count, 0);
     cr_assert_eq(report(p, BELT_REPORT_READERS, "")->count, 2);
     cluster_free(c);
@@ -110,7 +112,8 @@ Test(sizing, the_target_hides_the_way_to_the_broker)
     static const struct {
         double service_us;
         uint32_t slots, least, most;
-    } rows[] = {{0, 4, 4, 4}, {1e6, 4, 4, 4}, {20000, 4, 4, 4}, {10000, 4, 8, 8}, {100, 1, 10, 100}, {1, 1, 1000, 3000}, {0.001, 1, 1000, 3000}};
+    } rows[] = {{0, 4, 4, 4},      {1e6, 4, 4, 4},     {20000, 4, 4, 4},      {10000, 4, 8, 8},
+                {100, 1, 10, 100}, {1, 1, 1000, 3000}, {0.001, 1, 1000, 3000}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         uint32_t target = sizing_target(rows[i].service_us, rows[i].slots);
         cr_assert(target >= rows[i].least && target <= rows[i].most, "row %zu: %u", i, target);
@@ -124,12 +127,13 @@ Test(sizing, a_share_fills_idle_slots_and_shrinks_toward_the_end)
         uint64_t waiting;
         uint32_t share;
     } rows[] = {
-        {4, 0, 4, 4, 0, 0},     {4, 4, 4, 4, 10, 0},   {4, 0, 4, 8, 2, 2},    {4, 1, 4, 8, 100, 3},
-        {100, 0, 1, 2, 1000, 100}, {100, 0, 1, 2, 40, 11}, {100, 0, 1, 2, 1, 1}, {100, 88, 1, 2, 1000, 12}, {100, 89, 1, 2, 1000, 0}, {4, 0, 4, 0, 9, 4},
-        {40, 38, 40, 40, 100, 2},
+        {4, 0, 4, 4, 0, 0},        {4, 4, 4, 4, 10, 0},    {4, 0, 4, 8, 2, 2},       {4, 1, 4, 8, 100, 3},
+        {100, 0, 1, 2, 1000, 100}, {100, 0, 1, 2, 40, 11}, {100, 0, 1, 2, 1, 1},     {100, 88, 1, 2, 1000, 12},
+        {100, 89, 1, 2, 1000, 0},  {4, 0, 4, 0, 9, 4},     {40, 38, 40, 40, 100, 2},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        cr_assert_eq(sizing_share(rows[i].target, rows[i].held, rows[i].slots, rows[i].all, rows[i].waiting), rows[i].share, "row %zu", i);
+        cr_assert_eq(sizing_share(rows[i].target, rows[i].held, rows[i].slots, rows[i].all, rows[i].waiting),
+                     rows[i].share, "row %zu", i);
 }
 
 Test(sizing, half_of_what_is_there_lies_ahead)

@@ -122,12 +122,11 @@ Test(retry, a_refused_input_is_not_tried_again)
 static void send_status(struct peer *w, int32_t status)
 {
     struct belt_result_extras extras = {.exit_status = status};
-    struct belt_result_item item = {.index = w->held[0].ref.index,
-                                    .attempt = w->held[0].ref.attempt,
-                                    .code = BELT_TASK_FAILED,
-                                    .extras = &extras};
+    struct belt_result_item item = {
+        .index = w->held[0].ref.index, .attempt = w->held[0].ref.attempt, .code = BELT_TASK_FAILED, .extras = &extras};
     struct belt_msg msg = {.type = BELT_MSG_RESULTS};
-    msg.u.results = (struct belt_msg_results){.first = w->results++, .job = w->held[0].ref.job, .results = &item, .count = 1};
+    msg.u.results =
+        (struct belt_msg_results){.first = w->results++, .job = w->held[0].ref.job, .results = &item, .count = 1};
     w->held_count--;
     memmove(w->held, w->held + 1, w->held_count * sizeof *w->held);
     peer_send(w, msg);

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define USERS 4
-#define ITEMS 5000u
+#define USERS   4
+#define ITEMS   5000u
 #define WAIT_MS 60000
 
 static atomic_uint failures;
@@ -63,7 +63,8 @@ static void read_stream(belt_pool *pool, bool ordered)
     belt_result *result;
     uint64_t got = 0;
 
-    check((ordered ? belt_imap : belt_imap_unordered)(pool, "echo", number, &numbers, NULL, &stream) == BELT_OK, "imap");
+    check((ordered ? belt_imap : belt_imap_unordered)(pool, "echo", number, &numbers, NULL, &stream) == BELT_OK,
+          "imap");
     while (belt_next(stream, WAIT_MS, &result) == BELT_OK) {
         got += result->index;
         belt_result_free(&result);

@@ -379,8 +379,8 @@ static bool is_port_free(int port)
     return is_free;
 }
 
-/* Below the ports that the kernel gives to connections, or one of those would take it before its listener does; at random,
- * since other tests run at the same time. */
+/* Below the ports that the kernel gives to connections, or one of those would take it before its listener does; at
+ * random, since other tests run at the same time. */
 int process_free_port(void)
 {
     enum { FIRST = 12000, PORTS = 20000 };

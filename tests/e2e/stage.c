@@ -48,8 +48,8 @@ void stage_start_broker(struct stage *stage)
 {
     const char *argv[WORDS_MAX] = {process_belt(), NULL};
 
-    add(argv, WORDS("broker", "--clients", stage->clients, "--workers", stage->workers, "--heartbeat", "200ms", "--lease",
-                    "800ms"));
+    add(argv, WORDS("broker", "--clients", stage->clients, "--workers", stage->workers, "--heartbeat", "200ms",
+                    "--lease", "800ms"));
     if (stage->state[0] != '\0')
         add(argv, WORDS("--state", stage->state));
     add(argv, stage->broker_options);
@@ -75,7 +75,8 @@ struct process *stage_worker(const struct stage *stage, enum stage_kind kind, co
     static const char command[] =
         "f=in={}; case $in in die) kill -9 $$;; *:*) exec 3>&1; sleep $(printf '%d.%03d' $((${in#*:} / 1000)) "
         "$((${in#*:} % 1000))); echo ${in%:*};; *) sleep 0.02; echo $in;; esac";
-    const char *argv[WORDS_MAX] = {process_belt(), "worker", "-j", slots, "-b", stage->workers, "--kill", "200ms", NULL};
+    const char *argv[WORDS_MAX] = {process_belt(), "worker", "-j",    slots, "-b",
+                                   stage->workers, "--kill", "200ms", NULL};
     struct process *worker;
 
     if (kind == STAGE_C)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A broker and workers for tests of faults, over TCP or local sockets. Everything serves one function, "f": its input is
- * "N" (20 ms, then N), "N:MS" (so many ms), or "die" (the slot kills itself).
+ * A broker and workers for tests of faults, over TCP or local sockets. Everything serves one function, "f": its input
+ * is "N" (20 ms, then N), "N:MS" (so many ms), or "die" (the slot kills itself).
  */
 #ifndef BELT_TEST_STAGE_H
 #define BELT_TEST_STAGE_H
@@ -43,7 +43,8 @@ char *stage_numbers(unsigned count, const char *suffix);
 /** Fails the test unless `text` is 1 … count, each on a line: in this order, or each once in any. */
 void stage_expect(const char *text, unsigned count, bool ordered);
 
-/** A number of the first row of "queues", "workers", "jobs", or of "broker", as `belt … --json` shows it; -1: no row. */
+/** A number of the first row of "queues", "workers", "jobs", or of "broker", as `belt … --json` shows it; -1: no row.
+ */
 long long stage_number(const struct stage *stage, const char *rows, const char *key);
 /** Waits until stage_number() is at least that. */
 void stage_wait_number(const struct stage *stage, const char *rows, const char *key, long long at_least);

@@ -112,8 +112,10 @@ static struct raw enter_with(const char *endpoint, uint8_t role, uint8_t id, int
     struct belt_msg msg = {.type = BELT_MSG_HELLO};
 
     session[0] = id;
-    msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION, .role = role,
-                                          .session = {session, sizeof session}, .name = {(const uint8_t *)"raw", 3}};
+    msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION,
+                                          .role = role,
+                                          .session = {session, sizeof session},
+                                          .name = {(const uint8_t *)"raw", 3}};
     if (role == BELT_ROLE_WORKER)
         msg.u.hello.worker = (struct belt_worker_props){
             .slots = 1, .window_items = 4096, .window_bytes = 1u << 20, .functions = &function, .function_count = 1};
@@ -198,7 +200,7 @@ Test(broker_wire, a_peer_that_never_reads_is_dropped_alone)
     hear(&other, BELT_MSG_PONG);
 }
 
-#define LARGE  (16u << 10)
+#define LARGE   (16u << 10)
 #define RESULTS 12000u /* 192 MB: the sockets' queues and much more than a peer's outbox may hold */
 
 /* A job of so many small tasks, read with credit for all their results. */

@@ -159,8 +159,9 @@ Test(cli_failed, they_are_dropped_and_tried_again_by_name)
     prints(ARGV("failed", "show", "--input", text("%lu", job), text("%lu", again)), 0, "31");
     struct process *all = run(ARGV("failed", "retry", "--all"), 0);
     unsigned long jobs[2] = {0};
-    cr_assert_eq(sscanf(process_out(all), "job %lu runs 1 failed tasks of job %*u again\njob %lu runs", &jobs[0], &jobs[1]),
-                 2, "%s", process_out(all));
+    cr_assert_eq(
+        sscanf(process_out(all), "job %lu runs 1 failed tasks of job %*u again\njob %lu runs", &jobs[0], &jobs[1]), 2,
+        "%s", process_out(all));
     process_free(all);
     process_free(run(ARGV("wait", text("%lu", jobs[0])), 1));
     process_free(run(ARGV("wait", text("%lu", jobs[1])), 1));
@@ -181,7 +182,8 @@ Test(cli_failed, wrong_words_are_told)
 Test(cli_failed, tries_and_their_end)
 {
     tells(ARGV("map", "--retries", "3", "--backoff", "1ms", "--", "exit {}", ":::", "1"), 1, "", "in run 4");
-    struct process *final = run(ARGV("map", "--retries", "3", "--final-status", "2,64-78", "--", "exit {}", ":::", "65"), 1);
+    struct process *final =
+        run(ARGV("map", "--retries", "3", "--final-status", "2,64-78", "--", "exit {}", ":::", "65"), 1);
     cr_assert_null(strstr(process_err(final), "in run"), "%s", process_err(final));
     process_free(final);
 }

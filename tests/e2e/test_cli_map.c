@@ -274,12 +274,13 @@ Test(cli_map, many_small_tasks_in_flat_memory)
 
 Test(cli_map, bench_measures_a_private_pool)
 {
-    struct process *process = process_spawn(NULL, (const char *const[]){process_belt(), "bench", "-j2", "--tasks", "500",
-                                                                        "--json", NULL});
+    struct process *process =
+        process_spawn(NULL, (const char *const[]){process_belt(), "bench", "-j2", "--tasks", "500", "--json", NULL});
 
     cr_assert(process_wait(process, BOUND_MS));
     cr_assert_eq(process_status(process), 0, "%s", process_err(process));
-    cr_assert(strstr(process_out(process), "\"schema\":\"belt.bench/1\",\"slots\":2,\"size\":16,\"tasks\":500,\"failed\":0,"),
-              "%s", process_out(process));
+    cr_assert(
+        strstr(process_out(process), "\"schema\":\"belt.bench/1\",\"slots\":2,\"size\":16,\"tasks\":500,\"failed\":0,"),
+        "%s", process_out(process));
     process_free(process);
 }

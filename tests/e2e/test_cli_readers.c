@@ -15,11 +15,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BOUND_MS  60000
-#define TASKS     1200u
+#define BOUND_MS 60000
+#define TASKS    1200u
 /* A broker that has just begun waits two heartbeats for what its agents still hold. */
 #define BROKER_ROUNDS 30
-#define ARGV(...) ((const char *const[]){process_belt(), __VA_ARGS__, NULL})
+#define ARGV(...)     ((const char *const[]){process_belt(), __VA_ARGS__, NULL})
 
 /* A millisecond or two for each task: a job lasts long enough to be disturbed. */
 #define SLOW "slow=while read -r x; do sleep 0.002; echo $x; done"
@@ -64,7 +64,8 @@ static void set_up(void)
 
 static void start_worker(void)
 {
-    worker = start(ARGV("worker", "-j2", "--filter", SLOW, "--command", "same=echo {}", "--command", "odd=test {} != 2"), NULL);
+    worker = start(
+        ARGV("worker", "-j2", "--filter", SLOW, "--command", "same=echo {}", "--command", "odd=test {} != 2"), NULL);
     cr_assert(process_wait_err(worker, "connected", BOUND_MS), "%s", process_err(worker));
 }
 
@@ -176,10 +177,12 @@ static struct process *start_reader(const struct book *book, const char *id)
 
     snprintf(from, sizeof from, "%llu", (unsigned long long)book->next);
     if (book->asks)
-        return start(ARGV("results", id, "--follow", book->mode, "--reader", book->reader, "--results-json", "--buffersize",
-                          "32", "--from", from), NULL);
-    return start(ARGV("results", id, "--follow", book->mode, "--reader", book->reader, "--results-json", "--buffersize", "32"),
-                 NULL);
+        return start(ARGV("results", id, "--follow", book->mode, "--reader", book->reader, "--results-json",
+                          "--buffersize", "32", "--from", from),
+                     NULL);
+    return start(
+        ARGV("results", id, "--follow", book->mode, "--reader", book->reader, "--results-json", "--buffersize", "32"),
+        NULL);
 }
 
 static void end_reader(struct book *book, struct process *process, bool by_force)
@@ -193,8 +196,8 @@ static void end_reader(struct book *book, struct process *process, bool by_force
     }
     note_all(book, process_out(process));
     book->kills += process_status(process) == -SIGKILL;
-    cr_assert(process_status(process) == 0 || process_status(process) == -SIGKILL, "exit %d: %s", process_status(process),
-              process_err(process));
+    cr_assert(process_status(process) == 0 || process_status(process) == -SIGKILL, "exit %d: %s",
+              process_status(process), process_err(process));
     book->complete = process_status(process) == 0;
     process_free(process);
 }
@@ -257,8 +260,8 @@ Test(cli_readers, a_submit_that_is_killed_is_repeated_with_its_key)
 
     start_worker();
     for (unsigned round = 0; round < 12; round++) {
-        process = process_start(&(struct process_options){
-            .argv = ARGV("submit", "--key", "k", "same"), .env = env, .stdin_open = true});
+        process = process_start(
+            &(struct process_options){.argv = ARGV("submit", "--key", "k", "same"), .env = env, .stdin_open = true});
         for (unsigned sent = 0; sent < (round + 1) * TASKS / 16; sent++) {
             char line[16];
             snprintf(line, sizeof line, "%u\n", sent);
@@ -302,12 +305,14 @@ Test(cli_readers, a_job_waits_for_its_readers)
 
     start_worker();
     process = run(ARGV("submit", "--json", "--key", "x", "--keep", "1h", "same", ":::", "a", "b", "c"), NULL, 0);
-    cr_assert_not_null(strstr(process_out(process), "{\"schema\":\"belt.submit/1\",\"job\":1,\"key\":\"x\",\"tasks\":3}"));
+    cr_assert_not_null(
+        strstr(process_out(process), "{\"schema\":\"belt.submit/1\",\"job\":1,\"key\":\"x\",\"tasks\":3}"));
     process_free(process);
     prints(ARGV("wait", "x"), NULL, 0, "job 1 is complete: 3 done, 0 failed\n");
     process = run(ARGV("jobs", "1"), NULL, 0);
     cr_assert_not_null(strstr(process_out(process), "job 1 is kept: 3 results wait to be read; no reader has come yet; "
-                                                    "given up in 60 min"), "%s", process_out(process));
+                                                    "given up in 60 min"),
+                       "%s", process_out(process));
     process_free(process);
     prints(ARGV("results", "1", "--from", "4"), NULL, 7, "");
     kill_broker();
@@ -331,13 +336,15 @@ Test(cli_readers, who_has_read_how_far)
     const char *name, *mode;
     int job, connected, acknowledged, unread;
     cr_assert_eq(json_array_size(readers), 1, "%s", process_out(process));
-    cr_assert_eq(json_unpack(json_array_get(readers, 0), "{s:i, s:s, s:s, s:b, s:i, s:i}", "job", &job, "reader", &name, "mode", &mode,
-                             "connected", &connected, "acknowledged", &acknowledged, "unread", &unread), 0);
+    cr_assert_eq(json_unpack(json_array_get(readers, 0), "{s:i, s:s, s:s, s:b, s:i, s:i}", "job", &job, "reader", &name,
+                             "mode", &mode, "connected", &connected, "acknowledged", &acknowledged, "unread", &unread),
+                 0);
     cr_assert(job == 1 && !strcmp(name, "log") && !strcmp(mode, "unordered") && acknowledged == 3 && unread == 0);
     json_decref(object);
     process_free(process);
     process = run(ARGV("jobs", "1"), NULL, 0);
-    cr_assert(strstr(process_out(process), "ACKNOWLEDGED") && strstr(process_out(process), "unordered"), "%s", process_out(process));
+    cr_assert(strstr(process_out(process), "ACKNOWLEDGED") && strstr(process_out(process), "unordered"), "%s",
+              process_out(process));
     process_free(process);
 }
 

@@ -24,7 +24,8 @@
     }                                                                                                                  \
     static void name(enum stage_transport transport)
 
-static struct process *map_numbers(const struct stage *stage, unsigned count, const char *suffix, const char *const *words)
+static struct process *map_numbers(const struct stage *stage, unsigned count, const char *suffix,
+                                   const char *const *words)
 {
     char *input = stage_numbers(count, suffix);
     struct process *map = stage_belt(stage, input, words);

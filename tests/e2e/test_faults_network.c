@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * An agent in a network namespace of its own whose network is cut and healed. The namespace belongs to the agent's
- * process and the link to the namespace, so nothing is left however the test ends. Needs root, ip and nsenter; says so and is
- * skipped where that is not permitted.
+ * process and the link to the namespace, so nothing is left however the test ends. Needs root, ip and nsenter; says so
+ * and is skipped where that is not permitted.
  */
 #include "stage.h"
 

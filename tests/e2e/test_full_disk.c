@@ -18,10 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BOUND_MS 120000
-#define DISK     "size=12m"
-#define TASKS    240u
-#define LARGE    100000u /* bytes: twice the disk in all */
+#define BOUND_MS  120000
+#define DISK      "size=12m"
+#define TASKS     240u
+#define LARGE     100000u /* bytes: twice the disk in all */
 #define ARGV(...) ((const char *const[]){process_belt(), __VA_ARGS__, NULL})
 
 static char directory[64], state[80], clients[128], workers[128], in[96];
@@ -68,8 +68,8 @@ static void open_disk(void)
 
 static void start_worker(void)
 {
-    worker = start(ARGV("worker", "-j2", "--command", "large=head -c 100000 /dev/zero | tr '\\0' x; echo {}", "--command",
-                        "first=head -c 9; echo"),
+    worker = start(ARGV("worker", "-j2", "--command", "large=head -c 100000 /dev/zero | tr '\\0' x; echo {}",
+                        "--command", "first=head -c 9; echo"),
                    NULL);
     cr_assert(process_wait_err(worker, "connected", BOUND_MS), "%s", process_err(worker));
 }
@@ -116,7 +116,8 @@ static void refuses_durable_work(void)
 {
     struct process *process = run(ARGV("submit", "first"), in, 7);
 
-    cr_assert(strstr(process_err(process), "full") && strstr(process_err(process), "results"), "%s", process_err(process));
+    cr_assert(strstr(process_err(process), "full") && strstr(process_err(process), "results"), "%s",
+              process_err(process));
     process_free(process);
 }
 

@@ -105,8 +105,8 @@ static void expect(const belt_result *result)
 
     cr_assert_eq(result->code, BELT_OK, "%llu: %s", (unsigned long long)result->index, result->text);
     cr_assert_eq(result->len, result->index % WAYS == PART ? len / 2 : len, "%llu", (unsigned long long)result->index);
-    cr_assert(right(result->index, from, result->data, result->len, result->index % WAYS == COPY ? 0x55 : 0), "%llu has other bytes",
-              (unsigned long long)result->index);
+    cr_assert(right(result->index, from, result->data, result->len, result->index % WAYS == COPY ? 0x55 : 0),
+              "%llu has other bytes", (unsigned long long)result->index);
 }
 
 static void all_sizes(int slots, uint64_t count, bool ordered)
@@ -124,7 +124,8 @@ static void all_sizes(int slots, uint64_t count, bool ordered)
     cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_OK, "%s", belt_error_text());
     belt_job_options_init(&job);
     job.max_attempts = 20;
-    cr_assert_eq((ordered ? belt_imap : belt_imap_unordered)(pool, "work", source_next, &source, &job, &stream), BELT_OK);
+    cr_assert_eq((ordered ? belt_imap : belt_imap_unordered)(pool, "work", source_next, &source, &job, &stream),
+                 BELT_OK);
     for (uint64_t i = 0; i < count; i++) {
         cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert(!ordered || result->index == i);

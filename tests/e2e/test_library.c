@@ -303,7 +303,8 @@ Test(library, a_task_that_kills_its_slot_becomes_an_error)
     for (uint64_t i = 0; i < 10; i++) {
         cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->index, i);
-        cr_assert_eq(result->code, i == 3 ? BELT_TASK_LOST : BELT_OK, "%llu: %u %s", (unsigned long long)i, result->code, result->text);
+        cr_assert_eq(result->code, i == 3 ? BELT_TASK_LOST : BELT_OK, "%llu: %u %s", (unsigned long long)i,
+                     result->code, result->text);
         if (i == 3)
             cr_assert_eq(result->attempt, 2);
         belt_result_free(&result);
@@ -858,8 +859,8 @@ static void one_of_many_is_guilty(const char *function, unsigned timeout_ms, int
     cr_assert_eq(start(pool, true, function, &numbers, &options, &stream), BELT_OK);
     while (belt_next(stream, WAIT_MS, &result) == BELT_OK) {
         bool guilty = result->index == 1500;
-        cr_expect_eq(result->code, guilty ? (unsigned)code : (unsigned)BELT_OK, "task %llu: %d %s", (unsigned long long)result->index,
-                     result->code, result->text);
+        cr_expect_eq(result->code, guilty ? (unsigned)code : (unsigned)BELT_OK, "task %llu: %d %s",
+                     (unsigned long long)result->index, result->code, result->text);
         if (!guilty)
             cr_expect_eq(result->attempt, 1, "task %llu took blame", (unsigned long long)result->index);
         got++;

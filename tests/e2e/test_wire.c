@@ -236,8 +236,10 @@ Test(wire, garbage_before_and_after_hello)
 
 Test(wire, counts_that_the_bytes_do_not_hold)
 {
-    static const uint8_t bombs[][8] = {{0xdd, 0xff, 0xff, 0xff, 0xff}, {0x95, 12, 1, 0xdf, 0x7f, 0xff, 0xff, 0xff},
-                                       {0x95, 12, 1, 1, 0, 0xdd, 0x20, 0}, {0xc6, 0xff, 0xff, 0xff, 0xff}};
+    static const uint8_t bombs[][8] = {{0xdd, 0xff, 0xff, 0xff, 0xff},
+                                       {0x95, 12, 1, 0xdf, 0x7f, 0xff, 0xff, 0xff},
+                                       {0x95, 12, 1, 1, 0, 0xdd, 0x20, 0},
+                                       {0xc6, 0xff, 0xff, 0xff, 0xff}};
     struct wire wire;
 
     client(&wire);
@@ -515,7 +517,8 @@ Test(wire, jobs_and_subscriptions_up_to_their_limits)
         wire_text(&wire, "nobody");
         msgpack_pack_map(&wire.pack, 0);
         wire_send(&wire);
-        while (wire_receive(&wire, i % 100 == 99 ? ANSWER_MS : 0) && wire.type != ERROR && i % 100 == 99 && ++opened % 100 != 0)
+        while (wire_receive(&wire, i % 100 == 99 ? ANSWER_MS : 0) && wire.type != ERROR && i % 100 == 99 &&
+               ++opened % 100 != 0)
             ;
         if (wire.type == ERROR)
             break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A peer written from proto/PROTOCOL.md alone, with czmq and msgpack-c: nothing of Belt's own codec or session is in it.
+ * A peer written from proto/PROTOCOL.md alone, with czmq and msgpack-c: nothing of Belt's own codec or session is in
+ * it.
  */
 #ifndef BELT_TEST_WIRE_H
 #define BELT_TEST_WIRE_H
@@ -8,22 +9,63 @@
 #include <czmq.h>
 #include <msgpack.h>
 
-#define VERSION     1
-#define CLIENT      1
-#define WORKER      2
-#define INLINE_MAX  16384u
-#define ANSWER_MS   20000
+#define VERSION    1
+#define CLIENT     1
+#define WORKER     2
+#define INLINE_MAX 16384u
+#define ANSWER_MS  20000
 
 /* §5 */
 enum {
-    HELLO = 1, WELCOME, ERROR, PING, PONG, BYE, OPEN = 10, OPENED, PUSH, ACCEPTED, END, ENDED, SUBSCRIBE, SUBSCRIBED,
-    DELIVER, ACK, DONE, DETACH, CANCEL, CANCELLED, NOTICE, STATUS, REPORT, SYNC = 40, DISPATCH, RESULTS, RECORDED, RECALL,
-    RETURNED, DROP, LEAVING, PROGRESS
+    HELLO = 1,
+    WELCOME,
+    ERROR,
+    PING,
+    PONG,
+    BYE,
+    OPEN = 10,
+    OPENED,
+    PUSH,
+    ACCEPTED,
+    END,
+    ENDED,
+    SUBSCRIBE,
+    SUBSCRIBED,
+    DELIVER,
+    ACK,
+    DONE,
+    DETACH,
+    CANCEL,
+    CANCELLED,
+    NOTICE,
+    STATUS,
+    REPORT,
+    SYNC = 40,
+    DISPATCH,
+    RESULTS,
+    RECORDED,
+    RECALL,
+    RETURNED,
+    DROP,
+    LEAVING,
+    PROGRESS
 };
 /* codes.h */
 enum {
-    BAD_MESSAGE = 32, BAD_VERSION, BAD_ROLE, SYNC_LOST, UNKNOWN_JOB, UNKNOWN_READER, BAD_OPTION, TOO_LARGE, LIMIT, DRAINING,
-    NOT_DURABLE, NOT_ALLOWED, GONE, JOB_ENDED
+    BAD_MESSAGE = 32,
+    BAD_VERSION,
+    BAD_ROLE,
+    SYNC_LOST,
+    UNKNOWN_JOB,
+    UNKNOWN_READER,
+    BAD_OPTION,
+    TOO_LARGE,
+    LIMIT,
+    DRAINING,
+    NOT_DURABLE,
+    NOT_ALLOWED,
+    GONE,
+    JOB_ENDED
 };
 
 struct wire {

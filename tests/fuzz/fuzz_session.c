@@ -250,7 +250,8 @@ static void make_open(struct story *story, struct belt_msg *msg)
     msg->u.open.options.never_durable = !msg->u.open.options.durable && chance(from, 4);
 }
 
-static void make_results(struct story *story, struct hostile *peer, struct belt_msg *msg, struct belt_result_item *items)
+static void make_results(struct story *story, struct hostile *peer, struct belt_msg *msg,
+                         struct belt_result_item *items)
 {
     struct drawn *from = &story->from;
     static const struct belt_result_extras extras = {.text = {bytes, 10}, .log = {bytes, 20}, .exit_status = 1};
@@ -316,10 +317,13 @@ static bool make(struct story *story, struct hostile *peer, struct belt_msg *msg
         msg->u.end = (struct belt_msg_end){job.id, near(story, job.next)};
         return true;
     case BELT_MSG_SUBSCRIBE:
-        msg->u.subscribe = (struct belt_msg_subscribe){.ref = draw_number(from, 9), .job = a_job(story), .reader = a_name(story),
-                                                       .mode = (uint8_t)draw(from, 2),
-                                                       .cursor = chance(from, 2) ? BELT_CURSOR_KEPT : draw_number(from, 30),
-                                                       .credit = a_grant(story)};
+        msg->u.subscribe =
+            (struct belt_msg_subscribe){.ref = draw_number(from, 9),
+                                        .job = a_job(story),
+                                        .reader = a_name(story),
+                                        .mode = (uint8_t)draw(from, 2),
+                                        .cursor = chance(from, 2) ? BELT_CURSOR_KEPT : draw_number(from, 30),
+                                        .credit = a_grant(story)};
         return true;
     case BELT_MSG_ACK:
         sub = a_known_sub(story);
@@ -365,12 +369,14 @@ static bool make(struct story *story, struct hostile *peer, struct belt_msg *msg
 
 static uint8_t a_type(struct story *story, const struct hostile *peer)
 {
-    static const uint8_t client[] = {BELT_MSG_OPEN, BELT_MSG_PUSH, BELT_MSG_PUSH, BELT_MSG_PUSH, BELT_MSG_END, BELT_MSG_SUBSCRIBE, BELT_MSG_ACK,
-                                     BELT_MSG_ACK, BELT_MSG_DETACH, BELT_MSG_CANCEL, BELT_MSG_STATUS, BELT_MSG_PING, BELT_MSG_OPEN,
-                                     BELT_MSG_FAILED, BELT_MSG_FAILED};
-    static const uint8_t worker[] = {BELT_MSG_RESULTS, BELT_MSG_RESULTS, BELT_MSG_RESULTS, BELT_MSG_RETURNED, BELT_MSG_SYNC,
-                                     BELT_MSG_SYNC, BELT_MSG_PROGRESS, BELT_MSG_PING};
-    static const uint8_t rare[] = {BELT_MSG_HELLO, BELT_MSG_BYE, BELT_MSG_LEAVING, BELT_MSG_RECORDED, BELT_MSG_RESULTS, BELT_MSG_OPEN};
+    static const uint8_t client[] = {BELT_MSG_OPEN,   BELT_MSG_PUSH,      BELT_MSG_PUSH,   BELT_MSG_PUSH,
+                                     BELT_MSG_END,    BELT_MSG_SUBSCRIBE, BELT_MSG_ACK,    BELT_MSG_ACK,
+                                     BELT_MSG_DETACH, BELT_MSG_CANCEL,    BELT_MSG_STATUS, BELT_MSG_PING,
+                                     BELT_MSG_OPEN,   BELT_MSG_FAILED,    BELT_MSG_FAILED};
+    static const uint8_t worker[] = {BELT_MSG_RESULTS, BELT_MSG_RESULTS, BELT_MSG_RESULTS,  BELT_MSG_RETURNED,
+                                     BELT_MSG_SYNC,    BELT_MSG_SYNC,    BELT_MSG_PROGRESS, BELT_MSG_PING};
+    static const uint8_t rare[] = {BELT_MSG_HELLO,    BELT_MSG_BYE,     BELT_MSG_LEAVING,
+                                   BELT_MSG_RECORDED, BELT_MSG_RESULTS, BELT_MSG_OPEN};
 
     if (peer->seq == 0)
         return chance(&story->from, 20) ? BELT_MSG_PING : BELT_MSG_HELLO;
@@ -378,7 +384,8 @@ static uint8_t a_type(struct story *story, const struct hostile *peer)
         return BELT_MSG_SYNC;
     if (chance(&story->from, 16))
         return rare[draw(&story->from, sizeof(rare))];
-    return peer->role == BELT_ROLE_WORKER ? worker[draw(&story->from, sizeof(worker))] : client[draw(&story->from, sizeof(client))];
+    return peer->role == BELT_ROLE_WORKER ? worker[draw(&story->from, sizeof(worker))]
+                                          : client[draw(&story->from, sizeof(client))];
 }
 
 static void speak(struct story *story, struct hostile *peer)
@@ -430,10 +437,12 @@ static void happen(struct story *story)
         break;
     case 4:
         if (chance(from, 8)) {
-            step(story, (struct core_event){.type = CORE_GONE, .peer = peer->handle, .worker_side = peer->role == BELT_ROLE_WORKER});
+            step(story, (struct core_event){
+                            .type = CORE_GONE, .peer = peer->handle, .worker_side = peer->role == BELT_ROLE_WORKER});
             *peer = (struct hostile){.handle = ++story->last_handle, .role = peer->role};
         } else if (chance(from, 8)) {
-            step(story, (struct core_event){.type = CORE_BAD, .peer = peer->handle, .code = BELT_BAD_MESSAGE, .text = "bad"});
+            step(story,
+                 (struct core_event){.type = CORE_BAD, .peer = peer->handle, .code = BELT_BAD_MESSAGE, .text = "bad"});
             peer->seq++;
         } else if (chance(from, 8)) {
             bool held = chance(from, 2);
@@ -453,9 +462,17 @@ static void happen(struct story *story)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct story story = {.from = {data, data + size}, .now = 1000};
-    const struct core_config config = {.name = "fuzz", .version = "0", .epoch = 7, .max_payload = 1u << 20,
-                                       .memory_budget = 1u << 20, .max_peers = PEERS - 1, .max_jobs = 8,
-                                       .grace_ms = 2000, .ack_ms = chance(&story.from, 2) ? 5 : 0, .durable = chance(&story.from, 2), .trace = chance(&story.from, 2)};
+    const struct core_config config = {.name = "fuzz",
+                                       .version = "0",
+                                       .epoch = 7,
+                                       .max_payload = 1u << 20,
+                                       .memory_budget = 1u << 20,
+                                       .max_peers = PEERS - 1,
+                                       .max_jobs = 8,
+                                       .grace_ms = 2000,
+                                       .ack_ms = chance(&story.from, 2) ? 5 : 0,
+                                       .durable = chance(&story.from, 2),
+                                       .trace = chance(&story.from, 2)};
 
     story.core = core_new(&config);
     story.update = core_update_new();
@@ -463,7 +480,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!story.core || !story.update || !story.decoder)
         abort();
     for (uint32_t i = 0; i < PEERS; i++)
-        story.peers[i] = (struct hostile){.handle = ++story.last_handle, .role = i < 3 ? BELT_ROLE_CLIENT : BELT_ROLE_WORKER};
+        story.peers[i] =
+            (struct hostile){.handle = ++story.last_handle, .role = i < 3 ? BELT_ROLE_CLIENT : BELT_ROLE_WORKER};
     story.peers[2].role = BELT_ROLE_ADMIN;
     while (story.from.at < story.from.end)
         happen(&story);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#define LIMIT (SLOT_LARGE_BYTES + 8192u)
+#define LIMIT  (SLOT_LARGE_BYTES + 8192u)
 #define SHARED 64u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -39,7 +39,8 @@ static void drain(struct slot_reader *reader)
 
     while ((got = slot_reader_next(reader, &m)) != SLOT_GOT_NOTHING) {
         check(m.payload.len <= LIMIT && m.text.len <= BELT_MAX_TEXT && m.task.payload.len <= LIMIT);
-        sum = touch(m.payload) + touch(m.text) + touch(m.task.payload) + touch(m.task.argument) + touch(m.task.function);
+        sum =
+            touch(m.payload) + touch(m.text) + touch(m.task.payload) + touch(m.task.argument) + touch(m.task.function);
         if (got == SLOT_GOT_BAD || got == SLOT_GOT_LARGE) {
             check(reader->error[0] != '\0' && strlen(reader->error) < sizeof(reader->error));
             return;
@@ -85,9 +86,13 @@ static uint32_t dice(uint32_t below)
 
 int main(void)
 {
-    static const char *const samples[] = {"belt-slot 1\nok 3\nabcok 0 12\n", "fail 3 2 7 1\nwhyab", "progress 1 20\nok 1\nx",
-                                          "task 7.3 name 1 2 3\nabxyztask 8.1 f 2 0 0\n", "a line\nanother\n\n",
-                                          "ok 33000 9\nthe rest never comes", "ok 16 9 48\nok 64 9 0\nok 65 9 0\n",
+    static const char *const samples[] = {"belt-slot 1\nok 3\nabcok 0 12\n",
+                                          "fail 3 2 7 1\nwhyab",
+                                          "progress 1 20\nok 1\nx",
+                                          "task 7.3 name 1 2 3\nabxyztask 8.1 f 2 0 0\n",
+                                          "a line\nanother\n\n",
+                                          "ok 33000 9\nthe rest never comes",
+                                          "ok 16 9 48\nok 64 9 0\nok 65 9 0\n",
                                           "task 7.3 name 1 2 3 61\nabtask 7.4 name 1 0 64 0\n"};
     uint8_t bytes[400];
     clock_t until = clock() + 2 * CLOCKS_PER_SEC;
@@ -103,7 +108,7 @@ int main(void)
         }
         bytes[0] = (uint8_t)dice(256);
         for (uint32_t i = dice(6); i > 0; i--)
-            bytes[dice((uint32_t)len)] = (uint8_t)(dice(2) ? dice(256) : (uint32_t)"0123456789 .\n"[dice(13)]);
+            bytes[dice((uint32_t)len)] = (uint8_t)(dice(2) ? dice(256) : (uint32_t) "0123456789 .\n"[dice(13)]);
         LLVMFuzzerTestOneInput(bytes, dice(8) ? len : dice((uint32_t)len) + 1);
     }
     printf("%llu inputs\n", (unsigned long long)runs);

@@ -150,7 +150,8 @@ static void message_take(struct paced *p, struct paced_agent *agent, const struc
 static void slot_take(struct paced *p, uint32_t agent, uint32_t number)
 {
     struct paced_slot *slot = &p->agents[agent].slots[number];
-    uint64_t first = slot->next > slot->at || slot->next == slot->end ? slot->next : slot->next + 1; /* that one it keeps */
+    uint64_t first =
+        slot->next > slot->at || slot->next == slot->end ? slot->next : slot->next + 1; /* that one it keeps */
     uint32_t count = (uint32_t)(slot->end - first);
     slot->end = first;
     p->totals.taken += count;

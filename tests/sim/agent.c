@@ -137,7 +137,8 @@ static void check_window(struct agent_model *agent)
         }
     }
     if (count > agent->window || (count > 1 && bytes > agent->window_bytes))
-        sim_fail(agent->node.sim, "%s holds %u tasks and %llu bytes: over its window", agent->node.name, count, ULL(bytes));
+        sim_fail(agent->node.sim, "%s holds %u tasks and %llu bytes: over its window", agent->node.name, count,
+                 ULL(bytes));
 }
 
 static void check_dispatch(struct sim *sim, const struct belt_msg_dispatch *msg)
@@ -261,14 +262,16 @@ static void draw_table(struct sim *sim, struct agent_model *agent)
 {
     static const char *const names[SIM_FUNCTIONS] = {"f0", "f1", "f2"};
     struct slots_function functions[SIM_FUNCTIONS];
-    struct slots_program programs[2] = {{.lasting = true, .greets = true, .polite = true, .ahead = true, .yields = true}};
+    struct slots_program programs[2] = {
+        {.lasting = true, .greets = true, .polite = true, .ahead = true, .yields = true}};
     bool each = sim_chance(sim, 5000); /* the slow function: a process per task */
     programs[1] = (struct slots_program){.lasting = !each, .greets = !each && sim_chance(sim, 5000)};
     uint32_t program_count = sim_chance(sim, 5000) ? 2 : 1;
     agent->function_count = 0;
     for (uint32_t i = 0; i < SIM_FUNCTIONS; i++)
         if (agent->mask >> i & 1) {
-            functions[agent->function_count] = (struct slots_function){{(const uint8_t *)names[i], 2}, i == 2 ? program_count - 1 : 0};
+            functions[agent->function_count] =
+                (struct slots_function){{(const uint8_t *)names[i], 2}, i == 2 ? program_count - 1 : 0};
             agent->functions[agent->function_count++] = i;
         }
     const struct slots_config config = {.slots = agent->slots,
@@ -285,8 +288,10 @@ static void draw_table(struct sim *sim, struct agent_model *agent)
         abort();
     for (uint32_t i = 0; i < SIM_SLOTS; i++) {
         uint32_t program = i < slots_count(agent->table) ? slots_program_of(agent->table, i) : 0;
-        agent->process[i] = (struct process){
-            .ready_at = UINT64_MAX, .dies_at = UINT64_MAX, .lasting = programs[program].lasting, .alive = !programs[program].lasting};
+        agent->process[i] = (struct process){.ready_at = UINT64_MAX,
+                                             .dies_at = UINT64_MAX,
+                                             .lasting = programs[program].lasting,
+                                             .alive = !programs[program].lasting};
     }
 }
 

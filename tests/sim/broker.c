@@ -78,7 +78,8 @@ static void tell_message(const struct sim *sim, const char *name, const char *wa
                results->results[i].attempt);
     bool refs = msg->type == BELT_MSG_SYNC || msg->type == BELT_MSG_RETURNED || msg->type == BELT_MSG_DROP;
     for (uint32_t i = 0; refs && i < msg->u.sync.count; i++)
-        printf(" %llu/%llu.%u", ULL(msg->u.sync.refs[i].job), ULL(msg->u.sync.refs[i].index), msg->u.sync.refs[i].attempt);
+        printf(" %llu/%llu.%u", ULL(msg->u.sync.refs[i].job), ULL(msg->u.sync.refs[i].index),
+               msg->u.sync.refs[i].attempt);
     if (msg->type == BELT_MSG_RECORDED)
         printf(" %llu", ULL(msg->u.recorded.upto));
     if (msg->type == BELT_MSG_DELIVER)

@@ -90,11 +90,13 @@ static bool all_read(const struct job_model *job)
     return true;
 }
 
-static void check_opened(struct sim *sim, struct job_model *job, struct stream_model *stream, const struct belt_msg_opened *msg)
+static void check_opened(struct sim *sim, struct job_model *job, struct stream_model *stream,
+                         const struct belt_msg_opened *msg)
 {
     bool same = job->id == msg->job;
     if (!stream->feeder && !same) {
-        bool leaving = stream->leave_at && sim->now >= stream->leave_at; /* its DETACH had arrived, and the others have read all */
+        bool leaving =
+            stream->leave_at && sim->now >= stream->leave_at; /* its DETACH had arrived, and the others have read all */
         if (job->durable && stream->wire.started && !job->cancelling && !leaving)
             sim_fail(sim, "job %s was %llu and is %llu now for a reader (I12)", job->key, ULL(job->id), ULL(msg->job));
         stream->left = true; /* it was forgotten with the old broker, or over */
@@ -173,7 +175,8 @@ static void look(struct sim *sim, struct job_model *job, struct stream_model *st
     else if (!stream->feeder && wire->job == 0 && refused)
         stream->left = true;
     else
-        sim_fail(sim, "the stream %s of job %s failed: %s (%s)", stream->name, job->key, belt_code_name(wire->code), wire->text);
+        sim_fail(sim, "the stream %s of job %s failed: %s (%s)", stream->name, job->key, belt_code_name(wire->code),
+                 wire->text);
 }
 
 /* ---- in and out ---- */
@@ -184,14 +187,16 @@ static void pump(struct client_model *client, struct job_model *job, struct stre
     bool idle = stream->hand_at == stream->hand_count;
     if (stream->detached_at)
         return; /* it would subscribe again */
-    while (stream->live && !stream->left && node_ready(&client->node) && client_stream_send(&stream->wire, idle, &msg)) {
+    while (stream->live && !stream->left && node_ready(&client->node) &&
+           client_stream_send(&stream->wire, idle, &msg)) {
         if (msg.type == BELT_MSG_OPEN && !job->opened_at)
             job->opened_at = client->node.sim->now;
         node_send(&client->node, &msg);
     }
 }
 
-static void to_stream(struct client_model *client, struct job_model *job, struct stream_model *stream, const struct belt_msg *msg)
+static void to_stream(struct client_model *client, struct job_model *job, struct stream_model *stream,
+                      const struct belt_msg *msg)
 {
     struct sim *sim = client->node.sim;
     uint32_t skip;
@@ -209,9 +214,10 @@ static void to_stream(struct client_model *client, struct job_model *job, struct
                  ULL(stream->wire.received));
     if (msg->type == BELT_MSG_DONE && stream->wire.state == CLIENT_STREAM_READING)
         check_done(sim, job, stream, &msg->u.done);
-    if (msg->type == BELT_MSG_DONE && stream->wire.state == CLIENT_STREAM_READING && !stream->wire.cancel && msg->u.done.code == BELT_OK &&
-        msg->u.done.count > stream->wire.received)
-        sim_fail(sim, "job %llu: DONE after %llu, with %llu received", ULL(job->id), ULL(msg->u.done.count), ULL(stream->wire.received));
+    if (msg->type == BELT_MSG_DONE && stream->wire.state == CLIENT_STREAM_READING && !stream->wire.cancel &&
+        msg->u.done.code == BELT_OK && msg->u.done.count > stream->wire.received)
+        sim_fail(sim, "job %llu: DONE after %llu, with %llu received", ULL(job->id), ULL(msg->u.done.count),
+                 ULL(stream->wire.received));
     enum client_stream_action action = client_stream_receive(&stream->wire, msg, &skip);
     enter(job, stream);
     stream->subscribed |= stream->wire.started;
@@ -279,8 +285,8 @@ static void receive(struct node *node, const struct belt_msg *msg)
         to_sub(client, msg->u.done.sub, msg);
         break;
     case BELT_MSG_ERROR:
-        sim_tell(node->sim, "%s > error %s: %.*s", node->name, belt_code_name(msg->u.error.code), (int)msg->u.error.text.len,
-                 (const char *)msg->u.error.text.data);
+        sim_tell(node->sim, "%s > error %s: %.*s", node->name, belt_code_name(msg->u.error.code),
+                 (int)msg->u.error.text.len, (const char *)msg->u.error.text.data);
         if (msg->u.error.ref)
             to_ref(client, msg->u.error.ref, msg);
         else if (msg->u.error.job)
@@ -341,13 +347,14 @@ static void leave_stream(struct client_model *client, struct job_model *job, str
     else if (!stream->detached_at && (stream->wire.state == CLIENT_STREAM_READING || may_say_again(client, stream)))
         say_detach(client, stream);
     else if (!stream->detached_at)
-        pump(client, job, stream); /* it was here before a crash, perhaps: what it is called now only SUBSCRIBED tells */
+        pump(client, job,
+             stream); /* it was here before a crash, perhaps: what it is called now only SUBSCRIBED tells */
 }
 
 static bool leaves(const struct sim *sim, const struct stream_model *stream)
 {
-    return stream->leave_at && sim->now >= stream->leave_at && !stream->left && !client_stream_complete(&stream->wire) &&
-           stream->wire.state < CLIENT_STREAM_FAILED;
+    return stream->leave_at && sim->now >= stream->leave_at && !stream->left &&
+           !client_stream_complete(&stream->wire) && stream->wire.state < CLIENT_STREAM_FAILED;
 }
 
 static void run_stream(struct client_model *client, struct job_model *job, uint32_t place)
@@ -378,8 +385,8 @@ static void run_job(struct client_model *client, struct job_model *job)
     struct sim *sim = client->node.sim;
     if (sim->now < job->start_at || job->abandoned)
         return;
-    if (job->cancel_at && sim->now >= job->cancel_at && !job->cancelling && job->streams[0].live && job->streams[0].wire.job &&
-        !job_finished(job)) {
+    if (job->cancel_at && sim->now >= job->cancel_at && !job->cancelling && job->streams[0].live &&
+        job->streams[0].wire.job && !job_finished(job)) {
         job->cancelling = true;
         client_stream_cancel(&job->streams[0].wire);
     }

@@ -177,7 +177,8 @@ void disk_load(struct sim *sim)
         if (record_unpack((struct belt_bytes){body->data, body->len}, &frames) != BELT_OK ||
             belt_decode(sim->decoder, &frames, &msg) != BELT_OK ||
             core_restore(sim->core, sim->now, disk->rows[i].number, &msg) != BELT_OK)
-            sim_fail(sim, "record %llu of job %llu cannot be read back (I9)", ULL(disk->rows[i].number), ULL(disk->rows[i].job));
+            sim_fail(sim, "record %llu of job %llu cannot be read back (I9)", ULL(disk->rows[i].number),
+                     ULL(disk->rows[i].job));
         belt_frames_clear(&frames);
     }
     if (!sim->error[0] && core_restored(sim->core, sim->now, disk->last_number) != BELT_OK)

@@ -146,7 +146,8 @@ void ledger_results(struct sim *sim, uint64_t peer, const struct belt_msg_result
             if (!agent->taken)
                 abort();
         }
-        agent->taken[agent->taken_count++] = (struct taken_result){msg->first + i, model->number, msg->results[i].index};
+        agent->taken[agent->taken_count++] =
+            (struct taken_result){msg->first + i, model->number, msg->results[i].index};
     }
 }
 
@@ -190,7 +191,8 @@ void ledger_synced(struct sim *sim)
         const struct job *job = sim->core ? job_find(sim->core, ref->job) : NULL;
         const struct task *task = job ? table_at(&job->table, ref->index) : NULL;
         if (task && task->state == TASK_WAITING)
-            sim_fail(sim, "job %llu task %llu waits again, and its agent has the result", ULL(ref->job), ULL(ref->index));
+            sim_fail(sim, "job %llu task %llu waits again, and its agent has the result", ULL(ref->job),
+                     ULL(ref->index));
     }
     sim->finished_count = 0;
 }
@@ -315,12 +317,14 @@ void ledger_empty(struct sim *sim)
 void ledger_tell(const struct sim *sim)
 {
     for (const struct job *job = sim->core ? sim->core->by_job : NULL; job; job = job->by_id.next) {
-        printf("  job %llu %s of %s: state %u, next %llu, waiting %llu, running %llu, released %llu, bytes %llu, chunk %u\n",
+        printf("  job %llu %s of %s: state %u, next %llu, waiting %llu, running %llu, released %llu, bytes %llu, chunk "
+               "%u\n",
                ULL(job->id), job->key, job->queue->function, job->state, ULL(job->next), ULL(job->waiting),
                ULL(job->running), ULL(job->released), ULL(job->bytes), job->options.chunk);
         for (const struct reader *reader = job->readers; reader; reader = reader->next)
-            printf("    reader %s (%llu): acked %llu, sent %llu, credit %llu, connected %d\n", reader->name, ULL(reader->id),
-                   ULL(reader->acked), ULL(reader->sent), ULL(reader->credit.items), reader->session != NULL);
+            printf("    reader %s (%llu): acked %llu, sent %llu, credit %llu, connected %d\n", reader->name,
+                   ULL(reader->id), ULL(reader->acked), ULL(reader->sent), ULL(reader->credit.items),
+                   reader->session != NULL);
     }
     for (const struct agent *agent = sim->core ? sim->core->agents : NULL; agent; agent = agent->next)
         printf("  %s: %u queues, %u slots, holds %u of %u, synced %u, leaving %u\n", agent->session->name,

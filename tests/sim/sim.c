@@ -104,9 +104,11 @@ static void complain(struct sim *sim)
             for (uint32_t n = 0; n < job->stream_count && !job_finished(job); n++) {
                 const struct client_stream *wire = &job->streams[n].wire;
                 if (!user_finished(&job->streams[n]))
-                    sim_fail(sim, "it does not end: %s of job %s (%llu, %llu tasks): state %d, %llu sent, %llu received, %llu taken (I1)",
-                             job->streams[n].name, job->key, ULL(job->id), ULL(job->tasks), (int)wire->state, ULL(wire->sent),
-                             ULL(wire->received), ULL(wire->taken));
+                    sim_fail(sim,
+                             "it does not end: %s of job %s (%llu, %llu tasks): state %d, %llu sent, %llu received, "
+                             "%llu taken (I1)",
+                             job->streams[n].name, job->key, ULL(job->id), ULL(job->tasks), (int)wire->state,
+                             ULL(wire->sent), ULL(wire->received), ULL(wire->taken));
             }
         }
     for (uint32_t i = 0; i < sim->agent_count; i++)
@@ -231,7 +233,7 @@ int main(int argc, char **argv)
         failed += (uint64_t)run(seed + ran, verbose, &total);
     printf("%llu seeds, %llu failed: %llu virtual seconds, %llu steps, %llu results delivered, %llu agents killed, "
            "%llu brokers ended\n",
-           ULL(ran), ULL(failed), ULL(total.virtual_ms / 1000), ULL(total.steps), ULL(total.delivered), ULL(total.kills),
-           ULL(total.crashes));
+           ULL(ran), ULL(failed), ULL(total.virtual_ms / 1000), ULL(total.steps), ULL(total.delivered),
+           ULL(total.kills), ULL(total.crashes));
     return failed ? 1 : 0;
 }

@@ -30,17 +30,17 @@
 #include <string.h>
 
 #define SIM_FUNCTIONS 3u
-#define SIM_AGENTS 4u
-#define SIM_CLIENTS 4u
-#define SIM_JOBS 3u /* of one client */
-#define SIM_READERS 2u
-#define SIM_INPUTS 250u /* of one job */
-#define SIM_SLOTS 8u    /* slot numbers of one agent: slots times programs */
-#define SIM_GIVEN 256u
-#define SIM_BATCH 64u /* results in one message */
-#define SIM_RETRIES 4u /* jobs that try failed tasks again */
-#define SIM_CHOSEN 8u  /* failed tasks of one of these */
-#define ULL(x) ((unsigned long long)(x))
+#define SIM_AGENTS    4u
+#define SIM_CLIENTS   4u
+#define SIM_JOBS      3u /* of one client */
+#define SIM_READERS   2u
+#define SIM_INPUTS    250u /* of one job */
+#define SIM_SLOTS     8u   /* slot numbers of one agent: slots times programs */
+#define SIM_GIVEN     256u
+#define SIM_BATCH     64u /* results in one message */
+#define SIM_RETRIES   4u  /* jobs that try failed tasks again */
+#define SIM_CHOSEN    8u  /* failed tasks of one of these */
+#define ULL(x)        ((unsigned long long)(x))
 
 struct sim;
 struct slots;
@@ -132,7 +132,7 @@ enum letter_state { LETTER_NONE, LETTER_KEPT, LETTER_ASKED, LETTER_RETRIED, LETT
 
 struct letter_model {
     uint8_t state;
-    uint64_t life; /* of the broker, when that was heard */
+    uint64_t life;         /* of the broker, when that was heard */
     uint32_t walk, listed; /* the admin's listing that was under way, or the last; and in which it was seen */
 };
 
@@ -143,16 +143,16 @@ struct stream_model {
     char name[8];
     uint8_t mode;
     uint64_t join_at, leave_at;
-    uint64_t job_key, sub_key, entered; /* what its messages are found by, as in client/flow.c */
+    uint64_t job_key, sub_key, entered;                 /* what its messages are found by, as in client/flow.c */
     uint64_t detached_at, detached_sub, detached_epoch; /* DETACH was said last, of this subscription */
-    bool left, detached; /* it has arrived for sure */
-    struct belt_result_item *hand; /* payload: only its length */
+    bool left, detached;                                /* it has arrived for sure */
+    struct belt_result_item *hand;                      /* payload: only its length */
     uint64_t hand_at, hand_count, hand_room;
     uint64_t failed[SIM_INPUTS]; /* inputs that the source could not give */
     uint32_t failed_at, failed_count;
     uint64_t taken_tasks, taken_bytes, given, from; /* results before it were not for this reader */
     uint64_t unsure_since; /* it has pushed tasks of which it was not told that they were accepted; 0: none */
-    uint64_t reached; /* deliveries the user has taken, over all lives of the reader */
+    uint64_t reached;      /* deliveries the user has taken, over all lives of the reader */
     uint64_t credit;
     uint64_t next_take, pace_ms, stall_from, stall_until;
     uint8_t seen[SIM_INPUTS];
@@ -205,7 +205,7 @@ struct admin_model {
     struct node node;
     bool there, asked, sent, has_retried, final; /* final: it lists once more what is there at the end */
     struct belt_msg_failed question;
-    struct job_model *of; /* what it is about: RETRY, DROP */
+    struct job_model *of;               /* what it is about: RETRY, DROP */
     uint64_t indexes[SIM_CHOSEN], life; /* life: in which it was asked first */
     uint64_t next_at, from, last_ref;
     uint32_t walk;
@@ -244,9 +244,9 @@ struct held {
 
 struct sim {
     uint64_t seed, random, now, faults_until, last_handle, next_session, fault_at;
-    bool jumps;        /* of the broker's wall clock */
-    bool timed;        /* a durable job has a start or a deadline: after a restart these go by the wall clock (§9.2) */
-    uint64_t digest;   /* of all that left the broker, and when */
+    bool jumps;      /* of the broker's wall clock */
+    bool timed;      /* a durable job has a start or a deadline: after a restart these go by the wall clock (§9.2) */
+    uint64_t digest; /* of all that left the broker, and when */
     uint32_t loss, repeat; /* per 10000 messages */
     uint64_t latency;
     struct core_config config;
@@ -258,7 +258,7 @@ struct sim {
     uint64_t life, back_at, asleep_until, drain_until;
     uint32_t crash_in; /* steps of its shell until it is killed, 0: not */
     bool dying;
-    bool fresh[SIM_BATCH]; /* the results under way whose tasks were running */
+    bool fresh[SIM_BATCH];          /* the results under way whose tasks were running */
     struct belt_task_ref *finished; /* tasks that run at an agent, as the broker knows, and have their result there */
     uint32_t finished_count, finished_room;
     uint64_t entered;
@@ -353,7 +353,8 @@ void client_start(struct sim *sim, struct client_model *client, const char *name
 void client_run(struct client_model *client);
 uint64_t client_deadline(const struct client_model *client);
 bool job_finished(const struct job_model *job);
-/* Less than `wait` has passed since it was opened. Not known of a durable job after a restart: it goes by the wall clock. */
+/* Less than `wait` has passed since it was opened. Not known of a durable job after a restart: it goes by the wall
+ * clock. */
 bool job_is_early(const struct sim *sim, const struct job_model *job, uint64_t wait);
 bool client_finished(const struct client_model *client);
 void client_crash(struct client_model *client);
@@ -363,7 +364,8 @@ void user_reset(struct job_model *job, uint32_t place);
 void user_fini(struct stream_model *stream);
 void user_draw(struct job_model *job, struct stream_model *stream);
 void user_take(struct job_model *job, struct stream_model *stream);
-void user_results(struct job_model *job, struct stream_model *stream, const struct belt_msg_deliver *msg, uint32_t skip);
+void user_results(struct job_model *job, struct stream_model *stream, const struct belt_msg_deliver *msg,
+                  uint32_t skip);
 bool user_finished(const struct stream_model *stream);
 uint64_t user_deadline(const struct job_model *job, const struct stream_model *stream);
 

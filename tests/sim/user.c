@@ -106,16 +106,20 @@ static void check_code(struct sim *sim, const struct job_model *job, const struc
         sim_fail(sim, "job %llu task %llu must fail", ULL(job->id), ULL(item->index));
     if (fate == FATE_KILLS_SLOT && item->code != BELT_TASK_LOST && item->code != BELT_TASK_FAILED && !stopped)
         sim_fail(sim, "job %llu task %llu must be lost (I8)", ULL(job->id), ULL(item->index));
-    if (fate != FATE_FAILS && fate != FATE_KILLS_SLOT && item->code != BELT_OK && item->code != BELT_TASK_LOST && !stopped)
-        sim_fail(sim, "job %llu task %llu must not end as %s", ULL(job->id), ULL(item->index), belt_code_name(item->code));
+    if (fate != FATE_FAILS && fate != FATE_KILLS_SLOT && item->code != BELT_OK && item->code != BELT_TASK_LOST &&
+        !stopped)
+        sim_fail(sim, "job %llu task %llu must not end as %s", ULL(job->id), ULL(item->index),
+                 belt_code_name(item->code));
     if (item->code == BELT_TASK_LOST && item->attempt < job->options.max_attempts)
-        sim_fail(sim, "job %llu task %llu was given up after %u attempts", ULL(job->id), ULL(item->index), item->attempt);
+        sim_fail(sim, "job %llu task %llu was given up after %u attempts", ULL(job->id), ULL(item->index),
+                 item->attempt);
     if (item->code == BELT_OK && !sim_payload_is(sim, item->payload, job->number, item->index, 2))
         sim_fail(sim, "job %llu task %llu has the result of another", ULL(job->id), ULL(item->index));
 }
 
 /* Whoever is shown it, and however often the broker was started anew: a result is one. */
-static void check_same(struct sim *sim, struct job_model *job, uint8_t mode, uint64_t number, const struct belt_result_item *item)
+static void check_same(struct sim *sim, struct job_model *job, uint8_t mode, uint64_t number,
+                       const struct belt_result_item *item)
 {
     struct shown_result *shown = &job->shown[item->index];
     if (shown->there && (shown->attempt != item->attempt || shown->code != item->code))
@@ -137,7 +141,8 @@ void user_results(struct job_model *job, struct stream_model *stream, const stru
     for (uint32_t i = skip; i < msg->count && !sim->error[0]; i++) {
         const struct belt_result_item *item = &msg->results[i];
         if (item->index >= job->tasks || msg->first + i >= job->tasks) {
-            sim_fail(sim, "job %llu: index %llu at %llu of %llu", ULL(job->id), ULL(item->index), ULL(msg->first + i), ULL(job->tasks));
+            sim_fail(sim, "job %llu: index %llu at %llu of %llu", ULL(job->id), ULL(item->index), ULL(msg->first + i),
+                     ULL(job->tasks));
             return;
         }
         check_same(sim, job, stream->mode, msg->first + i, item);
@@ -169,7 +174,8 @@ static void show(struct sim *sim, struct job_model *job, struct stream_model *st
     else
         stream->seen[input] = 1;
     if (stream->mode == BELT_ORDERED && input != stream->window.taken)
-        sim_fail(sim, "job %llu: input %llu was shown in place of %llu (I3)", ULL(job->id), ULL(input), ULL(stream->window.taken));
+        sim_fail(sim, "job %llu: input %llu was shown in place of %llu (I3)", ULL(job->id), ULL(input),
+                 ULL(stream->window.taken));
     stream->given++;
     if (client_window_take(&stream->window))
         client_window_lap(&stream->window, sim->now);
@@ -182,14 +188,16 @@ static uint64_t input_of(struct sim *sim, const struct job_model *job, const str
         return task;
     uint64_t input = client_window_index(&stream->window, task);
     if (input != job->input_of[task])
-        sim_fail(sim, "job %llu: task %llu was input %llu, not %llu", ULL(job->id), ULL(task), ULL(job->input_of[task]), ULL(input));
+        sim_fail(sim, "job %llu: task %llu was input %llu, not %llu", ULL(job->id), ULL(task), ULL(job->input_of[task]),
+                 ULL(input));
     return input;
 }
 
 static bool take_one(struct job_model *job, struct stream_model *stream)
 {
     struct sim *sim = job->client->node.sim;
-    if (stream->failed_at < stream->failed_count && client_window_due(&stream->window, stream->failed[stream->failed_at])) {
+    if (stream->failed_at < stream->failed_count &&
+        client_window_due(&stream->window, stream->failed[stream->failed_at])) {
         show(sim, job, stream, stream->failed[stream->failed_at++]);
         return true;
     }

@@ -88,8 +88,8 @@ static void watch_feeder(struct sim *sim, struct client_model *client, struct st
                   wire->state == CLIENT_STREAM_READING && !wire->cancel && wire->accepted < wire->sent;
     since(&stream->unsure_since, unsure && !sim->core->store_failed, sim->now);
     if (stream->unsure_since && sim->now > stream->unsure_since + patience(sim))
-        sim_fail(sim, "%s: tasks %llu to %llu were pushed and not accepted since %llu", client->node.name, ULL(wire->accepted),
-                 ULL(wire->sent), ULL(stream->unsure_since));
+        sim_fail(sim, "%s: tasks %llu to %llu were pushed and not accepted since %llu", client->node.name,
+                 ULL(wire->accepted), ULL(wire->sent), ULL(stream->unsure_since));
 }
 
 void watch_progress(struct sim *sim)

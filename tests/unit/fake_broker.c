@@ -113,8 +113,13 @@ static void fake_keep(struct fake_broker *broker, uint64_t job, const struct bel
 {
     struct fake_result *r = &broker->results[broker->result_count++ % FAKE_RESULTS];
 
-    *r = (struct fake_result){.job = job, .index = item->index, .attempt = item->attempt, .code = item->code,
-                              .service_us = item->service_us, .len = item->payload.len, .exit_status = -1};
+    *r = (struct fake_result){.job = job,
+                              .index = item->index,
+                              .attempt = item->attempt,
+                              .code = item->code,
+                              .service_us = item->service_us,
+                              .len = item->payload.len,
+                              .exit_status = -1};
     memcpy(r->data, item->payload.data, item->payload.len < sizeof(r->data) ? item->payload.len : sizeof(r->data) - 1);
     for (uint32_t i = 0; i < item->payload.len; i++)
         r->sum += item->payload.data[i];
@@ -155,8 +160,11 @@ static void fake_welcome(struct fake_broker *broker, const struct belt_msg_hello
     broker->synced_refs = 0;
     broker->slots = hello->worker.slots;
     broker->window_items = hello->worker.window_items;
-    msg.u.welcome = (struct belt_msg_welcome){.version = BELT_PROTOCOL_VERSION, .epoch = 7, .heartbeat_ms = 1000,
-                                              .lease_ms = 5000, .max_payload = 1u << 20,
+    msg.u.welcome = (struct belt_msg_welcome){.version = BELT_PROTOCOL_VERSION,
+                                              .epoch = 7,
+                                              .heartbeat_ms = 1000,
+                                              .lease_ms = 5000,
+                                              .max_payload = 1u << 20,
                                               .name = {(const uint8_t *)"fake", 4}};
     fake_send(broker, &msg);
     broker->welcomed = true;
@@ -278,24 +286,31 @@ const struct fake_result *fake_result(const struct fake_broker *broker, uint64_t
     return NULL;
 }
 
-void fake_dispatch(struct fake_broker *broker, const struct fake_dispatch *d, const struct belt_bytes *payloads, uint32_t count)
+void fake_dispatch(struct fake_broker *broker, const struct fake_dispatch *d, const struct belt_bytes *payloads,
+                   uint32_t count)
 {
     struct belt_task_item *items = calloc(count, sizeof(*items));
     struct belt_msg msg = {.type = BELT_MSG_DISPATCH};
 
     for (uint32_t i = 0; i < count; i++)
-        items[i] = (struct belt_task_item){.index = d->first + i, .attempt = d->attempt ? d->attempt : 1,
+        items[i] = (struct belt_task_item){.index = d->first + i,
+                                           .attempt = d->attempt ? d->attempt : 1,
                                            .payload = belt_payload_copy(payloads[i].data, (uint32_t)payloads[i].len)};
-    msg.u.dispatch = (struct belt_msg_dispatch){
-        .job = d->job, .function = {(const uint8_t *)d->function, strlen(d->function)}, .timeout_ms = d->timeout_ms,
-        .together = d->together, .argument = d->argument, .tasks = items, .count = count};
+    msg.u.dispatch = (struct belt_msg_dispatch){.job = d->job,
+                                                .function = {(const uint8_t *)d->function, strlen(d->function)},
+                                                .timeout_ms = d->timeout_ms,
+                                                .together = d->together,
+                                                .argument = d->argument,
+                                                .tasks = items,
+                                                .count = count};
     fake_send(broker, &msg);
     for (uint32_t i = 0; i < count; i++)
         belt_payload_clear(&items[i].payload);
     free(items);
 }
 
-void fake_strings(struct fake_broker *broker, const struct fake_dispatch *d, const char *const *payloads, uint32_t count)
+void fake_strings(struct fake_broker *broker, const struct fake_dispatch *d, const char *const *payloads,
+                  uint32_t count)
 {
     struct belt_bytes *bytes = calloc(count, sizeof(*bytes));
 

@@ -43,17 +43,18 @@ struct fake_broker {
     uint32_t progress_count;
 };
 
-/** An agent with these options (`broker` and `quiet` are filled in) as a child that closes `not_for_agent` (-1: none), and its broker. */
+/** An agent with these options (`broker` and `quiet` are filled in) as a child that closes `not_for_agent` (-1: none),
+ * and its broker. */
 struct fake_broker *fake_new(struct belt_agent_options options, int not_for_agent, pid_t *agent);
 void fake_free(struct fake_broker *broker);
 /** Handles what comes until `done` or 20 s. True: done. */
 bool fake_until(struct fake_broker *broker, bool (*done)(struct fake_broker *broker, uint64_t want), uint64_t want);
-bool fake_ready(struct fake_broker *broker, uint64_t want);    /* synced */
-bool fake_leaving(struct fake_broker *broker, uint64_t want);  /* synced, and LEAVING came after it */
-bool fake_hellos(struct fake_broker *broker, uint64_t want);   /* so many hellos, and synced */
-bool fake_results(struct fake_broker *broker, uint64_t want);  /* so many results */
+bool fake_ready(struct fake_broker *broker, uint64_t want);   /* synced */
+bool fake_leaving(struct fake_broker *broker, uint64_t want); /* synced, and LEAVING came after it */
+bool fake_hellos(struct fake_broker *broker, uint64_t want);  /* so many hellos, and synced */
+bool fake_results(struct fake_broker *broker, uint64_t want); /* so many results */
 bool fake_returned(struct fake_broker *broker, uint64_t want);
-bool fake_gone(struct fake_broker *broker, uint64_t want);     /* said BYE */
+bool fake_gone(struct fake_broker *broker, uint64_t want); /* said BYE */
 bool fake_progress(struct fake_broker *broker, uint64_t want);
 /** The result of a task; NULL: none. */
 const struct fake_result *fake_result(const struct fake_broker *broker, uint64_t job, uint64_t index);
@@ -68,8 +69,10 @@ struct fake_dispatch {
     uint32_t attempt; /* 0: 1 */
 };
 /** Tasks from `first`, their payloads `payloads`. */
-void fake_dispatch(struct fake_broker *broker, const struct fake_dispatch *dispatch, const struct belt_bytes *payloads, uint32_t count);
-void fake_strings(struct fake_broker *broker, const struct fake_dispatch *dispatch, const char *const *payloads, uint32_t count);
+void fake_dispatch(struct fake_broker *broker, const struct fake_dispatch *dispatch, const struct belt_bytes *payloads,
+                   uint32_t count);
+void fake_strings(struct fake_broker *broker, const struct fake_dispatch *dispatch, const char *const *payloads,
+                  uint32_t count);
 void fake_drop(struct fake_broker *broker, struct belt_task_ref ref);
 void fake_recall(struct fake_broker *broker, uint32_t count);
 /** Forgets the connection: the agent must say hello again. */

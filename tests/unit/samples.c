@@ -204,7 +204,8 @@ static void add_reading(void)
 static void add_failed(void)
 {
     static const uint64_t indexes[] = {0, 127, UINT64_MAX};
-    add(BELT_MSG_FAILED)->u.failed = (struct belt_msg_failed){.ref = 1, .action = BELT_FAILED_LIST, .function = str("")};
+    add(BELT_MSG_FAILED)->u.failed =
+        (struct belt_msg_failed){.ref = 1, .action = BELT_FAILED_LIST, .function = str("")};
     add(BELT_MSG_FAILED)->u.failed =
         (struct belt_msg_failed){UINT64_MAX, BELT_FAILED_DROP, str("f"), UINT64_MAX, UINT64_MAX, indexes, 3};
     for (uint32_t i = 0; i < 3; i++)

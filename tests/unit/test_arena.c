@@ -168,10 +168,25 @@ Test(arena, a_slot_may_name_its_own_alone)
     const struct {
         size_t at, len;
     } bad[] = {
-        {other, ARENA_UNIT}, {at, 40001}, {at - 1, 10}, {at + 40000, 1}, {at, 0}, {at + 2 * ARENA_UNIT, 1},
-        {HALF - 1, 1}, {HALF - 1, 2}, {mine, 1}, {mine + ARENA_UNIT, 1}, {mine, 50000}, {mine + 3 * ARENA_UNIT + 1, 1},
-        {2 * HALF, 1}, {2 * HALF - ARENA_UNIT, ARENA_UNIT + 1}, {0, 2 * HALF}, {HALF, HALF},
-        {HALF, SIZE_MAX}, {SIZE_MAX, 1}, {SIZE_MAX, SIZE_MAX},
+        {other, ARENA_UNIT},
+        {at, 40001},
+        {at - 1, 10},
+        {at + 40000, 1},
+        {at, 0},
+        {at + 2 * ARENA_UNIT, 1},
+        {HALF - 1, 1},
+        {HALF - 1, 2},
+        {mine, 1},
+        {mine + ARENA_UNIT, 1},
+        {mine, 50000},
+        {mine + 3 * ARENA_UNIT + 1, 1},
+        {2 * HALF, 1},
+        {2 * HALF - ARENA_UNIT, ARENA_UNIT + 1},
+        {0, 2 * HALF},
+        {HALF, HALF},
+        {HALF, SIZE_MAX},
+        {SIZE_MAX, 1},
+        {SIZE_MAX, SIZE_MAX},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         cr_expect_not(arena_answer(&arena, 2, bad[i].at, bad[i].len, &payload), "%zu", i);

@@ -63,8 +63,8 @@ Test(mix, counts_and_times)
 
 Test(mix, nonsense_is_refused)
 {
-    static const char *const wrong[] = {"",       "5ms",     "0x5ms",        "2x",    "2x5",      "2x5ms,",    "2x5min",
-                                        "-1x5ms", "2x-5ms",  "1000001x1us", "1x2h",  " 1x5ms",   "1x99999s",  "x5ms",
+    static const char *const wrong[] = {"",        "5ms",     "0x5ms",           "2x",   "2x5",    "2x5ms,",   "2x5min",
+                                        "-1x5ms",  "2x-5ms",  "1000001x1us",     "1x2h", " 1x5ms", "1x99999s", "x5ms",
                                         "1x0x4us", "1xnanus", "999999x1us,2x1us"};
 
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

@@ -15,8 +15,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define TASKS 4096u
-#define WINDOW 64u
+#define TASKS   4096u
+#define WINDOW  64u
 #define WAIT_MS 20000
 /* Slow enough that a busy machine does not lose its lease by accident. */
 #define LEASE_MS 2000u
@@ -28,10 +28,10 @@ struct fake {
     struct belt_decoder *decoder;
     atomic_bool stop;
     /* what it does wrong */
-    unsigned refuse;              /* answers HELLO with this code */
-    atomic_uint forget_after;     /* after so many deliveries the connection is unknown; 0: never */
-    atomic_uint lose_after;       /* one delivery is lost on the way; 0: never */
-    atomic_bool silent;           /* answers nothing at all */
+    unsigned refuse;          /* answers HELLO with this code */
+    atomic_uint forget_after; /* after so many deliveries the connection is unknown; 0: never */
+    atomic_uint lose_after;   /* one delivery is lost on the way; 0: never */
+    atomic_bool silent;       /* answers nothing at all */
     /* the one job */
     struct belt_route peer;
     bool known;
@@ -160,7 +160,8 @@ static void on_message(struct fake *fake, const struct belt_msg *msg)
     case BELT_MSG_OPEN:
         fake->window_bytes = msg->u.open.options.window_bytes;
         out.type = BELT_MSG_OPENED;
-        out.u.opened = (struct belt_msg_opened){.ref = msg->u.open.ref, .job = 1, .next = fake->next, .grant = grant(fake)};
+        out.u.opened =
+            (struct belt_msg_opened){.ref = msg->u.open.ref, .job = 1, .next = fake->next, .grant = grant(fake)};
         reply(fake, &out);
         break;
     case BELT_MSG_PUSH:

@@ -117,8 +117,9 @@ static const struct fake_result *one(struct bench *bench, uint64_t job, uint64_t
 
 static void expect_data(const struct fake_result *r, const char *data)
 {
-    cr_expect(r->code == 0 && r->len == strlen(data) && memcmp(r->data, data, r->len) == 0, "task %llu: code %u, '%.*s' (%s), expected '%s'",
-              (unsigned long long)r->index, r->code, (int)r->len, r->data, r->text, data);
+    cr_expect(r->code == 0 && r->len == strlen(data) && memcmp(r->data, data, r->len) == 0,
+              "task %llu: code %u, '%.*s' (%s), expected '%s'", (unsigned long long)r->index, r->code, (int)r->len,
+              r->data, r->text, data);
 }
 
 static void strings(struct bench *bench, uint64_t job, const char *function, const char *const *inputs, uint32_t count)
@@ -335,7 +336,8 @@ Test(exec, a_command_over_its_time_out_is_killed_with_its_group)
     stop(&bench);
 }
 
-static void exec_one(struct bench *bench, uint64_t job, const char *argument, size_t argument_len, const char *payload, size_t len)
+static void exec_one(struct bench *bench, uint64_t job, const char *argument, size_t argument_len, const char *payload,
+                     size_t len)
 {
     struct fake_dispatch d = {.job = job, .function = "exec", .argument = {(const uint8_t *)argument, argument_len}};
 
@@ -344,7 +346,8 @@ static void exec_one(struct bench *bench, uint64_t job, const char *argument, si
 
 Test(exec, the_command_comes_with_the_job)
 {
-    static const char words[] = "\0echo\0a{}b\0{}-{}", appended[] = "\0echo\0x", input[] = "\1wc\0-c", shell[] = "\2echo {} | tr a b";
+    static const char words[] = "\0echo\0a{}b\0{}-{}", appended[] = "\0echo\0x", input[] = "\1wc\0-c",
+                      shell[] = "\2echo {} | tr a b";
     static const char missing[] = "\0/no/such/program", shell_input[] = "\3cat; echo {}";
     struct bench bench = start((struct belt_agent_options){0});
 
@@ -421,7 +424,8 @@ Test(exec, functions_are_offered_again_when_a_slot_starts_after_all)
 
     close(mkstemp(path));
     unlink(path);
-    snprintf(command, sizeof(command), "test -e %s || { echo no licence >&2; exit 3; }; exec bash " BELT_EXAMPLES "/coproc/handler.sh", path);
+    snprintf(command, sizeof(command),
+             "test -e %s || { echo no licence >&2; exit 3; }; exec bash " BELT_EXAMPLES "/coproc/handler.sh", path);
     struct bench bench = start_coproc(command, "shout", 1);
     strings(&bench, 1, "shout", inputs, 1);
     cr_assert(fake_until(bench.broker, fake_results, 1));
@@ -611,8 +615,12 @@ Test(exec, a_spent_slot_is_replaced)
 Test(exec, a_broker_that_is_not_there_is_told)
 {
     char error[512];
-    struct belt_agent_options options = {.broker = "tcp://127.0.0.1:9", .functions = functions, .function_count = 1,
-                                         .slots = 1, .connect_timeout_ms = 200, .quiet = true};
+    struct belt_agent_options options = {.broker = "tcp://127.0.0.1:9",
+                                         .functions = functions,
+                                         .function_count = 1,
+                                         .slots = 1,
+                                         .connect_timeout_ms = 200,
+                                         .quiet = true};
 
     cr_expect_eq(belt_agent_run(&options, error, sizeof(error)), BELT_NO_BROKER);
     cr_expect_not_null(strstr(error, "tcp://127.0.0.1:9"), "%s", error);
@@ -621,8 +629,12 @@ Test(exec, a_broker_that_is_not_there_is_told)
 
 Test(exec, the_children_of_the_program_are_its_own)
 {
-    struct belt_agent_options options = {.broker = "tcp://127.0.0.1:9", .functions = functions, .function_count = 1,
-                                         .slots = 1, .connect_timeout_ms = 400, .quiet = true};
+    struct belt_agent_options options = {.broker = "tcp://127.0.0.1:9",
+                                         .functions = functions,
+                                         .function_count = 1,
+                                         .slots = 1,
+                                         .connect_timeout_ms = 400,
+                                         .quiet = true};
     int status = 0;
     pid_t pid = fork();
 
@@ -640,7 +652,8 @@ Test(exec, the_end_of_the_lifeline_ends_the_agent)
     int ends[2];
 
     cr_assert_eq(pipe(ends), 0);
-    struct belt_agent_options options = {.functions = functions, .function_count = 1, .slots = 1, .lifeline_fd = ends[0]};
+    struct belt_agent_options options = {
+        .functions = functions, .function_count = 1, .slots = 1, .lifeline_fd = ends[0]};
     pid_t pid;
     struct fake_broker *broker = fake_new(options, ends[1], &pid);
     close(ends[0]);

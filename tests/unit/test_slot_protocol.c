@@ -76,7 +76,8 @@ Test(slot_protocol, what_is_written_is_read)
         if (seen == 1)
             cr_expect(is(m.payload, "result") && m.timed && m.service_us == 77);
         if (seen == 2)
-            cr_expect(is(m.text, "why") && is(m.payload, "data") && m.code == BELT_RESULT_TOO_LARGE && m.service_us == 78);
+            cr_expect(is(m.text, "why") && is(m.payload, "data") && m.code == BELT_RESULT_TOO_LARGE &&
+                      m.service_us == 78);
         if (seen == 3)
             cr_expect(m.done == 3 && m.total == 4);
         seen++;
@@ -93,7 +94,8 @@ Test(slot_protocol, answers_written_by_hand_are_read)
     cr_expect(read_text(SLOT_SIDE_AGENT, "ok 0\n", &m) == SLOT_GOT_OK && m.payload.len == 0 && !m.timed);
     cr_expect(read_text(SLOT_SIDE_AGENT, "ok 2\nab", &m) == SLOT_GOT_OK && is(m.payload, "ab"));
     cr_expect(read_text(SLOT_SIDE_AGENT, "fail 3 0 1 9\nwhy", &m) == SLOT_GOT_FAIL && m.code == BELT_TASK_REFUSED);
-    cr_expect(read_text(SLOT_SIDE_AGENT, "fail 3 0\nwhy", &m) == SLOT_GOT_FAIL && is(m.text, "why") && m.code == BELT_TASK_FAILED);
+    cr_expect(read_text(SLOT_SIDE_AGENT, "fail 3 0\nwhy", &m) == SLOT_GOT_FAIL && is(m.text, "why") &&
+              m.code == BELT_TASK_FAILED);
     cr_expect(read_text(SLOT_SIDE_FILTER, "a line\n", &m) == SLOT_GOT_OK && is(m.payload, "a line"));
     cr_expect_eq(read_text(SLOT_SIDE_FILTER, "half a line", &m), SLOT_GOT_NOTHING);
     cr_expect_eq(read_text(SLOT_SIDE_AGENT, "ok 3\nab", &m), SLOT_GOT_NOTHING);
@@ -101,10 +103,27 @@ Test(slot_protocol, answers_written_by_hand_are_read)
 
 Test(slot_protocol, anything_else_is_refused)
 {
-    static const char *const bad[] = {"\n", "ok\n", "ok -1\n", "ok x\n", "ok  1\na", "ok 1 \xff\n", "ok 1 2 3\n", "ok 99999999999999999999999\n",
-                                      "okay 1\n", "belt-slot 2\n", "belt-slot 1 \n", "progress 1\n", "progress 1 2 3\n", "fail 1\n", "fail 0 0 1 2\n",
-                                      "task 1.2 f 1 0 0\n", "hello\n", "OK 0\n", "ok 0\r\n"};
-    static const char *const bad_tasks[] = {"ok 0\n", "task 1 f 1 0 0\n", "task 1.2  1 0 0\n", "task 1.2 f 1 0\n", "task 1.2 f 4294967296 0 0\n"};
+    static const char *const bad[] = {"\n",
+                                      "ok\n",
+                                      "ok -1\n",
+                                      "ok x\n",
+                                      "ok  1\na",
+                                      "ok 1 \xff\n",
+                                      "ok 1 2 3\n",
+                                      "ok 99999999999999999999999\n",
+                                      "okay 1\n",
+                                      "belt-slot 2\n",
+                                      "belt-slot 1 \n",
+                                      "progress 1\n",
+                                      "progress 1 2 3\n",
+                                      "fail 1\n",
+                                      "fail 0 0 1 2\n",
+                                      "task 1.2 f 1 0 0\n",
+                                      "hello\n",
+                                      "OK 0\n",
+                                      "ok 0\r\n"};
+    static const char *const bad_tasks[] = {"ok 0\n", "task 1 f 1 0 0\n", "task 1.2  1 0 0\n", "task 1.2 f 1 0\n",
+                                            "task 1.2 f 4294967296 0 0\n"};
     struct slot_got_message m;
     char line[SLOT_MAX_LINE + 1];
 
@@ -167,8 +186,13 @@ static enum slot_got read_shared(enum slot_side side, const char *text, struct b
 
 Test(slot_protocol, a_payload_may_lie_in_shared_memory)
 {
-    static const char *const bad[] = {"ok 5 1 6\n",  "ok 0 1 0\n",   "ok 5 1 11\n", "ok 11 1 0\n",
-                                      "ok 5 1 -1\n", "ok 5 1 0 0\n", "ok 5 1 18446744073709551615\n"};
+    static const char *const bad[] = {"ok 5 1 6\n",
+                                      "ok 0 1 0\n",
+                                      "ok 5 1 11\n",
+                                      "ok 11 1 0\n",
+                                      "ok 5 1 -1\n",
+                                      "ok 5 1 0 0\n",
+                                      "ok 5 1 18446744073709551615\n"};
     const struct belt_bytes shared = text_of("0123456789"), none = {NULL, 0};
     const struct slot_task task = {.job = 1, .index = 2, .function = text_of("f"), .attempt = 3, .payload = {NULL, 4}};
     struct slot_queue queue = {0};
@@ -285,7 +309,8 @@ static size_t write_out(struct slot_outbox *outbox, uint8_t *to, size_t step)
 
 Test(slot_outbox, payloads_are_written_in_their_order_and_released)
 {
-    static const size_t lens[] = {3, SLOT_LARGE_BYTES, SLOT_LARGE_BYTES + 1, 0, 100000, 7}, steps[] = {1, 999, 50000, SIZE_MAX};
+    static const size_t lens[] = {3, SLOT_LARGE_BYTES, SLOT_LARGE_BYTES + 1, 0, 100000, 7},
+                        steps[] = {1, 999, 50000, SIZE_MAX};
     enum { TASKS = sizeof(lens) / sizeof(*lens) };
     uint8_t *whole = malloc(1 << 20), *wrote = malloc(1 << 20);
 

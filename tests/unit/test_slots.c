@@ -20,15 +20,22 @@ static struct slots *table(uint32_t slots, uint64_t max_tasks)
     static const struct slots_program programs[] = {{.lasting = true, .greets = true, .polite = true, .ahead = true},
                                                     {.lasting = false},
                                                     {.lasting = true, .greets = true}};
-    const struct slots_function functions[] = {{text_of("f"), 0}, {text_of("g"), 0}, {text_of("cmd"), 1}, {text_of("co"), 2}};
-    const struct slots_config config = {.slots = slots, .programs = programs, .program_count = 3, .functions = functions,
-                                        .function_count = 4, .start_us = 10000 * MS, .kill_us = 2000 * MS, .max_tasks = max_tasks};
+    const struct slots_function functions[] = {
+        {text_of("f"), 0}, {text_of("g"), 0}, {text_of("cmd"), 1}, {text_of("co"), 2}};
+    const struct slots_config config = {.slots = slots,
+                                        .programs = programs,
+                                        .program_count = 3,
+                                        .functions = functions,
+                                        .function_count = 4,
+                                        .start_us = 10000 * MS,
+                                        .kill_us = 2000 * MS,
+                                        .max_tasks = max_tasks};
 
     return slots_new(&config);
 }
 
-static void dispatch_with(struct slots *s, uint64_t job, const char *function, uint64_t first, uint32_t count, struct belt_msg_dispatch msg,
-                          uint32_t attempt)
+static void dispatch_with(struct slots *s, uint64_t job, const char *function, uint64_t first, uint32_t count,
+                          struct belt_msg_dispatch msg, uint32_t attempt)
 {
     struct belt_task_item items[1000] = {0};
 
@@ -441,7 +448,8 @@ Test(slots, nothing_is_lost_whatever_happens)
             struct slots_given running;
             now += dice % 3000;
             if (dice % 8 == 0) {
-                dispatch_with(s, round, dice & 64 ? "f" : "g", dispatched, 5, (struct belt_msg_dispatch){.together = dice & 128, .timeout_ms = dice & 256 ? 3 : 0}, 1);
+                dispatch_with(s, round, dice & 64 ? "f" : "g", dispatched, 5,
+                              (struct belt_msg_dispatch){.together = dice & 128, .timeout_ms = dice & 256 ? 3 : 0}, 1);
                 dispatched += 5;
             } else if (dice % 8 < 6) {
                 if (slots_running(s, slot, &running))
@@ -548,7 +556,8 @@ Test(slots, a_drop_stops_the_task_that_runs_behind_a_held_answer)
 
 static void die_starting(struct slots *s, uint64_t now, uint32_t slot)
 {
-    struct slots_outcome o = {.exit_status = 3, .text = text_of("exit status 3"), .log = text_of("first\nno licence\n")};
+    struct slots_outcome o = {
+        .exit_status = 3, .text = text_of("exit status 3"), .log = text_of("first\nno licence\n")};
 
     slots_died(s, now, slot, &o);
 }
@@ -558,8 +567,14 @@ static struct slots *broken(bool alone)
 {
     static const struct slots_program program = {.lasting = true, .greets = true, .ahead = true};
     const struct slots_function function = {text_of("co"), 0};
-    const struct slots_config config = {.slots = 1, .programs = &program, .program_count = 1, .functions = &function, .function_count = 1,
-                                        .start_us = 10000 * MS, .kill_us = 2000 * MS, .alone = alone};
+    const struct slots_config config = {.slots = 1,
+                                        .programs = &program,
+                                        .program_count = 1,
+                                        .functions = &function,
+                                        .function_count = 1,
+                                        .start_us = 10000 * MS,
+                                        .kill_us = 2000 * MS,
+                                        .alone = alone};
     struct slots *s = slots_new(&config);
 
     dispatch(s, 1, "co", 0, 3);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TASKS 4096u
+#define TASKS      4096u
 #define RESULT_LEN 10u
 
 /** One job and one subscription of the broker. */

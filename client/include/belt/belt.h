@@ -43,7 +43,7 @@ extern "C" {
 #define BELT_API
 #endif
 
-#define BELT_VERSION "0.1.0"
+#define BELT_VERSION       "0.1.0"
 #define BELT_VERSION_MAJOR 0
 #define BELT_VERSION_MINOR 1
 #define BELT_VERSION_PATCH 0
@@ -76,37 +76,39 @@ typedef struct belt_pool_options {
     int (*slot_init)(void *ctx); /* of a private pool: runs in each slot before its first task */
     void (*slot_exit)(void *ctx);
     void *slot_ctx;
-    int64_t connect_timeout_ms;  /* open() fails with NO_BROKER after this; default 10000 */
-    int64_t lost_timeout_ms;     /* calls fail with LOST_BROKER when the broker stays away this long; default 60000, -1: never */
-    const char *name;            /* shown in status; default host:pid */
+    int64_t connect_timeout_ms; /* open() fails with NO_BROKER after this; default 10000 */
+    int64_t lost_timeout_ms;    /* calls fail with LOST_BROKER when the broker stays away this long; default 60000, -1:
+                                   never */
+    const char *name;           /* shown in status; default host:pid */
 } belt_pool_options;
 BELT_API void belt_pool_options_init(belt_pool_options *options);
 
 /**
  * Opens a pool. `broker` is the clients' endpoint of a broker ("tcp://host:7878", "ipc:///run/belt/clients"),
- * or NULL: BELT_BROKER from the environment is not read; a private broker and `slots` local slots are started as child processes, which run the
- * functions registered so far and end with the pool or with this process. Open a private pool before
- * the program starts threads (it forks). *Gives* `*pool`.
- * Errors: NO_BROKER, INVALID, BAD_VERSION, BAD_ROLE, SYSTEM, NO_MEMORY.
+ * or NULL: BELT_BROKER from the environment is not read; a private broker and `slots` local slots are started as child
+ * processes, which run the functions registered so far and end with the pool or with this process. Open a private pool
+ * before the program starts threads (it forks). *Gives* `*pool`. Errors: NO_BROKER, INVALID, BAD_VERSION, BAD_ROLE,
+ * SYSTEM, NO_MEMORY.
  */
 BELT_API int belt_pool_open(const char *broker, const belt_pool_options *options, belt_pool **pool);
 
 /** Closes every stream of it, stops a private broker and its slots. *Takes*. Accepts NULL. */
 BELT_API void belt_pool_close(belt_pool **pool);
 
-/** Registers a function for private pools and belt_worker_run(), before either. Copies the name. Errors: INVALID, LIMIT. */
+/** Registers a function for private pools and belt_worker_run(), before either. Copies the name. Errors: INVALID,
+ * LIMIT. */
 BELT_API int belt_function_register(const char *name, belt_function function, void *ctx);
 
 /* --------------------------------------------------------------- results */
 
 /** One result. Everything in it is valid until belt_result_free(). */
 typedef struct belt_result {
-    uint64_t index;      /* place of the task in its job */
-    unsigned code;       /* BELT_OK, or why there is no good result */
-    const void *data;    /* payload; a failed task may have one too */
+    uint64_t index;   /* place of the task in its job */
+    unsigned code;    /* BELT_OK, or why there is no good result */
+    const void *data; /* payload; a failed task may have one too */
     size_t len;
-    const char *text;    /* of the error; "" when code is BELT_OK */
-    const char *log;     /* tail of what the task wrote to standard error; may hold any bytes */
+    const char *text; /* of the error; "" when code is BELT_OK */
+    const char *log;  /* tail of what the task wrote to standard error; may hold any bytes */
     size_t log_len;
     unsigned attempt;    /* which run this is, from 1; 0: it never ran */
     uint64_t service_us; /* measured run time */
@@ -130,8 +132,9 @@ typedef struct belt_input {
 
 /**
  * Produces the next input into `*input` (borrowed until the next call). Returns 1: there is one; 0: the end; -1: this
- * input failed (its place in the stream gets SOURCE_FAILED, with `input->data` as its text if not NULL), the stream goes on;
- * -2: nothing yet (called again at the next call of the library). Runs only inside calls of the user's own thread.
+ * input failed (its place in the stream gets SOURCE_FAILED, with `input->data` as its text if not NULL), the stream
+ * goes on; -2: nothing yet (called again at the next call of the library). Runs only inside calls of the user's own
+ * thread.
  */
 typedef int (*belt_source)(void *ctx, belt_input *input);
 
@@ -146,7 +149,8 @@ typedef enum belt_durability {
 typedef struct belt_options_of_job {
     size_t size;
     uint32_t chunksize;    /* tasks per dispatch; 0: sized by measured run time */
-    uint64_t buffersize;   /* window in items: inputs drawn whose results were not taken yet; 0: grows with the measured rate */
+    uint64_t buffersize;   /* window in items: inputs drawn whose results were not taken yet; 0: grows with the measured
+                              rate */
     uint64_t buffer_bytes; /* window in bytes; 0: 64 MiB */
     uint32_t retries;      /* more runs for a task that fails or times out; default 0 */
     uint32_t max_attempts; /* runs of a task whose slot dies; 0: 3 */
@@ -155,16 +159,17 @@ typedef struct belt_options_of_job {
     bool detail;           /* results name host and start time */
     bool detached;         /* the job outlives its client */
     belt_durability durability;
-    const char *key;       /* the same key again is the same job; NULL: a new job. Copied */
-    const void *argument;  /* shared by all tasks of the job (belt_task_argument). Copied */
+    const char *key;      /* the same key again is the same job; NULL: a new job. Copied */
+    const void *argument; /* shared by all tasks of the job (belt_task_argument). Copied */
     size_t argument_len;
-    int64_t backoff_ms;    /* pause before a task's next run, doubled with each up to 30 s; 0: 100, -1: none */
-    uint64_t after_ms;     /* no task runs before so long from now; 0: at once */
-    uint64_t deadline_ms;  /* tasks without a result so long from now are stopped: TASK_EXPIRED; 0: never */
+    int64_t backoff_ms;         /* pause before a task's next run, doubled with each up to 30 s; 0: 100, -1: none */
+    uint64_t after_ms;          /* no task runs before so long from now; 0: at once */
+    uint64_t deadline_ms;       /* tasks without a result so long from now are stopped: TASK_EXPIRED; 0: never */
     const char *final_statuses; /* exit statuses of a command that are not tried again: "2,64-78"; NULL: none. Copied */
-    uint64_t keep_ms;      /* a detached job that nobody feeds or reads is given up after this; 0: the broker's time */
-    bool acknowledge;      /* a result counts as taken when belt_ack() says so, not when belt_next() gives it. With a key and
-                              `detached`: the same call with the same input, after a crash, goes on after what was acknowledged */
+    uint64_t keep_ms; /* a detached job that nobody feeds or reads is given up after this; 0: the broker's time */
+    bool acknowledge; /* a result counts as taken when belt_ack() says so, not when belt_next() gives it. With a key and
+                         `detached`: the same call with the same input, after a crash, goes on after what was
+                         acknowledged */
 } belt_job_options;
 BELT_API void belt_job_options_init(belt_job_options *options);
 
@@ -175,7 +180,8 @@ typedef struct belt_stream belt_stream;
  * Starts a job whose input is drawn lazily from `source`, or, with `source` NULL, handed in by belt_feed().
  * Results come in the order of the input (imap) or the moment they are done (imap_unordered).
  * At most the window is drawn ahead of what belt_next() has returned. Returns without waiting
- * for a worker. *Gives* `*stream`. Errors: INVALID, TOO_LARGE (argument), CLOSED, NO_BROKER, LOST_BROKER, BAD_OPTION, LIMIT, DRAINING.
+ * for a worker. *Gives* `*stream`. Errors: INVALID, TOO_LARGE (argument), CLOSED, NO_BROKER, LOST_BROKER, BAD_OPTION,
+ * LIMIT, DRAINING.
  */
 BELT_API int belt_imap(belt_pool *pool, const char *function, belt_source source, void *ctx,
                        const belt_job_options *options, belt_stream **stream);
@@ -207,20 +213,21 @@ BELT_API int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result
 BELT_API int belt_stream_fd(belt_stream *stream);
 
 typedef struct belt_progress {
-    uint64_t drawn;     /* inputs taken from the source or fed */
-    uint64_t accepted;  /* acknowledged by the broker */
-    uint64_t done;      /* results received with BELT_OK */
-    uint64_t failed;    /* results received with another code */
-    uint64_t taken;     /* results given to the caller */
-    uint64_t window;    /* in items, now */
-    bool ended;         /* the input is at its end: drawn is the total */
-    unsigned notice;    /* BELT_NO_WORKER while nobody serves the function, else BELT_OK */
+    uint64_t drawn;    /* inputs taken from the source or fed */
+    uint64_t accepted; /* acknowledged by the broker */
+    uint64_t done;     /* results received with BELT_OK */
+    uint64_t failed;   /* results received with another code */
+    uint64_t taken;    /* results given to the caller */
+    uint64_t window;   /* in items, now */
+    bool ended;        /* the input is at its end: drawn is the total */
+    unsigned notice;   /* BELT_NO_WORKER while nobody serves the function, else BELT_OK */
 } belt_progress;
 BELT_API void belt_stream_progress(const belt_stream *stream, belt_progress *progress);
 /** Id of the job on the broker; 0 while it is not opened yet. */
 BELT_API uint64_t belt_stream_job(const belt_stream *stream);
 
-/** Stops the job: running tasks are stopped, no result is given after this returns. Waits up to `timeout_ms` for the broker's word. */
+/** Stops the job: running tasks are stopped, no result is given after this returns. Waits up to `timeout_ms` for the
+ * broker's word. */
 BELT_API int belt_cancel(belt_stream *stream, int64_t timeout_ms);
 /** Makes a belt_next() that waits in another thread, or the next one, return INTERRUPTED. Async-signal-safe. */
 BELT_API void belt_interrupt(belt_stream *stream);
@@ -231,12 +238,12 @@ BELT_API void belt_stream_close(belt_stream **stream);
 
 /**
  * Hands in a job whose results are read elsewhere or later (belt_subscribe, `belt results`). Draws `source` to its end,
- * never far ahead of what the broker has accepted, and returns once it has accepted everything: for a durable job it is on
- * disk then. `*job` is its id. The job is detached; with a key that the broker knows it is the job of old, and only what is
- * missing is handed in, so a submit that was killed is repeated with the same key and input. On failure a job without
- * a key is cancelled, one with a key stays as far as it came.
- * Errors: INVALID, SOURCE_FAILED, TOO_LARGE, BAD_OPTION, LIMIT, DRAINING, NOT_DURABLE, NOT_ALLOWED (somebody else feeds it),
- * JOB_ENDED (the key's job has fewer inputs), BAD_MESSAGE (it has more), STORE_FAILED, LOST_BROKER.
+ * never far ahead of what the broker has accepted, and returns once it has accepted everything: for a durable job it is
+ * on disk then. `*job` is its id. The job is detached; with a key that the broker knows it is the job of old, and only
+ * what is missing is handed in, so a submit that was killed is repeated with the same key and input. On failure a job
+ * without a key is cancelled, one with a key stays as far as it came. Errors: INVALID, SOURCE_FAILED, TOO_LARGE,
+ * BAD_OPTION, LIMIT, DRAINING, NOT_DURABLE, NOT_ALLOWED (somebody else feeds it), JOB_ENDED (the key's job has fewer
+ * inputs), BAD_MESSAGE (it has more), STORE_FAILED, LOST_BROKER.
  */
 BELT_API int belt_submit(belt_pool *pool, const char *function, belt_source source, void *ctx,
                          const belt_job_options *options, uint64_t *job);
@@ -247,8 +254,9 @@ BELT_API int belt_submit(belt_pool *pool, const char *function, belt_source sour
 BELT_API int belt_submit_open(belt_pool *pool, const char *function, belt_source source, void *ctx,
                               const belt_job_options *options, belt_stream **stream);
 /**
- * Waits until the broker has accepted all that was handed in and, after its end, the end; draws a submitted job's source
- * meanwhile (a source that says "nothing yet" is asked again at the next call). Errors: AGAIN, INTERRUPTED, and as belt_submit().
+ * Waits until the broker has accepted all that was handed in and, after its end, the end; draws a submitted job's
+ * source meanwhile (a source that says "nothing yet" is asked again at the next call). Errors: AGAIN, INTERRUPTED, and
+ * as belt_submit().
  */
 BELT_API int belt_flush(belt_stream *stream, int64_t timeout_ms);
 
@@ -266,31 +274,33 @@ typedef struct belt_reader_options {
 BELT_API void belt_reader_options_init(belt_reader_options *options);
 
 /**
- * Reads a job by its id, under a name of the caller's choice: belt_next(), belt_next_many(), belt_stream_fd() as for other
- * streams. Each name has a cursor of its own, kept by the broker with the job: whoever subscribes again under the name goes on
- * after the last result that was acknowledged. `cursor`: BELT_FROM_ACKNOWLEDGED, or the `number` of the next result wanted, not
- * below what was acknowledged. A result is kept until every reader that has ever come has taken it; a complete job that
- * is read to its end is forgotten soon after. *Gives* `*stream`; closing it leaves job and cursor where they are.
- * Errors here: INVALID, LOST_BROKER; of belt_next(): UNKNOWN_JOB, GONE (the cursor is below what is kept), LIMIT (readers),
- * UNKNOWN_READER (another process subscribed under this name), JOB_CANCELLED.
+ * Reads a job by its id, under a name of the caller's choice: belt_next(), belt_next_many(), belt_stream_fd() as for
+ * other streams. Each name has a cursor of its own, kept by the broker with the job: whoever subscribes again under the
+ * name goes on after the last result that was acknowledged. `cursor`: BELT_FROM_ACKNOWLEDGED, or the `number` of the
+ * next result wanted, not below what was acknowledged. A result is kept until every reader that has ever come has taken
+ * it; a complete job that is read to its end is forgotten soon after. *Gives* `*stream`; closing it leaves job and
+ * cursor where they are. Errors here: INVALID, LOST_BROKER; of belt_next(): UNKNOWN_JOB, GONE (the cursor is below what
+ * is kept), LIMIT (readers), UNKNOWN_READER (another process subscribed under this name), JOB_CANCELLED.
  */
 BELT_API int belt_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t cursor,
                             const belt_reader_options *options, belt_stream **stream);
 /**
  * All results up to and including the one with this `number` are processed: they will not come again. Only with the
  * option `acknowledge`; the reader must do it at least once per window, or no more results come. What was
- * acknowledged but not told to the broker yet is told by belt_next() when it waits, belt_stream_close(), and belt_pool_close().
+ * acknowledged but not told to the broker yet is told by belt_next() when it waits, belt_stream_close(), and
+ * belt_pool_close().
  */
 BELT_API int belt_ack(belt_stream *stream, uint64_t number);
-/** Lets go of a stream without cancelling: a detached job goes on, its reader's cursor stays. What was fed and not flushed
- *  may be lost when the pool closes. *Takes*. Accepts NULL. */
+/** Lets go of a stream without cancelling: a detached job goes on, its reader's cursor stays. What was fed and not
+ * flushed may be lost when the pool closes. *Takes*. Accepts NULL. */
 BELT_API void belt_detach(belt_stream **stream);
 
 /* --------------------------------------------------------- whole calls */
 
 /**
- * Maps over `count` inputs (*borrows*) and waits for all results, in order of the input: `*results` is *given*, an array
- * of `count` results that belt_results_free() frees. Fails only as a whole (codes of belt_next); a failed task is a result.
+ * Maps over `count` inputs (*borrows*) and waits for all results, in order of the input: `*results` is *given*, an
+ * array of `count` results that belt_results_free() frees. Fails only as a whole (codes of belt_next); a failed task is
+ * a result.
  */
 BELT_API int belt_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
                       const belt_job_options *options, belt_result ***results);
@@ -300,14 +310,21 @@ BELT_API void belt_results_free(belt_result ***results, size_t count);
 BELT_API int belt_apply(belt_pool *pool, const char *function, const void *data, size_t len,
                         const belt_job_options *options, int64_t timeout_ms, belt_result **result);
 
-/** One task, not waited for: *gives* a stream of one result (belt_next, belt_stream_fd, belt_stream_close serve it). *Copies* `data`. */
+/** One task, not waited for: *gives* a stream of one result (belt_next, belt_stream_fd, belt_stream_close serve it).
+ * *Copies* `data`. */
 BELT_API int belt_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
                               const belt_job_options *options, belt_stream **call);
 
 /* ------------------------------------------------------- administration */
 
 /** What is asked for. */
-typedef enum belt_what { BELT_QUEUES = 1, BELT_WORKERS = 2, BELT_JOBS = 3, BELT_BROKER = 4, BELT_READERS = 5 } belt_what;
+typedef enum belt_what {
+    BELT_QUEUES = 1,
+    BELT_WORKERS = 2,
+    BELT_JOBS = 3,
+    BELT_BROKER = 4,
+    BELT_READERS = 5
+} belt_what;
 
 typedef struct belt_queue_status {
     const char *function;
@@ -332,7 +349,7 @@ typedef struct belt_job_status {
     int priority;
     uint64_t total, waiting, running, done, failed, retried, unread, age_ms;
     unsigned readers, progress_permille;
-    const char *why;   /* why it does not move; "" when it does */
+    const char *why; /* why it does not move; "" when it does */
 } belt_job_status;
 
 typedef struct belt_reader_status {
@@ -354,15 +371,17 @@ typedef struct belt_broker_status {
 typedef struct belt_status {
     belt_what what;
     size_t count;
-    const belt_queue_status *queues;   /* the one that was asked for is not NULL */
+    const belt_queue_status *queues; /* the one that was asked for is not NULL */
     const belt_worker_status *workers;
     const belt_job_status *jobs;
     const belt_broker_status *broker;
     const belt_reader_status *readers;
 } belt_status;
 
-/** Asks the broker. `name` picks one queue, worker or job (also the readers of one job); NULL: all. *Gives* `*status`. */
-BELT_API int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t timeout_ms, belt_status **status);
+/** Asks the broker. `name` picks one queue, worker or job (also the readers of one job); NULL: all. *Gives* `*status`.
+ */
+BELT_API int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t timeout_ms,
+                             belt_status **status);
 BELT_API void belt_status_free(belt_status **status);
 /** Cancels any job by its id. Errors: UNKNOWN_JOB, NOT_ALLOWED, AGAIN. */
 BELT_API int belt_job_cancel(belt_pool *pool, uint64_t job, int64_t timeout_ms);
@@ -380,7 +399,7 @@ typedef struct belt_worker_options {
     int (*slot_init)(void *ctx); /* in each slot before its first task; nonzero: the slot cannot start */
     void (*slot_exit)(void *ctx);
     void *slot_ctx;
-    uint64_t drain_ms;           /* SIGTERM: running tasks may finish for this long; 0: 10000 */
+    uint64_t drain_ms; /* SIGTERM: running tasks may finish for this long; 0: 10000 */
 } belt_worker_options;
 BELT_API void belt_worker_options_init(belt_worker_options *options);
 
@@ -390,7 +409,8 @@ BELT_API void belt_worker_options_init(belt_worker_options *options);
  */
 BELT_API int belt_worker_run(const char *broker, const belt_worker_options *options);
 
-/** The result (*copies*; one that lies in the task's input may be sent from there: leave the input as it is). Once per task. Errors: INVALID (second reply), RESULT_TOO_LARGE. */
+/** The result (*copies*; one that lies in the task's input may be sent from there: leave the input as it is). Once per
+ * task. Errors: INVALID (second reply), RESULT_TOO_LARGE. */
 BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len);
 /** The task failed, for a reason that a person can read. */
 BELT_API int belt_task_fail(belt_task *task, const char *text);
