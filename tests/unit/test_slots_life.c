@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The slot table on virtual time: how slots start, fail to start and die, and which task takes the blame.
+ */
+#include "slots_rig.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+Test(slots_life, a_dead_slot_takes_only_its_running_task)
+{
+    struct slots *s = rig_ready(1, 0);
+    struct slots_action given = {0};
+    struct slots_result r;
+
+    rig_measure(s, "f", 50);
+    rig_dispatch(s, 1, "f", 0, 20);
+    cr_expect_eq(rig_turn(s, 0, SLOTS_GIVE, NULL), 10);
+    rig_answer(s, 10, 0, 50);
+    slots_turn(s, 10); /* its actions are not taken: they must not outlive the slot */
+    rig_die(s, 20, 0);
+    rig_result(s, SLOTS_MEASURED + 1, &r);
+    cr_expect_eq(r.item.code, BELT_TASK_LOST);
+    cr_expect_eq(r.item.index, 1);
+    cr_expect_eq(r.extras.term_signal, 9);
+    cr_expect_eq(slots_held(s), 18);
+    cr_expect_eq(rig_turn(s, 30, SLOTS_START, NULL), 1);
+    slots_ready(s, 0);
+    slots_turn(s, 40);
+    cr_assert(slots_running(s, 0, &given.task));
+    cr_expect_eq(given.task.index, 2, "the others are first in the queue, in their order");
+    slots_free(s);
+}
+
+Test(slots_life, a_program_is_started_when_it_is_asked_for)
+{
+    struct slots *s = rig_ready(2, 0);
+    struct slots_action start = {0};
+
+    rig_dispatch(s, 1, "co", 0, 1);
+    cr_expect_eq(rig_turn(s, 0, SLOTS_START, &start), 1);
+    cr_expect_eq(slots_program_of(s, start.slot), 2);
+    slots_ready(s, start.slot);
+    cr_expect_eq(rig_turn(s, 0, SLOTS_GIVE, NULL), 1);
+    slots_free(s);
+}
+
+Test(slots_life, a_slot_that_keeps_failing_is_left_alone_for_a_while)
+{
+    struct slots *s = rig_table(1, 0);
+
+    for (uint32_t i = 0; i < SLOTS_FAILURES; i++) {
+        cr_expect_eq(rig_turn(s, i, SLOTS_START, NULL), 1);
+        rig_die(s, i, 0);
+    }
+    cr_expect_eq(rig_turn(s, 10, SLOTS_START, NULL), 0);
+    cr_expect_eq(slots_deadline(s), SLOTS_FAILURES - 1 + SLOTS_PAUSE_US);
+    cr_expect_eq(rig_turn(s, 3 + SLOTS_PAUSE_US, SLOTS_START, NULL), 1);
+    rig_die(s, 3 + SLOTS_PAUSE_US, 0);
+    cr_expect_eq(slots_deadline(s), 3 + 3 * SLOTS_PAUSE_US, "the pause doubles");
+    slots_free(s);
+}
+
+Test(slots_life, without_a_hello_the_slot_is_killed)
+{
+    struct slots *s = rig_table(1, 0);
+
+    rig_turn(s, 0, SLOTS_START, NULL);
+    cr_expect_eq(rig_turn(s, 10000 * MS, SLOTS_KILL, NULL), 1);
+    rig_die(s, 10001 * MS, 0);
+    slots_free(s);
+}
+
+Test(slots_life, a_spent_slot_is_closed)
+{
+    struct slots *s = rig_ready(1, 2);
+
+    rig_dispatch(s, 1, "f", 0, 3);
+    rig_turn(s, 0, SLOTS_GIVE, NULL);
+    rig_answer(s, 1, 0, 1);
+    rig_turn(s, 1, SLOTS_GIVE, NULL);
+    rig_answer(s, 2, 0, 1);
+    cr_expect_eq(rig_actions(s, SLOTS_CLOSE, NULL), 1);
+    cr_expect_eq(rig_turn(s, 2, SLOTS_GIVE, NULL), 0);
+    rig_die(s, 3, 0);
+    cr_expect_eq(rig_turn(s, 3, SLOTS_START, NULL), 1);
+    cr_expect_eq(slots_held(s), 1);
+    slots_free(s);
+}
+
+Test(slots_life, blame_hits_the_task_that_ran_though_answers_are_held_back)
+{
+    struct slots *s = rig_ready(1, 0);
+    struct slots_result r;
+
+    rig_measure(s, "f", 50);
+    rig_dispatch(s, 1, "f", 0, 6);
+    cr_assert_eq(rig_turn(s, 0, SLOTS_GIVE, NULL), 6);
+    rig_answer(s, 10, 0, 50);
+    slots_look(s, 0, 2, true, 20); /* 1 and 2 have ended unheard, 3 runs */
+    cr_expect_eq(slots_ahead(s, 0), 2);
+    rig_die(s, 30, 0);
+    rig_result(s, SLOTS_MEASURED + 1, &r);
+    cr_expect_eq(r.item.index, 3);
+    cr_expect_eq(r.item.code, BELT_TASK_LOST);
+    cr_expect_eq(slots_unrecorded(s), 2, "nobody else takes blame");
+    cr_expect_eq(slots_held(s), 4);
+    slots_free(s);
+}
+
+Test(slots_life, nobody_is_blamed_when_nothing_ran)
+{
+    struct slots *s = rig_ready(1, 0);
+
+    rig_measure(s, "f", 50);
+    rig_dispatch(s, 1, "f", 0, 3);
+    rig_turn(s, 0, SLOTS_GIVE, NULL);
+    slots_look(s, 0, 2, false, 20);
+    rig_die(s, 30, 0);
+    cr_expect_eq(slots_unrecorded(s), 0);
+    cr_expect_eq(slots_held(s), 3);
+    slots_free(s);
+}
+
+static void die_starting(struct slots *s, uint64_t now, uint32_t slot)
+{
+    struct slots_outcome o = {
+        .exit_status = 3, .text = rig_text("exit status 3"), .log = rig_text("first\nno licence\n")};
+
+    slots_died(s, now, slot, &o);
+}
+
+/** One coprocess program alone in the table, which fails to start three times; a task waits. */
+static struct slots *broken(bool alone)
+{
+    static const struct slots_program program = {.lasting = true, .greets = true, .ahead = true};
+    const struct slots_function function = {rig_text("co"), 0};
+    const struct slots_config config = {.slots = 1,
+                                        .programs = &program,
+                                        .program_count = 1,
+                                        .functions = &function,
+                                        .function_count = 1,
+                                        .start_us = 10000 * MS,
+                                        .kill_us = 2000 * MS,
+                                        .alone = alone};
+    struct slots *s = slots_new(&config);
+
+    rig_dispatch(s, 1, "co", 0, 3);
+    for (uint32_t i = 0; i < SLOTS_FAILURES; i++) {
+        cr_assert_eq(rig_turn(s, i, SLOTS_START, NULL), 1);
+        cr_assert_eq(slots_unrecorded(s), 0);
+        die_starting(s, i, 0);
+    }
+    return s;
+}
+
+Test(slots_life, tasks_do_not_wait_for_a_slot_that_cannot_start)
+{
+    struct slots *s = broken(true);
+    struct slots_result r;
+
+    cr_expect_eq(rig_turn(s, 5, SLOTS_START, NULL), 0);
+    cr_assert_eq(slots_unrecorded(s), 3);
+    cr_expect_eq(slots_held(s), 0);
+    rig_result(s, 2, &r);
+    cr_expect_eq(r.item.code, BELT_TASK_FAILED);
+    cr_expect_eq(r.extras.text.len, strlen("the slot cannot start: exit status 3: no licence"));
+    cr_expect_eq(memcmp(r.extras.text.data, "the slot cannot start: exit status 3: no licence", r.extras.text.len), 0);
+    rig_dispatch(s, 1, "co", 3, 1);
+    rig_turn(s, 6, SLOTS_START, NULL);
+    cr_expect_eq(slots_unrecorded(s), 4, "nor do those that come in the pause");
+    slots_free(s);
+}
+
+Test(slots_life, a_shared_worker_gives_its_tasks_to_others_until_a_slot_starts)
+{
+    struct slots *s = broken(false);
+    struct slots_result r;
+
+    rig_turn(s, 5, SLOTS_START, NULL);
+    cr_assert_eq(slots_unrecorded(s), 3);
+    rig_result(s, 0, &r);
+    cr_expect_eq(r.item.code, BELT_NOT_SERVED);
+    cr_expect_not(slots_recovered(s));
+    uint64_t when = slots_deadline(s);
+    cr_assert_eq(when, SLOTS_FAILURES - 1 + SLOTS_PAUSE_US);
+    cr_assert_eq(rig_turn(s, when, SLOTS_START, NULL), 1);
+    die_starting(s, when, 0);
+    rig_turn(s, when, SLOTS_START, NULL);
+    cr_expect_eq(slots_deadline(s), when + 2 * SLOTS_PAUSE_US, "longer and longer");
+    cr_assert_eq(rig_turn(s, when + 2 * SLOTS_PAUSE_US, SLOTS_START, NULL), 1);
+    slots_ready(s, 0);
+    cr_expect(slots_recovered(s));
+    cr_expect_not(slots_recovered(s), "once");
+    slots_free(s);
+}
