@@ -355,11 +355,12 @@ static bool is_turn_full(const struct shell *shell, enum broker_side side)
     return shell->durability && shell->burst_bytes[side] > shell->durability->turn_bytes;
 }
 
-/* Up to SIDE_MESSAGES from one socket. Returns how many. */
+/* Up to SIDE_MESSAGES from one socket, within the time of a burst: each may hold a thousand tasks. Returns how many. */
 static uint32_t take_some(struct shell *shell, uint64_t now, enum broker_side side)
 {
     uint32_t count = 0;
-    while (shell->look[side] && count < SIDE_MESSAGES && !is_turn_full(shell, side)) {
+    uint64_t begun = now_ns();
+    while (shell->look[side] && now_ns() - begun < BURST_NS && count < SIDE_MESSAGES && !is_turn_full(shell, side)) {
         struct belt_route route;
         struct belt_frames frames;
         if (belt_link_recv(shell->sockets[side], &route, &frames) != 1) {
