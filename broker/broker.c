@@ -261,12 +261,14 @@ static int loop(struct broker *broker)
         {.fd = shell->durability ? durability_fd(shell->durability) : -1, .events = POLLIN},
     };
     while (!broker->ended && !drained(broker)) {
-        bool more = shell->look[BROKER_CLIENTS] || shell->look[BROKER_WORKERS];
+        bool more = false;
+        for (int side = 0; side < 2; side++)
+            more |= belt_link_look(shell->sockets[side], &shell->watch[side]);
         if (poll(items, sizeof items / sizeof *items, more ? 0 : (int)wait_ms(broker, shell_now())) < 0 &&
             errno != EINTR)
             return system_error(broker, "cannot wait for messages");
         for (int side = 0; side < 2; side++)
-            shell->look[side] |= items[side].revents != 0;
+            shell->watch[side].look |= items[side].revents != 0;
         if (items[2].revents)
             read_signals(broker);
         if (items[3].revents)

@@ -143,8 +143,7 @@ static void park(struct shell *shell, struct peer *peer, uint8_t type, struct be
 
 static int link_send(struct shell *shell, const struct peer *peer, struct belt_frames *frames)
 {
-    shell->sent[peer->side] = true;
-    return belt_link_send(shell->sockets[peer->side], &peer->route, frames);
+    return belt_link_send_watched(shell->sockets[peer->side], &shell->watch[peer->side], &peer->route, frames);
 }
 
 static void send_frames(struct shell *shell, struct peer *peer, uint8_t type, struct belt_frames *frames)
@@ -360,26 +359,17 @@ static uint32_t take_some(struct shell *shell, uint64_t now, enum broker_side si
 {
     uint32_t count = 0;
     uint64_t begun = now_ns();
-    while (shell->look[side] && now_ns() - begun < BURST_NS && count < SIDE_MESSAGES && !is_turn_full(shell, side)) {
+    while (now_ns() - begun < BURST_NS && count < SIDE_MESSAGES && !is_turn_full(shell, side)) {
         struct belt_route route;
         struct belt_frames frames;
-        if (belt_link_recv(shell->sockets[side], &route, &frames) != 1) {
-            shell->look[side] = shell->sent[side] = false;
+        if (belt_link_recv_watched(shell->sockets[side], &shell->watch[side], &route, &frames) != 1)
             break;
-        }
         shell->burst_bytes[side] += bytes_of(&frames);
         take_message(shell, now, side, &route, &frames);
         belt_frames_clear(&frames);
         count++;
     }
     return count;
-}
-
-static void look_again(struct shell *shell, enum broker_side side)
-{
-    if (!shell->look[side] && shell->sent[side])
-        shell->look[side] = (belt_link_events(shell->sockets[side]) & ZMQ_POLLIN) != 0;
-    shell->sent[side] = false;
 }
 
 void shell_turn(struct shell *shell)
@@ -394,7 +384,7 @@ void shell_turn(struct shell *shell)
         now = now_ns();
         if (total >= BURST_MESSAGES || now - start >= BURST_NS)
             break;
-        shell->look[BROKER_CLIENTS] = shell->look[BROKER_WORKERS] = true; /* more may have come meanwhile */
+        shell->watch[BROKER_CLIENTS].look = shell->watch[BROKER_WORKERS].look = true; /* more may have come meanwhile */
     }
     retry_waiting(shell);
     tell_gone(shell, now / 1000000u);
@@ -406,8 +396,6 @@ void shell_turn(struct shell *shell)
     }
     tell_full(shell, now / 1000000u);
     tell_gone(shell, now / 1000000u);
-    look_again(shell, BROKER_CLIENTS);
-    look_again(shell, BROKER_WORKERS);
 }
 
 void shell_drain(struct shell *shell)

@@ -10,13 +10,14 @@
 #include "durability.h"
 #include "peers.h"
 
+#include "proto/link.h"
+
 struct shell {
     struct core *core;
     struct core_update *update;
     struct belt_decoder *decoder;
-    void *sockets[2]; /* by enum broker_side, like the next three */
-    bool look[2];     /* something may be there: the descriptor is readable, or the last look left some */
-    bool sent[2]; /* something was sent since the last look: the descriptor does not tell all (belt_link_events()) */
+    void *sockets[2];                /* by enum broker_side, like the next */
+    struct belt_link_watch watch[2]; /* of the sockets */
     struct peers peers;
     struct peer *waiting; /* those whose connection had no room */
     struct peer *pressed; /* those for which much waits, or did at the last look */
@@ -42,8 +43,7 @@ uint64_t shell_wall(void);
 /** A line on standard error; `warning` says it although the broker is quiet. */
 void shell_log(const struct shell *shell, bool warning, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/** Takes in what is where it is to look, within a bound, then lets the core decide and sends; notes where more may be.
- */
+/** Takes in what is there, as far as the watches tell and within a bound, then lets the core decide and sends. */
 void shell_turn(struct shell *shell);
 
 /** The disk has got further: what waited for it leaves. */

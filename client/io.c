@@ -79,10 +79,7 @@ static bool flush(belt_pool *pool)
 {
     if (pool->unsent.count == 0)
         return true;
-    if (pool->socket == NULL)
-        return false;
-    pool->sent = true;
-    if (belt_link_send(pool->socket, NULL, &pool->unsent) != 0)
+    if (pool->socket == NULL || belt_link_send_watched(pool->socket, &pool->watch, NULL, &pool->unsent) != 0)
         return false;
     memset(&pool->unsent, 0, sizeof(pool->unsent)); /* the link took the references */
     return true;
@@ -144,7 +141,7 @@ static void reconnect(belt_pool *pool)
     if (pool->socket != NULL)
         zmq_close(pool->socket);
     pool->socket = belt_link_dealer(pool->context, pool->endpoint, BELT_MAX_PAYLOAD_CEILING);
-    pool->look = true;
+    pool->watch.look = true;
     if (pool->socket == NULL) {
         char text[400];
 
@@ -199,15 +196,13 @@ static void act(belt_pool *pool, enum belt_session_action action, const struct b
 
 static void receive(belt_pool *pool)
 {
-    for (unsigned i = 0; i < BURST && pool->look && pool->socket != NULL; i++) {
+    for (unsigned i = 0; i < BURST && pool->socket != NULL; i++) {
         struct belt_frames frames = {0};
         struct belt_msg msg;
         uint64_t now;
 
-        if (belt_link_recv(pool->socket, NULL, &frames) <= 0) {
-            pool->look = pool->sent = false;
+        if (belt_link_recv_watched(pool->socket, &pool->watch, NULL, &frames) <= 0)
             return;
-        }
         now = client_now_ms();
         pool->active_ms = now;
         if (frames.count > 0 && belt_decode(pool->decoder, &frames, &msg) == BELT_OK)
@@ -259,14 +254,13 @@ static long sleep_time(const belt_pool *pool)
     return deadline <= now ? 0 : (long)(deadline - now);
 }
 
-/** Whether something can be received, or sent when that is wanted; asks the socket only if it may be so. */
+/** Whether something can be received, or sent when that is wanted. */
 static bool may_go_on(belt_pool *pool, bool to_send)
 {
-    int events = pool->sent || to_send ? belt_link_events(pool->socket) : 0;
+    bool can_send = to_send && (belt_link_events(pool->socket) & ZMQ_POLLOUT) != 0;
 
-    pool->sent = false;
-    pool->look = pool->look || (events & ZMQ_POLLIN) != 0;
-    return pool->look || (to_send && (events & ZMQ_POLLOUT) != 0);
+    pool->watch.sent |= to_send; /* the question may have taken the word of a message from the descriptor */
+    return belt_link_look(pool->socket, &pool->watch) || can_send;
 }
 
 /** Waits for messages, for a wake-up, for the next timer; at most `most` ms (-1: no limit). */
@@ -292,9 +286,9 @@ static void wait(belt_pool *pool, bool nap, long most)
     busy = atomic_exchange(&pool->work, false);
     goes_on = talks && may_go_on(pool, to_send);
     if (busy)
-        pool->sent = true; /* the descriptor is not asked now: the next time the socket is */
+        pool->watch.sent = true; /* the descriptor is not looked at now: the next time the socket is asked */
     else if (!goes_on && poll(items, 2 + CLIENT_CHILDREN, timeout > INT_MAX ? INT_MAX : (int)timeout) > 0)
-        pool->look = pool->look || items[1].revents != 0;
+        pool->watch.look |= items[1].revents != 0;
     atomic_store(&pool->io_state, CLIENT_IO_AWAKE);
     if (pool->hello_waits && talks && (belt_link_events(pool->socket) & ZMQ_POLLOUT) != 0)
         send_hello(pool); /* connected: sooner than the session's own retry */

@@ -13,6 +13,7 @@
 
 #include "hold.h"
 #include "private.h"
+#include "proto/link.h"
 #include "proto/session.h"
 #include "result.h"
 #include "stream.h"
@@ -155,12 +156,11 @@ struct belt_pool {
     void *context, *socket;
     struct belt_session session;
     struct belt_decoder *decoder;
-    struct belt_frames unsent; /* did not fit: goes before anything else */
-    bool look;                 /* something may be there to receive */
-    bool sent;          /* something was sent since the last look: the descriptor does not tell all (proto/link.h) */
-    bool hello_waits;   /* the socket was not connected when a hello was to be sent */
-    uint64_t active_ms; /* when there was last something to do */
-    uint64_t acked_ms;  /* when all that was taken was last acknowledged */
+    struct belt_frames unsent;    /* did not fit: goes before anything else */
+    struct belt_link_watch watch; /* of the socket */
+    bool hello_waits;             /* the socket was not connected when a hello was to be sent */
+    uint64_t active_ms;           /* when there was last something to do */
+    uint64_t acked_ms;            /* when all that was taken was last acknowledged */
     struct belt_stream *streams;
     struct belt_stream *by_ref[CLIENT_BUCKETS], *by_job[CLIENT_BUCKETS], *by_sub[CLIENT_BUCKETS];
 };

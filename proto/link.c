@@ -368,3 +368,29 @@ int belt_link_fd(void *socket)
     size_t size = sizeof(fd);
     return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
 }
+
+/* ---- asking seldom ---- */
+
+int belt_link_recv_watched(void *socket, struct belt_link_watch *watch, struct belt_route *route,
+                           struct belt_frames *frames)
+{
+    int rc = watch->look ? belt_link_recv(socket, route, frames) : 0;
+    if (watch->look && rc != 1)
+        *watch = (struct belt_link_watch){0};
+    return rc;
+}
+
+int belt_link_send_watched(void *socket, struct belt_link_watch *watch, const struct belt_route *route,
+                           struct belt_frames *frames)
+{
+    watch->sent = true;
+    return belt_link_send(socket, route, frames);
+}
+
+bool belt_link_look(void *socket, struct belt_link_watch *watch)
+{
+    if (!watch->look && watch->sent)
+        watch->look = (belt_link_events(socket) & ZMQ_POLLIN) != 0;
+    watch->sent = false;
+    return watch->look;
+}

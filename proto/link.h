@@ -49,13 +49,29 @@ int belt_link_recv(void *socket, struct belt_route *route, struct belt_frames *f
 int belt_link_send(void *socket, const struct belt_route *route, struct belt_frames *frames);
 
 /**
- * What can be done now: ZMQ_POLLIN, ZMQ_POLLOUT, both or 0. What comes after belt_link_recv() found nothing makes the
- * descriptor readable; but ZeroMQ may tell it to a send, and then the descriptor does not tell it again. So ask after
- * the last send and before sleeping, and only then: each question costs two system calls, as does a look at an empty
- * socket.
+ * What can be done now: ZMQ_POLLIN, ZMQ_POLLOUT, both or 0. Ask after the last send or receive and before
+ * sleeping: what ZeroMQ has told the socket meanwhile its descriptor does not tell again.
  */
 int belt_link_events(void *socket);
 /** The descriptor that becomes readable when belt_link_events() may have changed; -1 with errno. For sleeping only. */
 int belt_link_fd(void *socket);
+
+/**
+ * What is known of a socket without asking it, which costs two system calls, as does a look at an empty socket. What
+ * comes after nothing was there makes the descriptor readable; but ZeroMQ may tell it to a send, and then only
+ * belt_link_events() does.
+ */
+struct belt_link_watch {
+    bool look; /* something may be there: to be set for a new socket, and when the descriptor is readable */
+    bool sent; /* since it was asked last, something was sent or the descriptor was not looked at */
+};
+/** As belt_link_recv(), but 0 at once where `look` is false; sets it to false when nothing is left. */
+int belt_link_recv_watched(void *socket, struct belt_link_watch *watch, struct belt_route *route,
+                           struct belt_frames *frames);
+/** As belt_link_send(). */
+int belt_link_send_watched(void *socket, struct belt_link_watch *watch, const struct belt_route *route,
+                           struct belt_frames *frames);
+/** Before sleeping: `look`, after asking the socket if need be. */
+bool belt_link_look(void *socket, struct belt_link_watch *watch);
 
 #endif

@@ -207,7 +207,7 @@ static void agent_event(struct agent *agent, uint64_t tag)
 
     switch ((enum agent_watch)(tag & 0xff)) {
     case WATCH_BROKER:
-        agent->look = true;
+        agent->socket_watch.look = true;
         break;
     case WATCH_SIGNALS:
         agent_signals(agent);

@@ -108,8 +108,7 @@ struct agent {
     /* the broker */
     void *context, *socket;
     int socket_fd;
-    bool look,
-        sent; /* something may be there to receive; something was sent since the last look (belt_link_events()) */
+    struct belt_link_watch socket_watch;
     struct belt_session session;
     struct belt_decoder *decoder;
     uint8_t id[BELT_SESSION_LEN];

@@ -45,8 +45,7 @@ static bool outbox_empty(const struct agent *agent)
 
 static int link_send(struct agent *agent, struct belt_frames *frames)
 {
-    agent->sent = true;
-    return belt_link_send(agent->socket, NULL, frames);
+    return belt_link_send_watched(agent->socket, &agent->socket_watch, NULL, frames);
 }
 
 static void outbox_flush(struct agent *agent)
@@ -327,11 +326,9 @@ void wire_receive(struct agent *agent)
     struct belt_frames frames = {.count = 0};
     struct belt_msg msg;
 
-    for (int i = 0; i < RECEIVE_MAX && agent->look && !agent->done; i++) {
-        if (belt_link_recv(agent->socket, NULL, &frames) != 1) {
-            agent->look = agent->sent = false;
+    for (int i = 0; i < RECEIVE_MAX && !agent->done; i++) {
+        if (belt_link_recv_watched(agent->socket, &agent->socket_watch, NULL, &frames) != 1)
             return;
-        }
         if (frames.count > 0 && belt_decode(agent->decoder, &frames, &msg) == BELT_OK)
             wire_act(agent, belt_session_receive(&agent->session, now_ms(agent), &msg), &msg);
         else /* its number is missed, and hello is said again */
@@ -375,10 +372,7 @@ uint64_t wire_deadline_us(const struct agent *agent)
 
 bool wire_readable(struct agent *agent)
 {
-    if (!agent->look && agent->sent)
-        agent->look = (belt_link_events(agent->socket) & ZMQ_POLLIN) != 0;
-    agent->sent = false;
-    return agent->look;
+    return belt_link_look(agent->socket, &agent->socket_watch);
 }
 
 int wire_open(struct agent *agent)
@@ -388,7 +382,7 @@ int wire_open(struct agent *agent)
     if (agent->socket_fd < 0)
         return -1;
     agent_watch(agent, agent->socket_fd, WATCH_BROKER, 0, EPOLLIN);
-    agent->look = true;
+    agent->socket_watch.look = true;
     return 0;
 }
 

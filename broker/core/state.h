@@ -344,8 +344,8 @@ struct core {
     struct job *retired;
     uint32_t retired_count;
     struct job *late_jobs;     /* whose ACCEPTED waits, the longest first */
-    struct agent *unfed;       /* the last turn had given out enough before it came to them; the first ones first */
     struct agent *late_agents; /* whose RECORDED waits, likewise */
+    struct agent *unfed;       /* the last turn had given out enough before it came to them; the first ones first */
     struct agent *dirty_agents;
     struct queue *dirty_queues;
     struct job *dirty_jobs;
