@@ -224,3 +224,30 @@ Test(link, bad_endpoints_fail)
     cr_assert_eq(errno, EADDRINUSE);
     zmq_close(router);
 }
+
+Test(link, a_watched_socket_is_asked_when_it_may_have_something)
+{
+    void *router = belt_link_router(context, "tcp://127.0.0.1:*", MAX_FRAME, bound);
+    void *dealer = belt_link_dealer(context, bound, MAX_FRAME);
+    struct belt_link_watch watch = {0};
+    struct belt_route route;
+    struct belt_frames frames = message(10);
+    send(dealer, NULL, &frames);
+    zmq_pollitem_t item = {.socket = router, .events = ZMQ_POLLIN};
+    cr_assert_eq(zmq_poll(&item, 1, WAIT_MS), 1);
+    cr_assert_eq(belt_link_recv_watched(router, &watch, &route, &frames), 0, "the watch knows of nothing");
+    cr_assert_not(belt_link_look(router, &watch), "nobody sent: the descriptor would tell");
+    watch.sent = true;
+    cr_assert(belt_link_look(router, &watch));
+    cr_assert(watch.look && !watch.sent);
+    cr_assert_eq(belt_link_recv_watched(router, &watch, &route, &frames), 1);
+    belt_frames_clear(&frames);
+    cr_assert(watch.look, "there may be more");
+    cr_assert_eq(belt_link_recv_watched(router, &watch, &route, &frames), 0);
+    cr_assert_not(watch.look);
+    frames = message(10);
+    cr_assert_eq(belt_link_send_watched(router, &watch, &route, &frames), 0);
+    cr_assert(watch.sent);
+    zmq_close(dealer);
+    zmq_close(router);
+}
