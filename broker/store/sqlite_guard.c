@@ -23,7 +23,7 @@
 #include <zlib.h>
 
 #define MARK_SIZE 24 /* fits a sector, so it is never torn */
-static const char mark_magic[8] = "BELTMARK";
+static const char mark_magic[8] = {'B', 'E', 'L', 'T', 'M', 'A', 'R', 'K'};
 
 static void encode(uint8_t *to, uint64_t value)
 {

@@ -388,7 +388,7 @@ Test(cli_readers, a_second_reader_of_one_name_ends_the_first)
 
     prints(ARGV("submit", "nobody", ":::", "1"), NULL, 0, "1\n");
     first = start(ARGV("results", "1", "--follow"), NULL);
-    for (char *found = NULL; !found;) {
+    for (const char *found = NULL; !found;) {
         struct process *jobs = run(ARGV("jobs", "1", "--json"), NULL, 0);
         found = strstr(process_out(jobs), "\"readers\":1");
         process_free(jobs);
