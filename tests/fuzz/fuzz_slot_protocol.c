@@ -108,7 +108,7 @@ int main(void)
         }
         bytes[0] = (uint8_t)dice(256);
         for (uint32_t i = dice(6); i > 0; i--)
-            bytes[dice((uint32_t)len)] = (uint8_t)(dice(2) ? dice(256) : (uint32_t) "0123456789 .\n"[dice(13)]);
+            bytes[dice((uint32_t)len)] = (uint8_t)(dice(2) ? dice(256) : (uint32_t)"0123456789 .\n"[dice(13)]);
         LLVMFuzzerTestOneInput(bytes, dice(8) ? len : dice((uint32_t)len) + 1);
     }
     printf("%llu inputs\n", (unsigned long long)runs);

@@ -23,10 +23,12 @@ struct paced_config {
 
 /* Hops as between processes of one machine. */
 #define PACED_CONFIG(a_seed, some_agents, their_slots, some_clients)                                                   \
-    {                                                                                                                  \
-        .seed = (a_seed), .agents = (some_agents), .slots = (their_slots), .clients = (some_clients), .hop_us = 100,   \
-        .slot_hop_us = 30                                                                                              \
-    }
+    {.seed = (a_seed),                                                                                                 \
+     .agents = (some_agents),                                                                                          \
+     .slots = (their_slots),                                                                                           \
+     .clients = (some_clients),                                                                                        \
+     .hop_us = 100,                                                                                                    \
+     .slot_hop_us = 30}
 
 struct paced_job {
     uint32_t client;
