@@ -241,7 +241,7 @@ static double bound_seconds(const struct bench *bench, uint32_t slots)
 {
     uint64_t tasks = bench->done < bench->measured.count ? bench->done : bench->measured.count;
 
-    return (double)mix_bound(&bench->measured, tasks, slots) / 1e6;
+    return (double)mix_greedy(&bench->measured, tasks, slots).makespan_us / 1e6;
 }
 
 static void print_json(const struct bench *bench, uint32_t slots, double cpu, struct bytes *out)

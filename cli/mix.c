@@ -100,16 +100,35 @@ static void sink(uint64_t *heap, uint32_t count)
     heap[at] = value;
 }
 
-uint64_t mix_bound(const struct mix *mix, uint64_t tasks, uint32_t slots)
+/* The next task has ended at `us`; `in_order_us` is a sum until all have. */
+static void times_add(struct mix_times *times, uint64_t us)
 {
-    uint64_t *heap = calloc(slots ? slots : 1, sizeof(*heap)), last = 0;
+    if (us > times->makespan_us)
+        times->makespan_us = us;
+    times->in_order_us += (double)times->makespan_us;
+}
+
+struct mix_times mix_times_of(const uint64_t *ended_us, uint64_t tasks)
+{
+    struct mix_times times = {0};
+
+    for (uint64_t i = 0; i < tasks; i++)
+        times_add(&times, ended_us[i]);
+    times.in_order_us /= tasks ? (double)tasks : 1;
+    return times;
+}
+
+struct mix_times mix_greedy(const struct mix *mix, uint64_t tasks, uint32_t slots)
+{
+    uint64_t *heap = calloc(slots ? slots : 1, sizeof(*heap));
+    struct mix_times times = {0};
 
     for (uint64_t i = 0; heap && mix->count && i < tasks; i++) {
         heap[0] += mix->us[i % mix->count];
-        if (heap[0] > last)
-            last = heap[0];
+        times_add(&times, heap[0]);
         sink(heap, slots ? slots : 1);
     }
+    times.in_order_us /= tasks ? (double)tasks : 1;
     free(heap);
-    return last;
+    return times;
 }

@@ -156,6 +156,9 @@ static void job_open_it(struct paced *p, uint32_t number)
 
 static void job_push_it(struct paced *p, struct paced_job *job, uint64_t grant)
 {
+    if (grant > job->grant)
+        job->grant = grant;
+    grant = job->done < job->alone && job->alone < job->grant ? job->alone : job->grant;
     while (job->pushed < job->count && job->pushed < grant) {
         uint64_t left = (grant < job->count ? grant : job->count) - job->pushed;
         struct belt_msg msg = {.type = BELT_MSG_PUSH};
@@ -196,11 +199,18 @@ static void client_hear(struct paced *p, const struct belt_msg *msg)
 static void note_results(struct paced *p, const struct belt_msg_results *msg)
 {
     struct paced_job *job = paced_job_of(p, msg->job);
-    for (uint32_t i = 0; i < msg->count; i++)
+    for (uint32_t i = 0; i < msg->count; i++) {
         job->served_us += msg->results[i].service_us;
+        if (job->arrived_us)
+            job->arrived_us[msg->results[i].index] = p->now - PACED_BEGIN_US;
+    }
     if (!job->done)
         job->first_us = p->now - PACED_BEGIN_US;
+    bool alone = job->done < job->alone;
     job->done += msg->count;
+    if (alone && job->done >= job->alone) /* the client hears of it, and hands in the others */
+        paced_at(p, p->now + p->config.hop_us,
+                 (struct paced_event){.type = PACED_REST, .number = (uint32_t)(job - p->jobs)});
     p->totals.tasks += msg->count;
     if (job->done < job->count)
         return;
@@ -296,6 +306,10 @@ static void happen(struct paced *p, const struct paced_event *event)
         break;
     case PACED_OPEN:
         job_open_it(p, event->number);
+        break;
+    case PACED_REST:
+        p->jobs[event->number].rest_us = p->now - PACED_BEGIN_US;
+        job_push_it(p, &p->jobs[event->number], 0);
         break;
     default:
         paced_agent_event(p, event);

@@ -36,10 +36,14 @@ struct paced_job {
     uint64_t start_us;  /* when it is opened; all times count from when everybody has said hello */
     const uint32_t *us; /* run times of `us_count` tasks, round after round; borrowed */
     uint32_t us_count, count;
+    uint32_t alone;       /* so many are handed in first, and the others when the broker has their results */
+    uint64_t *arrived_us; /* of `count`: when the broker had each result; borrowed; NULL: nobody asks */
     /* what came of it */
     uint64_t id;
     uint32_t pushed, done;
+    uint64_t grant;
     uint64_t first_us, done_us; /* when the broker had its first and its last result */
+    uint64_t rest_us;           /* when those behind the first `alone` were handed in */
     uint64_t served_us;         /* work that was done for it */
 };
 

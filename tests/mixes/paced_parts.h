@@ -20,6 +20,7 @@ enum paced_event_type {
     PACED_TO_PEER,
     PACED_BROKER_TURN,
     PACED_OPEN,
+    PACED_REST, /* what comes behind the first tasks of a job is handed in */
     PACED_AGENT_TURN,
     PACED_SLOT_NEXT, /* a task of the slot ends, or one begins, or both */
     PACED_SLOT_SAID  /* its answers are at the agent */

@@ -98,9 +98,23 @@ Test(mix, the_bound_gives_each_task_to_the_slot_that_is_free_first)
 
     cr_assert(mix_parse(&mix, "2x3us,1x5us,2x1us"));
     /* slots: 3+5 and 3+1+1 */
-    cr_assert_eq(mix_bound(&mix, 5, 2), 8);
-    cr_assert_eq(mix_bound(&mix, 5, 1), 13);
-    cr_assert_eq(mix_bound(&mix, 10, 1), 26, "a second round");
-    cr_assert_eq(mix_bound(&mix, 5, 100), 5);
+    cr_assert_eq(mix_greedy(&mix, 5, 2).makespan_us, 8);
+    cr_assert_eq(mix_greedy(&mix, 5, 1).makespan_us, 13);
+    cr_assert_eq(mix_greedy(&mix, 10, 1).makespan_us, 26, "a second round");
+    cr_assert_eq(mix_greedy(&mix, 5, 100).makespan_us, 5);
+    mix_free(&mix);
+}
+
+Test(mix, a_result_is_there_in_order_when_all_before_it_are)
+{
+    static const uint64_t ended[] = {4, 2, 3, 9, 5};
+    struct mix mix;
+
+    cr_assert_eq(mix_times_of(ended, 5).makespan_us, 9);
+    cr_assert_float_eq(mix_times_of(ended, 5).in_order_us, (4 + 4 + 4 + 9 + 9) / 5.0, 1e-9);
+    cr_assert_float_eq(mix_times_of(ended, 0).in_order_us, 0, 1e-9);
+    cr_assert(mix_parse(&mix, "2x3us,1x5us,2x1us"));
+    /* They end at 3, 3, 8, 4 and 5. */
+    cr_assert_float_eq(mix_greedy(&mix, 5, 2).in_order_us, (3 + 3 + 8 + 8 + 8) / 5.0, 1e-9);
     mix_free(&mix);
 }
