@@ -3,6 +3,7 @@
  * Whole calls: map, apply and apply_async, made of streams.
  */
 #include "error.h"
+#include "pool.h"
 
 #include <belt/belt.h>
 #include <stdlib.h>
@@ -23,21 +24,38 @@ static int array_next(void *ctx, belt_input *input)
     return 1;
 }
 
-static int collect(belt_stream *stream, belt_result **results, size_t count)
+/** What the broker says about a job that does not move. */
+static const char *why_not(const belt_stream *stream)
 {
+    belt_progress progress;
+
+    belt_stream_progress(stream, &progress);
+    return progress.notice == BELT_NO_WORKER ? ". No connected worker serves its function" : "";
+}
+
+static int collect(belt_stream *stream, belt_result **results, size_t count, int64_t timeout_ms)
+{
+    uint64_t deadline = client_deadline(timeout_ms);
     size_t got = 0, some;
     int rc = BELT_OK;
 
     while (got < count && rc == BELT_OK) {
-        rc = belt_next_many(stream, -1, results + got, count - got, &some);
+        uint64_t now = client_now_ms();
+        int64_t left = timeout_ms < 0 ? -1 : deadline > now ? (int64_t)(deadline - now) : 0;
+
+        rc = belt_next_many(stream, left, results + got, count - got, &some);
         if (rc == BELT_OK)
             got += some;
     }
+    if (rc == BELT_AGAIN)
+        return client_error(BELT_AGAIN,
+                            "belt_map: %zu of %zu results were there within %lld ms; the job is cancelled%s", got,
+                            count, (long long)timeout_ms, why_not(stream));
     return rc;
 }
 
 int belt_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
-             const belt_job_options *options, belt_result ***results)
+             const belt_job_options *options, int64_t timeout_ms, belt_result ***results)
 {
     struct array array = {.inputs = inputs, .count = count};
     belt_result **all = NULL;
@@ -52,7 +70,7 @@ int belt_map(belt_pool *pool, const char *function, const belt_input *inputs, si
         return client_error(BELT_NO_MEMORY, "belt_map: out of memory for %zu results", count);
     rc = belt_imap(pool, function, array_next, &array, options, &stream);
     if (rc == BELT_OK)
-        rc = collect(stream, all, count);
+        rc = collect(stream, all, count, timeout_ms);
     if (rc == BELT_OK) {
         *results = all;
         all = NULL;

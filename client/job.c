@@ -4,6 +4,7 @@
  */
 #include "error.h"
 #include "io.h"
+#include "options.h"
 #include "pool.h"
 #include "statuses.h"
 
@@ -61,12 +62,12 @@ static int check_times(const belt_job_options *options)
 
 static int complete_options(const belt_job_options *given, belt_job_options *options)
 {
+    int rc;
+
     belt_job_options_init(options);
-    if (given != NULL && given->size < sizeof(given->size))
-        return client_error(BELT_INVALID, "the job's options were not filled with belt_job_options_init()");
-    if (given != NULL)
-        memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
-    options->size = sizeof(*options);
+    rc = client_options_read(options, sizeof(*options), given, "belt_job_options_init");
+    if (rc != BELT_OK)
+        return rc;
     if (options->buffer_bytes == 0)
         options->buffer_bytes = BELT_WINDOW_BYTES_DEFAULT;
     if (options->priority < -100 || options->priority > 100)
@@ -220,6 +221,25 @@ static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, 
     return stream;
 }
 
+static int check_function(const belt_pool *pool, const struct work *work)
+{
+    char names[400];
+
+    if (work->kind == CLIENT_STREAM_READS)
+        return BELT_OK;
+    if (!name_ok(work->function))
+        return client_error(BELT_INVALID,
+                            "\"%.140s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
+                            work->function != NULL ? work->function : "(none)", BELT_MAX_NAME);
+    if (pool->children == NULL || client_private_serves(pool->children, work->function))
+        return BELT_OK;
+    client_private_names(pool->children, names, sizeof(names));
+    return client_error(BELT_NOT_SERVED,
+                        "no function \"%s\" was registered before this private pool was opened, and nobody else can "
+                        "serve it. Registered were: %s",
+                        work->function, names);
+}
+
 static int open_stream(belt_pool *pool, const struct work *work, belt_source source, void *ctx,
                        const belt_job_options *given, belt_stream **out)
 {
@@ -230,11 +250,9 @@ static int open_stream(belt_pool *pool, const struct work *work, belt_source sou
     if (pool == NULL || out == NULL)
         return client_error(BELT_INVALID, "a pool and a place for the stream are needed");
     *out = NULL;
-    if (work->kind != CLIENT_STREAM_READS && !name_ok(work->function))
-        return client_error(BELT_INVALID,
-                            "\"%.140s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
-                            work->function != NULL ? work->function : "(none)", BELT_MAX_NAME);
-    rc = complete_options(given, &options);
+    rc = check_function(pool, work);
+    if (rc == BELT_OK)
+        rc = complete_options(given, &options);
     if (rc == BELT_OK)
         rc = client_pool_check(pool);
     if (rc != BELT_OK)
@@ -282,12 +300,12 @@ int belt_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t c
     belt_reader_options options;
     belt_job_options window;
     struct work work = {.kind = CLIENT_STREAM_READS, .function = "", .reader = reader, .job = job, .cursor = cursor};
+    int rc;
 
     belt_reader_options_init(&options);
-    if (given != NULL && given->size < sizeof(given->size))
-        return client_error(BELT_INVALID, "the reader's options were not filled with belt_reader_options_init()");
-    if (given != NULL)
-        memcpy(&options, given, given->size < sizeof(options) ? given->size : sizeof(options));
+    rc = client_options_read(&options, sizeof(options), given, "belt_reader_options_init");
+    if (rc != BELT_OK)
+        return rc;
     if (reader == NULL || !key_ok(reader))
         return client_error(BELT_INVALID, "a reader's name is 1 to %u printable ASCII characters", BELT_MAX_KEY);
     work.mode = options.unordered ? BELT_UNORDERED : BELT_ORDERED;

@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "io.h"
+#include "options.h"
 #include "proto/codes.h"
 
 #include <errno.h>
@@ -73,16 +74,14 @@ void belt_pool_options_init(belt_pool_options *options)
         .size = sizeof(*options), .connect_timeout_ms = CONNECT_TIMEOUT_MS, .lost_timeout_ms = LOST_TIMEOUT_MS};
 }
 
-/** Fields beyond the caller's `size` keep their defaults. */
 static int complete_options(const belt_pool_options *given, belt_pool_options *options)
 {
+    int rc;
+
     belt_pool_options_init(options);
-    if (given == NULL)
-        return BELT_OK;
-    if (given->size < sizeof(given->size))
-        return client_error(BELT_INVALID, "the pool's options were not filled with belt_pool_options_init()");
-    memcpy(options, given, given->size < sizeof(*options) ? given->size : sizeof(*options));
-    options->size = sizeof(*options);
+    rc = client_options_read(options, sizeof(*options), given, "belt_pool_options_init");
+    if (rc != BELT_OK)
+        return rc;
     if (options->slots < 0 || options->slots > (int)BELT_MAX_SLOTS)
         return client_error(BELT_INVALID, "a pool has 1 to %u slots, or 0 for one per processor, not %d",
                             BELT_MAX_SLOTS, options->slots);

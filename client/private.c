@@ -48,6 +48,7 @@ struct client_private {
     int lifeline[2];
     int ready[2];
     struct child child[CLIENT_CHILDREN];
+    char *names; /* of the functions that its slots serve, each ended by NUL, the last by another one */
 };
 
 static void close_fd(int *fd)
@@ -94,6 +95,46 @@ static void remove_directory(const char *directory)
         unlink(path);
     }
     rmdir(directory);
+}
+
+/* ---- the functions ---- */
+
+static bool copy_names(struct client_private *self, const struct belt_agent_function *functions, uint32_t count)
+{
+    size_t size = 1;
+    char *at;
+
+    for (uint32_t i = 0; i < count; i++)
+        size += strlen(functions[i].name) + 1;
+    self->names = at = calloc(1, size);
+    for (uint32_t i = 0; at != NULL && i < count; i++)
+        at = stpcpy(at, functions[i].name) + 1;
+    return at != NULL;
+}
+
+bool client_private_serves(const struct client_private *children, const char *function)
+{
+    const char *name = children->names;
+
+    while (*name != '\0' && strcmp(name, function) != 0)
+        name += strlen(name) + 1;
+    return *name != '\0';
+}
+
+void client_private_names(const struct client_private *children, char *text, size_t size)
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (const char *name = children->names; *name != '\0'; name += strlen(name) + 1) {
+        size_t len = strlen(name) + (used > 0 ? 2 : 0);
+
+        if (used + len + sizeof(", …") > size) {
+            strcpy(text + used, ", …");
+            return;
+        }
+        used += (size_t)sprintf(text + used, "%s%s", used > 0 ? ", " : "", name);
+    }
 }
 
 /* ---- in the child ---- */
@@ -365,7 +406,10 @@ int client_private_start(const struct belt_agent_function *functions, uint32_t c
     self->lifeline[0] = self->lifeline[1] = self->ready[0] = self->ready[1] = -1;
     for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
         self->child[i].pidfd = self->child[i].said = -1;
-    rc = start(self, functions, count, options);
+    if (copy_names(self, functions, count))
+        rc = start(self, functions, count, options);
+    else
+        rc = client_error(BELT_NO_MEMORY, "cannot open a private pool: out of memory");
     close_fd(&self->ready[0]);
     snprintf(endpoint, size, "ipc://%s/clients", self->directory);
     if (rc == BELT_OK)
@@ -420,6 +464,7 @@ void client_private_stop(struct client_private **children)
     close_fd(&self->lifeline[0]);
     close_fd(&self->ready[0]);
     close_fd(&self->ready[1]);
+    free(self->names);
     free(self);
     *children = NULL;
 }

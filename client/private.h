@@ -28,6 +28,10 @@ struct client_private;
  */
 int client_private_start(const struct belt_agent_function *functions, uint32_t count, const belt_pool_options *options,
                          char *endpoint, size_t size, struct client_private **children);
+/** Whether its slots run a function of this name. What they do not run nobody ever will. */
+bool client_private_serves(const struct client_private *children, const char *function);
+/** The names that they do run, as far as `size` bytes hold them: "a, b, c". */
+void client_private_names(const struct client_private *children, char *text, size_t size);
 /** Descriptors that become readable when a child ends; -1 where there is none. */
 void client_private_fds(const struct client_private *children, int fds[CLIENT_CHILDREN]);
 /** True when a child has ended by itself: says which and why. */

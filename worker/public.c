@@ -5,6 +5,7 @@
  */
 #include "agent.h"
 #include "../client/error.h"
+#include "../client/options.h"
 #include "../proto/limits.h"
 
 #include <ctype.h>
@@ -64,11 +65,13 @@ BELT_API void belt_worker_options_init(belt_worker_options *options)
 
 BELT_API int belt_worker_run(const char *broker, const belt_worker_options *options)
 {
-    belt_worker_options o = {.size = sizeof(o)};
+    belt_worker_options o;
     char error[512];
 
-    if (options && options->size > 0) /* a program built with an older header has a shorter struct */
-        memcpy(&o, options, options->size < sizeof(o) ? options->size : sizeof(o));
+    belt_worker_options_init(&o);
+    int rc = client_options_read(&o, sizeof(o), options, "belt_worker_options_init");
+    if (rc != BELT_OK)
+        return rc;
     if (o.slots < 0)
         return client_error(BELT_INVALID, "%d slots: give a positive number, or 0 for one per processor", o.slots);
     const struct belt_agent_options agent = {
@@ -83,6 +86,6 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         .slot_exit = o.slot_exit,
         .slot_ctx = o.slot_ctx,
     };
-    int rc = belt_agent_run(&agent, error, sizeof(error));
+    rc = belt_agent_run(&agent, error, sizeof(error));
     return rc == BELT_OK ? BELT_OK : client_error(rc, "%s", error);
 }

@@ -5,8 +5,10 @@
 #include "library_stock.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -108,6 +110,27 @@ int stock_next(void *ctx, belt_input *input)
     input->len = (size_t)snprintf(numbers->text, sizeof(numbers->text), "%llu", (unsigned long long)n);
     input->data = numbers->text;
     return 1;
+}
+
+void stock_home(char path[64])
+{
+    strcpy(path, "/tmp/belt_test_XXXXXX");
+    cr_assert_not_null(mkdtemp(path));
+    setenv("XDG_RUNTIME_DIR", path, 1);
+}
+
+void stock_endpoint(const char *home, char endpoint[160])
+{
+    DIR *dir = opendir(home);
+    struct dirent *entry;
+
+    cr_assert_not_null(dir);
+    endpoint[0] = '\0';
+    while ((entry = readdir(dir)) != NULL)
+        if (strncmp(entry->d_name, "belt-", 5) == 0)
+            snprintf(endpoint, 160, "ipc://%.64s/%.32s/clients", home, entry->d_name);
+    closedir(dir);
+    cr_assert(endpoint[0] != '\0');
 }
 
 struct numbers stock_numbers(uint64_t count)

@@ -23,6 +23,10 @@ struct numbers {
 /** A pool that serves "echo", "endless", and what does something else on one input: "picky", "deadly", "deadly_late",
  * "endless_late", "late". */
 belt_pool *stock_pool(int slots);
+/** A new directory in which private pools have theirs. */
+void stock_home(char path[64]);
+/** Where the one private broker in `home` listens for clients, as on a cluster. */
+void stock_endpoint(const char *home, char endpoint[160]);
 struct numbers stock_numbers(uint64_t count);
 /** The source of a job; `ctx` is a struct numbers. */
 int stock_next(void *ctx, belt_input *input);

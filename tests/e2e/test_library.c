@@ -24,7 +24,7 @@ Test(library, maps_in_order)
 
     for (int i = 0; i < 50; i++)
         inputs[i] = (belt_input){texts[i], (size_t)snprintf(texts[i], sizeof(texts[i]), "%d", i)};
-    cr_assert_eq(belt_map(pool, "echo", inputs, 50, NULL, &results), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_map(pool, "echo", inputs, 50, NULL, -1, &results), BELT_OK, "%s", belt_error_text());
     for (uint64_t i = 0; i < 50; i++) {
         cr_assert_eq(results[i]->index, i);
         cr_assert_eq(results[i]->code, BELT_OK);
@@ -33,7 +33,7 @@ Test(library, maps_in_order)
     }
     belt_results_free(&results, 50);
     cr_assert_null(results);
-    cr_assert_eq(belt_map(pool, "echo", NULL, 0, NULL, &results), BELT_OK);
+    cr_assert_eq(belt_map(pool, "echo", NULL, 0, NULL, -1, &results), BELT_OK);
     belt_results_free(&results, 0);
     belt_pool_close(&pool);
     cr_assert_null(pool);
@@ -397,23 +397,6 @@ Test(library, refuses_payloads_over_the_limit)
         cr_assert_eq(result->code, i == 1 ? BELT_TOO_LARGE : BELT_OK);
         belt_result_free(&result);
     }
-    belt_stream_close(&stream);
-    belt_pool_close(&pool);
-}
-
-Test(library, tells_that_nobody_serves_the_function)
-{
-    belt_pool *pool = stock_pool(1);
-    belt_stream *stream = NULL;
-    belt_result *result;
-    belt_progress progress = {0};
-
-    cr_assert_eq(belt_apply_async(pool, "nobodys", "x", 1, NULL, &stream), BELT_OK);
-    for (int i = 0; i < 200 && progress.notice != BELT_NO_WORKER; i++) {
-        cr_assert_eq(belt_next(stream, 50, &result), BELT_AGAIN);
-        belt_stream_progress(stream, &progress);
-    }
-    cr_assert_eq(progress.notice, BELT_NO_WORKER);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
 }

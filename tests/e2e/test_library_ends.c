@@ -74,13 +74,6 @@ static int directories(const char *parent)
     return count;
 }
 
-static void private_home(char path[64])
-{
-    strcpy(path, "/tmp/belt_test_XXXXXX");
-    cr_assert_not_null(mkdtemp(path));
-    setenv("XDG_RUNTIME_DIR", path, 1);
-}
-
 Test(library_ends, close_leaves_nothing_behind)
 {
     belt_pool *pool;
@@ -90,7 +83,7 @@ Test(library_ends, close_leaves_nothing_behind)
     pid_t children[8], slots[8];
     int count, slot_count = 0;
 
-    private_home(home);
+    stock_home(home);
     pool = stock_pool(2);
     cr_assert_eq(directories(home), 1);
     cr_assert_eq(belt_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
@@ -117,7 +110,7 @@ Test(library_ends, a_killed_program_leaves_nothing_behind)
     int count, slot_count = 0, ready[2];
     char byte;
 
-    private_home(home);
+    stock_home(home);
     cr_assert_eq(pipe2(ready, O_CLOEXEC), 0);
     program = fork();
     if (program == 0) {

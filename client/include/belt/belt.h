@@ -24,6 +24,10 @@
  * of a pool's only stream may do that thread's work meanwhile.
  *
  * Times are in ms; -1 waits for ever, 0 does not wait. Sizes are in bytes.
+ *
+ * Options: each struct is filled by its init function (INVALID when it was not), which notes its size. A program that
+ * was built with an older header keeps the defaults of what it does not know. One that was built with a newer header
+ * may run with this library as long as it leaves unset what this library does not know: BAD_OPTION otherwise.
  */
 #ifndef BELT_H
 #define BELT_H
@@ -180,7 +184,9 @@ typedef struct belt_stream belt_stream;
  * Starts a job whose input is drawn lazily from `source`, or, with `source` NULL, handed in by belt_feed().
  * Results come in the order of the input (imap) or the moment they are done (imap_unordered).
  * At most the window is drawn ahead of what belt_next() has returned. Returns without waiting
- * for a worker. *Gives* `*stream`. Errors: INVALID, TOO_LARGE (argument), CLOSED, NO_BROKER, LOST_BROKER, BAD_OPTION,
+ * for a worker: while no worker serves the function the job waits (`notice` of belt_stream_progress). On a private pool
+ * a function that was not registered before it was opened is an error at once, since nobody can ever serve it.
+ * *Gives* `*stream`. Errors: INVALID, NOT_SERVED, TOO_LARGE (argument), CLOSED, NO_BROKER, LOST_BROKER, BAD_OPTION,
  * LIMIT, DRAINING.
  */
 BELT_API int belt_imap(belt_pool *pool, const char *function, belt_source source, void *ctx,
@@ -299,14 +305,14 @@ BELT_API void belt_detach(belt_stream **stream);
 
 /**
  * Maps over `count` inputs (*borrows*) and waits for all results, in order of the input: `*results` is *given*, an
- * array of `count` results that belt_results_free() frees. Fails only as a whole (codes of belt_next); a failed task is
- * a result.
+ * array of `count` results that belt_results_free() frees. Fails only as a whole (codes of belt_imap and belt_next); a
+ * failed task is a result. AGAIN: not all results were there within `timeout_ms`; the job is cancelled then.
  */
 BELT_API int belt_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
-                      const belt_job_options *options, belt_result ***results);
+                      const belt_job_options *options, int64_t timeout_ms, belt_result ***results);
 BELT_API void belt_results_free(belt_result ***results, size_t count);
 
-/** One task, waited for. *Gives* `*result`. */
+/** One task, waited for. *Gives* `*result`. AGAIN: no result within `timeout_ms`; the task is cancelled then. */
 BELT_API int belt_apply(belt_pool *pool, const char *function, const void *data, size_t len,
                         const belt_job_options *options, int64_t timeout_ms, belt_result **result);
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Option structs of other versions of the header. See options.h.
+ */
+#include "options.h"
+
+#include "error.h"
+
+#include <belt/belt.h>
+#include <string.h>
+
+int client_options_read(void *known, size_t known_size, const void *given, const char *init)
+{
+    const unsigned char *bytes = given;
+    size_t size;
+
+    if (given == NULL)
+        return BELT_OK;
+    memcpy(&size, given, sizeof(size));
+    if (size < sizeof(size) || size > known_size + CLIENT_OPTIONS_NEWER_MAX)
+        return client_error(BELT_INVALID, "the options were not filled with %s(): their size is %zu bytes", init, size);
+    for (size_t i = known_size; i < size; i++)
+        if (bytes[i] != 0)
+            return client_error(BELT_BAD_OPTION,
+                                "an option is set that libbelt " BELT_VERSION " does not know (byte %zu of %zu, %zu "
+                                "are known): install the libbelt that the program was built for, or leave it unset",
+                                i, size, known_size);
+    memcpy(known, given, size < known_size ? size : known_size);
+    memcpy(known, &known_size, sizeof(known_size));
+    return BELT_OK;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Calls of libbelt that cannot succeed, and say so at once: options of other versions of the header, functions that
+ * nobody serves, time-outs.
+ */
+#include "library_stock.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- options ---- */
+
+/** A struct of a newer header: `room` holds the one of today and a field behind it. */
+struct newer {
+    _Alignas(16) unsigned char room[1024];
+    size_t known;
+};
+
+static void *grown(struct newer *newer, size_t known, bool set)
+{
+    size_t size = known + 24;
+
+    memcpy(newer->room, &size, sizeof(size));
+    memset(newer->room + known, 0, 24);
+    newer->room[known + 23] = set;
+    return newer->room;
+}
+
+static int open_with(const belt_pool_options *options)
+{
+    belt_pool *pool = NULL;
+    int rc = belt_pool_open("ipc:///tmp/belt_test_nobody", options, &pool);
+
+    belt_pool_close(&pool);
+    return rc;
+}
+
+Test(library_calls, a_newer_field_that_is_set_is_refused_and_one_that_is_not_is_no_matter)
+{
+    belt_pool *pool = stock_pool(1);
+    belt_stream *stream = NULL;
+    struct newer newer;
+
+    belt_pool_options_init((belt_pool_options *)(void *)newer.room);
+    ((belt_pool_options *)(void *)newer.room)->connect_timeout_ms = 1;
+    cr_assert_eq(open_with(grown(&newer, sizeof(belt_pool_options), true)), BELT_BAD_OPTION);
+    cr_assert_not_null(strstr(belt_error_text(), "does not know"), "%s", belt_error_text());
+    cr_assert_eq(open_with(grown(&newer, sizeof(belt_pool_options), false)), BELT_NO_BROKER);
+
+    belt_job_options_init((belt_job_options *)(void *)newer.room);
+    cr_assert_eq(belt_imap(pool, "echo", NULL, NULL, grown(&newer, sizeof(belt_job_options), true), &stream),
+                 BELT_BAD_OPTION);
+    cr_assert_eq(belt_imap(pool, "echo", NULL, NULL, grown(&newer, sizeof(belt_job_options), false), &stream), BELT_OK);
+    belt_stream_close(&stream);
+
+    belt_reader_options_init((belt_reader_options *)(void *)newer.room);
+    cr_assert_eq(belt_subscribe(pool, 1, "r", 0, grown(&newer, sizeof(belt_reader_options), true), &stream),
+                 BELT_BAD_OPTION);
+    cr_assert_eq(belt_subscribe(pool, 1, "r", 0, grown(&newer, sizeof(belt_reader_options), false), &stream), BELT_OK);
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
+
+    belt_worker_options_init((belt_worker_options *)(void *)newer.room);
+    cr_assert_eq(belt_worker_run("bad", grown(&newer, sizeof(belt_worker_options), true)), BELT_BAD_OPTION);
+    cr_assert_eq(belt_worker_run("bad", grown(&newer, sizeof(belt_worker_options), false)), BELT_INVALID);
+}
+
+Test(library_calls, options_that_were_not_filled_are_refused)
+{
+    belt_pool_options pool = {.slots = 1};
+    belt_worker_options worker = {.slots = 1};
+    belt_reader_options reader = {.unordered = true};
+    belt_job_options job = {.chunksize = 1};
+    belt_pool *stock = stock_pool(1);
+    belt_stream *stream;
+
+    cr_assert_eq(open_with(&pool), BELT_INVALID);
+    cr_assert_not_null(strstr(belt_error_text(), "belt_pool_options_init"), "%s", belt_error_text());
+    memset(&pool, 0xa5, sizeof(pool));
+    cr_assert_eq(open_with(&pool), BELT_INVALID);
+    cr_assert_eq(belt_worker_run("tcp://127.0.0.1:1", &worker), BELT_INVALID);
+    cr_assert_not_null(strstr(belt_error_text(), "belt_worker_options_init"), "%s", belt_error_text());
+    cr_assert_eq(belt_imap(stock, "echo", NULL, NULL, &job, &stream), BELT_INVALID);
+    cr_assert_eq(belt_subscribe(stock, 1, "r", 0, &reader, &stream), BELT_INVALID);
+    belt_pool_close(&stock);
+}
+
+/* ---- functions that nobody serves ---- */
+
+Test(library_calls, a_misspelt_function_of_a_private_pool_is_an_error_at_once)
+{
+    belt_pool *pool = stock_pool(1);
+    belt_stream *stream = NULL;
+    belt_result *result = NULL, **results = NULL;
+    uint64_t job;
+    struct numbers numbers = stock_numbers(1);
+
+    cr_assert_eq(belt_imap(pool, "ecko", NULL, NULL, NULL, &stream), BELT_NOT_SERVED);
+    cr_assert_null(stream);
+    cr_assert_not_null(strstr(belt_error_text(), "\"ecko\""), "%s", belt_error_text());
+    cr_assert_not_null(strstr(belt_error_text(), "echo, "), "%s", belt_error_text());
+    cr_assert_eq(belt_imap_unordered(pool, "ecko", NULL, NULL, NULL, &stream), BELT_NOT_SERVED);
+    cr_assert_eq(belt_apply(pool, "ecko", "", 0, NULL, -1, &result), BELT_NOT_SERVED);
+    cr_assert_eq(belt_apply_async(pool, "ecko", "", 0, NULL, &stream), BELT_NOT_SERVED);
+    cr_assert_eq(belt_map(pool, "ecko", NULL, 0, NULL, -1, &results), BELT_NOT_SERVED);
+    cr_assert_eq(belt_submit(pool, "ecko", stock_next, &numbers, NULL, &job), BELT_NOT_SERVED);
+    cr_assert_eq(belt_submit_open(pool, "ecko", stock_next, &numbers, NULL, &stream), BELT_NOT_SERVED);
+    belt_pool_close(&pool);
+}
+
+Test(library_calls, a_function_of_a_cluster_that_nobody_serves_yet_is_waited_for)
+{
+    char home[64], endpoint[160];
+    belt_pool *private_pool, *pool = NULL;
+    belt_stream *stream = NULL;
+    belt_result *result;
+    belt_progress progress = {0};
+
+    stock_home(home);
+    private_pool = stock_pool(1);
+    stock_endpoint(home, endpoint);
+    cr_assert_eq(belt_pool_open(endpoint, NULL, &pool), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_apply_async(pool, "nobodys", "x", 1, NULL, &stream), BELT_OK);
+    for (int i = 0; i < 200 && progress.notice != BELT_NO_WORKER; i++) {
+        cr_assert_eq(belt_next(stream, 50, &result), BELT_AGAIN);
+        belt_stream_progress(stream, &progress);
+    }
+    cr_assert_eq(progress.notice, BELT_NO_WORKER);
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
+    belt_pool_close(&private_pool);
+    cr_assert_eq(rmdir(home), 0);
+}
+
+/* ---- time-outs ---- */
+
+Test(library_calls, a_map_has_a_time_out)
+{
+    belt_pool *pool = stock_pool(1);
+    const belt_input inputs[] = {{"a", 1}, {"b", 1}};
+    belt_result **results = NULL;
+
+    cr_assert_eq(belt_map(pool, "endless", inputs, 2, NULL, 50, &results), BELT_AGAIN);
+    cr_assert_null(results);
+    cr_assert_not_null(strstr(belt_error_text(), "0 of 2"), "%s", belt_error_text());
+    cr_assert_eq(belt_map(pool, "echo", inputs, 2, NULL, WAIT_MS, &results), BELT_OK, "the slot is free again");
+    cr_assert_eq(results[1]->len, 1);
+    belt_results_free(&results, 2);
+    belt_pool_close(&pool);
+}
