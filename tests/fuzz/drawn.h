@@ -7,6 +7,8 @@
 #ifndef BELT_TESTS_DRAWN_H
 #define BELT_TESTS_DRAWN_H
 
+#include "rounds.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,13 +44,13 @@ static inline uint64_t draw_number(struct drawn *from, uint32_t usual)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #ifndef BELT_FUZZ
-static int drawn_main(int argc, char **argv, unsigned long rounds, size_t most)
+static int drawn_main(int argc, char **argv, size_t most)
 {
     uint64_t state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
     uint8_t *input = malloc(most);
+    struct rounds rounds = rounds_begin(argc, argv);
 
-    rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : rounds;
-    for (unsigned long i = 0; input && i < rounds; i++) {
+    while (input && rounds_next(&rounds)) {
         for (size_t k = 0; k < most; k++) {
             state = state * 6364136223846793005u + 1442695040888963407u;
             input[k] = (uint8_t)(state >> 56);
@@ -56,8 +58,7 @@ static int drawn_main(int argc, char **argv, unsigned long rounds, size_t most)
         LLVMFuzzerTestOneInput(input, most);
     }
     free(input);
-    printf("%lu inputs\n", rounds);
-    return 0;
+    return rounds_end(&rounds);
 }
 #endif
 

@@ -8,6 +8,8 @@
  */
 #include "cli/commands.h"
 
+#include "rounds.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,15 +87,14 @@ static size_t mutate(uint8_t *text, size_t len)
 
 int main(int argc, char **argv)
 {
-    unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 200000;
+    struct rounds rounds = rounds_begin(argc, argv);
     uint8_t text[sizeof seed_text];
 
     state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
-    for (unsigned long i = 0; i < rounds; i++) {
+    while (rounds_next(&rounds)) {
         memcpy(text, seed_text, sizeof seed_text);
         LLVMFuzzerTestOneInput(text, mutate(text, sizeof seed_text - 1));
     }
-    printf("%lu inputs\n", rounds);
-    return 0;
+    return rounds_end(&rounds);
 }
 #endif

@@ -10,6 +10,7 @@
  * the rest is the header.
  */
 #include "../unit/samples.h"
+#include "rounds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,19 +128,18 @@ int main(int argc, char **argv)
     static uint8_t seeds[128][MAX_INPUT], input[MAX_INPUT];
     static size_t lengths[128];
     size_t count = 0;
-    unsigned long rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 800000;
+    struct rounds rounds = rounds_begin(argc, argv);
     state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
     const struct belt_msg *samples = samples_get(&count);
     for (size_t i = 0; i < count; i++)
         lengths[i] = seed_input(&samples[i], seeds[i]);
-    for (unsigned long i = 0; i < rounds; i++) {
+    while (rounds_next(&rounds)) {
         size_t which = draw((uint32_t)count);
         memcpy(input, seeds[which], lengths[which]);
         size_t len = mutate(input, lengths[which]);
         LLVMFuzzerTestOneInput(input, len);
     }
     belt_decoder_free(decoder);
-    printf("%lu inputs\n", rounds);
-    return 0;
+    return rounds_end(&rounds);
 }
 #endif

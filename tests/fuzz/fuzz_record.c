@@ -189,6 +189,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifndef BELT_FUZZ
 int main(int argc, char **argv)
 {
-    return drawn_main(argc, argv, 150000, 160);
+    return drawn_main(argc, argv, 160);
 }
 #endif

@@ -495,6 +495,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 #ifndef BELT_FUZZ
 int main(int argc, char **argv)
 {
-    return drawn_main(argc, argv, 3000, 6000);
+    return drawn_main(argc, argv, 6000);
 }
 #endif

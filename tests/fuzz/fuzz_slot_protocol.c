@@ -5,10 +5,11 @@
  */
 #include "worker/slot_protocol.h"
 
+#include "rounds.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LIMIT  (SLOT_LARGE_BYTES + 8192u)
 #define SHARED 64u
@@ -84,7 +85,7 @@ static uint32_t dice(uint32_t below)
     return (uint32_t)(seed >> 33) % below;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const char *const samples[] = {"belt-slot 1\nok 3\nabcok 0 12\n",
                                           "fail 3 2 7 1\nwhyab",
@@ -95,10 +96,9 @@ int main(void)
                                           "ok 16 9 48\nok 64 9 0\nok 65 9 0\n",
                                           "task 7.3 name 1 2 3 61\nabtask 7.4 name 1 0 64 0\n"};
     uint8_t bytes[400];
-    clock_t until = clock() + 2 * CLOCKS_PER_SEC;
-    uint64_t runs = 0;
+    struct rounds rounds = rounds_begin(argc, argv);
 
-    for (; clock() < until; runs++) {
+    while (rounds_next(&rounds)) {
         size_t len = 1;
         for (uint32_t i = dice(4) + 1; i > 0; i--) {
             const char *sample = samples[dice(8)];
@@ -111,7 +111,6 @@ int main(void)
             bytes[dice((uint32_t)len)] = (uint8_t)(dice(2) ? dice(256) : (uint32_t)"0123456789 .\n"[dice(13)]);
         LLVMFuzzerTestOneInput(bytes, dice(8) ? len : dice((uint32_t)len) + 1);
     }
-    printf("%llu inputs\n", (unsigned long long)runs);
-    return 0;
+    return rounds_end(&rounds);
 }
 #endif
