@@ -259,6 +259,7 @@ static int loop(struct broker *broker)
         {.fd = broker->signals, .events = POLLIN},
         {.fd = broker->options->lifeline_fd > 0 ? broker->options->lifeline_fd : -1, .events = POLLIN},
         {.fd = shell->durability ? durability_fd(shell->durability) : -1, .events = POLLIN},
+        {.fd = broker->options->owner_fd > 0 ? broker->options->owner_fd : -1, .events = POLLIN},
     };
     while (!broker->ended && !drained(broker)) {
         bool more = false;
@@ -273,6 +274,8 @@ static int loop(struct broker *broker)
             read_signals(broker);
         if (items[3].revents)
             read_lifeline(broker);
+        if (items[5].revents)
+            broker->ended = true;
         shell_turn(shell);
     }
     return BELT_OK;

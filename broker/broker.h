@@ -25,6 +25,7 @@ struct belt_broker_options {
     bool quiet;        /* no log on standard error below warnings */
     int ready_fd;      /* > 0: "CLIENTS-ENDPOINT WORKERS-ENDPOINT\n" is written there once bound, then it is closed */
     int lifeline_fd;   /* > 0: end (as on SIGTERM with no grace) when this descriptor reads end of file */
+    int owner_fd;      /* > 0: end likewise when the process of this pidfd has ended */
 };
 
 /**

@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "flow.h"
+#include "process.h"
 #include "proto/link.h"
 
 #include <errno.h>
@@ -464,7 +465,9 @@ int client_io_start(belt_pool *pool)
     belt_link_seed();
     pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pool->standby_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    client_process_lock(); /* a process that another thread forks meanwhile could never make a context of its own */
     pool->context = belt_link_context();
+    client_process_unlock();
     pool->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_CEILING);
     if (pool->wake_fd < 0 || pool->standby_fd < 0 || pool->context == NULL)
         return client_error(BELT_SYSTEM, "cannot open a pool: %s; raise the limit of open files", strerror(errno));

@@ -2,32 +2,34 @@
  *
  * The children of a private pool. See private.h.
  *
- * Who cleans up: while the pool lives, client_private_stop(). When its process dies in any way the lifeline (a pipe
- * whose only writing end it holds) reads end of file in both children; the agent stops its slots, and the broker's
- * child removes the directory last of all.
+ * Who cleans up: while the pool lives, client_private_stop(). When its process dies in any way, a pidfd of it tells
+ * both children, whoever else holds copies of its descriptors; when it becomes another program by exec, the lifeline
+ * does (a pipe whose only writing end it holds). The agent stops its slots, and the broker's child removes the
+ * directory last of all. Where both are killed, too, the next private pool does.
  */
 #include "private.h"
 
 #include "broker/broker.h"
+#include "directory.h"
 #include "error.h"
+#include "process.h"
+#include "worker/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
+#include <sys/single_threaded.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-/* sun_path holds 108 bytes with its end; "ipc://" is not part of it. */
-#define PATH_MAX_IPC 107u
-#define PATH_TAIL    "/belt-XXXXXX/clients"
 /* Orderly end first; then by force. */
 #define STOP_MS 3000u
 /* Looks at the clock this often while it waits for a child's end; without a pidfd at the child too. */
@@ -43,9 +45,12 @@ struct child {
 };
 
 struct client_private {
-    char directory[PATH_MAX_IPC + 1];
-    char workers[PATH_MAX_IPC + 16];
-    int lifeline[2];
+    char directory[CLIENT_DIRECTORY_MAX + 1];
+    char workers[CLIENT_DIRECTORY_MAX + 16];
+    int lock;  /* of the directory, until the broker has it */
+    int owner; /* a pidfd of this process */
+    struct client_own_fd lifeline;
+    int lifeline_read;
     int ready[2];
     struct child child[CLIENT_CHILDREN];
     char *names; /* of the functions that its slots serve, each ended by NUL, the last by another one */
@@ -58,43 +63,16 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-static bool directory_usable(const char *path)
+/** A pipe whose ends are not 0, 1 or 2, which a program may be started without. */
+static int make_pipe(int ends[2])
 {
-    struct stat status;
-
-    return path != NULL && path[0] == '/' && strlen(path) + strlen(PATH_TAIL) <= PATH_MAX_IPC &&
-           stat(path, &status) == 0 && S_ISDIR(status.st_mode) && access(path, W_OK | X_OK) == 0;
-}
-
-static int make_directory(struct client_private *self)
-{
-    const char *candidates[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
-
-    for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
-        if (!directory_usable(candidates[i]))
-            continue;
-        snprintf(self->directory, sizeof(self->directory), "%s/belt-XXXXXX", candidates[i]);
-        if (mkdtemp(self->directory) != NULL) /* 0700 */
-            return BELT_OK;
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        ends[0] = ends[1] = -1;
+        return -1;
     }
-    self->directory[0] = '\0';
-    return client_error(BELT_SYSTEM,
-                        "cannot make a directory for the private broker in XDG_RUNTIME_DIR, TMPDIR or /tmp: %s",
-                        strerror(errno));
-}
-
-static void remove_directory(const char *directory)
-{
-    static const char *const names[] = {"clients", "workers"};
-    char path[PATH_MAX_IPC + 16];
-
-    if (directory[0] == '\0')
-        return;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", directory, names[i]);
-        unlink(path);
-    }
-    rmdir(directory);
+    ends[0] = spawn_above_standard(ends[0]);
+    ends[1] = spawn_above_standard(ends[1]);
+    return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
 }
 
 /* ---- the functions ---- */
@@ -140,28 +118,24 @@ void client_private_names(const struct client_private *children, char *text, siz
 /* ---- in the child ---- */
 
 /** The user's signal handlers and mask are not ours, nor is his terminal's Ctrl-C. */
-static void become_child(struct client_private *self, bool main_thread, pid_t parent)
+static void become_child(void)
 {
     struct sigaction plain = {.sa_handler = SIG_DFL};
     sigset_t none;
     int null;
 
     setpgid(0, 0);
-    if (main_thread) { /* it fires when the thread that forked ends: only the main thread stands for the process */
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-        if (getppid() != parent)
-            _exit(0);
-    }
     for (int signal = 1; signal < NSIG; signal++)
         sigaction(signal, &plain, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    close_fd(&self->lifeline[1]);
+    __fpurge(stdout); /* what could not be flushed is its owner's to write */
+    __fpurge(stderr);
+    spawn_fill_standard();
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
-        if (null > STDERR_FILENO)
-            close(null);
+        close(null);
     }
 }
 
@@ -204,19 +178,20 @@ static void keep_only(const int *kept, size_t count)
 
 static void run_broker(struct client_private *self, int said)
 {
-    char clients[PATH_MAX_IPC + 16], error[512] = "";
-    const int kept[] = {self->lifeline[0], self->ready[1], said};
+    char clients[CLIENT_DIRECTORY_MAX + 16], error[512] = "";
+    const int kept[] = {self->lifeline_read, self->owner, self->lock, self->ready[1], said};
     struct belt_broker_options options = {.clients = clients,
                                           .workers = self->workers,
                                           .name = "private",
                                           .drain_ms = 1,
                                           .quiet = true,
                                           .ready_fd = self->ready[1],
-                                          .lifeline_fd = self->lifeline[0]};
+                                          .lifeline_fd = self->lifeline_read,
+                                          .owner_fd = self->owner};
     sigset_t ends;
     int rc;
 
-    /* The lifeline ends a moment before PR_SET_PDEATHSIG's signal comes: that one must not hit the cleaning up. */
+    /* The broker's loop takes these; they must not hit the cleaning up behind it. */
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
@@ -228,7 +203,7 @@ static void run_broker(struct client_private *self, int said)
     rc = belt_broker_run(&options, error, sizeof(error));
     if (rc != BELT_OK)
         say(said, error);
-    remove_directory(self->directory);
+    client_directory_remove(self->directory);
     _exit(rc == BELT_OK ? 0 : 1);
 }
 
@@ -247,7 +222,9 @@ static void run_agent(struct client_private *self, int said, const struct belt_a
                                          .slot_init = given->slot_init,
                                          .slot_exit = given->slot_exit,
                                          .slot_ctx = given->slot_ctx,
-                                         .lifeline_fd = self->lifeline[0],
+                                         .lifeline_fd = self->lifeline_read,
+                                         .owner_fd = self->owner,
+                                         .start_ms = given->start_timeout_ms,
                                          .alone = true,
                                          .quiet = true};
     int rc;
@@ -261,20 +238,37 @@ static void run_agent(struct client_private *self, int said, const struct belt_a
 
 /* ---- in the parent ---- */
 
+/** Or a slot that prints would print what is buffered here once more. Beside other threads, of which one may wait
+ * within a stream for as long as it likes, only the standard streams, and only if they are free. */
+static void flush_streams(void)
+{
+    FILE *const standard[] = {stdout, stderr};
+
+    if (__libc_single_threaded) {
+        fflush(NULL);
+        return;
+    }
+    for (size_t i = 0; i < sizeof(standard) / sizeof(standard[0]); i++) {
+        if (ftrylockfile(standard[i]) != 0)
+            continue;
+        fflush(standard[i]);
+        funlockfile(standard[i]);
+    }
+}
+
 static int fork_child(struct client_private *self, int which, const struct belt_agent_function *functions,
                       uint32_t count, const belt_pool_options *options)
 {
-    bool main_thread = gettid() == getpid();
-    pid_t parent = getpid(), pid;
+    pid_t pid;
     int said[2];
 
-    if (pipe2(said, O_CLOEXEC) != 0)
+    if (make_pipe(said) != 0)
         return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", strerror(errno));
-    fflush(NULL); /* or a slot that prints would print what is buffered here once more */
+    flush_streams();
     pid = fork();
     if (pid == 0) {
         close_fd(&said[0]);
-        become_child(self, main_thread, parent);
+        become_child();
         if (which == BROKER)
             run_broker(self, said[1]);
         close_fd(&self->ready[0]);
@@ -290,7 +284,7 @@ static int fork_child(struct client_private *self, int which, const struct belt_
     setpgid(pid, pid); /* whoever comes first */
     self->child[which].pid = pid;
     self->child[which].said = said[0];
-    self->child[which].pidfd = pidfd_open(pid, 0);
+    self->child[which].pidfd = spawn_above_standard(pidfd_open(pid, 0));
     return BELT_OK;
 }
 
@@ -348,7 +342,7 @@ static uint64_t now_ms(void)
 static int await_ready(struct client_private *self, int64_t timeout_ms)
 {
     uint64_t deadline = timeout_ms < 0 ? UINT64_MAX : now_ms() + (uint64_t)timeout_ms;
-    char line[2 * PATH_MAX_IPC + 32], text[600];
+    char line[2 * CLIENT_DIRECTORY_MAX + 32], text[600];
 
     for (;;) {
         struct pollfd ready = {.fd = self->ready[0], .events = POLLIN};
@@ -374,23 +368,44 @@ static int await_ready(struct client_private *self, int64_t timeout_ms)
     }
 }
 
+/** With the lock of the process: no fork takes a copy of the lifeline before it is known as one. */
+static int open_lifeline(struct client_private *self)
+{
+    int ends[2];
+    bool made;
+
+    client_process_lock();
+    made = make_pipe(ends) == 0;
+    self->lifeline_read = ends[0];
+    self->lifeline.fd = ends[1];
+    if (ends[1] >= 0)
+        client_process_own(&self->lifeline);
+    client_process_unlock();
+    self->owner = spawn_above_standard(pidfd_open(getpid(), 0));
+    if (!made || self->owner < 0 || make_pipe(self->ready) != 0)
+        return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", strerror(errno));
+    return BELT_OK;
+}
+
 static int start(struct client_private *self, const struct belt_agent_function *functions, uint32_t count,
                  const belt_pool_options *options)
 {
-    int rc = make_directory(self);
+    int rc = client_directory_make(self->directory, &self->lock);
 
+    if (rc == BELT_OK)
+        rc = open_lifeline(self);
     if (rc != BELT_OK)
         return rc;
     snprintf(self->workers, sizeof(self->workers), "ipc://%s/workers", self->directory);
-    if (pipe2(self->lifeline, O_CLOEXEC) != 0 || pipe2(self->ready, O_CLOEXEC) != 0)
-        return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", strerror(errno));
     rc = fork_child(self, BROKER, functions, count, options);
     close_fd(&self->ready[1]);
+    close_fd(&self->lock);
     if (rc == BELT_OK) /* an agent that comes too early would wait for its next try to connect */
         rc = await_ready(self, options->connect_timeout_ms);
     if (rc == BELT_OK)
         rc = fork_child(self, AGENT, functions, count, options);
-    close_fd(&self->lifeline[0]);
+    close_fd(&self->lifeline_read);
+    close_fd(&self->owner);
     return rc;
 }
 
@@ -403,7 +418,7 @@ int client_private_start(const struct belt_agent_function *functions, uint32_t c
     *children = NULL;
     if (self == NULL)
         return client_error(BELT_NO_MEMORY, "cannot open a private pool: out of memory");
-    self->lifeline[0] = self->lifeline[1] = self->ready[0] = self->ready[1] = -1;
+    self->lifeline_read = self->lifeline.fd = self->lock = self->owner = self->ready[0] = self->ready[1] = -1;
     for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
         self->child[i].pidfd = self->child[i].said = -1;
     if (copy_names(self, functions, count))
@@ -439,7 +454,7 @@ static void stop_child(struct child *child, uint64_t deadline)
     pid_t pid = child->pid;
 
     if (pid != 0)
-        kill(pid, SIGTERM); /* a process forked since may hold the lifeline open */
+        kill(pid, SIGTERM); /* a process forked otherwise than by fork() may hold the lifeline open */
     if (!await_end(child, deadline)) {
         kill(-pid, SIGKILL);
         kill(pid, SIGKILL);
@@ -457,11 +472,13 @@ void client_private_stop(struct client_private **children)
     if (children == NULL || *children == NULL)
         return;
     self = *children;
-    close_fd(&self->lifeline[1]); /* the orderly way */
+    client_process_close(&self->lifeline); /* the orderly way */
     stop_child(&self->child[AGENT], deadline);
     stop_child(&self->child[BROKER], deadline);
-    remove_directory(self->directory);
-    close_fd(&self->lifeline[0]);
+    client_directory_remove(self->directory);
+    close_fd(&self->lifeline_read);
+    close_fd(&self->owner);
+    close_fd(&self->lock);
     close_fd(&self->ready[0]);
     close_fd(&self->ready[1]);
     free(self->names);

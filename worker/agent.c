@@ -215,6 +215,9 @@ static void agent_event(struct agent *agent, uint64_t tag)
     case WATCH_LIFELINE:
         agent_lifeline(agent);
         break;
+    case WATCH_OWNER:
+        agent_fail(agent, BELT_OK, "the parent is gone");
+        break;
     case WATCH_KEEPER:
         agent_keeper(agent);
         break;

@@ -39,8 +39,10 @@ struct belt_agent_options {
     int (*slot_init)(void *ctx);  /* C slots: before the first task; nonzero: the slot cannot start */
     void (*slot_exit)(void *ctx); /* C slots: after the last */
     void *slot_ctx;
+    uint64_t start_ms;           /* a slot, or coprocess, must be ready for its first task within this; default 10000 */
     uint64_t connect_timeout_ms; /* 0: tries for ever */
     int lifeline_fd;             /* > 0: stop at once when it reads end of file */
+    int owner_fd;                /* > 0: stop at once when the process of this pidfd has ended */
     bool quiet;                  /* warnings only */
     bool alone; /* the broker's only worker: tasks of a slot that cannot start fail instead of going back */
 };

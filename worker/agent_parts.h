@@ -79,7 +79,16 @@ struct place {
     UT_hash_handle hh;
 };
 
-enum agent_watch { WATCH_BROKER, WATCH_SIGNALS, WATCH_LIFELINE, WATCH_KEEPER, WATCH_IN, WATCH_OUT, WATCH_ERR };
+enum agent_watch {
+    WATCH_BROKER,
+    WATCH_SIGNALS,
+    WATCH_LIFELINE,
+    WATCH_OWNER,
+    WATCH_KEEPER,
+    WATCH_IN,
+    WATCH_OUT,
+    WATCH_ERR
+};
 
 struct agent {
     const struct belt_agent_options *options;

@@ -3,6 +3,7 @@
  * An agent from its options to its end: what it is made of, and what is undone. See agent.h.
  */
 #include "agent_parts.h"
+#include "spawn.h"
 
 #include "../proto/heap.h"
 
@@ -82,7 +83,7 @@ static int agent_table(struct agent *agent, struct slots_function *functions, st
         .program_count = agent->program_count,
         .functions = functions,
         .function_count = options->function_count,
-        .start_us = SLOT_HELLO_MS * 1000u,
+        .start_us = options->start_ms * 1000,
         .kill_us = options->kill_ms * 1000,
         .max_tasks = options->max_tasks_per_slot,
         .alone = options->alone,
@@ -165,6 +166,8 @@ static int agent_open(struct agent *agent)
     agent_watch(agent, agent->keeper.fd, WATCH_KEEPER, 0, EPOLLIN);
     if (agent->options->lifeline_fd > 0)
         agent_watch(agent, agent->options->lifeline_fd, WATCH_LIFELINE, 0, EPOLLIN);
+    if (agent->options->owner_fd > 0)
+        agent_watch(agent, agent->options->owner_fd, WATCH_OWNER, 0, EPOLLIN);
     belt_heap_keep(); /* of the agent alone: slots belong to their functions */
     belt_link_seed();
     agent->context = belt_link_context();
@@ -219,6 +222,8 @@ static void agent_defaults(struct agent *agent, struct belt_agent_options *optio
         options->slots = processors > 0 ? (uint32_t)processors : 1;
     if (options->kill_ms == 0)
         options->kill_ms = KILL_MS_DEFAULT;
+    if (options->start_ms == 0)
+        options->start_ms = SLOT_HELLO_MS;
     if (options->drain_ms == 0)
         options->drain_ms = DRAIN_MS_DEFAULT;
     gethostname(host, sizeof(host) - 1);
@@ -249,6 +254,7 @@ int belt_agent_run(const struct belt_agent_options *given, char *error, uint32_t
     struct belt_agent_options options = *given;
     struct agent agent = {.options = &options, .error = error, .error_size = size, .epoll = -1, .signals = -1};
 
+    spawn_fill_standard(); /* slots get these numbers, and must not get the agent's ends of something with them */
     agent.keeper = (struct keeper){.pid = -1, .fd = -1};
     if (error && size > 0)
         error[0] = '\0';

@@ -276,7 +276,8 @@ int keeper_start(struct keeper *keeper, const struct belt_agent_options *options
         goto fail;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         goto fail;
-    fflush(NULL); /* or every slot would write out what was buffered here */
+    if (!options->alone) /* or every slot would write out what was buffered here; who forked us has done it */
+        fflush(NULL);
     keeper->pid = fork();
     if (keeper->pid < 0)
         goto fail;
@@ -285,6 +286,8 @@ int keeper_start(struct keeper *keeper, const struct belt_agent_options *options
         close(foreign);
         if (options->lifeline_fd > 0)
             close(options->lifeline_fd);
+        if (options->owner_fd > 0)
+            close(options->owner_fd);
         struct kept kept = {.fd = ends[1],
                             .signals = -1,
                             .count = groups,

@@ -81,6 +81,7 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         .functions = registered,
         .function_count = registered_count,
         .drain_ms = o.drain_ms,
+        .start_ms = o.start_timeout_ms,
         .max_tasks_per_slot = o.max_tasks_per_slot,
         .slot_init = o.slot_init,
         .slot_exit = o.slot_exit,

@@ -54,8 +54,7 @@ static __attribute__((noinline)) pid_t child_start(struct child *child)
     return pid;
 }
 
-/** Pipe ends for the child must not be 0, 1 or 2: they would be overwritten. */
-static int above_standard(int fd)
+int spawn_above_standard(int fd)
 {
     if (fd < 0 || fd > 2)
         return fd;
@@ -66,14 +65,26 @@ static int above_standard(int fd)
     return up;
 }
 
+void spawn_fill_standard(void)
+{
+    int fd;
+
+    do /* the lowest free one is what open() gives */
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        close(fd);
+}
+
+/** Pipe ends for the child must not be 0, 1 or 2: they would be overwritten. */
 static int make_pipe(int ends[2])
 {
     if (pipe2(ends, O_CLOEXEC) != 0) {
         ends[0] = ends[1] = -1;
         return -1;
     }
-    ends[0] = above_standard(ends[0]);
-    ends[1] = above_standard(ends[1]);
+    ends[0] = spawn_above_standard(ends[0]);
+    ends[1] = spawn_above_standard(ends[1]);
     return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
 }
 
@@ -89,7 +100,7 @@ static int make_input(const struct spawn *spawn, int ends[2])
     ends[0] = ends[1] = -1;
     if (spawn->input)
         return make_pipe(ends);
-    ends[0] = above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    ends[0] = spawn_above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC));
     return ends[0] < 0 ? -1 : 0;
 }
 

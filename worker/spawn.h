@@ -27,4 +27,10 @@ struct spawn {
  */
 int spawn_start(struct spawn *spawn);
 
+/** *Takes* a descriptor and *gives* one like it that is not 0, 1 or 2, for a program that was started without those.
+ * -1 stays -1. */
+int spawn_above_standard(int fd);
+/** Opens /dev/null as 0, 1 and 2 where they are closed: nothing else must ever get those numbers. */
+void spawn_fill_standard(void);
+
 #endif

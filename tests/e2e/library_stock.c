@@ -73,11 +73,8 @@ static int late(belt_task *task, const void *data, size_t len, void *ctx)
 
 /* ---- helpers ---- */
 
-belt_pool *stock_pool(int slots)
+void stock_functions(void)
 {
-    belt_pool_options options;
-    belt_pool *pool = NULL;
-
     belt_function_register("echo", echo, NULL);
     belt_function_register("picky", picky, NULL);
     belt_function_register("deadly", deadly, NULL);
@@ -85,6 +82,14 @@ belt_pool *stock_pool(int slots)
     belt_function_register("endless_late", endless_late, NULL);
     belt_function_register("endless", endless, NULL);
     belt_function_register("late", late, NULL);
+}
+
+belt_pool *stock_pool(int slots)
+{
+    belt_pool_options options;
+    belt_pool *pool = NULL;
+
+    stock_functions();
     belt_pool_options_init(&options);
     options.slots = slots;
     cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_OK, "%s", belt_error_text());

@@ -20,6 +20,8 @@ struct numbers {
     char text[32];
 };
 
+/** Registers what stock_pool() serves. */
+void stock_functions(void);
 /** A pool that serves "echo", "endless", and what does something else on one input: "picky", "deadly", "deadly_late",
  * "endless_late", "late". */
 belt_pool *stock_pool(int slots);

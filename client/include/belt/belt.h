@@ -84,15 +84,20 @@ typedef struct belt_pool_options {
     int64_t lost_timeout_ms;    /* calls fail with LOST_BROKER when the broker stays away this long; default 60000, -1:
                                    never */
     const char *name;           /* shown in status; default host:pid */
+    uint64_t start_timeout_ms;  /* of a private pool: slot_init may take this long; 0: 10000 */
 } belt_pool_options;
 BELT_API void belt_pool_options_init(belt_pool_options *options);
 
 /**
  * Opens a pool. `broker` is the clients' endpoint of a broker ("tcp://host:7878", "ipc:///run/belt/clients"),
  * or NULL: BELT_BROKER from the environment is not read; a private broker and `slots` local slots are started as child
- * processes, which run the functions registered so far and end with the pool or with this process. Open a private pool
- * before the program starts threads (it forks). *Gives* `*pool`. Errors: NO_BROKER, INVALID, BAD_VERSION, BAD_ROLE,
- * SYSTEM, NO_MEMORY.
+ * processes, which run the functions registered so far and end with the pool or with this process, however it ends.
+ * *Gives* `*pool`. Errors: NO_BROKER, INVALID, BAD_VERSION, BAD_ROLE, SYSTEM, NO_MEMORY, BAD_OPTION.
+ *
+ * A private pool may be opened from any thread, by several at once. Its processes are forks of the program: of its
+ * threads only the one that opens the pool is there in them, and what other threads had locked at that moment stays
+ * locked, so functions that share locks with threads of the program must be given the pool before those threads run.
+ * Slots keep the descriptors that the program had open; broker and agent do not use them.
  */
 BELT_API int belt_pool_open(const char *broker, const belt_pool_options *options, belt_pool **pool);
 
@@ -405,7 +410,8 @@ typedef struct belt_worker_options {
     int (*slot_init)(void *ctx); /* in each slot before its first task; nonzero: the slot cannot start */
     void (*slot_exit)(void *ctx);
     void *slot_ctx;
-    uint64_t drain_ms; /* SIGTERM: running tasks may finish for this long; 0: 10000 */
+    uint64_t drain_ms;         /* SIGTERM: running tasks may finish for this long; 0: 10000 */
+    uint64_t start_timeout_ms; /* slot_init may take this long, then the slot is killed and started again; 0: 10000 */
 } belt_worker_options;
 BELT_API void belt_worker_options_init(belt_worker_options *options);
 
