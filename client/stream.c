@@ -347,7 +347,7 @@ static void send_open(struct client_stream *stream, struct belt_msg *msg)
 static void send_cancel(struct client_stream *stream, struct belt_msg *msg)
 {
     msg->type = BELT_MSG_CANCEL;
-    msg->u.cancel = (struct belt_msg_cancel){.ref = stream->config.ref, .job = stream->job};
+    msg->u.cancel = (struct belt_msg_cancel){.ref = stream->config.ref, .job = stream->job, .forget = true};
     stream->cancel_sent = true;
 }
 

@@ -275,14 +275,14 @@ static bool read_statuses(struct belt_decoder *d, struct belt_job_options *o)
 
 static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
-    static const char *const names[] = {"window_items", "window_bytes", "priority",     "retries",  "max_attempts",
-                                        "chunk",        "timeout_ms",   "detail",       "detached", "durable",
-                                        "volatile",     "argument",     "backoff_ms",   "after_ms", "deadline_ms",
-                                        "after_at",     "deadline_at",  "final_status", "keep_ms"};
+    static const char *const names[] = {
+        "window_items", "window_bytes", "priority", "retries",   "max_attempts", "chunk",    "timeout_ms",  "detail",
+        "detached",     "durable",      "volatile", "argument",  "backoff_ms",   "after_ms", "deadline_ms", "after_at",
+        "deadline_at",  "final_status", "keep_ms",  "opened_at", "over_at",      "owner"};
     struct open_options *to = into;
     struct belt_job_options *o = to->options;
     struct scanner *s = &d->s;
-    switch (reader_find_key(d, key, names, 19, &to->mask)) {
+    switch (reader_find_key(d, key, names, 22, &to->mask)) {
     case 0:
         return scan_uint(s, "window_items", BELT_WINDOW_ITEMS_MAX, &o->window_items);
     case 1:
@@ -322,6 +322,12 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     case 18:
         return scan_u64(s, "keep_ms", &o->keep_ms);
     case 19:
+        return scan_u64(s, "opened_at", &o->opened_at);
+    case 20:
+        return scan_u64(s, "over_at", &o->over_at);
+    case 21:
+        return scan_text(s, "owner", &o->owner);
+    case 22:
         return reader_unknown_option(d, key);
     default:
         return false;
@@ -404,9 +410,37 @@ static bool read_detach(struct belt_decoder *d, struct belt_msg *msg)
     return scan_u64(&d->s, "sub", &msg->u.detach.sub);
 }
 
+static bool read_cancelled(struct belt_decoder *d, struct belt_msg *msg)
+{
+    msg->u.cancelled.forget = false;
+    return scan_u64(&d->s, "ref", &msg->u.cancelled.ref) && scan_u64(&d->s, "job", &msg->u.cancelled.job);
+}
+
+struct cancel_options {
+    struct belt_msg_cancel *to;
+    uint32_t mask;
+};
+
+static bool read_cancel_option(struct belt_decoder *d, struct belt_bytes key, void *into)
+{
+    static const char *const names[] = {"forget"};
+    struct cancel_options *options = into;
+    switch (reader_find_key(d, key, names, 1, &options->mask)) {
+    case 0:
+        return scan_bool(&d->s, "forget", &options->to->forget);
+    case 1:
+        return reader_unknown_option(d, key);
+    default:
+        return false;
+    }
+}
+
 static bool read_cancel(struct belt_decoder *d, struct belt_msg *msg)
 {
-    return scan_u64(&d->s, "ref", &msg->u.cancel.ref) && scan_u64(&d->s, "job", &msg->u.cancel.job);
+    struct cancel_options options = {.to = &msg->u.cancel};
+    if (!read_cancelled(d, msg))
+        return false;
+    return !d->optional || reader_map(d, "options", read_cancel_option, &options);
 }
 
 static bool read_notice(struct belt_decoder *d, struct belt_msg *msg)
@@ -416,14 +450,6 @@ static bool read_notice(struct belt_decoder *d, struct belt_msg *msg)
         return false;
     msg->u.notice.code = (uint32_t)code;
     return scan_text(&d->s, "text", &msg->u.notice.text);
-}
-
-static bool read_status(struct belt_decoder *d, struct belt_msg *msg)
-{
-    struct belt_msg_status *m = &msg->u.status;
-    if (!scan_u64(&d->s, "ref", &m->ref) || !scan_u8(&d->s, "what", BELT_REPORT_READERS, &m->what))
-        return false;
-    return m->what == 0 ? reader_bad(d, "what", "is 0, 1 to 5 are allowed") : scan_text(&d->s, "name", &m->name);
 }
 
 static bool read_recorded(struct belt_decoder *d, struct belt_msg *msg)
@@ -442,9 +468,11 @@ static bool read_progress(struct belt_decoder *d, struct belt_msg *msg)
     return reader_ref(&d->s, &m->task) && scan_u64(&d->s, "done", &m->done) && scan_u64(&d->s, "total", &m->total);
 }
 
+/* `optional` fields may follow the `fields` that must be there: all of them, or none. */
 struct reader {
     uint8_t fields;
     bool (*read)(struct belt_decoder *d, struct belt_msg *msg);
+    uint8_t optional;
 };
 
 static const struct reader readers[] = {
@@ -466,11 +494,11 @@ static const struct reader readers[] = {
     [BELT_MSG_ACK] = {4, read_ack},
     [BELT_MSG_DONE] = {3, read_done},
     [BELT_MSG_DETACH] = {1, read_detach},
-    [BELT_MSG_CANCEL] = {2, read_cancel},
-    [BELT_MSG_CANCELLED] = {2, read_cancel},
+    [BELT_MSG_CANCEL] = {2, read_cancel, 1},
+    [BELT_MSG_CANCELLED] = {2, read_cancelled},
     [BELT_MSG_NOTICE] = {3, read_notice},
-    [BELT_MSG_STATUS] = {3, read_status},
-    [BELT_MSG_REPORT] = {3, reader_report},
+    [BELT_MSG_STATUS] = {3, reader_status, 1},
+    [BELT_MSG_REPORT] = {3, reader_report, 1},
     [BELT_MSG_FAILED] = {6, reader_failed},
     [BELT_MSG_FAILURES] = {5, reader_failures},
     [BELT_MSG_SYNC] = {2, reader_sync},
@@ -501,7 +529,8 @@ static bool read_message(struct belt_decoder *d, struct belt_msg *msg)
     s->message = belt_msg_name(msg->type);
     if (!scan_u64(s, "seq", &msg->seq))
         return false;
-    if (count != readers[type].fields + 2u)
+    d->optional = readers[type].optional && count == readers[type].fields + readers[type].optional + 2u;
+    if (count != readers[type].fields + 2u && !d->optional)
         return scan_fail(s, BELT_BAD_MESSAGE, NULL, "has %" PRIu32 " fields, %u are expected", count - 2,
                          readers[type].fields);
     if (!readers[type].read(d, msg))

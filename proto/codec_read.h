@@ -19,6 +19,7 @@ struct belt_decoder {
     const struct belt_frames *frames;
     uint32_t attachment; /* next frame that a payload may name */
     uint32_t max_payload;
+    bool optional;         /* the message has its optional fields */
     struct scratch items;  /* the one list of the message: tasks, results, refs, rows, functions */
     struct scratch extras; /* of results, as many as there are results */
     uint32_t extra_count;  /* used in this message */
@@ -48,6 +49,7 @@ bool reader_dispatch(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_results(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_failed(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_failures(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_status(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_report(struct belt_decoder *d, struct belt_msg *msg);
 
 #endif

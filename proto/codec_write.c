@@ -87,16 +87,16 @@ static void bin(struct writer *w, struct belt_bytes bytes, size_t max)
         pack_bin(&w->p, bytes.data, (uint32_t)bytes.len);
 }
 
-static void map_key(struct writer *w, const char *key)
+void writer_key(struct writer *w, const char *key)
 {
     pack_str(&w->p, (const uint8_t *)key, (uint32_t)strlen(key));
 }
 
-static void map_uint(struct writer *w, const char *key, uint64_t value)
+void writer_map_uint(struct writer *w, const char *key, uint64_t value)
 {
     if (value == 0)
         return;
-    map_key(w, key);
+    writer_key(w, key);
     pack_uint(&w->p, value);
 }
 
@@ -104,7 +104,7 @@ static void map_true(struct writer *w, const char *key, bool value)
 {
     if (!value)
         return;
-    map_key(w, key);
+    writer_key(w, key);
     pack_bool(&w->p, true);
 }
 
@@ -159,21 +159,21 @@ void writer_extras(struct writer *w, const struct belt_result_extras *e)
     int optional = (e->text.len > 0) + (e->log.len > 0) + (e->host.len > 0) + (e->started_ms > 0);
     pack_map(&w->p, (uint32_t)optional + 2);
     if (e->text.len) {
-        map_key(w, "text");
+        writer_key(w, "text");
         writer_text(w, e->text);
     }
     if (e->log.len) {
-        map_key(w, "log");
+        writer_key(w, "log");
         bin(w, e->log, BELT_MAX_LOG);
     }
     if (e->host.len) {
-        map_key(w, "host");
+        writer_key(w, "host");
         writer_text(w, e->host);
     }
-    map_uint(w, "started_ms", e->started_ms);
-    map_key(w, "exit_status");
+    writer_map_uint(w, "started_ms", e->started_ms);
+    writer_key(w, "exit_status");
     pack_int(&w->p, e->exit_status);
-    map_key(w, "term_signal");
+    writer_key(w, "term_signal");
     pack_int(&w->p, e->term_signal);
 }
 
@@ -230,13 +230,13 @@ static void write_hello(struct writer *w, const struct belt_msg *msg)
         return;
     }
     pack_map(&w->p, 4);
-    map_key(w, "slots");
+    writer_key(w, "slots");
     pack_uint(&w->p, worker->slots);
-    map_key(w, "window_items");
+    writer_key(w, "window_items");
     pack_uint(&w->p, worker->window_items);
-    map_key(w, "window_bytes");
+    writer_key(w, "window_bytes");
     pack_uint(&w->p, worker->window_bytes);
-    map_key(w, "functions");
+    writer_key(w, "functions");
     list(w, worker->function_count, BELT_MAX_FUNCTIONS);
     for (uint32_t i = 0; i < worker->function_count && w->p.code == BELT_OK; i++)
         name(w, worker->functions[i]);
@@ -249,13 +249,13 @@ static void write_welcome(struct writer *w, const struct belt_msg *msg)
     pack_uint(&w->p, m->version);
     pack_uint(&w->p, m->epoch);
     pack_map(&w->p, 4);
-    map_key(w, "heartbeat_ms");
+    writer_key(w, "heartbeat_ms");
     pack_uint(&w->p, m->heartbeat_ms);
-    map_key(w, "lease_ms");
+    writer_key(w, "lease_ms");
     pack_uint(&w->p, m->lease_ms);
-    map_key(w, "max_payload");
+    writer_key(w, "max_payload");
     pack_uint(&w->p, m->max_payload);
-    map_key(w, "name");
+    writer_key(w, "name");
     writer_text(w, m->name);
 }
 
@@ -285,7 +285,7 @@ static void backoff(struct writer *w, uint64_t ms)
 {
     if (!ms)
         return;
-    map_key(w, "backoff_ms");
+    writer_key(w, "backoff_ms");
     pack_uint(&w->p, ms == BELT_NO_BACKOFF ? 0 : ms);
 }
 
@@ -295,11 +295,19 @@ static bool any_status(const struct belt_job_options *o)
     return memcmp(o->final_status, none, sizeof(none)) != 0;
 }
 
+void writer_map_text(struct writer *w, const char *key, struct belt_bytes text)
+{
+    if (!text.len)
+        return;
+    writer_key(w, key);
+    writer_text(w, text);
+}
+
 static void map_bin(struct writer *w, const char *key, struct belt_bytes bytes, size_t max)
 {
     if (!bytes.len)
         return;
-    map_key(w, key);
+    writer_key(w, key);
     bin(w, bytes, max);
 }
 
@@ -309,30 +317,34 @@ static void open_options(struct writer *w, const struct belt_job_options *o)
     int keys = (o->window_items > 0) + (o->window_bytes > 0) + (o->priority != 0) + (o->retries > 0) +
                (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable +
                o->never_durable + (o->argument.len > 0) + (o->backoff_ms > 0) + (o->after_ms > 0) +
-               (o->deadline_ms > 0) + (o->after_at > 0) + (o->deadline_at > 0) + (statuses.len > 0) + (o->keep_ms > 0);
+               (o->deadline_ms > 0) + (o->after_at > 0) + (o->deadline_at > 0) + (statuses.len > 0) + (o->keep_ms > 0) +
+               (o->opened_at > 0) + (o->over_at > 0) + (o->owner.len > 0);
     pack_map(&w->p, (uint32_t)keys);
-    map_uint(w, "window_items", o->window_items);
-    map_uint(w, "window_bytes", o->window_bytes);
+    writer_map_uint(w, "window_items", o->window_items);
+    writer_map_uint(w, "window_bytes", o->window_bytes);
     if (o->priority) {
-        map_key(w, "priority");
+        writer_key(w, "priority");
         pack_int(&w->p, o->priority);
     }
-    map_uint(w, "retries", o->retries);
-    map_uint(w, "max_attempts", o->max_attempts);
-    map_uint(w, "chunk", o->chunk);
-    map_uint(w, "timeout_ms", o->timeout_ms);
+    writer_map_uint(w, "retries", o->retries);
+    writer_map_uint(w, "max_attempts", o->max_attempts);
+    writer_map_uint(w, "chunk", o->chunk);
+    writer_map_uint(w, "timeout_ms", o->timeout_ms);
     map_true(w, "detail", o->detail);
     map_true(w, "detached", o->detached);
     map_true(w, "durable", o->durable);
     map_true(w, "volatile", o->never_durable);
     map_bin(w, "argument", o->argument, BELT_MAX_ARGUMENT);
     backoff(w, o->backoff_ms);
-    map_uint(w, "after_ms", o->after_ms);
-    map_uint(w, "deadline_ms", o->deadline_ms);
-    map_uint(w, "after_at", o->after_at);
-    map_uint(w, "deadline_at", o->deadline_at);
+    writer_map_uint(w, "after_ms", o->after_ms);
+    writer_map_uint(w, "deadline_ms", o->deadline_ms);
+    writer_map_uint(w, "after_at", o->after_at);
+    writer_map_uint(w, "deadline_at", o->deadline_at);
     map_bin(w, "final_status", statuses, BELT_STATUS_BYTES);
-    map_uint(w, "keep_ms", o->keep_ms);
+    writer_map_uint(w, "keep_ms", o->keep_ms);
+    writer_map_uint(w, "opened_at", o->opened_at);
+    writer_map_uint(w, "over_at", o->over_at);
+    writer_map_text(w, "owner", o->owner);
 }
 
 static void write_open(struct writer *w, const struct belt_msg *msg)
@@ -442,9 +454,14 @@ static void write_detach(struct writer *w, const struct belt_msg *msg)
 
 static void write_cancel(struct writer *w, const struct belt_msg *msg)
 {
-    writer_head(w, msg, 2);
+    bool forget = msg->type == BELT_MSG_CANCEL && msg->u.cancel.forget;
+    writer_head(w, msg, 2u + forget);
     pack_uint(&w->p, msg->u.cancel.ref);
     pack_uint(&w->p, msg->u.cancel.job);
+    if (forget) {
+        pack_map(&w->p, 1);
+        map_true(w, "forget", true);
+    }
 }
 
 static void write_notice(struct writer *w, const struct belt_msg *msg)
@@ -453,14 +470,6 @@ static void write_notice(struct writer *w, const struct belt_msg *msg)
     pack_uint(&w->p, msg->u.notice.job);
     pack_uint(&w->p, msg->u.notice.code);
     writer_text(w, msg->u.notice.text);
-}
-
-static void write_status(struct writer *w, const struct belt_msg *msg)
-{
-    writer_head(w, msg, 3);
-    pack_uint(&w->p, msg->u.status.ref);
-    pack_uint(&w->p, msg->u.status.what);
-    writer_text(w, msg->u.status.name);
 }
 
 static void write_sync(struct writer *w, const struct belt_msg *msg)
@@ -483,7 +492,7 @@ static void write_dispatch(struct writer *w, const struct belt_msg *msg)
     pack_uint(&w->p, m->job);
     name(w, m->function);
     pack_map(&w->p, (uint32_t)((m->timeout_ms > 0) + m->detail + m->together + (m->argument.len > 0)));
-    map_uint(w, "timeout_ms", m->timeout_ms);
+    writer_map_uint(w, "timeout_ms", m->timeout_ms);
     map_true(w, "detail", m->detail);
     map_true(w, "together", m->together);
     map_bin(w, "argument", m->argument, BELT_MAX_ARGUMENT);
@@ -552,7 +561,7 @@ static const write_fn writers[] = {
     [BELT_MSG_CANCEL] = write_cancel,
     [BELT_MSG_CANCELLED] = write_cancel,
     [BELT_MSG_NOTICE] = write_notice,
-    [BELT_MSG_STATUS] = write_status,
+    [BELT_MSG_STATUS] = writer_status,
     [BELT_MSG_REPORT] = writer_report,
     [BELT_MSG_FAILED] = writer_failed,
     [BELT_MSG_FAILURES] = writer_failures,

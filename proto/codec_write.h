@@ -26,6 +26,13 @@ void writer_str(struct writer *w, struct belt_bytes bytes, size_t max);
 void writer_payload(struct writer *w, const struct belt_payload *payload);
 void writer_extras(struct writer *w, const struct belt_result_extras *e);
 
+/** A key of a map; its value follows. */
+void writer_key(struct writer *w, const char *key);
+/** Key and value, unless it is 0 or empty. */
+void writer_map_uint(struct writer *w, const char *key, uint64_t value);
+void writer_map_text(struct writer *w, const char *key, struct belt_bytes text);
+
+void writer_status(struct writer *w, const struct belt_msg *msg);
 void writer_report(struct writer *w, const struct belt_msg *msg);
 void writer_failed(struct writer *w, const struct belt_msg *msg);
 void writer_failures(struct writer *w, const struct belt_msg *msg);

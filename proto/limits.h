@@ -55,9 +55,13 @@
 #define BELT_MAX_PEERS   16384u
 #define BELT_MAX_JOBS    65536u
 #define BELT_MAX_READERS 64u /* subscriptions of one job */
-/* Jobs that are over and still shown by `belt jobs`. */
-#define BELT_MAX_HISTORY 256u
-/* Rows in one REPORT. */
+/* Jobs that are over and still shown by `belt jobs`: some hundred bytes each, and no more than this part of the
+ * broker's memory budget. */
+#define BELT_MAX_HISTORY   65536u
+#define BELT_HISTORY_SHARE 16u
+/* So long are they shown: what ran in the week-end is looked at on Monday. */
+#define BELT_HISTORY_MS (7ull * 24 * 3600 * 1000)
+/* Rows in one REPORT; whoever wants more asks for the next page. */
 #define BELT_MAX_ROWS 4096u
 
 /* Tasks between the oldest of a durable job that is in the store and its newest: a billion may pass one that hangs, and

@@ -129,7 +129,11 @@ struct belt_job_options {
     uint64_t deadline_ms;           /* what has no result so long after OPEN expires; 0: never */
     uint64_t after_at, deadline_at; /* the same by the wall clock, ms since 1970: what is on disk */
     uint8_t final_status[BELT_STATUS_BYTES]; /* bit n: exit status n of a command is not tried again */
-    uint64_t keep_ms; /* a detached job that nobody feeds or reads is given up after this; 0: the broker's own time */
+    uint64_t keep_ms; /* a job that nobody feeds or reads is given up after this; 0: the broker's own time */
+    /* The broker's own, refused from a client: what it writes to disk of a job's times (ms since 1970) and its owner.
+     */
+    uint64_t opened_at, over_at; /* 0: not known, or not over yet */
+    struct belt_bytes owner;
 };
 
 struct belt_msg_open {
@@ -245,6 +249,7 @@ struct belt_msg_sub { /* DETACH */
 struct belt_msg_cancel { /* CANCEL, CANCELLED */
     uint64_t ref;
     uint64_t job;
+    bool forget; /* of CANCEL: what is complete is forgotten, too */
 };
 
 struct belt_msg_notice {
@@ -253,10 +258,23 @@ struct belt_msg_notice {
     struct belt_bytes text;
 };
 
+/** Which rows are wanted, and from where on (STATUS options). */
+struct belt_status_query {
+    uint64_t after;                    /* of jobs: ids above it; the next page goes on behind the last row */
+    bool past;                         /* of jobs: `after` is of one that is past */
+    uint64_t offset;                   /* of queues, workers and readers: rows that were seen before */
+    uint32_t limit;                    /* rows of this page; 0: as many as fit */
+    uint8_t states;                    /* of jobs: bit n stands for state n; 0: all */
+    struct belt_bytes function, owner; /* of jobs: empty: all */
+};
+
 struct belt_msg_status {
     uint64_t ref;
     uint8_t what;           /* enum belt_report */
-    struct belt_bytes name; /* only this queue, worker or job (its id in decimal, or its key); empty: all */
+    struct belt_bytes name; /* only this queue, worker or job (§5.5) */
+    bool named;             /* `name` is there; without options an empty one is not */
+    bool extended;          /* it has options, and so has the answer */
+    struct belt_status_query query;
 };
 
 enum belt_failed_action { BELT_FAILED_LIST = 1, BELT_FAILED_SHOW = 2, BELT_FAILED_RETRY = 3, BELT_FAILED_DROP = 4 };
@@ -322,6 +340,9 @@ struct belt_row_job {
     uint32_t readers;
     uint32_t progress_permille; /* sum over running tasks that tell */
     struct belt_bytes why;      /* why it does not move, empty when it does */
+    /* in an extended report only: */
+    bool past;                   /* it is over and forgotten, but for this row */
+    uint64_t opened_at, over_at; /* ms since 1970; 0: not known, or not over yet */
 };
 
 struct belt_row_reader {
@@ -338,6 +359,10 @@ struct belt_row_broker {
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
     uint8_t draining;
+    /* in an extended report only: */
+    uint64_t past;          /* jobs that are over and remembered */
+    uint64_t failed_kept;   /* failed tasks that are kept with their inputs */
+    uint64_t failed_let_go; /* and those that were not, or not for long, to stay within the bounds */
 };
 
 struct belt_msg_report {
@@ -351,6 +376,8 @@ struct belt_msg_report {
         const struct belt_row_broker *broker; /* count is 1 */
         const struct belt_row_reader *readers;
     } rows;
+    bool extended;
+    uint64_t total; /* rows of all pages together; known on the first page only */
 };
 
 /** Names one attempt of one task. */

@@ -14,10 +14,8 @@ static uint64_t or_default(uint64_t value, uint64_t fallback)
 struct core *core_new(const struct core_config *config)
 {
     struct core *core = calloc(1, sizeof *core);
-    if (!core || !(core->history = calloc(BELT_MAX_HISTORY, sizeof *core->history))) {
-        free(core);
+    if (!core)
         return NULL;
-    }
     assert(config->epoch != 0);
     core->config = *config;
     struct core_config *to = &core->config;
@@ -31,6 +29,8 @@ struct core *core_new(const struct core_config *config)
     to->max_peers = (uint32_t)or_default(config->max_peers, BELT_MAX_PEERS);
     to->keep_ms = or_default(config->keep_ms, BELT_KEEP_MS);
     to->max_jobs = (uint32_t)or_default(config->max_jobs, BELT_MAX_JOBS);
+    to->history_ms = or_default(config->history_ms, BELT_HISTORY_MS);
+    to->max_history = (uint32_t)or_default(config->max_history, BELT_MAX_HISTORY);
     core->alarm = UINT64_MAX;
     core->last_volatile_job = config->first_job;
     core->last_reader = (config->epoch & UINT32_MAX) << 24; /* a client may still speak of those of another life */
@@ -66,6 +66,7 @@ void core_free(struct core *core)
         return;
     free_jobs(core);
     letter_free_all(core);
+    past_free_all(core);
     free(core->due);
     free_agents(core);
     peer_forget_all(core);
@@ -80,7 +81,6 @@ void core_free(struct core *core)
         LL_DELETE(core->spare_runs, run);
         free(run);
     }
-    free(core->history);
     free(core);
 }
 
@@ -239,6 +239,7 @@ static void on_turn(struct core *core)
     peer_expire(core);
     job_expire(core);
     timer_turn(core);
+    past_turn(core);
     late_turn(core);
     dispatch_turn(core);
     record_turn(core);

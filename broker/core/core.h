@@ -16,8 +16,8 @@
  * retry.c (what runs again, and when), expire.c (start and deadline of a job),
  * letter.c and failed.c (failed tasks that are kept),
  * dispatch.c (who gets what), fair.c (whose turn it is), balance.c and stuck.c (taking back), sizing.c (how much),
- * report.c (status). table.c keeps the tasks of a job, timer.c knows which job is due next, late.c which
- * acknowledgements wait, update.c what a step asks for.
+ * report.c (status), catalog.c (jobs by id and by name), past.c (the history). table.c keeps the tasks of a job,
+ * timer.c knows which job is due next, late.c which acknowledgements wait, update.c what a step asks for.
  */
 #ifndef BELT_CORE_H
 #define BELT_CORE_H
@@ -43,8 +43,10 @@ struct core_config {
     bool durable;     /* there is a store: jobs may outlive the broker */
     uint64_t keep_ms; /* a durable job that nobody reads or feeds is kept for this long */
     uint32_t ack_ms; /* ACCEPTED and RECORDED of what need not be on disk may wait so long for company; 0: not at all */
-    uint64_t wall_ms; /* the wall clock now, for jobs that are built anew: ms since 1970 */
-    bool trace;       /* write trace lines into each update */
+    uint64_t history_ms;  /* a job that is over and forgotten is remembered for this, */
+    uint32_t max_history; /* and so many of them at the most */
+    uint64_t wall_ms;     /* the wall clock now, for jobs that are built anew: ms since 1970 */
+    bool trace;           /* write trace lines into each update */
 };
 
 enum core_event_type {
@@ -84,6 +86,7 @@ struct core_send {
 };
 
 #define CORE_KEPT_FAILED ((uint64_t)1 << 63) /* in the job of a record: what is kept of a job's failed tasks */
+#define CORE_KEPT_PAST   ((uint64_t)1 << 62) /* likewise: its line in the history */
 
 enum core_record_op { CORE_PUT, CORE_DELETE, CORE_DELETE_JOB };
 
@@ -93,7 +96,8 @@ enum core_record_op { CORE_PUT, CORE_DELETE, CORE_DELETE_JOB };
  * SUBSCRIBE (cursor: acknowledged), PROGRESS (the job's mark: index is its next task, done the places
  * recorded, total the failed among them; with an attempt: the tries of one task, done the failures, total
  * the losses). With CORE_KEPT_FAILED in the job's id: OPEN and RESULTS of tasks that failed, with the input as
- * payload (first: when it failed). ACCEPTED: the bytes of all tasks below its next. Borrows like a send.
+ * payload (first: when it failed). ACCEPTED: the bytes of all tasks below its next. REPORT, with CORE_KEPT_PAST in the
+ * job's id: the line of a job that is over. Borrows like a send.
  */
 struct core_record {
     enum core_record_op op;

@@ -105,10 +105,8 @@ struct share *share_take(struct queue *queue, const struct session *client)
 {
     static const uint8_t nobody[BELT_SESSION_LEN];
     const uint8_t *id = client ? client->id : nobody;
-    struct share *share;
-    LL_FOREACH(queue->shares, share)
-    if (memcmp(share->client, id, BELT_SESSION_LEN) == 0)
-        break;
+    struct share *share = NULL;
+    HASH_FIND(hh, queue->shares, id, BELT_SESSION_LEN, share);
     if (!share) {
         share = calloc(1, sizeof *share);
         if (!share)
@@ -116,7 +114,7 @@ struct share *share_take(struct queue *queue, const struct session *client)
         memcpy(share->client, id, BELT_SESSION_LEN);
         share->pass = queue->level;
         queue->share_count++;
-        LL_PREPEND(queue->shares, share);
+        HASH_ADD(hh, queue->shares, client, BELT_SESSION_LEN, share);
     }
     share->jobs++;
     return share;
@@ -126,7 +124,7 @@ void share_drop(struct queue *queue, struct share *share)
 {
     if (--share->jobs > 0)
         return;
-    LL_DELETE(queue->shares, share);
+    HASH_DELETE(hh, queue->shares, share);
     queue->share_count--;
     free(share->jobs_heap.members);
     free(share);

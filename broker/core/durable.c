@@ -100,8 +100,17 @@ static void drop(struct core *core, struct job *job, uint64_t *number)
     kept_drop(core, job->id, number);
 }
 
+/* Times and owner change; whatever its record says keeps its place. */
+static void put_job_anew(struct core *core, struct job *job, struct belt_msg msg)
+{
+    *update_record(core) = (struct core_record){.op = CORE_PUT, .number = job->kept.job, .job = job->id, .msg = msg};
+}
+
 static void put_job(struct core *core, struct job *job)
 {
+    job->options.owner = name_bytes(job->owner_name);
+    job->kept.job_due = false;
+    job->kept.written_over_at = job->options.over_at;
     /* The store remembers the highest number for ever, and so no job's id is used twice. */
     if (core->last_record < job->id)
         core->last_record = job->id;
@@ -110,7 +119,10 @@ static void put_job(struct core *core, struct job *job)
                                         .key = name_bytes(job->key),
                                         .function = name_bytes(job->queue->function),
                                         .options = job->options};
-    job->kept.job = put(core, job, msg, 0, 0);
+    if (job->kept.job)
+        put_job_anew(core, job, msg);
+    else
+        job->kept.job = put(core, job, msg, 0, 0);
 }
 
 static void put_tasks(struct core *core, struct job *job)
@@ -311,12 +323,18 @@ static void put_wanted_results(struct core *core, struct job *job)
     stream_wake(core, job);
 }
 
+/* A job that was read as it became complete is about to go: that is not worth a record. */
+static bool job_record_is_old(const struct job *job)
+{
+    return job->kept.job_due || (job->kept.written_over_at != job->options.over_at && job->released < job->next);
+}
+
 void durable_turn(struct core *core, struct job *job)
 {
     struct reader *reader;
     if (!job->options.durable || job->state == BELT_JOB_STOPPED)
         return;
-    if (!job->kept.job)
+    if (!job->kept.job || (!core->store_failed && job_record_is_old(job)))
         put_job(core, job);
     while (job->kept.next < job->next)
         put_tasks(core, job);
@@ -350,6 +368,8 @@ void durable_reader_gone(struct core *core, struct reader *reader)
 
 void durable_forget(struct core *core, struct job *job)
 {
+    if (job->kept.job)
+        past_note(core, job);
     if (job->kept.job && core->out)
         *update_record(core) =
             (struct core_record){.op = CORE_DELETE_JOB, .number = ++core->last_record, .job = job->id};

@@ -9,8 +9,6 @@
 
 /* Jobs that are over are kept for a client that lost its connection just then, but not more than these. */
 #define RETIRED_MAX 1024u
-/* Between two looks for jobs that nobody wants. */
-#define SWEEP_MS 5000u
 
 const char *job_state_name(unsigned state)
 {
@@ -33,6 +31,11 @@ void job_touch(struct core *core, struct job *job)
     LL_PREPEND2(core->dirty_jobs, job, dirty_next);
 }
 
+static uint64_t retired_for(const struct core *core)
+{
+    return 2 * (uint64_t)core->config.lease_ms;
+}
+
 static void retire(struct core *core, struct job *job)
 {
     if (job->retired)
@@ -41,6 +44,7 @@ static void retire(struct core *core, struct job *job)
     job->retired_ms = core->now;
     DL_APPEND2(core->retired, job, retired_prev, retired_next);
     core->retired_count++;
+    core_alarm(core, core->now + retired_for(core));
 }
 
 /* Somebody who asked for it hears of it, maybe later than now: it stays for as long as if it were over only now. */
@@ -71,6 +75,7 @@ static void retire_now(struct core *core, struct job *job)
     }
     retire(core, job);
     job->retired_ms = 0;
+    core_alarm(core, core->now); /* this turn may have looked already */
     DL_DELETE2(core->retired, job, retired_prev, retired_next);
     DL_PREPEND2(core->retired, job, retired_prev, retired_next);
 }
@@ -90,6 +95,9 @@ void job_settle(struct core *core, struct job *job)
 {
     if (job->state == BELT_JOB_ENDED_INPUT && job->done + job->failed == job->next) {
         job->state = BELT_JOB_COMPLETE;
+        if (!job->options.over_at) /* it may have been so before a restart */
+            job->options.over_at = core->wall;
+        timer_set(core, job);
         update_trace(core, "job %llu > complete: %llu done, %llu failed", (unsigned long long)job->id,
                      (unsigned long long)job->done, (unsigned long long)job->failed);
         stream_wake(core, job);
@@ -128,31 +136,43 @@ uint64_t job_keep_left(const struct core *core, const struct job *job)
     return idle < patience ? patience - idle : 0;
 }
 
-/* Jobs that outlive their client do not live for ever. */
-static void sweep(struct core *core)
+void job_attend(struct core *core, struct job *job)
 {
-    struct job *job, *next;
-    core->sweep_ms = core->now + SWEEP_MS;
-    HASH_ITER(by_id, core->by_job, job, next)
-    {
-        if (job_is_attended(job))
-            job->idle_ms = 0;
-        else if (!job->idle_ms)
-            job->idle_ms = core->now;
-        if (job->idle_ms && job_keep_left(core, job) == 0)
-            job_stop(core, job, NULL, "nobody came for it");
-        else if (job->idle_ms && job_keep_left(core, job) < core->sweep_ms - core->now)
-            core->sweep_ms = core->now + job_keep_left(core, job);
+    if (job_is_attended(job))
+        job->idle_ms = 0;
+    else if (!job->idle_ms)
+        job->idle_ms = core->now;
+    timer_set(core, job);
+}
+
+/* Jobs that outlive their client do not live for ever. */
+void job_idle_turn(struct core *core, struct job *job)
+{
+    if (job->idle_ms && job_keep_left(core, job) == 0)
+        job_stop(core, job, NULL, "nobody came for it");
+}
+
+/* Whose job it is from now on; NULL: nobody's. */
+static void belong(struct core *core, struct job *job, struct session *owner)
+{
+    if (job->owner) {
+        DL_DELETE2(job->owner->owned, job, owned_prev, owned_next);
+        job->owner->jobs--;
     }
+    job->owner = owner;
+    if (owner) {
+        DL_APPEND2(owner->owned, job, owned_prev, owned_next);
+        owner->jobs++;
+        memcpy(job->owner_name, owner->name, sizeof job->owner_name);
+        job->kept.job_due = true;
+        job_touch(core, job);
+    }
+    job_attend(core, job);
 }
 
 void job_expire(struct core *core)
 {
-    if (core->jobs && core->now >= core->sweep_ms)
-        sweep(core);
-    if (core->jobs)
-        core_alarm(core, core->sweep_ms);
-    uint64_t keep = 2 * (uint64_t)core->config.lease_ms;
+    uint64_t keep = retired_for(core);
     while (core->retired) {
         struct job *job = core->retired;
         if (job->retired_ms && core->retired_count <= RETIRED_MAX &&
@@ -160,7 +180,8 @@ void job_expire(struct core *core)
             core_alarm(core, core->now < job->retired_ms + keep ? job->retired_ms + keep : UINT64_MAX);
             return;
         }
-        report_remember(core, job);
+        durable_forget(core, job); /* in its place comes its line in the history */
+        past_add(core, job);
         job_free(core, job);
     }
 }
@@ -181,8 +202,11 @@ void job_free(struct core *core, struct job *job)
     fair_leave(core, job);
     if (job->dirty)
         LL_DELETE2(core->dirty_jobs, job, dirty_next);
-    if (job->owner)
+    if (job->owner) {
+        DL_DELETE2(job->owner->owned, job, owned_prev, owned_next);
         job->owner->jobs--;
+    }
+    catalog_remove(core, job);
     queue->waiting -= job->waiting;
     queue->delayed -= job->delays;
     share_drop(queue, job->share);
@@ -416,11 +440,6 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     job->queue = queue_get(core, function);
     job->queue->jobs++;
     job->share = share_take(job->queue, owner);
-    if (owner) {
-        job->owner = owner;
-        owner->jobs++;
-        memcpy(job->owner_name, owner->name, sizeof job->owner_name);
-    }
     job->options = msg->options;
     job->options.durable = is_durable(core, &msg->options);
     if (!job->options.max_attempts)
@@ -428,12 +447,18 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     if (msg->options.argument.len)
         job->argument = belt_payload_copy(msg->options.argument.data, (uint32_t)msg->options.argument.len);
     job->options.argument = (struct belt_bytes){job->argument.data, job->argument.len};
+    if (!job->options.opened_at)
+        job->options.opened_at = core->wall;
     job->opened_ms = core->now;
     table_init(&job->table);
     HASH_ADD(by_id, core->by_job, id, sizeof job->id, job);
     HASH_ADD(by_key, core->by_key, key, (unsigned)strlen(job->key), job);
+    catalog_add(core, job);
     core->jobs++;
     expire_times(core, job);
+    name_copy(job->owner_name, sizeof job->owner_name, msg->options.owner);
+    belong(core, job, owner);
+    job->options.owner = name_bytes(job->owner_name);
     job->granted = grant_now(core, job);
     job_touch(core, job);
     return job;
@@ -444,13 +469,26 @@ uint64_t job_new_id(struct core *core, bool durable)
     uint64_t *last = durable ? &core->last_job : &core->last_volatile_job;
     do
         ++*last;
-    while (job_find(core, *last) || letter_job_find(core, *last));
+    while (job_find(core, *last) || letter_job_find(core, *last) || past_find(core, *last));
     return *last;
+}
+
+/* What the broker alone says of a job, on its disk. */
+static bool says_too_much(struct core *core, struct session *from, const struct belt_msg_open *msg)
+{
+    const struct belt_job_options *options = &msg->options;
+    if (!options->opened_at && !options->over_at && !options->owner.len)
+        return false;
+    update_error(core, from, msg->ref, 0, BELT_BAD_OPTION,
+                 update_text(core, "opened_at, over_at and owner are the broker's to say"));
+    return true;
 }
 
 void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg)
 {
     struct job *job = NULL;
+    if (says_too_much(core, from, msg))
+        return;
     if (msg->key.len)
         HASH_FIND(by_key, core->by_key, msg->key.data, (unsigned)msg->key.len, job);
     if (job && job->owner && job->owner != from && !job->options.detached) {
@@ -461,18 +499,14 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
     if (!job && job_refused(core, from, msg->ref, &msg->options))
         return;
     if (job && job->owner != from) {
-        if (job->owner) {
-            job->owner->jobs--;
+        if (job->owner)
             memcpy(job->ousted, job->owner->id, sizeof job->ousted);
-        }
         fair_leave(core, job);
         share_drop(job->queue, job->share);
         job->share = share_take(job->queue, from);
         if (job->active)
             fair_enter(core, job);
-        job->owner = from;
-        from->jobs++;
-        memcpy(job->owner_name, from->name, sizeof job->owner_name);
+        belong(core, job, from);
     }
     if (!job) {
         job = job_new(core, from, job_new_id(core, is_durable(core, &msg->options)), msg);
@@ -508,8 +542,15 @@ void job_stop(struct core *core, struct job *job, const char *who, const char *w
     if (job->state == BELT_JOB_STOPPED)
         return;
     update_trace(core, "job %llu > cancelled: %s", (unsigned long long)job->id, who ? who : why);
-    snprintf(job->stopped, sizeof job->stopped, "%s%s", who ? "cancelled by " : "given up: ", who ? who : why);
+    snprintf(job->stopped, sizeof job->stopped, "%s%s",
+             !who             ? "given up: "
+             : job->forgotten ? "its results were dropped by "
+                              : "cancelled by ",
+             who ? who : why);
     job->state = BELT_JOB_STOPPED;
+    if (!job->options.over_at)
+        job->options.over_at = core->wall;
+    timer_set(core, job);
     durable_forget(core, job);
     release_all(core, job);
     worker_drop_job(core, job);
@@ -518,12 +559,42 @@ void job_stop(struct core *core, struct job *job, const char *who, const char *w
     job_settle(core, job);
 }
 
+static void cancelled(struct core *core, struct session *to, const struct belt_msg_cancel *msg, const struct job *job)
+{
+    struct belt_msg *answer =
+        job ? update_send_kept(core, to, job, BELT_MSG_CANCELLED) : update_send(core, to, BELT_MSG_CANCELLED);
+    answer->u.cancelled = (struct belt_msg_cancel){.ref = msg->ref, .job = msg->job};
+}
+
+/* §7.3: complete is complete. */
+static void complete_already(struct core *core, struct session *to, const struct belt_msg_cancel *msg, bool past)
+{
+    update_error(core, to, msg->ref, msg->job, BELT_JOB_ENDED,
+                 update_text(core, "job %llu is complete: there is nothing to cancel%s", (unsigned long long)msg->job,
+                             past ? "" : ", and its results stay until they are read"));
+}
+
+/* A job that is over and forgotten, but for its line in the history. */
+static void cancel_past(struct core *core, struct session *from, const struct belt_msg_cancel *msg)
+{
+    struct past_job *past = past_find(core, msg->job);
+    if (!past)
+        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
+                     update_text(core, "there is no job %llu", (unsigned long long)msg->job));
+    else if (msg->forget && from->role == BELT_ROLE_ADMIN) {
+        past_drop(core, past);
+        cancelled(core, from, msg, NULL);
+    } else if (msg->forget || past->row.state == BELT_JOB_STOPPED)
+        cancelled(core, from, msg, NULL);
+    else
+        complete_already(core, from, msg, true);
+}
+
 void job_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg)
 {
     struct job *job = job_find(core, msg->job);
     if (!job) {
-        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
-                     update_text(core, "there is no job %llu", (unsigned long long)msg->job));
+        cancel_past(core, from, msg);
         return;
     }
     if (from->role != BELT_ROLE_ADMIN && job->owner != from && !job->options.detached) {
@@ -531,22 +602,20 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
                      update_text(core, "job %llu belongs to another client", (unsigned long long)msg->job));
         return;
     }
+    if (job->state == BELT_JOB_COMPLETE && !msg->forget) {
+        complete_already(core, from, msg, false);
+        return;
+    }
+    job->forgotten |= job->state == BELT_JOB_COMPLETE;
     job_stop(core, job, from->name, NULL);
-    struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_CANCELLED);
-    answer->u.cancelled = (struct belt_msg_cancel){.ref = msg->ref, .job = msg->job};
+    cancelled(core, from, msg, job);
 }
 
 void job_orphan(struct core *core, struct session *owner)
 {
-    struct job *job, *next;
-    if (owner->jobs == 0)
-        return;
-    HASH_ITER(by_id, core->by_job, job, next)
-    {
-        if (job->owner != owner)
-            continue;
-        job->owner = NULL;
-        owner->jobs--;
+    while (owner->owned) {
+        struct job *job = owner->owned;
+        belong(core, job, NULL);
         if (job->options.detached)
             continue;
         if (!job->retired)

@@ -40,6 +40,8 @@ static struct letter_job *job_add(struct core *core, uint64_t id, struct queue *
     job->queue = queue;
     queue->letter_jobs++;
     job->options = *options;
+    job->options.opened_at = job->options.over_at = 0; /* a job that tries them again has its own */
+    job->options.owner = (struct belt_bytes){0};
     job->durable = durable;
     if (options->argument.len)
         job->argument = belt_payload_copy(options->argument.data, (uint32_t)options->argument.len);
@@ -83,6 +85,7 @@ void letter_drop(struct core *core, struct letter *letter)
     record_gone(core, letter->number, job->id);
     charge(core, job->queue, -bytes_of(letter));
     job->queue->letter_count--;
+    core->letter_count--;
     DL_DELETE(job->queue->letters, letter);
     DL_DELETE2(core->letters, letter, all_prev, all_next);
     if (letter->due)
@@ -136,6 +139,7 @@ static struct letter *letter_add(struct core *core, struct letter_job *job, cons
     letter->payload = keep_input(input);
     job->count++;
     job->queue->letter_count++;
+    core->letter_count++;
     DL_APPEND(job->queue->letters, letter);
     DL_APPEND2(core->letters, letter, all_prev, all_next);
     charge(core, job->queue, bytes_of(letter));

@@ -51,7 +51,9 @@ void job_end(struct core *core, struct session *from, const struct belt_msg_end 
 void job_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg);
 void job_stop(struct core *core, struct job *job, const char *who, const char *why); /* either is NULL */
 void job_orphan(struct core *core, struct session *owner);
-void job_settle(struct core *core, struct job *job); /* complete? retired? call when something of it ended */
+void job_attend(struct core *core, struct job *job);    /* somebody came to it or left it */
+void job_idle_turn(struct core *core, struct job *job); /* it is due, maybe for this */
+void job_settle(struct core *core, struct job *job);    /* complete? retired? call when something of it ended */
 void job_free(struct core *core, struct job *job);
 void job_keep_retired(
     struct core *core); /* the store works again: those that are over stay for as long as if they were only now */
@@ -213,9 +215,41 @@ void withheld_written(struct core *core, struct job *job, uint64_t number, uint6
 void withheld_taken(struct core *core, struct job *job); /* the room they took is there again */
 void withheld_note(struct core *core, struct job *job);  /* turn, or the job's end: does it withhold something? */
 
+/* ---- catalog.c: jobs by id and by name ---- */
+void catalog_add(struct core *core, struct job *job);
+void catalog_remove(struct core *core, struct job *job);
+/* Both lists of jobs, each from its next job on. */
+struct catalog_place {
+    struct job *at[2];
+};
+struct catalog_place catalog_from(struct core *core, uint64_t after); /* ids above it */
+struct job *catalog_next(struct catalog_place *place);                /* in order of id; NULL: that was all */
+/* What somebody calls a job: an id, or else a key. */
+struct catalog_name {
+    bool is_id;
+    uint64_t id;
+    struct belt_bytes key;
+};
+struct catalog_name catalog_name(struct belt_bytes text);
+struct job *catalog_living(struct core *core, const struct catalog_name *name);
+
+/* ---- past.c: the history ---- */
+struct past_job *past_find(struct core *core, uint64_t id);
+struct past_job *past_of_key(struct core *core, struct belt_bytes key); /* the others hang on it (`same_key`) */
+void past_note(struct core *core, struct job *job); /* all records of it go: its line is on disk from then on */
+void past_add(struct core *core, struct job *job);  /* it will be freed */
+void past_drop(struct core *core, struct past_job *past);
+void past_turn(struct core *core); /* turn: what is too old goes, what is not on disk yet is written */
+int past_restore(struct core *core, uint64_t number, const struct belt_msg_report *msg);
+void past_free_all(struct core *core);
+
 /* ---- report.c ---- */
 void report_status(struct core *core, struct session *from, const struct belt_msg_status *msg);
-void report_remember(struct core *core, const struct job *job);
+uint64_t report_since(const struct core *core, uint64_t then);
+
+/* ---- report_jobs.c ---- */
+struct belt_row_job report_row(struct core *core, const struct job *job);
+void report_jobs(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report);
 
 /* ---- core.c ---- */
 void core_alarm(struct core *core, uint64_t when); /* the turn wants to come back then */

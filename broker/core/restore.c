@@ -33,10 +33,12 @@ static int restore_job(struct core *core, uint64_t number, const struct belt_msg
 {
     /* The record's number was above the id (durable.c). */
     if (msg->ref == 0 || msg->ref >= number || msg->ref > NUMBER_MAX || job_find(core, msg->ref) ||
-        !is_durable(core, &msg->options))
+        past_find(core, msg->ref) || !is_durable(core, &msg->options))
         return BELT_BAD_MESSAGE;
     struct job *job = job_new(core, NULL, msg->ref, msg);
     job->kept.job = number;
+    job->kept.job_due = false;
+    job->kept.written_over_at = job->options.over_at;
     return BELT_OK;
 }
 
@@ -233,6 +235,8 @@ int core_restore(struct core *core, uint64_t now, uint64_t number, const struct 
         return letter_restore(core, number, &msg->u.results);
     if (msg->type == BELT_MSG_OPEN)
         return restore_job(core, number, &msg->u.open);
+    if (msg->type == BELT_MSG_REPORT)
+        return past_restore(core, number, &msg->u.report);
     struct job *job = job_find(core, job_of(msg));
     if (!job)
         return BELT_BAD_MESSAGE;
@@ -306,7 +310,8 @@ static int restored(struct core *core, struct job *job)
     if (job->granted.bytes < job->next_bytes)
         job->granted.bytes = job->next_bytes;
     job->queue->waiting += job->waiting;
-    job->idle_ms = core->now;
+    if (core->wall > job->options.opened_at && job->options.opened_at)
+        job->age_before_ms = core->wall - job->options.opened_at;
     job->recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;
     stream_recount(core, job);
     timer_set(core, job);

@@ -33,7 +33,7 @@ struct run {
     struct agent *agent;
     uint64_t index;
     uint64_t dispatched_ms;
-    uint64_t progress_done, progress_total;
+    uint32_t progress_permille;
     uint32_t bytes;          /* of its payload: the agent's window counts them */
     float cost_us;           /* that its job was charged */
     uint32_t used_us;        /* that it took */
@@ -58,6 +58,8 @@ struct session {
     uint64_t gone_ms;            /* when the connection was given up */
     uint8_t full;                /* enum full, or'ed: what it was sent has not left, its readers are not served */
     uint32_t jobs;               /* it owns */
+    struct job *owned;           /* these */
+    struct reader *readers;      /* that it reads as */
     struct agent *agent;         /* of a worker */
     struct session *prev, *next; /* in core->live (least recently heard first) or core->gone (longest gone first) */
     UT_hash_handle by_peer, by_id;
@@ -116,7 +118,7 @@ struct share {
     uint32_t jobs;
     struct heap jobs_heap; /* those with waiting tasks */
     uint32_t place;        /* in the queue's heap, from 1; 0: none of its jobs has any */
-    struct share *next;
+    UT_hash_handle hh;
 };
 
 /* All waiting tasks of one function name. */
@@ -131,8 +133,8 @@ struct queue {
     struct letter *letters; /* failed tasks, the oldest first */
     uint32_t letter_count, letter_jobs;
     uint64_t letter_bytes;
-    double service_us; /* estimate */
-    struct share *shares;
+    double service_us;    /* estimate */
+    struct share *shares; /* hash by client */
     uint32_t share_count;
     double level;                 /* where the client that was served last stood */
     uint64_t rate_ms, rate_count; /* results since rate_ms */
@@ -169,6 +171,9 @@ struct kept {
     uint64_t urgent;        /* its bytes */
     uint64_t restored;      /* while it is built anew: tasks that are there */
     uint64_t mark_next, mark_place, mark_failed;
+    uint64_t past;            /* number of its line in the history, which is written when the rest goes; 0: none */
+    uint64_t written_over_at; /* as the record of the job says it */
+    bool job_due;             /* something that the record of the job says has changed */
 };
 
 /* A task that waits for its next try: heap by `when`. Stale when the task has moved on. */
@@ -235,6 +240,7 @@ struct reader {
     bool dirty; /* in core->dirty_readers */
     struct reader *dirty_next;
     struct reader *prev, *next; /* of the job */
+    struct reader *session_prev, *session_next;
     UT_hash_handle hh;
 };
 
@@ -250,6 +256,9 @@ struct job {
     struct belt_payload argument;
     uint8_t state; /* enum belt_job_state */
     uint64_t opened_ms;
+    uint64_t age_before_ms;     /* its age when this life of the broker took it over */
+    uint64_t progress_permille; /* sum over running tasks that tell */
+    bool forgotten;             /* it was complete when its results were dropped */
 
     struct table table;
     uint64_t next; /* tasks accepted */
@@ -309,15 +318,24 @@ struct job {
     bool unsettled; /* in core->unsettled */
     struct job *unsettled_next;
     struct job *active_prev, *active_next;
+    struct job *owned_prev, *owned_next;     /* of its owner */
+    struct job *catalog_prev, *catalog_next; /* in core->catalog, in order of id */
     struct job *retired_prev, *retired_next;
     UT_hash_handle by_id, by_key;
 };
 
+/* A job that is over and forgotten, but for its line in the history. */
 struct past_job {
-    struct belt_row_job row;
-    uint64_t opened_ms;
-    char key[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1], owner[BELT_MAX_NAME + 1];
-    char why[sizeof(((struct job *)0)->stopped)];
+    struct belt_row_job row; /* its texts lie in `words`; its age was so at `since_ms` */
+    uint64_t since_ms;
+    uint64_t expire_ms;           /* when the line goes, too */
+    uint64_t number;              /* of its record on disk, 0: none */
+    bool due;                     /* in core->past_due: to be written */
+    struct past_job *same_key;    /* another one of this key */
+    struct past_job *prev, *next; /* in core->past, the earliest that was over first */
+    struct past_job *due_prev, *due_next;
+    UT_hash_handle by_id, by_key; /* by_key: only the first of those with the same */
+    uint8_t words[];
 };
 
 /* A RETRY or DROP that was answered: the answer may be lost, and the question sent again. */
@@ -353,9 +371,11 @@ struct core {
     struct job *unsettled; /* tasks of theirs have ended */
     struct job *aside;     /* have waiting tasks, and may not go in this turn */
     uint64_t last_rank;
-    struct run *spare_runs;   /* free list */
-    struct past_job *history; /* ring of BELT_MAX_HISTORY */
-    uint32_t history_count, history_head;
+    struct run *spare_runs; /* free list */
+    struct job *catalog[2]; /* volatile, durable jobs in order of id */
+    struct past_job *past, *past_due, *past_by_id, *past_by_key;
+    uint32_t past_count;
+    uint64_t past_bytes;
     uint64_t last_job, last_volatile_job, last_reader, last_chunk;
     uint64_t bytes; /* memory of all jobs */
     uint32_t clients, workers, slots, jobs;
@@ -366,7 +386,7 @@ struct core {
     struct letter *letters;         /* the oldest first */
     struct letter *letters_due;
     uint64_t letter_bytes; /* of all, part of `bytes` */
-    uint64_t letters_dropped, last_letter;
+    uint64_t letter_count, letters_dropped, last_letter;
     struct settled settled[SETTLED_MAX]; /* a ring */
     uint32_t settled_next;
     struct gone_record *gone_records;
@@ -375,7 +395,6 @@ struct core {
     uint64_t awake_ms;                  /* since when nobody's silence can be the fault of a turn that came late */
     uint64_t probe_ms;                  /* before it no peer is silent for so long that it is spoken to */
     uint64_t asked_ms;                  /* when the last turn wanted to come back */
-    uint64_t sweep_ms;                  /* when to look for jobs that nobody wants */
     bool store_failed;                  /* nothing that grows is recorded */
     uint64_t store_spare, store_urgent; /* bytes of results that may be recorded nevertheless, and that are */
     uint64_t turn_bytes;                /* of results that this turn records */

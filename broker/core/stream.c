@@ -215,6 +215,17 @@ static struct reader *reader_by_name(struct job *job, struct belt_bytes name)
     return NULL;
 }
 
+/* Who reads as it from now on; NULL: nobody. */
+static void reader_seat(struct core *core, struct reader *reader, struct session *session)
+{
+    if (reader->session)
+        DL_DELETE2(reader->session->readers, reader, session_prev, session_next);
+    reader->session = session;
+    if (session)
+        DL_APPEND2(session->readers, reader, session_prev, session_next);
+    job_attend(core, reader->job);
+}
+
 void stream_subscribe(struct core *core, struct session *from, const struct belt_msg_subscribe *msg)
 {
     struct job *job = job_find(core, msg->job);
@@ -255,7 +266,7 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
         struct belt_msg *done = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
         done->u.done = (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = BELT_UNKNOWN_READER};
     }
-    reader->session = from;
+    reader_seat(core, reader, from);
     reader->was_left = false;
     if (job->accept_due) /* who feeds the job knows what others may be shown (late.c) */
         job_accept(core, job);
@@ -300,6 +311,7 @@ static void reader_free(struct core *core, struct reader *reader)
     if (reader->dirty)
         LL_DELETE2(core->dirty_readers, reader, dirty_next);
     durable_reader_gone(core, reader);
+    reader_seat(core, reader, NULL);
     DL_DELETE(job->readers, reader);
     job->reader_count--;
     HASH_DELETE(hh, core->readers, reader);
@@ -333,10 +345,9 @@ void stream_free_all(struct core *core, struct job *job)
 
 void stream_unplug(struct core *core, struct session *session)
 {
-    struct reader *reader, *next;
-    HASH_ITER(hh, core->readers, reader, next)
-    if (reader->session == session) {
-        reader->session = NULL;
+    while (session->readers) {
+        struct reader *reader = session->readers;
+        reader_seat(core, reader, NULL);
         reader->was_left = true;
         memcpy(reader->client, session->id, BELT_SESSION_LEN);
         job_settle(core, reader->job); /* nobody waits for its DONE */
@@ -346,9 +357,8 @@ void stream_unplug(struct core *core, struct session *session)
 void stream_resume(struct core *core, struct session *session)
 {
     struct reader *reader;
-    for (reader = core->readers; reader; reader = reader->hh.next)
-        if (reader->session == session)
-            reader_touch(core, reader);
+    DL_FOREACH2(session->readers, reader, session_next)
+    reader_touch(core, reader);
     core->again = true;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Which job is due next: a heap of jobs, each by the earliest of its start, its
- * deadline and the next try of one of its tasks. What becomes of it is for
- * expire.c and retry.c.
+ * deadline, the next try of one of its tasks, and the end of patience when nobody comes for it. What becomes of it is
+ * for expire.c and retry.c.
  */
 #include "parts.h"
 
@@ -59,12 +59,16 @@ void timer_remove(struct core *core, struct job *job)
         sink(core, last, at);
 }
 
-static uint64_t due_of(const struct job *job)
+static uint64_t due_of(const struct core *core, const struct job *job)
 {
     uint64_t due = UINT64_MAX;
-    if (job->state >= BELT_JOB_COMPLETE)
+    if (job->state == BELT_JOB_STOPPED)
         return due;
-    if (job->start_ms)
+    if (job->idle_ms)
+        due = core->now + job_keep_left(core, job);
+    if (job->state == BELT_JOB_COMPLETE)
+        return due;
+    if (job->start_ms && job->start_ms < due)
         due = job->start_ms;
     if (!job->expired && job->deadline_ms < due)
         due = job->deadline_ms;
@@ -77,7 +81,7 @@ static uint64_t due_of(const struct job *job)
 
 void timer_set(struct core *core, struct job *job)
 {
-    uint64_t due = due_of(job);
+    uint64_t due = due_of(core, job);
     if (job->due_at && job->due_ms == due)
         return;
     timer_remove(core, job);
@@ -92,6 +96,7 @@ void timer_turn(struct core *core)
 {
     while (core->due_count && core->due[0]->due_ms <= core->now) {
         struct job *job = core->due[0];
+        job_idle_turn(core, job);
         expire_turn(core, job);
         retry_due(core, job);
         timer_set(core, job);

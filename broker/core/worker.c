@@ -35,6 +35,7 @@ void run_free(struct core *core, struct run *run)
     agent->held--;
     agent->held_bytes -= run->bytes;
     agent->load_us = agent->held ? agent->load_us - (double)run->cost_us : 0;
+    run->job->progress_permille -= run->progress_permille;
     run->job->running--;
     run->job->queue->running--;
     worker_touch(core, agent);
@@ -230,8 +231,12 @@ void worker_progress(struct core *core, struct agent *agent, const struct belt_m
     struct run *run = run_find(core, agent, &msg->task, &job, &task);
     if (!run)
         return;
-    run->progress_done = msg->done;
-    run->progress_total = msg->total;
+    uint32_t permille = msg->total == 0           ? 0
+                        : msg->done >= msg->total ? 1000
+                                                  : (uint32_t)((double)msg->done * 1000.0 / (double)msg->total);
+    job->progress_permille += permille;
+    job->progress_permille -= run->progress_permille;
+    run->progress_permille = permille;
 }
 
 void worker_record(struct core *core, struct agent *agent)

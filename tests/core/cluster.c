@@ -65,7 +65,7 @@ static struct peer *find_peer(struct cluster *cluster, uint64_t handle)
 
 static void check_grant(struct peer *peer, uint64_t job, uint64_t items)
 {
-    cr_assert(job < 512);
+    cr_assert(job < 8192);
     cr_assert(items >= peer->job_granted[job], "a grant shrank: %lu, was %lu", (unsigned long)items,
               (unsigned long)peer->job_granted[job]);
     peer->job_granted[job] = items;
@@ -195,6 +195,7 @@ void cluster_restart(struct cluster *cluster)
         memset(cluster->peers[i]->job_granted, 0, sizeof cluster->peers[i]->job_granted);
     }
     cluster->config.epoch++;
+    cluster->config.wall_ms = cluster->now + cluster->wall_ahead;
     cluster->core = core_new(&cluster->config);
     cr_assert(cluster->core);
     cr_assert_eq(disk_restore(&cluster->disk, cluster->core, cluster->now), BELT_OK);

@@ -44,7 +44,7 @@ struct peer {
     size_t inbox_count, inbox_read;
     struct belt_frames current;
 
-    uint64_t job_granted[512]; /* by job id */
+    uint64_t job_granted[8192]; /* by job id */
     struct seen seen[96];
     uint32_t seen_count;
     uint64_t last_ref;
@@ -129,6 +129,8 @@ void client_send_subscribe(struct peer *peer, uint64_t job, const char *reader, 
                            uint64_t items);
 void client_ack(struct peer *peer, uint64_t sub, uint64_t upto, uint64_t items);
 void client_cancel(struct peer *peer, uint64_t job);
+/** The same also of a job that is complete. */
+void client_forget(struct peer *peer, uint64_t job);
 /** "0 1 2!3" : indexes of all deliveries that lie in the inbox, those with a code marked by '!'; then "." when DONE
  * came. */
 const char *client_read(struct peer *peer);

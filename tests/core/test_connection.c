@@ -213,6 +213,8 @@ Test(connection, bye_of_a_client_ends_its_jobs)
     cr_assert_eq(p->handle, 0);
     cluster_told(c, "[10000] c1 > bye\n[10000] job 1 > cancelled: its client is gone\n");
     client_cancel(other, job);
+    peer_expect(other, BELT_MSG_CANCELLED); /* it is */
+    client_send_subscribe(other, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1);
     peer_expect_error(other, BELT_UNKNOWN_JOB);
     cluster_free(c);
 }

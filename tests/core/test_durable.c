@@ -25,7 +25,7 @@ Test(durable, without_a_store_nothing_is_recorded)
 {
     struct cluster *c = cluster_new(NULL);
     client_job(client_new(c, "c1"), "f", 10, NULL);
-    cr_assert_eq(c->disk.count, 0);
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT));
     cluster_free(c);
 }
 
@@ -33,7 +33,7 @@ Test(durable, a_volatile_job_is_not_recorded)
 {
     struct cluster *c = kept_new();
     client_job(client_new(c, "c1"), "f", 10, &(struct belt_job_options){.never_durable = true});
-    cr_assert_eq(c->disk.count, 0);
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT));
     cluster_free(c);
 }
 
@@ -155,7 +155,7 @@ Test(durable, what_was_read_leaves_the_disk)
     client_end(p, job, 20000);
     cr_assert_str_eq(client_read(p), ".");
     cluster_advance(c, 60000);
-    cr_assert_eq(c->disk.count, 0, "a job that is over leaves nothing");
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT), "a job that is over leaves its line alone");
     cluster_free(c);
 }
 
@@ -190,7 +190,7 @@ Test(durable, a_cancelled_job_does_not_come_back)
     uint64_t job = client_open(p, "k", "f", NULL);
     client_push(p, job, 0, 10);
     client_cancel(p, job);
-    cr_assert_eq(c->disk.count, 0);
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT));
     cluster_restart(c);
     peer_connect(p);
     cr_assert_neq(client_open(p, "k", "f", NULL), job, "job ids are not used twice either");
@@ -208,7 +208,7 @@ Test(durable, nobody_comes_for_it)
     cluster_advance(c, 2 * BELT_GRACE_MS);
     cr_assert_eq(disk_count(&c->disk, BELT_MSG_OPEN), 1, "after its grace only the detached one is kept");
     cluster_advance(c, 3700000);
-    cr_assert_eq(c->disk.count, 0);
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT));
     cluster_free(c);
 }
 

@@ -213,7 +213,7 @@ Test(jobs, a_lost_client_is_waited_for_by_the_grace)
     cluster_told(c, "[15000] c1 > lease expired\n"
                     "[45000] job 1 > cancelled: its client is gone\n");
     struct peer *other = client_new(c, "c2");
-    client_cancel(other, 1);
+    client_send_subscribe(other, 1, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1);
     peer_expect_error(other, BELT_UNKNOWN_JOB);
     cr_assert_eq(client_open(other, "kept", "f", NULL), kept);
     cluster_free(c);
@@ -342,8 +342,8 @@ Test(jobs, a_job_that_nobody_comes_for_is_kept_as_long_as_it_says)
     peer_send_type(p, BELT_MSG_BYE);
     p->alive = false;
     cluster_advance(c, 60000);
-    cluster_told(c, "[10000] c1 > bye\n" /* seen idle at the next look, within 5 s */
-                    "[22000] job 1 > cancelled: nobody came for it\n");
+    cluster_told(c, "[10000] c1 > bye\n"
+                    "[17000] job 1 > cancelled: nobody came for it\n");
     struct peer *other = client_new(c, "c2");
     cr_assert_eq(client_open(other, "long", "f", NULL), kept);
     cluster_free(c);

@@ -90,23 +90,6 @@ Test(reports, why_a_job_does_not_move)
     cluster_free(c);
 }
 
-Test(reports, a_job_that_is_over_leaves_a_line)
-{
-    struct cluster *c = cluster_new(NULL);
-    struct peer *p = client_new(c, "c1");
-    for (uint32_t i = 0; i < BELT_MAX_HISTORY + 10; i++) {
-        client_cancel(p, client_open(p, "", "f", NULL));
-        peer_clear(p);
-    }
-    cluster_advance(c, 20000);
-    peer_clear(p);
-    const struct belt_msg_report *jobs = report(p, BELT_REPORT_JOBS, "");
-    cr_assert_eq(jobs->count, BELT_MAX_HISTORY);
-    cr_assert_eq(jobs->rows.jobs[0].state, BELT_JOB_STOPPED);
-    cr_assert_eq(jobs->rows.jobs[0].job, 11, "the oldest are forgotten first");
-    cluster_free(c);
-}
-
 Test(sizing, the_target_hides_the_way_to_the_broker)
 {
     static const struct {

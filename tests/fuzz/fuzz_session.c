@@ -333,10 +333,20 @@ static bool make(struct story *story, struct hostile *peer, struct belt_msg *msg
         msg->u.detach.sub = a_sub(story);
         return true;
     case BELT_MSG_CANCEL:
-        msg->u.cancel = (struct belt_msg_cancel){draw_number(from, 9), a_job(story)};
+        msg->u.cancel = (struct belt_msg_cancel){draw_number(from, 9), a_job(story), chance(from, 3)};
         return true;
     case BELT_MSG_STATUS:
-        msg->u.status = (struct belt_msg_status){draw_number(from, 9), (uint8_t)(1 + draw(from, 4)), a_name(story)};
+        msg->u.status = (struct belt_msg_status){.ref = draw_number(from, 9),
+                                                 .what = (uint8_t)(1 + draw(from, 5)),
+                                                 .name = a_name(story),
+                                                 .named = chance(from, 2),
+                                                 .extended = chance(from, 2)};
+        if (msg->u.status.extended)
+            msg->u.status.query = (struct belt_status_query){.after = draw_number(from, 9),
+                                                             .past = chance(from, 3),
+                                                             .offset = draw_number(from, 9),
+                                                             .limit = (uint32_t)draw(from, 4),
+                                                             .states = (uint8_t)draw(from, 16)};
         return true;
     case BELT_MSG_FAILED:
         make_failed(story, msg);

@@ -27,7 +27,8 @@ static struct belt_row_queue queues[2];
 static struct belt_row_worker workers[2];
 static struct belt_row_job jobs[2];
 static struct belt_row_reader readers[2];
-static struct belt_row_broker broker;
+static struct belt_row_job past_jobs[2];
+static struct belt_row_broker broker, fuller_broker;
 static struct belt_letter letters[3];
 
 static struct belt_bytes str(const char *text)
@@ -85,12 +86,50 @@ static void fill_rows(void)
     queues[1] = (struct belt_row_queue){.function = str(longest_name), .waiting = UINT64_MAX, .workers = UINT32_MAX};
     workers[0] = (struct belt_row_worker){str("host:1"), str("a,b"), 1, 2, 3, 4, 5, 6, 7, 8, 1};
     workers[1] = (struct belt_row_worker){.name = str(longest_text), .functions = str("")};
-    jobs[0] = (struct belt_row_job){1, str("key"), str("f"), str("owner"), 3,         -100, 1, 2, 3, 4, 5, 6,
-                                    7, 8,          9,        10,           str("why")};
+    jobs[0] = (struct belt_row_job){.job = 1,
+                                    .key = str("key"),
+                                    .function = str("f"),
+                                    .owner = str("owner"),
+                                    .state = 3,
+                                    .priority = -100,
+                                    .total = 1,
+                                    .waiting = 2,
+                                    .running = 3,
+                                    .done = 4,
+                                    .failed = 5,
+                                    .retried = 6,
+                                    .unread = 7,
+                                    .age_ms = 8,
+                                    .readers = 9,
+                                    .progress_permille = 10,
+                                    .why = str("why")};
     jobs[1] = (struct belt_row_job){.job = UINT64_MAX, .key = str(longest_key), .function = str("f"), .priority = 100};
     readers[0] = (struct belt_row_reader){1, str("r"), 1, 1, 2, 3, 4};
     readers[1] = (struct belt_row_reader){.job = UINT64_MAX, .reader = str(longest_key), .unread = UINT64_MAX};
-    broker = (struct belt_row_broker){str("b"), str("0.1.0"), UINT64_MAX, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1};
+    memcpy(past_jobs, jobs, sizeof past_jobs);
+    past_jobs[0].past = true;
+    past_jobs[0].opened_at = 1;
+    past_jobs[0].over_at = UINT64_MAX;
+    broker = (struct belt_row_broker){.name = str("b"),
+                                      .version = str("0.1.0"),
+                                      .epoch = UINT64_MAX,
+                                      .uptime_ms = 1,
+                                      .bytes = 2,
+                                      .budget = 3,
+                                      .clients = 4,
+                                      .workers = 5,
+                                      .slots = 6,
+                                      .jobs = 7,
+                                      .accepted = 8,
+                                      .done = 9,
+                                      .failed = 10,
+                                      .retried = 11,
+                                      .stale = 12,
+                                      .draining = 1};
+    fuller_broker = broker;
+    fuller_broker.past = 1;
+    fuller_broker.failed_kept = 2;
+    fuller_broker.failed_let_go = UINT64_MAX;
 }
 
 static void fill_texts(void)
@@ -165,6 +204,11 @@ static void add_jobs(void)
     };
     add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
         .ref = 1, .key = str("k"), .function = str("f"), .options = {.backoff_ms = 1, .final_status = {[8] = 1}}};
+    add(BELT_MSG_OPEN)->u.open =
+        (struct belt_msg_open){.ref = 1,
+                               .key = str("k"),
+                               .function = str("f"),
+                               .options = {.opened_at = 1, .over_at = UINT64_MAX, .owner = str("host:1")}};
     add(BELT_MSG_OPENED)->u.opened = (struct belt_msg_opened){1, 2, 3, 4, {5, UINT64_MAX}, BELT_JOB_STOPPED};
     add(BELT_MSG_PUSH)->u.push = (struct belt_msg_push){.job = 1, .first = 0, .tasks = tasks, .count = 0};
     add(BELT_MSG_PUSH)->u.push = (struct belt_msg_push){.job = 1, .first = 5, .tasks = tasks, .count = 9};
@@ -173,8 +217,9 @@ static void add_jobs(void)
     add(BELT_MSG_ACCEPTED)->u.accepted = (struct belt_msg_accepted){1, 2, {3, 4}};
     add(BELT_MSG_END)->u.end = (struct belt_msg_end){1, UINT64_MAX};
     add(BELT_MSG_ENDED)->u.ended = (struct belt_msg_end){1, 0};
-    add(BELT_MSG_CANCEL)->u.cancel = (struct belt_msg_cancel){1, 2};
-    add(BELT_MSG_CANCELLED)->u.cancelled = (struct belt_msg_cancel){1, 2};
+    add(BELT_MSG_CANCEL)->u.cancel = (struct belt_msg_cancel){.ref = 1, .job = 2};
+    add(BELT_MSG_CANCEL)->u.cancel = (struct belt_msg_cancel){.ref = 1, .job = 2, .forget = true};
+    add(BELT_MSG_CANCELLED)->u.cancelled = (struct belt_msg_cancel){.ref = 1, .job = 2};
     add(BELT_MSG_NOTICE)->u.notice = (struct belt_msg_notice){1, BELT_NO_WORKER, str("no worker serves f")};
     add(BELT_MSG_NOTICE)->u.notice = (struct belt_msg_notice){1, BELT_OK, str("")};
 }
@@ -192,13 +237,39 @@ static void add_reading(void)
     add(BELT_MSG_DONE)->u.done = (struct belt_msg_done){1, 2, BELT_JOB_CANCELLED};
     add(BELT_MSG_DETACH)->u.detach.sub = 1;
     for (uint8_t what = 1; what <= 4; what++)
-        add(BELT_MSG_STATUS)->u.status = (struct belt_msg_status){1, what, str("x")};
-    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_QUEUES, 2, {.queues = queues}};
-    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_WORKERS, 2, {.workers = workers}};
-    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_JOBS, 2, {.jobs = jobs}};
-    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_JOBS, 0, {.jobs = jobs}};
-    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_BROKER, 1, {.broker = &broker}};
-    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){1, BELT_REPORT_READERS, 2, {.readers = readers}};
+        add(BELT_MSG_STATUS)->u.status =
+            (struct belt_msg_status){.ref = 1, .what = what, .name = str("x"), .named = true};
+    add(BELT_MSG_STATUS)->u.status = (struct belt_msg_status){.ref = 1, .what = 3, .extended = true};
+    add(BELT_MSG_STATUS)->u.status = (struct belt_msg_status){.ref = 1, .what = 3, .named = true, .extended = true};
+    add(BELT_MSG_STATUS)->u.status =
+        (struct belt_msg_status){.ref = 1,
+                                 .what = 3,
+                                 .name = str(longest_key),
+                                 .named = true,
+                                 .extended = true,
+                                 .query = {UINT64_MAX, true, 1, 2, 15, str("f"), str("o")}};
+    add(BELT_MSG_REPORT)->u.report =
+        (struct belt_msg_report){.ref = 1, .what = BELT_REPORT_QUEUES, .count = 2, .rows = {.queues = queues}};
+    add(BELT_MSG_REPORT)->u.report =
+        (struct belt_msg_report){.ref = 1, .what = BELT_REPORT_WORKERS, .count = 2, .rows = {.workers = workers}};
+    add(BELT_MSG_REPORT)->u.report =
+        (struct belt_msg_report){.ref = 1, .what = BELT_REPORT_JOBS, .count = 2, .rows = {.jobs = jobs}};
+    add(BELT_MSG_REPORT)->u.report =
+        (struct belt_msg_report){.ref = 1, .what = BELT_REPORT_JOBS, .count = 0, .rows = {.jobs = jobs}};
+    add(BELT_MSG_REPORT)->u.report =
+        (struct belt_msg_report){.ref = 1, .what = BELT_REPORT_BROKER, .count = 1, .rows = {.broker = &broker}};
+    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){
+        .ref = 1, .what = BELT_REPORT_JOBS, .count = 2, .rows = {.jobs = past_jobs}, .extended = true, .total = 2};
+    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){
+        .ref = 1, .what = BELT_REPORT_BROKER, .count = 1, .rows = {.broker = &fuller_broker}, .extended = true};
+    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){
+        .ref = 1, .what = BELT_REPORT_QUEUES, .count = 2, .rows = {.queues = queues}, .extended = true};
+    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){
+        .ref = 1, .what = BELT_REPORT_WORKERS, .count = 2, .rows = {.workers = workers}, .extended = true};
+    add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){
+        .ref = 1, .what = BELT_REPORT_READERS, .count = 2, .rows = {.readers = readers}, .extended = true};
+    add(BELT_MSG_REPORT)->u.report =
+        (struct belt_msg_report){.ref = 1, .what = BELT_REPORT_READERS, .count = 2, .rows = {.readers = readers}};
 }
 
 static void add_failed(void)

@@ -66,6 +66,9 @@ static const char *differ_open(const struct belt_msg_open *a, const struct belt_
     SAME(options.after_at);
     SAME(options.deadline_at);
     SAME(options.keep_ms);
+    SAME(options.opened_at);
+    SAME(options.over_at);
+    SAME_BYTES(options.owner);
     return memcmp(a->options.final_status, b->options.final_status, BELT_STATUS_BYTES) ? "final_status" : NULL;
 }
 
@@ -184,6 +187,18 @@ static const char *differ_refs(const struct belt_msg_refs *a, const struct belt_
     return NULL;
 }
 
+static const char *differ_query(const struct belt_status_query *a, const struct belt_status_query *b)
+{
+    SAME(after);
+    SAME(past);
+    SAME(offset);
+    SAME(limit);
+    SAME(states);
+    SAME_BYTES(function);
+    SAME_BYTES(owner);
+    return NULL;
+}
+
 static const char *differ_queue(const struct belt_row_queue *a, const struct belt_row_queue *b)
 {
     SAME_BYTES(function);
@@ -236,6 +251,9 @@ static const char *differ_job(const struct belt_row_job *a, const struct belt_ro
     SAME(readers);
     SAME(progress_permille);
     SAME_BYTES(why);
+    SAME(past);
+    SAME(opened_at);
+    SAME(over_at);
     return NULL;
 }
 
@@ -269,6 +287,9 @@ static const char *differ_broker(const struct belt_row_broker *a, const struct b
     SAME(retried);
     SAME(stale);
     SAME(draining);
+    SAME(past);
+    SAME(failed_kept);
+    SAME(failed_let_go);
     return NULL;
 }
 
@@ -277,6 +298,8 @@ static const char *differ_report(const struct belt_msg_report *a, const struct b
     SAME(ref);
     SAME(what);
     SAME(count);
+    SAME(extended);
+    SAME(total);
     const char *what = NULL;
     for (uint32_t i = 0; i < a->count && !what; i++) {
         if (a->what == BELT_REPORT_QUEUES)
@@ -364,7 +387,9 @@ static const char *differ_request(const struct belt_msg *a, const struct belt_ms
         SAME(u.status.ref);
         SAME(u.status.what);
         SAME_BYTES(u.status.name);
-        return NULL;
+        SAME(u.status.named);
+        SAME(u.status.extended);
+        return differ_query(&a->u.status.query, &b->u.status.query);
     case BELT_MSG_PROGRESS:
         SAME(u.progress.task.job);
         SAME(u.progress.task.index);
@@ -393,10 +418,14 @@ const char *samples_differ(const struct belt_msg *a, const struct belt_msg *b)
         return differ_push(&a->u.push, &b->u.push);
     case BELT_MSG_END:
     case BELT_MSG_ENDED:
-    case BELT_MSG_CANCEL:
-    case BELT_MSG_CANCELLED:
         SAME(u.end.job);
         SAME(u.end.count);
+        return NULL;
+    case BELT_MSG_CANCEL:
+    case BELT_MSG_CANCELLED:
+        SAME(u.cancel.ref);
+        SAME(u.cancel.job);
+        SAME(u.cancel.forget);
         return NULL;
     case BELT_MSG_DELIVER:
         SAME(u.deliver.sub);
