@@ -8,6 +8,7 @@
 #include "listen.h"
 #include "shell.h"
 
+#include "../proto/signals.h"
 #include "../proto/heap.h"
 #include "../proto/link.h"
 
@@ -52,6 +53,7 @@ struct broker {
     sigset_t mask_before;
     bool mask_set;
     int signals; /* signalfd */
+    struct belt_signals spared;
     bool draining, ended;
     uint64_t drain_until;
     char *error;
@@ -69,9 +71,12 @@ static int open_signals(struct broker *broker)
 {
     sigset_t ours, blocked;
     sigemptyset(&ours);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGINT);
+    if (!belt_signal_ignored(SIGTERM))
+        sigaddset(&ours, SIGTERM);
+    if (!belt_signal_ignored(SIGINT))
+        sigaddset(&ours, SIGINT);
     blocked = ours;
+    belt_signals_spare(&broker->spared);
     sigaddset(&blocked, SIGPIPE);
     if (sigprocmask(SIG_BLOCK, &blocked, &broker->mask_before) != 0)
         return system_error(broker, "cannot block signals");
@@ -310,11 +315,13 @@ static void close_all(struct broker *broker)
         close(broker->signals);
     if (broker->mask_set)
         sigprocmask(SIG_SETMASK, &broker->mask_before, NULL);
+    belt_signals_restore(&broker->spared);
 }
 
 int belt_broker_run(const struct belt_broker_options *options, char *error, uint32_t size)
 {
     struct broker broker = {.options = options, .signals = -1, .error = error, .size = size};
+    sigemptyset(&broker.spared.ignored);
     size_t descriptors = 0;
     belt_heap_keep();
     int rc = check_options(&broker);

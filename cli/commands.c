@@ -10,6 +10,7 @@
 #include "suggest.h"
 
 #include "../proto/limits.h"
+#include "../worker/agent.h"
 
 #include <string.h>
 
@@ -76,6 +77,9 @@ static const struct option_def map_options[] = {
      .help = "Write the JSON lines of --progress-json to descriptor N."},
     {.name = "dry-run", .letter = 'n', .type = OPTION_FLAG, MAP(dry_run),
      .help = "Print what would be run, and run nothing."},
+    KILL_AFTER_ROW(struct map_values),
+    {.name = "die-with-parent", .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, MAP(with_parent),
+     .help = "Stop when the process that started this one ends; without it a map in the background goes on."},
     TIMEOUT_ROW(CONNECT_HELP),
     LOST_ROW,
     CONFIG_ROW(struct broker_values),
@@ -89,6 +93,7 @@ static void map_defaults(void *memory)
     *values = (struct map_values){.common.connect_timeout = CONNECT_TIMEOUT_DEFAULT_MS,
                                   .newline = 1,
                                   .lost_timeout = LOST_TIMEOUT_DEFAULT_MS,
+                                  .kill_after = BELT_KILL_AFTER_MS,
                                   .max_input = BELT_MAX_PAYLOAD_DEFAULT,
                                   .halt = "never",
                                   .backoff = UINT64_MAX,
@@ -178,8 +183,7 @@ static const struct option_def worker_options[] = {
     {.name = "name", .type = OPTION_TEXT, .arg = "NAME", WORKER(name), .help = "Name shown to people (host:pid)."},
     {.name = "drain", .type = OPTION_DURATION, .arg = "TIME", WORKER(drain),
      .help = "On SIGTERM running tasks may finish for so long (10)."},
-    {.name = "kill", .type = OPTION_DURATION, .arg = "TIME", WORKER(kill),
-     .help = "A task that is stopped gets SIGTERM, and SIGKILL after this (2)."},
+    KILL_AFTER_ROW(struct worker_values),
     {.name = "max-tasks-per-slot", .type = OPTION_COUNT, .arg = "N", WORKER(max_tasks_per_slot),
      .help = "Replace a slot after N tasks (0: never)."},
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, WORKER(quiet), .help = "Log warnings and errors only."},
@@ -187,6 +191,11 @@ static const struct option_def worker_options[] = {
     CONFIG_ROW(struct broker_values),
     HELP_ROW(struct broker_values),
 };
+
+static void worker_defaults(void *memory)
+{
+    *(struct worker_values *)memory = (struct worker_values){.kill_after = BELT_KILL_AFTER_MS};
+}
 
 static const struct command worker_command = {
     .name = "worker",
@@ -197,6 +206,7 @@ static const struct command worker_command = {
     .options = worker_options,
     .option_count = COUNT_OF(worker_options),
     .values_size = sizeof(struct worker_values),
+    .defaults = worker_defaults,
 };
 
 static const struct option_def show_options[] = {

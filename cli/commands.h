@@ -40,6 +40,8 @@ struct map_values {
     int results_json, dry_run, quiet, volatile_job;
     uint64_t lost_timeout;
     const char *key;
+    uint64_t kill_after;
+    int with_parent;
 };
 
 struct submit_values {
@@ -71,7 +73,7 @@ struct worker_values {
     struct option_list command, coproc, filter;
     int allow_commands, echo;
     const char *name;
-    uint64_t drain, kill, max_tasks_per_slot;
+    uint64_t drain, kill_after, max_tasks_per_slot;
     int quiet;
 };
 

@@ -18,7 +18,7 @@
     X(IO, 6, "local input or output failed (input unreadable, output closed, address in use)")                         \
     X(REFUSED, 7, "the broker refused the request")                                                                    \
     X(INTERNAL, 70, "an internal error, or out of memory")                                                             \
-    X(INTERRUPTED, 130, "interrupted by a signal")
+    X(INTERRUPTED, 130, "stopped by a signal: 128 and its number (129 SIGHUP, 130 SIGINT, 143 SIGTERM)")
 
 enum exit_code {
 #define BELT_EXIT_ENUM(name, number, text) EXIT_##name = (number),

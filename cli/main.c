@@ -9,6 +9,7 @@
 #include "help.h"
 #include "run.h"
 #include "say.h"
+#include "signals.h"
 
 #include <belt/belt.h>
 #include <errno.h>
@@ -182,5 +183,5 @@ int main(int argc, char **argv)
         say("writing to standard output failed: %s", strerror(errno));
         rc = rc ? rc : EXIT_IO;
     }
-    return rc;
+    return rc == EXIT_INTERRUPTED && signals_stop() ? signals_exit() : rc;
 }

@@ -110,7 +110,8 @@ static int check_world(struct map *map, uint64_t now)
 {
     if (now >= map->check_at) {
         map->check_at = now + MAP_CHECK_MS;
-        signals_check_parent();
+        if (map->values->with_parent)
+            signals_check_parent();
         if (map_output_closed()) {
             say("standard output was closed by its reader; stopped");
             return EXIT_IO;

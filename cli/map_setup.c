@@ -134,6 +134,7 @@ static int open_pool(struct map *map)
     options.slots = (int)values->slots;
     options.connect_timeout_ms = (int64_t)values->common.connect_timeout;
     options.lost_timeout_ms = (int64_t)values->lost_timeout;
+    options.kill_after_ms = (int64_t)values->kill_after;
     if (values->coproc || values->filter) {
         function.runner = values->coproc ? BELT_RUN_COPROC : BELT_RUN_FILTER;
         function.command = values->coproc ? values->coproc : values->filter;
@@ -255,6 +256,7 @@ int map_open(struct map *map, const struct options *options)
     if ((rc = open_pool(map)) || (rc = open_stream(map)))
         return rc;
     signals_interrupt(map->stream);
+    signals_pool(map->pool);
     signals_install();
     map_progress_init(&map->progress, map->values, clock_ms());
     map->progress.function = map->function;
@@ -266,7 +268,8 @@ int map_open(struct map *map, const struct options *options)
 void map_close(struct map *map)
 {
     belt_stream_close(&map->stream);
-    belt_pool_close(&map->pool);
+    belt_pool_close(&map->pool); /* which may take a while: the second signal is still heard */
+    signals_pool(NULL);
     map_input_close(&map->input);
     map_output_free(&map->output);
     labels_free(&map->labels);

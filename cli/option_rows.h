@@ -90,6 +90,9 @@ extern const struct command commands_submit, commands_results, commands_failed, 
 #define LOST_ROW \
     {.name = "lost-timeout", .type = OPTION_DURATION, .arg = "TIME", MAP(lost_timeout), \
      .help = "Give up when the broker is lost in the middle and does not come back within TIME (60)."}
+#define KILL_AFTER_ROW(memory) \
+    {.name = "kill-after", .type = OPTION_DURATION, .arg = "TIME", .offset = offsetof(memory, kill_after), \
+     .help = "A task that is stopped, for whatever reason, gets SIGTERM, and SIGKILL after this (2)."}
 /* clang-format on */
 
 #endif

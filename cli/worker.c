@@ -104,10 +104,11 @@ static int run_agent(const struct served *served, const struct worker_values *va
                                        .functions = served->functions,
                                        .function_count = served->count,
                                        .drain_ms = values->drain,
-                                       .kill_ms = values->kill,
+                                       .kill_ms = belt_agent_kill_ms(values->kill_after),
                                        .max_tasks_per_slot = values->max_tasks_per_slot,
                                        .connect_timeout_ms = values->common.connect_timeout,
-                                       .quiet = values->quiet != 0};
+                                       .quiet = values->quiet != 0,
+                                       .reaper = true};
     int code;
 
     if (!endpoint_normal(values->common.broker ? values->common.broker : BROKER_DEFAULT, ENDPOINT_WORKERS_PORT, broker))

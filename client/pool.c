@@ -70,8 +70,10 @@ int client_pool_check(belt_pool *pool)
 
 void belt_pool_options_init(belt_pool_options *options)
 {
-    *options = (belt_pool_options){
-        .size = sizeof(*options), .connect_timeout_ms = CONNECT_TIMEOUT_MS, .lost_timeout_ms = LOST_TIMEOUT_MS};
+    *options = (belt_pool_options){.size = sizeof(*options),
+                                   .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+                                   .lost_timeout_ms = LOST_TIMEOUT_MS,
+                                   .kill_after_ms = BELT_KILL_AFTER_MS};
 }
 
 static int complete_options(const belt_pool_options *given, belt_pool_options *options)
@@ -85,6 +87,8 @@ static int complete_options(const belt_pool_options *given, belt_pool_options *o
     if (options->slots < 0 || options->slots > (int)BELT_MAX_SLOTS)
         return client_error(BELT_INVALID, "a pool has 1 to %u slots, or 0 for one per processor, not %d",
                             BELT_MAX_SLOTS, options->slots);
+    if (options->kill_after_ms < 0)
+        return client_error(BELT_INVALID, "kill_after_ms is negative: give a time, or 0 for at once");
     return BELT_OK;
 }
 
@@ -211,6 +215,11 @@ int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t
     else
         pool_free(pool);
     return rc;
+}
+
+pid_t belt_pool_agent(const belt_pool *pool)
+{
+    return pool->children ? client_private_agent(pool->children) : 0;
 }
 
 int belt_pool_open(const char *broker, const belt_pool_options *options, belt_pool **pool)

@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Orderly end first; then by force. */
+/* Orderly end first; then by force: this long after the tasks have had their time. */
 #define STOP_MS 3000u
 /* Looks at the clock this often while it waits for a child's end; without a pidfd at the child too. */
 #define WAIT_MS 100
@@ -52,6 +52,7 @@ struct client_private {
     struct client_own_fd lifeline;
     int lifeline_read;
     int ready[2];
+    uint64_t kill_ms;
     struct child child[CLIENT_CHILDREN];
     char *names; /* of the functions that its slots serve, each ended by NUL, the last by another one */
 };
@@ -217,7 +218,7 @@ static void run_agent(struct client_private *self, int said, const struct belt_a
                                          .functions = functions,
                                          .function_count = count,
                                          .drain_ms = 1,
-                                         .kill_ms = 500,
+                                         .kill_ms = belt_agent_kill_ms((uint64_t)given->kill_after_ms),
                                          .max_tasks_per_slot = given->max_tasks_per_slot,
                                          .slot_init = given->slot_init,
                                          .slot_exit = given->slot_exit,
@@ -226,6 +227,7 @@ static void run_agent(struct client_private *self, int said, const struct belt_a
                                          .owner_fd = self->owner,
                                          .start_ms = given->start_timeout_ms,
                                          .alone = true,
+                                         .reaper = true,
                                          .quiet = true};
     int rc;
 
@@ -319,6 +321,11 @@ static bool reap(struct child *child, const char *what, char *text, size_t size)
     return true;
 }
 
+pid_t client_private_agent(const struct client_private *children)
+{
+    return children->child[AGENT].pid;
+}
+
 bool client_private_ended(struct client_private *children, char *text, size_t size)
 {
     return reap(&children->child[BROKER], "broker", text, size) || reap(&children->child[AGENT], "agent", text, size);
@@ -392,6 +399,7 @@ static int start(struct client_private *self, const struct belt_agent_function *
 {
     int rc = client_directory_make(self->directory, &self->lock);
 
+    self->kill_ms = (uint64_t)options->kill_after_ms;
     if (rc == BELT_OK)
         rc = open_lifeline(self);
     if (rc != BELT_OK)
@@ -467,11 +475,11 @@ static void stop_child(struct child *child, uint64_t deadline)
 void client_private_stop(struct client_private **children)
 {
     struct client_private *self;
-    uint64_t deadline = now_ms() + STOP_MS;
 
     if (children == NULL || *children == NULL)
         return;
     self = *children;
+    uint64_t deadline = now_ms() + self->kill_ms + STOP_MS;
     client_process_close(&self->lifeline); /* the orderly way */
     stop_child(&self->child[AGENT], deadline);
     stop_child(&self->child[BROKER], deadline);

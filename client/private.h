@@ -11,6 +11,7 @@
 #include "worker/agent.h"
 
 #include <belt/belt.h>
+#include <sys/types.h>
 
 /** As belt_pool_open(NULL, …), with these functions. Borrows them during the call. */
 int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t count,
@@ -34,6 +35,11 @@ bool client_private_serves(const struct client_private *children, const char *fu
 void client_private_names(const struct client_private *children, char *text, size_t size);
 /** Descriptors that become readable when a child ends; -1 where there is none. */
 void client_private_fds(const struct client_private *children, int fds[CLIENT_CHILDREN]);
+/** The agent's process: SIGTSTP stops its tasks, SIGCONT lets them go on, SIGKILL ends them at once. 0: it has ended.
+ */
+pid_t client_private_agent(const struct client_private *children);
+/** The same of a pool; 0: it is not private. */
+pid_t belt_pool_agent(const belt_pool *pool);
 /** True when a child has ended by itself: says which and why. */
 bool client_private_ended(struct client_private *children, char *text, size_t size);
 /** Stops both, within bounded time, and removes what they left. *Takes*. Accepts NULL. */

@@ -21,6 +21,12 @@
 #define EVENTS  64
 /* So many children are asked one by one which of them ended. */
 #define REAP_ALL 8u
+/* What is left of a process group tells nobody when it has ended: it is looked at this often. */
+#define LINGER_US 10000u
+/* Whether all have got a signal is looked at this often, while the agent leaves. */
+#define SHARED_LOOK_US 5000u
+/* A lasting slot whose input has ended is signalled after this. */
+#define CLOSED_US 500000u
 /* While leaving the agent looks this often whether all is recorded. */
 #define LEAVE_LOOK_US 100000u
 /* A broker that does not record the last results is not waited for longer than this after the drain time. */
@@ -93,13 +99,60 @@ void agent_unwatch(struct agent *agent, int fd)
 
 /* ------------------------------------------------------------------ events */
 
+/** Processes of all slots. */
+static void agent_kill(struct agent *agent, int number)
+{
+    struct place *place, *next;
+
+    HASH_ITER(hh, agent->by_pid, place, next)
+    place_kill(agent, place, number);
+}
+
+static void agent_resume(struct agent *agent)
+{
+    if (!agent->paused)
+        return;
+    agent->paused = false;
+    agent_kill(agent, SIGCONT);
+    slots_resume(agent->table, agent->now);
+}
+
+/** Ctrl-Z: what runs stops too, for it is in other process groups. A private pool's agent keeps its connection. */
+static void agent_pause(struct agent *agent)
+{
+    if (agent->paused || agent->leaving)
+        return;
+    agent->paused = true;
+    slots_pause(agent->table, agent->now);
+    agent_kill(agent, SIGSTOP);
+    if (agent->options->alone)
+        return;
+    raise(SIGSTOP);
+    agent->now = agent_clock_us();
+}
+
+static void agent_continued(struct agent *agent)
+{
+    if (agent->paused)
+        agent_resume(agent);
+    else
+        slots_warned(agent->table, agent->now);
+}
+
+/** Asked by a signal. */
 static void agent_leave(struct agent *agent)
 {
-    if (agent->leaving) { /* asked twice: at once */
+    bool again = agent->signalled;
+
+    agent->signalled = true;
+    if (again) { /* at once */
         agent_log(agent, "stopping at once");
         agent->abrupt = true;
         return;
     }
+    agent_resume(agent);
+    if (agent->leaving) /* its owner is gone, too */
+        return;
     uint64_t drain = agent->options->drain_ms * 1000;
     agent_log(agent, "leaving: running tasks may finish for %llu ms", (unsigned long long)agent->options->drain_ms);
     agent->leaving = true;
@@ -115,7 +168,7 @@ static void place_reap(struct agent *agent, struct place *place)
     int status;
 
     if (place->program->runner != &runner_c && waitpid(pid, &status, WNOHANG) == pid)
-        place->program->runner->ended(agent, place, status);
+        place_ended(agent, place, status);
 }
 
 /** The place of a child that ended, as far as one look tells: NULL when it is another's. */
@@ -127,6 +180,21 @@ static struct place *agent_peek(struct agent *agent)
     if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0)
         HASH_FIND_INT(agent->by_pid, &info.si_pid, place);
     return place;
+}
+
+/** What tasks had left behind has ended. */
+static void reap_others(struct agent *agent)
+{
+    siginfo_t info = {.si_pid = 0};
+    struct place *place = NULL;
+
+    while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
+        HASH_FIND_INT(agent->by_pid, &info.si_pid, place);
+        if ((place && !place->lingers) || info.si_pid == agent->keeper.pid)
+            return; /* it has ended since */
+        waitpid(info.si_pid, NULL, 0);
+        info.si_pid = 0;
+    }
 }
 
 /** Takes our children alone: the program that runs the worker waits for its own. */
@@ -142,6 +210,8 @@ static void agent_reap(struct agent *agent)
         agent->keeper.pid = -1;
         agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
     }
+    if (agent->options->reaper)
+        reap_others(agent);
 }
 
 static void agent_signals(struct agent *agent)
@@ -150,12 +220,22 @@ static void agent_signals(struct agent *agent)
     bool child = false;
 
     while (read(agent->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        if (info.ssi_signo == SIGCHLD)
+        switch (info.ssi_signo) {
+        case SIGCHLD:
             child = true;
-        else
+            break;
+        case SIGCONT:
+            agent_continued(agent);
+            break;
+        case SIGTSTP:
+            agent_pause(agent);
+            break;
+        default:
+            slots_signalled(agent->table, agent->now);
             agent_leave(agent);
+        }
     }
-    if (child)
+    if (child) /* after them: what a signal has ended is known as such */
         agent_reap(agent);
 }
 
@@ -174,7 +254,7 @@ static void keeper_event(struct agent *agent, const struct keeper_event *event)
         break;
     case KEEPER_DIED:
         if (place->pid == event->pid)
-            stream_ended(agent, place, event->status);
+            place_ended(agent, place, event->status);
         break;
     default:
         break;
@@ -192,13 +272,28 @@ static void agent_keeper(struct agent *agent)
         agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
 }
 
+/** The pool's: the tasks have the time that they have for every other reason. */
+static void owner_gone(struct agent *agent)
+{
+    if (agent->options->lifeline_fd > 0)
+        agent_unwatch(agent, agent->options->lifeline_fd);
+    if (agent->options->owner_fd > 0)
+        agent_unwatch(agent, agent->options->owner_fd);
+    agent->orphan = true;
+    agent_resume(agent);
+    agent->leaving = true;
+    agent->leave_until = agent->now;
+    slots_leave(agent->table, agent->now, agent->now);
+}
+
 static void agent_lifeline(struct agent *agent)
 {
     char byte;
     ssize_t n = read(agent->options->lifeline_fd, &byte, 1);
 
-    if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
-        agent_fail(agent, BELT_OK, "the parent is gone");
+    if (n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN)))
+        return;
+    owner_gone(agent);
 }
 
 static void agent_event(struct agent *agent, uint64_t tag)
@@ -216,7 +311,7 @@ static void agent_event(struct agent *agent, uint64_t tag)
         agent_lifeline(agent);
         break;
     case WATCH_OWNER:
-        agent_fail(agent, BELT_OK, "the parent is gone");
+        owner_gone(agent);
         break;
     case WATCH_KEEPER:
         agent_keeper(agent);
@@ -287,11 +382,11 @@ static void agent_hung(struct agent *agent)
 {
     for (uint32_t i = 0; agent->hung > 0 && i < slots_count(agent->table); i++) {
         struct place *place = &agent->places[i];
-        if (!place->ended || agent->now - place->ended_us < HUNG_US)
+        if (!place->ended || place->lingers || agent->now - place->ended_us < HUNG_US)
             continue;
         if (place->error[0] == '\0')
             snprintf(place->error, sizeof(place->error), "it closed its output and went on");
-        place_kill(agent, place, SIGKILL);
+        place_fault(agent, place);
     }
 }
 
@@ -317,12 +412,24 @@ static void agent_dirty(struct agent *agent)
     }
 }
 
+/** After a signal that asks the agent to end: whether the tasks have got it too. */
+static void agent_shared(struct agent *agent)
+{
+    if (!agent->signalled || agent->shared || agent->now - agent->shared_us < SHARED_LOOK_US)
+        return;
+    agent->shared_us = agent->now;
+    agent->shared = agent->keeper.pid > 0 && keeper_signalled(&agent->keeper);
+    if (agent->shared)
+        slots_shared(agent->table);
+}
+
 /** True: an action ended a task at once, so there is more to decide. */
 static bool agent_act(struct agent *agent)
 {
     struct slots_action action;
     bool acted = false;
 
+    agent_shared(agent);
     if (slots_overdue(agent->table, agent->now))
         agent_look(agent);
     slots_turn(agent->table, agent->now);
@@ -333,6 +440,7 @@ static bool agent_act(struct agent *agent)
     agent_dirty(agent);
     agent_asks(agent);
     agent_hung(agent);
+    places_linger(agent);
     places_rest(agent);
     if (slots_recovered(agent->table))
         belt_session_again(&agent->session, agent->now / 1000);
@@ -348,16 +456,51 @@ void agent_stop_slots(struct agent *agent)
     {
         pid_t pid = place->pid;
         bool ours = place->program->runner != &runner_c;
-        kill(-pid, SIGKILL);
+        place_kill(agent, place, SIGKILL);
+        ours = ours && !place->lingers;
         while (ours && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             continue;
         place_close(agent, place);
     }
 }
 
+static void agent_wait(struct agent *agent, int timeout_ms)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(agent->epoll, events, EVENTS, timeout_ms);
+
+    agent->now = agent_clock_us();
+    for (int i = 0; i < n; i++)
+        agent_event(agent, events[i].data.u64);
+}
+
+void agent_end_slots(struct agent *agent)
+{
+    struct place *place, *next;
+    uint64_t start = agent_clock_us(), term = start + CLOSED_US;
+    uint64_t end = term + agent->options->kill_ms * 1000;
+
+    if (agent->abrupt || agent->keeper.pid <= 0 || agent->epoll < 0)
+        return;
+    agent->now = start;
+    agent->leaving = true;
+    if (agent->socket)
+        agent_unwatch(agent, agent->socket_fd);
+    HASH_ITER(hh, agent->by_pid, place, next)
+    stream_close(agent, place);
+    while (agent->by_pid && !agent->abrupt && agent->now < end && agent->keeper.pid > 0) {
+        agent_wait(agent, agent->lingering > 0 ? (int)(LINGER_US / 1000) : (int)(LEAVE_LOOK_US / 1000));
+        places_linger(agent);
+        if (agent->now < term)
+            continue;
+        agent_kill(agent, SIGTERM);
+        term = UINT64_MAX;
+    }
+}
+
 static void agent_leave_step(struct agent *agent)
 {
-    bool over = slots_held(agent->table) == 0 && slots_unrecorded(agent->table) == 0;
+    bool over = slots_held(agent->table) == 0 && (agent->orphan || slots_unrecorded(agent->table) == 0);
     bool late = agent->now >= agent->leave_until + agent->options->kill_ms * 1000 + RECORD_US;
 
     /* Without a broker nobody records: the drain time is all that is waited. */
@@ -385,6 +528,8 @@ static int agent_timeout_ms(struct agent *agent, bool again)
         when = wire;
     if (agent->hung > 0 && agent->now + HUNG_US / 2 < when)
         when = agent->now + HUNG_US / 2;
+    if (agent->lingering > 0 && agent->now + LINGER_US < when)
+        when = agent->now + LINGER_US;
     if (agent->leaving && agent->now + LEAVE_LOOK_US < when)
         when = agent->now + LEAVE_LOOK_US;
     if (when == UINT64_MAX)

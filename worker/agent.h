@@ -44,8 +44,19 @@ struct belt_agent_options {
     int lifeline_fd;             /* > 0: stop at once when it reads end of file */
     int owner_fd;                /* > 0: stop at once when the process of this pidfd has ended */
     bool quiet;                  /* warnings only */
+    bool reaper;                 /* the process has no other children: those that tasks leave behind become its own */
     bool alone; /* the broker's only worker: tasks of a slot that cannot start fail instead of going back */
 };
+
+/* A task that is stopped has this long between SIGTERM and SIGKILL, unless told otherwise: enough to remove its files,
+ * and nobody waits long for the end of a program. */
+#define BELT_KILL_AFTER_MS 2000u
+
+/** `kill_ms` from an option of which 0 means at once. */
+static inline uint64_t belt_agent_kill_ms(uint64_t ms)
+{
+    return ms > 0 ? ms : 1;
+}
 
 /**
  * Runs until SIGTERM or SIGINT has drained it. Call from a process without threads and

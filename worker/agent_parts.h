@@ -8,6 +8,7 @@
 
 #include "../proto/link.h"
 #include "../proto/session.h"
+#include "../proto/signals.h"
 #include "agent.h"
 #include "arena.h"
 #include "keeper.h"
@@ -25,7 +26,6 @@ struct place;
 struct runner {
     struct slots_program kind;
     enum slot_side side; /* of the reader, for lasting slots */
-    bool names;          /* its answers may name their tasks; those that do not get them one by one */
     /** Starts the process of a lasting slot; agent_place_lost() when that fails. */
     void (*start)(struct agent *agent, struct place *place);
     void (*give)(struct agent *agent, struct place *place, const struct slots_given *task);
@@ -69,13 +69,15 @@ struct place {
     bool unread;        /* there is more to read than was read in this turn */
     bool ended;         /* its output is at its end */
     bool over;          /* a task's output is over the limit */
-    bool blameless;     /* it is being killed for what it did between two tasks: no task of its is to blame */
-    char error[320];    /* what it did wrong; "" nothing */
+    bool lingers;       /* it has ended with `status`, and others of its process group are still to end */
+    bool killed;        /* its process group got SIGKILL */
+    int status;
+    char error[320]; /* what it did wrong; "" nothing */
     struct slot_reader reader;
     struct slot_outbox queue;   /* to be written */
     struct slot_queue captured; /* output of a command */
     struct slot_queue log;      /* tail of the standard error */
-    uint64_t given, answered;   /* tasks since it started */
+    uint64_t given, answered;   /* tasks since it started (given: of a filter or of C functions) */
     uint64_t due;               /* of C functions: answered, or given and not taken back */
     uint64_t ended_us, told_us;
     UT_hash_handle hh;
@@ -101,9 +103,14 @@ struct agent {
     bool done; /* leave the loop */
     bool leaving, said_leaving;
     bool abrupt;          /* asked twice */
+    bool orphan;          /* the pool's owner is gone */
+    bool signalled;       /* asked by a signal */
+    bool shared;          /* which has reached the tasks' processes too */
+    bool paused;          /* SIGTSTP: what runs is stopped until SIGCONT */
+    uint64_t shared_us;   /* when that was looked at last */
     uint64_t leave_until; /* running tasks may finish until then */
     sigset_t slot_mask, old_mask;
-    struct sigaction old_pipe;
+    struct belt_signals spared;
     int epoll, signals;
     struct keeper keeper;
     struct slots *table;
@@ -114,8 +121,8 @@ struct agent {
     uint32_t *dirty, dirty_count;
     uint32_t *asks, ask_count; /* slots that the keeper has yet to be asked for */
     uint32_t hung;             /* places whose output ended before their process */
+    uint32_t lingering;        /* places that linger */
     uint64_t now;              /* us, of this turn */
-    uint64_t broke_us;         /* when a slot that broke the protocol between tasks was last told of; 0: never */
     uint64_t rested_us;        /* when the slots were last asked for memory that they do not use */
     /* the broker */
     void *context, *socket;
@@ -134,6 +141,7 @@ struct agent {
 
 uint64_t agent_clock_us(void);
 void agent_loop(struct agent *agent);       /* until agent->done */
+void agent_end_slots(struct agent *agent);  /* those that idle: their input ends, then by signals */
 void agent_stop_slots(struct agent *agent); /* at once */
 __attribute__((format(printf, 2, 3))) void agent_log(const struct agent *agent, const char *format, ...);
 /** Said even when quiet: the operator must do something. */
@@ -155,8 +163,15 @@ ssize_t place_read(int fd, struct slot_queue *queue);
 void place_write(struct agent *agent, struct place *place);
 void place_dirty(struct agent *agent, struct place *place);
 void place_kill(struct agent *agent, struct place *place, int signal);
-/** Starts a process for the place; `env` NULL: with the agent's environment. 0 or errno. */
-int place_spawn(struct agent *agent, struct place *place, char *const *argv, char *const *env, bool input);
+/** Its process did something that it must not do: it is stopped as one that is over its time is. */
+void place_fault(struct agent *agent, struct place *place);
+/** Its process has ended and was reaped: what is left of its process group ends first when it was stopped or crashed,
+ *  and then runner.ended() is called. */
+void place_ended(struct agent *agent, struct place *place, int status);
+/** Looks at those that linger. */
+void places_linger(struct agent *agent);
+/** Starts a process for the place. 0 or errno. */
+int place_spawn(struct agent *agent, struct place *place, char *const *argv, bool input);
 /** Fills text (`size` bytes) and the numbers from a wait status. */
 void place_status(int status, char *text, size_t size, struct slots_outcome *outcome);
 /** The log so far, as part of an outcome; place_log_clear() when it was used. */
@@ -172,8 +187,6 @@ void place_warn(struct agent *agent, const struct place *place);
 /* stream.c: what lasting slots have in common */
 void stream_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err);
 void stream_give(struct agent *agent, struct place *place, const struct slots_given *task);
-/** The same, for a runner that does not count the tasks itself. */
-void stream_give_counted(struct agent *agent, struct place *place, const struct slots_given *task);
 /** Its payload lies at `at` in memory that the slot shares. */
 void stream_give_at(struct agent *agent, struct place *place, const struct slots_given *task, size_t at);
 void stream_output(struct agent *agent, struct place *place);

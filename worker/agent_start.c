@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <zmq.h>
 
-#define KILL_MS_DEFAULT  2000u
 #define DRAIN_MS_DEFAULT 10000u
 
 static int64_t wall_offset_us(void)
@@ -129,20 +129,20 @@ static int agent_build(struct agent *agent)
 /** Signals come as reads; what slots had before is kept for them. */
 static int agent_block_signals(struct agent *agent)
 {
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    static const int read[] = {SIGTERM, SIGINT, SIGCHLD, SIGCONT, SIGTSTP};
     sigset_t wanted;
 
     sigemptyset(&wanted);
-    sigaddset(&wanted, SIGTERM);
-    sigaddset(&wanted, SIGINT);
-    sigaddset(&wanted, SIGCHLD);
+    for (size_t i = 0; i < sizeof(read) / sizeof(*read); i++)
+        if (read[i] == SIGCHLD || read[i] == SIGCONT || !belt_signal_ignored(read[i]))
+            sigaddset(&wanted, read[i]);
     sigprocmask(SIG_BLOCK, &wanted, &agent->old_mask);
     agent->slot_mask = agent->old_mask;
-    sigdelset(&agent->slot_mask, SIGTERM);
-    sigdelset(&agent->slot_mask, SIGINT);
-    sigdelset(&agent->slot_mask, SIGCHLD);
+    for (size_t i = 0; i < sizeof(read) / sizeof(*read); i++)
+        sigdelset(&agent->slot_mask, read[i]);
     sigdelset(&agent->slot_mask, SIGUSR1);
-    sigaction(SIGPIPE, &ignore, &agent->old_pipe);
+    sigdelset(&agent->slot_mask, SIGHUP);
+    belt_signals_spare(&agent->spared);
     agent->signals = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
     return agent->signals < 0 ? -1 : 0;
 }
@@ -155,13 +155,15 @@ static int agent_open(struct agent *agent)
     }
     /* The keeper is forked before there is a context, which no fork survives. */
     if (agent_block_signals(agent) != 0 ||
-        keeper_start(&agent->keeper, agent->options, slots_count(agent->table), &agent->slot_mask, agent->signals) !=
-            0 ||
+        keeper_start(&agent->keeper, agent->options, slots_count(agent->table), &agent->slot_mask, &agent->spared,
+                     agent->signals) != 0 ||
         (agent->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
         getrandom(agent->id, sizeof(agent->id), 0) != (ssize_t)sizeof(agent->id)) {
         agent_fail(agent, BELT_SYSTEM, "cannot start the slots: %s", strerror(errno));
         return -1;
     }
+    if (agent->options->reaper) /* an ended process that nobody waits for would keep its group for longer */
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
     agent_watch(agent, agent->signals, WATCH_SIGNALS, 0, EPOLLIN);
     agent_watch(agent, agent->keeper.fd, WATCH_KEEPER, 0, EPOLLIN);
     if (agent->options->lifeline_fd > 0)
@@ -182,6 +184,7 @@ static int agent_open(struct agent *agent)
 
 static void agent_close(struct agent *agent)
 {
+    agent_end_slots(agent);
     agent_stop_slots(agent);
     uint32_t count = agent->places ? slots_count(agent->table) : 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -201,8 +204,8 @@ static void agent_close(struct agent *agent)
             continue;
         close(agent->signals);
         sigprocmask(SIG_SETMASK, &agent->old_mask, NULL);
-        sigaction(SIGPIPE, &agent->old_pipe, NULL);
     }
+    belt_signals_restore(&agent->spared);
     belt_decoder_free(agent->decoder);
     slots_free(agent->table);
     free(agent->places);
@@ -221,7 +224,7 @@ static void agent_defaults(struct agent *agent, struct belt_agent_options *optio
     if (options->slots == 0)
         options->slots = processors > 0 ? (uint32_t)processors : 1;
     if (options->kill_ms == 0)
-        options->kill_ms = KILL_MS_DEFAULT;
+        options->kill_ms = BELT_KILL_AFTER_MS;
     if (options->start_ms == 0)
         options->start_ms = SLOT_HELLO_MS;
     if (options->drain_ms == 0)
@@ -256,6 +259,7 @@ int belt_agent_run(const struct belt_agent_options *given, char *error, uint32_t
 
     spawn_fill_standard(); /* slots get these numbers, and must not get the agent's ends of something with them */
     agent.keeper = (struct keeper){.pid = -1, .fd = -1};
+    sigemptyset(&agent.spared.ignored);
     if (error && size > 0)
         error[0] = '\0';
     agent_defaults(&agent, &options);

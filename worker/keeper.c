@@ -27,6 +27,7 @@ struct kept {
     const struct keeper *keeper;
     struct keeper_shared *shared;
     sigset_t mask;
+    const struct belt_signals *spared;
 };
 
 static void kill_groups(const struct kept *kept)
@@ -66,15 +67,16 @@ static int send_event(int fd, const struct keeper_event *event, int io, int log)
     return n < 0 ? -1 : 0;
 }
 
-static void slot_signals(const sigset_t *mask)
+static void slot_signals(const struct kept *kept)
 {
     static const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGPIPE};
     struct sigaction plain = {.sa_handler = SIG_DFL};
 
     for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
         sigaction(signals[i], &plain, NULL);
+    belt_signals_restore(kept->spared);
     task_catch_cancel();
-    sigprocmask(SIG_SETMASK, mask, NULL);
+    sigprocmask(SIG_SETMASK, &kept->mask, NULL);
 }
 
 /** In the new slot. Descriptors that the program had opened itself stay: its functions may use them. */
@@ -82,7 +84,7 @@ static _Noreturn void slot_child(struct kept *kept, uint32_t slot, pid_t parent,
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-    setpgid(0, 0);
+    setsid(); /* a process group of its own, and no terminal */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent || null < 0)
         _exit(127);
@@ -92,7 +94,7 @@ static _Noreturn void slot_child(struct kept *kept, uint32_t slot, pid_t parent,
         _exit(127);
     close(null);
     close(log);
-    slot_signals(&kept->mask);
+    slot_signals(kept);
     struct task_ends ends = {.pipe = slot_pipe_open(keeper_rings(kept->keeper, slot), io, false),
                              .arena = keeper_arena(kept->keeper, slot)};
     task_slot_run(&ends, kept->options, kept->shared, slot);
@@ -113,7 +115,6 @@ static int slot_fork(struct kept *kept, uint32_t slot, int io[2], int log[2])
         slot_child(kept, slot, self, io[1], log[1]);
     }
     fcntl(log[0], F_SETFL, O_NONBLOCK); /* of the agent's end alone */
-    setpgid(pid, pid);                  /* the child does it too: whoever comes first */
     kept->pids[slot] = pid;
     return 0;
 }
@@ -179,19 +180,19 @@ static int keeper_loop(struct kept *kept)
     }
 }
 
+/** The keeper goes when the agent goes, and not by a signal: all are blocked since before the fork. SIGTERM and its
+ * like stay pending, where the agent reads that everybody has got them (keeper_signalled()). */
 static _Noreturn void keeper_main(struct kept *kept)
 {
-    static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1};
-    struct sigaction ignore = {.sa_handler = SIG_IGN}, plain = {.sa_handler = SIG_DFL};
+    struct sigaction plain = {.sa_handler = SIG_DFL};
     sigset_t child;
 
-    /* A signal to the whole group is the agent's business: the keeper goes when the agent goes. */
-    for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
-        sigaction(ignored[i], &ignore, NULL);
+    setsid(); /* what is meant for the agent's terminal or group does not reach it */
     sigaction(SIGCHLD, &plain, NULL);
+    sigaction(SIGTERM, &plain, NULL); /* an ignored signal might not stay pending */
+    sigaction(SIGINT, &plain, NULL);
     sigemptyset(&child);
     sigaddset(&child, SIGCHLD);
-    sigprocmask(SIG_SETMASK, &child, NULL);
     kept->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
     kept->pids = calloc(kept->count, sizeof(*kept->pids));
     if (kept->signals >= 0 && kept->pids) {
@@ -266,7 +267,7 @@ struct arena_memory *keeper_arena(const struct keeper *keeper, uint32_t slot)
 }
 
 int keeper_start(struct keeper *keeper, const struct belt_agent_options *options, uint32_t groups, const sigset_t *mask,
-                 int foreign)
+                 const struct belt_signals *spared, int foreign)
 {
     int ends[2] = {-1, -1};
     int error;
@@ -278,7 +279,12 @@ int keeper_start(struct keeper *keeper, const struct belt_agent_options *options
         goto fail;
     if (!options->alone) /* or every slot would write out what was buffered here; who forked us has done it */
         fflush(NULL);
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
     keeper->pid = fork();
+    if (keeper->pid != 0)
+        sigprocmask(SIG_SETMASK, &before, NULL);
     if (keeper->pid < 0)
         goto fail;
     if (keeper->pid == 0) {
@@ -294,7 +300,8 @@ int keeper_start(struct keeper *keeper, const struct belt_agent_options *options
                             .options = options,
                             .keeper = keeper,
                             .shared = keeper->shared,
-                            .mask = *mask};
+                            .mask = *mask,
+                            .spared = spared};
         keeper_main(&kept);
     }
     close(ends[1]);
@@ -309,6 +316,25 @@ fail:
     unmap_all(keeper);
     errno = error;
     return -1;
+}
+
+bool keeper_signalled(const struct keeper *keeper)
+{
+    const unsigned long long ends = 1ull << (SIGTERM - 1) | 1ull << (SIGINT - 1);
+    unsigned long long pending = 0;
+    char path[48], text[4096];
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)keeper->pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *at = strstr(text, "\nShdPnd:");
+    if (!at || sscanf(at, "\nShdPnd: %llx", &pending) != 1)
+        return true; /* nobody knows: a task that runs twice is better than one that was cut off */
+    return (pending & ends) != 0;
 }
 
 int keeper_ask(struct keeper *keeper, uint32_t slot)

@@ -13,6 +13,8 @@
 #include "claim.h"
 #include "slot_pipe.h"
 
+#include "../proto/signals.h"
+
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -54,11 +56,14 @@ struct keeper_event {
 };
 
 /**
- * Forks it. `groups`: slot numbers are below it; `mask`: the slots' signal mask; `foreign`: a descriptor
+ * Forks it. `groups`: slot numbers are below it; `mask`: the slots' signal mask; `spared`: what the agent ignores
+ * and they do not; `foreign`: a descriptor
  * of the agent that is not for the keeper. 0, or -1 with errno.
  */
 int keeper_start(struct keeper *keeper, const struct belt_agent_options *options, uint32_t groups, const sigset_t *mask,
-                 int foreign);
+                 const struct belt_signals *spared, int foreign);
+/** Whether SIGTERM or SIGINT has reached the keeper too, which is in a session of its own: then it has reached all. */
+bool keeper_signalled(const struct keeper *keeper);
 /** Asks for a process for `slot`; KEEPER_STARTED or KEEPER_FAILED follows. 0; 1: no room, ask again after its events;
  * -1: it is gone. */
 int keeper_ask(struct keeper *keeper, uint32_t slot);

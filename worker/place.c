@@ -29,7 +29,7 @@ void place_started(struct agent *agent, struct place *place, pid_t pid, int in, 
     place->in = in;
     place->out = out;
     place->err = err;
-    place->starting = place->ended = place->over = place->writing = place->blameless = false;
+    place->starting = place->ended = place->over = place->writing = false;
     place->error[0] = '\0';
     group_note(agent, place, pid);
     HASH_ADD_INT(agent->by_pid, pid, place);
@@ -52,6 +52,9 @@ void place_close(struct agent *agent, struct place *place)
     }
     if (place->ended)
         agent->hung--;
+    if (place->lingers)
+        agent->lingering--;
+    place->lingers = place->killed = false;
     place->pid = 0;
     if (place->in == place->out)
         place->in = -1;
@@ -180,15 +183,57 @@ void place_dirty(struct agent *agent, struct place *place)
 void place_kill(struct agent *agent, struct place *place, int number)
 {
     (void)agent;
-    if (place->pid > 0)
-        kill(-place->pid, number);
-    else if (place->starting)
+    if (place->pid > 0) {
+        if (kill(-place->pid, number) != 0 && errno == ESRCH && !place->lingers)
+            kill(place->pid, number); /* a slot that was forked a moment ago has no group yet */
+        if (number == SIGKILL)
+            place->killed = true;
+    } else if (place->starting && number != SIGSTOP && number != SIGCONT) {
         place->doomed = true;
+    }
 }
 
-int place_spawn(struct agent *agent, struct place *place, char *const *argv, char *const *env, bool input)
+void place_fault(struct agent *agent, struct place *place)
 {
-    struct spawn spawn = {.argv = argv, .env = env, .input = input, .mask = agent->slot_mask};
+    slots_end(agent->table, agent->now, place->slot);
+}
+
+/** Whether somebody of its process group is there still. */
+static bool group_lives(const struct place *place)
+{
+    while (waitpid(-place->pid, NULL, WNOHANG) >
+           0) /* it has become our child: we are the first process of a container */
+        continue;
+    return !place->killed && kill(-place->pid, 0) == 0;
+}
+
+void place_ended(struct agent *agent, struct place *place, int status)
+{
+    bool rest = place->program->runner->kind.lasting || WIFSIGNALED(status) || slots_ends(agent->table, place->slot);
+
+    place->status = status;
+    if (!rest || !group_lives(place)) {
+        place->program->runner->ended(agent, place, status);
+        return;
+    }
+    place->lingers = true;
+    agent->lingering++;
+    slots_remains(agent->table, agent->now, place->slot);
+}
+
+void places_linger(struct agent *agent)
+{
+    for (uint32_t i = 0; agent->lingering > 0 && i < slots_count(agent->table); i++) {
+        struct place *place = &agent->places[i];
+        if (!place->lingers || group_lives(place))
+            continue;
+        place->program->runner->ended(agent, place, place->status);
+    }
+}
+
+int place_spawn(struct agent *agent, struct place *place, char *const *argv, bool input)
+{
+    struct spawn spawn = {.argv = argv, .input = input, .mask = agent->slot_mask};
     int rc = spawn_start(&spawn);
 
     if (rc == 0)
@@ -223,7 +268,7 @@ void place_lost(struct agent *agent, struct place *place, const char *why)
 
 void place_warn(struct agent *agent, const struct place *place)
 {
-    uint32_t failures = slots_failures(agent->table, place->slot);
+    uint32_t failures = agent->leaving ? 0 : slots_failures(agent->table, place->slot);
     const char *command = place->program->command;
 
     if (failures == SLOTS_FAILURES) /* once, until one answers */

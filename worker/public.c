@@ -60,7 +60,7 @@ const struct belt_agent_function *belt_function_list(uint32_t *count)
 
 BELT_API void belt_worker_options_init(belt_worker_options *options)
 {
-    *options = (belt_worker_options){.size = sizeof(*options)};
+    *options = (belt_worker_options){.size = sizeof(*options), .kill_after_ms = BELT_KILL_AFTER_MS};
 }
 
 BELT_API int belt_worker_run(const char *broker, const belt_worker_options *options)
@@ -74,6 +74,8 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         return rc;
     if (o.slots < 0)
         return client_error(BELT_INVALID, "%d slots: give a positive number, or 0 for one per processor", o.slots);
+    if (o.kill_after_ms < 0)
+        return client_error(BELT_INVALID, "kill_after_ms is negative: give a time, or 0 for at once");
     const struct belt_agent_options agent = {
         .broker = broker,
         .name = o.name,
@@ -82,6 +84,7 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         .function_count = registered_count,
         .drain_ms = o.drain_ms,
         .start_ms = o.start_timeout_ms,
+        .kill_ms = belt_agent_kill_ms((uint64_t)o.kill_after_ms),
         .max_tasks_per_slot = o.max_tasks_per_slot,
         .slot_init = o.slot_init,
         .slot_exit = o.slot_exit,

@@ -49,7 +49,7 @@ static void command_give(struct agent *agent, struct place *place, const struct 
         command_refuse(agent, place, line.error);
         return;
     }
-    rc = place_spawn(agent, place, line.argv, NULL, line.input);
+    rc = place_spawn(agent, place, line.argv, line.input);
     if (rc != 0) {
         snprintf(text, sizeof(text), "cannot run '%.160s': %s", line.argv[0], strerror(rc));
         command_refuse(agent, place, text);
@@ -70,7 +70,7 @@ static bool command_pull(struct agent *agent, struct place *place)
     if (n > 0 && place->captured.len > agent_max_payload(agent)) {
         slot_queue_consume(&place->captured, place->captured.len - place->captured.pos);
         if (!place->over)
-            place_kill(agent, place, SIGKILL);
+            place_fault(agent, place);
         place->over = true;
     }
     if (n == 0) {
@@ -111,8 +111,6 @@ static void command_ended(struct agent *agent, struct place *place, int status)
         outcome.code = BELT_RESULT_TOO_LARGE;
         outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
     }
-    if (outcome.term_signal > 0) /* stopped, or crashed: what it had started goes too */
-        place_kill(agent, place, SIGKILL);
     outcome.payload = (struct belt_bytes){place->captured.data, place->over ? 0 : place->captured.len};
     outcome.log = place_log(place);
     slots_answer(agent->table, agent->now, place->slot, &outcome);

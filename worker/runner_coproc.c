@@ -7,9 +7,8 @@
 const struct runner runner_coproc = {
     .kind = {.lasting = true, .greets = true, .ahead = true},
     .side = SLOT_SIDE_AGENT,
-    .names = true,
     .start = stream_spawn,
-    .give = stream_give_counted,
+    .give = stream_give,
     .output = stream_output,
     .ended = stream_ended,
 };

@@ -3,7 +3,6 @@
  * The slot table: messages of the broker, ends of tasks, results. Pure. See slots.h.
  */
 #include "slots_table.h"
-#include "../proto/text_cut.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -181,6 +180,11 @@ void slots_free(struct slots *slots)
     }
     for (uint32_t i = 0; slots->programs && i < slots->program_count; i++)
         tasks_free(slots, slots->programs[i].waiting);
+    while (slots->doubted) {
+        struct slots_task *task = slots->doubted;
+        slots_doubt_withdraw(slots, task);
+        task_free(slots, task);
+    }
     for (uint64_t n = slots->result_base; n < slots->result_next; n++)
         task_free(slots, slots->results[n % slots->result_cap]);
     HASH_CLEAR(hh, slots->by_name);
@@ -239,6 +243,8 @@ void slots_withdraw(struct slots *slots, struct slots_task *task)
     if (task->state == SLOTS_WAITING) {
         DL_DELETE(program->waiting, task);
         program->waiting_count--;
+    } else if (task->state == SLOTS_DOUBTED) {
+        slots_doubt_withdraw(slots, task);
     } else {
         assert(task->state == SLOTS_BOUND);
         DL_DELETE(slots->slots[task->slot].bound, task);
@@ -251,19 +257,21 @@ void slots_withdraw(struct slots *slots, struct slots_task *task)
 static struct belt_result_extras *extras_new(struct belt_bytes text, const struct slots_outcome *o)
 {
     struct belt_bytes log = o->log;
-    size_t room = text.len < BELT_MAX_TEXT ? text.len : BELT_MAX_TEXT;
 
+    if (text.len > BELT_MAX_TEXT)
+        text.len = BELT_MAX_TEXT;
     if (log.len > BELT_MAX_LOG)
         log = (struct belt_bytes){log.data + (log.len - BELT_MAX_LOG), BELT_MAX_LOG};
-    struct belt_result_extras *extras = calloc(1, sizeof(*extras) + room + log.len);
+    struct belt_result_extras *extras = calloc(1, sizeof(*extras) + text.len + log.len);
     if (!extras)
         slots_no_memory();
     uint8_t *bytes = (uint8_t *)(extras + 1);
-    size_t len = text_cut(bytes, room, text);
+    if (text.len > 0)
+        memcpy(bytes, text.data, text.len);
     if (log.len > 0)
-        memcpy(bytes + len, log.data, log.len);
-    extras->text = (struct belt_bytes){bytes, len};
-    extras->log = (struct belt_bytes){bytes + len, log.len};
+        memcpy(bytes + text.len, log.data, log.len);
+    extras->text = (struct belt_bytes){bytes, text.len};
+    extras->log = (struct belt_bytes){bytes + text.len, log.len};
     extras->exit_status = o->exit_status;
     extras->term_signal = o->term_signal;
     return extras;
@@ -485,7 +493,7 @@ bool slots_answer(struct slots *slots, uint64_t now, uint32_t number, const stru
     task->started_us = slot->since_us;
     if (!task->timed_out && !task->dropped)
         slots_measure(slots, task, outcome->timed ? outcome->service_us : now - slot->since_us);
-    slots_task_end(slots, now, task, outcome);
+    slots_doubt(slots, now, task, outcome, slots_ours(slot));
     if (ran)
         slot->since_us = now;
     slots_laden_update(slots, slot);

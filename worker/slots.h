@@ -39,7 +39,7 @@ struct slots;
 struct slots_program {
     bool lasting; /* a slot is a process that outlives its tasks; else each task starts a process */
     bool greets;  /* a new slot may be given tasks only after slots_ready() */
-    bool polite;  /* a task that is to stop is asked (SLOTS_ASK) before it is signalled */
+    bool polite;  /* functions: a task that is to stop is asked (SLOTS_ASK) before its slot is signalled */
     bool ahead;   /* slots are started before there is work */
     bool yields;  /* a slot gives back what it has not begun (SLOTS_TAKE) */
 };
@@ -143,14 +143,28 @@ void slots_look(struct slots *slots, uint32_t slot, uint32_t ahead, bool running
 /** The process of a lasting slot ended, or could not be started. `outcome` says how: text, log, exit_status,
  * term_signal. */
 void slots_died(struct slots *slots, uint64_t now, uint32_t slot, const struct slots_outcome *outcome);
-/** The tasks of the function that runs in `slot` are handed over one by one from here on: its slots write a log, which
- * has to find its task, or do not name the tasks that they answer. */
-void slots_one_by_one(struct slots *slots, uint32_t slot);
+/** `slot` writes a log: its tasks are handed over one by one from now on, so that each log finds its task. */
+void slots_talks(struct slots *slots, uint32_t slot);
 /** Take nothing more, return what did not start, stop what still runs at `until`. */
 void slots_leave(struct slots *slots, uint64_t now, uint64_t until);
 /** The slots are killed without waiting for them: every task that is held goes back. Only results may be asked for
  * after this. */
 void slots_abandon(struct slots *slots);
+/** `slot` did something that it must not do: it is ended like a task that is over its time. */
+void slots_end(struct slots *slots, uint64_t now, uint32_t slot);
+/** The process of `slot` has ended, others of its process group have not: they are stopped. */
+void slots_remains(struct slots *slots, uint64_t now, uint32_t slot);
+/** Whether `slot` was told to end by a signal. */
+bool slots_ends(const struct slots *slots, uint32_t slot);
+/** A signal from outside has asked this agent to end: what tasks say around it is no outcome (doubt.h). */
+void slots_signalled(struct slots *slots, uint64_t now);
+/** The tasks' processes have got that signal too. */
+void slots_shared(struct slots *slots);
+/** SIGCONT from outside: a signal that ends may follow. */
+void slots_warned(struct slots *slots, uint64_t now);
+/** The slots' processes are stopped (SIGSTOP), and nothing is decided until slots_resume(). */
+void slots_pause(struct slots *slots, uint64_t now);
+void slots_resume(struct slots *slots, uint64_t now);
 /** Decides what can start now and what is over its time. Call after the events of a burst and at the deadline. */
 void slots_turn(struct slots *slots, uint64_t now);
 /** When slots_turn() must be called at the latest; UINT64_MAX: never. */

@@ -72,8 +72,12 @@ uint64_t slots_deadline(const struct slots *slots)
 {
     uint64_t when = slots->heap_count > 0 ? slots->heap[1]->deadline_us : SLOTS_NEVER;
 
+    if (slots->paused)
+        return SLOTS_NEVER;
     if (slots->leave_until < when)
         when = slots->leave_until;
+    if (slots_doubt_due(slots) < when)
+        when = slots_doubt_due(slots);
     if (slots->look_us < when)
         when = slots->look_us;
     for (uint32_t i = 0; i < slots->program_count; i++) {
@@ -204,7 +208,7 @@ static void slot_expired(struct slots *slots, uint64_t now, struct slots_slot *s
         stop_step(slots, now, slot);
     } else if (slot->state == SLOTS_STARTING) {
         slot->why = "did not say hello in time";
-        slot->stop = SLOTS_STOP_TERMED;
+        slot->stop = SLOTS_STOP_ASKED;
         stop_step(slots, now, slot);
     } else if (slot->state == SLOTS_CLOSING) {
         slot->stop = SLOTS_STOP_ASKED;
@@ -222,6 +226,42 @@ void slots_begin(struct slots *slots, uint64_t now, struct slots_slot *slot)
     slot_watch(slots, slot);
     if (task && task->dropped)
         slots_stop(slots, now, slot, true);
+}
+
+static void end_now(struct slots *slots, uint64_t now, struct slots_slot *slot)
+{
+    if (slot->stop >= SLOTS_STOP_TERMED)
+        return;
+    slot->stop = SLOTS_STOP_ASKED;
+    stop_step(slots, now, slot);
+    slots_room_update(slots, slot);
+}
+
+/** Whether what it said or how it died was our doing. */
+bool slots_ours(const struct slots_slot *slot)
+{
+    return slot->stop >= SLOTS_STOP_TERMED && !slot->gone;
+}
+
+void slots_end(struct slots *slots, uint64_t now, uint32_t number)
+{
+    struct slots_slot *slot = &slots->slots[number];
+
+    slot->faulty = true;
+    end_now(slots, now, slot);
+}
+
+void slots_remains(struct slots *slots, uint64_t now, uint32_t number)
+{
+    struct slots_slot *slot = &slots->slots[number];
+
+    slot->gone = !slots_ends(slots, number);
+    end_now(slots, now, slot);
+}
+
+bool slots_ends(const struct slots *slots, uint32_t number)
+{
+    return slots->slots[number].stop >= SLOTS_STOP_TERMED;
 }
 
 /** The grace of leaving is over: what still runs goes back. */
@@ -269,6 +309,8 @@ void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot, bo
 
     if (!program->pub.lasting || (ran && (slot->stop == SLOTS_STOP_WAIT || slot->stop == SLOTS_STOP_ASKED)))
         slot->stop = SLOTS_STOP_NONE; /* the task that was to end has ended */
+    if (!program->pub.lasting)
+        slot->gone = slot->faulty = false;
     if (slot->given_count == 0)
         slots->busy--;
     slots_begin(slots, now, slot);
@@ -309,7 +351,7 @@ static void slot_start(struct slots *slots, uint64_t now, struct slots_slot *slo
     slot->state = SLOTS_STARTING;
     slot->stop = SLOTS_STOP_NONE;
     slot->handed = 0;
-    slot->answered = slot->resting = false;
+    slot->answered = slot->resting = slot->faulty = slot->gone = false;
     slot->ahead = 0;
     slot->why = NULL;
     program->starting++;
@@ -428,7 +470,7 @@ static void death_blame(struct slots *slots, uint64_t now, struct slots_slot *sl
     outcome.kept = (struct belt_payload){NULL, NULL, 0};
     DL_DELETE(slot->given, task);
     task->started_us = slot->since_us;
-    slots_task_end(slots, now, task, &outcome);
+    slots_doubt(slots, now, task, &outcome, slots_ours(slot));
 }
 
 static void death_requeue(struct slots *slots, struct slots_slot *slot)
@@ -458,7 +500,7 @@ void slots_died(struct slots *slots, uint64_t now, uint32_t number, const struct
     if (slot->state != SLOTS_CLOSING && !slot->answered && !runs)
         start_failed(program, now, slot->why, how);
     /* A slot that we stopped for a task which has ended since takes no other with it. */
-    bool ours = slot->stop >= SLOTS_STOP_TERMED && !slot->why;
+    bool ours = slots_ours(slot) && !slot->why && !slot->faulty;
     if (slot->given) {
         slots->busy--;
         if (runs && (!ours || runs->timed_out || runs->dropped))
@@ -489,6 +531,7 @@ void slots_leave(struct slots *slots, uint64_t now, uint64_t until)
 void slots_abandon(struct slots *slots)
 {
     slots->leaving = true;
+    slots_doubt_return(slots);
     for (uint32_t i = 0; i < slots->slot_count; i++) {
         struct slots_slot *slot = &slots->slots[i];
         actions_forget(slots, slot->number);
@@ -500,9 +543,37 @@ void slots_abandon(struct slots *slots)
     slots_take_all(slots, 0);
 }
 
+void slots_pause(struct slots *slots, uint64_t now)
+{
+    if (!slots->paused)
+        slots->paused_us = now;
+    slots->paused = true;
+}
+
+/** Nobody's time has gone on meanwhile. All deadlines move alike, so the heap stays in order. */
+void slots_resume(struct slots *slots, uint64_t now)
+{
+    uint64_t away = now - slots->paused_us;
+
+    if (!slots->paused)
+        return;
+    slots->paused = false;
+    for (uint32_t i = 0; i < slots->slot_count; i++) {
+        struct slots_slot *slot = &slots->slots[i];
+        slot->since_us += away;
+        if (slot->deadline_us != SLOTS_NEVER)
+            slot->deadline_us += away;
+    }
+    if (slots->leave_until != SLOTS_NEVER)
+        slots->leave_until += away;
+}
+
 void slots_turn(struct slots *slots, uint64_t now)
 {
+    if (slots->paused)
+        return;
     slots_expire(slots, now);
+    slots_doubt_turn(slots, now);
     slots_place_turn(slots, now);
     slots_take_turn(slots, now);
     slots_start_wanted(slots, now);

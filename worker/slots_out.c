@@ -12,8 +12,9 @@
 
 bool slots_next_action(struct slots *slots, struct slots_action *action)
 {
-    if (slots->action_at == slots->action_count) {
-        slots->action_at = slots->action_count = 0;
+    if (slots->action_at == slots->action_count || slots->paused) {
+        if (!slots->paused)
+            slots->action_at = slots->action_count = 0;
         return false;
     }
     *action = slots->actions[slots->action_at++];
@@ -112,6 +113,7 @@ uint32_t slots_sync(const struct slots *slots, struct belt_task_ref *refs)
     }
     for (uint32_t i = 0; i < slots->program_count; i++)
         count += sync_list(slots->programs[i].waiting, refs + count);
+    count += sync_list(slots->doubted, refs + count);
     for (uint64_t n = slots->result_base; n < slots->result_next; n++)
         refs[count++] = slots_ref(slots->results[n % slots->result_cap]);
     return count;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Inside of the slot table, for its own files: slots.c (events and tasks), slots_place.c (who
- * gets what), slots_take.c (taking back), slots_life.c (starting, stopping, dying).
+ * gets what), slots_take.c (taking back), slots_doubt.c (outcomes that wait), slots_life.c (starting, stopping, dying).
  */
 #ifndef BELT_SLOTS_TABLE_H
 #define BELT_SLOTS_TABLE_H
 
+#include "doubt.h"
 #include "slots.h"
 #include "slots_index.h"
 
@@ -17,7 +18,7 @@
 #define SLOTS_NEVER       UINT64_MAX
 #define SLOTS_NO_FUNCTION UINT32_MAX
 
-enum slots_task_state { SLOTS_WAITING, SLOTS_BOUND, SLOTS_GIVEN, SLOTS_DONE };
+enum slots_task_state { SLOTS_WAITING, SLOTS_BOUND, SLOTS_GIVEN, SLOTS_DOUBTED, SLOTS_DONE };
 
 struct slots_key {
     uint64_t job, index;
@@ -43,6 +44,7 @@ struct slots_task {
     bool dropped; /* its result is not wanted: it is returned */
     bool silent;  /* a higher attempt replaced it: its end is nobody's business */
     bool timed_out;
+    uint8_t cuts; /* how often a signal from outside ended it here */
     uint32_t slot;
     unsigned code;
     struct slots_job_entry *job;
@@ -52,6 +54,7 @@ struct slots_task {
     uint64_t chunk;                 /* tasks of one chunk go to one slot; 0: none */
     uint64_t cost_us;
     uint64_t service_us, started_us;
+    struct slots_doubted *doubted;     /* its outcome, while it is DOUBTED */
     struct belt_result_extras *extras; /* with its bytes behind it; NULL: none */
     uint8_t small[SLOTS_SMALL];        /* not set to zero */
 };
@@ -69,6 +72,8 @@ struct slots_slot {
     uint64_t load_us;
     uint64_t handed;    /* tasks since its process started */
     bool answered;      /* it answered one */
+    bool faulty;        /* it was ended for something that it did */
+    bool gone;          /* its process has ended by itself, others of its group are being stopped */
     uint64_t since_us;  /* when its running task started */
     uint32_t ahead;     /* of the given tasks: so many have ended, their answers are held back in the slot */
     bool resting;       /* and none of the others has begun */
@@ -102,7 +107,7 @@ struct slots_function_state {
     uint64_t estimate_us; /* of one task, in the mean of late; 0: not measured */
     uint64_t typical_us;  /* half of them take less: one long among many short ones changes little */
     uint32_t measured;    /* tasks, up to SLOTS_MEASURED */
-    bool one_by_one;
+    bool talks;
     UT_hash_handle hh;
 };
 
@@ -132,8 +137,12 @@ struct slots {
     uint32_t returned_at, returned_count, returned_cap;
     struct slots_slot **heap; /* by deadline; [1 .. heap_count] */
     uint32_t heap_count;
+    struct slots_task *doubted; /* those whose outcome waits, by the time when it is decided */
+    struct doubt doubt;
     bool leaving, alone, recovered;
     uint64_t leave_until;
+    bool paused; /* what runs is stopped, since `paused_us` */
+    uint64_t paused_us;
 };
 
 _Noreturn void slots_no_memory(void);
@@ -165,10 +174,20 @@ void slots_take_turn(struct slots *slots, uint64_t now);
 void slots_take_all(struct slots *slots, uint64_t now);
 void slots_take_over(struct slots *slots, struct slots_slot *slot); /* what it was asked for is not to be had */
 
+/* slots_doubt.c */
+/** A task that is in no list any more has ended, if nothing from outside has ended it. `ours`: Belt itself has. */
+void slots_doubt(struct slots *slots, uint64_t now, struct slots_task *task, const struct slots_outcome *outcome,
+                 bool ours);
+void slots_doubt_turn(struct slots *slots, uint64_t now);
+void slots_doubt_return(struct slots *slots); /* all of them */
+void slots_doubt_withdraw(struct slots *slots, struct slots_task *task);
+uint64_t slots_doubt_due(const struct slots *slots);
+
 /* slots_life.c */
 void slots_deadline_set(struct slots *slots, struct slots_slot *slot, uint64_t when);
 void slots_begin(struct slots *slots, uint64_t now, struct slots_slot *slot);
 void slots_stop(struct slots *slots, uint64_t now, struct slots_slot *slot, bool patient);
+bool slots_ours(const struct slots_slot *slot);
 void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot, bool ran);
 void slots_expire(struct slots *slots, uint64_t now);
 void slots_start_wanted(struct slots *slots, uint64_t now);

@@ -6,6 +6,8 @@
  */
 #include "spawn.h"
 
+#include "../proto/signals.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -15,23 +17,17 @@
 
 /* What the child needs, laid out before the vfork. */
 struct child {
-    char *const *argv, *const *env;
+    char *const *argv;
     int in, out, err;
     pid_t parent;
     const sigset_t *mask;
     volatile int failed; /* errno of the child, read by the parent when it goes on */
 };
 
-/** Signals that the agent, or whoever started it, may have changed. */
-static const int reset_signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGCHLD, SIGUSR1, SIGUSR2, SIGALRM};
-
 static void child_run(struct child *child)
 {
-    struct sigaction plain = {.sa_handler = SIG_DFL};
-
-    for (size_t i = 0; i < sizeof(reset_signals) / sizeof(*reset_signals); i++)
-        sigaction(reset_signals[i], &plain, NULL);
-    setpgid(0, 0);
+    belt_signals_default(); /* of what the agent, or whoever started it, may have changed */
+    setsid();               /* a process group of its own, and no terminal: opening /dev/tty fails at once */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != child->parent) /* it died before the signal was set */
         _exit(127);
@@ -39,7 +35,7 @@ static void child_run(struct child *child)
     if (dup2(child->in, 0) >= 0 && dup2(child->out, 1) >= 0 && dup2(child->err, 2) >= 0) {
         close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
         sigprocmask(SIG_SETMASK, child->mask, NULL);
-        execvpe(child->argv[0], child->argv, child->env);
+        execvp(child->argv[0], child->argv);
     }
     child->failed = errno ? errno : EINVAL;
     _exit(127);
@@ -122,13 +118,8 @@ int spawn_start(struct spawn *spawn)
         rc = errno;
         goto out;
     }
-    struct child child = {.argv = spawn->argv,
-                          .env = spawn->env ? spawn->env : environ,
-                          .in = in[0],
-                          .out = out[1],
-                          .err = err[1],
-                          .parent = getpid(),
-                          .mask = &spawn->mask};
+    struct child child = {
+        .argv = spawn->argv, .in = in[0], .out = out[1], .err = err[1], .parent = getpid(), .mask = &spawn->mask};
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before); /* no handler of ours may run in the child */
     spawn->pid = child_start(&child);

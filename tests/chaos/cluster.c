@@ -98,8 +98,8 @@ static void start_broker(struct cluster *cluster)
 static void start_agent(struct cluster *cluster, struct cluster_process *process)
 {
     char address[32], coproc[600], name[16];
-    const char *worker[] = {belt_program, "worker", "--broker", address,    "-j2",  "--drain",
-                            "1s",         "--kill", "200ms",    "--coproc", coproc, NULL};
+    const char *worker[] = {belt_program, "worker",       "--broker", address,    "-j2",  "--drain",
+                            "1s",         "--kill-after", "200ms",    "--coproc", coproc, NULL};
     const char *in_c[] = {self_program, "agent", address, NULL};
 
     snprintf(address, sizeof(address), "tcp://127.0.0.1:%u", cluster->port[1]);

@@ -75,8 +75,8 @@ struct process *stage_worker(const struct stage *stage, enum stage_kind kind, co
     static const char command[] =
         "f=in={}; case $in in die) kill -9 $$;; *:*) exec 3>&1; sleep $(printf '%d.%03d' $((${in#*:} / 1000)) "
         "$((${in#*:} % 1000))); echo ${in%:*};; *) sleep 0.02; echo $in;; esac";
-    const char *argv[WORDS_MAX] = {process_belt(), "worker", "-j",    slots, "-b",
-                                   stage->workers, "--kill", "200ms", NULL};
+    const char *argv[WORDS_MAX] = {process_belt(), "worker",       "-j",    slots, "-b",
+                                   stage->workers, "--kill-after", "200ms", NULL};
     struct process *worker;
 
     if (kind == STAGE_C)

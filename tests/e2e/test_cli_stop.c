@@ -88,7 +88,7 @@ Test(cli_stop, sigterm_is_a_request_too)
     cr_assert(process_wait_out(process, "1\n", BOUND_MS));
     process_signal(process, SIGTERM);
     cr_assert(process_wait(process, BOUND_MS));
-    cr_assert_eq(process_status(process), 130);
+    cr_assert_eq(process_status(process), 128 + SIGTERM);
     all_gone();
     process_free(process);
 }
@@ -104,13 +104,14 @@ Test(cli_stop, killed_it_leaves_nothing_behind)
     process_free(process);
 }
 
-Test(cli_stop, it_ends_when_its_parent_is_gone)
+Test(cli_stop, it_ends_with_its_parent_when_told_to)
 {
     char script[512];
     const char *const argv[] = {"sh", "-c", script, NULL};
     struct process *process;
 
-    snprintf(script, sizeof script, "yes | '%s' map -j1 -- 'echo {}; sleep 60' & wait", process_belt());
+    snprintf(script, sizeof script, "yes | '%s' map -j1 --die-with-parent -- 'echo {}; sleep 60' & wait",
+             process_belt());
     process = start(argv, NULL);
     cr_assert(process_wait_out(process, "y\n", 2000) || true);
     for (long long end = process_now_ms() + BOUND_MS; process_count_marked(mark) < 6 && process_now_ms() < end;)

@@ -66,8 +66,10 @@ Test(slots_life, without_a_hello_the_slot_is_killed)
     struct slots *s = rig_table(1, 0);
 
     rig_turn(s, 0, SLOTS_START, NULL);
-    cr_expect_eq(rig_turn(s, 10000 * MS, SLOTS_KILL, NULL), 1);
-    rig_die(s, 10001 * MS, 0);
+    cr_expect_eq(rig_turn(s, 10000 * MS, SLOTS_TERM, NULL), 1);
+    cr_expect_eq(rig_turn(s, 10999 * MS, SLOTS_KILL, NULL), 0);
+    cr_expect_eq(rig_turn(s, 11000 * MS, SLOTS_KILL, NULL), 1);
+    rig_die(s, 11001 * MS, 0);
     slots_free(s);
 }
 

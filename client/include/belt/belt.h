@@ -85,6 +85,10 @@ typedef struct belt_pool_options {
                                    never */
     const char *name;           /* shown in status; default host:pid */
     uint64_t start_timeout_ms;  /* of a private pool: slot_init may take this long; 0: 10000 */
+    /** Of a private pool: a task that is stopped, for whatever reason (a time-out, a cancel, the end of the pool or of
+     *  its process), gets SIGTERM, and SIGKILL after so long; default 2000, 0: at once. Functions can look at
+     *  belt_task_cancelled() before: SIGTERM comes to them after half of it. */
+    int64_t kill_after_ms;
 } belt_pool_options;
 BELT_API void belt_pool_options_init(belt_pool_options *options);
 
@@ -412,6 +416,7 @@ typedef struct belt_worker_options {
     void *slot_ctx;
     uint64_t drain_ms;         /* SIGTERM: running tasks may finish for this long; 0: 10000 */
     uint64_t start_timeout_ms; /* slot_init may take this long, then the slot is killed and started again; 0: 10000 */
+    int64_t kill_after_ms; /* as in belt_pool_options */
 } belt_worker_options;
 BELT_API void belt_worker_options_init(belt_worker_options *options);
 

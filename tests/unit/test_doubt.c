@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a task says around a signal from outside, by itself and in the slot table.
+ */
+#include "slots_rig.h"
+
+#include "worker/doubt.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+
+Test(doubt, a_command_waits_and_a_lasting_slot_for_its_share)
+{
+    cr_expect_eq(doubt_hold(DOUBT_COMMAND, 1), DOUBT_US);
+    cr_expect_eq(doubt_hold(DOUBT_LASTING, 20), 0);
+    cr_expect_eq(doubt_hold(DOUBT_LASTING, DOUBT_SHARE * DOUBT_LEAST_US - 1), 0);
+    cr_expect_eq(doubt_hold(DOUBT_LASTING, 10 * MS), 10 * MS / DOUBT_SHARE);
+    cr_expect_eq(doubt_hold(DOUBT_LASTING, 1000 * MS), DOUBT_US);
+    cr_expect_eq(doubt_hold(DOUBT_FUNCTION, 1000 * MS), 0);
+}
+
+Test(doubt, an_outcome_counts_when_its_time_is_over)
+{
+    struct doubt doubt = {0};
+
+    cr_expect_eq(doubt_verdict(&doubt, 100 * MS, 100 * MS, DOUBT_US), DOUBT_WAITS);
+    cr_expect_eq(doubt_due(&doubt, 100 * MS, DOUBT_US), 100 * MS + DOUBT_US);
+    cr_expect_eq(doubt_verdict(&doubt, 100 * MS + DOUBT_US, 100 * MS, DOUBT_US), DOUBT_COUNTS);
+    cr_expect_eq(doubt_verdict(&doubt, 100 * MS, 100 * MS, 0), DOUBT_COUNTS, "a short one does not wait");
+}
+
+Test(doubt, what_ends_around_the_signal_was_cut_off)
+{
+    struct doubt doubt = {0};
+    const uint64_t at = 1000 * MS;
+
+    doubt_signalled(&doubt, at);
+    cr_expect_eq(doubt_verdict(&doubt, at + 200 * MS, at - DOUBT_US - 1, DOUBT_US), DOUBT_COUNTS);
+    cr_expect_eq(doubt_verdict(&doubt, at, at - DOUBT_US, DOUBT_US), DOUBT_CUT);
+    cr_expect_eq(doubt_verdict(&doubt, at, at - 1, DOUBT_US), DOUBT_CUT);
+    cr_expect_eq(doubt_verdict(&doubt, at + 1, at + 1, DOUBT_US), DOUBT_CUT);
+    cr_expect_eq(doubt_verdict(&doubt, at + 200 * MS, at + DOUBT_US, DOUBT_US), DOUBT_CUT);
+}
+
+Test(doubt, later_it_depends_on_who_else_got_the_signal)
+{
+    struct doubt doubt = {0};
+    const uint64_t at = 1000 * MS, ended = at + 50 * MS;
+
+    doubt_signalled(&doubt, at);
+    cr_expect_eq(doubt_verdict(&doubt, ended + DOUBT_US, ended, DOUBT_US), DOUBT_WAITS);
+    cr_expect_eq(doubt_due(&doubt, ended, 0), at + DOUBT_SHARED_US, "short ones wait for that too");
+    cr_expect_eq(doubt_verdict(&doubt, at + DOUBT_SHARED_US, ended, DOUBT_US), DOUBT_COUNTS);
+    doubt_shared(&doubt);
+    cr_expect_eq(doubt_verdict(&doubt, ended + DOUBT_US, ended, DOUBT_US), DOUBT_CUT);
+    cr_expect_eq(doubt_verdict(&doubt, at + 9000 * MS, at + 8000 * MS, 0), DOUBT_CUT);
+    cr_expect_eq(doubt_verdict(&doubt, at + 9000 * MS, at - 10 * MS, DOUBT_US), DOUBT_COUNTS);
+}
+
+Test(doubt, a_continued_agent_expects_a_signal)
+{
+    struct doubt doubt = {0};
+
+    doubt_warned(&doubt, 100 * MS);
+    cr_expect_eq(doubt_due(&doubt, 101 * MS, DOUBT_US), 100 * MS + DOUBT_WARNED_US);
+    cr_expect_eq(doubt_verdict(&doubt, 110 * MS, 101 * MS, DOUBT_US), DOUBT_WAITS);
+    doubt_signalled(&doubt, 120 * MS);
+    cr_expect_eq(doubt_verdict(&doubt, 120 * MS, 101 * MS, DOUBT_US), DOUBT_CUT);
+    cr_expect_eq(doubt_verdict(&doubt, 120 * MS, 60 * MS, DOUBT_US), DOUBT_COUNTS);
+    cr_expect_eq(doubt_verdict(&doubt, 110 * MS, 101 * MS, 0), DOUBT_CUT, "functions too");
+}
+
+Test(doubt, a_status_tells_of_signals_that_end)
+{
+    cr_expect(doubt_status(-1, SIGTERM) && doubt_status(-1, SIGINT) && doubt_status(-1, SIGHUP));
+    cr_expect(doubt_status(128 + SIGTERM, 0) && doubt_status(128 + SIGINT, 0) && doubt_status(128 + SIGHUP, 0));
+    cr_expect_not(doubt_status(0, 0) || doubt_status(1, 0) || doubt_status(137, 0) || doubt_status(-1, SIGKILL));
+    cr_expect_not(doubt_status(-1, SIGSEGV) || doubt_status(-1, 0));
+}
+
+/* ------------------------------------------------------------ in the table */
+
+static void ends(struct slots *s, uint64_t now, uint32_t slot, int status, int signal)
+{
+    struct slots_outcome o = {.code = status ? BELT_TASK_FAILED : BELT_OK,
+                              .payload = rig_text("said"),
+                              .exit_status = status,
+                              .term_signal = signal};
+
+    cr_assert(slots_answer(s, now, slot, &o));
+}
+
+static uint32_t returned(struct slots *s)
+{
+    struct belt_task_ref refs[64];
+
+    return slots_take_returned(s, refs, 64);
+}
+
+/** A command runs in a slot since 0; its number. */
+static uint32_t runs(struct slots *s)
+{
+    struct slots_action given;
+
+    rig_dispatch(s, 7, "cmd", 0, 1);
+    cr_assert_eq(rig_turn(s, 0, SLOTS_GIVE, &given), 1);
+    return given.slot;
+}
+
+Test(doubt_table, the_slot_is_free_at_once_and_the_result_comes_a_moment_later)
+{
+    struct slots *s = rig_table(1, 0);
+    uint32_t slot = runs(s);
+    struct slots_result r;
+    struct belt_task_ref refs[4];
+
+    rig_dispatch(s, 7, "cmd", 1, 1);
+    ends(s, 100 * MS, slot, 0, 0);
+    cr_expect_eq(rig_turn(s, 100 * MS, SLOTS_GIVE, NULL), 1, "the next runs");
+    cr_expect_eq(slots_unrecorded(s), 0);
+    cr_expect_eq(slots_held(s), 2);
+    cr_expect_eq(slots_sync(s, refs), 2, "it is named to a broker that comes back");
+    cr_expect_eq(slots_deadline(s), 100 * MS + DOUBT_US);
+    slots_turn(s, 100 * MS + DOUBT_US);
+    cr_assert_eq(slots_unrecorded(s), 1);
+    rig_result(s, 0, &r);
+    cr_expect_eq(r.item.code, BELT_OK);
+    cr_expect_eq(r.item.payload.len, 4);
+    cr_expect_eq(r.item.service_us, 100 * MS, "the wait is not its run time");
+    slots_free(s);
+}
+
+Test(doubt_table, a_success_before_the_agents_signal_goes_back)
+{
+    struct slots *s = rig_table(1, 0);
+    uint32_t slot = runs(s);
+
+    ends(s, 100 * MS, slot, 0, 0);
+    slots_signalled(s, 100 * MS + 300);
+    slots_leave(s, 100 * MS + 300, 10100 * MS);
+    slots_turn(s, 100 * MS + DOUBT_US);
+    cr_expect_eq(slots_unrecorded(s), 0);
+    cr_expect_eq(returned(s), 1);
+    cr_expect_eq(slots_held(s), 0);
+    slots_free(s);
+}
+
+Test(doubt_table, a_drain_counts_what_ends_unless_all_were_signalled)
+{
+    for (int shared = 0; shared < 2; shared++) {
+        struct slots *s = rig_table(1, 0);
+        uint32_t slot = runs(s);
+
+        slots_signalled(s, 100 * MS);
+        slots_leave(s, 100 * MS, 10100 * MS);
+        if (shared)
+            slots_shared(s);
+        ends(s, 3000 * MS, slot, 0, 0);
+        slots_turn(s, 3000 * MS + DOUBT_US);
+        cr_expect_eq(slots_unrecorded(s), shared ? 0 : 1);
+        cr_expect_eq(returned(s), shared ? 1 : 0);
+        slots_free(s);
+    }
+}
+
+Test(doubt_table, one_that_somebody_elses_signal_ended_runs_again_but_not_for_ever)
+{
+    static const int statuses[][2] = {{-1, SIGTERM}, {143, 0}, {130, 0}, {-1, SIGHUP}};
+
+    for (unsigned i = 0; i < 4; i++) {
+        struct slots *s = rig_table(1, 0);
+        uint32_t slot = runs(s), run;
+        struct slots_result r;
+
+        for (run = 1; run < DOUBT_RUNS; run++) {
+            ends(s, run * 100 * MS, slot, statuses[i][0], statuses[i][1]);
+            cr_expect_eq(rig_turn(s, run * 100 * MS, SLOTS_GIVE, NULL), 0);
+            cr_expect_eq(rig_turn(s, run * 100 * MS + DOUBT_US, SLOTS_GIVE, NULL), 1);
+            cr_expect_eq(slots_unrecorded(s), 0);
+        }
+        ends(s, run * 100 * MS, slot, statuses[i][0], statuses[i][1]);
+        slots_turn(s, run * 100 * MS + DOUBT_US);
+        cr_assert_eq(slots_unrecorded(s), 1);
+        rig_result(s, 0, &r);
+        cr_expect_eq(r.item.attempt, 1, "nobody was blamed in between");
+        cr_expect_eq(r.item.code, BELT_TASK_FAILED);
+        slots_free(s);
+    }
+}
+
+Test(doubt_table, belts_own_signal_is_no_doubt)
+{
+    struct slots *s = rig_table(1, 0);
+    struct slots_action given;
+    struct slots_result r;
+
+    rig_dispatch_with(s, 7, "cmd", 0, 1, (struct belt_msg_dispatch){.timeout_ms = 10}, 1);
+    rig_turn(s, 0, SLOTS_GIVE, &given);
+    cr_assert_eq(rig_turn(s, 10 * MS, SLOTS_TERM, NULL), 1);
+    ends(s, 11 * MS, given.slot, 143, 0);
+    cr_assert_eq(slots_unrecorded(s), 1);
+    rig_result(s, 0, &r);
+    cr_expect_eq(r.item.code, BELT_TASK_TIMEOUT);
+    slots_free(s);
+}
+
+Test(doubt_table, what_is_dropped_meanwhile_is_returned)
+{
+    struct slots *s = rig_table(1, 0);
+    uint32_t slot = runs(s);
+    struct belt_task_ref ref = {7, 0, 1};
+
+    ends(s, 100 * MS, slot, 0, 0);
+    slots_drop(s, 101 * MS, &ref, 1);
+    cr_expect_eq(returned(s), 1);
+    cr_expect_eq(slots_held(s), 0);
+    slots_turn(s, 200 * MS);
+    cr_expect_eq(slots_unrecorded(s), 0);
+    slots_free(s);
+}
+
+Test(doubt_table, a_lasting_slot_that_a_stranger_ends_is_not_blamed)
+{
+    struct slots *s = rig_table(1, 0);
+    struct slots_outcome how = {.exit_status = -1, .term_signal = SIGTERM};
+    struct slots_action start, given;
+
+    rig_actions(s, SLOTS_START, NULL);
+    rig_dispatch(s, 7, "co", 0, 1);
+    cr_assert_geq(rig_turn(s, 0, SLOTS_START, &start), 1);
+    slots_ready(s, start.slot);
+    cr_assert_eq(rig_turn(s, 0, SLOTS_GIVE, &given), 1);
+    slots_died(s, 100 * MS, given.slot, &how);
+    slots_turn(s, 100 * MS + DOUBT_US);
+    cr_expect_eq(slots_unrecorded(s), 0);
+    cr_expect_eq(slots_held(s), 1, "it waits to run again");
+    slots_free(s);
+}
+
+Test(doubt_table, what_is_left_of_a_crash_is_stopped_and_the_crash_counts)
+{
+    struct slots *s = rig_table(1, 0);
+    uint32_t slot = runs(s);
+    struct slots_result r;
+
+    slots_remains(s, 100 * MS, slot);
+    cr_expect_eq(rig_actions(s, SLOTS_TERM, NULL), 1);
+    cr_expect_eq(rig_turn(s, 2100 * MS, SLOTS_KILL, NULL), 1);
+    ends(s, 2101 * MS, slot, 139, SIGSEGV);
+    slots_turn(s, 2200 * MS);
+    rig_result(s, 0, &r);
+    cr_expect_eq(r.item.code, BELT_TASK_FAILED);
+    slots_free(s);
+}
+
+Test(doubt_table, while_paused_no_time_goes_on)
+{
+    struct slots *s = rig_table(1, 0);
+    struct slots_action given;
+
+    rig_dispatch_with(s, 7, "cmd", 0, 2, (struct belt_msg_dispatch){.timeout_ms = 100}, 1);
+    rig_turn(s, 0, SLOTS_GIVE, &given);
+    slots_pause(s, 50 * MS);
+    cr_expect_eq(slots_deadline(s), UINT64_MAX);
+    cr_expect_eq(rig_turn(s, 9000 * MS, SLOTS_TERM, NULL), 0);
+    slots_resume(s, 10050 * MS);
+    cr_expect_eq(rig_turn(s, 10099 * MS, SLOTS_TERM, NULL), 0);
+    cr_expect_eq(rig_turn(s, 10100 * MS, SLOTS_TERM, NULL), 1);
+    slots_free(s);
+}
