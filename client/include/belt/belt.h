@@ -416,7 +416,7 @@ typedef struct belt_worker_options {
     void *slot_ctx;
     uint64_t drain_ms;         /* SIGTERM: running tasks may finish for this long; 0: 10000 */
     uint64_t start_timeout_ms; /* slot_init may take this long, then the slot is killed and started again; 0: 10000 */
-    int64_t kill_after_ms; /* as in belt_pool_options */
+    int64_t kill_after_ms;     /* as in belt_pool_options */
 } belt_worker_options;
 BELT_API void belt_worker_options_init(belt_worker_options *options);
 
