@@ -389,8 +389,10 @@ struct committer *committer_start(struct store *store, const struct committer_co
     pthread_cond_init(&committer->ended, &monotonic);
     pthread_condattr_destroy(&monotonic);
     committer->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (store->full)
+    if (store->full) {
         note_failure(committer, BELT_STORE_FAILED);
+        committer->tidy_due = true; /* nobody may ever commit anything here: room is looked for all the same */
+    }
     int rc = committer->fd < 0 ? errno : start_thread(committer);
     if (rc != 0) {
         snprintf(error, size, "cannot start the store's thread: %s; raise the limits of files and processes",

@@ -173,6 +173,27 @@ Test(full_disk, results_that_fill_the_disk_are_read_and_make_room, .timeout = 29
     takes_durable_work();
 }
 
+/* Somebody else's file takes all there is, and after the restart nobody hands in or reads anything. */
+Test(full_disk, a_broker_that_starts_on_a_full_disk_finds_the_room_that_others_make, .timeout = 290)
+{
+    char others[96], command[192];
+
+    open_disk();
+    snprintf(others, sizeof others, "%s/others", state);
+    snprintf(command, sizeof command, "head -c 20000000 /dev/zero >%s 2>/dev/null", others);
+    (void)!system(command);
+    write_input(LARGE);
+    struct process *submit = start(ARGV("submit", "first"), in);
+    cr_assert(process_wait_err(broker, "durable jobs take no new tasks", BOUND_MS), "%s", process_err(broker));
+    process_free(submit);
+    (void)!system(command); /* the reserve, too */
+    kill_broker();
+    cr_assert(process_wait_err(broker, "durable jobs take no new tasks", BOUND_MS), "%s", process_err(broker));
+    cr_assert_eq(unlink(others), 0);
+    cr_assert(process_wait_err(broker, "works again", BOUND_MS), "%s", process_err(broker));
+    takes_durable_work();
+}
+
 Test(full_disk, tasks_that_fill_the_disk_are_run_and_make_room, .timeout = 290)
 {
     open_disk();

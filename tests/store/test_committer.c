@@ -242,6 +242,23 @@ Test(committer, a_store_that_lives_from_its_reserve_is_told_of_and_goes_on)
     cr_assert_eq(committer_stop(committer, PATIENCE_MS), BELT_OK);
 }
 
+/* A broker that was started on a full disk and has nothing to write. */
+Test(committer, a_store_that_is_full_from_the_start_looks_for_room_by_itself)
+{
+    struct scripted script;
+    int code = BELT_OK;
+
+    script_init(&script);
+    script.base.full = true;
+    script.full_until = 3;
+    struct committer *committer = start(&script.base, (struct committer_config){0});
+    cr_assert_eq(await_news(committer, &code), 0);
+    cr_assert_eq(code, BELT_STORE_FAILED);
+    while (code != BELT_OK)
+        cr_assert_eq(await_news(committer, &code), 0);
+    cr_assert_eq(committer_stop(committer, PATIENCE_MS), BELT_OK);
+}
+
 Test(committer, a_final_failure_ends_all_commits)
 {
     struct scripted script;
