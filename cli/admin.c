@@ -13,9 +13,13 @@
 #include "../client/private.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
+
+/* Of the jobs that had a key. */
+#define WHICH_SHOWN 5u
 
 #define BROKER_DEFAULT "tcp://127.0.0.1:7878"
 
@@ -57,21 +61,75 @@ int admin_open_as(const struct broker_values *values, enum belt_role role, uint6
     return code == BELT_OK ? EXIT_OK : admin_failed(code);
 }
 
-int admin_find_job(belt_pool *pool, const char *name, uint64_t *job)
+bool admin_is_id(const char *name, uint64_t *id)
+{
+    return units_count(name + (*name == '#'), id);
+}
+
+/* The key is that of several jobs that are past, and of none that lives. */
+static void say_which(const char *name, const belt_status *status)
+{
+    struct bytes list = {0};
+    size_t shown = status->count < WHICH_SHOWN ? status->count : WHICH_SHOWN;
+
+    for (size_t i = status->count - shown; i < status->count; i++)
+        bytes_format(&list, "%s%" PRIu64, list.len ? ", " : "", status->jobs[i].job);
+    say("'%s' is the key of %zu jobs that are over, and of none that is not; name one by its id (the last are %.*s)",
+        name, status->count, (int)list.len, list.data ? list.data : "");
+    bytes_free(&list);
+}
+
+static int choose_job(const char *name, const belt_status *status, struct admin_job *job)
+{
+    const belt_job_status *first = status->jobs;
+
+    if (!status->count) {
+        say("there is no job '%s'; 'belt jobs' lists them", name);
+        return EXIT_REFUSED;
+    }
+    if (first->past && status->count > 1) {
+        say_which(name, status);
+        return EXIT_REFUSED;
+    }
+    *job = (struct admin_job){.id = first->job,
+                              .past = first->past,
+                              .complete = !strcmp(first->state, "complete"),
+                              .cancelled = !strcmp(first->state, "cancelled")};
+    return EXIT_OK;
+}
+
+int admin_find_job(belt_pool *pool, const char *name, struct admin_job *job)
 {
     belt_status *status = NULL;
-    int code, rc = EXIT_OK;
+    int code, rc;
 
+    if (!*name) {
+        say("the name of a job is empty (an unset variable?); 'belt jobs' lists the jobs");
+        return EXIT_USAGE;
+    }
+    if (strlen(name) > BELT_MAX_KEY) {
+        say("there is no job with a name of more than %u bytes", BELT_MAX_KEY);
+        return EXIT_REFUSED;
+    }
     code = belt_status_get(pool, BELT_JOBS, name, ADMIN_ANSWER_MS, &status);
-    if (code == BELT_OK && status->count)
-        *job = status->jobs[0].job;
-    else if (code == BELT_OK || code == BELT_UNKNOWN_JOB) {
-        say("there is no job '%s'; 'belt jobs' lists them", name);
-        rc = EXIT_REFUSED;
-    } else
-        rc = admin_failed(code);
+    rc = code == BELT_OK ? choose_job(name, status, job) : admin_failed(code);
     belt_status_free(&status);
     return rc;
+}
+
+void admin_count(struct admin_outcome *outcome, int rc)
+{
+    outcome->good += rc == EXIT_OK;
+    outcome->bad += rc != EXIT_OK;
+    if (rc != EXIT_OK && !outcome->first)
+        outcome->first = rc;
+}
+
+int admin_outcome(const struct admin_outcome *outcome)
+{
+    if (outcome->first == EXIT_BROKER || outcome->first == EXIT_INTERNAL || outcome->first == EXIT_IO)
+        return outcome->first;
+    return outcome->good && outcome->bad ? EXIT_PARTIAL : outcome->first;
 }
 
 int admin_print(struct bytes *out)

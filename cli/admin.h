@@ -21,8 +21,24 @@ int admin_open(const struct broker_values *values, belt_pool **pool);
 int admin_open_as(const struct broker_values *values, enum belt_role role, uint64_t lost_timeout, belt_pool **pool);
 /** Says the last error of libbelt; the exit code for it. */
 int admin_failed(int code);
-/** The id of a job by its id in decimal or its key. 0, or an exit code with a message said. */
-int admin_find_job(belt_pool *pool, const char *name, uint64_t *job);
+/** What somebody typed is one job: "6" and "#6" are an id; "nightly" and "key:6" are a key, of the job that lives or
+ * else of the only one that is past. */
+struct admin_job {
+    uint64_t id;
+    bool past;
+    bool complete, cancelled; /* both false: it is not over */
+};
+/** Every verb finds its job here. 0, or an exit code with a message said. */
+int admin_find_job(belt_pool *pool, const char *name, struct admin_job *job);
+/** True: the name is an id; there need not be such a job. */
+bool admin_is_id(const char *name, uint64_t *id);
+/** What the command says of its names, one after the other: the first trouble, or that some were done and some not. */
+struct admin_outcome {
+    uint32_t good, bad;
+    int first; /* exit code of the first trouble */
+};
+void admin_count(struct admin_outcome *outcome, int rc);
+int admin_outcome(const struct admin_outcome *outcome);
 /** Writes to standard output. 0, or an exit code with a message said. */
 int admin_print(struct bytes *out);
 /** The exit code, after saying what is wrong with the command line. */

@@ -46,6 +46,7 @@ int run_broker(const struct options *options)
                                          .drain_ms = values->drain,
                                          .state = values->state,
                                          .keep_ms = values->keep,
+                                         .history_ms = values->history ? values->history : 1,
                                          .trace = values->trace != 0,
                                          .quiet = values->quiet != 0,
                                          .ready_fd = (int)values->ready_fd};

@@ -7,6 +7,7 @@
 #include "endpoint.h"
 #include "halt.h"
 #include "option_rows.h"
+#include "states.h"
 #include "suggest.h"
 
 #include "../proto/limits.h"
@@ -26,6 +27,11 @@ static bool check_address(const char *text)
 {
     char out[ENDPOINT_MAX];
     return endpoint_normal(text, ENDPOINT_CLIENTS_PORT, out);
+}
+
+bool commands_check_given(const char *text)
+{
+    return *text;
 }
 
 static bool check_halt(const char *text)
@@ -144,6 +150,8 @@ static const struct option_def broker_options[] = {
      .help = "Keep jobs in DIR: they survive the broker. Without it they end with it."},
     {.name = "keep", .type = OPTION_DURATION, .arg = "TIME", BROKER(keep),
      .help = "A detached job that nobody feeds or reads is given up after TIME (7d)."},
+    {.name = "history", .type = OPTION_DURATION, .arg = "TIME", BROKER(history),
+     .help = "Remember a job that is over and forgotten for TIME, for 'belt jobs' (7d; 0: not at all)."},
     {.name = "drain", .type = OPTION_DURATION, .arg = "TIME", BROKER(drain),
      .help = "On SIGTERM wait so long for running jobs (10)."},
     {.name = "ready-fd", .type = OPTION_COUNT, .arg = "N", BROKER(ready_fd), .min = 3, .max = 1 << 20,
@@ -154,6 +162,11 @@ static const struct option_def broker_options[] = {
     HELP_ROW(struct broker_command_values),
 };
 
+static void broker_defaults(void *memory)
+{
+    *(struct broker_command_values *)memory = (struct broker_command_values){.history = BELT_HISTORY_MS};
+}
+
 static const struct command broker_command = {
     .name = "broker",
     .usage = "[OPTIONS]",
@@ -162,6 +175,7 @@ static const struct command broker_command = {
     .options = broker_options,
     .option_count = COUNT_OF(broker_options),
     .values_size = sizeof(struct broker_command_values),
+    .defaults = broker_defaults,
 };
 
 #define WORKER(field) .offset = offsetof(struct worker_values, field)
@@ -209,10 +223,35 @@ static const struct command worker_command = {
     .defaults = worker_defaults,
 };
 
+#define WATCH_ROW                                                                                                      \
+    {.name = "watch", .letter = 'w', .type = OPTION_DURATION, .arg = "TIME", .offset = offsetof(struct show_values, watch), \
+     .preset = "2", .help = "Show it again every TIME (2), until interrupted."}
+#define LIMIT_ROW                                                                                                      \
+    {.name = "limit", .letter = 'l', .type = OPTION_COUNT, .scope = OPTION_FLAG_ONLY, .arg = "N",                      \
+     .offset = offsetof(struct show_values, limit), .help = "Show N at the most (0: all); the last line says how many there are."}
+#define FILTER_ROWS(owner_type)                                                                                        \
+    {.name = "state", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "LIST", .offset = offsetof(owner_type, states), \
+     .check = states_check, .expects = "one or more of open, ended, complete, cancelled, separated by commas",         \
+     .help = "Only jobs in these states: open, ended, complete, cancelled."},                                          \
+    {.name = "function", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "NAME",                                \
+     .offset = offsetof(owner_type, function), .check = commands_check_given, .expects = "a name",                     \
+     .help = "Only jobs of this function ('exec': commands)."},                                                        \
+    {.name = "owner", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "NAME",                                   \
+     .offset = offsetof(owner_type, owner), .check = commands_check_given, .expects = "a name",                        \
+     .help = "Only jobs of this owner, as 'belt jobs' shows it."}
+
 static const struct option_def show_options[] = {
     JSON_ROW(struct show_values),
-    {.name = "watch", .letter = 'w', .type = OPTION_DURATION, .arg = "TIME", .offset = offsetof(struct show_values, watch),
-     .preset = "2", .help = "Show it again every TIME (2), until interrupted."},
+    WATCH_ROW,
+    LIMIT_ROW,
+    ADMIN_ROWS,
+};
+
+static const struct option_def jobs_options[] = {
+    FILTER_ROWS(struct show_values),
+    LIMIT_ROW,
+    JSON_ROW(struct show_values),
+    WATCH_ROW,
     ADMIN_ROWS,
 };
 
@@ -245,19 +284,42 @@ static const struct command jobs_command = {
     .name = "jobs",
     .usage = "[OPTIONS] [JOB]",
     .summary = "Show the jobs of a broker, and why one does not move.",
-    .details = "JOB is the id of a job, or its key.",
-    SHOW_COMMAND,
+    .details = JOB_NAMES " Jobs that are not forgotten come first, then those that are over, for as long as the broker remembers "
+               "them (belt broker --history); both in the order of their ids.",
+    .options = jobs_options,
+    .option_count = COUNT_OF(jobs_options),
+    .values_size = sizeof(struct show_values),
+    .defaults = admin_defaults,
 };
 
 static const struct option_def cancel_options[] = {
+    {.name = "all", .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, .offset = offsetof(struct cancel_values, all),
+     .help = "All jobs that can be."},
+    FILTER_ROWS(struct cancel_values),
+    {.name = "yes", .letter = 'y', .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, .offset = offsetof(struct cancel_values, yes),
+     .help = "Do not ask before jobs are taken that were not named one by one."},
     JSON_ROW(struct cancel_values),
     ADMIN_ROWS,
 };
 
 static const struct command cancel_command = {
     .name = "cancel",
-    .usage = "[OPTIONS] JOB…",
+    .usage = "[OPTIONS] JOB… | --all | --function NAME | --state LIST | --owner NAME",
     .summary = "Cancel jobs: running tasks are stopped, no more results come.",
+    .details = JOB_NAMES " A job that is complete stays as it is, with its results: 'belt cancel' says so and exits with 0; "
+               "'belt forget' drops results. Does all it can of several, says which it could not, and exits with 8 then.",
+    .options = cancel_options,
+    .option_count = COUNT_OF(cancel_options),
+    .values_size = sizeof(struct cancel_values),
+    .defaults = admin_defaults,
+};
+
+static const struct command forget_command = {
+    .name = "forget",
+    .usage = "[OPTIONS] JOB… | --all | --function NAME | --state LIST | --owner NAME",
+    .summary = "Drop the unread results of complete jobs, or the lines of those that are over.",
+    .details = JOB_NAMES " A complete job is over by it, and leaves a line in the history; of one that has only that line left, the "
+               "line goes. A job that is not over is refused: 'belt cancel' stops it.",
     .options = cancel_options,
     .option_count = COUNT_OF(cancel_options),
     .values_size = sizeof(struct cancel_values),
@@ -281,9 +343,10 @@ static void wait_defaults(void *memory)
 
 static const struct command wait_command = {
     .name = "wait",
-    .usage = "[OPTIONS] JOB",
-    .summary = "Wait until a job is over.",
-    .details = "Exits with 0 when all its tasks succeeded, 1 when some failed, 4 when it was cancelled, 5 on time-out.",
+    .usage = "[OPTIONS] JOB…",
+    .summary = "Wait until jobs are over.",
+    .details = JOB_NAMES " Exits with 0 when all tasks succeeded, 1 when some failed, 4 when a job was cancelled, 5 on time-out; "
+               "of several jobs with what the first of them that did not succeed says.",
     .options = wait_options,
     .option_count = COUNT_OF(wait_options),
     .values_size = sizeof(struct wait_values),
@@ -412,7 +475,7 @@ const struct command *const commands_all[COMMAND_COUNT + 1] = {
     [COMMAND_MAP] = &map_command,         [COMMAND_SUBMIT] = &commands_submit, [COMMAND_RESULTS] = &commands_results,
     [COMMAND_BROKER] = &broker_command, [COMMAND_WORKER] = &worker_command,
     [COMMAND_STATUS] = &status_command,   [COMMAND_WORKERS] = &workers_command, [COMMAND_JOBS] = &jobs_command,
-    [COMMAND_CANCEL] = &cancel_command,   [COMMAND_WAIT] = &wait_command,     [COMMAND_PING] = &ping_command,
+    [COMMAND_CANCEL] = &cancel_command,   [COMMAND_FORGET] = &forget_command, [COMMAND_WAIT] = &wait_command,     [COMMAND_PING] = &ping_command,
     [COMMAND_FAILED] = &commands_failed,  [COMMAND_RETRY] = &commands_retry,
     [COMMAND_STORE] = &store_command,     [COMMAND_BENCH] = &bench_command,
     [COMMAND_HELP] = &help_command,       [COMMAND_VERSION] = &version_command,

@@ -62,7 +62,7 @@ struct broker_command_values {
     int help;
     const char *clients, *workers, *name;
     int insecure_plaintext;
-    uint64_t max_payload, memory_budget, heartbeat, lease, grace, drain, ready_fd, keep;
+    uint64_t max_payload, memory_budget, heartbeat, lease, grace, drain, ready_fd, keep, history;
     const char *state;
     int trace, quiet;
 };
@@ -81,12 +81,16 @@ struct worker_values {
 struct show_values {
     struct broker_values common;
     int json;
-    uint64_t watch; /* ms; 0: once */
+    uint64_t watch;                        /* ms; 0: once */
+    const char *states, *function, *owner; /* of jobs only; NULL: any */
+    uint64_t limit;                        /* 0: all */
 };
 
+/** cancel, forget */
 struct cancel_values {
     struct broker_values common;
-    int json;
+    int json, all, yes;
+    const char *states, *function, *owner; /* NULL: any */
 };
 
 struct ping_values {
@@ -135,6 +139,7 @@ enum command_id {
     COMMAND_WORKERS,
     COMMAND_JOBS,
     COMMAND_CANCEL,
+    COMMAND_FORGET,
     COMMAND_WAIT,
     COMMAND_PING,
     COMMAND_FAILED,

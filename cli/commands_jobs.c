@@ -89,7 +89,7 @@ const struct command commands_results = {
     .usage = "[OPTIONS] JOB",
     .summary = "Print the results of a job that was handed in, and go on there the next time.",
     .details =
-        "JOB is the id of a job, or its key. A result that was written is acknowledged; the same command again, after any end, "
+        JOB_NAMES " A result that was written is acknowledged; the same command again, after any end, "
         "goes on behind it. Killed between writing and acknowledging it prints the last results twice: the field 'number' of "
         "--results-json tells, and --from asks for what is behind it. Each reader (--reader) has its own place; a result is kept "
         "until all readers that ever came have it. Without --follow it ends with 5 when the job is not complete yet.",

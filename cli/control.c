@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `belt cancel`, `belt wait`, `belt ping`.
+ * `belt wait`, `belt ping`.
  */
 #include "admin.h"
 #include "clock.h"
@@ -12,53 +12,12 @@
 #include "units.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* How often `belt wait` asks: at first soon, then rarely. */
 #define WAIT_FIRST_MS 50
 #define WAIT_MOST_MS  1000
-
-static int cancel_one(belt_pool *pool, const char *name, bool json)
-{
-    struct bytes out = {0};
-    uint64_t job = 0;
-    int code, rc = admin_find_job(pool, name, &job);
-
-    if (rc)
-        return rc;
-    code = belt_job_cancel(pool, job, ADMIN_ANSWER_MS);
-    if (code != BELT_OK)
-        return admin_failed(code);
-    if (json) {
-        json_t *object = show_json_object("belt.cancel/1");
-        json_object_set_new(object, "job", json_integer((json_int_t)job));
-        json_object_set_new(object, "cancelled", json_true());
-        show_json_write(object, &out);
-    } else
-        bytes_format(&out, "job %" PRIu64 " is cancelled\n", job);
-    rc = admin_print(&out);
-    bytes_free(&out);
-    return rc;
-}
-
-int run_cancel(const struct options *options)
-{
-    const struct cancel_values *values = options->values;
-    belt_pool *pool = NULL;
-    int rc, first = EXIT_OK;
-
-    if (!options->word_count || options->dashes || options->colons)
-        return admin_usage(options, "a job is missing");
-    signals_install();
-    rc = admin_open(&values->common, &pool);
-    for (uint32_t i = 0; !rc && i < options->word_count && !signals_stop(); i++) {
-        int one = cancel_one(pool, options->words[i], values->json);
-        first = first ? first : one;
-        rc = one == EXIT_BROKER ? one : EXIT_OK;
-    }
-    belt_pool_close(&pool);
-    return rc ? rc : first ? first : signals_stop() ? EXIT_INTERRUPTED : EXIT_OK;
-}
 
 static int print_job(const struct wait_values *values, const belt_job_status *job)
 {
@@ -82,14 +41,16 @@ static int print_job(const struct wait_values *values, const belt_job_status *jo
 }
 
 /* True when the job is over: *rc is the exit code. */
-static bool job_over(belt_pool *pool, const struct wait_values *values, const char *name, int *rc)
+static bool job_over(belt_pool *pool, const struct wait_values *values, uint64_t id, int *rc)
 {
     belt_status *status = NULL;
-    int code = belt_status_get(pool, BELT_JOBS, name, ADMIN_ANSWER_MS, &status);
+    char name[32];
     bool over = true;
 
-    if (code == BELT_UNKNOWN_JOB || (code == BELT_OK && !status->count)) {
-        say("there is no job '%s'; 'belt jobs' lists them", name);
+    snprintf(name, sizeof name, "#%" PRIu64, id);
+    int code = belt_status_get(pool, BELT_JOBS, name, ADMIN_ANSWER_MS, &status);
+    if (code == BELT_OK && !status->count) {
+        say("job %" PRIu64 " is over, and the broker has forgotten how it ended", id);
         *rc = EXIT_REFUSED;
     } else if (code != BELT_OK)
         *rc = admin_failed(code);
@@ -104,13 +65,15 @@ static bool job_over(belt_pool *pool, const struct wait_values *values, const ch
     return over;
 }
 
-static int wait_job(belt_pool *pool, const struct wait_values *values, const char *name)
+/* What the name means is settled when the waiting begins. */
+static int wait_job(belt_pool *pool, const struct wait_values *values, const char *name, uint64_t begun)
 {
-    uint64_t begun = clock_ms(), pause = WAIT_FIRST_MS;
+    struct admin_job job = {0};
+    uint64_t pause = WAIT_FIRST_MS;
     char text[UNITS_TEXT];
-    int rc = EXIT_OK;
+    int rc = admin_find_job(pool, name, &job);
 
-    while (!job_over(pool, values, name, &rc)) {
+    while (!rc && !job_over(pool, values, job.id, &rc)) {
         uint64_t waited = clock_ms() - begun;
         if (waited >= values->timeout) {
             say("job %s is not over after %s", name, units_show_ms(values->timeout, text));
@@ -126,17 +89,21 @@ static int wait_job(belt_pool *pool, const struct wait_values *values, const cha
 int run_wait(const struct options *options)
 {
     const struct wait_values *values = options->values;
+    uint64_t begun = clock_ms();
     belt_pool *pool = NULL;
-    int rc;
+    int rc, first = EXIT_OK;
 
-    if (options->word_count != 1 || options->dashes || options->colons)
-        return admin_usage(options, "exactly one job is waited for");
+    if (!options->word_count || options->dashes || options->colons)
+        return admin_usage(options, "a job is missing");
     signals_install();
     rc = admin_open(&values->common, &pool);
-    if (!rc)
-        rc = wait_job(pool, values, options->words[0]);
+    for (uint32_t i = 0; !rc && i < options->word_count && !signals_stop(); i++) {
+        int one = wait_job(pool, values, options->words[i], begun);
+        first = first ? first : one;
+        rc = one == EXIT_BROKER || one == EXIT_INTERRUPTED ? one : EXIT_OK;
+    }
     belt_pool_close(&pool);
-    return rc;
+    return rc ? rc : first ? first : signals_stop() ? EXIT_INTERRUPTED : EXIT_OK;
 }
 
 static int ping_once(belt_pool *pool, bool json, uint64_t number)

@@ -17,6 +17,7 @@
     X(TIMEOUT, 5, "the time given to 'belt wait' was over, or 'belt results' found the job not complete")              \
     X(IO, 6, "local input or output failed (input unreadable, output closed, address in use)")                         \
     X(REFUSED, 7, "the broker refused the request")                                                                    \
+    X(PARTIAL, 8, "not all was done: some of what was named could not be, or is not there any more")                   \
     X(INTERNAL, 70, "an internal error, or out of memory")                                                             \
     X(INTERRUPTED, 130, "stopped by a signal: 128 and its number (129 SIGHUP, 130 SIGINT, 143 SIGTERM)")
 

@@ -298,10 +298,13 @@ static int run_retry_job(struct asking *asking)
 {
     struct belt_msg_failed query = query_of(BELT_FAILED_RETRY, NULL, 0);
 
-    /* A job that is forgotten has its number yet. */
-    if (units_count(asking->options->words[0], &query.job))
-        return act(asking, &query);
-    int rc = admin_find_job(asking->pool, asking->options->words[0], &query.job);
+    struct admin_job job = {0};
+    int rc = EXIT_OK;
+
+    /* The failed tasks of a job outlive it, and its line in the history. */
+    if (!admin_is_id(asking->options->words[0], &job.id))
+        rc = admin_find_job(asking->pool, asking->options->words[0], &job);
+    query.job = job.id;
     return rc ? rc : act(asking, &query);
 }
 
@@ -327,6 +330,9 @@ int run_failed(const struct options *options)
 {
     if (!options->word_count || !is_verb(options->words[0]) || options->dashes || options->colons)
         return admin_usage(options, "say one of list, show, retry, drop");
+    for (uint32_t i = 1; i < options->word_count; i++)
+        if (!*options->words[i])
+            return admin_usage(options, "a name is empty (an unset variable?)");
     return ask(options, run_verb);
 }
 

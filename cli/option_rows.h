@@ -12,9 +12,12 @@
 
 /* clang-format off */
 bool commands_check_clients(const char *text);
+bool commands_check_given(const char *text); /* it is not empty */
 extern const struct command commands_submit, commands_results, commands_failed, commands_retry;
 
 #define ADDRESS_EXPECTED "an address: host, host:port, tcp://host:port or ipc:///path"
+
+#define JOB_NAMES "JOB is the id of a job (6 or #6), or its key (key:6 for a key that looks like an id)."
 
 #define HELP_ROW(owner)                                                                                                 \
     {                                                                                                                  \

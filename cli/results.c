@@ -14,6 +14,7 @@
 #include "../client/private.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BATCH 64
@@ -44,10 +45,12 @@ static int check(const struct options *options)
 }
 
 /* What the job runs, and how much of it has failed. */
-static void look(struct results *results, const char *name)
+static void look(struct results *results)
 {
     belt_status *status = NULL;
+    char name[32];
 
+    snprintf(name, sizeof name, "#%" PRIu64, results->job);
     if (belt_status_get(results->pool, BELT_JOBS, name, ADMIN_ANSWER_MS, &status) == BELT_OK && status->count) {
         results->output.value = strcmp(status->jobs[0].function, BELT_EXEC_FUNCTION) != 0;
         results->total = status->jobs[0].total;
@@ -112,18 +115,18 @@ static int print(struct results *results, belt_result **batch, size_t count)
 }
 
 /* A job has failed when any of its tasks has, whoever has read the result. */
-static int finished(struct results *results, const char *name)
+static int finished(struct results *results)
 {
-    look(results, name);
+    look(results);
     if (!results->begun && results->total && !results->values->map.quiet)
         say("all %" PRIu64 " results were read before, by this reader or others: none are left", results->total);
     return results->failed || results->output.failed ? EXIT_FAILED : EXIT_OK;
 }
 
-static int ended(struct results *results, const char *name, int code)
+static int ended(struct results *results, int code)
 {
     if (code == BELT_END)
-        return finished(results, name);
+        return finished(results);
     if (code == BELT_INTERRUPTED)
         return EXIT_INTERRUPTED;
     if (code == BELT_AGAIN) {
@@ -149,7 +152,7 @@ static int check_world(struct results *results)
     return EXIT_IO;
 }
 
-static int pump(struct results *results, const char *name)
+static int pump(struct results *results)
 {
     belt_result *batch[BATCH];
     int rc = EXIT_OK;
@@ -160,7 +163,7 @@ static int pump(struct results *results, const char *name)
         if (code == BELT_OK)
             rc = print(results, batch, count);
         else if (code != BELT_AGAIN || !results->values->follow)
-            return ended(results, name, code);
+            return ended(results, code);
         if (!rc)
             rc = check_world(results);
     }
@@ -170,7 +173,7 @@ static int pump(struct results *results, const char *name)
 int run_results(const struct options *options)
 {
     struct results results = {.values = options->values, .output.joblog = -1};
-    const char *name = options->word_count ? options->words[0] : "";
+    struct admin_job job = {0};
     int rc = check(options);
 
     if (!rc)
@@ -180,13 +183,14 @@ int run_results(const struct options *options)
         rc = admin_open_as(&results.values->map.common, BELT_ROLE_ADMIN, results.values->map.lost_timeout,
                            &results.pool);
     if (!rc)
-        rc = admin_find_job(results.pool, name, &results.job);
+        rc = admin_find_job(results.pool, options->words[0], &job);
+    results.job = job.id;
     if (!rc)
         rc = subscribe(&results);
     if (!rc) {
-        look(&results, name);
+        look(&results);
         signals_interrupt(results.stream);
-        rc = pump(&results, name);
+        rc = pump(&results);
         signals_interrupt(NULL);
     }
     belt_stream_close(&results.stream);

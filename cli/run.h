@@ -14,6 +14,7 @@ int run_broker(const struct options *options);
 int run_worker(const struct options *options);
 int run_show(const struct options *options); /* status, workers, jobs */
 int run_cancel(const struct options *options);
+int run_forget(const struct options *options);
 int run_wait(const struct options *options);
 int run_ping(const struct options *options);
 int run_failed(const struct options *options);

@@ -40,6 +40,11 @@ void show_broker(const belt_broker_status *broker, bool colours, struct bytes *o
                  broker->clients, broker->workers, broker->slots, broker->jobs, units_show_count(broker->done, done),
                  units_show_count(broker->failed, failed), units_show_bytes(broker->bytes, bytes),
                  units_show_bytes(broker->budget, budget));
+    if (broker->failed_let_go)
+        bytes_format(out,
+                     "%llu failed tasks were let go to stay within the bounds (belt broker --failed-count, "
+                     "--failed-bytes); %llu are kept\n",
+                     (unsigned long long)broker->failed_let_go, (unsigned long long)broker->failed_kept);
 }
 
 void show_queues(const belt_status *status, bool colours, struct bytes *out)
@@ -169,6 +174,25 @@ void show_jobs(const belt_status *status, bool colours, struct bytes *out)
         if (*status->jobs[i].why)
             bytes_format(out, "job %llu %s: %s\n", (unsigned long long)status->jobs[i].job,
                          why_head(status->jobs[i].state), status->jobs[i].why);
+}
+
+/* How many there are, which may be more than is shown. */
+void show_count(const belt_status *status, const char *what, struct bytes *out)
+{
+    uint64_t past = 0;
+
+    if (status->total > status->count) {
+        bytes_format(out, "%zu of %llu %ss are shown\n", status->count, (unsigned long long)status->total, what);
+        return;
+    }
+    if (!status->count)
+        return;
+    for (size_t i = 0; status->what == BELT_JOBS && i < status->count; i++)
+        past += status->jobs[i].past;
+    bytes_format(out, "%zu %s%s", status->count, what, status->count == 1 ? "" : "s");
+    if (past)
+        bytes_format(out, ", %llu of them over and forgotten", (unsigned long long)past);
+    bytes_text(out, "\n");
 }
 
 void show_readers(const belt_status *status, bool colours, struct bytes *out)

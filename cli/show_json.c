@@ -13,6 +13,12 @@ static void set_number(json_t *object, const char *key, uint64_t value)
     json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
+/* ms since 1970. */
+static void set_time(json_t *object, const char *key, uint64_t at)
+{
+    json_object_set_new(object, key, at ? json_integer((json_int_t)at) : json_null());
+}
+
 /* Names and texts of peers may hold anything. */
 static void set_text(json_t *object, const char *key, const char *text)
 {
@@ -82,6 +88,9 @@ static json_t *job_row(const belt_job_status *job)
     set_number(row, "retried", job->retried);
     set_number(row, "unread", job->unread);
     set_number(row, "age_ms", job->age_ms);
+    set_time(row, "opened_at", job->opened_at);
+    set_time(row, "over_at", job->over_at);
+    json_object_set_new(row, "past", json_boolean(job->past));
     set_number(row, "readers", job->readers);
     set_number(row, "progress_permille", job->progress_permille);
     set_text(row, "why", job->why);
@@ -124,6 +133,9 @@ static json_t *broker_row(const belt_broker_status *broker)
     set_number(row, "retried", broker->retried);
     set_number(row, "stale", broker->stale);
     json_object_set_new(row, "draining", json_boolean(broker->draining));
+    set_number(row, "past", broker->past);
+    set_number(row, "failed_kept", broker->failed_kept);
+    set_number(row, "failed_let_go", broker->failed_let_go);
     return row;
 }
 

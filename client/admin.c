@@ -7,6 +7,7 @@
 #include "error.h"
 #include "failed.h"
 #include "io.h"
+#include "options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,24 +16,61 @@
 
 /* ---- on the I/O thread ---- */
 
-static void send_request(belt_pool *pool, struct client_request *request)
+/** What a question says is the asker's, who may give up while it is sent: a copy of it. */
+struct question {
+    struct client_request request;
+    char name[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1], owner[BELT_MAX_NAME + 1];
+    struct belt_msg_failed *failed;
+};
+
+static struct belt_bytes copy_text(char *to, size_t room, struct belt_bytes from)
+{
+    size_t len = from.len < room ? from.len : room - 1;
+
+    if (len > 0)
+        memcpy(to, from.data, len);
+    to[len] = '\0';
+    return (struct belt_bytes){(const uint8_t *)to, len};
+}
+
+/** Under the lock. False when out of memory. */
+static bool question_copy(struct question *to, const struct client_request *from)
+{
+    struct belt_status_query *query = &to->request.query;
+
+    to->request = *from;
+    if (from->name != NULL) {
+        snprintf(to->name, sizeof(to->name), "%s", from->name);
+        to->request.name = to->name;
+    }
+    query->function = copy_text(to->function, sizeof(to->function), from->query.function);
+    query->owner = copy_text(to->owner, sizeof(to->owner), from->query.owner);
+    to->failed = NULL;
+    if (from->failed != NULL)
+        to->request.failed = to->failed = client_failed_copy(from->failed);
+    return from->failed == NULL || to->failed != NULL;
+}
+
+static void send_request(belt_pool *pool, const struct client_request *request)
 {
     struct belt_msg msg;
 
     if (request->type == CLIENT_REQUEST_STATUS) {
         msg.type = BELT_MSG_STATUS;
-        msg.u.status = (struct belt_msg_status){.ref = request->ref, .what = request->what};
-        if (request->name != NULL)
+        msg.u.status = (struct belt_msg_status){
+            .ref = request->ref, .what = request->what, .extended = true, .query = request->query};
+        if (request->name != NULL) {
+            msg.u.status.named = true;
             msg.u.status.name = (struct belt_bytes){(const uint8_t *)request->name, strlen(request->name)};
+        }
     } else if (request->type == CLIENT_REQUEST_FAILED) {
         msg.type = BELT_MSG_FAILED;
         msg.u.failed = *request->failed;
         msg.u.failed.ref = request->ref;
     } else {
         msg.type = BELT_MSG_CANCEL;
-        msg.u.cancel = (struct belt_msg_cancel){.ref = request->ref, .job = request->job};
+        msg.u.cancel = (struct belt_msg_cancel){.ref = request->ref, .job = request->job, .forget = request->forget};
     }
-    request->sent = true;
     client_io_send(pool, &msg);
 }
 
@@ -56,20 +94,16 @@ bool client_admin_work(belt_pool *pool)
             for (ready = pool->requests; ready != NULL && (ready->sent || ready->done); ready = ready->next)
                 ;
         if (ready != NULL) {
-            struct client_request copy = *ready; /* the asker may give up while it is sent */
-            struct belt_msg_failed *failed = NULL;
-            char name[BELT_MAX_KEY + 1];
+            struct question question;
+            bool copied = question_copy(&question, ready);
 
-            snprintf(name, sizeof(name), "%s", ready->name != NULL ? ready->name : "");
-            copy.name = name;
             ready->sent = true;
-            if (ready->failed != NULL && (failed = client_failed_copy(ready->failed)) == NULL)
+            if (!copied)
                 answer(pool, ready, BELT_NO_MEMORY, "out of memory", 13);
-            copy.failed = failed;
             pthread_mutex_unlock(&pool->lock);
-            if (copy.type != CLIENT_REQUEST_FAILED || failed != NULL)
-                send_request(pool, &copy);
-            free(failed);
+            if (copied)
+                send_request(pool, &question.request);
+            free(question.failed);
             worked = true;
         } else {
             pthread_mutex_unlock(&pool->lock);
@@ -101,8 +135,8 @@ void client_admin_message(belt_pool *pool, uint64_t ref, const struct belt_msg *
     if (msg->type == BELT_MSG_ERROR) {
         answer(pool, request, msg->u.error.code, (const char *)msg->u.error.text.data, msg->u.error.text.len);
     } else if (msg->type == BELT_MSG_REPORT) {
-        request->status = client_status_new(&msg->u.report);
-        answer(pool, request, request->status != NULL ? BELT_OK : BELT_NO_MEMORY, "out of memory", 13);
+        bool added = client_status_add(request->status, &msg->u.report);
+        answer(pool, request, added ? BELT_OK : BELT_NO_MEMORY, "out of memory", 13);
     } else if (msg->type == BELT_MSG_FAILURES) {
         request->failures = client_failures_new(&msg->u.failures);
         answer(pool, request, request->failures != NULL ? BELT_OK : BELT_NO_MEMORY, "out of memory", 13);
@@ -132,30 +166,65 @@ static void unlink_request(belt_pool *pool, const struct client_request *request
     *at = request->next;
 }
 
-int client_admin_ask(belt_pool *pool, struct client_request *request, int64_t timeout_ms)
+static void link_requests(belt_pool *pool, struct client_request *requests, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        requests[i].ref = atomic_fetch_add(&pool->refs, 1) + 1;
+        requests[i].next = pool->requests;
+        pool->requests = &requests[i];
+    }
+}
+
+static bool all_done(const struct client_request *requests, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!requests[i].done)
+            return false;
+    return true;
+}
+
+/** Those that have no answer get this one. Under the lock. */
+static void end_requests(struct client_request *requests, size_t count, unsigned code, const char *text)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (requests[i].done)
+            continue;
+        requests[i].done = true;
+        requests[i].code = code;
+        snprintf(requests[i].text, sizeof(requests[i].text), "%s", text);
+    }
+}
+
+int client_admin_ask_all(belt_pool *pool, struct client_request *requests, size_t count, int64_t timeout_ms)
 {
     uint64_t deadline = client_deadline(timeout_ms);
     int rc = client_pool_check(pool);
 
     if (rc != BELT_OK)
         return rc;
-    request->ref = atomic_fetch_add(&pool->refs, 1) + 1;
     pthread_mutex_lock(&pool->lock);
-    request->next = pool->requests;
-    pool->requests = request;
+    link_requests(pool, requests, count);
     pthread_mutex_unlock(&pool->lock);
     client_io_kick(pool, true);
     pthread_mutex_lock(&pool->lock);
-    if (pool->code != BELT_OK && !request->done) {
-        request->done = true;
-        request->code = pool->code;
-        memcpy(request->text, pool->text, sizeof(request->text));
-    }
-    while (!request->done && client_wait(&pool->cond, &pool->lock, deadline))
+    if (pool->code != BELT_OK)
+        end_requests(requests, count, pool->code, pool->text);
+    while (!all_done(requests, count) && client_wait(&pool->cond, &pool->lock, deadline))
         ;
-    unlink_request(pool, request);
+    end_requests(requests, count, BELT_AGAIN, "");
+    for (size_t i = 0; i < count; i++)
+        unlink_request(pool, &requests[i]);
     pthread_mutex_unlock(&pool->lock);
-    if (!request->done)
+    return BELT_OK;
+}
+
+int client_admin_ask(belt_pool *pool, struct client_request *request, int64_t timeout_ms)
+{
+    int rc = client_admin_ask_all(pool, request, 1, timeout_ms);
+
+    if (rc != BELT_OK)
+        return rc;
+    if (request->code == BELT_AGAIN)
         return client_error(BELT_AGAIN, "the broker at %s did not answer within %lld ms; call again", pool->endpoint,
                             (long long)timeout_ms);
     if (request->code != BELT_OK)
@@ -163,18 +232,88 @@ int client_admin_ask(belt_pool *pool, struct client_request *request, int64_t ti
     return BELT_OK;
 }
 
-int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t timeout_ms, belt_status **status)
+/* ---- status ---- */
+
+static struct belt_bytes text_of(const char *text)
 {
-    struct client_request request = {.type = CLIENT_REQUEST_STATUS, .what = (uint8_t)what, .name = name};
+    return (struct belt_bytes){(const uint8_t *)text, text != NULL ? strlen(text) : 0};
+}
+
+static bool is_name(const char *text, size_t most)
+{
+    return text == NULL || (*text != '\0' && strlen(text) <= most);
+}
+
+void belt_status_options_init(belt_status_options *options)
+{
+    *options = (belt_status_options){.size = sizeof(*options)};
+}
+
+static int check_status(const belt_pool *pool, belt_what what, const char *name, const belt_status_options *options,
+                        belt_status **status)
+{
+    if (pool == NULL || status == NULL || what < BELT_QUEUES || what > BELT_READERS)
+        return client_error(BELT_INVALID, "a pool, a place for the status and what to ask for are needed");
+    if (!is_name(name, BELT_MAX_KEY))
+        return client_error(BELT_INVALID, "a name has 1 to %u bytes; NULL stands for all", BELT_MAX_KEY);
+    if (!is_name(options->function, BELT_MAX_NAME) || !is_name(options->owner, BELT_MAX_NAME))
+        return client_error(BELT_INVALID, "function and owner have 1 to %u bytes; NULL stands for any", BELT_MAX_NAME);
+    if (options->states >= 1u << (BELT_JOB_STOPPED + 1))
+        return client_error(BELT_INVALID, "states has bits for the states 0 to %d", BELT_JOB_STOPPED);
+    return BELT_OK;
+}
+
+/** Where the next page begins; false: there is none. */
+static bool next_page(struct client_request *request, size_t before, uint64_t limit)
+{
+    const belt_status *status = request->status;
+
+    if (status->count == before || request->what == BELT_BROKER ||
+        (request->name != NULL && request->what == BELT_JOBS))
+        return false;
+    if (limit > 0 && status->count >= limit)
+        return false;
+    if (request->what != BELT_JOBS && status->count >= status->total)
+        return false;
+    request->query.offset = status->count;
+    if (request->what == BELT_JOBS) {
+        request->query.offset = 0;
+        request->query.after = status->jobs[status->count - 1].job;
+        request->query.past = status->jobs[status->count - 1].past;
+    }
+    if (limit > 0)
+        request->query.limit = (uint32_t)(limit - status->count < UINT32_MAX ? limit - status->count : UINT32_MAX);
+    return true;
+}
+
+int belt_status_get_with(belt_pool *pool, belt_what what, const char *name, const belt_status_options *given,
+                         int64_t timeout_ms, belt_status **status)
+{
+    belt_status_options options;
+    size_t before = 0;
     int rc;
 
-    if (pool == NULL || status == NULL || what < BELT_QUEUES || what > BELT_READERS ||
-        (name != NULL && strlen(name) > BELT_MAX_KEY))
-        return client_error(BELT_INVALID,
-                            "belt_status_get: pool, status and what are needed, a name has at most %u bytes",
-                            BELT_MAX_KEY);
+    belt_status_options_init(&options);
+    rc = client_options_read(&options, sizeof(options), given, "belt_status_options_init");
+    if (rc == BELT_OK)
+        rc = check_status(pool, what, name, &options, status);
+    if (rc != BELT_OK)
+        return rc;
     *status = NULL;
-    rc = client_admin_ask(pool, &request, timeout_ms);
+    struct client_request request = {.type = CLIENT_REQUEST_STATUS, .what = (uint8_t)what, .name = name};
+    uint64_t limit = options.limit;
+    request.query = (struct belt_status_query){.function = text_of(options.function),
+                                               .owner = text_of(options.owner),
+                                               .states = (uint8_t)options.states,
+                                               .limit = limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX};
+    request.status = client_status_new();
+    if (request.status == NULL)
+        return client_error(BELT_NO_MEMORY, "out of memory");
+    do {
+        before = request.status->count;
+        request.done = request.sent = false;
+        rc = client_admin_ask(pool, &request, timeout_ms);
+    } while (rc == BELT_OK && next_page(&request, before, limit));
     if (rc == BELT_OK)
         *status = request.status;
     else
@@ -182,13 +321,57 @@ int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t t
     return rc;
 }
 
-int belt_job_cancel(belt_pool *pool, uint64_t job, int64_t timeout_ms)
+int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t timeout_ms, belt_status **status)
 {
-    struct client_request request = {.type = CLIENT_REQUEST_CANCEL, .job = job};
+    return belt_status_get_with(pool, what, name, NULL, timeout_ms, status);
+}
+
+/* ---- cancelling ---- */
+
+/** On their way at a time: the broker acknowledges many that are on disk together. */
+#define CANCELS_AT_A_TIME 256u
+
+static int cancel_job(belt_pool *pool, uint64_t job, bool forget, int64_t timeout_ms)
+{
+    struct client_request request = {.type = CLIENT_REQUEST_CANCEL, .job = job, .forget = forget};
 
     if (pool == NULL)
-        return client_error(BELT_INVALID, "belt_job_cancel: a pool is needed");
+        return client_error(BELT_INVALID, "a pool is needed");
     return client_admin_ask(pool, &request, timeout_ms);
+}
+
+int belt_job_cancel(belt_pool *pool, uint64_t job, int64_t timeout_ms)
+{
+    return cancel_job(pool, job, false, timeout_ms);
+}
+
+int belt_job_forget(belt_pool *pool, uint64_t job, int64_t timeout_ms)
+{
+    return cancel_job(pool, job, true, timeout_ms);
+}
+
+int client_cancel_all(belt_pool *pool, struct client_cancel *cancels, size_t count, bool forget, int64_t timeout_ms)
+{
+    struct client_request *requests = calloc(CANCELS_AT_A_TIME, sizeof(*requests));
+    int rc = BELT_OK;
+
+    if (requests == NULL)
+        return client_error(BELT_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        cancels[i].code = BELT_AGAIN;
+    for (size_t first = 0, some; rc == BELT_OK && first < count; first += some) {
+        some = count - first < CANCELS_AT_A_TIME ? count - first : CANCELS_AT_A_TIME;
+        for (size_t i = 0; i < some; i++)
+            requests[i] =
+                (struct client_request){.type = CLIENT_REQUEST_CANCEL, .job = cancels[first + i].job, .forget = forget};
+        rc = client_admin_ask_all(pool, requests, some, timeout_ms);
+        for (size_t i = 0; rc == BELT_OK && i < some; i++) {
+            cancels[first + i].code = requests[i].code;
+            snprintf(cancels[first + i].text, sizeof(cancels[first + i].text), "%s", requests[i].text);
+        }
+    }
+    free(requests);
+    return rc;
 }
 
 static uint64_t now_us(void)

@@ -106,8 +106,10 @@ struct client_request {
     enum client_request_type type;
     uint64_t ref;
     uint8_t what;
-    const char *name;
+    const char *name;               /* NULL: all */
+    struct belt_status_query query; /* its texts, too, are the asker's */
     uint64_t job;
+    bool forget;
     const struct belt_msg_failed *failed;
     bool sent, done;
     unsigned code;

@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A REPORT of the broker as the caller's structs: one allocation for the
- * rows, one for their words.
+ * The REPORTs of the broker as the caller's structs: page after page into one
+ * array of rows, and one block of words for each page.
  */
 #include "admin.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/** The words of one page. */
+struct words {
+    struct words *next;
+    char text[];
+};
+
 /** The caller's view comes first; what it points to is freed with it. */
 struct status {
     belt_status shown;
     void *rows;
-    char *words;
+    struct words *words;
 };
 
 /** Words are measured and then copied by the same walk: `at` NULL measures. */
@@ -91,7 +97,10 @@ static void put_job(belt_job_status *to, const struct belt_row_job *from, struct
                             .age_ms = from->age_ms,
                             .readers = from->readers,
                             .progress_permille = from->progress_permille,
-                            .why = word(walk, from->why)};
+                            .why = word(walk, from->why),
+                            .past = from->past,
+                            .opened_at = from->opened_at,
+                            .over_at = from->over_at};
 }
 
 static void put_broker(belt_broker_status *to, const struct belt_row_broker *from, struct walk *walk)
@@ -111,7 +120,10 @@ static void put_broker(belt_broker_status *to, const struct belt_row_broker *fro
                                .failed = from->failed,
                                .retried = from->retried,
                                .stale = from->stale,
-                               .draining = from->draining != 0};
+                               .draining = from->draining != 0,
+                               .past = from->past,
+                               .failed_kept = from->failed_kept,
+                               .failed_let_go = from->failed_let_go};
 }
 
 static void put_reader(belt_reader_status *to, const struct belt_row_reader *from, struct walk *walk)
@@ -147,20 +159,19 @@ static void put_rows(const struct belt_msg_report *report, void *rows, struct wa
     }
 }
 
-static void show(struct status *status, const struct belt_msg_report *report)
+static void show(struct status *status, belt_what what)
 {
     belt_status *shown = &status->shown;
 
-    shown->what = (belt_what)report->what;
-    shown->count = report->count;
-    shown->queues = report->what == BELT_QUEUES ? status->rows : NULL;
-    shown->workers = report->what == BELT_WORKERS ? status->rows : NULL;
-    shown->jobs = report->what == BELT_JOBS ? status->rows : NULL;
-    shown->broker = report->what == BELT_BROKER ? status->rows : NULL;
-    shown->readers = report->what == BELT_READERS ? status->rows : NULL;
+    shown->what = what;
+    shown->queues = what == BELT_QUEUES ? status->rows : NULL;
+    shown->workers = what == BELT_WORKERS ? status->rows : NULL;
+    shown->jobs = what == BELT_JOBS ? status->rows : NULL;
+    shown->broker = what == BELT_BROKER ? status->rows : NULL;
+    shown->readers = what == BELT_READERS ? status->rows : NULL;
 }
 
-struct belt_status *client_status_new(const struct belt_msg_report *report)
+static size_t row_size(unsigned what)
 {
     static const size_t sizes[] = {0,
                                    sizeof(belt_queue_status),
@@ -168,41 +179,59 @@ struct belt_status *client_status_new(const struct belt_msg_report *report)
                                    sizeof(belt_job_status),
                                    sizeof(belt_broker_status),
                                    sizeof(belt_reader_status)};
-    struct status *status = calloc(1, sizeof(*status));
-    struct walk measure = {0}, copy = {0};
-    belt_status *shown = NULL;
 
-    if (status == NULL || report->what < BELT_QUEUES || report->what > BELT_READERS)
-        goto out;
-    status->rows = calloc((size_t)report->count + 1, sizes[report->what]);
-    if (status->rows == NULL)
-        goto out;
-    put_rows(report, status->rows, &measure);
-    status->words = malloc(measure.len + 1);
-    if (status->words == NULL)
-        goto out;
-    copy.at = status->words;
-    put_rows(report, status->rows, &copy);
-    show(status, report);
-    shown = &status->shown;
-    status = NULL;
-out:
-    if (status != NULL) {
-        free(status->rows);
-        free(status);
-    }
-    return shown;
+    return what < sizeof(sizes) / sizeof(sizes[0]) ? sizes[what] : 0;
 }
 
-void belt_status_free(belt_status **status)
+struct belt_status *client_status_new(void)
 {
-    struct status *whole;
+    struct status *status = calloc(1, sizeof(*status));
 
-    if (status == NULL || *status == NULL)
+    return status != NULL ? &status->shown : NULL;
+}
+
+bool client_status_add(struct belt_status *shown, const struct belt_msg_report *report)
+{
+    struct status *status = (struct status *)shown;
+    size_t size = row_size(report->what);
+    struct walk measure = {0}, copy = {0};
+    struct words *words;
+    char *rows;
+
+    if (size == 0 || (shown->what != 0 && shown->what != report->what))
+        return false;
+    rows = realloc(status->rows, (shown->count + report->count + 1) * size);
+    if (rows == NULL)
+        return false;
+    status->rows = rows;
+    put_rows(report, rows + shown->count * size, &measure);
+    words = malloc(sizeof(*words) + measure.len + 1);
+    if (words == NULL)
+        return false;
+    words->next = status->words;
+    status->words = words;
+    copy.at = words->text;
+    put_rows(report, rows + shown->count * size, &copy);
+    shown->count += report->count;
+    if (report->total > shown->total)
+        shown->total = report->total;
+    show(status, (belt_what)report->what);
+    return true;
+}
+
+void belt_status_free(belt_status **shown)
+{
+    struct status *status;
+
+    if (shown == NULL || *shown == NULL)
         return;
-    whole = (struct status *)*status;
-    free(whole->rows);
-    free(whole->words);
-    free(whole);
-    *status = NULL;
+    status = (struct status *)*shown;
+    while (status->words != NULL) {
+        struct words *next = status->words->next;
+        free(status->words);
+        status->words = next;
+    }
+    free(status->rows);
+    free(status);
+    *shown = NULL;
 }

@@ -364,7 +364,9 @@ typedef struct belt_job_status {
     int priority;
     uint64_t total, waiting, running, done, failed, retried, unread, age_ms;
     unsigned readers, progress_permille;
-    const char *why; /* why it does not move; "" when it does */
+    const char *why;             /* why it does not move; "" when it does */
+    bool past;                   /* it is over and forgotten, but for this line of the broker's history */
+    uint64_t opened_at, over_at; /* ms since 1970; 0: not known, or not over yet */
 } belt_job_status;
 
 typedef struct belt_reader_status {
@@ -381,6 +383,9 @@ typedef struct belt_broker_status {
     unsigned clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
     bool draining;
+    uint64_t past;          /* jobs that are over and remembered */
+    uint64_t failed_kept;   /* failed tasks that are kept with their inputs */
+    uint64_t failed_let_go; /* and those that were let go since the broker began, to stay within its bounds */
 } belt_broker_status;
 
 typedef struct belt_status {
@@ -391,15 +396,36 @@ typedef struct belt_status {
     const belt_job_status *jobs;
     const belt_broker_status *broker;
     const belt_reader_status *readers;
+    uint64_t total; /* how many there are, which with a limit may be more than `count` */
 } belt_status;
 
-/** Asks the broker. `name` picks one queue, worker or job (also the readers of one job); NULL: all. *Gives* `*status`.
+/** Which rows are wanted. Fill with belt_status_options_init(). */
+typedef struct belt_status_options {
+    size_t size;
+    uint64_t limit;               /* rows at the most; 0: all */
+    unsigned states;              /* of jobs: bits 1 open, 2 ended, 4 complete, 8 cancelled; 0: any */
+    const char *function, *owner; /* of jobs; NULL: any */
+} belt_status_options;
+BELT_API void belt_status_options_init(belt_status_options *options);
+
+/**
+ * Asks the broker, page after page; each of these waits up to `timeout_ms`. `name` picks one queue, worker or job (also
+ * the readers of one job); NULL: all. Digits, or '#' and digits, are the id of a job and nothing else; any other name
+ * is a key, and so is what follows "key:". For a key the living job comes first, then those that are past. Jobs are
+ * sorted by id, those that live first; the others by name. *Gives* `*status`. Errors: INVALID (an empty name names
+ * nothing), AGAIN.
  */
 BELT_API int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t timeout_ms,
                              belt_status **status);
+/** The same with options (*borrows*; NULL: none). */
+BELT_API int belt_status_get_with(belt_pool *pool, belt_what what, const char *name, const belt_status_options *options,
+                                  int64_t timeout_ms, belt_status **status);
 BELT_API void belt_status_free(belt_status **status);
-/** Cancels any job by its id. Errors: UNKNOWN_JOB, NOT_ALLOWED, AGAIN. */
+/** Cancels any job by its id. Errors: UNKNOWN_JOB, JOB_ENDED (it is complete: its results stay), NOT_ALLOWED, AGAIN. */
 BELT_API int belt_job_cancel(belt_pool *pool, uint64_t job, int64_t timeout_ms);
+/** The same, and a complete job's results are dropped as if they had been read; of one that is past the line in the
+ * history goes. Errors: UNKNOWN_JOB, NOT_ALLOWED, AGAIN. */
+BELT_API int belt_job_forget(belt_pool *pool, uint64_t job, int64_t timeout_ms);
 /** Round trip to the broker in µs. */
 BELT_API int belt_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us);
 
