@@ -113,6 +113,16 @@ static int set_dealer(void *socket)
     return set_all(socket, options, sizeof(options) / sizeof(options[0]));
 }
 
+/* zmq_bind() or zmq_connect(), which end with EINTR before they begin when a signal arrives. */
+static int attach(int (*call)(void *, const char *), void *socket, const char *endpoint)
+{
+    int rc = 0;
+    do
+        rc = call(socket, endpoint);
+    while (rc != 0 && errno == EINTR);
+    return rc;
+}
+
 static void *close_failed(void *socket)
 {
     int err = errno;
@@ -141,7 +151,7 @@ void *belt_link_router(void *context, const char *endpoint, size_t max_frame, ch
     size_t len = BELT_MAX_TEXT;
     void *socket = zmq_socket(context, ZMQ_ROUTER);
     if (!socket || set_common(socket, max_frame) != 0 ||
-        set_all(socket, options, sizeof(options) / sizeof(options[0])) != 0 || zmq_bind(socket, endpoint) != 0)
+        set_all(socket, options, sizeof(options) / sizeof(options[0])) != 0 || attach(zmq_bind, socket, endpoint) != 0)
         return close_failed(socket);
     if (bound && zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &len) != 0)
         return close_failed(socket);
@@ -153,7 +163,8 @@ void *belt_link_router(void *context, const char *endpoint, size_t max_frame, ch
 void *belt_link_dealer(void *context, const char *endpoint, size_t max_frame)
 {
     void *socket = zmq_socket(context, ZMQ_DEALER);
-    if (!socket || set_common(socket, max_frame) != 0 || set_dealer(socket) != 0 || zmq_connect(socket, endpoint) != 0)
+    if (!socket || set_common(socket, max_frame) != 0 || set_dealer(socket) != 0 ||
+        attach(zmq_connect, socket, endpoint) != 0)
         return close_failed(socket);
     return socket;
 }
@@ -355,11 +366,16 @@ int belt_link_send(void *socket, const struct belt_route *route, struct belt_fra
 
 /* ---- waiting ---- */
 
+/* A question that a signal interrupts has often taken what ZeroMQ had to tell from the descriptor already: it is asked
+ * again until there is an answer (watch.pml: events). */
 int belt_link_events(void *socket)
 {
-    int events = 0;
+    int rc = 0, events = 0;
     size_t size = sizeof(events);
-    return zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) == 0 ? events : 0;
+    do
+        rc = zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size);
+    while (rc != 0 && errno == EINTR);
+    return rc == 0 ? events : 0;
 }
 
 int belt_link_fd(void *socket)
@@ -370,6 +386,8 @@ int belt_link_fd(void *socket)
 }
 
 /* ---- asking seldom ---- */
+
+/* The steps of a watched socket are those of tests/models/watch.pml. */
 
 int belt_link_recv_watched(void *socket, struct belt_link_watch *watch, struct belt_route *route,
                            struct belt_frames *frames)

@@ -50,7 +50,8 @@ int belt_link_send(void *socket, const struct belt_route *route, struct belt_fra
 
 /**
  * What can be done now: ZMQ_POLLIN, ZMQ_POLLOUT, both or 0. Ask after the last send or receive and before
- * sleeping: what ZeroMQ has told the socket meanwhile its descriptor does not tell again.
+ * sleeping: what ZeroMQ has told the socket meanwhile its descriptor does not tell again. A signal does not interrupt
+ * it.
  */
 int belt_link_events(void *socket);
 /** The descriptor that becomes readable when belt_link_events() may have changed; -1 with errno. For sleeping only. */

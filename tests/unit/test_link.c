@@ -6,6 +6,7 @@
 #include "proto/link.h"
 
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,42 @@
 
 #define WAIT_MS   5000
 #define MAX_FRAME (4u << 20)
+
+/* So many of the next calls of ZeroMQ end with EINTR, as when a signal comes while they look into the mailbox: what was
+ * in it has been taken from the descriptor by then. */
+static unsigned interruptions;
+
+static bool interrupted(void)
+{
+    if (interruptions == 0)
+        return false;
+    interruptions--;
+    errno = EINTR;
+    return true;
+}
+
+/* Stands before libzmq's own. */
+int zmq_getsockopt(void *socket, int option, void *value, size_t *size)
+{
+    int (*real)(void *, int, void *, size_t *) = (int (*)(void *, int, void *, size_t *))dlsym(RTLD_NEXT, __func__);
+    int rc = real(socket, option, value, size);
+
+    return option == ZMQ_EVENTS && interrupted() ? -1 : rc;
+}
+
+int zmq_connect(void *socket, const char *address)
+{
+    int (*real)(void *, const char *) = (int (*)(void *, const char *))dlsym(RTLD_NEXT, __func__);
+
+    return interrupted() ? -1 : real(socket, address);
+}
+
+int zmq_bind(void *socket, const char *address)
+{
+    int (*real)(void *, const char *) = (int (*)(void *, const char *))dlsym(RTLD_NEXT, __func__);
+
+    return interrupted() ? -1 : real(socket, address);
+}
 
 static void *context;
 static char directory[] = "/tmp/belt-link-XXXXXX";
@@ -248,6 +285,30 @@ Test(link, a_watched_socket_is_asked_when_it_may_have_something)
     frames = message(10);
     cr_assert_eq(belt_link_send_watched(router, &watch, &route, &frames), 0);
     cr_assert(watch.sent);
+    zmq_close(dealer);
+    zmq_close(router);
+}
+
+/* A signal that interrupts a question does not answer it: what ZeroMQ told the socket its descriptor does not tell
+ * again. */
+Test(link, a_signal_loses_nothing)
+{
+    struct belt_link_watch watch = {.sent = true};
+    struct belt_frames frames = message(10);
+    interruptions = 3;
+    void *router = belt_link_router(context, "tcp://127.0.0.1:*", MAX_FRAME, bound);
+    cr_assert_not_null(router, "%s", strerror(errno));
+    cr_assert_eq(interruptions, 0);
+    interruptions = 3;
+    void *dealer = belt_link_dealer(context, bound, MAX_FRAME);
+    cr_assert_not_null(dealer, "%s", strerror(errno));
+    cr_assert_eq(interruptions, 0);
+    send(dealer, NULL, &frames);
+    zmq_pollitem_t item = {.socket = router, .events = ZMQ_POLLIN};
+    cr_assert_eq(zmq_poll(&item, 1, WAIT_MS), 1);
+    interruptions = 3;
+    cr_assert(belt_link_look(router, &watch));
+    cr_assert_eq(interruptions, 0, "the window was not met");
     zmq_close(dealer);
     zmq_close(router);
 }
