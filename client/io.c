@@ -75,12 +75,11 @@ bool client_io_ready(const belt_pool *pool)
     return pool->session.state == BELT_SESSION_READY && pool->unsent.count == 0;
 }
 
-/** Sends what was kept. True when nothing is kept any more. */
+/** Sends what was kept. True when it has left, so that others may send again. */
 static bool flush(belt_pool *pool)
 {
-    if (pool->unsent.count == 0)
-        return true;
-    if (pool->socket == NULL || belt_link_send_watched(pool->socket, &pool->watch, NULL, &pool->unsent) != 0)
+    if (pool->unsent.count == 0 || pool->socket == NULL ||
+        belt_link_send_watched(pool->socket, &pool->watch, NULL, &pool->unsent) != 0)
         return false;
     memset(&pool->unsent, 0, sizeof(pool->unsent)); /* the link took the references */
     return true;
@@ -284,7 +283,7 @@ static void wait(belt_pool *pool, bool nap, long most)
     for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
         items[2 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
     atomic_store(&pool->io_state, nap ? CLIENT_IO_NAP : CLIENT_IO_SLEEP);
-    busy = atomic_exchange(&pool->work, false);
+    busy = atomic_exchange(&pool->work, false); /* helm.pml: take_word; whoever takes it calls work() */
     goes_on = talks && may_go_on(pool, to_send);
     if (busy)
         pool->watch.sent = true; /* the descriptor is not looked at now: the next time the socket is asked */
@@ -306,7 +305,8 @@ static void acknowledge(belt_pool *pool)
 /** Does what there is to do. */
 static void work(belt_pool *pool)
 {
-    flush(pool);
+    if (flush(pool)) /* the streams that found no room are told by nobody else */
+        client_flow_pump(pool, false);
     receive(pool);
     timers(pool);
     if (client_flow_work(pool))
@@ -315,20 +315,20 @@ static void work(belt_pool *pool)
         acknowledge(pool);
 }
 
-/** A round of the I/O thread at the helm. */
+/** A round of the I/O thread at the helm. It waits first, as client_io_turn() does: whoever has taken the word of work
+ * does the work before somebody else is at the helm, who would know nothing of it. */
 static void turn(belt_pool *pool)
 {
-    bool nap;
+    bool nap = client_now_ms() - pool->active_ms < ACTIVE_MS;
 
-    work(pool);
-    nap = client_now_ms() - pool->active_ms < ACTIVE_MS;
     if (!nap)
         acknowledge(pool);
     if (atomic_load(&pool->wanted) == NULL)
         wait(pool, nap, -1);
+    work(pool);
 }
 
-/* ---- the helm ---- */
+/* ---- the helm: each step is one of tests/models/helm.pml, which bears its name ---- */
 
 static bool take_helm(belt_pool *pool)
 {

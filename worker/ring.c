@@ -4,7 +4,7 @@
  *
  * Nobody sleeps through what he waits for: who is to wait says so and looks again, who
  * has changed something looks afterwards whether somebody waits. All four are sequentially consistent, so one of the
- * two sees the other.
+ * two sees the other. Every interleaving is explored in tests/models/ring.pml, whose steps bear these names.
  */
 #include "ring.h"
 
