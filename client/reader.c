@@ -426,6 +426,13 @@ int belt_next(belt_stream *stream, int64_t timeout_ms, belt_result **result)
 
 /* ---- feeding ---- */
 
+/** Under the mail's lock: the window has room, as far as the broker's last word goes. */
+static bool has_room(struct belt_stream *stream)
+{
+    client_window_accept(&stream->window, stream->kind == CLIENT_STREAM_SUBMITS ? stream->mail.accepted : 0);
+    return client_window_open(&stream->window, stream->mail.granted_bytes);
+}
+
 /** Waits for room in the window. */
 static int make_room(struct belt_stream *stream, int64_t timeout_ms)
 {
@@ -440,15 +447,13 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     if (stream->window.ended)
         return client_error(BELT_JOB_ENDED, "belt_feed: the input was ended with belt_end()");
     pthread_mutex_lock(&mail->lock);
-    client_window_accept(&stream->window, stream->kind == CLIENT_STREAM_SUBMITS ? mail->accepted : 0);
-    while (in_time && !stream->cancelled && !mail->over && !client_window_open(&stream->window, mail->granted_bytes)) {
+    while (in_time && !stream->cancelled && !mail->over && !has_room(stream)) {
         mail->waiting = mail->waiting_grant = mail->waiting_accepted = true;
         pthread_mutex_unlock(&mail->lock);
         client_settle(stream, true);
         pthread_mutex_lock(&mail->lock);
-        if (!client_window_open(&stream->window, mail->granted_bytes) && !mail->over)
+        if (!has_room(stream) && !mail->over) /* what came before the lock was held again has woken nobody */
             in_time = client_wait(&mail->cond, &mail->lock, deadline);
-        client_window_accept(&stream->window, stream->kind == CLIENT_STREAM_SUBMITS ? mail->accepted : 0);
     }
     mail->waiting_grant = mail->waiting_accepted = false;
     stream->granted_bytes = mail->granted_bytes;
@@ -456,7 +461,7 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
         rc = client_error(BELT_JOB_CANCELLED, "belt_feed: the job was cancelled");
     else if (mail->over && mail->code != BELT_OK)
         rc = client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
-    else if (!client_window_open(&stream->window, mail->granted_bytes))
+    else if (!has_room(stream))
         rc = client_error(BELT_WINDOW_FULL, "the window of %llu items is full: take a result, then feed again",
                           (unsigned long long)stream->window.size);
     pthread_mutex_unlock(&mail->lock);

@@ -35,10 +35,10 @@ static bool wait_accepted(struct belt_stream *stream, uint64_t deadline, int *rc
     mail->waiting = mail->waiting_grant = mail->waiting_accepted = true;
     accepted = mail->accepted;
     granted = stream->granted_bytes;
-    *rc = standing(stream);
     pthread_mutex_unlock(&mail->lock);
     client_settle(stream, true);
     pthread_mutex_lock(&mail->lock);
+    *rc = standing(stream); /* with the lock that is held until the wait: what comes before it wakes nobody */
     while (in_time && *rc == BELT_AGAIN && mail->accepted == accepted && mail->granted_bytes <= granted &&
            !atomic_load(&stream->interrupted)) {
         in_time = client_wait(&mail->cond, &mail->lock, deadline);
