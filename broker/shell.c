@@ -257,9 +257,10 @@ static void step(struct shell *shell, const struct core_event *event)
         apply(shell);
 }
 
-/* Sending to one that is gone may show that another one is. */
+/* Sending to one that is gone may show that another one is. What the core makes of it may be a turn's to do. */
 static void tell_gone(struct shell *shell, uint64_t now)
 {
+    shell->again |= shell->gone_count > 0;
     for (uint32_t i = 0; i < shell->gone_count; i++) {
         struct core_event event = {.type = CORE_GONE, .now = now, .peer = shell->gone[i]};
         struct peer *peer = peers_find(&shell->peers, event.peer);
@@ -281,6 +282,7 @@ static void tell_full_of(struct shell *shell, uint64_t now, struct peer *peer, b
     peer->full[held] = full;
     if (full)
         event.type = CORE_FULL;
+    shell->again = true;
     step(shell, &event);
 }
 
@@ -388,6 +390,7 @@ void shell_turn(struct shell *shell)
     }
     retry_waiting(shell);
     tell_gone(shell, now / 1000000u);
+    shell->again = false;
     step(shell,
          &(struct core_event){.type = CORE_TURN, .now = now / 1000000u, .wall = shell->wall, .random = draw(shell)});
     if (shell->durability) {
@@ -422,6 +425,8 @@ long shell_timeout(const struct shell *shell, uint64_t now)
     uint64_t wait = deadline > now ? deadline - now : 0;
     if (shell->waiting && wait > RETRY_MS)
         wait = RETRY_MS;
+    if (shell->again)
+        return 0;
     if (deadline == UINT64_MAX && !shell->waiting)
         return -1;
     return wait < 3600000u ? (long)wait : 3600000;
