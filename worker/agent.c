@@ -522,7 +522,7 @@ static int agent_timeout_ms(struct agent *agent, bool again)
 {
     uint64_t when = slots_deadline(agent->table), wire = wire_deadline_us(agent);
 
-    if (again || agent->dirty_count > 0 || wire_readable(agent))
+    if (again || agent->dirty_count > 0 || wire_ready(agent))
         return 0;
     if (wire < when)
         when = wire;

@@ -206,6 +206,6 @@ void wire_leaving(struct agent *agent);
 void wire_bye(struct agent *agent);
 bool wire_quiet(const struct agent *agent); /* nothing waits to be sent */
 uint64_t wire_deadline_us(const struct agent *agent);
-bool wire_readable(struct agent *agent);
+bool wire_ready(struct agent *agent); /* something can be received, or sent that waits */
 
 #endif

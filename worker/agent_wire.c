@@ -362,17 +362,19 @@ uint64_t wire_deadline_us(const struct agent *agent)
     if (!agent->welcomed && agent->options->connect_timeout_ms > 0 &&
         agent->started_ms + agent->options->connect_timeout_ms < when)
         when = agent->started_ms + agent->options->connect_timeout_ms;
-    if (!outbox_empty(agent) && now_ms(agent) + 20 < when)
-        when = now_ms(agent) + 20;
     uint64_t due =
         agent->session.state == BELT_SESSION_READY ? slots_results_due(agent->table, agent->now) : UINT64_MAX;
     when = when > UINT64_MAX / 1000 ? UINT64_MAX : when * 1000;
     return due > agent->now && due < when ? due : when;
 }
 
-bool wire_readable(struct agent *agent)
+bool wire_ready(struct agent *agent)
 {
-    return belt_link_look(agent->socket, &agent->socket_watch);
+    bool to_send = agent->session.state == BELT_SESSION_READY && !outbox_empty(agent);
+    bool can_send = to_send && (belt_link_events(agent->socket) & ZMQ_POLLOUT) != 0;
+
+    agent->socket_watch.sent |= to_send; /* the question may have taken the word of a message from the descriptor */
+    return belt_link_look(agent->socket, &agent->socket_watch) || can_send;
 }
 
 int wire_open(struct agent *agent)
