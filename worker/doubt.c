@@ -31,9 +31,11 @@ uint64_t doubt_hold(enum doubt_kind kind, uint64_t service_us)
 
     if (kind == DOUBT_FUNCTION)
         return 0;
-    if (kind == DOUBT_COMMAND || hold > DOUBT_US)
+    if (hold > DOUBT_US)
         return DOUBT_US;
-    return hold < DOUBT_LEAST_US ? 0 : hold;
+    if (hold < DOUBT_LEAST_US) /* short tasks of a lasting slot follow each other much faster */
+        return kind == DOUBT_COMMAND ? DOUBT_LEAST_US : 0;
+    return hold;
 }
 
 /** So long before the signal an end is in doubt. */

@@ -12,12 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whoever signals every process needs less than 0.3 ms from the first to the last. */
-#define DOUBT_US 5000u
-/* Coprocesses and filters: so much of a task's run time, at most DOUBT_US; below DOUBT_LEAST_US an outcome does not
- * wait. */
-#define DOUBT_SHARE    10u
-#define DOUBT_LEAST_US 500u
+/* An outcome waits for a fiftieth of its task's run time, so that the broker, which gives a slot of long tasks the next
+ * one when it has the result, loses no more than that. */
+#define DOUBT_SHARE 50u
+/* Whoever signals every process needs less than 0.3 ms from the first to the last, more where others run in between. */
+#define DOUBT_LEAST_US 1000u
+#define DOUBT_US       5000u
 /* A cluster manager continues (SIGCONT) what it is about to end, 3 to 20 ms before: outcomes wait for so long then, and
  * this much before the signal is in doubt. */
 #define DOUBT_WARNED_US      250000u

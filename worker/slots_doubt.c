@@ -95,8 +95,8 @@ void slots_doubt(struct slots *slots, uint64_t now, struct slots_task *task, con
     bool cut = !ours && doubt_status(outcome->exit_status, outcome->term_signal);
     uint64_t service = outcome->timed ? outcome->service_us : now - task->started_us;
     const struct slots_program *program = &slots->programs[function->pub.program].pub;
-    enum doubt_kind kind = cut || !program->lasting ? DOUBT_COMMAND : program->polite ? DOUBT_FUNCTION : DOUBT_LASTING;
-    uint64_t hold = doubt_hold(kind, service);
+    enum doubt_kind kind = !program->lasting ? DOUBT_COMMAND : program->polite ? DOUBT_FUNCTION : DOUBT_LASTING;
+    uint64_t hold = cut ? DOUBT_US : doubt_hold(kind, service);
 
     if (task->silent || task->dropped || task->timed_out ||
         (!cut && doubt_verdict(&slots->doubt, now, now, hold) == DOUBT_COUNTS)) {

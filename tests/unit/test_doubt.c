@@ -11,10 +11,12 @@
 
 Test(doubt, a_command_waits_and_a_lasting_slot_for_its_share)
 {
-    cr_expect_eq(doubt_hold(DOUBT_COMMAND, 1), DOUBT_US);
+    cr_expect_eq(doubt_hold(DOUBT_COMMAND, 1), DOUBT_LEAST_US);
+    cr_expect_eq(doubt_hold(DOUBT_COMMAND, 100 * MS), 2 * MS);
+    cr_expect_eq(doubt_hold(DOUBT_COMMAND, 1000 * MS), DOUBT_US);
     cr_expect_eq(doubt_hold(DOUBT_LASTING, 20), 0);
     cr_expect_eq(doubt_hold(DOUBT_LASTING, DOUBT_SHARE * DOUBT_LEAST_US - 1), 0);
-    cr_expect_eq(doubt_hold(DOUBT_LASTING, 10 * MS), 10 * MS / DOUBT_SHARE);
+    cr_expect_eq(doubt_hold(DOUBT_LASTING, DOUBT_SHARE * DOUBT_LEAST_US), DOUBT_LEAST_US);
     cr_expect_eq(doubt_hold(DOUBT_LASTING, 1000 * MS), DOUBT_US);
     cr_expect_eq(doubt_hold(DOUBT_FUNCTION, 1000 * MS), 0);
 }
@@ -120,8 +122,8 @@ Test(doubt_table, the_slot_is_free_at_once_and_the_result_comes_a_moment_later)
     cr_expect_eq(slots_unrecorded(s), 0);
     cr_expect_eq(slots_held(s), 2);
     cr_expect_eq(slots_sync(s, refs), 2, "it is named to a broker that comes back");
-    cr_expect_eq(slots_deadline(s), 100 * MS + DOUBT_US);
-    slots_turn(s, 100 * MS + DOUBT_US);
+    cr_expect_eq(slots_deadline(s), 100 * MS + 2 * MS);
+    slots_turn(s, 100 * MS + 2 * MS);
     cr_assert_eq(slots_unrecorded(s), 1);
     rig_result(s, 0, &r);
     cr_expect_eq(r.item.code, BELT_OK);
@@ -138,7 +140,7 @@ Test(doubt_table, a_success_before_the_agents_signal_goes_back)
     ends(s, 100 * MS, slot, 0, 0);
     slots_signalled(s, 100 * MS + 300);
     slots_leave(s, 100 * MS + 300, 10100 * MS);
-    slots_turn(s, 100 * MS + DOUBT_US);
+    slots_turn(s, 100 * MS + 2 * MS);
     cr_expect_eq(slots_unrecorded(s), 0);
     cr_expect_eq(returned(s), 1);
     cr_expect_eq(slots_held(s), 0);
@@ -231,7 +233,7 @@ Test(doubt_table, a_lasting_slot_that_a_stranger_ends_is_not_blamed)
     slots_ready(s, start.slot);
     cr_assert_eq(rig_turn(s, 0, SLOTS_GIVE, &given), 1);
     slots_died(s, 100 * MS, given.slot, &how);
-    slots_turn(s, 100 * MS + DOUBT_US);
+    slots_turn(s, 100 * MS + 2 * MS);
     cr_expect_eq(slots_unrecorded(s), 0);
     cr_expect_eq(slots_held(s), 1, "it waits to run again");
     slots_free(s);

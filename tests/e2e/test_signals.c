@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Signals that reach every process of a worker at once, as a shutdown, systemd and Slurm send them: no task counts as
+ * done, failed or lost that they have cut off. And signals that mean nothing to Belt.
+ */
+#include "stage.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TREE_MAX 256
+
+/* Says whether the sleep that it waits for has run to its end. */
+#define HONEST "if sleep 0.2; then echo {} whole; else echo {} cut; fi"
+
+enum order { OLDEST_FIRST, YOUNGEST_FIRST, SHUFFLED, CONTINUED, ORDERS };
+
+static int by_pid(const void *a, const void *b)
+{
+    return *(const pid_t *)a - *(const pid_t *)b;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+    char path[48], text[512];
+    int parent = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    file = fopen(path, "r");
+    if (file == NULL)
+        return 0;
+    if (fgets(text, sizeof text, file) != NULL && strrchr(text, ')') != NULL)
+        sscanf(strrchr(text, ')') + 1, " %*c %d", &parent);
+    fclose(file);
+    return parent;
+}
+
+/** The process and all its descendants, by their numbers. */
+static unsigned tree(pid_t root, pid_t *pids)
+{
+    unsigned count = 1;
+    DIR *proc = opendir("/proc");
+    pid_t all[4096], parents[4096];
+    unsigned known = 0;
+
+    pids[0] = root;
+    for (struct dirent *entry; (entry = readdir(proc)) != NULL && known < 4096;)
+        if (atoi(entry->d_name) > 0) {
+            all[known] = atoi(entry->d_name);
+            parents[known] = parent_of(all[known]);
+            known++;
+        }
+    closedir(proc);
+    for (unsigned at = 0; at < count; at++)
+        for (unsigned i = 0; i < known && count < TREE_MAX; i++)
+            if (parents[i] == pids[at])
+                pids[count++] = all[i];
+    qsort(pids, count, sizeof *pids, by_pid);
+    return count;
+}
+
+static void signal_tree(pid_t root, enum order order, int number)
+{
+    pid_t pids[TREE_MAX];
+    unsigned count = tree(root, pids);
+
+    if (order == CONTINUED) { /* as `scancel` does */
+        for (unsigned i = 0; i < count; i++)
+            kill(pids[i], SIGCONT);
+        usleep((useconds_t)(3000 + rand() % 17000));
+    }
+    for (unsigned i = 0; i < count; i++) {
+        unsigned at = order == OLDEST_FIRST || order == CONTINUED ? i : count - 1 - i;
+        if (order == SHUFFLED) {
+            unsigned other = i + (unsigned)rand() % (count - i);
+            pid_t pid = pids[other];
+            pids[other] = pids[i];
+            pids[i] = pid;
+            at = i;
+        }
+        kill(pids[at], number);
+    }
+}
+
+static struct process *worker(const struct stage *stage, const char *kind, const char *command)
+{
+    struct process *process = process_start(&(struct process_options){
+        .argv = WORDS(process_belt(), "worker", "-j4", "-b", stage->workers, "--drain", "2", kind, command),
+        .env = WORDS("BELT_CONFIG=/dev/null")});
+
+    cr_assert(process_wait_err(process, "connected", BOUND_MS), "%s", process_err(process));
+    return process;
+}
+
+/** Workers are ended again and again while a map of `count` inputs runs; every input must be said to be whole, once. */
+static void rounds(const char *kind, const char *command, unsigned count, unsigned most)
+{
+    struct stage stage;
+    char *input = stage_numbers(count, "");
+
+    srand(1);
+    stage_open(&stage, STAGE_IPC, false, NULL);
+    /* A run that is blamed would be the last. */
+    struct process *map = stage_belt(&stage, input, WORDS("map", "--unordered", "--max-attempts", "1", "f"));
+    for (unsigned round = 0; round < most; round++) {
+        struct process *process = worker(&stage, kind, command);
+        usleep((useconds_t)(20000 + rand() % 300000));
+        signal_tree(process_pid(process), (enum order)(round % ORDERS), round % 5 == 4 ? SIGINT : SIGTERM);
+        cr_assert(process_wait(process, BOUND_MS));
+        cr_assert_eq(process_status(process), 0, "%d: %s", process_status(process), process_err(process));
+        process_free(process);
+    }
+    struct process *last = worker(&stage, kind, command);
+    cr_assert(process_wait(map, BOUND_MS), "%s", process_err(map));
+    cr_assert_eq(process_status(map), 0, "%d: %s%s", process_status(map), process_err(map), process_out(map));
+    cr_assert_null(strstr(process_out(map), "cut"), "%s", process_out(map));
+    for (unsigned i = 1; i <= count; i++) {
+        char line[32];
+        snprintf(line, sizeof line, "%u whole\n", i);
+        const char *found = strstr(process_out(map), line);
+        while (found != NULL && found != process_out(map) && found[-1] != '\n')
+            found = strstr(found + 1, line);
+        cr_assert_not_null(found, "%s is missing: %s", line, process_out(map));
+    }
+    stage_stop_worker(last);
+    process_free(map);
+    stage_close(&stage);
+    free(input);
+}
+
+Test(signals, a_command_that_all_signals_hit_is_no_outcome)
+{
+    rounds("--command", "f=" HONEST, 40, 16);
+}
+
+/* It survives the signal, and would say something wrong a long time after. */
+Test(signals, a_command_that_goes_on_after_the_signal_is_none_either)
+{
+    rounds("--command", "f=trap : TERM INT; if sleep 0.2; then echo {} whole; else sleep 0.3; echo {} cut; fi", 20, 8);
+}
+
+Test(signals, a_filter_that_all_signals_hit_gives_no_answer)
+{
+    rounds("--filter", "f=while read -r n; do if sleep 0.2; then echo $n whole; else echo $n cut; fi; done", 24, 8);
+}
+
+Test(signals, a_coprocess_that_all_signals_hit_gives_no_answer)
+{
+    rounds("--coproc",
+           "f=echo belt-slot 1; while read -r t id f n arg len; do in=$(head -c $len); "
+           "if sleep 0.2; then a=\"$in whole\"; else a=\"$in cut\"; fi; printf 'ok %d\\n%s' ${#a} \"$a\"; done",
+           24, 8);
+}
+
+/* The worker alone is told to end: what runs has its time, and counts. */
+Test(signals, a_worker_that_leaves_alone_finishes_what_runs)
+{
+    struct stage stage;
+
+    stage_open(&stage, STAGE_IPC, false, NULL);
+    struct process *process = worker(&stage, "--command", "f=echo started {} >&2; sleep 0.5; echo {} whole");
+    struct process *map = stage_belt(&stage, "1\n2\n", WORDS("map", "--max-attempts", "1", "f"));
+    stage_wait_number(&stage, "workers", "running", 2);
+    usleep(100000);
+    process_signal(process, SIGTERM);
+    cr_assert(process_wait(map, BOUND_MS), "%s", process_err(map));
+    cr_assert_str_eq(process_out(map), "1 whole\n2 whole\n");
+    cr_assert(process_wait(process, BOUND_MS));
+    process_free(process);
+    process_free(map);
+    stage_close(&stage);
+}
+
+/** Of a task's process by itself: the worker goes on, the task runs again. */
+Test(signals, a_task_that_somebody_ends_runs_again_unblamed)
+{
+    struct stage stage;
+    char path[] = "/tmp/belt-test-XXXXXX", command[256];
+
+    close(mkstemp(path));
+    snprintf(command, sizeof command, "f=if [ -e %s ]; then rm %s; kill -TERM $$; fi; echo {} whole", path, path);
+    stage_open(&stage, STAGE_IPC, false, NULL);
+    struct process *process = worker(&stage, "--command", command);
+    struct process *map = stage_run(&stage, "1\n", 0, WORDS("map", "--max-attempts", "1", "f"));
+    cr_assert_str_eq(process_out(map), "1 whole\n");
+    process_free(map);
+    stage_stop_worker(process);
+    stage_close(&stage);
+}
+
+Test(signals, those_that_mean_nothing_end_no_daemon)
+{
+    static const int numbers[] = {SIGHUP,  SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGVTALRM,
+                                  SIGPROF, SIGIO,   SIGCONT, SIGURG,  SIGWINCH};
+    struct stage stage;
+
+    stage_open(&stage, STAGE_IPC, false, NULL);
+    struct process *process = worker(&stage, "--command", "f=echo {} whole");
+    for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        process_signal(stage.broker, numbers[i]);
+        signal_tree(process_pid(process), OLDEST_FIRST, numbers[i]);
+    }
+    struct process *map = stage_run(&stage, "1\n", 0, WORDS("map", "f"));
+    cr_assert_str_eq(process_out(map), "1 whole\n");
+    process_free(map);
+    stage_stop_worker(process);
+    stage_close(&stage);
+}
