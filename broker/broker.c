@@ -122,6 +122,8 @@ static int open_core(struct broker *broker, size_t descriptors)
         .max_peers = peers < BELT_MAX_PEERS ? (uint32_t)peers : BELT_MAX_PEERS,
         .durable = options->state && *options->state,
         .keep_ms = options->keep_ms,
+        .max_failed = options->max_failed,
+        .failed_bytes = options->failed_bytes,
         .history_ms = options->history_ms,
         .ack_ms = ACK_MS,
         .wall_ms = shell_wall(),

@@ -17,16 +17,18 @@ struct belt_broker_options {
     uint32_t max_payload;    /* bytes */
     uint64_t memory_budget;
     uint32_t heartbeat_ms, lease_ms;
-    uint64_t grace_ms;   /* of volatile jobs whose client is gone */
-    uint64_t drain_ms;   /* how long SIGTERM waits for running jobs, default 10000 */
-    const char *state;   /* directory of the store; NULL: jobs end with the broker */
-    uint64_t history_ms; /* a job that is over and forgotten is remembered for this long */
-    uint64_t keep_ms;    /* a durable job that nobody reads or feeds is kept for this long */
-    bool trace;          /* trace lines of the core to standard error */
-    bool quiet;          /* no log on standard error below warnings */
-    int ready_fd;        /* > 0: "CLIENTS-ENDPOINT WORKERS-ENDPOINT\n" is written there once bound, then it is closed */
-    int lifeline_fd;     /* > 0: end (as on SIGTERM with no grace) when this descriptor reads end of file */
-    int owner_fd;        /* > 0: end likewise when the process of this pidfd has ended */
+    uint64_t grace_ms;     /* of volatile jobs whose client is gone */
+    uint64_t drain_ms;     /* how long SIGTERM waits for running jobs, default 10000 */
+    const char *state;     /* directory of the store; NULL: jobs end with the broker */
+    uint32_t max_failed;   /* failed tasks that are kept of a function */
+    uint64_t failed_bytes; /* and their bytes */
+    uint64_t history_ms;   /* a job that is over and forgotten is remembered for this long */
+    uint64_t keep_ms;      /* a durable job that nobody reads or feeds is kept for this long */
+    bool trace;            /* trace lines of the core to standard error */
+    bool quiet;            /* no log on standard error below warnings */
+    int ready_fd;    /* > 0: "CLIENTS-ENDPOINT WORKERS-ENDPOINT\n" is written there once bound, then it is closed */
+    int lifeline_fd; /* > 0: end (as on SIGTERM with no grace) when this descriptor reads end of file */
+    int owner_fd;    /* > 0: end likewise when the process of this pidfd has ended */
 };
 
 /**

@@ -244,6 +244,8 @@ static void apply(struct shell *shell)
         if (peer)
             forget(shell, peer);
     }
+    if (update->notice)
+        shell_log(shell, true, "%s", update->notice);
     if (update->trace)
         fputs(update->trace, stderr);
     core_update_clear(update);
@@ -253,7 +255,7 @@ static void step(struct shell *shell, const struct core_event *event)
 {
     core_step(shell->core, event, shell->update);
     const struct core_update *update = shell->update;
-    if (update->send_count || update->drop_count || update->record_count || update->trace)
+    if (update->send_count || update->drop_count || update->record_count || update->trace || update->notice)
         apply(shell);
 }
 

@@ -46,6 +46,8 @@ int run_broker(const struct options *options)
                                          .drain_ms = values->drain,
                                          .state = values->state,
                                          .keep_ms = values->keep,
+                                         .max_failed = (uint32_t)values->failed_count,
+                                         .failed_bytes = values->failed_bytes,
                                          .history_ms = values->history ? values->history : 1,
                                          .trace = values->trace != 0,
                                          .quiet = values->quiet != 0,

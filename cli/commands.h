@@ -62,7 +62,8 @@ struct broker_command_values {
     int help;
     const char *clients, *workers, *name;
     int insecure_plaintext;
-    uint64_t max_payload, memory_budget, heartbeat, lease, grace, drain, ready_fd, keep, history;
+    uint64_t max_payload, memory_budget, heartbeat, lease, grace, drain, ready_fd, keep, history, failed_count,
+        failed_bytes;
     const char *state;
     int trace, quiet;
 };

@@ -23,7 +23,7 @@
 /* What the words of a command line name. */
 struct target {
     uint64_t job, index; /* index WHOLE_JOB: all of it */
-    bool done;
+    bool done, found, told;
 };
 
 struct asking {
@@ -36,6 +36,8 @@ struct asking {
     json_t *rows;
     struct bytes out;
     uint64_t now, seen, dropped;
+    struct admin_outcome outcome;
+    bool partial; /* a job had failed tasks that were let go */
 };
 
 static uint64_t wall_ms(void)
@@ -46,6 +48,7 @@ static uint64_t wall_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* "6.3", "#6.3", "6": an id, and which of its tasks. */
 static bool parse_target(const char *word, struct target *target)
 {
     char number[32];
@@ -56,10 +59,30 @@ static bool parse_target(const char *word, struct target *target)
     memcpy(number, word, len);
     number[len] = '\0';
     *target = (struct target){.index = WHOLE_JOB};
-    return units_count(number, &target->job) && target->job > 0 &&
+    return admin_is_id(number, &target->job) && target->job > 0 &&
            (!word[len] || units_count(word + len + 1, &target->index));
 }
 
+/* A key, or a key and which of its tasks: "nightly", "nightly.3". */
+static int find_target(struct asking *asking, const char *word, struct target *target)
+{
+    char key[BELT_MAX_KEY + 8];
+    const char *dot = strrchr(word, '.');
+    struct admin_job job = {0};
+    bool indexed = dot && units_count(dot + 1, &target->index) && (size_t)(dot - word) < sizeof key;
+
+    if (indexed) {
+        memcpy(key, word, (size_t)(dot - word));
+        key[dot - word] = '\0';
+    }
+    int rc = admin_find_job(asking->pool, indexed ? key : word, &job);
+    target->job = job.id;
+    if (!indexed)
+        target->index = WHOLE_JOB;
+    return rc;
+}
+
+/* Words that name nothing are told and counted, the others become targets. */
 static int find_targets(struct asking *asking, uint32_t first)
 {
     const struct options *options = asking->options;
@@ -67,12 +90,16 @@ static int find_targets(struct asking *asking, uint32_t first)
     asking->targets = calloc(options->word_count + 1, sizeof *asking->targets);
     if (!asking->targets)
         return EXIT_INTERNAL;
-    for (uint32_t i = first; i < options->word_count; i++)
-        if (!parse_target(options->words[i], &asking->targets[asking->target_count++])) {
-            say("'%s' is no failed task: JOB.INDEX is expected, or JOB; 'belt failed list' shows them",
-                options->words[i]);
-            return EXIT_USAGE;
-        }
+    for (uint32_t i = first; i < options->word_count; i++) {
+        struct target target = {0};
+        int rc = parse_target(options->words[i], &target) ? EXIT_OK : find_target(asking, options->words[i], &target);
+        if (rc == EXIT_BROKER)
+            return rc;
+        if (rc)
+            admin_count(&asking->outcome, rc);
+        else
+            asking->targets[asking->target_count++] = target;
+    }
     return EXIT_OK;
 }
 
@@ -80,7 +107,7 @@ static struct belt_msg_failed query_of(uint8_t action, const char *function, uin
 {
     struct belt_bytes name = {(const uint8_t *)function, function ? strlen(function) : 0};
 
-    return (struct belt_msg_failed){.action = action, .function = name, .job = job};
+    return (struct belt_msg_failed){.action = action, .function = name, .job = job, .extended = true};
 }
 
 /* ---- looking ---- */
@@ -153,12 +180,23 @@ static int run_list(struct asking *asking)
     return rc;
 }
 
+static void say_missing(struct asking *asking, const struct target *target)
+{
+    if (target->index == WHOLE_JOB)
+        say("no failed task of job %" PRIu64 " is kept; 'belt failed list' shows them", target->job);
+    else
+        say("no failed task %" PRIu64 ".%" PRIu64 " is kept; 'belt failed list' shows them", target->job,
+            target->index);
+    admin_count(&asking->outcome, EXIT_REFUSED);
+}
+
 static int run_failed_show(struct asking *asking)
 {
-    int rc = find_targets(asking, 1);
+    int rc;
 
-    if (!rc && (!asking->target_count || asking->values->all))
+    if (asking->options->word_count < 2 || asking->values->all)
         return admin_usage(asking->options, "name the failed tasks");
+    rc = find_targets(asking, 1);
     for (uint32_t i = 0; !rc && i < asking->target_count; i++) {
         struct target *target = &asking->targets[i];
         struct belt_msg_failed query = query_of(BELT_FAILED_SHOW, NULL, target->job);
@@ -166,12 +204,14 @@ static int run_failed_show(struct asking *asking)
         query.indexes = &target->index;
         query.count = target->index != WHOLE_JOB;
         rc = look(asking, &query, take_letter);
-        if (!rc && asking->seen == before) {
-            say("no failed task %s is kept; 'belt failed list' shows them", asking->options->words[i + 1]);
-            rc = EXIT_REFUSED;
-        }
+        if (!rc && asking->seen == before)
+            say_missing(asking, target);
+        else if (!rc)
+            admin_count(&asking->outcome, EXIT_OK);
     }
-    return rc ? rc : print_found(asking);
+    if (!rc && asking->seen)
+        rc = print_found(asking);
+    return rc ? rc : admin_outcome(&asking->outcome);
 }
 
 /* ---- acting ---- */
@@ -184,13 +224,29 @@ static int print_done(struct asking *asking, const struct belt_msg_failed *query
         json_object_set_new(object, "tasks", json_integer((json_int_t)done->count));
         json_object_set_new(object, "of", query->job ? json_integer((json_int_t)query->job) : json_null());
         json_object_set_new(object, "job", done->job ? json_integer((json_int_t)done->job) : json_null());
+        json_object_set_new(object, "let_go", json_integer((json_int_t)done->let_go));
         show_json_write(object, &asking->out);
-    } else if (query->action == BELT_FAILED_RETRY)
+    } else if (query->action == BELT_FAILED_RETRY && done->let_go)
+        bytes_format(&asking->out,
+                     "job %" PRIu64 " runs %" PRIu64 " of %" PRIu64 " failed tasks of job %" PRIu64 " again\n",
+                     done->job, done->count, done->count + done->let_go, query->job);
+    else if (query->action == BELT_FAILED_RETRY)
         bytes_format(&asking->out, "job %" PRIu64 " runs %" PRIu64 " failed tasks of job %" PRIu64 " again\n",
                      done->job, done->count, query->job);
     else
         bytes_format(&asking->out, "%" PRIu64 " failed tasks are dropped\n", done->count);
     return admin_print(&asking->out);
+}
+
+/* Those that were named one by one are all that was wanted. */
+static int settle(const struct belt_msg_failed *query, const struct belt_msg_failures *done)
+{
+    if (query->action != BELT_FAILED_RETRY || query->count || !done->let_go)
+        return EXIT_OK;
+    say("%" PRIu64 " failed tasks of job %" PRIu64
+        " cannot be run again: the broker had let them go to stay within its bounds (--failed-count, --failed-bytes)",
+        done->let_go, query->job);
+    return EXIT_PARTIAL;
 }
 
 static int act(struct asking *asking, const struct belt_msg_failed *query)
@@ -199,7 +255,41 @@ static int act(struct asking *asking, const struct belt_msg_failed *query)
     int code = client_failed_ask(asking->pool, query, ADMIN_ANSWER_MS, &done);
     int rc = code == BELT_OK ? print_done(asking, query, done) : admin_failed(code);
 
+    if (code == BELT_OK && !rc)
+        rc = settle(query, done);
     client_failures_free(&done);
+    return rc;
+}
+
+/* Marks what is kept of that which was named. */
+static void note_found(struct asking *asking, const struct belt_letter *letter, bool whole)
+{
+    (void)whole;
+    for (uint32_t i = 0; i < asking->target_count; i++)
+        if (asking->targets[i].job == letter->job && asking->targets[i].index == letter->index)
+            asking->targets[i].found = true;
+}
+
+/* Of the named tasks of one job those that are kept: what is missing is told and counted. */
+static int choose(struct asking *asking, uint64_t *indexes, struct belt_msg_failed *query)
+{
+    struct belt_msg_failed list = query_of(BELT_FAILED_LIST, NULL, query->job);
+    int rc;
+
+    list.indexes = indexes;
+    list.count = query->count;
+    rc = look(asking, &list, note_found);
+    query->count = 0;
+    for (uint32_t i = 0; !rc && i < asking->target_count; i++) {
+        struct target *target = &asking->targets[i];
+        if (target->job != query->job || !target->done || target->told)
+            continue;
+        target->told = true;
+        if (target->found)
+            indexes[query->count++] = target->index;
+        else
+            say_missing(asking, target);
+    }
     return rc;
 }
 
@@ -222,10 +312,16 @@ static int act_on_targets(struct asking *asking, uint8_t action)
             indexes[query.count++] = asking->targets[k].index;
         }
         query.indexes = indexes;
-        query.count = whole ? 0 : query.count;
-        rc = act(asking, &query);
+        if (whole)
+            query.count = 0;
+        else if ((rc = choose(asking, indexes, &query)) || !query.count)
+            continue;
+        int one = act(asking, &query);
+        admin_count(&asking->outcome, one);
+        asking->partial |= one == EXIT_PARTIAL;
+        rc = one == EXIT_BROKER || one == EXIT_IO ? one : EXIT_OK;
     }
-    return rc;
+    return rc ? rc : asking->partial ? EXIT_PARTIAL : admin_outcome(&asking->outcome);
 }
 
 /* The jobs that have failed tasks become the targets. */
@@ -297,7 +393,6 @@ static bool is_verb(const char *word)
 static int run_retry_job(struct asking *asking)
 {
     struct belt_msg_failed query = query_of(BELT_FAILED_RETRY, NULL, 0);
-
     struct admin_job job = {0};
     int rc = EXIT_OK;
 

@@ -244,6 +244,12 @@ bool reader_results(struct belt_decoder *d, struct belt_msg *msg)
            read_results(d, m->first, &m->results, &m->count);
 }
 
+static bool read_failed_option(struct belt_decoder *d, struct belt_bytes key, void *into)
+{
+    (void)into;
+    return reader_unknown_option(d, key);
+}
+
 bool reader_failed(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct scanner *s = &d->s;
@@ -263,7 +269,9 @@ bool reader_failed(struct belt_decoder *d, struct belt_msg *msg)
             return false;
     }
     m->indexes = indexes;
-    return true;
+    m->extended = d->optional;
+    s->list = NULL;
+    return !d->optional || reader_map(d, "options", read_failed_option, NULL);
 }
 
 static bool read_letter(struct belt_decoder *d, uint32_t count, struct belt_letter *letter)
@@ -286,6 +294,25 @@ static bool read_letter(struct belt_decoder *d, uint32_t count, struct belt_lett
     return ok;
 }
 
+struct failures_options {
+    struct belt_msg_failures *to;
+    uint32_t mask;
+};
+
+static bool read_failures_option(struct belt_decoder *d, struct belt_bytes key, void *into)
+{
+    static const char *const names[] = {"let_go"};
+    struct failures_options *options = into;
+    switch (reader_find_key(d, key, names, 1, &options->mask)) {
+    case 0:
+        return scan_u64(&d->s, "let_go", &options->to->let_go);
+    case 1:
+        return scan_skip(&d->s, "options", 3);
+    default:
+        return false;
+    }
+}
+
 bool reader_failures(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct belt_msg_failures *m = &msg->u.failures;
@@ -301,5 +328,9 @@ bool reader_failures(struct belt_decoder *d, struct belt_msg *msg)
             return false;
     }
     m->letters = letters;
-    return true;
+    m->extended = d->optional;
+    m->let_go = 0;
+    d->s.list = NULL;
+    struct failures_options options = {.to = m};
+    return !d->optional || reader_map(d, "options", read_failures_option, &options);
 }

@@ -47,7 +47,7 @@ void writer_text(struct writer *w, struct belt_bytes bytes)
 void writer_failed(struct writer *w, const struct belt_msg *msg)
 {
     const struct belt_msg_failed *m = &msg->u.failed;
-    writer_head(w, msg, 6);
+    writer_head(w, msg, 6u + m->extended);
     pack_uint(&w->p, m->ref);
     pack_uint(&w->p, m->action);
     writer_text(w, m->function);
@@ -58,6 +58,8 @@ void writer_failed(struct writer *w, const struct belt_msg *msg)
     pack_array(&w->p, m->count);
     for (uint32_t i = 0; i < m->count && w->p.code == BELT_OK; i++)
         pack_uint(&w->p, m->indexes[i]);
+    if (m->extended)
+        pack_map(&w->p, 0);
 }
 
 static void letter(struct writer *w, const struct belt_letter *l)
@@ -77,7 +79,7 @@ static void letter(struct writer *w, const struct belt_letter *l)
 void writer_failures(struct writer *w, const struct belt_msg *msg)
 {
     const struct belt_msg_failures *m = &msg->u.failures;
-    writer_head(w, msg, 5);
+    writer_head(w, msg, 5u + m->extended);
     pack_uint(&w->p, m->ref);
     pack_uint(&w->p, m->count);
     pack_uint(&w->p, m->dropped);
@@ -87,4 +89,8 @@ void writer_failures(struct writer *w, const struct belt_msg *msg)
     pack_array(&w->p, m->letter_count);
     for (uint32_t i = 0; i < m->letter_count && w->p.code == BELT_OK; i++)
         letter(w, &m->letters[i]);
+    if (!m->extended)
+        return;
+    pack_map(&w->p, m->let_go > 0);
+    writer_map_uint(w, "let_go", m->let_go);
 }

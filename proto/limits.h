@@ -92,9 +92,11 @@
 #define BELT_MAX_WAIT_MS (10ull * 366 * 24 * 3600 * 1000)
 /* Failed tasks that are kept with their inputs for each function, and the bytes of these; the oldest go first. All
  * functions together may take this part of the broker's memory budget. */
-#define BELT_MAX_FAILED   10000u
-#define BELT_FAILED_BYTES (64u << 20)
+#define BELT_MAX_FAILED   100000u
+#define BELT_FAILED_BYTES (128u << 20)
 #define BELT_FAILED_SHARE 8u
+/* Between two lines of the broker's log on those that were let go. */
+#define BELT_LET_GO_TOLD_MS 10000u
 /* Exit statuses of a command, as bits. */
 #define BELT_STATUS_BYTES 32u
 /* Runs of a task whose slot died before it is called poison. */

@@ -289,6 +289,7 @@ struct belt_msg_failed {
     uint64_t from;
     const uint64_t *indexes;
     uint32_t count;
+    bool extended; /* the answer is to say what was let go */
 };
 
 /** A failed task that is kept with its input. */
@@ -310,6 +311,8 @@ struct belt_msg_failures {
     uint64_t job;                      /* RETRY: the job that runs them, else 0 */
     const struct belt_letter *letters; /* LIST, SHOW: as many as fit; ask on from the last serial + 1 */
     uint32_t letter_count;
+    bool extended;
+    uint64_t let_go; /* extended, of a question with a job: failed tasks of it that were let go */
 };
 
 struct belt_row_queue {

@@ -29,6 +29,8 @@ struct core *core_new(const struct core_config *config)
     to->max_peers = (uint32_t)or_default(config->max_peers, BELT_MAX_PEERS);
     to->keep_ms = or_default(config->keep_ms, BELT_KEEP_MS);
     to->max_jobs = (uint32_t)or_default(config->max_jobs, BELT_MAX_JOBS);
+    to->max_failed = (uint32_t)or_default(config->max_failed, BELT_MAX_FAILED);
+    to->failed_bytes = or_default(config->failed_bytes, BELT_FAILED_BYTES);
     to->history_ms = or_default(config->history_ms, BELT_HISTORY_MS);
     to->max_history = (uint32_t)or_default(config->max_history, BELT_MAX_HISTORY);
     core->alarm = UINT64_MAX;
@@ -240,6 +242,7 @@ static void on_turn(struct core *core)
     job_expire(core);
     timer_turn(core);
     past_turn(core);
+    letter_tell(core);
     late_turn(core);
     dispatch_turn(core);
     record_turn(core);

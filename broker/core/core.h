@@ -43,10 +43,12 @@ struct core_config {
     bool durable;     /* there is a store: jobs may outlive the broker */
     uint64_t keep_ms; /* a durable job that nobody reads or feeds is kept for this long */
     uint32_t ack_ms; /* ACCEPTED and RECORDED of what need not be on disk may wait so long for company; 0: not at all */
-    uint64_t history_ms;  /* a job that is over and forgotten is remembered for this, */
-    uint32_t max_history; /* and so many of them at the most */
-    uint64_t wall_ms;     /* the wall clock now, for jobs that are built anew: ms since 1970 */
-    bool trace;           /* write trace lines into each update */
+    uint32_t max_failed;   /* failed tasks that are kept of a function, */
+    uint64_t failed_bytes; /* and their bytes; also of all functions, when that is more than their part of the budget */
+    uint64_t history_ms;   /* a job that is over and forgotten is remembered for this, */
+    uint32_t max_history;  /* and so many of them at the most */
+    uint64_t wall_ms;      /* the wall clock now, for jobs that are built anew: ms since 1970 */
+    bool trace;            /* write trace lines into each update */
 };
 
 enum core_event_type {
@@ -116,6 +118,7 @@ struct core_update {
     uint32_t record_count;
     uint64_t *drops; /* peers to forget: their handles are dead */
     uint32_t drop_count;
+    const char *notice;              /* a sentence for the log, or NULL */
     const char *trace;               /* lines, when config.trace; else NULL */
     struct core_update_arena *arena; /* private: what the sends borrow from */
 };

@@ -5,16 +5,21 @@
  */
 #include "parts.h"
 
+static int by_number(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* The indexes of `msg` are sorted. */
 static bool is_chosen(const struct letter *letter, const struct belt_msg_failed *msg)
 {
     if ((msg->job && letter->job->id != msg->job) || letter->serial < msg->from)
         return false;
     if (msg->function.len && !name_equals(letter->job->queue->function, msg->function))
         return false;
-    for (uint32_t i = 0; i < msg->count; i++)
-        if (msg->indexes[i] == letter->index)
-            return true;
-    return msg->count == 0;
+    return msg->count == 0 ||
+           bsearch(&letter->index, msg->indexes, msg->count, sizeof *msg->indexes, by_number) != NULL;
 }
 
 static uint64_t count_chosen(const struct core *core, const struct belt_msg_failed *msg)
@@ -30,7 +35,11 @@ static struct belt_msg_failures *answer(struct core *core, struct session *to, c
                                         uint64_t count)
 {
     struct belt_msg *out = update_send(core, to, BELT_MSG_FAILURES);
-    out->u.failures = (struct belt_msg_failures){.ref = msg->ref, .count = count, .dropped = core->letters_dropped};
+    out->u.failures = (struct belt_msg_failures){.ref = msg->ref,
+                                                 .count = count,
+                                                 .dropped = core->letters_dropped,
+                                                 .extended = msg->extended,
+                                                 .let_go = msg->job ? letter_let_go(core, msg->job) : 0};
     return &out->u.failures;
 }
 
@@ -87,21 +96,25 @@ static void list(struct core *core, struct session *from, const struct belt_msg_
 }
 
 /* The answer to a RETRY or DROP. */
-static void say(struct core *core, struct session *to, const struct belt_msg_failed *msg, uint64_t count, uint64_t job)
+static void say(struct core *core, struct session *to, const struct belt_msg_failed *msg, uint64_t count, uint64_t job,
+                uint64_t let_go)
 {
-    answer(core, to, msg, count)->job = job;
+    struct belt_msg_failures *out = answer(core, to, msg, count);
+    out->job = job;
+    out->let_go = let_go;
     if (msg->action == BELT_FAILED_RETRY)
         hold_answer(core, to);
 }
 
 /* It may be lost, and the question sent again when nothing is there to choose any more. */
 static void settle(struct core *core, struct session *from, const struct belt_msg_failed *msg, uint64_t count,
-                   uint64_t job)
+                   uint64_t job, uint64_t let_go)
 {
     struct settled *settled = &core->settled[core->settled_next++ % SETTLED_MAX];
-    *settled = (struct settled){.action = msg->action, .ref = msg->ref, .job = msg->job, .count = count, .made = job};
+    *settled = (struct settled){
+        .action = msg->action, .ref = msg->ref, .job = msg->job, .count = count, .made = job, .let_go = let_go};
     memcpy(settled->session, from->id, sizeof settled->session);
-    say(core, from, msg, count, job);
+    say(core, from, msg, count, job, let_go);
 }
 
 static const struct settled *settled_find(const struct core *core, const struct session *from,
@@ -120,7 +133,7 @@ static void none(struct core *core, struct session *from, const struct belt_msg_
 {
     const struct settled *settled = settled_find(core, from, msg);
     if (settled) {
-        say(core, from, msg, settled->count, settled->made);
+        say(core, from, msg, settled->count, settled->made, settled->let_go);
         return;
     }
     update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_TASK,
@@ -131,7 +144,7 @@ static void none(struct core *core, struct session *from, const struct belt_msg_
 static void drop(struct core *core, struct session *from, const struct belt_msg_failed *msg)
 {
     struct letter *letter, *next;
-    uint64_t count = 0;
+    uint64_t count = 0, let_go = msg->job ? letter_let_go(core, msg->job) : 0;
     DL_FOREACH_SAFE2(core->letters, letter, next, all_next)
     if (is_chosen(letter, msg)) {
         letter_drop(core, letter);
@@ -141,7 +154,7 @@ static void drop(struct core *core, struct session *from, const struct belt_msg_
         none(core, from, msg);
         return;
     }
-    settle(core, from, msg, count, 0);
+    settle(core, from, msg, count, 0, let_go);
 }
 
 /* In the order of their job of old; they failed in another. */
@@ -176,7 +189,7 @@ static struct job *open_again(struct core *core, const struct letter_job *of)
 static void retry(struct core *core, struct session *from, const struct belt_msg_failed *msg)
 {
     struct letter_job *of = letter_job_find(core, msg->job);
-    uint64_t count = of ? count_chosen(core, msg) : 0;
+    uint64_t count = of ? count_chosen(core, msg) : 0, let_go = of ? of->let_go : 0;
     if (!count) {
         none(core, from, msg);
         return;
@@ -198,11 +211,25 @@ static void retry(struct core *core, struct session *from, const struct belt_msg
     job->queue->waiting += count;
     job->state = BELT_JOB_ENDED_INPUT;
     dispatch_waiting_changed(core, job);
-    settle(core, from, msg, count, job->id);
+    settle(core, from, msg, count, job->id, let_go);
 }
 
-void failed_request(struct core *core, struct session *from, const struct belt_msg_failed *msg)
+/* The same question with its indexes in order. */
+static struct belt_msg_failed sorted(struct core *core, const struct belt_msg_failed *msg)
 {
+    struct belt_msg_failed copy = *msg;
+    uint64_t *indexes = update_alloc(core, (msg->count + 1) * sizeof *indexes);
+    if (msg->count)
+        memcpy(indexes, msg->indexes, msg->count * sizeof *indexes);
+    qsort(indexes, msg->count, sizeof *indexes, by_number);
+    copy.indexes = indexes;
+    return copy;
+}
+
+void failed_request(struct core *core, struct session *from, const struct belt_msg_failed *question)
+{
+    struct belt_msg_failed copy = sorted(core, question);
+    const struct belt_msg_failed *msg = &copy;
     if (from->role != BELT_ROLE_ADMIN)
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "failed tasks are for administrators: connect as one"));

@@ -71,6 +71,9 @@ static void job_release(struct core *core, struct letter_job *job)
     if (job->count)
         return;
     record_gone(core, job->number, job->id);
+    record_gone(core, job->let_go_number, job->id);
+    if (job->let_go_due)
+        DL_DELETE2(core->let_go_due, job, due_prev, due_next);
     charge(core, queue, -bytes_of_job(job));
     HASH_DELETE(hh, core->letter_jobs, job);
     belt_payload_clear(&job->argument);
@@ -97,19 +100,60 @@ void letter_drop(struct core *core, struct letter *letter)
     job_release(core, job);
 }
 
+static void let_go(struct core *core, struct letter *letter)
+{
+    struct letter_job *of = letter->job;
+    struct job *job = job_find(core, of->id);
+    of->let_go++;
+    if (job)
+        job->let_go = of->let_go;
+    if (of->durable && !of->let_go_due) {
+        of->let_go_due = true;
+        DL_APPEND2(core->let_go_due, of, due_prev, due_next);
+    }
+    core->letters_dropped++;
+    core->let_go_untold++;
+    memcpy(core->let_go_of, of->queue->function, sizeof core->let_go_of);
+    letter_drop(core, letter);
+}
+
 /* The oldest make room for the newest. */
 static void trim(struct core *core, struct queue *queue)
 {
+    const struct core_config *config = &core->config;
+    uint64_t all = config->memory_budget / BELT_FAILED_SHARE;
+    if (config->failed_bytes != BELT_FAILED_BYTES && all < config->failed_bytes)
+        all = config->failed_bytes; /* somebody wanted it so */
     /* The queue goes with its last letter, so it is looked at only while it has some. */
-    while (queue->letter_count > BELT_MAX_FAILED ||
-           (queue->letter_count > 1 && queue->letter_bytes > BELT_FAILED_BYTES)) {
-        letter_drop(core, queue->letters);
-        core->letters_dropped++;
+    while (queue->letter_count > config->max_failed ||
+           (queue->letter_count > 1 && queue->letter_bytes > config->failed_bytes))
+        let_go(core, queue->letters);
+    while (core->letters && core->letter_bytes > all)
+        let_go(core, core->letters);
+}
+
+uint64_t letter_let_go(struct core *core, uint64_t id)
+{
+    const struct letter_job *of = letter_job_find(core, id);
+    const struct job *job = job_find(core, id);
+    return of ? of->let_go : job ? job->let_go : 0;
+}
+
+void letter_tell(struct core *core)
+{
+    uint64_t next = core->let_go_told_ms ? core->let_go_told_ms + BELT_LET_GO_TOLD_MS : 0;
+    if (!core->let_go_untold)
+        return;
+    if (core->now < next) {
+        core_alarm(core, next);
+        return;
     }
-    while (core->letters && core->letter_bytes > core->config.memory_budget / BELT_FAILED_SHARE) {
-        letter_drop(core, core->letters);
-        core->letters_dropped++;
-    }
+    update_notice(core,
+                  "%llu failed task%s (the last: function %s) let go to stay within the bounds of --failed-count and "
+                  "--failed-bytes: they cannot be retried",
+                  (unsigned long long)core->let_go_untold, core->let_go_untold == 1 ? "" : "s", core->let_go_of);
+    core->let_go_untold = 0;
+    core->let_go_told_ms = core->now;
 }
 
 /* A small input is copied, so that it does not keep the frame it came in; a large one has a frame of its own. */
@@ -151,6 +195,7 @@ void letter_bury(struct core *core, struct job *job, const struct task *task, co
     struct letter_job *of = letter_job_find(core, job->id);
     if (!of)
         of = job_add(core, job->id, job->queue, &job->options, job->options.durable);
+    of->let_go = job->let_go;
     struct letter *letter = letter_add(core, of, item, (struct belt_payload){task->buf, task->data, task->len});
     letter->failed_at = core->wall;
     if (of->durable) {
@@ -194,6 +239,27 @@ static bool is_withheld(struct core *core, const struct letter *letter)
     return task && task->state == TASK_DONE && task->tie == TIE_UNKEPT;
 }
 
+/* How many of a job were let go; the record keeps its place. */
+static void write_let_go(struct core *core)
+{
+    struct letter_job *job, *next;
+    DL_FOREACH_SAFE2(core->let_go_due, job, next, due_next)
+    {
+        uint64_t of = job->id | CORE_KEPT_FAILED;
+        struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
+        msg.u.progress = (struct belt_msg_progress){.task = {.job = of}, .done = job->let_go};
+        if (!job->number) /* its own record waits for the store */
+            continue;
+        if (job->let_go_number)
+            *update_record(core) =
+                (struct core_record){.op = CORE_PUT, .number = job->let_go_number, .job = of, .msg = msg};
+        else
+            job->let_go_number = kept_put(core, of, msg, 0, 0);
+        DL_DELETE2(core->let_go_due, job, due_prev, due_next);
+        job->let_go_due = false;
+    }
+}
+
 void letter_turn(struct core *core)
 {
     struct letter *letter, *next;
@@ -205,6 +271,7 @@ void letter_turn(struct core *core)
         letter->due = false;
         write_letter(core, letter);
     }
+    write_let_go(core);
     for (uint32_t i = 0; i < core->gone_record_count; i++)
         kept_drop(core, core->gone_records[i].job, &core->gone_records[i].number);
     core->gone_record_count = 0;
@@ -220,6 +287,16 @@ int letter_restore_job(struct core *core, uint64_t number, const struct belt_msg
     job_add(core, id, queue_get(core, function), &msg->options, true)->number = number;
     if (core->last_job < id)
         core->last_job = id;
+    return BELT_OK;
+}
+
+int letter_restore_let_go(struct core *core, uint64_t number, const struct belt_msg_progress *msg)
+{
+    struct letter_job *job = letter_job_find(core, msg->task.job & ~CORE_KEPT_FAILED);
+    if (!job || job->let_go_number || msg->done == 0)
+        return BELT_BAD_MESSAGE;
+    job->let_go_number = number;
+    job->let_go += msg->done;
     return BELT_OK;
 }
 

@@ -16,6 +16,7 @@ struct core_record *update_record(struct core *core);
 struct belt_msg *update_send_stranger(struct core *core, uint64_t peer, enum belt_msg_type type);
 void *update_alloc(struct core *core, size_t size);
 struct belt_bytes update_text(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void update_notice(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void update_drop(struct core *core, uint64_t peer);
 void update_trace(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void update_error(struct core *core, struct session *to, uint64_t ref, uint64_t job, unsigned code,
@@ -124,6 +125,9 @@ void expire_task(struct core *core, struct job *job, uint64_t index, struct task
 void letter_bury(struct core *core, struct job *job, const struct task *task, const struct belt_result_item *item);
 void letter_drop(struct core *core, struct letter *letter);
 struct letter_job *letter_job_find(struct core *core, uint64_t id);
+void letter_tell(struct core *core);                     /* turn: to the log what was let go */
+uint64_t letter_let_go(struct core *core, uint64_t job); /* failed tasks of this job that were */
+int letter_restore_let_go(struct core *core, uint64_t number, const struct belt_msg_progress *msg);
 void letter_turn(struct core *core); /* turn: what is on disk of them */
 int letter_restore_job(struct core *core, uint64_t number, const struct belt_msg_open *msg);
 int letter_restore(struct core *core, uint64_t number, const struct belt_msg_results *msg);

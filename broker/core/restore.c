@@ -233,6 +233,8 @@ int core_restore(struct core *core, uint64_t now, uint64_t number, const struct 
         return letter_restore_job(core, number, &msg->u.open);
     if (msg->type == BELT_MSG_RESULTS && (msg->u.results.job & CORE_KEPT_FAILED))
         return letter_restore(core, number, &msg->u.results);
+    if (msg->type == BELT_MSG_PROGRESS && (msg->u.progress.task.job & CORE_KEPT_FAILED))
+        return letter_restore_let_go(core, number, &msg->u.progress);
     if (msg->type == BELT_MSG_OPEN)
         return restore_job(core, number, &msg->u.open);
     if (msg->type == BELT_MSG_REPORT)

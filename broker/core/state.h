@@ -198,6 +198,10 @@ struct letter_job {
     struct belt_job_options options;
     struct belt_payload argument;
     uint64_t number; /* of its record on disk, 0: none */
+    uint64_t let_go; /* failed tasks of it that were not kept, or not for long */
+    uint64_t let_go_number;
+    bool let_go_due; /* in core->let_go_due: to be written */
+    struct letter_job *due_prev, *due_next;
     uint32_t count;
     bool durable;
     UT_hash_handle hh;
@@ -258,6 +262,7 @@ struct job {
     uint64_t opened_ms;
     uint64_t age_before_ms;     /* its age when this life of the broker took it over */
     uint64_t progress_permille; /* sum over running tasks that tell */
+    uint64_t let_go;            /* failed tasks of it that were not kept, or not for long */
     bool forgotten;             /* it was complete when its results were dropped */
 
     struct table table;
@@ -341,8 +346,8 @@ struct past_job {
 /* A RETRY or DROP that was answered: the answer may be lost, and the question sent again. */
 struct settled {
     uint8_t session[BELT_SESSION_LEN], action;
-    uint64_t ref, job;    /* of the question */
-    uint64_t count, made; /* the answer; made: the new job */
+    uint64_t ref, job;            /* of the question */
+    uint64_t count, made, let_go; /* the answer; made: the new job */
 };
 /* So many are remembered: who asks again does so within seconds. */
 #define SETTLED_MAX 64u
@@ -385,7 +390,10 @@ struct core {
     struct letter_job *letter_jobs; /* hash by id */
     struct letter *letters;         /* the oldest first */
     struct letter *letters_due;
-    uint64_t letter_bytes; /* of all, part of `bytes` */
+    struct letter_job *let_go_due;
+    uint64_t let_go_untold, let_go_told_ms; /* since the log was told */
+    char let_go_of[BELT_MAX_NAME + 1];      /* the function of the last of them */
+    uint64_t letter_bytes;                  /* of all, part of `bytes` */
     uint64_t letter_count, letters_dropped, last_letter;
     struct settled settled[SETTLED_MAX]; /* a ring */
     uint32_t settled_next;

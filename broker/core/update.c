@@ -62,6 +62,7 @@ void core_update_clear(struct core_update *update)
     arena->chunks = keep;
     arena->trace_len = 0;
     update->trace = NULL;
+    update->notice = NULL;
     update->send_count = 0;
     update->record_count = 0;
     update->drop_count = 0;
@@ -158,6 +159,16 @@ struct belt_bytes update_text(struct core *core, const char *format, ...)
     uint8_t *copy = update_alloc(core, size + 1);
     memcpy(copy, text, size);
     return (struct belt_bytes){copy, size};
+}
+
+void update_notice(struct core *core, const char *format, ...)
+{
+    char *text = update_alloc(core, BELT_MAX_TEXT);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, BELT_MAX_TEXT, format, args);
+    va_end(args);
+    core->out->notice = text;
 }
 
 void update_drop(struct core *core, uint64_t peer)

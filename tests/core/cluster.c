@@ -50,6 +50,7 @@ void cluster_free(struct cluster *cluster)
     core_update_free(cluster->update);
     belt_decoder_free(cluster->decoder);
     free(cluster->trace);
+    free(cluster->notice);
     free(cluster);
 }
 
@@ -151,6 +152,10 @@ static void deliver(struct cluster *cluster, struct core_send *out)
 
 static void keep_trace(struct cluster *cluster)
 {
+    if (cluster->update->notice) {
+        free(cluster->notice);
+        cluster->notice = strdup(cluster->update->notice);
+    }
     if (!cluster->update->trace)
         return;
     size_t len = strlen(cluster->update->trace);

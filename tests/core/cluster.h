@@ -71,6 +71,7 @@ struct cluster {
     uint32_t peer_count;
     char *trace;
     size_t trace_len;
+    char *notice; /* the last for the log */
 };
 
 /* ---- the broker ---- */

@@ -146,18 +146,80 @@ Test(failed, what_is_asked_again_is_answered_again)
 
 Test(failed, the_oldest_make_room)
 {
-    struct cluster *c = cluster_new(NULL);
+    struct cluster *c = cluster_new(&(struct core_config){.max_failed = 10000});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 4000, "f"), *a = admin_new(c);
     uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.deadline_ms = 1000, .after_ms = 5000});
-    for (uint64_t first = 0; first < BELT_MAX_FAILED + 5; first += 1001)
+    for (uint64_t first = 0; first < 10005; first += 1001)
         client_push(p, job, first, 1001);
     cluster_advance(c, 2000);
     const struct belt_msg *msg = admin_failed(a, BELT_FAILED_LIST, "", 0, UINT64_MAX);
-    cr_assert_eq(msg->u.failures.count, BELT_MAX_FAILED);
-    cr_assert_eq(msg->u.failures.dropped, 10010 - BELT_MAX_FAILED);
-    cr_assert_eq(msg->u.failures.letters[0].index, 10010 - BELT_MAX_FAILED);
+    cr_assert_eq(msg->u.failures.count, 10000);
+    cr_assert_eq(msg->u.failures.dropped, 10);
+    cr_assert_eq(msg->u.failures.letters[0].index, 10);
     cr_assert_gt(msg->u.failures.letter_count, 10);
     (void)w;
+    cluster_free(c);
+}
+
+Test(failed, a_retry_tells_what_was_let_go_also_after_a_restart)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true, .max_failed = 3});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 8, 100, "f"), *a = admin_new(c);
+    uint64_t job = client_job(p, "f", 5, NULL);
+    agent_take(w);
+    c->burst = true;
+    for (int i = 0; i < 5; i++)
+        agent_result(w, 0, BELT_TASK_FAILED);
+    c->burst = false;
+    cluster_turn(c);
+    cr_assert_str_eq(c->notice, "2 failed tasks (the last: function f) let go to stay within the bounds of "
+                                "--failed-count and --failed-bytes: they cannot be retried");
+    cluster_restart(c);
+    peer_connect(a);
+    struct belt_msg msg = {.type = BELT_MSG_FAILED};
+    msg.u.failed = (struct belt_msg_failed){.ref = 77, .action = BELT_FAILED_RETRY, .job = job, .extended = true};
+    for (int i = 0; i < 2; i++) { /* asked again it is the same answer */
+        peer_send(a, msg);
+        const struct belt_msg *answer = peer_expect(a, BELT_MSG_FAILURES);
+        cr_assert(answer->u.failures.count == 3 && answer->u.failures.let_go == 2);
+    }
+    for (uint32_t i = 0; i < c->disk.count; i++)
+        cr_assert(!(c->disk.rows[i].job & CORE_KEPT_FAILED), "nothing is left of the old job's failed tasks");
+    cluster_free(c);
+}
+
+Test(failed, what_is_let_go_is_told_at_once_and_then_from_time_to_time)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.max_failed = 1});
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 8, 100, "f");
+    client_job(p, "f", 5, NULL);
+    agent_take(w);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    cr_assert_null(c->notice);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    cr_assert_eq(strncmp(c->notice, "1 failed task ", 14), 0);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    cr_assert_eq(strncmp(c->notice, "1 failed task ", 14), 0, "not with each");
+    cluster_advance(c, BELT_LET_GO_TOLD_MS);
+    cr_assert_eq(strncmp(c->notice, "2 failed tasks", 14), 0, "%s", c->notice);
+    cluster_free(c);
+}
+
+Test(failed, twenty_thousand_are_tried_again_by_one_question)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *a = admin_new(c);
+    cr_assert_geq(BELT_MAX_FAILED, 20000);
+    agent_new(c, "w1", 1, 4000, "f");
+    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.deadline_ms = 1000, .after_ms = 5000});
+    for (uint64_t first = 0; first < 20000; first += 1000)
+        client_push(p, job, first, 1000);
+    client_end(p, job, 20000);
+    cluster_advance(c, 2000);
+    const struct belt_msg *msg = admin_failed(a, BELT_FAILED_RETRY, "", job, UINT64_MAX);
+    cr_assert_eq(msg->type, BELT_MSG_FAILURES);
+    cr_assert_eq(msg->u.failures.count, 20000);
     cluster_free(c);
 }
 

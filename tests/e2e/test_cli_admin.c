@@ -12,12 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const history[] = {"--history", "1h", NULL};
+static const char *const bounds[] = {"--history", "1h", "--failed-count", "3", NULL};
 static struct stage stage;
 
 static void open_stage(void)
 {
-    stage_open(&stage, STAGE_IPC, true, history);
+    stage_open(&stage, STAGE_IPC, true, bounds);
 }
 
 static void close_stage(void)
@@ -207,4 +207,19 @@ Test(cli_admin, times_owner_and_history_survive_the_broker)
     cr_assert(!strstr(out, "\"owner\":\"\""), "%s", out);
     free(out);
     says(0, "2 jobs, 1 of them over and forgotten", WORDS("jobs"));
+}
+
+Test(cli_admin, a_retry_says_what_it_could_not_reach)
+{
+    /* All five expire at once. */
+    prints("1\n", WORDS("submit", "--deadline", "1ms", "--key", "k", "f", ":::", "1", "2", "3", "4", "5"));
+    says(1, "5 failed", WORDS("wait", "k"));
+    cr_assert(process_wait_err(stage.broker, "2 failed tasks (the last: function f) let go", BOUND_MS), "%s",
+              process_err(stage.broker));
+    says(0, "2 failed tasks were let go", WORDS("status"));
+    says(8, "no failed task 1.0 is kept", WORDS("failed", "show", "1.0", "1.4"));
+    says(8, "no failed task 1.1 is kept", WORDS("failed", "drop", "k.1", "1.2"));
+    says(7, "no failed task 1.1 is kept", WORDS("failed", "retry", "1.1", "#1.0"));
+    says(8, "job 2 runs 2 of 4 failed tasks of job 1 again", WORDS("retry", "k", "--failed"));
+    says(7, "no such failed task", WORDS("retry", "1", "--failed"));
 }

@@ -135,7 +135,7 @@ Test(cli_failed, failed_tasks_outlive_job_and_broker)
     snprintf(command, sizeof command, "%lu", again);
     prints(ARGV("results", "--follow", command), 0, "3\n4\n");
     prints(ARGV("failed", "list"), 0, "no failed tasks are kept\n");
-    tells(ARGV("retry", text("%lu", job), "--failed"), 7, "", text("no such failed task of job %lu is kept", job));
+    tells(ARGV("retry", text("%lu", job), "--failed"), 7, "", text("no failed task of job %lu is kept", job));
 }
 
 /* Runs the command, which starts one job; its id. */
@@ -153,7 +153,7 @@ Test(cli_failed, they_are_dropped_and_tried_again_by_name)
     prints(ARGV("map", "--quiet", "--", "exit {}", ":::", "1", "2", "3"), 1, "");
     unsigned long job = job_in_line(1);
     prints(ARGV("failed", "drop", text("%lu.1", job)), 0, "1 failed tasks are dropped\n");
-    tells(ARGV("failed", "drop", text("%lu.1", job)), 7, "", "no such failed task");
+    tells(ARGV("failed", "drop", text("%lu.1", job)), 7, "", "no failed task");
     unsigned long again = retried(ARGV("failed", "retry", text("%lu.0", job)));
     tells(ARGV("wait", text("%lu", again)), 1, "is complete: 0 done, 1 failed", "");
     prints(ARGV("failed", "show", "--input", text("%lu", job), text("%lu", again)), 0, "31");
@@ -173,7 +173,7 @@ Test(cli_failed, wrong_words_are_told)
 {
     tells(ARGV("failed"), 2, "", "say one of list, show, retry, drop");
     tells(ARGV("failed", "drop"), 2, "", "name the failed tasks, or say --all");
-    tells(ARGV("failed", "show", "one"), 2, "", "'one' is no failed task");
+    tells(ARGV("failed", "show", "one"), 7, "", "there is no job 'one'");
     tells(ARGV("retry", "1"), 2, "", "say --failed");
     tells(ARGV("map", "--final-status", "2,x", "--", "true", ":::", "1"), 2, "", "no list of exit statuses");
     tells(ARGV("map", "--after", "2", "--deadline", "1", "--", "true", ":::", "1"), 2, "", "is not after its start");

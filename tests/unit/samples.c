@@ -278,7 +278,9 @@ static void add_failed(void)
     add(BELT_MSG_FAILED)->u.failed =
         (struct belt_msg_failed){.ref = 1, .action = BELT_FAILED_LIST, .function = str("")};
     add(BELT_MSG_FAILED)->u.failed =
-        (struct belt_msg_failed){UINT64_MAX, BELT_FAILED_DROP, str("f"), UINT64_MAX, UINT64_MAX, indexes, 3};
+        (struct belt_msg_failed){UINT64_MAX, BELT_FAILED_DROP, str("f"), UINT64_MAX, UINT64_MAX, indexes, 3, false};
+    add(BELT_MSG_FAILED)->u.failed = (struct belt_msg_failed){
+        .ref = 1, .action = BELT_FAILED_RETRY, .function = str(""), .job = 1, .extended = true};
     for (uint32_t i = 0; i < 3; i++)
         letters[i] = (struct belt_letter){.serial = indexes[i],
                                           .job = i,
@@ -290,8 +292,14 @@ static void add_failed(void)
                                           .function = str(i ? "f" : longest_name),
                                           .payload = payload(i * (BELT_INLINE_PAYLOAD + 1) / 2),
                                           .extras = i ? &extras[i] : NULL};
-    add(BELT_MSG_FAILURES)->u.failures = (struct belt_msg_failures){1, 2, 3, 4, letters, 0};
-    add(BELT_MSG_FAILURES)->u.failures = (struct belt_msg_failures){UINT64_MAX, 1, 2, UINT64_MAX, letters, 3};
+    add(BELT_MSG_FAILURES)->u.failures =
+        (struct belt_msg_failures){.ref = 1, .count = 2, .dropped = 3, .job = 4, .letters = letters};
+    add(BELT_MSG_FAILURES)->u.failures = (struct belt_msg_failures){
+        .ref = 1, .count = 2, .letters = letters, .letter_count = 2, .extended = true, .let_go = UINT64_MAX};
+    add(BELT_MSG_FAILURES)->u.failures =
+        (struct belt_msg_failures){.ref = 1, .count = 2, .letters = letters, .extended = true};
+    add(BELT_MSG_FAILURES)->u.failures = (struct belt_msg_failures){
+        .ref = UINT64_MAX, .count = 1, .dropped = 2, .job = UINT64_MAX, .letters = letters, .letter_count = 3};
 }
 
 static void add_work(void)

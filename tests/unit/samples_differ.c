@@ -112,6 +112,7 @@ static const char *differ_failed(const struct belt_msg_failed *a, const struct b
     SAME(count);
     for (uint32_t i = 0; i < a->count; i++)
         SAME(indexes[i]);
+    SAME(extended);
     return NULL;
 }
 
@@ -138,6 +139,8 @@ static const char *differ_failures(const struct belt_msg_failures *a, const stru
     SAME(dropped);
     SAME(job);
     SAME(letter_count);
+    SAME(extended);
+    SAME(let_go);
     for (uint32_t i = 0; i < a->letter_count && !what; i++)
         what = differ_letter(&a->letters[i], &b->letters[i]);
     return what;
