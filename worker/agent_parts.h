@@ -26,6 +26,7 @@ struct place;
 struct runner {
     struct slots_program kind;
     enum slot_side side; /* of the reader, for lasting slots */
+    bool names;          /* its answers may name their tasks; those that do not get them one by one */
     /** Starts the process of a lasting slot; agent_place_lost() when that fails. */
     void (*start)(struct agent *agent, struct place *place);
     void (*give)(struct agent *agent, struct place *place, const struct slots_given *task);
@@ -71,13 +72,14 @@ struct place {
     bool over;          /* a task's output is over the limit */
     bool lingers;       /* it has ended with `status`, and others of its process group are still to end */
     bool killed;        /* its process group got SIGKILL */
+    bool blameless;     /* it is being stopped for what it did between two tasks: no task of its is to blame */
     int status;
     char error[320]; /* what it did wrong; "" nothing */
     struct slot_reader reader;
     struct slot_outbox queue;   /* to be written */
     struct slot_queue captured; /* output of a command */
     struct slot_queue log;      /* tail of the standard error */
-    uint64_t given, answered;   /* tasks since it started (given: of a filter or of C functions) */
+    uint64_t given, answered;   /* tasks since it started */
     uint64_t due;               /* of C functions: answered, or given and not taken back */
     uint64_t ended_us, told_us;
     UT_hash_handle hh;
@@ -123,6 +125,7 @@ struct agent {
     uint32_t hung;             /* places whose output ended before their process */
     uint32_t lingering;        /* places that linger */
     uint64_t now;              /* us, of this turn */
+    uint64_t broke_us;         /* when a slot that broke the protocol between tasks was last told of; 0: never */
     uint64_t rested_us;        /* when the slots were last asked for memory that they do not use */
     /* the broker */
     void *context, *socket;
@@ -170,8 +173,8 @@ void place_fault(struct agent *agent, struct place *place);
 void place_ended(struct agent *agent, struct place *place, int status);
 /** Looks at those that linger. */
 void places_linger(struct agent *agent);
-/** Starts a process for the place. 0 or errno. */
-int place_spawn(struct agent *agent, struct place *place, char *const *argv, bool input);
+/** Starts a process for the place; `env` NULL: with the agent's environment. 0 or errno. */
+int place_spawn(struct agent *agent, struct place *place, char *const *argv, char *const *env, bool input);
 /** Fills text (`size` bytes) and the numbers from a wait status. */
 void place_status(int status, char *text, size_t size, struct slots_outcome *outcome);
 /** The log so far, as part of an outcome; place_log_clear() when it was used. */
@@ -187,6 +190,8 @@ void place_warn(struct agent *agent, const struct place *place);
 /* stream.c: what lasting slots have in common */
 void stream_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err);
 void stream_give(struct agent *agent, struct place *place, const struct slots_given *task);
+/** The same, for a runner that does not count the tasks itself. */
+void stream_give_counted(struct agent *agent, struct place *place, const struct slots_given *task);
 /** Its payload lies at `at` in memory that the slot shares. */
 void stream_give_at(struct agent *agent, struct place *place, const struct slots_given *task, size_t at);
 void stream_output(struct agent *agent, struct place *place);

@@ -29,7 +29,7 @@ void place_started(struct agent *agent, struct place *place, pid_t pid, int in, 
     place->in = in;
     place->out = out;
     place->err = err;
-    place->starting = place->ended = place->over = place->writing = false;
+    place->starting = place->ended = place->over = place->writing = place->blameless = false;
     place->error[0] = '\0';
     group_note(agent, place, pid);
     HASH_ADD_INT(agent->by_pid, pid, place);
@@ -231,9 +231,9 @@ void places_linger(struct agent *agent)
     }
 }
 
-int place_spawn(struct agent *agent, struct place *place, char *const *argv, bool input)
+int place_spawn(struct agent *agent, struct place *place, char *const *argv, char *const *env, bool input)
 {
-    struct spawn spawn = {.argv = argv, .input = input, .mask = agent->slot_mask};
+    struct spawn spawn = {.argv = argv, .env = env, .input = input, .mask = agent->slot_mask};
     int rc = spawn_start(&spawn);
 
     if (rc == 0)

@@ -49,7 +49,7 @@ static void command_give(struct agent *agent, struct place *place, const struct 
         command_refuse(agent, place, line.error);
         return;
     }
-    rc = place_spawn(agent, place, line.argv, line.input);
+    rc = place_spawn(agent, place, line.argv, NULL, line.input);
     if (rc != 0) {
         snprintf(text, sizeof(text), "cannot run '%.160s': %s", line.argv[0], strerror(rc));
         command_refuse(agent, place, text);

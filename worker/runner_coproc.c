@@ -7,8 +7,9 @@
 const struct runner runner_coproc = {
     .kind = {.lasting = true, .greets = true, .ahead = true},
     .side = SLOT_SIDE_AGENT,
+    .names = true,
     .start = stream_spawn,
-    .give = stream_give,
+    .give = stream_give_counted,
     .output = stream_output,
     .ended = stream_ended,
 };

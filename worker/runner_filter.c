@@ -32,12 +32,6 @@ static void filter_answered(struct agent *agent, struct place *place)
     }
 }
 
-static void filter_start(struct agent *agent, struct place *place)
-{
-    place->given = place->answered = 0;
-    stream_spawn(agent, place);
-}
-
 static void filter_give(struct agent *agent, struct place *place, const struct slots_given *task)
 {
     uint64_t number = place->given++;
@@ -57,7 +51,7 @@ static void filter_give(struct agent *agent, struct place *place, const struct s
 const struct runner runner_filter = {
     .kind = {.lasting = true, .ahead = true},
     .side = SLOT_SIDE_FILTER,
-    .start = filter_start,
+    .start = stream_spawn,
     .give = filter_give,
     .answered = filter_answered,
     .output = stream_output,

@@ -191,8 +191,6 @@ int slot_write_ok_at(struct slot_queue *queue, size_t len, uint64_t service_us, 
 int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,
                     uint64_t service_us)
 {
-    if (text.len > BELT_MAX_TEXT)
-        text.len = BELT_MAX_TEXT;
     uint8_t *to = slot_queue_room(queue, SLOT_MAX_LINE + text.len + payload.len);
     if (!to)
         return -1;
@@ -322,10 +320,10 @@ static bool words_number(struct words *words, char after, uint64_t *value)
     return true;
 }
 
-/** An optional last number: false when the line goes on with something else. */
+/** An optional number, where the line has not come to its end or to a name: false when it is none. */
 static bool words_optional(struct words *words, bool *there, uint64_t *value)
 {
-    *there = words->at < words->end;
+    *there = words->at < words->end && *words->at != 'i';
     return !*there || words_number(words, '?', value);
 }
 
@@ -372,6 +370,15 @@ struct announced {
     uint64_t at; /* where the second of them lies, when message.shared */
 };
 
+/** The task that an answer names, as the last word of its line; true without one, too. */
+static bool parse_name(struct words *words, struct slot_got_message *m)
+{
+    if (words->at == words->end)
+        return true;
+    m->named = starts(words, "id=");
+    return m->named && words_number(words, '.', &m->job) && words_number(words, '\n', &m->index);
+}
+
 static bool parse_fail(struct words *words, struct slot_got_message *m, struct announced *a)
 {
     uint64_t code = BELT_TASK_FAILED;
@@ -379,12 +386,10 @@ static bool parse_fail(struct words *words, struct slot_got_message *m, struct a
 
     if (!words_number(words, ' ', &a->one) || !words_number(words, '?', &a->two) ||
         !words_optional(words, &m->timed, &m->service_us) || !words_optional(words, &coded, &code) ||
-        words->at != words->end)
+        !parse_name(words, m))
         return false;
-    if (code != BELT_TASK_FAILED && code != BELT_RESULT_TOO_LARGE && code != BELT_NOT_SERVED &&
-        code != BELT_TASK_REFUSED)
-        return false;
-    m->code = (unsigned)code;
+    /* Other codes speak of the worker or the broker: a task speaks for itself only. */
+    m->code = code == BELT_RESULT_TOO_LARGE || code == BELT_TASK_REFUSED ? (unsigned)code : BELT_TASK_FAILED;
     a->got = SLOT_GOT_FAIL;
     return true;
 }
@@ -394,7 +399,7 @@ static bool parse_answer(struct words *words, struct slot_got_message *m, struct
     if (starts(words, "ok ")) {
         a->got = SLOT_GOT_OK;
         return words_number(words, '?', &a->two) && words_optional(words, &m->timed, &m->service_us) &&
-               words_optional(words, &m->shared, &a->at) && words->at == words->end;
+               words_optional(words, &m->shared, &a->at) && parse_name(words, m);
     }
     if (starts(words, "fail "))
         return parse_fail(words, m, a);
@@ -439,6 +444,9 @@ static bool large_begin(struct slot_reader *reader, size_t line, size_t size, co
     reader->pos = reader->len;
     reader->large_us = m->service_us;
     reader->large_timed = m->timed;
+    reader->large_named = m->named;
+    reader->large_job = m->job;
+    reader->large_index = m->index;
     return true;
 }
 
@@ -451,6 +459,9 @@ static enum slot_got large_message(struct slot_reader *reader, struct slot_got_m
     reader->large_told = true;
     m->timed = reader->large_timed;
     m->service_us = reader->large_us;
+    m->named = reader->large_named;
+    m->job = reader->large_job;
+    m->index = reader->large_index;
     m->payload = (struct belt_bytes){large->data, large->len};
     m->kept = (struct belt_payload){large, large->data, (uint32_t)large->len};
     return SLOT_GOT_OK;
@@ -466,7 +477,7 @@ static enum slot_got reader_message(struct slot_reader *reader, size_t len, stru
 {
     const char *line = (const char *)reader->data + reader->pos;
     struct words words = {line, line + len};
-    struct announced a = {.one_limit = BELT_MAX_TEXT, .two_limit = reader->max_payload};
+    struct announced a = {.one_limit = reader->max_payload, .two_limit = reader->max_payload};
 
     bool good = reader->side == SLOT_SIDE_SLOT ? parse_task(&words, m, &a) : parse_answer(&words, m, &a);
     if (!good || (m->shared && !shared_good(reader, &a)))

@@ -79,6 +79,8 @@ struct slot_got_message {
     struct belt_payload kept; /* a large payload once more, in a buffer to share; borrowed like the bytes */
     bool shared;              /* OK, TASK: the payload lies in slot_reader.shared, and stays there */
     bool timed;               /* the slot measured service_us itself */
+    bool named;               /* OK, FAIL: the answer names its task, below */
+    uint64_t job, index;
     uint64_t service_us;
     unsigned code; /* FAIL: TASK_FAILED unless the slot said otherwise */
     uint64_t done, total;
@@ -97,8 +99,9 @@ struct slot_reader {
     struct belt_buf *large; /* an answer's payload that is read to where it stays; NULL: none */
     size_t large_at;        /* so much of it is there */
     bool large_told;        /* it was whole, and its message is told */
-    uint64_t large_us;      /* what its line said */
-    bool large_timed;
+    uint64_t large_us;      /* what its line said, and the next four */
+    bool large_timed, large_named;
+    uint64_t large_job, large_index;
     char error[256];
 };
 

@@ -3,6 +3,7 @@
  * The slot table: messages of the broker, ends of tasks, results. Pure. See slots.h.
  */
 #include "slots_table.h"
+#include "../proto/text_cut.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -257,21 +258,19 @@ void slots_withdraw(struct slots *slots, struct slots_task *task)
 static struct belt_result_extras *extras_new(struct belt_bytes text, const struct slots_outcome *o)
 {
     struct belt_bytes log = o->log;
+    size_t room = text.len < BELT_MAX_TEXT ? text.len : BELT_MAX_TEXT;
 
-    if (text.len > BELT_MAX_TEXT)
-        text.len = BELT_MAX_TEXT;
     if (log.len > BELT_MAX_LOG)
         log = (struct belt_bytes){log.data + (log.len - BELT_MAX_LOG), BELT_MAX_LOG};
-    struct belt_result_extras *extras = calloc(1, sizeof(*extras) + text.len + log.len);
+    struct belt_result_extras *extras = calloc(1, sizeof(*extras) + room + log.len);
     if (!extras)
         slots_no_memory();
     uint8_t *bytes = (uint8_t *)(extras + 1);
-    if (text.len > 0)
-        memcpy(bytes, text.data, text.len);
+    size_t len = text_cut(bytes, room, text);
     if (log.len > 0)
-        memcpy(bytes + text.len, log.data, log.len);
-    extras->text = (struct belt_bytes){bytes, text.len};
-    extras->log = (struct belt_bytes){bytes + text.len, log.len};
+        memcpy(bytes + len, log.data, log.len);
+    extras->text = (struct belt_bytes){bytes, len};
+    extras->log = (struct belt_bytes){bytes + len, log.len};
     extras->exit_status = o->exit_status;
     extras->term_signal = o->term_signal;
     return extras;

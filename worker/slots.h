@@ -143,8 +143,9 @@ void slots_look(struct slots *slots, uint32_t slot, uint32_t ahead, bool running
 /** The process of a lasting slot ended, or could not be started. `outcome` says how: text, log, exit_status,
  * term_signal. */
 void slots_died(struct slots *slots, uint64_t now, uint32_t slot, const struct slots_outcome *outcome);
-/** `slot` writes a log: its tasks are handed over one by one from now on, so that each log finds its task. */
-void slots_talks(struct slots *slots, uint32_t slot);
+/** The tasks of the function that runs in `slot` are handed over one by one from here on: its slots write a log, which
+ * has to find its task, or do not name the tasks that they answer. */
+void slots_one_by_one(struct slots *slots, uint32_t slot);
 /** Take nothing more, return what did not start, stop what still runs at `until`. */
 void slots_leave(struct slots *slots, uint64_t now, uint64_t until);
 /** The slots are killed without waiting for them: every task that is held goes back. Only results may be asked for

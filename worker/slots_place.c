@@ -13,12 +13,13 @@
 /* Slots with too little room for a task that are tried in one turn. */
 #define MISSES_MAX 8u
 
-/** A task whose answer must be here before the slot begins another: it may write a log. */
+/** A task whose answer must be here before the slot begins another: it may write a log, or not be named by its answer.
+ */
 static bool goes_alone(const struct slots *slots, const struct slots_task *task)
 {
     const struct slots_function_state *function = &slots->functions[task->job->pub.function];
 
-    return function->talks || function->measured < SLOTS_MEASURED;
+    return function->one_by_one || function->measured < SLOTS_MEASURED;
 }
 
 static uint64_t credit_of(const struct slots *slots, uint32_t program)
@@ -64,12 +65,12 @@ void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t 
     function->typical_us = typical_after(function->typical_us, service_us);
 }
 
-void slots_talks(struct slots *slots, uint32_t number)
+void slots_one_by_one(struct slots *slots, uint32_t number)
 {
     const struct slots_task *task = slots->slots[number].given;
 
     if (task)
-        slots->functions[task->job->pub.function].talks = true;
+        slots->functions[task->job->pub.function].one_by_one = true;
 }
 
 static bool slot_open(const struct slots *slots, const struct slots_slot *slot)

@@ -107,7 +107,7 @@ struct slots_function_state {
     uint64_t estimate_us; /* of one task, in the mean of late; 0: not measured */
     uint64_t typical_us;  /* half of them take less: one long among many short ones changes little */
     uint32_t measured;    /* tasks, up to SLOTS_MEASURED */
-    bool talks;
+    bool one_by_one;
     UT_hash_handle hh;
 };
 

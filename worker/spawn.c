@@ -17,7 +17,7 @@
 
 /* What the child needs, laid out before the vfork. */
 struct child {
-    char *const *argv;
+    char *const *argv, *const *env;
     int in, out, err;
     pid_t parent;
     const sigset_t *mask;
@@ -35,7 +35,7 @@ static void child_run(struct child *child)
     if (dup2(child->in, 0) >= 0 && dup2(child->out, 1) >= 0 && dup2(child->err, 2) >= 0) {
         close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
         sigprocmask(SIG_SETMASK, child->mask, NULL);
-        execvp(child->argv[0], child->argv);
+        execvpe(child->argv[0], child->argv, child->env);
     }
     child->failed = errno ? errno : EINVAL;
     _exit(127);
@@ -118,8 +118,13 @@ int spawn_start(struct spawn *spawn)
         rc = errno;
         goto out;
     }
-    struct child child = {
-        .argv = spawn->argv, .in = in[0], .out = out[1], .err = err[1], .parent = getpid(), .mask = &spawn->mask};
+    struct child child = {.argv = spawn->argv,
+                          .env = spawn->env ? spawn->env : environ,
+                          .in = in[0],
+                          .out = out[1],
+                          .err = err[1],
+                          .parent = getpid(),
+                          .mask = &spawn->mask};
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before); /* no handler of ours may run in the child */
     spawn->pid = child_start(&child);

@@ -14,6 +14,7 @@
 
 struct spawn {
     char *const *argv; /* searched in PATH */
+    char *const *env;  /* its environment; NULL: that of this process */
     bool input;        /* a pipe to its standard input; else /dev/null */
     sigset_t mask;     /* its signal mask */
     /* filled by spawn_start(), non-blocking ends of the agent: */

@@ -3,15 +3,21 @@
  * What the runners of lasting slots have in common: answers in, death.
  */
 #include "agent_parts.h"
+#include "simple_command.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* Reads of one slot in one turn of the loop: the others come to their right. */
-#define READS 4
+#define READS            4
+#define MAX_PAYLOAD_NAME "BELT_SLOT_MAX_PAYLOAD="
+#define START_NAME       "BELT_SLOT_START_MS="
+/* Slots that break the protocol between tasks are told of once in so long. */
+#define BROKE_US 10000000u
 
 void stream_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err)
 {
@@ -25,12 +31,52 @@ void stream_started(struct agent *agent, struct place *place, pid_t pid, int in,
         place_kill(agent, place, SIGKILL);
 }
 
+/** The line for the shell: a simple command replaces the shell, so that signals and exit status are its own. *Gives*.
+ */
+static char *shell_line(const char *command)
+{
+    char *line;
+
+    if (asprintf(&line, "%s%s", command_is_simple(command) ? "exec " : "", command) < 0)
+        slots_no_memory();
+    return line;
+}
+
+/** The agent's environment and what SLOTS.md adds, in `limit` and `start` of 48 bytes each. *Gives* the array. */
+static char **slot_environment(const struct agent *agent, char *limit, char *start)
+{
+    size_t count = 0;
+    char **env;
+
+    while (environ[count])
+        count++;
+    env = calloc(count + 3, sizeof(*env));
+    if (!env)
+        slots_no_memory();
+    snprintf(limit, 48, MAX_PAYLOAD_NAME "%u", agent_max_payload(agent));
+    snprintf(start, 48, START_NAME "%llu", (unsigned long long)agent->options->start_ms);
+    env[0] = limit;
+    env[1] = start;
+    size_t to = 2;
+    for (size_t i = 0; i < count; i++) /* an agent may run in the slot of another */
+        if (strncmp(environ[i], MAX_PAYLOAD_NAME, strlen(MAX_PAYLOAD_NAME)) != 0 &&
+            strncmp(environ[i], START_NAME, strlen(START_NAME)) != 0)
+            env[to++] = environ[i];
+    return env;
+}
+
 void stream_spawn(struct agent *agent, struct place *place)
 {
-    char *argv[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, (char *)(uintptr_t)place->program->command, NULL};
-    int rc = place_spawn(agent, place, argv, true);
+    char *line = shell_line(place->program->command);
+    char *argv[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, line, NULL};
+    char limit[48], start[48];
+    char **env = slot_environment(agent, limit, start);
+    int rc = place_spawn(agent, place, argv, env, true);
     char text[160];
 
+    free(env);
+    free(line);
+    place->given = place->answered = 0;
     if (rc != 0) {
         snprintf(text, sizeof(text), "cannot run '/bin/sh': %s", strerror(rc));
         place_lost(agent, place, text);
@@ -59,6 +105,12 @@ void stream_give(struct agent *agent, struct place *place, const struct slots_gi
     place_dirty(agent, place);
 }
 
+void stream_give_counted(struct agent *agent, struct place *place, const struct slots_given *task)
+{
+    place->given++;
+    stream_give(agent, place, task);
+}
+
 void stream_give_at(struct agent *agent, struct place *place, const struct slots_given *task, size_t at)
 {
     const struct slot_task out = task_line(agent, task);
@@ -68,11 +120,55 @@ void stream_give_at(struct agent *agent, struct place *place, const struct slots
     place_dirty(agent, place);
 }
 
+/** Tasks that the process has, whatever the table is about to give it. */
+static uint64_t stream_owes(const struct place *place)
+{
+    return (place->rings ? place->due : place->given) - place->answered;
+}
+
+/** Between two tasks, where no result can tell it: the log does, now and then. */
+static void warn_between(struct agent *agent, const struct place *place)
+{
+    const char *command = place->program->command;
+
+    if (agent->broke_us != 0 && agent->now - agent->broke_us < BROKE_US)
+        return;
+    agent->broke_us = agent->now;
+    agent_warn(agent,
+               "slot %u%s%s%s broke the slot protocol while it had no task, and is replaced: %s; its standard output "
+               "is for answers only, whatever else it prints must go to standard error",
+               place->slot, command ? " ('" : "", command ? command : "", command ? "')" : "", place->error);
+}
+
 static void violation(struct agent *agent, struct place *place, const char *what)
 {
     if (place->error[0] == '\0')
         snprintf(place->error, sizeof(place->error), "%s", what);
+    if (stream_owes(place) == 0) {
+        place->blameless = true; /* also of the task that it is about to get */
+        warn_between(agent, place);
+    }
     place_fault(agent, place);
+}
+
+/** What the answer says against being that of the task that is due; NULL: nothing. */
+static const char *stream_mismatch(struct agent *agent, const struct place *place, const struct slot_got_message *m,
+                                   char *text, size_t size)
+{
+    struct slots_given task;
+
+    if (stream_owes(place) == 0 || !slots_running(agent->table, place->slot, &task)) {
+        if (!m->named)
+            return "it answered without a task";
+        snprintf(text, size, "it answered task %llu.%llu, and had none", (unsigned long long)m->job,
+                 (unsigned long long)m->index);
+        return text;
+    }
+    if (!m->named || (m->job == task.job->job && m->index == task.index))
+        return NULL;
+    snprintf(text, size, "it answered task %llu.%llu, and task %llu.%llu was due", (unsigned long long)m->job,
+             (unsigned long long)m->index, (unsigned long long)task.job->job, (unsigned long long)task.index);
+    return text;
 }
 
 /** An answer that lies in shared memory, if it may: `kept` has a reference then. */
@@ -95,15 +191,21 @@ static void stream_answer(struct agent *agent, struct place *place, enum slot_go
         .log = place_log(place),
         .exit_status = -1,
     };
+    char text[120];
+    const char *wrong;
 
+    wrong = stream_mismatch(agent, place, m, text, sizeof(text));
+    if (wrong) {
+        violation(agent, place, wrong);
+        return;
+    }
     if (m->shared && !stream_answer_at(place, m->payload, &outcome.kept)) {
         violation(agent, place, "its answer lies where it has none");
         return;
     }
-    if (outcome.log.len > 0)
-        slots_talks(agent->table, place->slot);
-    if (!slots_answer(agent->table, agent->now, place->slot, &outcome))
-        violation(agent, place, "it answered without a task");
+    if (outcome.log.len > 0 || (place->program->runner->names && !m->named))
+        slots_one_by_one(agent->table, place->slot);
+    slots_answer(agent->table, agent->now, place->slot, &outcome);
     if (m->shared)
         belt_payload_clear(&outcome.kept);
     place_log_clear(place);
@@ -199,6 +301,8 @@ void stream_ended(struct agent *agent, struct place *place, int status)
     outcome.log = place_log(place);
     if (place->program->runner->look)
         place->program->runner->look(agent, place);
+    else if (place->blameless || stream_owes(place) == 0)
+        slots_look(agent->table, place->slot, 0, false, agent->now); /* it runs none: none is to blame */
     slots_died(agent->table, agent->now, place->slot, &outcome);
     place_warn(agent, place);
     place_close(agent, place);

@@ -162,7 +162,7 @@ static int task_fail(belt_task *task, unsigned code, const char *text)
         return BELT_INVALID;
     task->answered = task->failed = true;
     task->code = code;
-    size_t len = text ? strnlen(text, BELT_MAX_TEXT) : 0;
+    size_t len = text ? strnlen(text, atomic_load(&task->slot->shared->max_payload)) : 0; /* the agent cuts it */
     return slot_queue_add(&task->answer, text, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
 }
 
@@ -298,7 +298,6 @@ static void task_run(struct slot *slot, struct belt_task *task)
         task_call(task, number);
     } else {
         belt_task_fail(task, "this slot does not serve the function");
-        task->code = BELT_NOT_SERVED;
     }
     fflush(stdout);
     uint64_t took = clock_us() - start;

@@ -122,15 +122,15 @@ def main():
     engine = Engine()
     say("belt-slot 1")
     while line := source.readline():
-        _, _, _, _, argument_length, length = line.split()
+        _, task, _, _, argument_length, length = line.decode().split()
         source.read(int(argument_length))
         pgn = source.read(int(length))
         try:
             reply = analyse(engine, pgn, lambda done, total: say(f"progress {done} {total}")).encode()
-            say(f"ok {len(reply)}", reply)
+            say(f"ok {len(reply)} id={task}", reply)
         except ValueError as error:
             reason = str(error).encode()
-            say(f"fail {len(reason)} 0", reason)
+            say(f"fail {len(reason)} 0 id={task}", reason)
     engine.send("quit")
 
 

@@ -25,15 +25,15 @@ def main():
     answers.write(b"belt-slot 1\n")
     answers.flush()
     for line in tasks:
-        _, _id, function, _attempt, argument_len, payload_len = line.split()
+        _, id, function, _attempt, argument_len, payload_len = line.split()
         argument = tasks.read(int(argument_len))
         payload = tasks.read(int(payload_len))
         try:
             result = handle(function.decode(), argument, payload)
-            answers.write(b"ok %d\n" % len(result) + result)
+            answers.write(b"ok %d id=%s\n" % (len(result), id) + result)
         except Exception as error:
             text = f"{type(error).__name__}: {error}".encode()
-            answers.write(b"fail %d 0\n" % len(text) + text)
+            answers.write(b"fail %d 0 id=%s\n" % (len(text), id) + text)
         answers.flush()
 
 

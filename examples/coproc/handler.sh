@@ -23,5 +23,5 @@ while read -r _ id function attempt argument_len payload_len; do
     argument=$bytes
     take "$payload_len"
     result=${bytes^^}
-    printf 'ok %d\n%s' "${#result}" "$result"
+    printf 'ok %d id=%s\n%s' "${#result}" "$id" "$result"
 done

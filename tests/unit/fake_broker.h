@@ -18,7 +18,7 @@ struct fake_result {
     uint32_t attempt, code, service_us;
     uint32_t len;
     uint8_t data[512]; /* the first bytes */
-    char text[512], log[512];
+    char text[BELT_MAX_TEXT + 1], log[512];
     int exit_status, term_signal;
     uint64_t sum; /* of all bytes of the payload */
 };

@@ -142,6 +142,116 @@ Test(exec_programs, a_coprocess_that_breaks_the_protocol_is_replaced)
     bench_stop(&bench);
 }
 
+/* A slot in Python: `body` answers each task, given id, payload and `say(line, bytes)`. */
+#define PYTHON_SLOT(body)                                                                                              \
+    "python3 -c 'import sys, os, time\n"                                                                               \
+    "def say(line, data=b\"\"):\n"                                                                                     \
+    "    sys.stdout.buffer.write(line.encode() + b\"\\n\" + data)\n"                                                   \
+    "    sys.stdout.buffer.flush()\n"                                                                                  \
+    "say(\"belt-slot 1\")\n"                                                                                           \
+    "for line in sys.stdin.buffer:\n"                                                                                  \
+    "    _, id, _, attempt, a, n = line.decode().split()\n"                                                            \
+    "    sys.stdin.buffer.read(int(a))\n"                                                                              \
+    "    data = sys.stdin.buffer.read(int(n))\n" body "'"
+
+/* The second answer comes late, when the next task is there already: only its name tells. */
+Test(exec_programs, an_answer_to_another_task_stops_the_slot)
+{
+    static const char *const inputs[] = {"a", "b", "c"};
+    struct bench bench = start_coproc(PYTHON_SLOT("    if data == b\"b\" and attempt == \"1\": time.sleep(0.3)\n"
+                                                  "    say(f\"ok 1 id={id}\", data)\n"
+                                                  "    if data == b\"a\":\n"
+                                                  "        time.sleep(0.1)\n"
+                                                  "        say(f\"ok 1 id={id}\", data)\n"),
+                                      "f", 1);
+
+    bench_strings(&bench, 1, "f", inputs, 3);
+    cr_assert(fake_until(bench.broker, fake_results, 3));
+    bench_expect(bench_one(&bench, 1, 0), "a");
+    cr_expect_eq(bench_one(&bench, 1, 1)->code, BELT_TASK_LOST); /* the broker would have it run again */
+    cr_expect_not_null(strstr(bench_one(&bench, 1, 1)->text, "it answered task 1.0, and task 1.1 was due"), "%s",
+                       bench_one(&bench, 1, 1)->text);
+    bench_expect(bench_one(&bench, 1, 2), "c");
+    bench_stop(&bench);
+}
+
+/* Both answers in one write, without names: the slot has no task when the second is read, whatever it is to get. */
+Test(exec_programs, an_answer_too_many_is_no_other_tasks_result)
+{
+    static const char *const inputs[] = {"a", "b", "c", "d", "e", "f"};
+    struct bench bench = start_coproc(PYTHON_SLOT("    say(\"ok 1\", data + b\"ok 1\\n\" + data)\n"), "f", 1);
+
+    bench_strings(&bench, 1, "f", inputs, 6);
+    cr_assert(fake_until(bench.broker, fake_results, 6));
+    for (uint64_t i = 0; i < 6; i++)
+        bench_expect(bench_one(&bench, 1, i), inputs[i]);
+    bench_stop(&bench);
+}
+
+Test(exec_programs, a_line_between_tasks_blames_none)
+{
+    static const char *const inputs[] = {"a", "b", "c"};
+    struct bench bench = start_coproc(PYTHON_SLOT("    say(f\"ok 1 id={id}\", data + b\"done!\\n\")\n"), "f", 1);
+
+    bench_strings(&bench, 1, "f", inputs, 3);
+    cr_assert(fake_until(bench.broker, fake_results, 3));
+    for (uint64_t i = 0; i < 3; i++)
+        bench_expect(bench_one(&bench, 1, i), inputs[i]);
+    bench_stop(&bench);
+}
+
+Test(exec_programs, a_long_text_is_cut_and_costs_no_slot)
+{
+    static const char *const inputs[] = {"a"};
+    struct bench bench = start_coproc(PYTHON_SLOT("    text = \"Traceback\" + 50000 * \"x\" + str(os.getppid())\n"
+                                                  "    say(f\"fail {len(text)} 0 1 1 id={id}\", text.encode())\n"),
+                                      "f", 1);
+    char parent[20];
+
+    bench_strings(&bench, 1, "f", inputs, 1);
+    cr_assert(fake_until(bench.broker, fake_results, 1));
+    const struct fake_result *r = bench_one(&bench, 1, 0);
+    cr_expect_eq(r->code, BELT_TASK_FAILED);
+    cr_expect(strncmp(r->text, "Tracebackxxx", 12) == 0);
+    cr_expect_not_null(strstr(r->text, " bytes left out]\n"));
+    /* And no shell stands between the agent and a simple command. */
+    snprintf(parent, sizeof(parent), "x%d", (int)bench.agent);
+    cr_expect_str_eq(r->text + strlen(r->text) - strlen(parent), parent);
+    bench_stop(&bench);
+}
+
+Test(exec_programs, a_code_of_the_worker_is_the_tasks_failure)
+{
+    static const char *const inputs[] = {"a", "b"};
+    struct bench bench = start_coproc(PYTHON_SLOT("    code = 8 if data == b\"a\" else 9\n"
+                                                  "    say(f\"fail 2 0 1 {code} id={id}\", b\"no\")\n"),
+                                      "f", 1);
+
+    bench_strings(&bench, 1, "f", inputs, 2);
+    cr_assert(fake_until(bench.broker, fake_results, 2));
+    cr_expect_eq(bench_one(&bench, 1, 0)->code, BELT_TASK_FAILED);
+    cr_expect_eq(bench_one(&bench, 1, 1)->code, BELT_TASK_REFUSED);
+    bench_stop(&bench);
+}
+
+Test(exec_programs, a_slots_end_is_its_own_and_it_knows_its_limits)
+{
+    static const char *const inputs[] = {"a", "b"};
+    struct bench bench = start_coproc(
+        PYTHON_SLOT("    if data == b\"b\": os.kill(os.getpid(), 11)\n"
+                    "    text = os.environ[\"BELT_SLOT_MAX_PAYLOAD\"] + \" \" + os.environ[\"BELT_SLOT_START_MS\"]\n"
+                    "    say(f\"ok {len(text)} id={id}\", text.encode())\n"),
+        "f", 1);
+
+    bench_strings(&bench, 1, "f", inputs, 2);
+    cr_assert(fake_until(bench.broker, fake_results, 2));
+    bench_expect(bench_one(&bench, 1, 0), "16777216 10000");
+    cr_expect_eq(bench_one(&bench, 1, 1)->code, BELT_TASK_LOST);
+    cr_expect_not_null(strstr(bench_one(&bench, 1, 1)->text, "killed by signal 11"), "%s",
+                       bench_one(&bench, 1, 1)->text);
+    bench_stop(&bench);
+}
+
 Test(exec_programs, functions_are_offered_again_when_a_slot_starts_after_all)
 {
     static const char *const inputs[] = {"a"};

@@ -6,6 +6,7 @@
 #include "worker/slot_protocol.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,34 @@ Test(slot_protocol, answers_written_by_hand_are_read)
     cr_expect_eq(read_text(SLOT_SIDE_AGENT, "ok 3\nab", &m), SLOT_GOT_NOTHING);
 }
 
+Test(slot_protocol, an_answer_may_name_its_task)
+{
+    struct slot_got_message m;
+
+    cr_expect(read_text(SLOT_SIDE_AGENT, "ok 2 id=7.3\nab", &m) == SLOT_GOT_OK && is(m.payload, "ab"));
+    cr_expect(m.named && m.job == 7 && m.index == 3 && !m.timed);
+    cr_expect_eq(read_text(SLOT_SIDE_AGENT, "ok 0 12 id=18446744073709551615.0\n", &m), SLOT_GOT_OK);
+    cr_expect(m.named && m.job == UINT64_MAX && m.index == 0 && m.timed && m.service_us == 12);
+    cr_expect_eq(read_text(SLOT_SIDE_AGENT, "fail 3 0 id=7.3\nwhy", &m), SLOT_GOT_FAIL);
+    cr_expect(m.named && m.job == 7 && m.index == 3 && m.code == BELT_TASK_FAILED && is(m.text, "why"));
+    cr_expect_eq(read_text(SLOT_SIDE_AGENT, "fail 0 0 1 9 id=7.4\n", &m), SLOT_GOT_FAIL);
+    cr_expect(m.named && m.index == 4 && m.code == BELT_TASK_REFUSED);
+    cr_expect(read_text(SLOT_SIDE_AGENT, "ok 0\n", &m) == SLOT_GOT_OK && !m.named);
+}
+
+/* A code of the worker or the broker from a task would be taken for theirs: 8 took its function from every worker. */
+Test(slot_protocol, a_task_speaks_for_itself_only)
+{
+    struct slot_got_message m;
+    char line[40];
+
+    for (unsigned code = 0; code < 200; code++) {
+        snprintf(line, sizeof(line), "fail 0 0 1 %u\n", code);
+        cr_assert_eq(read_text(SLOT_SIDE_AGENT, line, &m), SLOT_GOT_FAIL);
+        cr_expect_eq(m.code, code == BELT_RESULT_TOO_LARGE || code == BELT_TASK_REFUSED ? code : BELT_TASK_FAILED);
+    }
+}
+
 Test(slot_protocol, anything_else_is_refused)
 {
     static const char *const bad[] = {"\n",
@@ -117,7 +146,14 @@ Test(slot_protocol, anything_else_is_refused)
                                       "progress 1\n",
                                       "progress 1 2 3\n",
                                       "fail 1\n",
-                                      "fail 0 0 1 2\n",
+                                      "fail 0 0 1 2 3\n",
+                                      "ok 0 id=\n",
+                                      "ok 0 id=7\n",
+                                      "ok 0 id=7.3 5\n",
+                                      "ok 0 id=7.3.1\n",
+                                      "ok 0 id=7.x\n",
+                                      "ok 0 if=7.3\n",
+                                      "fail 0 0 1 1 id=.3\n",
                                       "task 1.2 f 1 0 0\n",
                                       "hello\n",
                                       "OK 0\n",
@@ -132,7 +168,7 @@ Test(slot_protocol, anything_else_is_refused)
     for (size_t i = 0; i < sizeof(bad_tasks) / sizeof(*bad_tasks); i++)
         cr_expect_eq(read_text(SLOT_SIDE_SLOT, bad_tasks[i], &m), SLOT_GOT_BAD, "%s", bad_tasks[i]);
     cr_expect_eq(read_text(SLOT_SIDE_AGENT, "ok 101\n", &m), SLOT_GOT_LARGE);
-    cr_expect_eq(read_text(SLOT_SIDE_AGENT, "fail 5000 1\n", &m), SLOT_GOT_LARGE);
+    cr_expect_eq(read_text(SLOT_SIDE_AGENT, "fail 101 1\n", &m), SLOT_GOT_LARGE);
     memset(line, 'o', SLOT_MAX_LINE);
     line[SLOT_MAX_LINE] = '\0';
     cr_expect_eq(read_text(SLOT_SIDE_AGENT, line, &m), SLOT_GOT_BAD, "a line without end");

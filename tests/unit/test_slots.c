@@ -60,7 +60,7 @@ Test(slots, one_that_writes_a_log_goes_alone)
     rig_measure(s, "f", 5);
     rig_dispatch(s, 1, "f", 0, 1);
     rig_turn(s, 0, SLOTS_GIVE, NULL);
-    slots_talks(s, 0);
+    slots_one_by_one(s, 0);
     rig_answer(s, 0, 0, 5);
     rig_dispatch(s, 1, "f", 1, 6);
     cr_expect_eq(rig_turn(s, 0, SLOTS_GIVE, NULL), 1);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Long error texts: what stays of them.
+ */
+#include "proto/text_cut.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t cut(char *to, size_t size, const char *text)
+{
+    size_t len = text_cut((uint8_t *)to, size, (struct belt_bytes){(const uint8_t *)text, strlen(text)});
+
+    cr_assert_leq(len, size);
+    to[len] = '\0';
+    return len;
+}
+
+Test(text_cut, a_text_that_fits_is_whole)
+{
+    char to[301];
+
+    cr_expect_eq(cut(to, 300, ""), 0);
+    cut(to, 3, "abc");
+    cr_expect_str_eq(to, "abc");
+}
+
+Test(text_cut, beginning_and_end_stay)
+{
+    char text[5001], to[301], between[100];
+    unsigned long left;
+
+    memset(text, 'x', 5000);
+    memcpy(text, "Traceback", 9);
+    memcpy(text + 4989, "ValueError!", 12);
+    size_t len = cut(to, 300, text);
+    cr_expect(strncmp(to, "Tracebackxx", 11) == 0);
+    cr_expect_str_eq(to + len - 11, "ValueError!");
+    cr_assert_eq(sscanf(strchr(to, '\n'), " [%lu %99[a-z ]]", &left, between), 2);
+    cr_expect_str_eq(between, "bytes left out");
+    cr_expect_eq(left + strspn(to, "Tracebkx") + (len - (size_t)(strrchr(to, '\n') + 1 - to)), 5000);
+}
+
+/* Wherever the cuts fall. */
+Test(text_cut, no_character_is_cut)
+{
+    static const char *const characters[] = {"\u00e9", "\u20ac", "\U0001F600"};
+    char text[2100], to[301];
+
+    for (size_t kind = 0; kind < 3; kind++) {
+        size_t width = strlen(characters[kind]);
+        for (size_t shift = 0; shift < 4; shift++) {
+            memset(text, 'x', shift);
+            text[shift] = '\0';
+            while (strlen(text) < 2000)
+                strcat(text, characters[kind]);
+            cut(to, 300, text);
+            char *end = strchr(to, '\n'), *again = strrchr(to, '\n') + 1;
+            cr_expect_eq((size_t)(end - to - (ptrdiff_t)shift) % width, 0);
+            cr_expect_eq(strlen(again) % width, 0);
+        }
+    }
+}
+
+Test(text_cut, bytes_that_are_no_text_are_cut_as_well)
+{
+    char text[1001], to[301];
+
+    memset(text, 0x80, 1000);
+    text[1000] = '\0';
+    cr_expect_gt(cut(to, 300, text), 250);
+}
