@@ -194,6 +194,8 @@ void stream_give(struct agent *agent, struct place *place, const struct slots_gi
 void stream_give_counted(struct agent *agent, struct place *place, const struct slots_given *task);
 /** Its payload lies at `at` in memory that the slot shares. */
 void stream_give_at(struct agent *agent, struct place *place, const struct slots_given *task, size_t at);
+/** The slot broke the protocol, in `what` way: it is killed, and the task that it runs is to blame. */
+void stream_violation(struct agent *agent, struct place *place, const char *what);
 void stream_output(struct agent *agent, struct place *place);
 void stream_ended(struct agent *agent, struct place *place, int status);
 void stream_spawn(struct agent *agent, struct place *place);

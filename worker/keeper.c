@@ -30,10 +30,15 @@ struct kept {
     const struct belt_signals *spared;
 };
 
+static size_t shared_size(uint32_t groups)
+{
+    return sizeof(struct keeper_shared) + groups * sizeof(atomic_int);
+}
+
 static void kill_groups(const struct kept *kept)
 {
     for (uint32_t i = 0; i < kept->count; i++) {
-        pid_t group = atomic_load(&kept->shared->slots[i].group);
+        pid_t group = atomic_load(&kept->shared->groups[i]);
         if (group > 1)
             kill(-group, SIGKILL);
         if (kept->pids[i] > 1)
@@ -79,6 +84,32 @@ static void slot_signals(const struct kept *kept)
     sigprocmask(SIG_SETMASK, &kept->mask, NULL);
 }
 
+/** Unmaps what lies before and behind part `at` of `count` parts of `size` bytes each. Where pages are larger than
+ * KEEPER_PAGE the kernel may refuse; the slot works all the same. */
+static void unmap_others(void *parts, size_t size, uint32_t count, uint32_t at)
+{
+    uint8_t *bytes = parts;
+
+    if (!parts)
+        return;
+    if (at > 0)
+        (void)munmap(bytes, at * size);
+    if (at + 1 < count)
+        (void)munmap(bytes + (at + 1) * size, (count - at - 1) * size);
+}
+
+/** In the new slot: from here on it has nothing of other slots, and only reads what is everybody's. Processes that its
+ * functions fork cannot answer in its place. */
+static void keep_to(const struct keeper *keeper, uint32_t slot)
+{
+    uint32_t at = slot % keeper->memory_count;
+
+    unmap_others(keeper->memories, sizeof(*keeper->memories), keeper->memory_count, at);
+    unmap_others(keeper->arenas, arena_size(keeper->units), keeper->memory_count, at);
+    (void)mprotect(keeper->shared, shared_size(keeper->shared->slot_count), PROT_READ);
+    (void)madvise(keeper_memory(keeper, slot), sizeof(struct slot_memory), MADV_DONTFORK);
+}
+
 /** In the new slot. Descriptors that the program had opened itself stay: its functions may use them. */
 static _Noreturn void slot_child(struct kept *kept, uint32_t slot, pid_t parent, int io, int log)
 {
@@ -95,9 +126,13 @@ static _Noreturn void slot_child(struct kept *kept, uint32_t slot, pid_t parent,
     close(null);
     close(log);
     slot_signals(kept);
-    struct task_ends ends = {.pipe = slot_pipe_open(keeper_rings(kept->keeper, slot), io, false),
-                             .arena = keeper_arena(kept->keeper, slot)};
-    task_slot_run(&ends, kept->options, kept->shared, slot);
+    struct slot_memory *memory = keeper_memory(kept->keeper, slot);
+    struct task_ends ends = {.pipe = slot_pipe_open(&memory->rings, io, false),
+                             .arena = keeper_arena(kept->keeper, slot),
+                             .memory = memory,
+                             .shared = kept->shared};
+    keep_to(kept->keeper, slot);
+    task_slot_run(&ends, kept->options);
 }
 
 static int slot_fork(struct kept *kept, uint32_t slot, int io[2], int log[2])
@@ -212,13 +247,8 @@ static void *map_shared(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static size_t shared_size(uint32_t groups)
-{
-    return sizeof(struct keeper_shared) + groups * sizeof(struct keeper_slot);
-}
-
 /** All C functions are one program of the slot table, and its slots have numbers in a row. */
-static uint32_t rings_wanted(const struct belt_agent_options *options)
+static uint32_t memories_wanted(const struct belt_agent_options *options)
 {
     for (uint32_t i = 0; i < options->function_count; i++)
         if (options->functions[i].runner == BELT_RUN_C)
@@ -232,36 +262,36 @@ static int map_all(struct keeper *keeper, const struct belt_agent_options *optio
     if (!keeper->shared)
         return -1;
     keeper->shared->slot_count = groups;
-    keeper->ring_count = rings_wanted(options);
-    if (keeper->ring_count > 0)
-        keeper->rings = map_shared(keeper->ring_count * sizeof(*keeper->rings));
-    keeper->units = arena_units(keeper->ring_count);
-    if (keeper->rings) /* no more than speed depends on them */
-        keeper->arenas = map_shared(keeper->ring_count * arena_size(keeper->units));
-    return keeper->ring_count > 0 && !keeper->rings ? -1 : 0;
+    keeper->memory_count = memories_wanted(options);
+    if (keeper->memory_count > 0)
+        keeper->memories = map_shared(keeper->memory_count * sizeof(*keeper->memories));
+    keeper->units = arena_units(keeper->memory_count);
+    if (keeper->memories) /* no more than speed depends on them */
+        keeper->arenas = map_shared(keeper->memory_count * arena_size(keeper->units));
+    return keeper->memory_count > 0 && !keeper->memories ? -1 : 0;
 }
 
 static void unmap_all(struct keeper *keeper)
 {
     if (keeper->arenas)
-        munmap(keeper->arenas, keeper->ring_count * arena_size(keeper->units));
-    if (keeper->rings)
-        munmap(keeper->rings, keeper->ring_count * sizeof(*keeper->rings));
+        munmap(keeper->arenas, keeper->memory_count * arena_size(keeper->units));
+    if (keeper->memories)
+        munmap(keeper->memories, keeper->memory_count * sizeof(*keeper->memories));
     if (keeper->shared)
         munmap(keeper->shared, shared_size(keeper->shared->slot_count));
-    keeper->rings = NULL;
+    keeper->memories = NULL;
     keeper->arenas = NULL;
     keeper->shared = NULL;
 }
 
-struct slot_rings *keeper_rings(const struct keeper *keeper, uint32_t slot)
+struct slot_memory *keeper_memory(const struct keeper *keeper, uint32_t slot)
 {
-    return &keeper->rings[slot % keeper->ring_count];
+    return &keeper->memories[slot % keeper->memory_count];
 }
 
 struct arena_memory *keeper_arena(const struct keeper *keeper, uint32_t slot)
 {
-    size_t at = slot % keeper->ring_count * arena_size(keeper->units);
+    size_t at = slot % keeper->memory_count * arena_size(keeper->units);
 
     return keeper->arenas ? (struct arena_memory *)(void *)(keeper->arenas + at) : NULL;
 }

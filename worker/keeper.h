@@ -19,28 +19,34 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-/** What a slot of C functions and its agent tell each other without a system call. A cache line of its own each. */
-struct keeper_slot {
-    _Alignas(64) atomic_int group; /* the process group that runs there, 0: none */
-    atomic_uint begun, ended;      /* tasks that the slot's process began and ended; 0 when it starts */
-    atomic_ullong begun_us;        /* when it began the last one, CLOCK_MONOTONIC */
-    atomic_uint stop;              /* the number (from 1) of the task that is to stop; 0: none */
-    atomic_ullong claim;           /* claim.h, packed */
+/* Memory of two slots never shares a page of this size, so that each can be kept from the other. */
+#define KEEPER_PAGE 4096
+
+/**
+ * What an agent shares with one slot of C functions, in pages that no other slot has. A function may write where it
+ * should not: the agent checks all that it reads here, and kills a slot that breaks the rules.
+ */
+struct slot_memory {
+    _Alignas(KEEPER_PAGE) atomic_uint begun, ended; /* tasks that the process began and ended; 0 when it starts */
+    atomic_ullong begun_us;                         /* when it began the last one, CLOCK_MONOTONIC */
+    atomic_uint stop;                               /* number (from 1) of the task that is to stop; 0: none */
+    atomic_ullong claim;                            /* claim.h, packed */
+    struct slot_rings rings;
 };
 
-/** Memory that agent, keeper and slots share. */
+/** What the agent tells the keeper and all slots, which can only read it. */
 struct keeper_shared {
     atomic_uint max_payload; /* the broker's limit, 0 before the first welcome */
     uint32_t slot_count;
-    struct keeper_slot slots[]; /* by slot number */
+    atomic_int groups[]; /* by slot number: the process group that runs there, 0: none */
 };
 
 struct keeper {
     pid_t pid;
     int fd;
     struct keeper_shared *shared;
-    struct slot_rings *rings; /* by slot number modulo `ring_count`, shared too; NULL: no C functions */
-    uint32_t ring_count;
+    struct slot_memory *memories; /* by slot number modulo `memory_count`, shared too; NULL: no C functions */
+    uint32_t memory_count;
     uint8_t *arenas; /* as many struct arena_memory, with halves of `units`; NULL: there are none */
     uint32_t units;
 };
@@ -69,8 +75,8 @@ bool keeper_signalled(const struct keeper *keeper);
 int keeper_ask(struct keeper *keeper, uint32_t slot);
 /** 1: got one; 0: none is there; -1: the keeper is gone. */
 int keeper_next(struct keeper *keeper, struct keeper_event *event);
-/** The rings of a slot of C functions. */
-struct slot_rings *keeper_rings(const struct keeper *keeper, uint32_t slot);
+/** What a slot of C functions shares with its agent. */
+struct slot_memory *keeper_memory(const struct keeper *keeper, uint32_t slot);
 /** What it shares with its agent for large payloads; NULL: nothing. */
 struct arena_memory *keeper_arena(const struct keeper *keeper, uint32_t slot);
 /** Ends it and all it keeps. Safe to call on a zeroed struct with fd -1. */

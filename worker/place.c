@@ -20,7 +20,7 @@
 
 static void group_note(struct agent *agent, const struct place *place, pid_t group)
 {
-    atomic_store(&agent->keeper.shared->slots[place->slot].group, group);
+    atomic_store(&agent->keeper.shared->groups[place->slot], group);
 }
 
 void place_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err)

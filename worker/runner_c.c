@@ -7,19 +7,22 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-static struct keeper_slot *told_by(struct agent *agent, const struct place *place)
+/* A slot that tells of its work without a pause is not listened to for ever. */
+#define LOOKS 1000
+
+static struct slot_memory *told_by(struct agent *agent, const struct place *place)
 {
-    return &agent->keeper.shared->slots[place->slot];
+    return keeper_memory(&agent->keeper, place->slot);
 }
 
 static void c_start(struct agent *agent, struct place *place)
 {
-    struct keeper_slot *told = told_by(agent, place);
+    struct slot_memory *told = told_by(agent, place);
 
     atomic_store(&told->begun, 0);
     atomic_store(&told->ended, 0);
     atomic_store(&told->stop, 0);
-    place->rings = keeper_rings(&agent->keeper, place->slot);
+    place->rings = &told->rings;
     slot_rings_reset(place->rings);
     atomic_store(&told->claim, 0);
     arena_open(&place->arena, keeper_arena(&agent->keeper, place->slot), agent->keeper.units);
@@ -63,7 +66,7 @@ static void c_give(struct agent *agent, struct place *place, const struct slots_
 
 static void c_take(struct agent *agent, struct place *place)
 {
-    struct keeper_slot *told = told_by(agent, place);
+    struct slot_memory *told = told_by(agent, place);
     unsigned long long old = atomic_load(&told->claim), mine;
     uint32_t count;
 
@@ -73,6 +76,11 @@ static void c_take(struct agent *agent, struct place *place)
         count = claim_take(&claim, (uint32_t)place->given, rests);
         mine = claim_pack(claim);
     } while (!atomic_compare_exchange_weak(&told->claim, &old, mine));
+    if (count > place->due - place->answered) {
+        stream_violation(agent, place,
+                         "it claims tasks that it was not given: a function wrote over the slot's memory");
+        count = 0; /* what it had goes back when it is dead */
+    }
     place->due -= count;
     arena_unlend(&place->arena, place->due);
     slots_taken(agent->table, agent->now, place->slot, count);
@@ -80,15 +88,16 @@ static void c_take(struct agent *agent, struct place *place)
 
 static void c_look(struct agent *agent, struct place *place)
 {
-    struct keeper_slot *told = told_by(agent, place);
+    struct slot_memory *told = told_by(agent, place);
     uint32_t ended, begun;
     uint64_t since;
+    int looks = 0;
 
     do { /* until the slot did nothing in between; each round is one more task of it */
         ended = atomic_load(&told->ended);
         begun = atomic_load(&told->begun);
         since = atomic_load(&told->begun_us);
-    } while (atomic_load(&told->ended) != ended || atomic_load(&told->begun) != begun);
+    } while ((atomic_load(&told->ended) != ended || atomic_load(&told->begun) != begun) && ++looks < LOOKS);
     /* A large answer comes before its function has returned: then none of those that are left has begun. */
     uint32_t answered = (uint32_t)place->answered;
     bool early = (int32_t)(ended - answered) < 0;
@@ -99,7 +108,7 @@ static void c_look(struct agent *agent, struct place *place)
 /** Pages of the arena that were not used for a while go back to the system. */
 static void c_rest(struct agent *agent, struct place *place)
 {
-    const struct keeper_slot *told = told_by(agent, place);
+    const struct slot_memory *told = told_by(agent, place);
     struct arena *arena = &place->arena;
     size_t half = arena_bytes(arena->units) / 2;
     bool rests = place->due == place->answered && atomic_load(&told->begun) == atomic_load(&told->ended);
@@ -113,7 +122,7 @@ static void c_rest(struct agent *agent, struct place *place)
 /** Names the task, so that a signal which comes late stops no other. */
 static void c_ask(struct agent *agent, struct place *place)
 {
-    struct keeper_slot *told = told_by(agent, place);
+    struct slot_memory *told = told_by(agent, place);
     uint32_t ahead = slots_ahead(agent->table, place->slot);
 
     atomic_store(&told->stop, (uint32_t)place->answered + ahead + 1);

@@ -158,8 +158,19 @@ int slot_write_hello(struct slot_queue *queue)
     return slot_queue_add(queue, hello, sizeof(hello) - 1);
 }
 
-static int write_ok(struct slot_queue *queue, size_t len, struct belt_bytes payload, uint64_t service_us,
-                    const size_t *at)
+/** Of the task that is answered, what tells it from its neighbours (SLOTS.md, "Shared memory"); NULL: nothing. */
+static uint8_t *put_mark(uint8_t *to, const struct slot_task *task)
+{
+    if (!task)
+        return to;
+    to[0] = ' ';
+    to[1] = '#';
+    to[2] = (uint8_t)('0' + task->index % 10);
+    return to + 3;
+}
+
+static int write_ok(struct slot_queue *queue, const struct slot_task *task, size_t len, struct belt_bytes payload,
+                    uint64_t service_us, const size_t *at)
 {
     uint8_t *to = slot_queue_room(queue, SLOT_MAX_LINE + payload.len);
 
@@ -170,26 +181,27 @@ static int write_ok(struct slot_queue *queue, size_t len, struct belt_bytes payl
     to = put_number(to, ' ', service_us);
     if (at)
         to = put_number(to, ' ', *at);
-    return put_end(queue, to, payload, (struct belt_bytes){NULL, 0});
+    return put_end(queue, put_mark(to, task), payload, (struct belt_bytes){NULL, 0});
 }
 
-int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us)
+int slot_write_ok(struct slot_queue *queue, const struct slot_task *task, struct belt_bytes payload,
+                  uint64_t service_us)
 {
-    return write_ok(queue, payload.len, payload, service_us, NULL);
+    return write_ok(queue, task, payload.len, payload, service_us, NULL);
 }
 
-int slot_write_ok_line(struct slot_queue *queue, size_t len, uint64_t service_us)
+int slot_write_ok_line(struct slot_queue *queue, const struct slot_task *task, size_t len, uint64_t service_us)
 {
-    return write_ok(queue, len, (struct belt_bytes){NULL, 0}, service_us, NULL);
+    return write_ok(queue, task, len, (struct belt_bytes){NULL, 0}, service_us, NULL);
 }
 
-int slot_write_ok_at(struct slot_queue *queue, size_t len, uint64_t service_us, size_t at)
+int slot_write_ok_at(struct slot_queue *queue, const struct slot_task *task, size_t len, uint64_t service_us, size_t at)
 {
-    return write_ok(queue, len, (struct belt_bytes){NULL, 0}, service_us, &at);
+    return write_ok(queue, task, len, (struct belt_bytes){NULL, 0}, service_us, &at);
 }
 
-int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,
-                    uint64_t service_us)
+int slot_write_fail(struct slot_queue *queue, const struct slot_task *task, unsigned code, struct belt_bytes text,
+                    struct belt_bytes payload, uint64_t service_us)
 {
     uint8_t *to = slot_queue_room(queue, SLOT_MAX_LINE + text.len + payload.len);
     if (!to)
@@ -199,7 +211,7 @@ int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes t
     to = put_number(to, ' ', payload.len);
     to = put_number(to, ' ', service_us);
     to = put_number(to, ' ', code);
-    return put_end(queue, to, text, payload);
+    return put_end(queue, put_mark(to, task), text, payload);
 }
 
 int slot_write_progress(struct slot_queue *queue, uint64_t done, uint64_t total)
@@ -323,7 +335,7 @@ static bool words_number(struct words *words, char after, uint64_t *value)
 /** An optional number, where the line has not come to its end or to a name: false when it is none. */
 static bool words_optional(struct words *words, bool *there, uint64_t *value)
 {
-    *there = words->at < words->end && *words->at != 'i';
+    *there = words->at < words->end && *words->at != 'i' && *words->at != '#';
     return !*there || words_number(words, '?', value);
 }
 
@@ -375,6 +387,11 @@ static bool parse_name(struct words *words, struct slot_got_message *m)
 {
     if (words->at == words->end)
         return true;
+    if (*words->at == '#' && words->end - words->at == 2 && words->at[1] >= '0' && words->at[1] <= '9') {
+        m->marked = true;
+        m->mark = (uint8_t)(words->at[1] - '0');
+        return true;
+    }
     m->named = starts(words, "id=");
     return m->named && words_number(words, '.', &m->job) && words_number(words, '\n', &m->index);
 }
@@ -445,6 +462,8 @@ static bool large_begin(struct slot_reader *reader, size_t line, size_t size, co
     reader->large_us = m->service_us;
     reader->large_timed = m->timed;
     reader->large_named = m->named;
+    reader->large_marked = m->marked;
+    reader->large_mark = m->mark;
     reader->large_job = m->job;
     reader->large_index = m->index;
     return true;
@@ -460,6 +479,8 @@ static enum slot_got large_message(struct slot_reader *reader, struct slot_got_m
     m->timed = reader->large_timed;
     m->service_us = reader->large_us;
     m->named = reader->large_named;
+    m->marked = reader->large_marked;
+    m->mark = reader->large_mark;
     m->job = reader->large_job;
     m->index = reader->large_index;
     m->payload = (struct belt_bytes){large->data, large->len};

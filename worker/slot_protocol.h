@@ -47,13 +47,16 @@ int slot_write_task_line(struct slot_queue *queue, const struct slot_task *task)
 /** The same with a payload that lies at `at` in memory that both share: nothing is sent behind the argument. */
 int slot_write_task_at(struct slot_queue *queue, const struct slot_task *task, size_t at);
 int slot_write_hello(struct slot_queue *queue);
-int slot_write_ok(struct slot_queue *queue, struct belt_bytes payload, uint64_t service_us);
+/** Answers of C functions are marked with their task; NULL: they are not. */
+int slot_write_ok(struct slot_queue *queue, const struct slot_task *task, struct belt_bytes payload,
+                  uint64_t service_us);
 /** The line alone: the caller sends a payload of `len` bytes right behind it. */
-int slot_write_ok_line(struct slot_queue *queue, size_t len, uint64_t service_us);
+int slot_write_ok_line(struct slot_queue *queue, const struct slot_task *task, size_t len, uint64_t service_us);
 /** The payload lies at `at` in memory that both share. */
-int slot_write_ok_at(struct slot_queue *queue, size_t len, uint64_t service_us, size_t at);
-int slot_write_fail(struct slot_queue *queue, unsigned code, struct belt_bytes text, struct belt_bytes payload,
-                    uint64_t service_us);
+int slot_write_ok_at(struct slot_queue *queue, const struct slot_task *task, size_t len, uint64_t service_us,
+                     size_t at);
+int slot_write_fail(struct slot_queue *queue, const struct slot_task *task, unsigned code, struct belt_bytes text,
+                    struct belt_bytes payload, uint64_t service_us);
 int slot_write_progress(struct slot_queue *queue, uint64_t done, uint64_t total);
 
 enum slot_side {
@@ -79,7 +82,8 @@ struct slot_got_message {
     struct belt_payload kept; /* a large payload once more, in a buffer to share; borrowed like the bytes */
     bool shared;              /* OK, TASK: the payload lies in slot_reader.shared, and stays there */
     bool timed;               /* the slot measured service_us itself */
-    bool named;               /* OK, FAIL: the answer names its task, below */
+    bool named, marked;       /* OK, FAIL: the answer names its task, or says the last digit of its index */
+    uint8_t mark;
     uint64_t job, index;
     uint64_t service_us;
     unsigned code; /* FAIL: TASK_FAILED unless the slot said otherwise */
@@ -99,8 +103,9 @@ struct slot_reader {
     struct belt_buf *large; /* an answer's payload that is read to where it stays; NULL: none */
     size_t large_at;        /* so much of it is there */
     bool large_told;        /* it was whole, and its message is told */
-    uint64_t large_us;      /* what its line said, and the next four */
-    bool large_timed, large_named;
+    uint64_t large_us;      /* what its line said, and the next six */
+    bool large_timed, large_named, large_marked;
+    uint8_t large_mark;
     uint64_t large_job, large_index;
     char error[256];
 };

@@ -99,6 +99,11 @@ struct slots_result {
     struct belt_result_extras extras;
 };
 
+/** Names a task. */
+struct slots_key {
+    uint64_t job, index;
+};
+
 enum slots_action_type {
     SLOTS_START, /* start a process for `slot`: slots_ready(), slots_died() follow */
     SLOTS_GIVE,  /* hand `task` to `slot`: slots_answer() follows */
@@ -204,6 +209,8 @@ uint32_t slots_count(const struct slots *slots); /* slot numbers are below it */
 uint32_t slots_program_of(const struct slots *slots, uint32_t slot);
 /** The running task of `slot`; false: none. */
 bool slots_running(const struct slots *slots, uint32_t slot, struct slots_given *task);
+/** The task that the next answer of `slot` is for; NULL: none. Borrowed until then. */
+const struct slots_key *slots_due(const struct slots *slots, uint32_t slot);
 /** How many of its unanswered tasks the slot has ended, as far as slots_look() told. */
 uint32_t slots_ahead(const struct slots *slots, uint32_t slot);
 /** Consecutive failed starts of the slot's program, for the log. */

@@ -148,6 +148,13 @@ bool slots_running(const struct slots *slots, uint32_t slot, struct slots_given 
     return first != NULL;
 }
 
+const struct slots_key *slots_due(const struct slots *slots, uint32_t slot)
+{
+    const struct slots_task *first = slots->slots[slot].given;
+
+    return first ? &first->key : NULL;
+}
+
 uint32_t slots_failures(const struct slots *slots, uint32_t slot)
 {
     return slots->programs[slots->slots[slot].program].failures;

@@ -20,10 +20,6 @@
 
 enum slots_task_state { SLOTS_WAITING, SLOTS_BOUND, SLOTS_GIVEN, SLOTS_DOUBTED, SLOTS_DONE };
 
-struct slots_key {
-    uint64_t job, index;
-};
-
 struct slots_job_entry {
     struct slots_job pub;
     uint32_t refs; /* tasks */

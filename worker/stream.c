@@ -140,7 +140,7 @@ static void warn_between(struct agent *agent, const struct place *place)
                place->slot, command ? " ('" : "", command ? command : "", command ? "')" : "", place->error);
 }
 
-static void violation(struct agent *agent, struct place *place, const char *what)
+void stream_violation(struct agent *agent, struct place *place, const char *what)
 {
     if (place->error[0] == '\0')
         snprintf(place->error, sizeof(place->error), "%s", what);
@@ -151,24 +151,32 @@ static void violation(struct agent *agent, struct place *place, const char *what
     place_fault(agent, place);
 }
 
+/** Says which task was answered in place of which. */
+static const char *mismatch_text(const struct slot_got_message *m, const struct slots_key *due, char *text, size_t size)
+{
+    int len = m->named ? snprintf(text, size, "it answered task %llu.%llu", (unsigned long long)m->job,
+                                  (unsigned long long)m->index)
+                       : snprintf(text, size, "it answered another task");
+
+    if (due)
+        snprintf(text + len, size - (size_t)len, ", and task %llu.%llu was due", (unsigned long long)due->job,
+                 (unsigned long long)due->index);
+    else
+        snprintf(text + len, size - (size_t)len, ", and had none");
+    return text;
+}
+
 /** What the answer says against being that of the task that is due; NULL: nothing. */
 static const char *stream_mismatch(struct agent *agent, const struct place *place, const struct slot_got_message *m,
                                    char *text, size_t size)
 {
-    struct slots_given task;
+    const struct slots_key *due = stream_owes(place) > 0 ? slots_due(agent->table, place->slot) : NULL;
 
-    if (stream_owes(place) == 0 || !slots_running(agent->table, place->slot, &task)) {
-        if (!m->named)
-            return "it answered without a task";
-        snprintf(text, size, "it answered task %llu.%llu, and had none", (unsigned long long)m->job,
-                 (unsigned long long)m->index);
-        return text;
-    }
-    if (!m->named || (m->job == task.job->job && m->index == task.index))
+    if (!due)
+        return m->named ? mismatch_text(m, NULL, text, size) : "it answered without a task";
+    if (m->marked ? m->mark == due->index % 10 : !m->named || (m->job == due->job && m->index == due->index))
         return NULL;
-    snprintf(text, size, "it answered task %llu.%llu, and task %llu.%llu was due", (unsigned long long)m->job,
-             (unsigned long long)m->index, (unsigned long long)task.job->job, (unsigned long long)task.index);
-    return text;
+    return mismatch_text(m, due, text, size);
 }
 
 /** An answer that lies in shared memory, if it may: `kept` has a reference then. */
@@ -196,11 +204,11 @@ static void stream_answer(struct agent *agent, struct place *place, enum slot_go
 
     wrong = stream_mismatch(agent, place, m, text, sizeof(text));
     if (wrong) {
-        violation(agent, place, wrong);
+        stream_violation(agent, place, wrong);
         return;
     }
     if (m->shared && !stream_answer_at(place, m->payload, &outcome.kept)) {
-        violation(agent, place, "its answer lies where it has none");
+        stream_violation(agent, place, "its answer lies where it has none");
         return;
     }
     if (outcome.log.len > 0 || (place->program->runner->names && !m->named))
@@ -232,7 +240,7 @@ static void stream_parse(struct agent *agent, struct place *place)
             wire_progress(agent, place, message.done, message.total);
             break;
         default:
-            violation(agent, place, place->reader.error);
+            stream_violation(agent, place, place->reader.error);
         }
     }
 }

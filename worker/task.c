@@ -9,6 +9,7 @@
 #include "keeper.h"
 #include "slot_protocol.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ struct slot {
     struct arena_memory *arena;
     const struct belt_agent_options *options;
     const struct keeper_shared *shared;
-    struct keeper_slot *told; /* read by the agent when this process dies, or its task runs too long */
+    struct slot_memory *told; /* read by the agent when this process dies, or its task runs too long */
     struct slot_reader reader;
     struct slot_queue out;
     uint64_t flushed_us;
@@ -57,6 +58,24 @@ void task_catch_cancel(void)
     struct sigaction action = {.sa_handler = on_cancel};
 
     sigaction(SIGUSR1, &action, NULL);
+}
+
+/* Set in processes that a function has forked: they are not the slot, and cannot answer for it. */
+static volatile sig_atomic_t is_forked;
+
+static void forget_slot(void)
+{
+    is_forked = 1;
+}
+
+/** A process that a function forked has returned from the function, where it should have ended. */
+static _Noreturn void end_forked(void)
+{
+    static const char text[] =
+        "belt slot: a process that a function forked returned from the function; end it with _exit()\n";
+
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    _exit(1);
 }
 
 static uint64_t clock_us(void)
@@ -123,13 +142,13 @@ static int reply_apart(belt_task *task, struct belt_bytes bytes)
     size_t at;
 
     if (reply_place(task, bytes, &at)) {
-        if (slot_write_ok_at(&task->slot->out, bytes.len, now - task->started_us, at) != 0)
+        if (slot_write_ok_at(&task->slot->out, &task->got, bytes.len, now - task->started_us, at) != 0)
             return BELT_NO_MEMORY;
         task->sent = true;
         slot_flush(task->slot, now);
         return BELT_OK;
     }
-    if (slot_write_ok_line(&task->slot->out, bytes.len, now - task->started_us) != 0)
+    if (slot_write_ok_line(&task->slot->out, &task->got, bytes.len, now - task->started_us) != 0)
         return BELT_NO_MEMORY;
     task->sent = true;
     slot_send(task->slot, now, bytes);
@@ -141,7 +160,7 @@ BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
     unsigned limit = atomic_load(&task->slot->shared->max_payload);
     char text[96];
 
-    if (task->answered)
+    if (task->answered || is_forked)
         return BELT_INVALID;
     task->answered = true;
     if (len > (limit ? limit : BELT_MAX_PAYLOAD_DEFAULT)) {
@@ -158,7 +177,7 @@ BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
 
 static int task_fail(belt_task *task, unsigned code, const char *text)
 {
-    if (task->answered)
+    if (task->answered || is_forked)
         return BELT_INVALID;
     task->answered = task->failed = true;
     task->code = code;
@@ -180,7 +199,7 @@ BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)
 {
     uint64_t now = clock_us();
 
-    if (task->sent || (task->told_us != 0 && now - task->told_us < PROGRESS_US))
+    if (task->sent || is_forked || (task->told_us != 0 && now - task->told_us < PROGRESS_US))
         return;
     task->told_us = now;
     if (slot_write_progress(&task->slot->out, done, total) == 0)
@@ -189,9 +208,9 @@ BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)
 
 BELT_API bool belt_task_cancelled(const belt_task *task)
 {
-    struct keeper_slot *told = task->slot->told;
+    const struct slot_memory *told = task->slot->told;
 
-    return atomic_load(&told->stop) == atomic_load_explicit(&told->begun, memory_order_relaxed);
+    return !is_forked && atomic_load(&told->stop) == atomic_load_explicit(&told->begun, memory_order_relaxed);
 }
 
 BELT_API uint64_t belt_task_index(const belt_task *task)
@@ -243,9 +262,9 @@ static void task_answer(struct belt_task *task, uint64_t service_us)
     if (task->sent)
         return;
     if (task->failed)
-        rc = slot_write_fail(&task->slot->out, task->code, bytes, none, service_us);
+        rc = slot_write_fail(&task->slot->out, &task->got, task->code, bytes, none, service_us);
     else
-        rc = slot_write_ok(&task->slot->out, bytes, service_us);
+        rc = slot_write_ok(&task->slot->out, &task->got, bytes, service_us);
     slot_queue_consume(&task->answer, task->answer.len);
     if (rc != 0) {
         fputs("belt slot: out of memory\n", stderr);
@@ -254,14 +273,14 @@ static void task_answer(struct belt_task *task, uint64_t service_us)
 }
 
 /** Answers are held back, so the agent would not know which task runs: it is said before it runs. */
-static void task_begins(struct keeper_slot *told, uint64_t now)
+static void task_begins(struct slot_memory *told, uint64_t now)
 {
     atomic_store_explicit(&told->begun_us, now, memory_order_relaxed);
     atomic_store_explicit(&told->begun, atomic_load_explicit(&told->begun, memory_order_relaxed) + 1,
                           memory_order_release);
 }
 
-static void task_ends(struct keeper_slot *told)
+static void task_ends(struct slot_memory *told)
 {
     atomic_store_explicit(&told->ended, atomic_load_explicit(&told->begun, memory_order_relaxed), memory_order_release);
 }
@@ -299,6 +318,8 @@ static void task_run(struct slot *slot, struct belt_task *task)
     } else {
         belt_task_fail(task, "this slot does not serve the function");
     }
+    if (is_forked)
+        end_forked();
     fflush(stdout);
     uint64_t took = clock_us() - start;
     if (number != UINT32_MAX)
@@ -345,12 +366,12 @@ static void slot_serve(struct slot *slot)
     }
 }
 
-_Noreturn void task_slot_run(const struct task_ends *ends, const struct belt_agent_options *options,
-                             struct keeper_shared *shared, uint32_t number)
+_Noreturn void task_slot_run(const struct task_ends *ends, const struct belt_agent_options *options)
 {
     struct slot slot = {
-        .pipe = ends->pipe, .arena = ends->arena, .options = options, .shared = shared, .told = &shared->slots[number]};
+        .pipe = ends->pipe, .arena = ends->arena, .options = options, .shared = ends->shared, .told = ends->memory};
 
+    pthread_atfork(NULL, NULL, forget_slot);
     slot_reader_init(&slot.reader, SLOT_SIDE_SLOT, BELT_MAX_PAYLOAD_CEILING);
     if (slot.arena)
         slot.reader.shared = (struct belt_bytes){slot.arena->bytes, arena_bytes(slot.arena->units)};

@@ -11,6 +11,7 @@
 #include "slot_pipe.h"
 
 struct keeper_shared;
+struct slot_memory;
 
 /** SIGUSR1 makes belt_task_cancelled() true for the running task. */
 void task_catch_cancel(void);
@@ -18,10 +19,11 @@ void task_catch_cancel(void);
 struct task_ends {
     struct slot_pipe pipe;
     struct arena_memory *arena; /* NULL: none */
+    struct slot_memory *memory;
+    const struct keeper_shared *shared;
 };
 
 /** Serves tasks from the pipe until its other side is gone, then ends the process. */
-_Noreturn void task_slot_run(const struct task_ends *ends, const struct belt_agent_options *options,
-                             struct keeper_shared *shared, uint32_t number);
+_Noreturn void task_slot_run(const struct task_ends *ends, const struct belt_agent_options *options);
 
 #endif

@@ -62,8 +62,8 @@ Test(slot_protocol, what_is_written_is_read)
 
     slot_queue_consume(&queue, queue.len);
     slot_write_hello(&queue);
-    slot_write_ok(&queue, text_of("result"), 77);
-    slot_write_fail(&queue, BELT_RESULT_TOO_LARGE, text_of("why"), text_of("data"), 78);
+    slot_write_ok(&queue, NULL, text_of("result"), 77);
+    slot_write_fail(&queue, NULL, BELT_RESULT_TOO_LARGE, text_of("why"), text_of("data"), 78);
     slot_write_progress(&queue, 3, 4);
     slot_reader_init(&reader, SLOT_SIDE_AGENT, 100);
     static const enum slot_got expected[] = {SLOT_GOT_HELLO, SLOT_GOT_OK, SLOT_GOT_FAIL, SLOT_GOT_PROGRESS};
@@ -114,7 +114,10 @@ Test(slot_protocol, an_answer_may_name_its_task)
     cr_expect(m.named && m.job == 7 && m.index == 3 && m.code == BELT_TASK_FAILED && is(m.text, "why"));
     cr_expect_eq(read_text(SLOT_SIDE_AGENT, "fail 0 0 1 9 id=7.4\n", &m), SLOT_GOT_FAIL);
     cr_expect(m.named && m.index == 4 && m.code == BELT_TASK_REFUSED);
-    cr_expect(read_text(SLOT_SIDE_AGENT, "ok 0\n", &m) == SLOT_GOT_OK && !m.named);
+    cr_expect(read_text(SLOT_SIDE_AGENT, "ok 0\n", &m) == SLOT_GOT_OK && !m.named && !m.marked);
+    cr_expect(read_text(SLOT_SIDE_AGENT, "ok 0 12 #7\n", &m) == SLOT_GOT_OK && m.marked && m.mark == 7 &&
+              m.service_us == 12);
+    cr_expect(read_text(SLOT_SIDE_AGENT, "fail 0 0 1 9 #0\n", &m) == SLOT_GOT_FAIL && m.marked && m.mark == 0);
 }
 
 /* A code of the worker or the broker from a task would be taken for theirs: 8 took its function from every worker. */
@@ -153,6 +156,9 @@ Test(slot_protocol, anything_else_is_refused)
                                       "ok 0 id=7.3.1\n",
                                       "ok 0 id=7.x\n",
                                       "ok 0 if=7.3\n",
+                                      "ok 0 #\n",
+                                      "ok 0 #12\n",
+                                      "ok 0 #x\n",
                                       "fail 0 0 1 1 id=.3\n",
                                       "task 1.2 f 1 0 0\n",
                                       "hello\n",
@@ -193,7 +199,7 @@ Test(slot_protocol, an_answer_may_follow_its_line)
     struct slot_reader reader;
     struct slot_got_message m;
 
-    cr_assert_eq(slot_write_ok_line(&queue, 5, 42), 0);
+    cr_assert_eq(slot_write_ok_line(&queue, NULL, 5, 42), 0);
     slot_reader_init(&reader, SLOT_SIDE_AGENT, 100);
     feed(&reader, queue.data, queue.len);
     cr_assert_eq(slot_reader_next(&reader, &m), SLOT_GOT_NOTHING);
@@ -234,7 +240,7 @@ Test(slot_protocol, a_payload_may_lie_in_shared_memory)
     struct slot_queue queue = {0};
     struct slot_got_message m;
 
-    cr_expect_eq(slot_write_ok_at(&queue, 5, 42, 3), 0);
+    cr_expect_eq(slot_write_ok_at(&queue, NULL, 5, 42, 3), 0);
     cr_expect_eq(slot_queue_add(&queue, "", 1), 0);
     cr_expect_eq(read_shared(SLOT_SIDE_AGENT, (const char *)queue.data, shared, &m), SLOT_GOT_OK);
     cr_expect(m.shared && is(m.payload, "34567") && m.payload.data == shared.data + 3 && m.service_us == 42);
@@ -285,8 +291,8 @@ static void read_large(size_t len, size_t step)
 
     for (size_t i = 0; i < len; i++)
         bytes[i] = (uint8_t)(i * 7 + i / 256);
-    cr_assert_eq(slot_write_ok(&queue, (struct belt_bytes){bytes, len}, 5), 0);
-    cr_assert_eq(slot_write_ok(&queue, text_of("small"), 6), 0);
+    cr_assert_eq(slot_write_ok(&queue, NULL, (struct belt_bytes){bytes, len}, 5), 0);
+    cr_assert_eq(slot_write_ok(&queue, NULL, text_of("small"), 6), 0);
     slot_reader_init(&reader, SLOT_SIDE_AGENT, 1 << 20);
     for (size_t at = 0; at < queue.len;) {
         size_t room, n = queue.len - at < step ? queue.len - at : step;
