@@ -11,6 +11,7 @@
 #include "signals.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Results are taken and written together: a system call for each would cost more than a small task. */
@@ -25,6 +26,8 @@ enum { PUMP_GOES_ON = -1 };
 static uint64_t time_left(const struct map *map, uint64_t now)
 {
     uint64_t due = map_progress_due(&map->progress);
+
+    due = map->arrived_at < due ? map->arrived_at : due;
     return due > now ? due - now : 0;
 }
 
@@ -62,6 +65,12 @@ static bool add_results(struct map *map, belt_result **results, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         struct label *label = labels_take(&map->labels, results[i]->index);
+        if (map->halted && results[i]->code == BELT_TASK_CANCELLED) { /* it has not begun */
+            map->unbegun++;
+            free(label);
+            belt_result_free(&results[i]);
+            continue;
+        }
         good = map_output_add(&map->output, results[i], label) && good;
         free(label);
         belt_result_free(&results[i]);
@@ -90,20 +99,43 @@ static int print(struct map *map, belt_result **results, size_t count)
 static int check_halt(struct map *map)
 {
     uint64_t total = map->input.ended ? map->input.drawn : 0;
-    enum halt_when when = halt_check(&map->halt, map->output.done, map->output.failed, total);
+    uint64_t done = map->output.done > map->arrived_done ? map->output.done : map->arrived_done;
+    uint64_t failed = map->output.failed > map->arrived_failed ? map->output.failed : map->arrived_failed;
+    enum halt_when when = map->halted ? HALT_NEVER : halt_check(&map->halt, done, failed, total);
     char text[48];
 
-    if (when == HALT_NEVER || map->halted)
+    if (when == HALT_NEVER)
         return PUMP_GOES_ON;
     map->halted = true;
+    map->arrived_at = UINT64_MAX;
     map->input.stopped = true;
     say("halt: %s%s", halt_show(&map->halt, text),
-        when == HALT_SOON ? "; no more inputs are read, what was read before is finished" : "; what runs is stopped");
-    if (when == HALT_SOON)
+        when == HALT_SOON ? "; nothing more is started, what runs is finished" : "; what runs is stopped");
+    if (when == HALT_SOON) {
+        belt_halt(map->stream);
         return PUMP_GOES_ON;
+    }
     return map->halt.what == HALT_FAIL                         ? EXIT_CANCELLED
            : map->output.failed && map->halt.what == HALT_DONE ? EXIT_FAILED
                                                                : EXIT_OK;
+}
+
+/* In the order of the inputs a result may wait for others for long: what has come is asked for. */
+static int check_arrived(struct map *map, uint64_t now)
+{
+    belt_status *status = NULL;
+    char job[24];
+
+    if (now < map->arrived_at || map->halted || !belt_stream_job(map->stream))
+        return PUMP_GOES_ON;
+    map->arrived_at = now + MAP_ARRIVED_MS;
+    snprintf(job, sizeof job, "%llu", (unsigned long long)belt_stream_job(map->stream));
+    if (belt_status_get(map->pool, BELT_JOBS, job, MAP_CHECK_MS, &status) == BELT_OK && status->count > 0) {
+        map->arrived_done = status->jobs[0].done;
+        map->arrived_failed = status->jobs[0].failed;
+    }
+    belt_status_free(&status);
+    return check_halt(map);
 }
 
 static int check_world(struct map *map, uint64_t now)
@@ -126,6 +158,9 @@ static int finished(const struct map *map)
 {
     if (map->input.broken)
         return EXIT_IO;
+    if (map->unbegun)
+        say("stopped: %llu done, %llu failed, %llu not begun", (unsigned long long)map->output.done,
+            (unsigned long long)map->output.failed, (unsigned long long)map->unbegun);
     if (map->halted && map->halt.what == HALT_FAIL)
         return EXIT_CANCELLED;
     if (map->halted && map->halt.what == HALT_SUCCESS)
@@ -160,6 +195,8 @@ static int pump(struct map *map)
             rc = print(map, results, count);
         if (rc == PUMP_GOES_ON && count)
             rc = check_halt(map);
+        if (rc == PUMP_GOES_ON)
+            rc = check_arrived(map, clock_ms());
         if (rc == PUMP_GOES_ON)
             rc = check_world(map, clock_ms());
     }

@@ -15,6 +15,8 @@
 
 /* How often a parent that is gone and a standard output that is closed are looked for. */
 #define MAP_CHECK_MS 1000
+/* How often the broker is asked how many results it has, while --halt waits for some that are not due to be printed. */
+#define MAP_ARRIVED_MS 20
 
 enum { MAP_READY = -1 };
 
@@ -29,6 +31,9 @@ struct map {
     struct map_progress progress;
     struct halt halt;
     bool halted, complete;
+    uint64_t unbegun;                      /* inputs that were read and not started, for --halt soon */
+    uint64_t arrived_done, arrived_failed; /* results that the broker has, printed or not */
+    uint64_t arrived_at;                   /* when to ask it again; UINT64_MAX: never */
     uint64_t check_at;
     belt_pool *pool;
     belt_stream *stream;

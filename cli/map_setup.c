@@ -262,6 +262,7 @@ int map_open(struct map *map, const struct options *options)
     map->progress.function = map->function;
     map->progress.slots = slots_of(map);
     map->check_at = clock_ms() + MAP_CHECK_MS;
+    map->arrived_at = map->halt.when == HALT_NEVER || map->values->unordered ? UINT64_MAX : clock_ms() + MAP_ARRIVED_MS;
     return MAP_READY;
 }
 

@@ -192,7 +192,7 @@ static void collect(struct belt_stream *stream)
     struct client_mail *mail = &stream->mail;
     struct belt_payload *tasks;
     size_t count, capacity;
-    bool ended, cancel, detach;
+    bool ended, cancel, halt, detach;
 
     pthread_mutex_lock(&mail->lock);
     tasks = mail->tasks;
@@ -205,6 +205,7 @@ static void collect(struct belt_stream *stream)
     stream->spare_capacity = capacity;
     ended = mail->ended;
     cancel = mail->cancel;
+    halt = mail->halt;
     detach = mail->detach;
     stream->closed = mail->closed;
     client_stream_take(&stream->wire, mail->taken, mail->taken_bytes, mail->window);
@@ -219,6 +220,8 @@ static void collect(struct belt_stream *stream)
         client_stream_end(&stream->wire);
     if (cancel)
         client_stream_cancel(&stream->wire);
+    if (halt)
+        client_stream_halt(&stream->wire);
     if (detach)
         client_stream_detach(&stream->wire);
 }

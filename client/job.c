@@ -352,6 +352,18 @@ int belt_cancel(belt_stream *stream, int64_t timeout_ms)
     return rc;
 }
 
+int belt_halt(belt_stream *stream)
+{
+    if (stream == NULL)
+        return client_error(BELT_INVALID, "belt_halt: a stream is needed");
+    pthread_mutex_lock(&stream->mail.lock);
+    stream->mail.halt = true;
+    pthread_mutex_unlock(&stream->mail.lock);
+    client_io_touch(stream);
+    client_io_kick(stream->pool, true);
+    return BELT_OK;
+}
+
 void belt_interrupt(belt_stream *stream)
 {
     atomic_store(&stream->interrupted, true);

@@ -106,6 +106,11 @@ void client_stream_cancel(struct client_stream *stream)
         stream->state = CLIENT_STREAM_CANCELLED;
 }
 
+void client_stream_halt(struct client_stream *stream)
+{
+    stream->halt = true;
+}
+
 void client_stream_detach(struct client_stream *stream)
 {
     stream->detach = true;
@@ -142,7 +147,7 @@ void client_stream_resync(struct client_stream *stream)
 {
     if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
         return;
-    stream->cancel_sent = false;
+    stream->cancel_sent = stream->halt_sent = false;
     if (stream->config.kind == CLIENT_STREAM_READS) { /* asking again makes no job, and the last ACK may be owed */
         stream->state = CLIENT_STREAM_OPEN;
         stream->acked = stream->start;
@@ -351,6 +356,13 @@ static void send_cancel(struct client_stream *stream, struct belt_msg *msg)
     stream->cancel_sent = true;
 }
 
+static void send_halt(struct client_stream *stream, struct belt_msg *msg)
+{
+    msg->type = BELT_MSG_CANCEL;
+    msg->u.cancel = (struct belt_msg_cancel){.ref = stream->config.ref, .job = stream->job, .waiting = true};
+    stream->halt_sent = true;
+}
+
 static uint64_t cursor_now(const struct client_stream *stream)
 {
     if (stream->started)
@@ -451,6 +463,8 @@ bool client_stream_send(struct client_stream *stream, bool idle, struct belt_msg
         send_cancel(stream, msg);
     else if (stream->cancel || !open)
         return false;
+    else if (stream->halt && !stream->halt_sent)
+        send_halt(stream, msg);
     else if (stream->state == CLIENT_STREAM_OPEN && subscribes(stream))
         send_subscribe(stream, msg);
     else if (may_push(stream))

@@ -77,8 +77,9 @@ struct client_stream {
     uint32_t done_code;
 
     bool cancel, cancel_sent;
-    bool detach;     /* nobody reads or feeds here any more; the job stays */
-    unsigned notice; /* BELT_NO_WORKER or BELT_OK */
+    bool halt, halt_sent; /* nothing more is to begin */
+    bool detach;          /* nobody reads or feeds here any more; the job stays */
+    unsigned notice;      /* BELT_NO_WORKER or BELT_OK */
     unsigned code;
     char text[512];
 };
@@ -94,6 +95,8 @@ void client_stream_end(struct client_stream *stream);
 void client_stream_take(struct client_stream *stream, uint64_t taken, uint64_t bytes, uint64_t window);
 /** The job is not wanted any more. */
 void client_stream_cancel(struct client_stream *stream);
+/** What has not begun is not wanted any more; what runs is. */
+void client_stream_halt(struct client_stream *stream);
 /** The job and its subscription stay at the broker: only what was handed in and what was taken is still told. */
 void client_stream_detach(struct client_stream *stream);
 /** The connection was made anew (PROTOCOL.md §7.4). */

@@ -455,13 +455,15 @@ static void write_detach(struct writer *w, const struct belt_msg *msg)
 static void write_cancel(struct writer *w, const struct belt_msg *msg)
 {
     bool forget = msg->type == BELT_MSG_CANCEL && msg->u.cancel.forget;
-    writer_head(w, msg, 2u + forget);
+    bool waiting = msg->type == BELT_MSG_CANCEL && msg->u.cancel.waiting;
+    writer_head(w, msg, 2u + (forget || waiting));
     pack_uint(&w->p, msg->u.cancel.ref);
     pack_uint(&w->p, msg->u.cancel.job);
-    if (forget) {
-        pack_map(&w->p, 1);
-        map_true(w, "forget", true);
-    }
+    if (!forget && !waiting)
+        return;
+    pack_map(&w->p, (uint32_t)forget + waiting);
+    map_true(w, "forget", forget);
+    map_true(w, "waiting", waiting);
 }
 
 static void write_notice(struct writer *w, const struct belt_msg *msg)

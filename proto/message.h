@@ -249,7 +249,8 @@ struct belt_msg_sub { /* DETACH */
 struct belt_msg_cancel { /* CANCEL, CANCELLED */
     uint64_t ref;
     uint64_t job;
-    bool forget; /* of CANCEL: what is complete is forgotten, too */
+    bool forget;  /* of CANCEL: what is complete is forgotten, too */
+    bool waiting; /* of CANCEL: only what has not begun */
 };
 
 struct belt_msg_notice {

@@ -41,7 +41,8 @@ void expire_times(struct core *core, struct job *job)
 
 void expire_task(struct core *core, struct job *job, uint64_t index, struct task *task)
 {
-    struct belt_result_item item = {.index = index, .attempt = task->attempt, .code = BELT_TASK_EXPIRED};
+    struct belt_result_item item = {
+        .index = index, .attempt = task->attempt, .code = job->halted ? BELT_TASK_CANCELLED : BELT_TASK_EXPIRED};
     struct pinned none = {0};
     worker_outcome(core, job, task, &item, &none);
 }
@@ -71,6 +72,28 @@ void expire_more(struct core *core, struct job *job)
     job->expire_ms = core->now + 1;
     dispatch_waiting_changed(core, job);
     timer_set(core, job);
+}
+
+void expire_halt(struct core *core, struct job *job, const char *who)
+{
+    struct agent *agent;
+
+    if (job->expired)
+        return;
+    job->expired = job->halted = true;
+    update_trace(core, "job %llu > nothing more begins, %s has asked for it: %llu tasks wait, %llu run",
+                 (unsigned long long)job->id, who, (unsigned long long)(job->waiting + job->delays),
+                 (unsigned long long)job->running);
+    DL_FOREACH(core->agents, agent)
+    {
+        const struct run *run;
+        bool any = false;
+        DL_FOREACH(agent->runs, run)
+        any |= run->job == job;
+        if (any) /* all that has not begun there: which are of this job the agent does not know */
+            balance_recall(core, job->queue, agent, agent->held, "a job begins nothing more");
+    }
+    expire_more(core, job);
 }
 
 void expire_turn(struct core *core, struct job *job)

@@ -602,6 +602,11 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
                      update_text(core, "job %llu belongs to another client", (unsigned long long)msg->job));
         return;
     }
+    if (msg->waiting) {
+        if (job->state < BELT_JOB_COMPLETE)
+            expire_halt(core, job, from->name);
+        return;
+    }
     if (job->state == BELT_JOB_COMPLETE && !msg->forget) {
         complete_already(core, from, msg, false);
         return;

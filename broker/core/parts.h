@@ -116,9 +116,10 @@ int retry_restore(struct core *core, struct job *job, uint64_t number, const str
 void retry_forget_tries(struct job *job);
 
 /* ---- expire.c: start and deadline ---- */
-void expire_times(struct core *core, struct job *job); /* of a new job, from its options */
-void expire_turn(struct core *core, struct job *job);  /* it is due, maybe for this */
-void expire_more(struct core *core, struct job *job);  /* tasks came after the deadline */
+void expire_times(struct core *core, struct job *job);                 /* of a new job, from its options */
+void expire_turn(struct core *core, struct job *job);                  /* it is due, maybe for this */
+void expire_more(struct core *core, struct job *job);                  /* tasks came after the deadline */
+void expire_halt(struct core *core, struct job *job, const char *who); /* nothing more of it begins */
 void expire_task(struct core *core, struct job *job, uint64_t index, struct task *task);
 
 /* ---- letter.c: failed tasks that are kept ---- */

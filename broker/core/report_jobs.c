@@ -70,6 +70,9 @@ static struct belt_bytes why_of(struct core *core, const struct job *job)
         return job->released < job->next ? kept_text(core, job) : (struct belt_bytes){0};
     if (job->start_ms)
         return update_text(core, "it starts in %llu s", (unsigned long long)(job->start_ms - core->now + 999) / 1000);
+    if (job->halted && job->running)
+        return update_text(core, "it begins nothing more: waiting for %llu running tasks",
+                           (unsigned long long)job->running);
     if (job->expired && job->running)
         return update_text(core, "its deadline has passed: waiting for %llu running tasks to stop",
                            (unsigned long long)job->running);

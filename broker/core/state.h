@@ -283,6 +283,7 @@ struct job {
     uint64_t expire_ms;   /* when to go on expiring */
     uint64_t expire_next; /* lower indexes have expired, unless they run */
     bool expired;
+    bool halted;         /* what has not begun gets TASK_CANCELLED: `expired` is set, too */
     uint64_t due_ms;     /* the next of these; UINT64_MAX: none */
     uint32_t due_at;     /* place in core->due, from 1; 0: not in it */
     uint64_t bytes;      /* memory that its payloads and results hold */

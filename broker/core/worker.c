@@ -74,7 +74,7 @@ static void wait_again(struct core *core, struct run *run, struct task *task, en
 {
     struct job *job = run->job;
     uint64_t index = run->index;
-    if (run->dropped) {
+    if (run->dropped || job->halted) {
         let_go(core, run, task);
         return;
     }
@@ -123,7 +123,7 @@ static void measure(struct core *core, struct job *job, const struct belt_result
 void worker_outcome(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item,
                     struct pinned *last)
 {
-    if (item->code != BELT_OK)
+    if (item->code != BELT_OK && item->code != BELT_TASK_CANCELLED) /* that was not begun: nobody has failed */
         letter_bury(core, job, task, item);
     retry_over(core, job, item->index);
     pin_drop(core, job, task);
@@ -156,7 +156,7 @@ static void finish(struct core *core, struct run *run, struct task *task, const 
         let_go(core, run, task);
         return;
     }
-    if (item->code != BELT_OK && retry_wanted(core, job, task, item)) {
+    if (item->code != BELT_OK && !job->halted && retry_wanted(core, job, task, item)) {
         try_again(core, run, task, item->code == BELT_TASK_LOST ? "lost" : "failed", tie);
         return;
     }

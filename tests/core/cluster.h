@@ -132,6 +132,8 @@ void client_ack(struct peer *peer, uint64_t sub, uint64_t upto, uint64_t items);
 void client_cancel(struct peer *peer, uint64_t job);
 /** The same also of a job that is complete. */
 void client_forget(struct peer *peer, uint64_t job);
+/** CANCEL of what has not begun. */
+void client_halt(struct peer *peer, uint64_t job);
 /** "0 1 2!3" : indexes of all deliveries that lie in the inbox, those with a code marked by '!'; then "." when DONE
  * came. */
 const char *client_read(struct peer *peer);

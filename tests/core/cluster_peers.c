@@ -109,6 +109,13 @@ void client_forget(struct peer *peer, uint64_t job)
     peer_send(peer, msg);
 }
 
+void client_halt(struct peer *peer, uint64_t job)
+{
+    struct belt_msg msg = {.type = BELT_MSG_CANCEL};
+    msg.u.cancel = (struct belt_msg_cancel){.ref = ++peer->last_ref, .job = job, .waiting = true};
+    peer_send(peer, msg);
+}
+
 static size_t add_index(char *text, size_t len, size_t room, const struct belt_result_item *item)
 {
     cr_assert(len + 24 < room);

@@ -186,3 +186,46 @@ Test(expire, times_survive_a_restart)
     cr_assert_str_eq(client_read(p), "0 1!.");
     cluster_free(c);
 }
+
+Test(halt, what_has_not_begun_is_cancelled_and_what_runs_goes_on)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
+    uint64_t job = client_job(p, "f", 3, &(struct belt_job_options){.retries = 9});
+    reader_of(p, job);
+    cr_assert_eq(agent_take(w), 1);
+    client_halt(p, job);
+    cluster_advance(c, 10);
+    cr_assert_eq(agent_take(w), 1, "a task began");
+    agent_result(w, 0, BELT_TASK_FAILED);
+    cr_assert_str_eq(client_read(p), "0! 1! 2!.");
+    cluster_free(c);
+}
+
+Test(halt, what_an_agent_gives_back_is_cancelled_too)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 2, "f");
+    uint64_t job = client_job(p, "f", 2, NULL);
+    reader_of(p, job);
+    cr_assert_eq(agent_take(w), 2);
+    client_halt(p, job);
+    peer_skip_to(w, BELT_MSG_RECALL);
+    agent_return(w, 1);
+    agent_result(w, 0, BELT_OK);
+    cr_assert_str_eq(client_read(p), "0 1!.");
+    cluster_free(c);
+}
+
+Test(halt, a_complete_job_is_left_alone)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
+    uint64_t job = client_job(p, "f", 1, NULL);
+    agent_take(w);
+    agent_result(w, 0, BELT_OK);
+    client_halt(p, job);
+    reader_of(p, job);
+    cr_assert_str_eq(client_read(p), "0.");
+    cluster_free(c);
+}

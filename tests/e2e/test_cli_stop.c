@@ -179,3 +179,152 @@ Test(cli_stop, a_reader_that_is_gone_is_noticed_without_a_result)
     all_gone();
     process_free(process);
 }
+
+/* The failed one is not due to be printed: the first input takes long. */
+static struct process *halts(const char *when)
+{
+    char *input = malloc(4000), path[] = "/tmp/belt-test-XXXXXX", command[256];
+    int at = 0;
+
+    close(mkstemp(path));
+    for (int i = 1; i <= 200; i++)
+        at += sprintf(input + at, "%d\n", i);
+    snprintf(command, sizeof command,
+             "echo {} >>%s; case {} in 1) sleep 2;; 2) exit 1;; *) sleep 1;; esac; echo {} whole", path);
+    struct process *process = start(ARGV("-j2", "--halt", when, "--", command), input);
+    cr_assert(process_wait(process, BOUND_MS), "%s", process_err(process));
+    cr_assert_eq(process_status(process), 4, "%d: %s", process_status(process), process_err(process));
+    FILE *begun = fopen(path, "r");
+    int lines = 0;
+    for (int c; (c = getc(begun)) != EOF;)
+        lines += c == '\n';
+    fclose(begun);
+    unlink(path);
+    free(input);
+    cr_assert_lt(lines, 20, "%d tasks were begun", lines);
+    all_gone();
+    return process;
+}
+
+Test(cli_stop, halt_soon_begins_nothing_more_and_finishes_what_runs)
+{
+    struct process *process = halts("soon,fail=1");
+
+    cr_assert_not_null(strstr(process_out(process), "1 whole\n"), "%s%s", process_out(process), process_err(process));
+    cr_assert_not_null(strstr(process_err(process), "not begun"), "%s", process_err(process));
+    process_free(process);
+}
+
+Test(cli_stop, halt_now_does_not_wait_for_earlier_results)
+{
+    struct process *process = halts("now,fail=1");
+
+    cr_assert_null(strstr(process_out(process), "whole"), "%s", process_out(process));
+    process_free(process);
+}
+
+Test(cli_stop, a_task_has_time_to_clean_up)
+{
+    char path[] = "/tmp/belt-test-XXXXXX", command[256];
+    struct process *process;
+
+    close(mkstemp(path));
+    snprintf(command, sizeof command, "trap 'sleep 0.3; rm %s; exit 0' TERM; echo runs; echo runs >&2; sleep 60 & wait",
+             path);
+    process = start(ARGV("-j1", "--", "sh", "-c", command), "1\n");
+    for (int i = 0; i < 3000 && process_count_marked(mark) < 5; i++)
+        usleep(10000);
+    usleep(200000);
+    process_signal(process, SIGKILL); /* of the map itself: its agent sees to it */
+    for (long long end = process_now_ms() + BOUND_MS; access(path, F_OK) == 0; usleep(20000))
+        cr_assert_lt(process_now_ms(), end, "the task was killed before it had cleaned up");
+    all_gone();
+    process_free(process);
+}
+
+Test(cli_stop, ignored_signals_stay_ignored)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    char script[512];
+    const char *const argv[] = {"sh", "-c", script, NULL};
+
+    snprintf(script, sizeof script, "trap '' INT TERM HUP; exec '%s' map -j1 -- 'sleep 0.5; echo {}'", process_belt());
+    struct process *process = start(argv, "1\n2\n");
+    cr_assert(process_wait_out(process, "1\n", BOUND_MS));
+    for (int i = 0; i < 3; i++)
+        process_signal(process, numbers[i]);
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), 0, "%d", process_status(process));
+    cr_assert_str_eq(process_out(process), "1\n2\n");
+    process_free(process);
+}
+
+Test(cli_stop, it_goes_on_in_the_background_when_its_parent_ends)
+{
+    char script[512], path[] = "/tmp/belt-test-XXXXXX", out[32] = "";
+    const char *const argv[] = {"sh", "-c", script, NULL};
+    long long end = process_now_ms() + BOUND_MS;
+
+    close(mkstemp(path));
+    snprintf(script, sizeof script, "'%s' map -j1 -- 'sleep 1.5; echo {}' ::: 1 2 >%s 2>&1 </dev/null & sleep 0.5",
+             process_belt(), path);
+    struct process *process = process_start(
+        &(struct process_options){.argv = (const char *const[]){"setsid", "-w", argv[0], argv[1], script, NULL}});
+    cr_assert(process_wait(process, BOUND_MS));
+    while (strcmp(out, "1\n2\n") != 0) {
+        FILE *file = fopen(path, "r");
+        out[fread(out, 1, sizeof out - 1, file)] = '\0';
+        fclose(file);
+        cr_assert_lt(process_now_ms(), end, "%s", out);
+        usleep(50000);
+    }
+    unlink(path);
+    process_free(process);
+}
+
+Test(cli_stop, a_task_has_no_terminal)
+{
+    struct process *process = start(ARGV("-j1", "--", "cat /dev/tty || echo none"), "1\n");
+
+    cr_assert(process_wait(process, BOUND_MS), "it waits for a terminal");
+    cr_assert_str_eq(process_out(process), "none\n");
+    process_free(process);
+}
+
+/* As Ctrl-Z and `fg` do: the task's clock of seconds that it sees itself stands still meanwhile. */
+Test(cli_stop, tasks_stop_and_go_on_with_the_map)
+{
+    char path[] = "/tmp/belt-test-XXXXXX", command[256];
+    long before, after;
+    FILE *file;
+
+    close(mkstemp(path));
+    snprintf(command, sizeof command, "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo $i >%s; sleep 0.05; done; echo {}",
+             path);
+    struct process *process = start(ARGV("-j1", "--timeout", "30", "--", command), "1\n");
+    for (long long end = process_now_ms() + BOUND_MS;; usleep(20000)) {
+        char text[16] = "";
+        file = fopen(path, "r");
+        if (fgets(text, sizeof text, file) != NULL && atoi(text) > 3) {
+            fclose(file);
+            break;
+        }
+        fclose(file);
+        cr_assert_lt(process_now_ms(), end);
+    }
+    process_signal(process, SIGTSTP);
+    usleep(300000);
+    for (int look = 0; look < 2; look++) {
+        file = fopen(path, "r");
+        cr_assert_eq(fscanf(file, "%ld", look ? &after : &before), 1);
+        fclose(file);
+        usleep(look ? 0 : 400000);
+    }
+    cr_assert_eq(before, after, "the task went on");
+    process_signal(process, SIGCONT);
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), 0, "%d: %s", process_status(process), process_err(process));
+    cr_assert_str_eq(process_out(process), "1\n");
+    unlink(path);
+    process_free(process);
+}

@@ -429,6 +429,7 @@ const char *samples_differ(const struct belt_msg *a, const struct belt_msg *b)
         SAME(u.cancel.ref);
         SAME(u.cancel.job);
         SAME(u.cancel.forget);
+        SAME(u.cancel.waiting);
         return NULL;
     case BELT_MSG_DELIVER:
         SAME(u.deliver.sub);

@@ -241,6 +241,9 @@ BELT_API void belt_stream_progress(const belt_stream *stream, belt_progress *pro
 /** Id of the job on the broker; 0 while it is not opened yet. */
 BELT_API uint64_t belt_stream_job(const belt_stream *stream);
 
+/** Begins nothing more: tasks that have not begun get the result TASK_CANCELLED, those that run go on, and the stream
+ *  goes to its end. Does not wait. */
+BELT_API int belt_halt(belt_stream *stream);
 /** Stops the job: running tasks are stopped, no result is given after this returns. Waits up to `timeout_ms` for the
  * broker's word. */
 BELT_API int belt_cancel(belt_stream *stream, int64_t timeout_ms);
