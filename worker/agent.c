@@ -313,6 +313,9 @@ static void agent_event(struct agent *agent, uint64_t tag)
     case WATCH_OWNER:
         owner_gone(agent);
         break;
+    case WATCH_REACH:
+        wire_reach(agent);
+        break;
     case WATCH_KEEPER:
         agent_keeper(agent);
         break;

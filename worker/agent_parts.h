@@ -90,6 +90,7 @@ enum agent_watch {
     WATCH_SIGNALS,
     WATCH_LIFELINE,
     WATCH_OWNER,
+    WATCH_REACH,
     WATCH_KEEPER,
     WATCH_IN,
     WATCH_OUT,
@@ -139,6 +140,10 @@ struct agent {
     struct belt_bytes *functions;
     uint64_t started_ms;
     bool welcomed;
+    uint64_t apart_us; /* since when no broker answers; 0: one does */
+    bool apart_said;   /* that was said, with its reason */
+    bool apart_logged;
+    int reach_fd; /* the reason is being looked for; -1: it is not */
     int64_t wall_offset_us;
 };
 
@@ -206,6 +211,7 @@ void stream_close(struct agent *agent, struct place *place);
 int wire_open(struct agent *agent);
 void wire_close(struct agent *agent);
 void wire_receive(struct agent *agent);
+void wire_reach(struct agent *agent); /* why the broker cannot be reached is known */
 void wire_timer(struct agent *agent);
 void wire_send_news(struct agent *agent); /* returned, results */
 void wire_progress(struct agent *agent, struct place *place, uint64_t done, uint64_t total);

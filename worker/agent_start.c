@@ -175,6 +175,7 @@ static int agent_open(struct agent *agent)
     agent->context = belt_link_context();
     agent->now = agent_clock_us();
     agent->started_ms = agent->now / 1000;
+    agent->apart_us = agent->now;
     agent->wall_offset_us = wall_offset_us();
     belt_session_init(&agent->session, agent->started_ms);
     if (!agent->context || wire_open(agent) != 0)
@@ -196,6 +197,8 @@ static void agent_close(struct agent *agent)
     if (agent->context)
         zmq_ctx_term(agent->context);
     keeper_stop(&agent->keeper);
+    if (agent->reach_fd >= 0)
+        close(agent->reach_fd);
     if (agent->epoll >= 0)
         close(agent->epoll);
     if (agent->signals >= 0) {
@@ -255,7 +258,8 @@ static int agent_check(struct agent *agent)
 int belt_agent_run(const struct belt_agent_options *given, char *error, uint32_t size)
 {
     struct belt_agent_options options = *given;
-    struct agent agent = {.options = &options, .error = error, .error_size = size, .epoll = -1, .signals = -1};
+    struct agent agent = {
+        .options = &options, .error = error, .error_size = size, .epoll = -1, .signals = -1, .reach_fd = -1};
 
     spawn_fill_standard(); /* slots get these numbers, and must not get the agent's ends of something with them */
     agent.keeper = (struct keeper){.pid = -1, .fd = -1};

@@ -4,11 +4,14 @@
  * results out (PROTOCOL.md §6, §8). Moves messages; what they mean is the slot table's.
  */
 #include "agent_parts.h"
+#include "reach.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 #include <zmq.h>
 
 /* Messages taken in one turn, so that slots come to their right. */
@@ -18,6 +21,8 @@
 #define WINDOW_BYTES    (64u << 20)
 /* Progress is for people. */
 #define PROGRESS_US 250000u
+/* A broker that has not answered for so long is said to be out of reach. */
+#define REACH_US 2000000u
 
 static uint64_t now_ms(const struct agent *agent)
 {
@@ -249,6 +254,10 @@ bool wire_quiet(const struct agent *agent)
 
 static void wire_welcomed(struct agent *agent)
 {
+    if (agent->apart_said) /* also when quiet: what was said is not true any more */
+        fprintf(stderr, "belt worker: reached the broker at %s\n", agent->options->broker);
+    agent->apart_us = 0;
+    agent->apart_said = agent->apart_logged = false;
     if (!agent->welcomed)
         agent_log(agent, "connected to %s: %u slots, %u functions", agent->options->broker, agent->options->slots,
                   agent->options->function_count);
@@ -289,7 +298,9 @@ static void wire_message(struct agent *agent, const struct belt_msg *msg)
 
 static void wire_reconnect(struct agent *agent)
 {
-    agent_log(agent, "no word from the broker at %s: connecting anew", agent->options->broker);
+    if (agent->welcomed && !agent->apart_logged)
+        agent_log(agent, "no word from the broker at %s: connecting anew", agent->options->broker);
+    agent->apart_logged = true;
     wire_close(agent);
     if (wire_open(agent) != 0)
         agent_fail(agent, BELT_SYSTEM, "cannot open a socket to %s: %s", agent->options->broker, zmq_strerror(errno));
@@ -337,10 +348,42 @@ void wire_receive(struct agent *agent)
     }
 }
 
+void wire_reach(struct agent *agent)
+{
+    char text[REACH_TEXT];
+    ssize_t n = read(agent->reach_fd, text, sizeof(text) - 1);
+
+    agent_unwatch(agent, agent->reach_fd);
+    close(agent->reach_fd);
+    agent->reach_fd = -1;
+    if (n <= 0 || agent->apart_us == 0)
+        return;
+    text[n] = '\0';
+    agent->apart_said = true;
+    agent_warn(agent, "cannot reach the broker at %s: %s (trying again until it answers)", agent->options->broker,
+               text);
+}
+
+/** Nobody has answered for a while: why is said once. */
+static void reach_look(struct agent *agent)
+{
+    if (agent->apart_us == 0 && agent->session.state != BELT_SESSION_READY)
+        agent->apart_us = agent->now;
+    if (agent->apart_us == 0 || agent->apart_said || agent->reach_fd >= 0 || agent->options->alone ||
+        agent->now - agent->apart_us < REACH_US)
+        return;
+    agent->reach_fd = reach_start(agent->options->broker);
+    if (agent->reach_fd >= 0)
+        agent_watch(agent, agent->reach_fd, WATCH_REACH, 0, EPOLLIN);
+    else
+        agent->apart_us = agent->now; /* no descriptor, or no memory: later */
+}
+
 void wire_timer(struct agent *agent)
 {
     const struct belt_agent_options *options = agent->options;
 
+    reach_look(agent);
     while (!agent->done && now_ms(agent) >= belt_session_deadline(&agent->session)) {
         enum belt_session_action action = belt_session_timer(&agent->session, now_ms(agent));
         if (action == BELT_SESSION_NOTHING)
@@ -358,6 +401,10 @@ void wire_timer(struct agent *agent)
 uint64_t wire_deadline_us(const struct agent *agent)
 {
     uint64_t when = belt_session_deadline(&agent->session);
+
+    if (agent->apart_us > 0 && !agent->apart_said && agent->reach_fd < 0 && !agent->options->alone &&
+        (agent->apart_us + REACH_US) / 1000 + 1 < when)
+        when = (agent->apart_us + REACH_US) / 1000 + 1;
 
     if (!agent->welcomed && agent->options->connect_timeout_ms > 0 &&
         agent->started_ms + agent->options->connect_timeout_ms < when)

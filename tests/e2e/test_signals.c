@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define TREE_MAX 256
+/* A worker of a busy machine is not given up: who is given up is blamed. */
+#define PATIENT WORDS("--heartbeat", "1", "--lease", "20")
 
 /* Says whether the sleep that it waits for has run to its end. */
 #define HONEST "if sleep 0.2; then echo {} whole; else echo {} cut; fi"
@@ -105,7 +107,7 @@ static void rounds(const char *kind, const char *command, unsigned count, unsign
     char *input = stage_numbers(count, "");
 
     srand(1);
-    stage_open(&stage, STAGE_IPC, false, NULL);
+    stage_open(&stage, STAGE_IPC, false, PATIENT);
     /* A run that is blamed would be the last. */
     struct process *map = stage_belt(&stage, input, WORDS("map", "--unordered", "--max-attempts", "1", "f"));
     for (unsigned round = 0; round < most; round++) {
@@ -163,7 +165,7 @@ Test(signals, a_worker_that_leaves_alone_finishes_what_runs)
 {
     struct stage stage;
 
-    stage_open(&stage, STAGE_IPC, false, NULL);
+    stage_open(&stage, STAGE_IPC, false, PATIENT);
     struct process *process = worker(&stage, "--command", "f=echo started {} >&2; sleep 0.5; echo {} whole");
     struct process *map = stage_belt(&stage, "1\n2\n", WORDS("map", "--max-attempts", "1", "f"));
     stage_wait_number(&stage, "workers", "running", 2);
@@ -185,7 +187,7 @@ Test(signals, a_task_that_somebody_ends_runs_again_unblamed)
 
     close(mkstemp(path));
     snprintf(command, sizeof command, "f=if [ -e %s ]; then rm %s; kill -TERM $$; fi; echo {} whole", path, path);
-    stage_open(&stage, STAGE_IPC, false, NULL);
+    stage_open(&stage, STAGE_IPC, false, PATIENT);
     struct process *process = worker(&stage, "--command", command);
     struct process *map = stage_run(&stage, "1\n", 0, WORDS("map", "--max-attempts", "1", "f"));
     cr_assert_str_eq(process_out(map), "1 whole\n");
@@ -200,7 +202,7 @@ Test(signals, those_that_mean_nothing_end_no_daemon)
                                   SIGPROF, SIGIO,   SIGCONT, SIGURG,  SIGWINCH};
     struct stage stage;
 
-    stage_open(&stage, STAGE_IPC, false, NULL);
+    stage_open(&stage, STAGE_IPC, false, PATIENT);
     struct process *process = worker(&stage, "--command", "f=echo {} whole");
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         process_signal(stage.broker, numbers[i]);
@@ -210,5 +212,37 @@ Test(signals, those_that_mean_nothing_end_no_daemon)
     cr_assert_str_eq(process_out(map), "1 whole\n");
     process_free(map);
     stage_stop_worker(process);
+    stage_close(&stage);
+}
+
+/* Said once each, though a worker tries for ever; --quiet does not hide it. */
+Test(signals, a_worker_says_what_it_cannot_reach_and_when_it_can)
+{
+    struct stage stage;
+    const char *text;
+
+    stage_open(&stage, STAGE_IPC, false, PATIENT);
+    process_signal(stage.broker, SIGTERM);
+    cr_assert(process_wait(stage.broker, BOUND_MS));
+    struct process *away = process_start(&(struct process_options){
+        .argv = WORDS(process_belt(), "worker", "-q", "-b", stage.workers, "--command", "f=cat"),
+        .env = WORDS("BELT_CONFIG=/dev/null")});
+    struct process *unknown = process_start(&(struct process_options){
+        .argv = WORDS(process_belt(), "worker", "-q", "-b", "tcp://no-such-host.invalid:7879", "--command", "f=cat"),
+        .env = WORDS("BELT_CONFIG=/dev/null")});
+    struct process *refused = process_start(&(struct process_options){
+        .argv = WORDS(process_belt(), "worker", "-q", "-b", "tcp://127.0.0.1:1", "--command", "f=cat"),
+        .env = WORDS("BELT_CONFIG=/dev/null")});
+    cr_assert(process_wait_err(away, "there is no such socket", BOUND_MS), "%s", process_err(away));
+    cr_assert(process_wait_err(unknown, "'no-such-host.invalid' does not resolve", BOUND_MS), "%s",
+              process_err(unknown));
+    cr_assert(process_wait_err(refused, "refuses the connection", BOUND_MS), "%s", process_err(refused));
+    stage_start_broker(&stage);
+    cr_assert(process_wait_err(away, "reached the broker", BOUND_MS), "%s", process_err(away));
+    text = strstr(process_err(away), "cannot reach");
+    cr_assert_null(strstr(text + 1, "cannot reach"), "%s", process_err(away));
+    stage_stop_worker(away);
+    stage_stop_worker(unknown);
+    stage_stop_worker(refused);
     stage_close(&stage);
 }
