@@ -135,7 +135,7 @@ Test(cli_failed, failed_tasks_outlive_job_and_broker)
     snprintf(command, sizeof command, "%lu", again);
     prints(ARGV("results", "--follow", command), 0, "3\n4\n");
     prints(ARGV("failed", "list"), 0, "no failed tasks are kept\n");
-    tells(ARGV("retry", text("%lu", job), "--failed"), 7, "", text("no failed task of job %lu is kept", job));
+    tells(ARGV("retry", text("%lu", job), "--failed"), 7, "", text("no such failed task of job %lu is kept", job));
 }
 
 /* Runs the command, which starts one job; its id. */
