@@ -53,7 +53,7 @@
 
 /* What one broker keeps: each is some kilobytes at most when idle. */
 #define BELT_MAX_PEERS   16384u
-#define BELT_MAX_JOBS    65536u
+#define BELT_MAX_JOBS    131072u
 #define BELT_MAX_READERS 64u /* subscriptions of one job */
 /* Jobs that are over and still shown by `belt jobs`: some hundred bytes each, and no more than this part of the
  * broker's memory budget. */

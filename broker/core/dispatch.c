@@ -564,8 +564,7 @@ void dispatch_notices(struct core *core, struct job *job)
     if (!job->unserved_ms)
         job->unserved_ms = core->now + core->config.heartbeat_ms;
     if (core->now < job->unserved_ms) {
-        core_alarm(core, job->unserved_ms);
-        job_touch(core, job);
+        timer_set(core, job); /* comes back to it */
         return;
     }
     job->unserved = true;

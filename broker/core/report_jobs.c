@@ -193,11 +193,21 @@ static int by_id(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+static uint64_t count_past(const struct core *core, const struct past_job *first, bool same_key)
+{
+    uint64_t count = 0;
+    if (!same_key)
+        return core->past_count;
+    for (; first; first = first->same_key)
+        count++;
+    return count;
+}
+
 /* The history is kept in the order in which jobs were over. */
 static struct past_job **past_sorted(struct core *core, struct past_job *first, bool same_key, uint64_t after,
                                      uint32_t *count)
 {
-    struct past_job **sorted = update_alloc(core, (core->past_count + 1) * sizeof *sorted);
+    struct past_job **sorted = update_alloc(core, (count_past(core, first, same_key) + 1) * sizeof *sorted);
     *count = 0;
     for (struct past_job *past = first; past; past = same_key ? past->same_key : past->next)
         if (past->row.job > after)
@@ -221,7 +231,8 @@ static struct page named_page(struct core *core, const struct belt_msg_status *m
 {
     struct catalog_name name = catalog_name(msg->name);
     const struct job *job = catalog_living(core, &name);
-    struct page page = page_new(core, &msg->query, name.is_id ? 1 : core->past_count + 1ull);
+    uint64_t most = name.is_id ? 1 : 1 + count_past(core, past_of_key(core, name.key), true);
+    struct page page = page_new(core, &msg->query, most);
     if (job)
         add_job(&page, job);
     if (name.is_id && !job && past_find(core, name.id))

@@ -68,6 +68,8 @@ static uint64_t due_of(const struct core *core, const struct job *job)
         due = core->now + job_keep_left(core, job);
     if (job->state == BELT_JOB_COMPLETE)
         return due;
+    if (job->unserved_ms > core->now && job->unserved_ms < due)
+        due = job->unserved_ms;
     if (job->start_ms && job->start_ms < due)
         due = job->start_ms;
     if (!job->expired && job->deadline_ms < due)
@@ -97,6 +99,8 @@ void timer_turn(struct core *core)
     while (core->due_count && core->due[0]->due_ms <= core->now) {
         struct job *job = core->due[0];
         job_idle_turn(core, job);
+        if (job->unserved_ms)
+            job_touch(core, job); /* the turn tells its owner that no worker serves it */
         expire_turn(core, job);
         retry_due(core, job);
         timer_set(core, job);
