@@ -146,7 +146,7 @@ static const struct option_def broker_options[] = {
      .help = "A peer that is silent for so long is gone; its tasks run elsewhere (5)."},
     {.name = "grace", .type = OPTION_DURATION, .arg = "TIME", BROKER(grace),
      .help = "A job outlives its client's connection by this (30)."},
-    {.name = "state", .type = OPTION_TEXT, .arg = "DIR", BROKER(state), .complete = COMPLETE_FILE,
+    {.name = "state", .type = OPTION_TEXT, .scope = OPTION_GLOBAL, .arg = "DIR", BROKER(state), .complete = COMPLETE_FILE,
      .help = "Keep jobs in DIR: they survive the broker. Without it they end with it."},
     {.name = "keep", .type = OPTION_DURATION, .arg = "TIME", BROKER(keep),
      .help = "A detached job that nobody feeds or reads is given up after TIME (7d)."},

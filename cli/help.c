@@ -76,10 +76,37 @@ void help_program(FILE *out)
     help_exits(out);
 }
 
-void help_command(const struct command *command, FILE *out)
+/* Where else options are read from, with an example that is one, and those that are read from nowhere else. */
+static void help_settings(const struct command *command, FILE *out)
 {
+    const struct option_def *example = NULL;
     char name[128];
 
+    for (uint32_t i = 0; i < command->option_count && !example; i++)
+        if (command->options[i].scope != OPTION_FLAG_ONLY)
+            example = &command->options[i];
+    if (!example)
+        return;
+    fprintf(out,
+            "\nAn option is also an environment variable (--%s: %s) and a key in section [%s]\nof the configuration "
+            "file; a flag wins over the environment, the environment over the file.\nOn the command line only:",
+            example->name, options_env_name(command->name, example->name, name), command->name);
+    for (uint32_t i = 0, at = 26; i < command->option_count; i++) {
+        uint32_t len = (uint32_t)strlen(command->options[i].name) + 3;
+        if (command->options[i].scope != OPTION_FLAG_ONLY)
+            continue;
+        if (at + len > WIDTH) {
+            fputs("\n ", out);
+            at = 1;
+        }
+        fprintf(out, " --%s", command->options[i].name);
+        at += len;
+    }
+    fputs(".\n", out);
+}
+
+void help_command(const struct command *command, FILE *out)
+{
     fprintf(out, "usage: belt %s %s\n\n%s\n", command->name, command->usage, command->summary);
     if (command->details) {
         fputc('\n', out);
@@ -88,11 +115,6 @@ void help_command(const struct command *command, FILE *out)
     fprintf(out, "\nOptions:\n");
     for (uint32_t i = 0; i < command->option_count; i++)
         help_option(&command->options[i], out);
-    if (command->option_count > 1)
-        fprintf(out,
-                "\nAn option is also an environment variable (%s) and a key in section [%s]\nof the configuration "
-                "file; a flag wins "
-                "over the environment, the environment over the file.\n",
-                options_env_name(command->name, command->options[0].name, name), command->name);
+    help_settings(command, out);
     help_exits(out);
 }

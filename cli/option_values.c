@@ -227,7 +227,8 @@ static int apply_entry(struct options *options, const struct command *const *all
     if (!find_key(all, section, entry->key, &suggest))
         return unknown(options, "key", entry->key, file, entry->line, &suggest);
     index = options_find(options->command, entry->key);
-    if ((section && section != options->command) || index < 0)
+    if ((section && section != options->command) || index < 0 ||
+        (!section && options->command->options[index].scope != OPTION_GLOBAL))
         return 0;
     snprintf(where, sizeof where, "%.300s:%u: %s", file, (unsigned)entry->line, entry->key);
     return option_set(options, &options->command->options[index], entry->value, ORIGIN_FILE, where);
