@@ -42,8 +42,8 @@ int run_broker(const struct options *options)
                                          .memory_budget = values->memory_budget,
                                          .heartbeat_ms = (uint32_t)values->heartbeat,
                                          .lease_ms = (uint32_t)values->lease,
-                                         .grace_ms = values->grace,
-                                         .drain_ms = values->drain,
+                                         .grace_ms = values->grace ? values->grace : 1, /* 0: the default */
+                                         .drain_ms = values->drain ? values->drain : 1,
                                          .state = values->state,
                                          .keep_ms = values->keep,
                                          .max_failed = (uint32_t)values->failed_count,

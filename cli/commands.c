@@ -20,7 +20,10 @@
 bool commands_check_clients(const char *text)
 {
     char out[ENDPOINT_MAX];
-    return !strcmp(text, BROKER_LOCAL) || endpoint_normal(text, ENDPOINT_CLIENTS_PORT, out);
+    /* A * is for addresses to listen on. */
+    if (!strncmp(text, "ipc://", 6))
+        return endpoint_normal(text, ENDPOINT_CLIENTS_PORT, out);
+    return !strcmp(text, BROKER_LOCAL) || (!strchr(text, '*') && endpoint_normal(text, ENDPOINT_CLIENTS_PORT, out));
 }
 
 static bool check_address(const char *text)
@@ -136,13 +139,13 @@ static const struct option_def broker_options[] = {
     {.name = "insecure-plaintext", .type = OPTION_FLAG, BROKER(insecure_plaintext),
      .help = "Allow an address that is not loopback: anybody who reaches it can run tasks and read results."},
     {.name = "name", .type = OPTION_TEXT, .arg = "NAME", BROKER(name), .help = "Name shown to people (the host's name)."},
-    {.name = "max-payload", .type = OPTION_SIZE, .arg = "SIZE", BROKER(max_payload),
+    {.name = "max-payload", .type = OPTION_SIZE, .arg = "SIZE", BROKER(max_payload), .min = 1, .max = INT64_MAX,
      .help = "Refuse inputs and results over SIZE (16M)."},
-    {.name = "memory-budget", .type = OPTION_SIZE, .arg = "SIZE", BROKER(memory_budget),
+    {.name = "memory-budget", .type = OPTION_SIZE, .arg = "SIZE", BROKER(memory_budget), .min = 1, .max = INT64_MAX,
      .help = "Keep at most SIZE of inputs and results; beyond it clients wait (1G)."},
-    {.name = "heartbeat", .type = OPTION_DURATION, .arg = "TIME", BROKER(heartbeat),
+    {.name = "heartbeat", .type = OPTION_DURATION, .arg = "TIME", BROKER(heartbeat), .min = 1, .max = UINT32_MAX,
      .help = "Peers speak at least this often (1)."},
-    {.name = "lease", .type = OPTION_DURATION, .arg = "TIME", BROKER(lease),
+    {.name = "lease", .type = OPTION_DURATION, .arg = "TIME", BROKER(lease), .min = 1, .max = UINT32_MAX,
      .help = "A peer that is silent for so long is gone; its tasks run elsewhere (5)."},
     {.name = "grace", .type = OPTION_DURATION, .arg = "TIME", BROKER(grace),
      .help = "A job outlives its client's connection by this (30)."},
@@ -168,7 +171,8 @@ static const struct option_def broker_options[] = {
 
 static void broker_defaults(void *memory)
 {
-    *(struct broker_command_values *)memory = (struct broker_command_values){.history = BELT_HISTORY_MS};
+    *(struct broker_command_values *)memory =
+        (struct broker_command_values){.drain = 10000, .grace = BELT_GRACE_MS, .history = BELT_HISTORY_MS};
 }
 
 static const struct command broker_command = {
@@ -205,14 +209,14 @@ static const struct option_def worker_options[] = {
     {.name = "max-tasks-per-slot", .type = OPTION_COUNT, .arg = "N", WORKER(max_tasks_per_slot),
      .help = "Replace a slot after N tasks (0: never)."},
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, WORKER(quiet), .help = "Log warnings and errors only."},
-    TIMEOUT_ROW("Give up when the broker does not answer for so long (0: never)."),
+    WORKER_TIMEOUT_ROW("Give up when the broker does not answer for so long (0: never)."),
     CONFIG_ROW(struct broker_values),
     HELP_ROW(struct broker_values),
 };
 
 static void worker_defaults(void *memory)
 {
-    *(struct worker_values *)memory = (struct worker_values){.kill_after = BELT_KILL_AFTER_MS};
+    *(struct worker_values *)memory = (struct worker_values){.drain = 10000, .kill_after = BELT_KILL_AFTER_MS};
 }
 
 static const struct command worker_command = {
@@ -229,7 +233,7 @@ static const struct command worker_command = {
 
 #define WATCH_ROW                                                                                                      \
     {.name = "watch", .letter = 'w', .type = OPTION_DURATION, .arg = "TIME", .offset = offsetof(struct show_values, watch), \
-     .preset = "2", .help = "Show it again every TIME (2), until interrupted."}
+     .min = 1, .max = INT64_MAX, .preset = "2", .help = "Show it again every TIME (2), until interrupted."}
 #define LIMIT_ROW                                                                                                      \
     {.name = "limit", .letter = 'l', .type = OPTION_COUNT, .scope = OPTION_FLAG_ONLY, .arg = "N",                      \
      .offset = offsetof(struct show_values, limit), .help = "Show N at the most (0: all); the last line says how many there are."}

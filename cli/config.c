@@ -107,6 +107,14 @@ static int read_all(struct reader *reader, char *text, char *end)
     return 0;
 }
 
+/* Some editors begin a file of UTF-8 with a mark that is no part of the text. */
+static size_t mark_len(const char *text, size_t len)
+{
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+
+    return len >= sizeof mark && !memcmp(text, mark, sizeof mark) ? sizeof mark : 0;
+}
+
 int config_parse(struct config *config, const char *data, size_t len, char *error, size_t size)
 {
     static char no_section[1];
@@ -125,7 +133,7 @@ int config_parse(struct config *config, const char *data, size_t len, char *erro
     if (len)
         memcpy(config->text, data, len);
     config->text[len] = '\0';
-    if (read_all(&reader, config->text, config->text + len) == 0)
+    if (read_all(&reader, config->text + mark_len(config->text, len), config->text + len) == 0)
         return 0;
     config_free(config);
     return -1;

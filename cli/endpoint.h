@@ -11,6 +11,8 @@
 #define ENDPOINT_CLIENTS_PORT 7878
 #define ENDPOINT_WORKERS_PORT 7879
 #define ENDPOINT_MAX          512
+/* The longest path of a Unix socket, without its NUL. */
+#define ENDPOINT_IPC_PATH_MAX 107
 
 /**
  * "host", "host:port", "tcp://host" and "[::1]" become "tcp://host:port", with `port` where none is given, so one

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SYSTEM_CONFIG "/etc/belt/belt.conf"
@@ -76,6 +77,25 @@ static int (*const runs[COMMAND_COUNT])(const struct options *options) = {
     [COMMAND_COMPLETION] = print_completion,
 };
 
+/* A file of which nobody knows whether it is there, as it lies in a folder that may not be entered (another user's
+ * HOME), is told and passed over; one that is there and cannot be read would change what the command does. */
+static int missing_config(struct options *options, const char *path, bool named, int error)
+{
+    struct stat status;
+
+    if (!named && (error == ENOENT || error == ENOTDIR))
+        return 0;
+    if (!named && error == EACCES && stat(path, &status) != 0) {
+        say("the configuration %s is not read: %s; BELT_CONFIG names another", path, strerror(error));
+        return 0;
+    }
+    snprintf(options->error, sizeof options->error,
+             "cannot read the configuration %s: %s; check its owner and permissions, or name another with --config or "
+             "BELT_CONFIG (/dev/null: none)",
+             path, strerror(error));
+    return -1;
+}
+
 /* Reads one file: 0, -1 with options->error. A file that nobody asked for by name may be missing. */
 static int read_config(struct options *options, const char *path, bool named, struct config *config)
 {
@@ -83,12 +103,8 @@ static int read_config(struct options *options, const char *path, bool named, st
     char *data = NULL, error[256];
     size_t len = 0;
 
-    if (fd < 0 && (named || (errno != ENOENT && errno != ENOTDIR && errno != EACCES))) {
-        snprintf(options->error, sizeof options->error, "cannot read the configuration %s: %s", path, strerror(errno));
-        return -1;
-    }
     if (fd < 0)
-        return 0;
+        return missing_config(options, path, named, errno);
     failed = file_read(fd, CONFIG_MAX_BYTES, &data, &len);
     close(fd);
     if (failed)

@@ -15,7 +15,9 @@ bool commands_check_clients(const char *text);
 bool commands_check_given(const char *text); /* it is not empty */
 extern const struct command commands_submit, commands_results, commands_failed, commands_retry;
 
-#define ADDRESS_EXPECTED "an address: host, host:port, tcp://host:port or ipc:///path"
+#define ADDRESS_EXPECTED \
+    "an address: host, host:port with a port of 1 to 65535, [IPv6 address]:port, tcp://host:port, or ipc:///path of 107 " \
+    "bytes at the most"
 
 #define JOB_NAMES "JOB is the id of a job (6 or #6), or its key (key:6 for a key that looks like an id)."
 
@@ -36,10 +38,12 @@ extern const struct command commands_submit, commands_results, commands_failed, 
         .offset = offsetof(struct broker_values, broker), .check = commands_check_clients, .expects = ADDRESS_EXPECTED,         \
         .help = (text)                                                                                                 \
     }
-#define TIMEOUT_ROW(text)                                                                                              \
+#define TIMEOUT_ROW(text) TIMEOUT_FROM(1, text)
+#define WORKER_TIMEOUT_ROW(text) TIMEOUT_FROM(0, text)
+#define TIMEOUT_FROM(least, text)                                                                                      \
     {                                                                                                                  \
-        .name = "connect-timeout", .type = OPTION_DURATION, .scope = OPTION_GLOBAL, .arg = "TIME",                     \
-        .offset = offsetof(struct broker_values, connect_timeout), .help = (text)                                      \
+        .name = "connect-timeout", .type = OPTION_DURATION, .scope = OPTION_GLOBAL, .arg = "TIME", .min = (least),     \
+        .max = INT64_MAX, .offset = offsetof(struct broker_values, connect_timeout), .help = (text)                    \
     }
 #define CONNECT_HELP "Give up when the broker does not answer for so long (10)."
 #define ADMIN_ROWS                                                                                                     \

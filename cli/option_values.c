@@ -55,6 +55,11 @@ static bool within(const struct option_def *def, int64_t value)
     return (!def->min && !def->max) || (value >= def->min && value <= def->max);
 }
 
+static int64_t bounded(uint64_t value)
+{
+    return value > INT64_MAX ? INT64_MAX : (int64_t)value;
+}
+
 static bool set_list(struct options *options, struct option_list *list, const char *value)
 {
     const char **grown = realloc(list->items, (list->count + 1) * sizeof *grown);
@@ -76,7 +81,7 @@ static bool set_count(const struct option_def *def, const char *value, uint64_t 
         *out = 0;
         return true;
     }
-    if (!units_count(value, &count) || !within(def, count > INT64_MAX ? INT64_MAX : (int64_t)count))
+    if (!units_count(value, &count) || !within(def, bounded(count)))
         return false;
     *out = count;
     return true;
@@ -117,9 +122,9 @@ static bool set_value(struct options *options, const struct option_def *def, con
         *(int64_t *)at = number;
         return true;
     case OPTION_SIZE:
-        return units_size(value, at);
+        return units_size(value, at) && within(def, bounded(*(uint64_t *)at));
     case OPTION_DURATION:
-        return units_duration(value, at);
+        return units_duration(value, at) && within(def, bounded(*(uint64_t *)at));
     case OPTION_CONST:
         return set_const(options, def, value, at);
     }
@@ -146,9 +151,10 @@ static const char *expected(const struct option_def *def, char *out, size_t size
     case OPTION_AUTO:
         return "'auto' or a whole number";
     case OPTION_SIZE:
-        return "a size: 4096, 64k, 16M";
+        return def->min ? "a size, more than 0: 4096, 64k, 16M" : "a size: 4096, 64k, 16M";
     case OPTION_DURATION:
-        return "a duration: 1.5 (seconds), 500ms, 2m, 1h";
+        return def->min ? "a duration, more than 0: 1.5 (seconds), 500ms, 2m, 1h"
+                        : "a duration of 0, or of 1 ms and more: 1.5 (seconds), 500ms, 2m, 1h";
     default:
         return "a text";
     }
@@ -208,9 +214,26 @@ static int unknown(struct options *options, const char *what, const char *name, 
     return -1;
 }
 
-static int apply_entry(struct options *options, const struct command *const *all, const struct config_entry *entry,
-                       const char *file)
+/* A key that stands twice in a section: one of the two would be ignored. Only a list may be given again. */
+static int check_repeated(struct options *options, const struct config *file, uint32_t index, const char *name)
 {
+    const struct config_entry *entry = &file->entries[index];
+
+    for (uint32_t i = 0; i < index; i++)
+        if (!strcmp(file->entries[i].section, entry->section) && !strcmp(file->entries[i].key, entry->key)) {
+            snprintf(options->error, sizeof options->error,
+                     "%.300s:%u: '%.100s' is set in line %u already: remove one of the two", name,
+                     (unsigned)entry->line, entry->key, (unsigned)file->entries[i].line);
+            return -1;
+        }
+    return 0;
+}
+
+static int apply_entry(struct options *options, const struct command *const *all, const struct config *config,
+                       uint32_t position, const char *file)
+{
+    const struct config_entry *entry = &config->entries[position];
+    const struct option_def *def;
     const struct command *section = *entry->section ? find_section(all, entry->section) : NULL;
     struct suggest suggest;
     char where[512];
@@ -224,8 +247,11 @@ static int apply_entry(struct options *options, const struct command *const *all
         return unknown(options, "section", entry->section, file, entry->section_line, &suggest);
     }
     suggest_init(&suggest, entry->key);
-    if (!find_key(all, section, entry->key, &suggest))
+    def = find_key(all, section, entry->key, &suggest);
+    if (!def)
         return unknown(options, "key", entry->key, file, entry->line, &suggest);
+    if (def->type != OPTION_LIST && check_repeated(options, config, position, file))
+        return -1;
     index = options_find(options->command, entry->key);
     if ((section && section != options->command) || index < 0 ||
         (!section && options->command->options[index].scope != OPTION_GLOBAL))
@@ -240,7 +266,7 @@ static int apply_file(struct options *options, const struct command *const *all,
 {
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < file->count; i++)
-            if ((*file->entries[i].section != '\0') == pass && apply_entry(options, all, &file->entries[i], name))
+            if ((*file->entries[i].section != '\0') == pass && apply_entry(options, all, file, i, name))
                 return -1;
     return 0;
 }

@@ -18,7 +18,7 @@
 
 struct getopt_table {
     struct option longs[2 * OPTIONS_MAX + 1];
-    char shorts[2 * OPTIONS_MAX + 4];
+    char shorts[3 * OPTIONS_MAX + 4];
     char negated[OPTIONS_MAX][64];
 };
 
@@ -66,8 +66,8 @@ static void build_table(const struct command *command, struct getopt_table *tabl
         }
         if (def->letter) {
             *shorts++ = def->letter;
-            if (argument_kind(def) == required_argument)
-                *shorts++ = ':';
+            for (int kind = argument_kind(def); kind > no_argument; kind--)
+                *shorts++ = ':'; /* one for a required argument, two for an optional one */
         }
     }
     *at = (struct option){0};

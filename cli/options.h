@@ -51,7 +51,7 @@ struct option_def {
     const char *arg;    /* how the argument is called in help */
     const char *help;   /* one sentence */
     size_t offset;      /* in the command's values */
-    int64_t min, max;   /* COUNT, AUTO, SIGNED; both 0: any */
+    int64_t min, max;   /* of a number; both 0: any */
     const char *preset; /* value of a CONST; of another: its argument is optional, and this is it when missing */
     bool (*check)(const char *text); /* TEXT: false refuses */
     const char *expects;             /* what it wants, for the message when it is refused */

@@ -39,7 +39,7 @@ bool units_duration(const char *text, uint64_t *ms)
     for (size_t i = 0; unit && i < sizeof units / sizeof *units; i++)
         if (!strcmp(unit, units[i].name) && value * units[i].ms <= DURATION_MAX) {
             *ms = (uint64_t)(value * units[i].ms + 0.5);
-            return true;
+            return *ms || value <= 0; /* 0 means something else than a very short time */
         }
     return false;
 }
@@ -66,7 +66,7 @@ bool units_size(const char *text, uint64_t *bytes)
     if (*unit || value > SIZE_MAX_BYTES)
         return false;
     *bytes = (uint64_t)value;
-    return true;
+    return *bytes || value <= 0;
 }
 
 bool units_count(const char *text, uint64_t *count)

@@ -149,7 +149,7 @@ Test(cli_errors, listeners)
 {
     char address[64];
 
-    fails(ARGV("broker", "--clients", "0.0.0.0:0", "--workers", "127.0.0.1:*"), 2, "--insecure-plaintext");
+    fails(ARGV("broker", "--clients", "0.0.0.0:*", "--workers", "127.0.0.1:*"), 2, "--insecure-plaintext");
     fails(ARGV("broker", "--lease", "1", "--heartbeat", "2"), 2, "--lease must be longer");
     fails(ARGV("broker", "--max-payload", "2G"), 2, "over 1 GiB");
     fails(ARGV("broker", "--max-payload", "1G", "--state", "/tmp/belt-test-no-state"), 2, "a store takes");

@@ -167,3 +167,144 @@ Test(settings, help_says_what_is_for_the_command_line_only)
         free(text);
     }
 }
+
+/* `belt COMMAND --OPTION=VALUE`. */
+static int load_flag(const char *command, const char *flag)
+{
+    static char name[32], text[400];
+    char *argv[] = {name, text, NULL}, *environment[] = {NULL};
+
+    snprintf(name, sizeof name, "%s", command);
+    snprintf(text, sizeof text, "%s", flag);
+    if (options_flags(&options, commands_all[commands_find(command)], 2, argv))
+        return -1;
+    return options_apply(&options, commands_all, NULL, NULL, environment);
+}
+
+static void check_numbers(const struct command *command, const struct option_def *def)
+{
+    static const char *const wrong[] = {"",    " ",     " 1",  "1 ",  "-1x",
+                                        "1x",  "0x10",  "1e3", "nan", "inf",
+                                        "1,5", "1.2.3", "--1", "+-1", "99999999999999999999",
+                                        "1\n"};
+    char text[400];
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(text, sizeof text, "--%s=%s", def->name, wrong[i]);
+        cr_assert_eq(load_flag(command->name, text), -1, "belt %s '%s'", command->name, text);
+        cr_assert(strstr(options.error, def->name) && strstr(options.error, "expected"), "%s", options.error);
+        options_free(&options);
+    }
+    for (int i = 0; i < 2 && def->type != OPTION_DURATION && def->type != OPTION_SIZE; i++) {
+        snprintf(text, sizeof text, "--%s=%s", def->name, i ? "1.5" : ".");
+        cr_assert_eq(load_flag(command->name, text), -1, "belt %s '%s'", command->name, text);
+        options_free(&options);
+    }
+    snprintf(text, sizeof text, "--%s=-1", def->name);
+    cr_assert_eq(load_flag(command->name, text), def->type == OPTION_SIGNED ? 0 : -1, "belt %s '%s'", command->name,
+                 text);
+    options_free(&options);
+    snprintf(text, sizeof text, "--%s=0", def->name);
+    cr_assert_eq(load_flag(command->name, text), def->min > 0 ? -1 : 0, "belt %s '%s'", command->name, text);
+    options_free(&options);
+}
+
+Test(settings, each_number_is_one)
+{
+    for (int i = 0; commands_all[i]; i++)
+        for (uint32_t j = 0; j < commands_all[i]->option_count; j++) {
+            const struct option_def *def = &commands_all[i]->options[j];
+            if (def->type == OPTION_COUNT || def->type == OPTION_AUTO || def->type == OPTION_SIGNED ||
+                def->type == OPTION_SIZE || def->type == OPTION_DURATION)
+                check_numbers(commands_all[i], def);
+        }
+}
+
+Test(settings, numbers_that_would_be_0_are_refused)
+{
+    static const char *const flags[] = {"--timeout=0.0001", "--timeout=0.4ms", "--max-input=0.5", "--max-input=0.0001k",
+                                        "--connect-timeout=0"};
+
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        cr_assert_eq(load_flag("map", flags[i]), -1, "%s", flags[i]);
+        options_free(&options);
+    }
+    cr_assert_eq(load(commands_all[COMMAND_JOBS], NULL, "BELT_CONNECT_TIMEOUT=0"), -1);
+    cr_assert(strstr(options.error, "BELT_CONNECT_TIMEOUT: '0'"), "%s", options.error);
+    options_free(&options);
+    cr_assert_eq(load(commands_all[COMMAND_WORKER], NULL, "BELT_CONNECT_TIMEOUT=0"), 0, "%s", options.error);
+    options_free(&options);
+}
+
+Test(settings, a_letter_takes_an_optional_argument)
+{
+    static const struct {
+        const char *flag;
+        uint64_t ms;
+    } cases[] = {{"-w", 2000}, {"-w0.4", 400}, {"-w5", 5000}, {"--watch", 2000}, {"--watch=0.4", 400}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_assert_eq(load_flag("jobs", cases[i].flag), 0, "%s: %s", cases[i].flag, options.error);
+        cr_assert_eq(((struct show_values *)options.values)->watch, cases[i].ms, "%s", cases[i].flag);
+        options_free(&options);
+    }
+    cr_assert_eq(load_flag("jobs", "-w0"), -1);
+    options_free(&options);
+    cr_assert_eq(load_flag("jobs", "-wq"), -1);
+    options_free(&options);
+}
+
+Test(settings, addresses_are_checked_before_they_are_used)
+{
+    static const char *const wrong[] = {
+        "",         ":7878",        "queen:0", "queen:99999", "queen:65536", "queen:",        "queen:x",   "queen:-1",
+        "::1",      "fe80::1:7878", "[::1",    "[]",          "[::1]7878",   "tcp://",        "udp://a:1", "a b",
+        "queen:7 ", "ipc://",       "queen:*", "*:7878",      "a/b",         "tcp://[::1]:0", "que[en"};
+    static const char *const right[] = {
+        "queen",          "queen:1",         "queen:65535", "[::1]", "[fe80::1%eth0]:7878",
+        "tcp://10.0.0.1", "ipc:///run/belt", "ipc://@belt"};
+    char text[400];
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(text, sizeof text, "--broker=%s", wrong[i]);
+        cr_assert_eq(load_flag("jobs", text), -1, "%s", text);
+        cr_assert(strstr(options.error, "1 to 65535"), "%s", options.error);
+        options_free(&options);
+    }
+    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
+        snprintf(text, sizeof text, "--broker=%s", right[i]);
+        cr_assert_eq(load_flag("jobs", text), 0, "%s: %s", text, options.error);
+        options_free(&options);
+    }
+    for (int over = 0; over < 2; over++) {
+        snprintf(text, sizeof text, "--broker=ipc:///%0*d", 106 + over, 0);
+        cr_assert_eq(load_flag("jobs", text), over ? -1 : 0, "%s", text);
+        options_free(&options);
+    }
+    cr_assert_eq(load_flag("broker", "--clients=*:*"), 0, "%s", options.error);
+    options_free(&options);
+    cr_assert_eq(load_flag("broker", "--clients=127.0.0.1:0"), -1);
+    options_free(&options);
+}
+
+Test(settings, a_key_that_stands_twice_is_refused)
+{
+    cr_assert_eq(load(commands_all[COMMAND_MAP], "[map]\nretries = 1\n\nretries = 2", NULL), -1);
+    cr_assert(strstr(options.error, "belt.conf:4: 'retries' is set in line 2 already"), "%s", options.error);
+    options_free(&options);
+    cr_assert_eq(load(commands_all[COMMAND_WORKER], "[worker]\ncoproc = a=b\ncoproc = c=d", NULL), 0, "%s",
+                 options.error);
+    options_free(&options);
+}
+
+Test(settings, a_file_from_any_editor_is_read)
+{
+    static const char *const files[] = {"\xef\xbb\xbf[map]\nretries = 3\n", "[map]\r\nretries = 3\r\n",
+                                        "[map]\nretries=3", "\xef\xbb\xbf# comment\r\n[map]\r\nretries = 3"};
+
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        cr_assert_eq(load(commands_all[COMMAND_MAP], files[i], NULL), 0, "%zu: %s", i, options.error);
+        cr_assert_eq(((struct map_values *)options.values)->retries, 3);
+        options_free(&options);
+    }
+}
