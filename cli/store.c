@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `belt store`: looks at the state directory of a broker that does not run.
+ * `belt store`: checks, measures, compacts or copies the state directory of a broker.
  */
 #include "admin.h"
 #include "exit.h"
@@ -36,11 +36,13 @@ static int do_compact(struct store *store)
 
 static const struct action {
     const char *name, *done;
-    int (*run)(struct store *store);
+    int (*run)(struct store *store); /* NULL: backup, which opens the store by itself */
+    bool changes;
 } actions[] = {
-    {"check", "every record is as it was written", do_check},
-    {"stats", NULL, do_stats},
-    {"compact", "unused room was given back", do_compact},
+    {"check", "every record is as it was written", do_check, false},
+    {"stats", NULL, do_stats, false},
+    {"compact", "unused room was given back", do_compact, true},
+    {"backup", "the copy is on disk, and every record in it is as it was written", NULL, false},
 };
 
 static const struct action *find_action(const char *name)
@@ -51,27 +53,49 @@ static const struct action *find_action(const char *name)
     return NULL;
 }
 
-/* Opening makes what is missing: here that would hide a mistyped name. */
-static struct store *open_existing(const char *directory, char *error, uint32_t size)
+static bool has_file(const char *directory, const char *name)
 {
     char path[PATH_MAX];
 
-    if (snprintf(path, sizeof(path), "%s/belt.sqlite", directory) >= (int)sizeof(path) || access(path, F_OK) != 0) {
-        snprintf(error, size, "there is no store in %.400s (%s); name the directory that 'belt broker --state' has",
-                 directory, strerror(errno ? errno : ENAMETOOLONG));
-        return NULL;
-    }
-    return store_sqlite_open(directory, error, size);
+    return snprintf(path, sizeof(path), "%s/%s", directory, name) < (int)sizeof(path) && access(path, F_OK) == 0;
 }
 
-static int run_action(const struct action *action, const char *directory, struct store_stats *stats, char *error,
-                      uint32_t size)
+/* Opening makes what is missing: here that would hide a mistyped name, or a lost file. */
+static int find_store(const char *directory, char *error, uint32_t size)
 {
-    struct store *store = open_existing(directory, error, size);
+    errno = 0;
+    if (has_file(directory, "belt.sqlite"))
+        return BELT_OK;
+    int number = errno ? errno : ENAMETOOLONG;
+    if (number == ENOENT && (has_file(directory, "belt.sqlite-wal") || has_file(directory, "belt.mark")))
+        snprintf(
+            error, size,
+            "belt.sqlite is missing in %.300s, where belt.sqlite-wal or belt.mark is: the database was removed or not "
+            "copied; restore the directory from a copy",
+            directory);
+    else
+        snprintf(error, size, "there is no store in %.300s (%s); name the directory that 'belt broker --state' has",
+                 directory, strerror(number));
+    return BELT_SYSTEM;
+}
 
+static int run_action(const struct action *action, const char *directory, const char *target, struct store_stats *stats,
+                      char *error, uint32_t size)
+{
+    struct store *store;
+    int code = find_store(directory, error, size);
+
+    if (code == BELT_OK && !action->run) {
+        code = store_sqlite_backup(directory, target, error, size);
+        directory = target;
+    }
+    if (code != BELT_OK)
+        return code;
+    store = action->changes ? store_sqlite_open(directory, error, size) : store_sqlite_look(directory, error, size);
     if (!store)
         return BELT_SYSTEM;
-    int code = action->run(store);
+    if (action->run)
+        code = action->run(store);
     if (code == BELT_OK)
         code = store->ops->stats(store, stats);
     if (code != BELT_OK)
@@ -118,22 +142,25 @@ static void write_text(const struct action *action, const struct store_stats *st
     if (stats->reserve_bytes)
         bytes_format(out, "belt.reserve keeps %s for a full disk\n", units_show_bytes(stats->reserve_bytes, file));
     else
-        bytes_text(out, "there is no reserve: the disk is full\n");
+        bytes_text(out, "there is no belt.reserve: the disk was full, or this is a copy; a broker makes it again\n");
 }
 
 int run_store(const struct options *options)
 {
     const struct store_values *values = options->values;
-    const struct action *action = options->word_count == 1 ? find_action(options->words[0]) : NULL;
+    const struct action *action = options->word_count ? find_action(options->words[0]) : NULL;
     struct store_stats stats = {0};
     struct bytes out = {0};
     char error[512] = "";
 
     if (!action || options->dashes || options->colons)
-        return admin_usage(options, "say one of check, stats, compact");
+        return admin_usage(options, "say one of check, stats, compact, backup");
+    if (options->word_count != (action->run ? 1 : 2) || (!action->run && !*options->words[1]))
+        return admin_usage(options, action->run ? "one word is enough: check, stats or compact"
+                                                : "name the new directory: belt store backup --state DIR NEW");
     if (!values->state)
         return admin_usage(options, "--state DIR is missing");
-    int code = run_action(action, values->state, &stats, error, sizeof(error));
+    int code = run_action(action, values->state, action->run ? NULL : options->words[1], &stats, error, sizeof(error));
     if (code != BELT_OK)
         say("%s", error);
     if (values->json)

@@ -253,9 +253,19 @@ static bool is_full(int rc)
     return (rc & 0xff) == SQLITE_FULL;
 }
 
+/* The log goes into the database, unless somebody copies the files: then it grows until the copy is made. */
+static int checkpoint_as(struct sqlite_store *store, int mode)
+{
+    if (!guard_change_begin(&store->guard))
+        return SQLITE_OK;
+    int rc = sqlite3_wal_checkpoint_v2(store->db, NULL, mode, NULL, NULL);
+    guard_change_end(&store->guard);
+    return rc;
+}
+
 static int checkpoint(struct sqlite_store *store)
 {
-    return sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    return checkpoint_as(store, SQLITE_CHECKPOINT_TRUNCATE);
 }
 
 static void use_reserve(struct sqlite_store *store)
@@ -269,7 +279,7 @@ static void limit_log(struct sqlite_store *store)
 {
     if (store->log_pages <= store->log_most)
         return;
-    if (is_full(sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL))) {
+    if (is_full(checkpoint_as(store, SQLITE_CHECKPOINT_PASSIVE))) {
         use_reserve(store);
         (void)checkpoint(store);
     }
@@ -498,5 +508,57 @@ struct store *store_sqlite_open(const char *directory, char *error, uint32_t siz
     }
     store->base.full = !reserve_take(&store->guard, store->base.reserve);
     say_full(store);
+    return &store->base;
+}
+
+static int refuse_change(struct store *base)
+{
+    store_say(base->error, sizeof(base->error), "the store was opened for reading only");
+    return BELT_SYSTEM;
+}
+
+static int look_commit(struct store *base, const struct store_change *changes, uint32_t count)
+{
+    (void)changes, (void)count;
+    return refuse_change(base);
+}
+
+static int look_tidy(struct store *base, bool *more)
+{
+    *more = false;
+    return refuse_change(base);
+}
+
+static const struct store_ops sqlite_look_ops = {
+    .name = "sqlite, read-only",
+    .load = sqlite_store_load,
+    .commit = look_commit,
+    .stats = sqlite_store_stats,
+    .check = sqlite_store_check,
+    .compact = refuse_change,
+    .tidy = look_tidy,
+    .close = sqlite_store_close,
+};
+
+struct store *store_sqlite_look(const char *directory, char *error, uint32_t size)
+{
+    struct sqlite_store *store = calloc(1, sizeof(*store));
+
+    if (!store) {
+        store_say(error, size, "cannot open the store in %s: out of memory", directory);
+        return NULL;
+    }
+    store->base.ops = &sqlite_look_ops;
+    if (!guard_look(&store->guard, directory, error, size)) {
+        sqlite_store_close(&store->base);
+        return NULL;
+    }
+    snprintf(store->path, sizeof(store->path), "%s/belt.sqlite", store->guard.path);
+    if (connection_look(store) != BELT_OK) {
+        store_say(error, size, "%s", store->base.error);
+        sqlite_store_close(&store->base);
+        return NULL;
+    }
+    store->base.reserve = reserve_found(&store->guard);
     return &store->base;
 }

@@ -22,7 +22,10 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define MARK_SIZE 24 /* fits a sector, so it is never torn */
+#define NOTHING ((struct guard){.directory = -1, .lock = -1, .mark = -1, .backup = -1})
+
+#define BACKUP_NAME "belt.backup"
+#define MARK_SIZE   24 /* fits a sector, so it is never torn */
 static const char mark_magic[8] = {'B', 'E', 'L', 'T', 'M', 'A', 'R', 'K'};
 
 static void encode(uint8_t *to, uint64_t value)
@@ -142,11 +145,14 @@ static bool take_lock(struct guard *guard, char *error, uint32_t size)
 
 bool guard_open(struct guard *guard, const char *directory, char *error, uint32_t size)
 {
-    *guard = (struct guard){.directory = -1, .lock = -1, .mark = -1};
+    *guard = NOTHING;
     if (!make_directory(guard, directory, error, size) || !take_lock(guard, error, size))
         return false;
     guard->mark = open_file(guard, "belt.mark", error, size);
     if (guard->mark < 0)
+        return false;
+    guard->backup = open_file(guard, BACKUP_NAME, error, size);
+    if (guard->backup < 0)
         return false;
     /* SQLite would make it readable for everybody. */
     int database = open_file(guard, "belt.sqlite", error, size);
@@ -160,9 +166,71 @@ bool guard_open(struct guard *guard, const char *directory, char *error, uint32_
     return true;
 }
 
+static int lock_file(int fd, int how)
+{
+    int rc;
+
+    do
+        rc = flock(fd, how);
+    while (rc != 0 && errno == EINTR);
+    return rc;
+}
+
+static bool find_directory(struct guard *guard, const char *directory, char *error, uint32_t size)
+{
+    if (!realpath(directory, guard->path) ||
+        (guard->directory = open(guard->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+        store_say(error, size, "cannot open the state directory %s: %s", directory, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+bool guard_look(struct guard *guard, const char *directory, char *error, uint32_t size)
+{
+    *guard = NOTHING;
+    if (!find_directory(guard, directory, error, size))
+        return false;
+    guard->mark = openat(guard->directory, "belt.mark", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    guard->lock = openat(guard->directory, "belt.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    /* A copy may lack it: then nobody runs there. */
+    if (guard->lock >= 0 && lock_file(guard->lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        name_holder(guard, error, size);
+        return false;
+    }
+    return true;
+}
+
+bool guard_change_begin(const struct guard *guard)
+{
+    return lock_file(guard->backup, LOCK_SH | LOCK_NB) == 0;
+}
+
+void guard_change_end(const struct guard *guard)
+{
+    (void)lock_file(guard->backup, LOCK_UN);
+}
+
+bool guard_backup(struct guard *guard, const char *directory, char *error, uint32_t size)
+{
+    *guard = NOTHING;
+    if (!find_directory(guard, directory, error, size))
+        return false;
+    guard->backup = openat(guard->directory, BACKUP_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (guard->backup >= 0 && lock_file(guard->backup, LOCK_EX) == 0)
+        return true;
+    /* No broker that knows of backups has been here: none may run at all. */
+    guard->lock = openat(guard->directory, "belt.lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (guard->lock >= 0 && lock_file(guard->lock, LOCK_SH | LOCK_NB) != 0) {
+        name_holder(guard, error, size);
+        return false;
+    }
+    return true;
+}
+
 void guard_close(struct guard *guard)
 {
-    int *const all[] = {&guard->mark, &guard->lock, &guard->directory};
+    int *const all[] = {&guard->mark, &guard->lock, &guard->directory, &guard->backup};
 
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
         if (*all[i] >= 0)

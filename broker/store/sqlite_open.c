@@ -147,12 +147,59 @@ int connection_open(struct sqlite_store *store)
     return code;
 }
 
+static int look(struct sqlite_store *store)
+{
+    int format = 0;
+    int rc = sqlite_store_exec(store, settings_before);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+    if (rc == SQLITE_OK)
+        rc = format_read(store, &format);
+    if (rc == SQLITE_OK && format == 0) {
+        store_say(
+            store->base.error, sizeof(store->base.error),
+            "%s holds no store: %s; a broker that has never run there leaves such a file, and so does a copy that "
+            "was cut: restore the directory from a copy if there were jobs in it",
+            store->path, "it is empty, without the tables that a broker makes");
+        return SQLITE_ERROR;
+    }
+    if (rc == SQLITE_OK)
+        rc = sqlite_store_number(store, "PRAGMA page_size", &store->page);
+    if (rc == SQLITE_OK)
+        rc = tally_read(store);
+    if (rc == SQLITE_OK)
+        rc = compare_with_mark(store);
+    return rc == SQLITE_OK ? prepare_all(store) : rc;
+}
+
+int connection_look(struct sqlite_store *store)
+{
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int rc = sqlite3_open_v2(store->path, &store->db, flags, look_name());
+
+    store->base.error[0] = 0;
+    if (rc == SQLITE_OK)
+        rc = look(store);
+    if (rc == SQLITE_OK)
+        return BELT_OK;
+    int code = sqlite_store_fail(store, rc, "read");
+    connection_close(store);
+    return code;
+}
+
 void connection_close(struct sqlite_store *store)
 {
+    /* The log goes into the database when it is closed, but not under somebody who copies it. */
+    bool changes = store->guard.backup >= 0 && store->db && guard_change_begin(&store->guard);
+    if (store->db && !changes)
+        (void)sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     for (int i = 0; i < ST_COUNT; i++) {
         sqlite3_finalize(store->statements[i]);
         store->statements[i] = NULL;
     }
     sqlite3_close_v2(store->db);
     store->db = NULL;
+    if (changes)
+        guard_change_end(&store->guard);
 }

@@ -37,7 +37,7 @@ struct tally {
 
 /** The directory and what keeps others out of it; descriptors are -1 when closed. */
 struct guard {
-    int directory, lock, mark;
+    int directory, lock, mark, backup;
     char path[PATH_MAX]; /* of the directory */
 };
 
@@ -57,7 +57,14 @@ struct sqlite_store {
 
 /** Makes and locks the directory. False with the reason in `error`; guard_close() in both cases. */
 bool guard_open(struct guard *guard, const char *directory, char *error, uint32_t size);
+/** The same for looking: makes nothing, and locks only against a process that may write. */
+bool guard_look(struct guard *guard, const char *directory, char *error, uint32_t size);
 void guard_close(struct guard *guard);
+/** False while somebody copies the files: the database must not change then, the log may only grow. */
+bool guard_change_begin(const struct guard *guard);
+void guard_change_end(const struct guard *guard);
+/** Holds off such changes until guard_close(); for the copying process, with a guard of its own. */
+bool guard_backup(struct guard *guard, const char *directory, char *error, uint32_t size);
 /** How many transactions were acknowledged, as far as is known. */
 uint64_t guard_mark(const struct guard *guard);
 void guard_set_mark(const struct guard *guard, uint64_t commits);
@@ -67,6 +74,11 @@ void guard_set_mark(const struct guard *guard, uint64_t commits);
 /** SQLite's name for files whose writes are gathered; they lie over what is its default at the first call. */
 const char *gather_name(void);
 
+/* ---- sqlite_look.c ---- */
+
+/** SQLite's name for files that are only ever read. */
+const char *look_name(void);
+
 /* ---- sqlite_reserve.c ---- */
 
 /** How large it is to be on this disk. */
@@ -75,6 +87,8 @@ uint64_t reserve_size(const struct guard *guard);
 bool reserve_take(const struct guard *guard, uint64_t bytes);
 /** False when there was none. */
 bool reserve_give_up(const struct guard *guard);
+/** What it has on the disk. */
+uint64_t reserve_found(const struct guard *guard);
 
 /* ---- sqlite_format.c: return an SQLite code; the sentence is in base.error when it is SQLITE_ERROR ---- */
 
@@ -90,6 +104,8 @@ int tally_write(struct sqlite_store *store, const struct tally *tally);
 
 /** Opens the database of a guarded directory. BELT_OK, or a code with the sentence in base.error. */
 int connection_open(struct sqlite_store *store);
+/** The same for looking only. */
+int connection_look(struct sqlite_store *store);
 void connection_close(struct sqlite_store *store);
 
 /* ---- sqlite.c ---- */

@@ -68,6 +68,13 @@ bool reserve_take(const struct guard *guard, uint64_t bytes)
     return taken;
 }
 
+uint64_t reserve_found(const struct guard *guard)
+{
+    struct stat status;
+
+    return fstatat(guard->directory, RESERVE_NAME, &status, AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)status.st_size : 0;
+}
+
 bool reserve_give_up(const struct guard *guard)
 {
     return unlinkat(guard->directory, RESERVE_NAME, 0) == 0;

@@ -96,12 +96,24 @@ struct store *store_memory_open(void);
  *   belt.lock    held by the one process that may use the directory; names it
  *   belt.mark    how many transactions were acknowledged, written without waiting for the disk: when more of them are
  *                missing than a crash can explain, open says so
+ *   belt.backup  held by whoever copies the files of a running broker (store_sqlite_backup)
  *   belt.reserve takes room that is given up when the disk is full, and taken again when there is some
  *
  * NULL with the reason in `error`: not a directory, no permission, locked by another broker, written by a newer format,
  * damaged.
  */
 struct store *store_sqlite_open(const char *directory, char *error, uint32_t size);
+
+/** The same to look at it: load, check and stats work, nothing on the disk is changed or made. */
+struct store *store_sqlite_look(const char *directory, char *error, uint32_t size);
+
+/**
+ * A copy of the store in `from` in the new directory `to`, also while a broker runs there: it holds all that was
+ * acknowledged before the call, and transactions as a whole. The running broker goes on; it lets its log grow
+ * meanwhile, and leaves the database as it is. BELT_OK when the copy is on disk and was read through, else the reason
+ * in `error`.
+ */
+int store_sqlite_backup(const char *from, const char *to, char *error, uint32_t size);
 
 /** Accepts NULL. */
 void store_close(struct store *store);

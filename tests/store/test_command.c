@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 20000, EXIT_USAGE = 2, EXIT_IO = 6 };
@@ -134,6 +135,134 @@ Test(command, a_wrong_line_is_explained)
     struct process *process = run("mend", NULL);
 
     cr_assert_eq(process_status(process), EXIT_USAGE);
-    cr_assert(strstr(process_err(process), "check, stats, compact"), "%s", process_err(process));
+    cr_assert(strstr(process_err(process), "check, stats, compact, backup"), "%s", process_err(process));
+    process_free(process);
+}
+
+static struct process *run_in(const char *action, const char *state, const char *target)
+{
+    struct process *process =
+        process_spawn("", (const char *[]){process_belt(), "store", action, "--state", state, target, NULL});
+
+    cr_assert(process_wait(process, PATIENCE_MS));
+    return process;
+}
+
+static void copy_files(const char *to, const char *const *names)
+{
+    for (; *names; names++) {
+        size_t len;
+        uint8_t *bytes = place_read(directory, *names, &len);
+        cr_assert(bytes, "%s", *names);
+        place_write(to, *names, bytes, len);
+        free(bytes);
+    }
+}
+
+static bool is_there(const char *in, const char *name)
+{
+    char path[512];
+
+    snprintf(path, sizeof(path), "%s/%s", in, name);
+    return access(path, F_OK) == 0;
+}
+
+/* What is still in the log of a copy is read, and the copy has the files that it had. */
+Test(command, check_changes_nothing)
+{
+    static const char *const names[] = {"belt.sqlite", "belt.sqlite-wal", "belt.mark", NULL};
+    char copy[256];
+    size_t len[2];
+    struct store *store = filled_store();
+
+    place_make(copy, sizeof(copy));
+    copy_files(copy, names);
+    store_close(store);
+    uint8_t *log = place_read(copy, "belt.sqlite-wal", &len[0]);
+    cr_assert_gt(len[0], 4u << 20);
+    cr_assert_eq(chmod(copy, 0500), 0);
+    for (int i = 0; i < 2; i++) {
+        struct process *process = run_in(i ? "stats" : "check", copy, NULL);
+        cr_assert_eq(process_status(process), 0, "%s", process_err(process));
+        cr_assert(strstr(process_out(process), "3 records of 2 jobs"), "%s", process_out(process));
+        process_free(process);
+    }
+    cr_assert_eq(chmod(copy, 0700), 0);
+    uint8_t *after = place_read(copy, "belt.sqlite-wal", &len[1]);
+    cr_assert(after && len[0] == len[1] && !memcmp(log, after, len[0]));
+    cr_assert(!is_there(copy, "belt.lock") && !is_there(copy, "belt.reserve") && !is_there(copy, "belt.sqlite-shm"));
+    place_remove(copy);
+    free(log);
+    free(after);
+}
+
+Test(command, check_says_what_it_did_not_find)
+{
+    char copy[256];
+    struct process *process;
+
+    place_make(copy, sizeof(copy));
+    place_write(copy, "belt.sqlite", (const uint8_t *)"", 0);
+    process = run_in("check", copy, NULL);
+    cr_assert_eq(process_status(process), EXIT_IO);
+    cr_assert(strstr(process_err(process), "holds no store: it is empty"), "%s", process_err(process));
+    cr_assert_str_empty(process_out(process));
+    process_free(process);
+    store_close(filled_store());
+    copy_files(copy, (const char *const[]){"belt.mark", NULL});
+    process = run_in("check", copy, NULL);
+    cr_assert_eq(process_status(process), EXIT_IO);
+    process_free(process);
+    place_remove(copy);
+    place_make(copy, sizeof(copy));
+    copy_files(copy, (const char *const[]){"belt.mark", NULL});
+    process = run_in("check", copy, NULL);
+    cr_assert_eq(process_status(process), EXIT_IO);
+    cr_assert(strstr(process_err(process), "belt.sqlite is missing"), "%s", process_err(process));
+    process_free(process);
+    place_remove(copy);
+}
+
+/* Of a store that is written all the time: each copy has at least what was there before, and is whole. */
+Test(command, backup_of_a_store_in_use_is_whole)
+{
+    struct store *store = filled_store();
+
+    for (uint64_t round = 0, number = 4; round < 6; round++) {
+        char copy[300];
+        struct store_stats stats;
+        snprintf(copy, sizeof(copy), "%s-copy%llu", directory, (unsigned long long)round);
+        struct process *process =
+            process_spawn("", (const char *[]){process_belt(), "store", "backup", "--state", directory, copy, NULL});
+        uint64_t least = number - 1;
+        for (bool more = false; !process_wait(process, 1); number += 2) {
+            struct store_change changes[] = {
+                {STORE_PUT, {.number = number, .job = 5, .body = model_body(number, 1u << 20)}},
+                {STORE_PUT, {.number = number + 1, .job = 5, .body = model_body(number + 1, 100)}}};
+            cr_assert_eq(store->ops->commit(store, changes, 2), BELT_OK, "%s", store->error);
+            cr_assert_eq(store->ops->tidy(store, &more), BELT_OK, "%s", store->error);
+        }
+        cr_assert_eq(process_status(process), 0, "%s", process_err(process));
+        process_free(process);
+        struct store *restored = place_open(copy);
+        cr_assert_eq(restored->ops->check(restored), BELT_OK, "%s", restored->error);
+        cr_assert_eq(restored->ops->stats(restored, &stats), BELT_OK);
+        cr_assert_geq(stats.records, least);
+        cr_assert_eq(stats.records % 2, 1, "half of a transaction is there");
+        store_close(restored);
+        place_remove(copy);
+    }
+    store_close(store);
+}
+
+Test(command, backup_wants_a_new_directory)
+{
+    store_close(filled_store());
+    struct process *process = run_in("backup", directory, directory);
+    cr_assert_eq(process_status(process), EXIT_IO);
+    cr_assert(strstr(process_err(process), "name one that is not there"), "%s", process_err(process));
+    process_free(process);
+    process = run_in("backup", directory, NULL);
+    cr_assert_eq(process_status(process), EXIT_USAGE);
     process_free(process);
 }
