@@ -399,6 +399,7 @@ static const struct option_def store_options[] = {
 
 static const struct command store_command = {
     .name = "store",
+    .verbs = "check stats compact backup",
     .usage = "check|stats|compact --state DIR [OPTIONS]\n"
              "       belt store backup --state DIR NEW [OPTIONS]",
     .summary = "Check, measure, compact or copy the state directory of a broker.",
@@ -476,6 +477,7 @@ static const struct command version_command = {
     .name = "version", .usage = "", .summary = "Show the version.", PLAIN_COMMAND};
 static const struct command completion_command = {
     .name = "completion",
+    .verbs = "bash zsh fish",
     .usage = "bash|zsh|fish",
     .summary = "Print a script that completes command lines in this shell.",
     .details = "In ~/.bashrc: eval \"$(belt completion bash)\"",

@@ -23,6 +23,7 @@ static const struct option_def failed_options[] = {
 
 const struct command commands_failed = {
     .name = "failed",
+    .verbs = "list show retry drop",
     .usage = "list [OPTIONS] [QUEUE]\n"
              "       belt failed show [OPTIONS] ID…\n"
              "       belt failed retry|drop [OPTIONS] ID… | --all [QUEUE]",

@@ -54,7 +54,11 @@ static void bash_command(const struct command *command, FILE *out)
     }
     fprintf(out, "        esac\n        [[ $cur == -* ]] && COMPREPLY=($(compgen -W '");
     words_of_options(command, out);
-    fprintf(out, "' -- \"$cur\"))\n        ;;\n");
+    fprintf(out, "' -- \"$cur\"))\n");
+    if (command->verbs)
+        fprintf(out, "        ((COMP_CWORD == 2)) && [[ $cur != -* ]] && COMPREPLY=($(compgen -W '%s' -- \"$cur\"))\n",
+                command->verbs);
+    fprintf(out, "        ;;\n");
 }
 
 static void write_bash(FILE *out)
@@ -68,12 +72,11 @@ static void write_bash(FILE *out)
     words_of_commands(out);
     fprintf(out, "' -- \"$cur\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in\n");
     for (int i = 0; commands_all[i]; i++)
-        if (i != COMMAND_HELP && i != COMMAND_COMPLETION)
+        if (i != COMMAND_HELP)
             bash_command(commands_all[i], out);
     fprintf(out, "    help) COMPREPLY=($(compgen -W '");
     words_of_commands(out);
-    fprintf(out, "' -- \"$cur\"));;\n    completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- \"$cur\"));;\n"
-                 "    esac\n}\ncomplete -o default -F _belt belt\n");
+    fprintf(out, "' -- \"$cur\"));;\n    esac\n}\ncomplete -o default -F _belt belt\n");
 }
 
 /* Inside of single quotes; brackets and colons mean something to _arguments. */
@@ -114,57 +117,79 @@ static void zsh_option(const struct option_def *def, FILE *out)
     }
 }
 
+/* A variable of the name `commands` would hide that of zsh, which holds all programs. */
 static void write_zsh(FILE *out)
 {
-    fprintf(out, "#compdef belt\n_belt() {\n    local -a commands\n    commands=(\n");
+    fprintf(out, "#compdef belt\n_belt() {\n    local state\n    local -a subcommands\n    subcommands=(\n");
     for (int i = 0; commands_all[i]; i++) {
         fprintf(out, "        '%s:", commands_all[i]->name);
         quoted(commands_all[i]->summary, ":", out);
         fprintf(out, "'\n");
     }
-    fprintf(out, "    )\n    if (( CURRENT == 2 )); then\n        _describe command commands\n        return\n    fi\n"
-                 "    local name=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $name in\n");
+    fprintf(out,
+            "    )\n    if (( ${words[(I)--]} && ${words[(I)--]} < CURRENT )); then\n"
+            "        (( CURRENT -= ${words[(I)--]} ))\n        shift ${words[(I)--]} words\n        _normal\n     "
+            "   return\n"
+            "    fi\n    if (( CURRENT == 2 )); then\n        _describe command subcommands\n        return\n    fi\n"
+            "    local name=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $name in\n");
     for (int i = 0; commands_all[i]; i++) {
         fprintf(out, "        %s) _arguments -s \\\n", commands_all[i]->name);
         for (uint32_t j = 0; j < commands_all[i]->option_count; j++)
             zsh_option(&commands_all[i]->options[j], out);
-        if (i == COMMAND_COMPLETION)
-            fprintf(out, "            '1:shell:(bash zsh fish)'");
+        if (commands_all[i]->verbs)
+            fprintf(out, "            '1:what:(%s)' '*:: :_default'", commands_all[i]->verbs);
         else
-            fprintf(out,
-                    i == COMMAND_HELP ? "            '1:command:->commands' && return" : "            '*::: :_normal'");
+            fprintf(out, i == COMMAND_HELP ? "            '1:command:->subcommands' && return"
+                                           : "            '*: :_default'");
         fprintf(out, " ;;\n");
     }
-    fprintf(out, "    esac\n    [[ $state == commands ]] && _describe command commands\n}\n"
+    fprintf(out, "    esac\n    [[ $state == subcommands ]] && _describe command subcommands\n}\n"
                  "if [[ $funcstack[1] == _belt ]]; then _belt \"$@\"; else compdef _belt belt; fi\n");
+}
+
+static void fish_quoted(const char *text, FILE *out)
+{
+    fputc('\'', out);
+    for (; *text; text++)
+        fprintf(out, *text == '\'' || *text == '\\' ? "\\%c" : "%c", *text);
+    fputs("'\n", out);
 }
 
 static void fish_option(const char *command, const struct option_def *def, FILE *out)
 {
-    fprintf(out, "complete -c belt -n '__fish_seen_subcommand_from %s' -l %s", command, def->name);
+    fprintf(out, "complete -c belt -n '__belt_is %s' -l %s", command, def->name);
     if (def->letter)
         fprintf(out, " -s %c", def->letter);
     if (options_takes_argument(def) && !def->preset)
-        fprintf(out, def->complete == COMPLETE_FILE ? " -r -F" : " -x");
-    fprintf(out, " -d '");
-    for (const char *at = def->help; *at; at++)
-        fprintf(out, *at == '\'' || *at == '\\' ? "\\%c" : "%c", *at);
-    fprintf(out, "'\n");
+        fprintf(out, def->complete == COMPLETE_FILE      ? " -r -F"
+                     : def->complete == COMPLETE_COMMAND ? " -x -a '(__fish_complete_command)'"
+                                                         : " -x");
+    fprintf(out, " -d ");
+    fish_quoted(def->help, out);
 }
 
 static void write_fish(FILE *out)
 {
-    fprintf(out,
-            "# fish completion of belt; belt completion fish | source\ncomplete -c belt -n __fish_use_subcommand -f\n");
+    fprintf(out, "# fish completion of belt; belt completion fish | source\n"
+                 "function __belt_is\n    set -l words (commandline -opc)\n"
+                 "    test (count $words) -ge 2; and test $words[2] = $argv[1]; and not contains -- -- $words\nend\n"
+                 "function __belt_first\n    set -l words (commandline -opc)\n"
+                 "    test (count $words) -eq 2; and test $words[2] = $argv[1]\nend\n"
+                 "function __belt_command\n    set -l words (commandline -opc)\n    test $words[-1] = --\nend\n"
+                 "complete -c belt -n 'test (count (commandline -opc)) -eq 1' -f\n"
+                 "complete -c belt -n __belt_command -x -a '(__fish_complete_command)'\n");
     for (int i = 0; commands_all[i]; i++) {
-        fprintf(out, "complete -c belt -n __fish_use_subcommand -a %s -d '%s'\n", commands_all[i]->name,
-                commands_all[i]->summary);
+        fprintf(out, "complete -c belt -n 'test (count (commandline -opc)) -eq 1' -a %s -d ", commands_all[i]->name);
+        fish_quoted(commands_all[i]->summary, out);
         for (uint32_t j = 0; j < commands_all[i]->option_count; j++)
             fish_option(commands_all[i]->name, &commands_all[i]->options[j], out);
+        if (commands_all[i]->verbs)
+            fprintf(out, "complete -c belt -n '__belt_first %s' -f -a '%s'\n", commands_all[i]->name,
+                    commands_all[i]->verbs);
     }
-    fprintf(out, "complete -c belt -n '__fish_seen_subcommand_from help' -f -a '");
+    fprintf(out, "complete -c belt -n '__belt_first help' -f -a '");
     words_of_commands(out);
-    fprintf(out, "'\ncomplete -c belt -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'\n");
+    fprintf(out, "'\n");
 }
 
 int completion_write(const char *shell, FILE *out)

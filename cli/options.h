@@ -62,6 +62,7 @@ struct command {
     const char *name;
     const char *usage; /* what follows "belt NAME" */
     const char *summary;
+    const char *verbs;   /* what the first word may be: "list show"; NULL: any */
     const char *details; /* paragraphs of help; may be NULL */
     const struct option_def *options;
     uint32_t option_count;
