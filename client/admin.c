@@ -14,6 +14,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Rows of one status: each job may have this many readers. */
+#define ROWS_MAX ((size_t)BELT_MAX_JOBS * BELT_MAX_READERS)
+
 /* ---- on the I/O thread ---- */
 
 /** What a question says is the asker's, who may give up while it is sent: a copy of it. */
@@ -121,9 +124,72 @@ void client_admin_welcome(belt_pool *pool)
     client_admin_work(pool);
 }
 
+/* ---- answers: a broker may have any fault, and this program must not come to harm by it ---- */
+
+/** Jobs come in the order of their ids, those that live first, and behind those of the page before. */
+static bool jobs_in_order(const struct belt_status_query *query, const struct belt_msg_report *report)
+{
+    uint64_t after = query->after;
+    bool past = query->past;
+
+    for (uint32_t i = 0; i < report->count; i++) {
+        const struct belt_row_job *row = &report->rows.jobs[i];
+        if (row->past == past ? row->job <= after : past)
+            return false;
+        after = row->job;
+        past = row->past;
+    }
+    return true;
+}
+
+static const char *report_fault(const struct client_request *request, const struct belt_msg_report *report)
+{
+    if (report->what != request->what)
+        return "a report of something else";
+    if (report->what == BELT_BROKER && report->count != 1)
+        return "a report of no broker, or of several";
+    if (report->what == BELT_JOBS && !jobs_in_order(&request->query, report))
+        return "jobs that are not in their order";
+    if (request->status->count + report->count > ROWS_MAX)
+        return "more rows than a broker can have";
+    return NULL;
+}
+
+static const char *failures_fault(const struct client_request *request, const struct belt_msg_failures *failures)
+{
+    uint64_t from = request->failed->from;
+
+    for (uint32_t i = 0; i < failures->letter_count; i++) {
+        if (failures->letters[i].serial < from || failures->letters[i].serial == UINT64_MAX)
+            return "failed tasks that are not in their order";
+        from = failures->letters[i].serial + 1;
+    }
+    return NULL;
+}
+
+/** What makes the message no answer to the question; NULL: nothing does. Under the lock. */
+static const char *answer_fault(const struct client_request *request, const struct belt_msg *msg)
+{
+    static const uint8_t wanted[] = {[CLIENT_REQUEST_STATUS] = BELT_MSG_REPORT,
+                                     [CLIENT_REQUEST_FAILED] = BELT_MSG_FAILURES,
+                                     [CLIENT_REQUEST_CANCEL] = BELT_MSG_CANCELLED};
+
+    if (msg->type == BELT_MSG_ERROR)
+        return msg->u.error.code == BELT_OK ? "an error without a code" : NULL;
+    if (msg->type != wanted[request->type])
+        return "a message of another kind";
+    if (msg->type == BELT_MSG_REPORT)
+        return report_fault(request, &msg->u.report);
+    if (msg->type == BELT_MSG_FAILURES)
+        return failures_fault(request, &msg->u.failures);
+    return NULL;
+}
+
 void client_admin_message(belt_pool *pool, uint64_t ref, const struct belt_msg *msg)
 {
     struct client_request *request;
+    const char *fault;
+    char text[128];
 
     pthread_mutex_lock(&pool->lock);
     for (request = pool->requests; request != NULL && (request->ref != ref || request->done); request = request->next)
@@ -132,7 +198,11 @@ void client_admin_message(belt_pool *pool, uint64_t ref, const struct belt_msg *
         pthread_mutex_unlock(&pool->lock);
         return;
     }
-    if (msg->type == BELT_MSG_ERROR) {
+    fault = answer_fault(request, msg);
+    if (fault != NULL) {
+        int len = snprintf(text, sizeof(text), "%s, which is no answer to the question", fault);
+        answer(pool, request, BELT_BAD_MESSAGE, text, (size_t)len);
+    } else if (msg->type == BELT_MSG_ERROR) {
         answer(pool, request, msg->u.error.code, (const char *)msg->u.error.text.data, msg->u.error.text.len);
     } else if (msg->type == BELT_MSG_REPORT) {
         bool added = client_status_add(request->status, &msg->u.report);
