@@ -6,6 +6,7 @@
 
 #include "error.h"
 #include "failed.h"
+#include "inside.h"
 #include "io.h"
 #include "options.h"
 
@@ -265,13 +266,10 @@ static void end_requests(struct client_request *requests, size_t count, unsigned
     }
 }
 
-int client_admin_ask_all(belt_pool *pool, struct client_request *requests, size_t count, int64_t timeout_ms)
+static void ask_all(belt_pool *pool, struct client_request *requests, size_t count, int64_t timeout_ms)
 {
     uint64_t deadline = client_deadline(timeout_ms);
-    int rc = client_pool_check(pool);
 
-    if (rc != BELT_OK)
-        return rc;
     pthread_mutex_lock(&pool->lock);
     link_requests(pool, requests, count);
     pthread_mutex_unlock(&pool->lock);
@@ -285,7 +283,19 @@ int client_admin_ask_all(belt_pool *pool, struct client_request *requests, size_
     for (size_t i = 0; i < count; i++)
         unlink_request(pool, &requests[i]);
     pthread_mutex_unlock(&pool->lock);
-    return BELT_OK;
+}
+
+int client_admin_ask_all(belt_pool *pool, struct client_request *requests, size_t count, int64_t timeout_ms)
+{
+    int rc = client_pool_enter(pool, "the broker cannot be asked");
+
+    if (rc != BELT_OK)
+        return rc;
+    ask_all(pool, requests, count, timeout_ms);
+    if (atomic_load(&pool->closing))
+        rc = client_error(BELT_CLOSED, "the pool was closed");
+    client_pool_leave(pool);
+    return rc;
 }
 
 int client_admin_ask(belt_pool *pool, struct client_request *request, int64_t timeout_ms)

@@ -5,6 +5,7 @@
 #include "flow.h"
 
 #include "admin.h"
+#include "inside.h"
 #include "io.h"
 
 #include <stdio.h>
@@ -84,9 +85,10 @@ static void attach(belt_pool *pool, struct belt_stream *stream)
     pool->streams = stream;
 }
 
-static void stream_free(struct belt_stream *stream)
+void client_flow_stream_free(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
+    belt_pool *pool = stream->pool;
 
     client_stream_fini(&stream->wire);
     client_results_drop(&mail->results);
@@ -106,8 +108,10 @@ static void stream_free(struct belt_stream *stream)
     pthread_cond_destroy(&mail->cond);
     free(stream->words);
     free(stream);
+    client_pool_unref(pool);
 }
 
+/** Takes it out of all tables. */
 static void detach(belt_pool *pool, struct belt_stream *stream)
 {
     leave_ref(pool, stream);
@@ -119,7 +123,6 @@ static void detach(belt_pool *pool, struct belt_stream *stream)
         pool->streams = stream->next;
     if (stream->next != NULL)
         stream->next->prev = stream->prev;
-    stream_free(stream);
 }
 
 /** A closed stream goes when nothing is owed; one that is queued, when its turn comes. True: it is gone. */
@@ -128,6 +131,7 @@ static bool forget(belt_pool *pool, struct belt_stream *stream)
     if (!stream->closed || !client_stream_settled(&stream->wire) || atomic_load(&stream->queued))
         return false;
     detach(pool, stream);
+    client_flow_stream_free(stream);
     return true;
 }
 
@@ -428,6 +432,20 @@ void client_flow_fail(belt_pool *pool, unsigned code, const char *text)
     client_admin_fail(pool, code, text);
 }
 
+/** The pool goes and the stream stays, until its own close. */
+static void orphan(belt_pool *pool, struct belt_stream *stream)
+{
+    bool closed;
+
+    detach(pool, stream);
+    pthread_mutex_lock(&stream->mail.lock);
+    closed = stream->mail.closed;
+    stream->orphaned = !closed;
+    pthread_mutex_unlock(&stream->mail.lock);
+    if (closed)
+        client_flow_stream_free(stream);
+}
+
 void client_flow_free(belt_pool *pool)
 {
     struct belt_stream *queued = atomic_exchange(&pool->queue, NULL);
@@ -435,6 +453,8 @@ void client_flow_free(belt_pool *pool)
     for (; queued != NULL; queued = queued->queue_next)
         if (!queued->attached)
             attach(pool, queued);
+    for (struct belt_stream *stream = pool->streams; stream != NULL; stream = stream->next)
+        client_stream_await(stream);
     while (pool->streams != NULL)
-        detach(pool, pool->streams);
+        orphan(pool, pool->streams);
 }

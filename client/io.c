@@ -436,13 +436,15 @@ static void *run(void *argument)
         hand_over(pool, reader);
         stand_by(pool);
     }
-    while (!take_helm(pool))
+    while (!take_helm(pool)) /* who is at it sees that the pool closes */
         stand_by(pool);
     client_flow_work(pool);
     client_flow_pump(pool, true);
     if (client_io_ready(pool) && !atomic_load(&pool->lost))
         client_io_send(pool, &bye);
-    return NULL;
+    client_io_lost(pool, BELT_CLOSED, "the pool was closed");
+    client_flow_work(pool); /* who came in the meantime */
+    return NULL;            /* and nobody is at the helm again */
 }
 
 /** A thread that takes no signal: those are for the user's threads. */
@@ -481,17 +483,26 @@ int client_io_start(belt_pool *pool)
     return BELT_OK;
 }
 
+void client_io_leave_soon(belt_pool *pool)
+{
+    atomic_store(&pool->stop, true);
+    client_io_kick(pool, true);
+    raise_fd(pool->wake_fd); /* whatever the state says: a reader may be at the helm */
+    raise_fd(pool->standby_fd);
+}
+
 void client_io_stop(belt_pool *pool)
+{
+    if (pool->magic != CLIENT_POOL_MAGIC)
+        return;
+    client_io_leave_soon(pool);
+    pthread_join(pool->thread, NULL);
+}
+
+void client_io_close(belt_pool *pool)
 {
     int linger = LINGER_MS;
 
-    if (pool->magic == CLIENT_POOL_MAGIC) {
-        atomic_store(&pool->stop, true);
-        client_io_kick(pool, true);
-        raise_fd(pool->standby_fd);
-        pthread_join(pool->thread, NULL);
-    }
-    client_flow_free(pool);
     belt_frames_clear(&pool->unsent);
     if (pool->socket != NULL) {
         if (pool->session.state != BELT_SESSION_READY || pool->children != NULL)
@@ -503,6 +514,10 @@ void client_io_stop(belt_pool *pool)
         while (zmq_ctx_term(pool->context) != 0 && errno == EINTR)
             ;
     belt_decoder_free(pool->decoder);
+}
+
+void client_io_free(belt_pool *pool)
+{
     if (pool->wake_fd >= 0)
         close(pool->wake_fd);
     if (pool->standby_fd >= 0)

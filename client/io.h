@@ -12,8 +12,14 @@
 
 /** Starts the thread. BELT_OK or a code with client_error(). */
 int client_io_start(belt_pool *pool);
-/** Says BYE, ends the thread, frees what belongs to it. Accepts a pool that was not started. */
+/** Makes everybody who is inside of a pool that closes leave: every wait ends with CLOSED. */
+void client_io_leave_soon(belt_pool *pool);
+/** The same; says BYE and ends the thread. Accepts a pool that was not started. */
 void client_io_stop(belt_pool *pool);
+/** Ends the connection, when nobody is inside any more. */
+void client_io_close(belt_pool *pool);
+/** What streams that are still there may use: the descriptors that wake the thread. */
+void client_io_free(belt_pool *pool);
 
 /** There is work. `urgent`: at once; else the thread may finish its nap of a millisecond. Async-signal-safe. */
 void client_io_kick(belt_pool *pool, bool urgent);

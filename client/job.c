@@ -3,9 +3,12 @@
  * Starting, cancelling and closing a stream.
  */
 #include "error.h"
+#include "flow.h"
+#include "inside.h"
 #include "io.h"
 #include "options.h"
 #include "pool.h"
+#include "process.h"
 #include "statuses.h"
 
 #include <ctype.h>
@@ -202,12 +205,15 @@ static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, 
     if (stream == NULL)
         return NULL;
     stream->pool = pool;
+    stream->mark = pool->mark;
+    client_pool_ref(pool);
     stream->kind = work->kind;
     stream->acknowledges = options->acknowledge;
     init_window(stream, work, options);
     stream->shelf = client_shelf_new();
     if (stream->shelf == NULL || !init_wire(stream, work, options)) {
         client_shelf_leave(stream->shelf);
+        client_pool_unref(pool);
         free(stream);
         return NULL;
     }
@@ -240,21 +246,15 @@ static int check_function(const belt_pool *pool, const struct work *work)
                         work->function, names);
 }
 
-static int open_stream(belt_pool *pool, const struct work *work, belt_source source, void *ctx,
-                       const belt_job_options *given, belt_stream **out)
+static int open_entered(belt_pool *pool, const struct work *work, belt_source source, void *ctx,
+                        const belt_job_options *given, belt_stream **out)
 {
     belt_job_options options;
     struct belt_stream *stream;
-    int rc;
+    int rc = check_function(pool, work);
 
-    if (pool == NULL || out == NULL)
-        return client_error(BELT_INVALID, "a pool and a place for the stream are needed");
-    *out = NULL;
-    rc = check_function(pool, work);
     if (rc == BELT_OK)
         rc = complete_options(given, &options);
-    if (rc == BELT_OK)
-        rc = client_pool_check(pool);
     if (rc != BELT_OK)
         return rc;
     options.detached = options.detached || work->kind == CLIENT_STREAM_SUBMITS;
@@ -267,6 +267,22 @@ static int open_stream(belt_pool *pool, const struct work *work, belt_source sou
     client_io_kick(pool, false);
     *out = stream;
     return BELT_OK;
+}
+
+static int open_stream(belt_pool *pool, const struct work *work, belt_source source, void *ctx,
+                       const belt_job_options *given, belt_stream **out)
+{
+    int rc;
+
+    if (out == NULL)
+        return client_error(BELT_INVALID, "a place for the stream is needed");
+    *out = NULL;
+    rc = client_pool_enter(pool, "a stream cannot be opened");
+    if (rc != BELT_OK)
+        return rc;
+    rc = open_entered(pool, work, source, ctx, given, out);
+    client_pool_leave(pool);
+    return rc;
 }
 
 int belt_imap(belt_pool *pool, const char *function, belt_source source, void *ctx, const belt_job_options *options,
@@ -316,15 +332,12 @@ int belt_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t c
     return open_stream(pool, &work, NULL, NULL, &window, stream);
 }
 
-int belt_cancel(belt_stream *stream, int64_t timeout_ms)
+static int cancel(struct belt_stream *stream, int64_t timeout_ms)
 {
-    struct client_mail *mail;
+    struct client_mail *mail = &stream->mail;
     uint64_t deadline = client_deadline(timeout_ms);
     int rc = BELT_OK;
 
-    if (stream == NULL)
-        return client_error(BELT_INVALID, "belt_cancel: a stream is needed");
-    mail = &stream->mail;
     stream->cancelled = true; /* no result is given from here on, whatever the broker says */
     client_results_drop(&stream->hand);
     client_results_drop(&stream->failed);
@@ -335,14 +348,16 @@ int belt_cancel(belt_stream *stream, int64_t timeout_ms)
     client_io_kick(stream->pool, true);
     pthread_mutex_lock(&mail->lock);
     mail->waiting = true;
-    while (!mail->over && client_wait(&mail->cond, &mail->lock, deadline))
+    while (!mail->over && !atomic_load(&stream->pool->closing) && client_wait(&mail->cond, &mail->lock, deadline))
         ;
     mail->waiting = false;
     client_results_drop(&mail->results);
     mail->hand_ready = true; /* belt_next() answers JOB_CANCELLED */
     if (mail->fd >= 0)
         client_fd_update(stream);
-    if (!mail->over)
+    if (!mail->over && atomic_load(&stream->pool->closing))
+        rc = client_error(BELT_CLOSED, "the pool was closed");
+    else if (!mail->over)
         rc = client_error(BELT_AGAIN,
                           "the broker did not confirm the cancel within %lld ms; it is asked for all the same",
                           (long long)timeout_ms);
@@ -352,40 +367,81 @@ int belt_cancel(belt_stream *stream, int64_t timeout_ms)
     return rc;
 }
 
+int belt_cancel(belt_stream *stream, int64_t timeout_ms)
+{
+    int rc;
+
+    if (stream == NULL)
+        return client_error(BELT_INVALID, "belt_cancel: a stream is needed");
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK)
+        return rc;
+    rc = cancel(stream, timeout_ms);
+    client_stream_leave(stream);
+    return rc;
+}
+
 int belt_halt(belt_stream *stream)
 {
+    int rc;
+
     if (stream == NULL)
         return client_error(BELT_INVALID, "belt_halt: a stream is needed");
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK)
+        return rc;
     pthread_mutex_lock(&stream->mail.lock);
     stream->mail.halt = true;
     pthread_mutex_unlock(&stream->mail.lock);
     client_io_touch(stream);
     client_io_kick(stream->pool, true);
+    client_stream_leave(stream);
     return BELT_OK;
 }
 
 void belt_interrupt(belt_stream *stream)
 {
+    if (!client_process_is(stream->mark))
+        return;
     atomic_store(&stream->interrupted, true);
     client_io_touch(stream);
     client_io_kick(stream->pool, true);
 }
 
-/** Hands over the last word and lets go of the stream; the I/O thread frees it. */
-static void leave(struct belt_stream *stream, bool cancel, bool detach)
+/** Under the mail's lock: the last word, after which the I/O thread frees the stream. */
+static void say_closed(struct belt_stream *stream, bool cancel, bool detach)
 {
-    belt_pool *pool = stream->pool;
     struct client_mail *mail = &stream->mail;
 
-    pthread_mutex_lock(&mail->lock);
     mail->closed = true;
     mail->taken = client_taken(stream, &mail->taken_bytes);
     mail->ended = stream->window.ended;
     mail->cancel = mail->cancel || cancel;
     mail->detach = detach;
     client_io_touch(stream); /* under the lock: once it is seen closed and not queued, the I/O thread frees it */
-    pthread_mutex_unlock(&mail->lock);
-    client_io_kick(pool, false);
+}
+
+/** Hands over the last word and lets go of the stream, which whoever comes last frees: the I/O thread, who closes the
+ * pool, or we. */
+static void leave(struct belt_stream *stream, bool cancel, bool detach)
+{
+    belt_pool *pool = stream->pool;
+    bool orphaned;
+
+    client_pool_ref(pool);
+    atomic_fetch_add(&stream->users, 1); /* who closes the pool does not look at it before we are through */
+    pthread_mutex_lock(&stream->mail.lock);
+    orphaned = stream->orphaned;
+    if (!orphaned)
+        say_closed(stream, cancel, detach);
+    atomic_fetch_sub(&stream->users, 1);
+    pthread_mutex_unlock(&stream->mail.lock);
+    if (orphaned)
+        client_flow_stream_free(stream);
+    else
+        client_io_kick(pool, false);
+    client_pool_told(pool);
+    client_pool_unref(pool);
 }
 
 static bool is_over(struct belt_stream *stream)
@@ -398,6 +454,17 @@ static bool is_over(struct belt_stream *stream)
     return failed || client_window_over(&stream->window);
 }
 
+/** A stream that is closed by its own source goes when that returns; one of another process is not ours to free. */
+static bool goes_later(struct belt_stream *stream, enum client_fate fate)
+{
+    if (!client_process_is(stream->mark))
+        return true;
+    if (!client_source_runs(stream))
+        return false;
+    stream->fate = (uint8_t)fate;
+    return true;
+}
+
 void belt_stream_close(belt_stream **out)
 {
     struct belt_stream *stream;
@@ -407,14 +474,20 @@ void belt_stream_close(belt_stream **out)
         return;
     stream = *out;
     *out = NULL;
+    if (goes_later(stream, CLIENT_FATE_CLOSE))
+        return;
     over = stream->kind == CLIENT_STREAM_READS || is_over(stream);
     leave(stream, !over, over && (stream->kind == CLIENT_STREAM_READS || stream->acknowledges));
 }
 
 void belt_detach(belt_stream **out)
 {
+    struct belt_stream *stream;
+
     if (out == NULL || *out == NULL)
         return;
-    leave(*out, false, true);
+    stream = *out;
     *out = NULL;
+    if (!goes_later(stream, CLIENT_FATE_DETACH))
+        leave(stream, false, true);
 }

@@ -5,6 +5,8 @@
 #include "pool.h"
 
 #include "error.h"
+#include "flow.h"
+#include "inside.h"
 #include "io.h"
 #include "options.h"
 #include "proto/codes.h"
@@ -116,6 +118,7 @@ static belt_pool *pool_new(const belt_pool_options *options)
         return NULL;
     client_lock_init(&pool->lock, &pool->cond);
     pool->wake_fd = pool->standby_fd = -1;
+    atomic_init(&pool->refs_held, 1);
     pool->role = BELT_ROLE_CLIENT;
     pool->lost_timeout_ms = options->lost_timeout_ms;
     atomic_init(&pool->max_payload, BELT_MAX_PAYLOAD_DEFAULT);
@@ -147,13 +150,36 @@ static int connect_pool(belt_pool *pool, int64_t timeout_ms)
     return rc;
 }
 
-static void pool_free(belt_pool *pool)
+void client_pool_ref(belt_pool *pool)
 {
-    client_io_stop(pool);
-    client_private_stop(&pool->children);
+    atomic_fetch_add(&pool->refs_held, 1);
+}
+
+void client_pool_unref(belt_pool *pool)
+{
+    if (atomic_fetch_sub(&pool->refs_held, 1) != 1)
+        return;
+    client_io_free(pool);
     pthread_mutex_destroy(&pool->lock);
     pthread_cond_destroy(&pool->cond);
     free(pool);
+}
+
+void client_pool_shut(belt_pool *pool)
+{
+    client_io_stop(pool);
+    client_pool_await(pool);
+    client_flow_free(pool);
+    client_io_close(pool);
+    client_private_stop(&pool->children);
+    client_pool_unref(pool);
+}
+
+/** One that could not be opened. */
+static void give_up(belt_pool *pool)
+{
+    atomic_store(&pool->closing, true);
+    client_pool_shut(pool);
 }
 
 int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_options *options, belt_pool **out)
@@ -178,11 +204,13 @@ int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_o
     rc = draw_session(pool);
     if (rc == BELT_OK)
         rc = connect_pool(pool, complete.connect_timeout_ms);
-    if (rc == BELT_OK)
-        *out = pool;
-    else
-        pool_free(pool);
-    return rc;
+    if (rc != BELT_OK) {
+        give_up(pool);
+        return rc;
+    }
+    client_pool_publish(pool);
+    *out = pool;
+    return BELT_OK;
 }
 
 int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t count,
@@ -210,11 +238,13 @@ int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t
         rc = client_private_start(functions, count, &complete, pool->endpoint, sizeof(pool->endpoint), &pool->children);
     if (rc == BELT_OK)
         rc = connect_pool(pool, complete.connect_timeout_ms);
-    if (rc == BELT_OK)
-        *out = pool;
-    else
-        pool_free(pool);
-    return rc;
+    if (rc != BELT_OK) {
+        give_up(pool);
+        return rc;
+    }
+    client_pool_publish(pool);
+    *out = pool;
+    return BELT_OK;
 }
 
 pid_t belt_pool_agent(const belt_pool *pool)
@@ -233,10 +263,18 @@ int belt_pool_open(const char *broker, const belt_pool_options *options, belt_po
     return belt_pool_open_private(functions, count, options, pool);
 }
 
-void belt_pool_close(belt_pool **pool)
+void belt_pool_close(belt_pool **out)
 {
-    if (pool == NULL || *pool == NULL)
+    belt_pool *pool;
+
+    if (out == NULL || *out == NULL)
         return;
-    pool_free(*pool);
-    *pool = NULL;
+    pool = *out;
+    *out = NULL;
+    if (!client_pool_withdraw(pool))
+        return;
+    if (client_source_shuts(pool)) /* we are inside of it ourselves */
+        client_io_leave_soon(pool);
+    else
+        client_pool_shut(pool);
 }

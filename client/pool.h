@@ -60,6 +60,13 @@ struct belt_stream {
     struct belt_pool *pool;
     char *words; /* key, function, reader, argument */
 
+    /* who is inside (inside.h) */
+    uint64_t mark;     /* of the process that it belongs to */
+    atomic_uint users; /* calls that are inside */
+    uint8_t fate;      /* enum client_fate; the user's thread's */
+    bool shuts;        /* its source has closed the pool; the user's thread's */
+    bool orphaned;     /* the pool was closed before it: its own close frees it. Under the mail's lock */
+
     /* the user's thread */
     enum client_stream_kind kind;
     bool acknowledges;       /* belt_ack() says what was taken, not belt_next() */
@@ -132,6 +139,13 @@ struct belt_pool {
     atomic_uint_fast64_t refs; /* the last ref given */
     atomic_uint max_payload;
 
+    /* who is inside (inside.h) */
+    uint64_t mark;               /* of the process that opened it */
+    struct belt_pool *next_open; /* under the process's lock, like */
+    unsigned users;              /* calls that are inside */
+    atomic_bool closing;         /* nobody comes in any more, and who is inside goes */
+    atomic_uint refs_held;       /* the open pool's own and one of each stream: the last one frees the struct */
+
     pthread_mutex_t lock;
     pthread_cond_t cond;
     struct client_request *requests;
@@ -176,6 +190,11 @@ void client_lock_init(pthread_mutex_t *lock, pthread_cond_t *cond);
 bool client_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline);
 /** The pool is lost: keeps the sentence, returns the code; BELT_OK when it is not. */
 int client_pool_check(belt_pool *pool);
+
+/** Ends what a withdrawn pool is made of, once nobody is inside. */
+void client_pool_shut(belt_pool *pool);
+void client_pool_ref(belt_pool *pool);
+void client_pool_unref(belt_pool *pool);
 
 /* reader.c */
 /** Draws from the source as far as the window allows. */

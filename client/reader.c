@@ -4,8 +4,10 @@
  * Everything here runs in the user's own thread.
  */
 #include "error.h"
+#include "inside.h"
 #include "io.h"
 #include "pool.h"
+#include "process.h"
 #include "proto/codes.h"
 
 #include <assert.h>
@@ -147,13 +149,18 @@ static int add_input(struct belt_stream *stream, int answer, const belt_input *i
     return add_task(stream, input->data, input->len, results);
 }
 
+static int refuse_closed(void)
+{
+    return client_error(BELT_CLOSED, "the pool was closed");
+}
+
 int client_draw(struct belt_stream *stream)
 {
     uint64_t since = 0;
     bool results = stream->hand.first != NULL;
     int rc = BELT_OK;
 
-    if (stream->source == NULL)
+    if (stream->source == NULL || client_source_runs(stream))
         return BELT_OK;
     while (rc == BELT_OK && client_window_open(&stream->window, stream->granted_bytes)) {
         belt_input input = {0};
@@ -165,7 +172,11 @@ int client_draw(struct belt_stream *stream)
             else if (client_now_ms() - since > DRAW_MS)
                 break;
         }
-        answer = stream->source(stream->ctx, &input);
+        answer = client_source_call(stream, &input);
+        if (stream->fate != CLIENT_FATE_NONE)
+            return client_error(BELT_CLOSED, "the stream was closed by its own source");
+        if (atomic_load(&stream->pool->closing))
+            return refuse_closed();
         if (answer == -2)
             break;
         if (answer == 0)
@@ -290,7 +301,7 @@ static bool is_due(const struct belt_stream *stream, uint64_t granted)
     const struct client_mail *mail = &stream->mail;
 
     return mail->results.first != NULL || mail->over || mail->moved || atomic_load(&stream->interrupted) ||
-           mail->granted_bytes > granted;
+           mail->granted_bytes > granted || atomic_load(&stream->pool->closing);
 }
 
 /** A reader who keeps coming back soon drives the connection himself while he waits. */
@@ -356,6 +367,8 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
     for (;;) {
         if (atomic_load(&stream->interrupted) && atomic_exchange(&stream->interrupted, false))
             return client_error(BELT_INTERRUPTED, "the wait for a result was interrupted by belt_interrupt()");
+        if (atomic_load(&stream->pool->closing))
+            return refuse_closed();
         if (stream->cancelled)
             return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_cancel()");
         stream->moved = false;
@@ -408,10 +421,17 @@ int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **result
         return client_error(BELT_INVALID, "belt_next: a stream and room for at least one result are needed");
     assert(stream->magic == CLIENT_STREAM_MAGIC);
     *count = 0;
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK)
+        return rc;
     if (stream->kind == CLIENT_STREAM_SUBMITS)
-        return client_error(BELT_INVALID, "belt_next: a job that is handed in gives its results to belt_subscribe()");
-    rc = next_some(stream, timeout_ms, results, max, count);
+        rc = client_error(BELT_INVALID, "belt_next: a job that is handed in gives its results to belt_subscribe()");
+    else if (client_source_runs(stream))
+        rc = client_error(BELT_INVALID, "belt_next: a source cannot wait for the stream that it is drawn for");
+    else
+        rc = next_some(stream, timeout_ms, results, max, count);
     refresh_fd(stream);
+    client_stream_leave(stream);
     return rc;
 }
 
@@ -433,6 +453,12 @@ static bool has_room(struct belt_stream *stream)
     return client_window_open(&stream->window, stream->mail.granted_bytes);
 }
 
+/** Under the mail's lock: the window will not open any more. */
+static bool is_hopeless(const struct belt_stream *stream)
+{
+    return stream->cancelled || stream->mail.over || atomic_load(&stream->pool->closing);
+}
+
 /** Waits for room in the window. */
 static int make_room(struct belt_stream *stream, int64_t timeout_ms)
 {
@@ -447,17 +473,19 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     if (stream->window.ended)
         return client_error(BELT_JOB_ENDED, "belt_feed: the input was ended with belt_end()");
     pthread_mutex_lock(&mail->lock);
-    while (in_time && !stream->cancelled && !mail->over && !has_room(stream)) {
+    while (in_time && !is_hopeless(stream) && !has_room(stream)) {
         mail->waiting = mail->waiting_grant = mail->waiting_accepted = true;
         pthread_mutex_unlock(&mail->lock);
         client_settle(stream, true);
         pthread_mutex_lock(&mail->lock);
-        if (!has_room(stream) && !mail->over) /* what came before the lock was held again has woken nobody */
+        if (!has_room(stream) && !is_hopeless(stream)) /* what came before the lock was held again has woken nobody */
             in_time = client_wait(&mail->cond, &mail->lock, deadline);
     }
     mail->waiting_grant = mail->waiting_accepted = false;
     stream->granted_bytes = mail->granted_bytes;
-    if (stream->cancelled)
+    if (atomic_load(&stream->pool->closing))
+        rc = refuse_closed();
+    else if (stream->cancelled)
         rc = client_error(BELT_JOB_CANCELLED, "belt_feed: the job was cancelled");
     else if (mail->over && mail->code != BELT_OK)
         rc = client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
@@ -476,12 +504,18 @@ int belt_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout
 
     if (stream == NULL || (data == NULL && len > 0))
         return client_error(BELT_INVALID, "belt_feed: a stream and the input's bytes are needed");
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK)
+        return rc;
     limit = atomic_load(&stream->pool->max_payload);
     if (len > limit)
-        return client_error(BELT_TOO_LARGE, "an input of %zu bytes is over the broker's payload limit of %u", len,
-                            limit);
-    rc = make_room(stream, timeout_ms);
-    return rc == BELT_OK ? add_task(stream, data, len, &results) : rc;
+        rc = client_error(BELT_TOO_LARGE, "an input of %zu bytes is over the broker's payload limit of %u", len, limit);
+    else
+        rc = make_room(stream, timeout_ms);
+    if (rc == BELT_OK)
+        rc = add_task(stream, data, len, &results);
+    client_stream_leave(stream);
+    return rc;
 }
 
 int belt_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms)
@@ -490,21 +524,31 @@ int belt_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms)
 
     if (stream == NULL || stream->kind == CLIENT_STREAM_SUBMITS)
         return client_error(BELT_INVALID, "belt_feed_error: a stream that gives results is needed");
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK)
+        return rc;
     rc = make_room(stream, timeout_ms);
     if (rc == BELT_OK)
         rc = add_failed(stream, BELT_SOURCE_FAILED, text, text != NULL ? strlen(text) : 0);
     if (rc == BELT_OK)
         refresh_fd(stream);
+    client_stream_leave(stream);
     return rc;
 }
 
 int belt_end(belt_stream *stream)
 {
+    int rc;
+
     if (stream == NULL || stream->source != NULL || stream->kind == CLIENT_STREAM_READS)
         return client_error(BELT_INVALID, "belt_end: a stream that is fed with belt_feed() is needed");
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK)
+        return rc;
     stream->window.ended = true;
     client_settle(stream, false);
     refresh_fd(stream);
+    client_stream_leave(stream);
     return BELT_OK;
 }
 
@@ -513,14 +557,20 @@ int belt_end(belt_stream *stream)
 int belt_ack(belt_stream *stream, uint64_t number)
 {
     uint64_t upto = number + 1; /* UINT64_MAX: of a failed input before any result */
+    int rc;
 
     if (stream == NULL || !stream->acknowledges)
         return client_error(BELT_INVALID, "belt_ack: a stream with the option 'acknowledge' is needed");
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK)
+        return rc;
     upto = upto > stream->start ? upto - stream->start : 0;
-    if (!client_hold_ack(&stream->hold, upto))
-        return client_error(BELT_INVALID, "belt_ack: result %llu was not given yet", (unsigned long long)number);
-    client_settle(stream, false);
-    return BELT_OK;
+    if (client_hold_ack(&stream->hold, upto))
+        client_settle(stream, false);
+    else
+        rc = client_error(BELT_INVALID, "belt_ack: result %llu was not given yet", (unsigned long long)number);
+    client_stream_leave(stream);
+    return rc;
 }
 
 /* ---- looking ---- */
@@ -529,7 +579,7 @@ void client_fd_update(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
     bool ready = mail->results.first != NULL || mail->over || mail->hand_ready || mail->moved ||
-                 atomic_load(&stream->interrupted);
+                 atomic_load(&stream->interrupted) || atomic_load(&stream->pool->closing);
     uint64_t value = 1;
 
     if (ready == mail->fd_raised)
@@ -543,29 +593,43 @@ void client_fd_update(struct belt_stream *stream)
             ;
 }
 
+static int make_fd(struct belt_stream *stream)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    if (fd < 0) {
+        client_error(BELT_SYSTEM, "cannot make a descriptor for the stream: %s", strerror(errno));
+        return -1;
+    }
+    pthread_mutex_lock(&stream->mail.lock);
+    stream->mail.fd = fd;
+    pthread_mutex_unlock(&stream->mail.lock);
+    refresh_fd(stream);
+    return fd;
+}
+
 int belt_stream_fd(belt_stream *stream)
 {
+    int rc, fd;
+
     if (stream == NULL)
         return -1;
-    if (stream->mail.fd < 0) {
-        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-        if (fd < 0) {
-            client_error(BELT_SYSTEM, "cannot make a descriptor for the stream: %s", strerror(errno));
-            return -1;
-        }
-        pthread_mutex_lock(&stream->mail.lock);
-        stream->mail.fd = fd;
-        pthread_mutex_unlock(&stream->mail.lock);
-        refresh_fd(stream);
-    }
-    return stream->mail.fd;
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK) /* of a closed pool: the one that is there stays readable */
+        return rc == BELT_CLOSED ? stream->mail.fd : -1;
+    fd = stream->mail.fd >= 0 ? stream->mail.fd : make_fd(stream);
+    client_stream_leave(stream);
+    return fd;
 }
 
 void belt_stream_progress(const belt_stream *stream, belt_progress *progress)
 {
     struct client_mail *mail = (struct client_mail *)&stream->mail; /* its lock is not part of its value */
 
+    if (!client_process_is(stream->mark)) { /* a thread of another process may hold the lock */
+        *progress = (belt_progress){0};
+        return;
+    }
     *progress = (belt_progress){.drawn = stream->window.drawn,
                                 .taken = stream->window.taken,
                                 .window = stream->window.size,
@@ -583,6 +647,8 @@ uint64_t belt_stream_job(const belt_stream *stream)
     struct client_mail *mail = (struct client_mail *)&stream->mail;
     uint64_t job;
 
+    if (!client_process_is(stream->mark))
+        return 0;
     pthread_mutex_lock(&mail->lock);
     job = mail->job;
     pthread_mutex_unlock(&mail->lock);

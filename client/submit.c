@@ -4,6 +4,7 @@
  * thread.
  */
 #include "error.h"
+#include "inside.h"
 #include "pool.h"
 #include "proto/codes.h"
 
@@ -39,8 +40,8 @@ static bool wait_accepted(struct belt_stream *stream, uint64_t deadline, int *rc
     client_settle(stream, true);
     pthread_mutex_lock(&mail->lock);
     *rc = standing(stream); /* with the lock that is held until the wait: what comes before it wakes nobody */
-    while (in_time && *rc == BELT_AGAIN && mail->accepted == accepted && mail->granted_bytes <= granted &&
-           !atomic_load(&stream->interrupted)) {
+    while (in_time && *rc == BELT_AGAIN && !atomic_load(&stream->pool->closing) && mail->accepted == accepted &&
+           mail->granted_bytes <= granted && !atomic_load(&stream->interrupted)) {
         in_time = client_wait(&mail->cond, &mail->lock, deadline);
         *rc = standing(stream);
     }
@@ -52,16 +53,16 @@ static bool wait_accepted(struct belt_stream *stream, uint64_t deadline, int *rc
     return in_time;
 }
 
-int belt_flush(belt_stream *stream, int64_t timeout_ms)
+static int flush(struct belt_stream *stream, int64_t timeout_ms)
 {
     uint64_t deadline = client_deadline(timeout_ms);
     int rc = BELT_AGAIN;
 
-    if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
-        return client_error(BELT_INVALID, "belt_flush: a stream that takes input is needed");
     for (bool in_time = true; rc == BELT_AGAIN;) {
         if (atomic_load(&stream->interrupted) && atomic_exchange(&stream->interrupted, false))
             return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_interrupt()");
+        if (atomic_load(&stream->pool->closing))
+            return client_error(BELT_CLOSED, "the pool was closed");
         if (!in_time)
             return client_error(BELT_AGAIN, "the broker has not accepted everything within %lld ms",
                                 (long long)timeout_ms);
@@ -69,6 +70,23 @@ int belt_flush(belt_stream *stream, int64_t timeout_ms)
         if (rc == BELT_OK)
             in_time = wait_accepted(stream, deadline, &rc);
     }
+    return rc;
+}
+
+int belt_flush(belt_stream *stream, int64_t timeout_ms)
+{
+    int rc;
+
+    if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
+        return client_error(BELT_INVALID, "belt_flush: a stream that takes input is needed");
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK)
+        return rc;
+    if (client_source_runs(stream))
+        rc = client_error(BELT_INVALID, "belt_flush: a source cannot wait for the stream that it is drawn for");
+    else
+        rc = flush(stream, timeout_ms);
+    client_stream_leave(stream);
     return rc;
 }
 

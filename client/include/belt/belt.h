@@ -23,6 +23,20 @@
  * runs one I/O thread per pool; code of yours (sources, hooks) never runs on it. A thread that waits for the results
  * of a pool's only stream may do that thread's work meanwhile.
  *
+ * Processes: a pool belongs to the process that opened it. In a process that was forked since its calls and those of
+ * its streams answer INVALID, closing them frees nothing, and a pool of its own may be opened; results may be read and
+ * freed. A program that becomes another one by exec ends its private pools. The library installs no signal handlers,
+ * and waits for its own child processes only: a SIGCHLD comes for them too, and a program that waits for any child must
+ * let those be that it does not know. All descriptors of the library are close-on-exec. A program may run without the
+ * descriptors 0, 1 and 2; what it prints there then may go to whatever gets those numbers, so open /dev/null instead.
+ *
+ * Closing: a pool may be closed while other threads are inside of its calls: all of these end with CLOSED, and
+ * belt_pool_close() waits for them, also for a source that runs. A call that comes later answers CLOSED as well. A
+ * stream outlives its pool, answering CLOSED, until belt_stream_close() or belt_detach() frees it. A source may close
+ * its pool or its own stream: nothing more is drawn, the call that runs the source answers CLOSED, and closes the pool
+ * or stream when it returns. A source that waits for the stream it is drawn for (belt_next, belt_flush) is answered
+ * INVALID.
+ *
  * Times are in ms; -1 waits for ever, 0 does not wait. Sizes are in bytes.
  *
  * Options: each struct is filled by its init function (INVALID when it was not), which notes its size. A program that
@@ -105,7 +119,11 @@ BELT_API void belt_pool_options_init(belt_pool_options *options);
  */
 BELT_API int belt_pool_open(const char *broker, const belt_pool_options *options, belt_pool **pool);
 
-/** Closes every stream of it, stops a private broker and its slots. *Takes*. Accepts NULL. */
+/**
+ * Closes the pool, stops a private broker and its slots. Jobs that are not detached are cancelled. Streams that are not
+ * closed yet answer CLOSED and still have to be closed, before or after. *Takes*. Accepts NULL; another thread's copy
+ * of the pointer may be used afterwards, and closed again: it answers CLOSED.
+ */
 BELT_API void belt_pool_close(belt_pool **pool);
 
 /** Registers a function for private pools and belt_worker_run(), before either. Copies the name. Errors: INVALID,

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who is inside the library. See inside.h.
+ *
+ * A pool's `users` are counted under the process's lock; a stream's by an atomic, for belt_next() is called millions of
+ * times. There the order of two stores decides: who enters counts first and then looks at `closing`, who closes sets
+ * `closing` first and then looks at the count.
+ */
+#include "inside.h"
+
+#include "error.h"
+#include "process.h"
+
+/** A call of a source in this thread; the innermost first. */
+struct frame {
+    struct belt_stream *stream;
+    struct frame *outer;
+    bool shuts; /* its pool was closed meanwhile, and no frame further out is of that pool */
+};
+
+static _Thread_local struct frame *frames;
+static belt_pool *open_pools; /* under the process's lock; in a forked process those of its parent */
+
+void client_pool_publish(belt_pool *pool)
+{
+    pool->mark = client_process_mark();
+    client_process_lock();
+    pool->next_open = open_pools;
+    open_pools = pool;
+    client_process_unlock();
+}
+
+static bool is_open(const belt_pool *pool)
+{
+    const belt_pool *at = open_pools;
+
+    while (at != NULL && at != pool)
+        at = at->next_open;
+    return at != NULL;
+}
+
+static int refuse_foreign(void)
+{
+    return client_error(BELT_INVALID,
+                        "this pool belongs to the process that opened it: a forked process opens its own");
+}
+
+static int enter(belt_pool *pool, const char *call)
+{
+    if (pool == NULL)
+        return client_error(BELT_INVALID, "%s: a pool is needed", call);
+    if (!is_open(pool))
+        return client_error(BELT_CLOSED, "%s: the pool is closed", call);
+    if (!client_process_is(pool->mark))
+        return refuse_foreign();
+    pool->users++;
+    return BELT_OK;
+}
+
+int client_pool_enter(belt_pool *pool, const char *call)
+{
+    int rc;
+
+    client_process_lock();
+    rc = enter(pool, call);
+    client_process_unlock();
+    if (rc != BELT_OK)
+        return rc;
+    rc = client_pool_check(pool);
+    if (rc != BELT_OK)
+        client_pool_leave(pool);
+    return rc;
+}
+
+void client_pool_leave(belt_pool *pool)
+{
+    client_process_lock();
+    if (--pool->users == 0 && atomic_load(&pool->closing))
+        client_process_tell();
+    client_process_unlock();
+}
+
+bool client_pool_withdraw(belt_pool *pool)
+{
+    belt_pool **at = &open_pools;
+    bool ours;
+
+    client_process_lock();
+    ours = is_open(pool) && client_process_is(pool->mark);
+    if (ours) {
+        while (*at != pool)
+            at = &(*at)->next_open;
+        *at = pool->next_open;
+        atomic_store(&pool->closing, true);
+    }
+    client_process_unlock();
+    return ours;
+}
+
+void client_pool_told(belt_pool *pool)
+{
+    if (!atomic_load(&pool->closing))
+        return;
+    client_process_lock();
+    client_process_tell();
+    client_process_unlock();
+}
+
+void client_pool_await(belt_pool *pool)
+{
+    client_process_lock();
+    while (pool->users > 0)
+        client_process_wait();
+    client_process_unlock();
+}
+
+int client_stream_enter(struct belt_stream *stream)
+{
+    if (!client_process_is(stream->mark))
+        return refuse_foreign();
+    atomic_fetch_add(&stream->users, 1);
+    if (!atomic_load(&stream->pool->closing))
+        return BELT_OK;
+    client_stream_leave(stream);
+    return client_error(BELT_CLOSED, "the pool of this stream is closed");
+}
+
+void client_stream_leave(struct belt_stream *stream)
+{
+    belt_pool *pool = stream->pool;
+    enum client_fate fate = CLIENT_FATE_NONE;
+    bool shuts = false;
+
+    if (!client_source_runs(stream)) { /* the call that was entered first */
+        fate = stream->fate;
+        shuts = stream->shuts;
+        stream->fate = CLIENT_FATE_NONE;
+        stream->shuts = false;
+    }
+    if (fate != CLIENT_FATE_NONE || shuts)
+        client_pool_ref(pool);
+    if (atomic_fetch_sub(&stream->users, 1) == 1)
+        client_pool_told(pool);
+    if (fate == CLIENT_FATE_CLOSE)
+        belt_stream_close(&stream);
+    else if (fate == CLIENT_FATE_DETACH)
+        belt_detach(&stream);
+    if (shuts)
+        client_pool_shut(pool);
+    if (fate != CLIENT_FATE_NONE || shuts)
+        client_pool_unref(pool);
+}
+
+void client_stream_await(struct belt_stream *stream)
+{
+    client_process_lock();
+    while (atomic_load(&stream->users) > 0)
+        client_process_wait();
+    client_process_unlock();
+}
+
+int client_source_call(struct belt_stream *stream, belt_input *input)
+{
+    struct frame frame = {.stream = stream, .outer = frames};
+    int answer;
+
+    frames = &frame;
+    answer = stream->source(stream->ctx, input);
+    frames = frame.outer;
+    stream->shuts = stream->shuts || frame.shuts;
+    return answer;
+}
+
+bool client_source_runs(const struct belt_stream *stream)
+{
+    const struct frame *frame = frames;
+
+    while (frame != NULL && frame->stream != stream)
+        frame = frame->outer;
+    return frame != NULL;
+}
+
+bool client_source_shuts(belt_pool *pool)
+{
+    struct frame *outermost = NULL;
+
+    for (struct frame *frame = frames; frame != NULL; frame = frame->outer)
+        if (frame->stream->pool == pool)
+            outermost = frame;
+    if (outermost != NULL)
+        outermost->shuts = true;
+    return outermost != NULL;
+}
