@@ -123,9 +123,11 @@ static void c_rest(struct agent *agent, struct place *place)
 static void c_ask(struct agent *agent, struct place *place)
 {
     struct slot_memory *told = told_by(agent, place);
-    uint32_t ahead = slots_ahead(agent->table, place->slot);
+    uint32_t number = (uint32_t)place->answered + slots_ahead(agent->table, place->slot) + 1;
 
-    atomic_store(&told->stop, (uint32_t)place->answered + ahead + 1);
+    if (number > (uint32_t)place->due) /* it has been answered meanwhile, and the number will be that of the next one */
+        return;
+    atomic_store(&told->stop, number);
     if (place->pid > 0)
         kill(place->pid, SIGUSR1);
 }

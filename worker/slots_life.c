@@ -140,12 +140,13 @@ static void stop_step(struct slots *slots, uint64_t now, struct slots_slot *slot
     }
 }
 
-/** The running task is to end. `patient`: it may just have ended by itself. */
+/** The running task is to end. `patient`: it may just have ended by itself. When every task in hand has ended, and only
+ * the answers are on their way, whoever is asked to stop would be the next one. */
 void slots_stop(struct slots *slots, uint64_t now, struct slots_slot *slot, bool patient)
 {
     if (slot->stop != SLOTS_STOP_NONE)
         return;
-    if (patient && slot->given_count > 1) {
+    if (patient && (slot->given_count > 1 || !slot_runs(slot))) {
         slot->stop = SLOTS_STOP_WAIT;
         slots_deadline_set(slots, slot, now + PATIENCE_US);
     } else {
@@ -307,7 +308,8 @@ void slots_retire(struct slots *slots, uint64_t now, struct slots_slot *slot, bo
 {
     const struct slots_program_state *program = &slots->programs[slot->program];
 
-    if (!program->pub.lasting || (ran && (slot->stop == SLOTS_STOP_WAIT || slot->stop == SLOTS_STOP_ASKED)))
+    if (!program->pub.lasting ||
+        ((ran || slot->given_count == 0) && (slot->stop == SLOTS_STOP_WAIT || slot->stop == SLOTS_STOP_ASKED)))
         slot->stop = SLOTS_STOP_NONE; /* the task that was to end has ended */
     if (!program->pub.lasting)
         slot->gone = slot->faulty = false;

@@ -106,6 +106,7 @@ static void stream_calls(belt_stream *fed, belt_stream *acknowledged, belt_strea
     EXPECT(belt_flush(submitted, -1), code);
     EXPECT(belt_feed(submitted, "x", 1, -1), code);
     EXPECT(belt_cancel(fed, -1), code);
+    EXPECT(belt_halt(fed), code);
     EXPECT(belt_ack(acknowledged, 0), code);
     belt_interrupt(fed);
     belt_stream_progress(fed, &progress);

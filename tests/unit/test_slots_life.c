@@ -124,6 +124,23 @@ Test(slots_life, nobody_is_blamed_when_nothing_ran)
     slots_free(s);
 }
 
+Test(slots_life, a_task_that_has_ended_unheard_is_not_asked_to_stop)
+{
+    struct slots *s = rig_ready(1, 0);
+
+    rig_dispatch(s, 1, "f", 0, 1);
+    cr_assert_eq(rig_turn(s, 0, SLOTS_GIVE, NULL), 1);
+    slots_look(s, 0, 1, false, 20);
+    slots_drop(s, 30, &(struct belt_task_ref){1, 0, 1}, 1);
+    cr_expect_eq(rig_turn(s, 30, SLOTS_ASK, NULL), 0, "the slot's next task would stop");
+    cr_expect_eq(rig_turn(s, 5 * MS, SLOTS_ASK, NULL), 0);
+    rig_answer(s, 6 * MS, 0, 50);
+    rig_dispatch(s, 2, "f", 0, 1);
+    cr_expect_eq(rig_turn(s, 6 * MS, SLOTS_GIVE, NULL), 1);
+    cr_expect_eq(rig_turn(s, 7 * MS, SLOTS_ASK, NULL), 0);
+    slots_free(s);
+}
+
 static void die_starting(struct slots *s, uint64_t now, uint32_t slot)
 {
     struct slots_outcome o = {
