@@ -301,11 +301,13 @@ bool client_flow_work(belt_pool *pool)
 static void deliver(struct belt_stream *stream, const struct belt_msg_deliver *msg, uint32_t skip)
 {
     struct client_results results;
+    struct client_room room;
+    bool roomy = client_room_open(&room, msg->results + skip, msg->count - skip);
     uint64_t done = 0;
 
     client_results_init(&results);
     for (uint32_t i = skip; i < msg->count; i++) {
-        struct client_result *result = client_result_new(stream->shelf, &msg->results[i]);
+        struct client_result *result = roomy ? client_result_new(stream->shelf, &msg->results[i], &room) : NULL;
 
         if (result == NULL) {
             client_stream_fail(&stream->wire, BELT_NO_MEMORY, "out of memory for results; use a smaller window");
@@ -314,6 +316,7 @@ static void deliver(struct belt_stream *stream, const struct belt_msg_deliver *m
         done += result->shown.code == BELT_OK;
         client_results_add(&results, result);
     }
+    client_room_close(&room);
     publish(stream, &results, done, msg->count - skip - done);
 }
 

@@ -165,7 +165,74 @@ static bool add_extras(struct client_result *result, const struct belt_result_ex
     return true;
 }
 
-struct client_result *client_result_new(struct client_shelf *shelf, const struct belt_result_item *item)
+/* Larger payloads are copied to a buffer of their own: one that is kept must not keep its neighbours. */
+#define ROOM_PAYLOAD (4u << 10)
+
+static const _Alignas(BELT_ALIGNMENT) char nothing[BELT_ALIGNMENT]; /* what a result of no bytes points to */
+
+static size_t padded(size_t len)
+{
+    return (len + BELT_ALIGNMENT - 1) / BELT_ALIGNMENT * BELT_ALIGNMENT;
+}
+
+static bool is_aligned(const struct belt_payload *payload)
+{
+    return payload->len == 0 || (uintptr_t)payload->data % BELT_ALIGNMENT == 0;
+}
+
+/** A buffer with room for `size` bytes from its first aligned one on. */
+static struct belt_buf *aligned_new(size_t size, size_t *first)
+{
+    struct belt_buf *buf = belt_buf_new(size + BELT_ALIGNMENT - 1);
+
+    if (buf != NULL)
+        *first = padded((uintptr_t)buf->data) - (uintptr_t)buf->data;
+    return buf;
+}
+
+bool client_room_open(struct client_room *room, const struct belt_result_item *items, uint32_t count)
+{
+    size_t size = 0;
+
+    *room = (struct client_room){NULL, 0};
+    for (uint32_t i = 0; i < count; i++)
+        if (!is_aligned(&items[i].payload) && items[i].payload.len <= ROOM_PAYLOAD)
+            size += padded(items[i].payload.len);
+    if (size == 0)
+        return true;
+    room->buf = aligned_new(size, &room->used);
+    return room->buf != NULL;
+}
+
+void client_room_close(struct client_room *room)
+{
+    belt_buf_unref(room->buf);
+    room->buf = NULL;
+}
+
+/** The payload where a caller may read what it sent, a double or a struct; .buf is NULL when out of memory. */
+static struct belt_payload align(const struct belt_payload *payload, struct client_room *room)
+{
+    struct belt_payload copy = {.len = payload->len};
+    size_t at = room->used;
+
+    if (is_aligned(payload))
+        return belt_payload_ref(*payload);
+    if (payload->len > ROOM_PAYLOAD) {
+        copy.buf = aligned_new(payload->len, &at);
+    } else {
+        copy.buf = belt_buf_ref(room->buf);
+        room->used += padded(payload->len);
+    }
+    if (copy.buf != NULL) {
+        memcpy(copy.buf->data + at, payload->data, payload->len);
+        copy.data = copy.buf->data + at;
+    }
+    return copy;
+}
+
+struct client_result *client_result_new(struct client_shelf *shelf, const struct belt_result_item *item,
+                                        struct client_room *room)
 {
     struct client_result *result = shelf_take(shelf);
 
@@ -183,8 +250,12 @@ struct client_result *client_result_new(struct client_shelf *shelf, const struct
         client_result_drop(result);
         return NULL;
     }
-    result->payload = belt_payload_ref(item->payload);
-    result->shown.data = result->payload.data != NULL ? (const void *)result->payload.data : "";
+    result->payload = align(&item->payload, room);
+    if (result->payload.len > 0 && result->payload.buf == NULL) {
+        client_result_drop(result);
+        return NULL;
+    }
+    result->shown.data = result->payload.len > 0 ? (const void *)result->payload.data : nothing;
     result->shown.len = result->payload.len;
     return result;
 }
@@ -197,7 +268,7 @@ struct client_result *client_result_local(uint64_t index, unsigned code, const c
         return NULL;
     result->shown = (belt_result){.index = index,
                                   .code = code,
-                                  .data = "",
+                                  .data = nothing,
                                   .log = "",
                                   .host = "",
                                   .exit_status = -1,

@@ -43,8 +43,18 @@ struct client_shelf *client_shelf_new(void);
 /** The owner needs it no more; it goes when its results are back. Accepts NULL. */
 void client_shelf_leave(struct client_shelf *shelf);
 
-/** From a delivery; takes references of its own. NULL when out of memory. */
-struct client_result *client_result_new(struct client_shelf *shelf, const struct belt_result_item *item);
+/** Where the payloads of one delivery are copied to that do not lie at a multiple of BELT_ALIGNMENT. */
+struct client_room {
+    struct belt_buf *buf; /* NULL: none of them needs it */
+    size_t used;
+};
+/** Room for these items. False: out of memory. */
+bool client_room_open(struct client_room *room, const struct belt_result_item *items, uint32_t count);
+void client_room_close(struct client_room *room);
+
+/** From a delivery whose room is open; takes references of its own. NULL when out of memory. */
+struct client_result *client_result_new(struct client_shelf *shelf, const struct belt_result_item *item,
+                                        struct client_room *room);
 /** For an input that never became a task. NULL when out of memory. */
 struct client_result *client_result_local(uint64_t index, unsigned code, const char *text, size_t len);
 void client_result_drop(struct client_result *result);

@@ -23,6 +23,15 @@
 /* Progress is for people: so often is enough. */
 #define PROGRESS_US 100000u
 
+/* A copy that is larger is not kept for the next task. */
+#define ALIGNED_KEPT (256u << 10)
+
+/** Where bytes are copied to that do not lie as a function may expect. */
+struct aligned {
+    void *data;
+    size_t size;
+};
+
 struct slot {
     struct slot_pipe pipe;
     struct arena_memory *arena;
@@ -34,6 +43,7 @@ struct slot {
     uint64_t flushed_us;
     uint64_t *typical_us; /* by function: what it took lately */
     uint32_t number;      /* of the task that was read last, from 1 */
+    struct aligned payload, argument;
 };
 
 struct belt_task {
@@ -118,6 +128,38 @@ static void slot_send(struct slot *slot, uint64_t now, struct belt_bytes more)
 static void slot_flush(struct slot *slot, uint64_t now)
 {
     slot_send(slot, now, (struct belt_bytes){NULL, 0});
+}
+
+/** The bytes at an address that is a multiple of BELT_ALIGNMENT: where they are, or in a copy. */
+static const void *align(struct aligned *room, struct belt_bytes bytes)
+{
+    size_t size = (bytes.len + BELT_ALIGNMENT - 1) / BELT_ALIGNMENT * BELT_ALIGNMENT;
+
+    static const _Alignas(BELT_ALIGNMENT) char nothing[BELT_ALIGNMENT];
+
+    if (bytes.len == 0)
+        return nothing;
+    if ((uintptr_t)bytes.data % BELT_ALIGNMENT == 0)
+        return bytes.data;
+    if (size > room->size) {
+        free(room->data);
+        room->data = aligned_alloc(BELT_ALIGNMENT, size);
+        room->size = room->data ? size : 0;
+    }
+    if (!room->data) {
+        fputs("belt slot: out of memory\n", stderr);
+        _exit(1);
+    }
+    memcpy(room->data, bytes.data, bytes.len);
+    return room->data;
+}
+
+static void align_rest(struct aligned *room)
+{
+    if (room->size <= ALIGNED_KEPT)
+        return;
+    free(room->data);
+    *room = (struct aligned){NULL, 0};
 }
 
 /* -------------------------------------------------- what functions may call */
@@ -227,7 +269,7 @@ BELT_API const void *belt_task_argument(const belt_task *task, size_t *len)
 {
     if (len)
         *len = task->got.argument.len;
-    return task->got.argument.data;
+    return align(&task->slot->argument, task->got.argument);
 }
 
 /* ------------------------------------------------------------------ running */
@@ -247,7 +289,9 @@ static void task_call(struct belt_task *task, uint32_t number)
     const struct belt_agent_function *f = &task->slot->options->functions[number];
     char text[64];
 
-    int rc = f->function(task, task->got.payload.data, task->got.payload.len, f->ctx);
+    const void *payload = align(&task->slot->payload, task->got.payload);
+    int rc = f->function(task, payload, task->got.payload.len, f->ctx);
+    align_rest(&task->slot->payload);
     if (rc == 0 || task->answered)
         return;
     snprintf(text, sizeof(text), "the function returned %d without a reply", rc);

@@ -61,6 +61,10 @@ extern "C" {
 #define BELT_API
 #endif
 
+/** Every payload is handed over at an address that is a multiple of this, so that what was sent as a number or a struct
+ * may be read as one: the input and the argument of a task, and a result. */
+#define BELT_ALIGNMENT 16
+
 #define BELT_VERSION       "0.1.0"
 #define BELT_VERSION_MAJOR 0
 #define BELT_VERSION_MINOR 1
@@ -83,7 +87,8 @@ typedef struct belt_pool belt_pool;
 
 typedef struct belt_task belt_task;
 /** A function that slots run: reply with belt_task_reply() or belt_task_fail(), once. Returning without
- *  a reply is an empty result; a nonzero return without a reply is TASK_FAILED. `data` is borrowed during the call. */
+ *  a reply is an empty result; a nonzero return without a reply is TASK_FAILED. `data` is borrowed during the call, and
+ * aligned to BELT_ALIGNMENT. */
 typedef int (*belt_function)(belt_task *task, const void *data, size_t len, void *ctx);
 
 /** Fill with belt_pool_options_init(). Strings are copied. */
@@ -136,7 +141,7 @@ BELT_API int belt_function_register(const char *name, belt_function function, vo
 typedef struct belt_result {
     uint64_t index;   /* place of the task in its job */
     unsigned code;    /* BELT_OK, or why there is no good result */
-    const void *data; /* payload; a failed task may have one too */
+    const void *data; /* payload, aligned to BELT_ALIGNMENT; a failed task may have one too */
     size_t len;
     const char *text; /* of the error; "" when code is BELT_OK */
     const char *log;  /* tail of what the task wrote to standard error; may hold any bytes */
@@ -486,7 +491,7 @@ BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)
 BELT_API bool belt_task_cancelled(const belt_task *task);
 BELT_API uint64_t belt_task_index(const belt_task *task);
 BELT_API unsigned belt_task_attempt(const belt_task *task);
-/** What all tasks of the job share (option `argument`). */
+/** What all tasks of the job share (option `argument`), aligned to BELT_ALIGNMENT. Valid during the call. */
 BELT_API const void *belt_task_argument(const belt_task *task, size_t *len);
 
 #ifdef __cplusplus
