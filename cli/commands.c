@@ -87,6 +87,8 @@ static const struct option_def map_options[] = {
     {.name = "dry-run", .letter = 'n', .type = OPTION_FLAG, MAP(dry_run),
      .help = "Print what would be run, and run nothing."},
     KILL_AFTER_ROW(struct map_values),
+    {.name = "tty", .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, MAP(tty),
+     .help = "Give the task the terminal (/dev/tty), for an editor or a question; needs a private pool and -j1."},
     {.name = "die-with-parent", .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, MAP(with_parent),
      .help = "Stop when the process that started this one ends; without it a map in the background goes on."},
     TIMEOUT_ROW(CONNECT_HELP),

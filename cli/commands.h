@@ -41,7 +41,7 @@ struct map_values {
     uint64_t lost_timeout;
     const char *key;
     uint64_t kill_after;
-    int with_parent;
+    int with_parent, tty;
 };
 
 struct submit_values {

@@ -87,6 +87,8 @@ static int check_options(const struct map *map)
         return usage("inputs come from ':::' or from --arg-file, not from both");
     if (has_broker(values) && options_origin(map->options, "slots") == ORIGIN_FLAG)
         return usage("--slots sizes a private pool; on a cluster the workers' slots count");
+    if (values->tty && (has_broker(values) || values->slots != 1 || !map->options->dashes))
+        return usage("--tty gives the terminal to one command at a time: it needs -j1 and a command in a private pool");
     if (values->progress_json && values->progress_fd && fcntl((int)values->progress_fd, F_GETFD) < 0)
         return usage("--progress-fd is not an open descriptor");
     return EXIT_OK;
@@ -126,7 +128,7 @@ static int open_output(struct map *map)
 static int open_pool(struct map *map)
 {
     const struct map_values *values = map->values;
-    struct belt_agent_function function = {.name = map->function, .runner = BELT_RUN_EXEC};
+    struct belt_agent_function function = {.name = map->function, .runner = BELT_RUN_EXEC, .tty = values->tty != 0};
     belt_pool_options options;
     int code;
 

@@ -25,6 +25,7 @@ struct belt_agent_function {
     const char *command;    /* COMMAND, COPROC, FILTER: run by /bin/sh -c */
     belt_function function; /* C */
     void *ctx;
+    bool tty; /* EXEC in a private pool with one slot: its tasks have the terminal of the pool's owner */
 };
 
 struct belt_agent_options {

@@ -70,6 +70,7 @@ struct place {
     bool unread;        /* there is more to read than was read in this turn */
     bool ended;         /* its output is at its end */
     bool over;          /* a task's output is over the limit */
+    bool tty;           /* its task has the terminal */
     bool lingers;       /* it has ended with `status`, and others of its process group are still to end */
     bool killed;        /* its process group got SIGKILL */
     bool blameless;     /* it is being stopped for what it did between two tasks: no task of its is to blame */
@@ -179,7 +180,7 @@ void place_ended(struct agent *agent, struct place *place, int status);
 /** Looks at those that linger. */
 void places_linger(struct agent *agent);
 /** Starts a process for the place; `env` NULL: with the agent's environment. 0 or errno. */
-int place_spawn(struct agent *agent, struct place *place, char *const *argv, char *const *env, bool input);
+int place_spawn(struct agent *agent, struct place *place, char *const *argv, char *const *env, bool input, bool tty);
 /** Fills text (`size` bytes) and the numbers from a wait status. */
 void place_status(int status, char *text, size_t size, struct slots_outcome *outcome);
 /** The log so far, as part of an outcome; place_log_clear() when it was used. */

@@ -231,13 +231,14 @@ void places_linger(struct agent *agent)
     }
 }
 
-int place_spawn(struct agent *agent, struct place *place, char *const *argv, char *const *env, bool input)
+int place_spawn(struct agent *agent, struct place *place, char *const *argv, char *const *env, bool input, bool tty)
 {
-    struct spawn spawn = {.argv = argv, .env = env, .input = input, .mask = agent->slot_mask};
+    struct spawn spawn = {.argv = argv, .env = env, .tty = tty, .input = input, .mask = agent->slot_mask};
     int rc = spawn_start(&spawn);
 
     if (rc == 0)
         place_started(agent, place, spawn.pid, spawn.in, spawn.out, spawn.err);
+    place->tty = rc == 0 && tty;
     return rc;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "agent_parts.h"
 #include "command_line.h"
+#include "spawn.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -49,7 +50,7 @@ static void command_give(struct agent *agent, struct place *place, const struct 
         command_refuse(agent, place, line.error);
         return;
     }
-    rc = place_spawn(agent, place, line.argv, NULL, line.input);
+    rc = place_spawn(agent, place, line.argv, NULL, line.input, function->tty);
     if (rc != 0) {
         snprintf(text, sizeof(text), "cannot run '%.160s': %s", line.argv[0], strerror(rc));
         command_refuse(agent, place, text);
@@ -89,6 +90,23 @@ static void command_output(struct agent *agent, struct place *place)
         continue;
 }
 
+/** What had the terminal has ended. Ctrl-C was for all: like a shell, the owner ends when it has ended the task. */
+static void command_terminal(struct agent *agent, const struct slots_outcome *outcome)
+{
+    sigset_t stop, before;
+    pid_t owner = getppid();
+
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTTOU);
+    sigprocmask(SIG_BLOCK, &stop, &before);
+    spawn_terminal(getpgid(owner));
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (outcome->term_signal != SIGINT && outcome->exit_status != 128 + SIGINT)
+        return;
+    slots_leave(agent->table, agent->now, agent->now);
+    kill(owner, SIGINT);
+}
+
 /* A grandchild may hold the output open and go on writing: what is here now is the result. */
 static void command_ended(struct agent *agent, struct place *place, int status)
 {
@@ -101,6 +119,8 @@ static void command_ended(struct agent *agent, struct place *place, int status)
     }
     place_read_log(agent, place);
     place_status(status, text, sizeof(text), &outcome);
+    if (place->tty)
+        command_terminal(agent, &outcome);
     if (outcome.exit_status == 0)
         outcome.text = (struct belt_bytes){NULL, 0};
     else /* a command that crashes has failed; SIGKILL came from outside, and its slot died (PROTOCOL.md §8.2) */

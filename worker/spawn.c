@@ -21,13 +21,38 @@ struct child {
     int in, out, err;
     pid_t parent;
     const sigset_t *mask;
+    bool tty;
     volatile int failed; /* errno of the child, read by the parent when it goes on */
 };
+
+/** SIGTTOU must be blocked. */
+void spawn_terminal(pid_t group)
+{
+    int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    tcsetpgrp(fd, group);
+    close(fd);
+}
+
+/** All signals are blocked. Nobody would see that Ctrl-Z has stopped it, so that is ignored. */
+static void take_terminal(void)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    sigaction(SIGTSTP, &ignore, NULL);
+    setpgid(0, 0);
+    spawn_terminal(getpgrp());
+}
 
 static void child_run(struct child *child)
 {
     belt_signals_default(); /* of what the agent, or whoever started it, may have changed */
-    setsid();               /* a process group of its own, and no terminal: opening /dev/tty fails at once */
+    if (child->tty)
+        take_terminal();
+    else
+        setsid(); /* a process group of its own, and no terminal: opening /dev/tty fails at once */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != child->parent) /* it died before the signal was set */
         _exit(127);
@@ -124,6 +149,7 @@ int spawn_start(struct spawn *spawn)
                           .out = out[1],
                           .err = err[1],
                           .parent = getpid(),
+                          .tty = spawn->tty,
                           .mask = &spawn->mask};
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before); /* no handler of ours may run in the child */

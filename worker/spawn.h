@@ -15,6 +15,7 @@
 struct spawn {
     char *const *argv; /* searched in PATH */
     char *const *env;  /* its environment; NULL: that of this process */
+    bool tty;          /* it stays in this session and gets its terminal, instead of a session of its own */
     bool input;        /* a pipe to its standard input; else /dev/null */
     sigset_t mask;     /* its signal mask */
     /* filled by spawn_start(), non-blocking ends of the agent: */
@@ -27,6 +28,9 @@ struct spawn {
  * 0, or the errno of what failed (with nothing left open).
  */
 int spawn_start(struct spawn *spawn);
+
+/** The terminal goes back to this process group. */
+void spawn_terminal(pid_t group);
 
 /** *Takes* a descriptor and *gives* one like it that is not 0, 1 or 2, for a program that was started without those.
  * -1 stays -1. */

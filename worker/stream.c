@@ -71,7 +71,7 @@ void stream_spawn(struct agent *agent, struct place *place)
     char *argv[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, line, NULL};
     char limit[48], start[48];
     char **env = slot_environment(agent, limit, start);
-    int rc = place_spawn(agent, place, argv, env, true);
+    int rc = place_spawn(agent, place, argv, env, true, false);
     char text[160];
 
     free(env);

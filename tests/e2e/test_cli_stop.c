@@ -328,3 +328,29 @@ Test(cli_stop, tasks_stop_and_go_on_with_the_map)
     unlink(path);
     process_free(process);
 }
+
+Test(cli_stop, with_tty_a_task_asks_on_the_terminal)
+{
+    char script[512];
+    const char *const argv[] = {"script", "-qec", script, "/dev/null", NULL};
+
+    snprintf(script, sizeof script,
+             "'%s' map -j1 --tty -- 'printf name: >/dev/tty; read x </dev/tty; echo {} is $x' ::: 1", process_belt());
+    struct process *process = process_start(&(struct process_options){.argv = argv, .stdin_open = true});
+    cr_assert(process_wait_out(process, "name:", BOUND_MS), "%s", process_out(process));
+    process_write(process, "anna\n");
+    cr_assert(process_wait_out(process, "1 is anna", BOUND_MS), "%s", process_out(process));
+    process_close_stdin(process);
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), 0, "%d: %s", process_status(process), process_out(process));
+    process_free(process);
+}
+
+Test(cli_stop, tty_is_for_one_command_at_a_time)
+{
+    struct process *process = start(ARGV("-j2", "--tty", "--", "true"), "1\n");
+
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), 2);
+    process_free(process);
+}
