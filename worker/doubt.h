@@ -53,7 +53,7 @@ enum doubt_kind {
     DOUBT_FUNCTION /* the slot itself, which the signal ends before it can say anything */
 };
 
-/** How long the outcome of a task that ran for `service_us` waits. */
+/** How long the outcome of a task waits that runs, or whose like runs, for `service_us`. */
 uint64_t doubt_hold(enum doubt_kind kind, uint64_t service_us);
 /** An outcome of `ended_us` that waits for `hold_us`. */
 enum doubt_verdict doubt_verdict(const struct doubt *doubt, uint64_t now, uint64_t ended_us, uint64_t hold_us);

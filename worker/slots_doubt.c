@@ -96,7 +96,9 @@ void slots_doubt(struct slots *slots, uint64_t now, struct slots_task *task, con
     uint64_t service = outcome->timed ? outcome->service_us : now - task->started_us;
     const struct slots_program *program = &slots->programs[function->pub.program].pub;
     enum doubt_kind kind = !program->lasting ? DOUBT_COMMAND : program->polite ? DOUBT_FUNCTION : DOUBT_LASTING;
-    uint64_t hold = cut ? DOUBT_US : doubt_hold(kind, service);
+    /* One that was cut off has run for less than its like. */
+    uint64_t usual = function->measured < SLOTS_MEASURED ? UINT64_MAX : function->typical_us;
+    uint64_t hold = cut ? DOUBT_US : doubt_hold(kind, service > usual ? service : usual);
 
     if (task->silent || task->dropped || task->timed_out ||
         (!cut && doubt_verdict(&slots->doubt, now, now, hold) == DOUBT_COUNTS)) {
