@@ -197,7 +197,7 @@ bool client_room_open(struct client_room *room, const struct belt_result_item *i
     *room = (struct client_room){NULL, 0};
     for (uint32_t i = 0; i < count; i++)
         if (!is_aligned(&items[i].payload) && items[i].payload.len <= ROOM_PAYLOAD)
-            size += padded(items[i].payload.len);
+            size += padded((size_t)items[i].payload.len + 1);
     if (size == 0)
         return true;
     room->buf = aligned_new(size, &room->used);
@@ -219,13 +219,14 @@ static struct belt_payload align(const struct belt_payload *payload, struct clie
     if (is_aligned(payload))
         return belt_payload_ref(*payload);
     if (payload->len > ROOM_PAYLOAD) {
-        copy.buf = aligned_new(payload->len, &at);
+        copy.buf = aligned_new((size_t)payload->len + 1, &at);
     } else {
         copy.buf = belt_buf_ref(room->buf);
-        room->used += padded(payload->len);
+        room->used += padded((size_t)payload->len + 1);
     }
     if (copy.buf != NULL) {
         memcpy(copy.buf->data + at, payload->data, payload->len);
+        copy.buf->data[at + payload->len] = '\0'; /* nobody may count on it, but what is read too far ends there */
         copy.data = copy.buf->data + at;
     }
     return copy;

@@ -133,7 +133,7 @@ static void slot_flush(struct slot *slot, uint64_t now)
 /** The bytes at an address that is a multiple of BELT_ALIGNMENT: where they are, or in a copy. */
 static const void *align(struct aligned *room, struct belt_bytes bytes)
 {
-    size_t size = (bytes.len + BELT_ALIGNMENT - 1) / BELT_ALIGNMENT * BELT_ALIGNMENT;
+    size_t size = (bytes.len + BELT_ALIGNMENT) / BELT_ALIGNMENT * BELT_ALIGNMENT; /* one byte more, at least */
 
     static const _Alignas(BELT_ALIGNMENT) char nothing[BELT_ALIGNMENT];
 
@@ -151,6 +151,7 @@ static const void *align(struct aligned *room, struct belt_bytes bytes)
         _exit(1);
     }
     memcpy(room->data, bytes.data, bytes.len);
+    ((uint8_t *)room->data)[bytes.len] = 0; /* nobody may count on it, but what is read too far ends there */
     return room->data;
 }
 

@@ -82,10 +82,12 @@ static uint64_t expect(belt_stream *stream, uint64_t number)
 {
     belt_result *result;
     uint64_t index;
+    char text[24];
 
     cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+    snprintf(text, sizeof(text), "%.*s", (int)result->len, (const char *)result->data);
     cr_assert_eq(result->number, number, "number %llu", (unsigned long long)result->number);
-    cr_assert_eq(strtoull(result->data, NULL, 10), result->index);
+    cr_assert_eq(strtoull(text, NULL, 10), result->index);
     index = result->index;
     belt_result_free(&result);
     return index;
