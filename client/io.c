@@ -263,6 +263,20 @@ static bool may_go_on(belt_pool *pool, bool to_send)
     return belt_link_look(pool->socket, &pool->watch) || can_send;
 }
 
+/** A timer has ended a sleep: counts it when there was something to do meanwhile, which is a fault of this library. Of
+ * a message only the session's timer tells for certain: one that came this moment is as good as none within a
+ * heartbeat.
+ */
+static void note_overslept(belt_pool *pool, bool talks)
+{
+    bool owed = atomic_load(&pool->queue) != NULL && !atomic_load(&pool->work);
+
+    if (talks && (belt_link_events(pool->socket) & ZMQ_POLLIN) != 0)
+        owed = pool->watch.look = true;
+    if (owed)
+        atomic_fetch_add(&pool->overslept, 1);
+}
+
 /** Waits for messages, for a wake-up, for the next timer; at most `most` ms (-1: no limit). */
 static void wait(belt_pool *pool, bool nap, long most)
 {
@@ -270,7 +284,8 @@ static void wait(belt_pool *pool, bool nap, long most)
     int fds[CLIENT_CHILDREN] = {-1, -1};
     bool lost = atomic_load(&pool->lost), talks = pool->socket != NULL && !lost;
     bool to_send = pool->unsent.count > 0 || pool->hello_waits, busy, goes_on;
-    long timeout = sleep_time(pool);
+    long timer = sleep_time(pool), timeout = timer < INT_MAX ? timer : INT_MAX;
+    int ready = -1;
     uint64_t drained;
 
     if (nap && (timeout < 0 || timeout > NAP_MS))
@@ -287,9 +302,12 @@ static void wait(belt_pool *pool, bool nap, long most)
     goes_on = talks && may_go_on(pool, to_send);
     if (busy)
         pool->watch.sent = true; /* the descriptor is not looked at now: the next time the socket is asked */
-    else if (!goes_on && poll(items, 2 + CLIENT_CHILDREN, timeout > INT_MAX ? INT_MAX : (int)timeout) > 0)
-        pool->watch.look |= items[1].revents != 0;
+    else if (!goes_on)
+        ready = poll(items, 2 + CLIENT_CHILDREN, (int)timeout);
+    pool->watch.look |= ready > 0 && items[1].revents != 0;
     atomic_store(&pool->io_state, CLIENT_IO_AWAKE);
+    if (ready == 0 && !nap)
+        note_overslept(pool, talks && timeout == timer);
     if (pool->hello_waits && talks && (belt_link_events(pool->socket) & ZMQ_POLLOUT) != 0)
         send_hello(pool); /* connected: sooner than the session's own retry */
     if (items[0].revents != 0 && read(pool->wake_fd, &drained, sizeof(drained)) > 0)

@@ -159,6 +159,7 @@ struct belt_pool {
     atomic_int io_state;
     atomic_bool work, stop;
     _Atomic(struct belt_stream *) queue;
+    atomic_uint overslept; /* sleeps that a timer ended although there was something to do: a fault, for tests */
 
     /* the helm (io.h) */
     atomic_bool helm;                     /* somebody is at it */

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Round trips one at a time, on a busy machine if asked: how long each took, and how many sleeps a timer had to end
+ * although there was something to do, of which there must be none.
+ *
+ *   belt-round-trips [COUNT [BUSY-LOOPS [SIGNAL-US]]]
+ *
+ * Between its calls the user does nothing, or something else for up to two milliseconds, so that the connection passes
+ * from hand to hand; a second thread asks for the status meanwhile. SIGNAL-US: a signal comes so often (0: never). Ends
+ * with 1 when a sleep was too long or a result is not the input. The times are for people: of the heartbeat, which
+ * would mend a wake-up that is lost in a broker or an agent, those between 0.9 and 1.2 s tell.
+ */
+#include "client/pool.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WAIT_MS     60000
+#define BUSY_MAX    64
+#define PAUSE_EVERY 16 /* one of so many round trips comes after a pause */
+#define PAUSE_US    2000
+#define ASK_US      5000
+
+static const unsigned bounds_ms[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 900, 1200, 5000};
+#define BUCKETS (sizeof(bounds_ms) / sizeof(*bounds_ms) + 1)
+
+static unsigned long histogram[BUCKETS];
+static atomic_bool over;
+
+static void check(int rc, const char *what)
+{
+    if (rc == BELT_OK)
+        return;
+    fprintf(stderr, "belt-round-trips: %s: %s\n", what, belt_error_text());
+    exit(1);
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+static int echo(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    (void)ctx;
+    return belt_task_reply(task, data, len);
+}
+
+static void *ask(void *argument)
+{
+    belt_pool *pool = argument;
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    while (!atomic_load(&over)) {
+        check(belt_ping(pool, WAIT_MS, NULL), "belt_ping");
+        usleep(ASK_US);
+    }
+    return NULL;
+}
+
+static void start_busy_loops(unsigned count)
+{
+    for (unsigned i = 0; i < count && i < BUSY_MAX; i++) {
+        pid_t parent = getpid();
+
+        if (fork() != 0)
+            continue;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        while (getppid() == parent)
+            for (volatile unsigned n = 0; n < 10000000; n++)
+                ;
+        _exit(0);
+    }
+}
+
+static void on_alarm(int number)
+{
+    (void)number;
+}
+
+static void start_signals(unsigned us)
+{
+    struct sigaction action = {.sa_handler = on_alarm};
+    struct itimerval timer = {.it_interval.tv_usec = us, .it_value.tv_usec = us};
+
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void note(uint64_t us)
+{
+    size_t at = 0;
+
+    while (at < BUCKETS - 1 && us >= bounds_ms[at] * 1000u)
+        at++;
+    histogram[at]++;
+}
+
+static void round_trip(belt_stream *stream, unsigned long number)
+{
+    belt_result *result = NULL;
+    uint64_t begun = now_us();
+
+    check(belt_feed(stream, &number, sizeof(number), WAIT_MS), "belt_feed");
+    check(belt_next(stream, WAIT_MS, &result), "belt_next");
+    note(now_us() - begun);
+    if (result->len != sizeof(number) || memcmp(result->data, &number, sizeof(number)) != 0) {
+        fprintf(stderr, "belt-round-trips: result %lu is not its input\n", number);
+        exit(1);
+    }
+    belt_result_free(&result);
+    if (rand() % PAUSE_EVERY == 0)
+        usleep((unsigned)rand() % PAUSE_US);
+}
+
+static void print(unsigned long count, unsigned overslept)
+{
+    printf("%lu round trips\n", count);
+    for (size_t i = 0; i < BUCKETS; i++)
+        if (histogram[i] > 0)
+            printf("  %s %5u ms  %lu\n", i < BUCKETS - 1 ? "under" : "from ", bounds_ms[i < BUCKETS - 1 ? i : i - 1],
+                   histogram[i]);
+    printf("%u sleeps of the library were ended by a timer although there was something to do\n", overslept);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000000;
+    unsigned busy = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0, signals = 0, overslept;
+    belt_pool_options options;
+    belt_pool *pool = NULL;
+    belt_stream *stream = NULL;
+    pthread_t asker;
+
+    if (argc > 3)
+        signals = (unsigned)strtoul(argv[3], NULL, 10);
+    belt_pool_options_init(&options);
+    options.slots = 1;
+    check(belt_function_register("echo", echo, NULL), "belt_function_register");
+    check(belt_pool_open(NULL, &options, &pool), "belt_pool_open");
+    start_busy_loops(busy);
+    check(belt_imap(pool, "echo", NULL, NULL, NULL, &stream), "belt_imap");
+    pthread_create(&asker, NULL, ask, pool);
+    if (signals > 0)
+        start_signals(signals);
+    for (unsigned long i = 0; i < count; i++)
+        round_trip(stream, i);
+    overslept = atomic_load(&pool->overslept);
+    start_signals(0);
+    atomic_store(&over, true);
+    pthread_join(asker, NULL);
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
+    print(count, overslept);
+    return overslept > 0;
+}
