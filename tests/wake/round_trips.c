@@ -7,8 +7,9 @@
  *
  * Between its calls the user does nothing, or something else for up to two milliseconds, so that the connection passes
  * from hand to hand; a second thread asks for the status meanwhile. SIGNAL-US: a signal comes so often (0: never). Ends
- * with 1 when a sleep was too long or a result is not the input. The times are for people: of the heartbeat, which
- * would mend a wake-up that is lost in a broker or an agent, those between 0.9 and 1.2 s tell.
+ * with 1 when a sleep was too long or a result is not the input; SIGTERM or SIGINT ends it sooner. The times are for
+ * people: of the heartbeat, which would mend a wake-up that is lost in a broker or an agent, those between 0.9 and 1.2
+ * s tell.
  */
 #include "client/pool.h"
 
@@ -32,6 +33,7 @@ static const unsigned bounds_ms[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 900, 12
 
 static unsigned long histogram[BUCKETS];
 static atomic_bool over;
+static volatile sig_atomic_t stop;
 
 static void check(int rc, const char *what)
 {
@@ -89,6 +91,12 @@ static void on_alarm(int number)
     (void)number;
 }
 
+static void on_stop(int number)
+{
+    (void)number;
+    stop = 1;
+}
+
 static void start_signals(unsigned us)
 {
     struct sigaction action = {.sa_handler = on_alarm};
@@ -136,7 +144,7 @@ static void print(unsigned long count, unsigned overslept)
 
 int main(int argc, char **argv)
 {
-    unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000000;
+    unsigned long count = argc > 1 ? strtoul(argv[1], NULL, 10) : 1000000, done;
     unsigned busy = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0, signals = 0, overslept;
     belt_pool_options options;
     belt_pool *pool = NULL;
@@ -154,14 +162,16 @@ int main(int argc, char **argv)
     pthread_create(&asker, NULL, ask, pool);
     if (signals > 0)
         start_signals(signals);
-    for (unsigned long i = 0; i < count; i++)
-        round_trip(stream, i);
+    signal(SIGTERM, on_stop);
+    signal(SIGINT, on_stop);
+    for (done = 0; done < count && !stop; done++)
+        round_trip(stream, done);
     overslept = atomic_load(&pool->overslept);
     start_signals(0);
     atomic_store(&over, true);
     pthread_join(asker, NULL);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
-    print(count, overslept);
+    print(done, overslept);
     return overslept > 0;
 }
