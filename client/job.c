@@ -223,6 +223,7 @@ static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, 
     client_results_init(&stream->mail.results);
     client_lock_init(&stream->mail.lock, &stream->mail.cond);
     stream->mail.fd = -1;
+    stream->mail.draws_beyond = UINT64_MAX;
     stream->mail.window = stream->window.size;
     return stream;
 }

@@ -52,7 +52,8 @@ struct client_mail {
     /* belt_stream_fd() */
     int fd;
     bool fd_raised;
-    bool hand_ready; /* what the reader has in hand makes it readable */
+    bool hand_ready;       /* what the reader has in hand makes it readable */
+    uint64_t draws_beyond; /* so does a grant of more bytes than these: the source may be drawn again */
 };
 
 struct belt_stream {

@@ -337,14 +337,20 @@ static bool wait_for_mail(struct belt_stream *stream, uint64_t granted, uint64_t
     return in_time || is_due(stream, granted);
 }
 
+/** More could be drawn if the broker granted bytes, and not before. */
+static bool waits_for_grant(const struct belt_stream *stream)
+{
+    return !stream->window.ended && !client_window_open(&stream->window, stream->granted_bytes) &&
+           client_window_open(&stream->window, UINT64_MAX);
+}
+
 /** Sleeps until there is something new; false when `deadline` has passed. */
 static bool sleep_until(struct belt_stream *stream, uint64_t deadline)
 {
     struct client_mail *mail = &stream->mail;
     bool in_time = true;
     uint64_t granted = stream->granted_bytes;
-    bool grant = !stream->window.ended && !client_window_open(&stream->window, granted) &&
-                 client_window_open(&stream->window, UINT64_MAX);
+    bool grant = waits_for_grant(stream);
 
     pthread_mutex_lock(&mail->lock);
     mail->waiting = true;
@@ -408,6 +414,7 @@ static void refresh_fd(struct belt_stream *stream)
         stream->hand.first != NULL || stream->cancelled || client_window_over(&stream->window) ||
         (stream->failed.first != NULL && client_window_due(&stream->window, stream->failed.first->shown.index));
     mail->waiting = true; /* for the acknowledgements: the loop may do something else now */
+    mail->draws_beyond = stream->source != NULL && waits_for_grant(stream) ? stream->granted_bytes : UINT64_MAX;
     client_fd_update(stream);
     pthread_mutex_unlock(&mail->lock);
     client_settle(stream, true);
@@ -579,7 +586,8 @@ void client_fd_update(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
     bool ready = mail->results.first != NULL || mail->over || mail->hand_ready || mail->moved ||
-                 atomic_load(&stream->interrupted) || atomic_load(&stream->pool->closing);
+                 mail->granted_bytes > mail->draws_beyond || atomic_load(&stream->interrupted) ||
+                 atomic_load(&stream->pool->closing);
     uint64_t value = 1;
 
     if (ready == mail->fd_raised)

@@ -272,6 +272,42 @@ Test(library, the_descriptor_is_level_triggered)
     belt_pool_close(&pool);
 }
 
+static int draw_large(void *ctx, belt_input *input)
+{
+    static const char bytes[700];
+    unsigned *left = ctx;
+
+    if (*left == 0)
+        return 0;
+    --*left;
+    *input = (belt_input){bytes, sizeof bytes};
+    return 1;
+}
+
+/* All results are taken when the broker grants more bytes: nothing else is on its way that could make it readable. */
+Test(library, the_descriptor_tells_that_more_can_be_drawn)
+{
+    belt_pool *pool = stock_pool(1);
+    belt_job_options options = stock_options(0, 10);
+    belt_stream *stream = NULL;
+    belt_result *result;
+    unsigned left = 30, got = 0;
+    int rc = BELT_OK;
+
+    options.buffer_bytes = 100; /* less than one input */
+    cr_assert_eq(belt_imap(pool, "echo", draw_large, &left, &options, &stream), BELT_OK);
+    while (rc != BELT_END) {
+        cr_assert(readable(belt_stream_fd(stream), WAIT_MS), "%u results came, %u inputs are not drawn", got, left);
+        rc = belt_next(stream, 0, &result);
+        cr_assert(rc == BELT_OK || rc == BELT_AGAIN || rc == BELT_END, "%s", belt_error_text());
+        got += rc == BELT_OK;
+        belt_result_free(&result);
+    }
+    cr_assert_eq(got, 30);
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
+}
+
 Test(library, feeding_says_when_the_window_is_full)
 {
     belt_pool *pool = stock_pool(1);

@@ -246,8 +246,9 @@ BELT_API int belt_next(belt_stream *stream, int64_t timeout_ms, belt_result **re
 /** Up to `max` results at once: waits for the first only. `*count` is how many were given. */
 BELT_API int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max, size_t *count);
 
-/** A descriptor that is readable while belt_next(…, 0, …) would not answer AGAIN (level-triggered). Owned by the
- *  stream: never read, written or closed by the caller. -1 when it cannot be made. */
+/** A descriptor that is readable while belt_next(…, 0, …) would not answer AGAIN (level-triggered), and when a call of
+ * it would draw more from the source. Owned by the stream: never read, written or closed by the caller. -1 when it
+ * cannot be made. */
 BELT_API int belt_stream_fd(belt_stream *stream);
 
 typedef struct belt_progress {
