@@ -28,7 +28,8 @@ struct map_values {
     int unordered, tag;
     uint64_t retries, max_attempts, timeout;
     uint64_t backoff; /* UINT64_MAX: not said */
-    uint64_t after, deadline;
+    uint64_t after, deadline, keep;
+    const char *at; /* NULL: not said */
     const char *final_statuses;
     const char *halt;
     const char *joblog;
@@ -46,7 +47,6 @@ struct map_values {
 
 struct submit_values {
     struct map_values map; /* what they have in common */
-    uint64_t keep;
     int durable, detail, json;
 };
 

@@ -6,9 +6,43 @@
 
 #include "command_line.h"
 #include "exit.h"
+#include "moment.h"
 #include "say.h"
 
 #include "../client/private.h"
+
+#include <time.h>
+
+/* --at, which is a moment to come. */
+static int fill_start(const struct map_values *values, belt_job_options *job)
+{
+    struct timespec now;
+    uint64_t now_ms;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    if (values->after) {
+        say("--at and --after exclude each other: each says when the job starts");
+        return EXIT_USAGE;
+    }
+    if (!moment_parse(values->at, now_ms, &job->after_at)) {
+        say("'%s' is no time: --at wants " MOMENT_EXPECTED, values->at);
+        return EXIT_USAGE;
+    }
+    if (job->after_at <= now_ms) {
+        say("'%s' is over: --at wants a time to come", values->at);
+        return EXIT_USAGE;
+    }
+    if (job->after_at - now_ms > BELT_MAX_WAIT_MS) {
+        say("'%s' is more than ten years away, the most a job waits", values->at);
+        return EXIT_USAGE;
+    }
+    if (values->deadline && values->deadline <= job->after_at - now_ms) {
+        say("--deadline is not after the start that --at says");
+        return EXIT_USAGE;
+    }
+    return EXIT_OK;
+}
 
 int job_options_fill(const struct options *options, const struct map_values *values, belt_job_options *job,
                      struct bytes *argument)
@@ -22,6 +56,9 @@ int job_options_fill(const struct options *options, const struct map_values *val
     job->timeout_ms = values->timeout;
     job->backoff_ms = values->backoff == UINT64_MAX ? 0 : values->backoff ? (int64_t)values->backoff : -1;
     job->after_ms = values->after;
+    job->keep_ms = values->keep;
+    if (values->at && fill_start(values, job))
+        return EXIT_USAGE;
     job->deadline_ms = values->deadline;
     job->final_statuses = values->final_statuses;
     job->priority = (int)values->priority;

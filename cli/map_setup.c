@@ -81,6 +81,8 @@ static int check_options(const struct map *map)
         return usage("--tag and --records exclude each other: a tag would break the record");
     if (values->key && !has_broker(values))
         return usage("--key names a job of a cluster, which needs --broker; a private pool ends with this command");
+    if (!values->key && options_origin(map->options, "keep") == ORIGIN_FLAG)
+        return usage("--keep needs --key: a job without a key ends with this command");
     if (values->key && values->joblog)
         return usage("--key and --joblog exclude each other: each says by itself where a run goes on");
     if (map->options->colons && values->arg_file)

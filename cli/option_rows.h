@@ -79,6 +79,10 @@ extern const struct command commands_submit, commands_results, commands_failed, 
      .help = "Do not run a command again that exits with one of these: 2,64-78."}, \
     {.name = "after", .type = OPTION_DURATION, .arg = "TIME", MAP(after), \
      .help = "Run nothing before so long from now (0)."}, \
+    {.name = "at", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "WHEN", MAP(at), \
+     .help = "Run nothing before this time: 22:30 (the next one), '2027-01-31 22:30', with Z for UTC, or @SECONDS."}, \
+    {.name = "keep", .type = OPTION_DURATION, .arg = "TIME", MAP(keep), \
+     .help = "Give a job that outlives its client up when nobody has fed or read it for TIME (0: the broker's --keep)."}, \
     {.name = "deadline", .type = OPTION_DURATION, .arg = "TIME", MAP(deadline), \
      .help = "What is not done so long from now is stopped and has failed: TASK_EXPIRED (0: never)."}, \
     {.name = "timeout", .type = OPTION_DURATION, .arg = "TIME", MAP(timeout), \

@@ -167,7 +167,8 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
         .backoff_ms = options->backoff_ms < 0 ? BELT_NO_BACKOFF : (uint64_t)options->backoff_ms,
         .after_ms = options->after_ms,
         .deadline_ms = options->deadline_ms,
-        .keep_ms = options->keep_ms};
+        .keep_ms = options->keep_ms,
+        .after_at = options->after_at};
     if (options->final_statuses != NULL)
         client_statuses_parse(options->final_statuses, config.options.final_status);
     config.window = stream->window.size;

@@ -223,3 +223,13 @@ Test(cli_admin, a_retry_says_what_it_could_not_reach)
     says(8, "job 2 runs 2 of 4 failed tasks of job 1 again", WORDS("retry", "k", "--failed"));
     says(7, "no such failed task", WORDS("retry", "1", "--failed"));
 }
+
+Test(cli_admin, a_job_starts_at_a_time)
+{
+    prints("1\n", WORDS("submit", "--at", "2035-01-31 22:30Z", "--keep", "1h", "f", ":::", "1"));
+    says(0, "it starts in", WORDS("jobs", "1"));
+    says(2, "is over", WORDS("submit", "--at", "2001-01-31 22:30", "f", ":::", "1"));
+    says(2, "is no time", WORDS("submit", "--at", "soon", "f", ":::", "1"));
+    says(2, "exclude each other", WORDS("submit", "--at", "@2000000000", "--after", "1", "f", ":::", "1"));
+    says(2, "needs --key", WORDS("map", "--keep", "1h", "f", ":::", "1"));
+}

@@ -2,6 +2,7 @@
  *
  * The table of options: command line, environment, file, help, completion.
  */
+#include "cli/moment.h"
 #include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/completion.h"
@@ -15,6 +16,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define WORDS 16
 
@@ -362,4 +364,37 @@ Test(options, exit_codes_of_codes)
     cr_assert_eq(exit_of_code(BELT_BAD_ROLE), EXIT_REFUSED);
     cr_assert_eq(exit_of_code(BELT_INVALID), EXIT_USAGE);
     cr_assert_eq(exit_of_code(BELT_NO_MEMORY), EXIT_INTERNAL);
+}
+
+Test(options, moments)
+{
+    static const struct {
+        const char *text;
+        uint64_t ms; /* 0: it is none */
+    } rows[] = {{"@1800000000", 1800000000000},
+                {"2027-01-31 22:30Z", 1801434600000},
+                {"2027-01-31T22:30:05Z", 1801434605000},
+                {"2027-01-31 22:30", 1801434600000},
+                {"22:30", 1800052200000}, /* that day */
+                {"08:00:01", 1800000001000},
+                {"08:00", 1800086400000}, /* it is 08:00:00: the next one is tomorrow's */
+                {"07:00", 1800082800000},
+                {"", 0},
+                {"@", 0},
+                {"@-1", 0},
+                {"24:00", 0},
+                {"7", 0},
+                {"07:00x", 0},
+                {"2027-02-31 10:00Z", 0},
+                {"2027-01-31", 0},
+                {"2027-01-31 10:61", 0},
+                {"tomorrow", 0}};
+    setenv("TZ", "UTC0", 1);
+    tzset();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t ms = 0;
+        bool is = moment_parse(rows[i].text, 1800000000000, &ms);
+        cr_assert(is == (rows[i].ms != 0) && (!is || ms == rows[i].ms), "'%s': %llu", rows[i].text,
+                  (unsigned long long)ms);
+    }
 }

@@ -202,10 +202,11 @@ typedef struct belt_options_of_job {
     uint64_t after_ms;          /* no task runs before so long from now; 0: at once */
     uint64_t deadline_ms;       /* tasks without a result so long from now are stopped: TASK_EXPIRED; 0: never */
     const char *final_statuses; /* exit statuses of a command that are not tried again: "2,64-78"; NULL: none. Copied */
-    uint64_t keep_ms; /* a detached job that nobody feeds or reads is given up after this; 0: the broker's time */
+    uint64_t keep_ms; /* a detached job that nobody feeds or reads is given up after this; 0: the broker's --keep */
     bool acknowledge; /* a result counts as taken when belt_ack() says so, not when belt_next() gives it. With a key and
                          `detached`: the same call with the same input, after a crash, goes on after what was
                          acknowledged */
+    uint64_t after_at; /* no task runs before this moment, ms since 1970 by the broker's clock; 0: see after_ms */
 } belt_job_options;
 BELT_API void belt_job_options_init(belt_job_options *options);
 
