@@ -227,13 +227,24 @@ static struct slots_program_state *task_program(struct slots *slots, const struc
     return &slots->programs[slots->functions[task->job->pub.function].pub.program];
 }
 
-void slots_enqueue_first(struct slots *slots, struct slots_task *task)
+struct slots_task *slots_enqueue_again(struct slots *slots, struct slots_task *task, struct slots_task *behind)
 {
     struct slots_program_state *program = task_program(slots, task);
 
+    if (!behind) { /* what comes back is older than most of what waits */
+        behind = program->waiting;
+        while (behind && behind->order < task->order)
+            behind = behind->next;
+    }
+    while (behind && behind != program->waiting && behind->prev->order > task->order)
+        behind = behind->prev;
     task->state = SLOTS_WAITING;
-    DL_PREPEND(program->waiting, task);
+    if (behind)
+        DL_PREPEND_ELEM(program->waiting, behind, task);
+    else
+        DL_APPEND(program->waiting, task);
     program->waiting_count++;
+    return task;
 }
 
 /** Takes a task that was not handed over out of its queue. */

@@ -74,7 +74,7 @@ static void task_cut(struct slots *slots, struct slots_task *task)
         slots_task_return(slots, task);
     } else {
         task->cuts++;
-        slots_enqueue_first(slots, task);
+        (void)slots_enqueue_again(slots, task, NULL);
     }
 }
 

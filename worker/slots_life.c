@@ -293,13 +293,15 @@ void slots_expire(struct slots *slots, uint64_t now)
 
 static void unbind(struct slots *slots, struct slots_slot *slot)
 {
+    struct slots_task *behind = NULL;
+
     while (slot->bound) {
-        struct slots_task *task = slot->bound->prev; /* the last one first: they end up in their old order */
+        struct slots_task *task = slot->bound->prev;
         DL_DELETE(slot->bound, task);
         if (slots->leaving)
             slots_task_return(slots, task);
         else
-            slots_enqueue_first(slots, task);
+            behind = slots_enqueue_again(slots, task, behind);
     }
 }
 
@@ -477,6 +479,8 @@ static void death_blame(struct slots *slots, uint64_t now, struct slots_slot *sl
 
 static void death_requeue(struct slots *slots, struct slots_slot *slot)
 {
+    struct slots_task *behind = NULL;
+
     unbind(slots, slot);
     while (slot->given) {
         struct slots_task *task = slot->given->prev;
@@ -485,7 +489,7 @@ static void death_requeue(struct slots *slots, struct slots_slot *slot)
         if (task->dropped || slots->leaving)
             slots_task_return(slots, task);
         else
-            slots_enqueue_first(slots, task);
+            behind = slots_enqueue_again(slots, task, behind);
     }
 }
 

@@ -153,7 +153,9 @@ static inline struct belt_task_ref slots_ref(const struct slots_task *task)
 /* slots.c */
 void slots_task_end(struct slots *slots, uint64_t now, struct slots_task *task, const struct slots_outcome *outcome);
 void slots_task_return(struct slots *slots, struct slots_task *task);
-void slots_enqueue_first(struct slots *slots, struct slots_task *task);
+/* Waits again, at its old place by order of arrival. `behind`: waits and came later (NULL: nobody knows one), so that a
+ * run of tasks, the last one first, is walked through once. Returns the task, which is that for the next one. */
+struct slots_task *slots_enqueue_again(struct slots *slots, struct slots_task *task, struct slots_task *behind);
 void slots_withdraw(struct slots *slots,
                     struct slots_task *task); /* takes one that was not handed over out of its queue */
 

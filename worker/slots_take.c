@@ -164,7 +164,9 @@ void slots_take_over(struct slots *slots, struct slots_slot *slot)
     recall_over(slots);
 }
 
-static void taken_one(struct slots *slots, struct slots_slot *slot, struct slots_task *task)
+/** `behind` as in slots_enqueue_again(). */
+static struct slots_task *taken_one(struct slots *slots, struct slots_slot *slot, struct slots_task *task,
+                                    struct slots_task *behind)
 {
     DL_DELETE(slot->given, task);
     slot->given_count--;
@@ -177,17 +179,20 @@ static void taken_one(struct slots *slots, struct slots_slot *slot, struct slots
         slots->brought = true;
         slots_task_return(slots, task);
     } else {
-        slots_enqueue_first(slots, task);
+        return slots_enqueue_again(slots, task, behind);
     }
+    return behind;
 }
 
 void slots_taken(struct slots *slots, uint64_t now, uint32_t number, uint32_t count)
 {
     struct slots_slot *slot = &slots->slots[number];
 
+    struct slots_task *behind = NULL;
+
     assert(count <= slot->given_count);
     for (uint32_t i = 0; i < count; i++)
-        taken_one(slots, slot, slot->given->prev); /* the last one first: they end up in their old order */
+        behind = taken_one(slots, slot, slot->given->prev, behind);
     if (slot->ahead > slot->given_count)
         slot->ahead = slot->given_count;
     if (count > 0 && slot->given_count == 0) {
