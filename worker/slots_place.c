@@ -12,6 +12,12 @@
 
 /* Slots with too little room for a task that are tried in one turn. */
 #define MISSES_MAX 8u
+/* Tasks in a row for one slot before the next one has its turn: what comes first begins first. Fewer cost more. */
+#define ROW_MAX 8u
+/* Run times have shifted when two samples in a row are so many times what is typical and this beside, or two in a row
+ * so many times less. One alone is a long task among short ones, or the other way round. */
+#define SHIFT_TIMES 4u
+#define SHIFT_US    100u
 
 /** A task whose answer must be here before the slot begins another: it may write a log, or not be named by its answer.
  */
@@ -40,13 +46,28 @@ static uint64_t task_cost(const struct slots *slots, const struct slots_task *ta
     return goes_alone(slots, task) || us > credit ? credit : us;
 }
 
-/** In even steps toward the sample: it rests where half of them are above it. */
-static uint64_t typical_after(uint64_t typical_us, uint64_t sample_us)
+static bool is_far_above(uint64_t us, uint64_t typical_us)
+{
+    return us > SHIFT_TIMES * typical_us + SHIFT_US;
+}
+
+static bool is_far_below(uint64_t us, uint64_t typical_us)
+{
+    return us < typical_us / SHIFT_TIMES;
+}
+
+/** In even steps toward the sample: it rests where half of them are above it. At once when two, this one and the
+ * `last`, are far away on the same side. */
+static uint64_t typical_after(uint64_t typical_us, uint64_t last_us, uint64_t sample_us)
 {
     uint64_t step = typical_us / 8 + 1;
 
     if (typical_us == 0)
         return sample_us;
+    if (is_far_above(sample_us, typical_us) && is_far_above(last_us, typical_us))
+        return sample_us < last_us ? sample_us : last_us;
+    if (is_far_below(sample_us, typical_us) && is_far_below(last_us, typical_us))
+        return sample_us > last_us ? sample_us : last_us;
     if (sample_us > typical_us)
         return sample_us - typical_us < step ? sample_us : typical_us + step;
     return typical_us - sample_us < step ? sample_us : typical_us - step;
@@ -62,7 +83,8 @@ void slots_measure(struct slots *slots, const struct slots_task *task, uint64_t 
     if (service_us == 0)
         service_us = 1;
     *estimate = *estimate == 0 ? service_us : (7 * *estimate + service_us + 4) / 8;
-    function->typical_us = typical_after(function->typical_us, service_us);
+    function->typical_us = typical_after(function->typical_us, function->last_us, service_us);
+    function->last_us = service_us;
 }
 
 void slots_one_by_one(struct slots *slots, uint32_t number)
@@ -229,6 +251,25 @@ static bool try_another(struct slots_program_state *program, struct slots_slot *
     return true;
 }
 
+/** How many tasks a slot that has one gets before the next slot: fewer than a row when not so many wait. */
+static uint32_t row_of(struct slots_program_state *program)
+{
+    uint32_t each = program->some_count ? program->waiting_count / program->some_count : 0;
+
+    if (program->row == 0)
+        program->row = each < 1 ? 1 : each < ROW_MAX ? each : ROW_MAX;
+    return program->row;
+}
+
+/** The slot has had its row: another one with room is first. */
+static void next_turn(struct slots_program_state *program, struct slots_slot *slot)
+{
+    if (slot->room != SLOTS_ROOM_SOME)
+        return;
+    DL_DELETE(program->some, slot);
+    DL_APPEND(program->some, slot);
+}
+
 void slots_place_turn(struct slots *slots, uint64_t now)
 {
     struct slots_program_state *program;
@@ -236,7 +277,7 @@ void slots_place_turn(struct slots *slots, uint64_t now)
 
     for (uint32_t i = 0; i < slots->program_count; i++) {
         slots->programs[i].blocked = false;
-        slots->programs[i].share = 0;
+        slots->programs[i].row = 0;
     }
     while ((program = program_next(slots))) {
         uint32_t spare = slots->cap > slots->busy ? slots->cap - slots->busy : 0;
@@ -250,10 +291,9 @@ void slots_place_turn(struct slots *slots, uint64_t now)
         }
         if (slots_late(slots, now, slot))
             continue;
-        uint32_t places = idle + program->some_count;
-        if (program->share == 0) /* less than a fair part at first: every place gets one before some get two */
-            program->share = program->waiting_count > places ? program->waiting_count / places : 1;
-        if (!slot_fill(slots, now, slot, program->share) && !try_another(program, slot, &misses))
+        if (!slot_fill(slots, now, slot, idle > 0 ? 1 : row_of(program)) && !try_another(program, slot, &misses))
             program->blocked = true;
+        else
+            next_turn(program, slot);
     }
 }

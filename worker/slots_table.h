@@ -94,14 +94,15 @@ struct slots_program_state {
     char why[400]; /* the last start failed */
     bool gave_up;  /* tasks were refused: others may serve them */
     uint64_t pause_us, pause_until;
-    bool blocked;   /* nothing more can be placed in this turn */
-    uint32_t share; /* of each slot in this turn; 0: not decided */
+    bool blocked; /* nothing more can be placed in this turn */
+    uint32_t row; /* tasks of each slot in a row in this turn; 0: not decided */
 };
 
 struct slots_function_state {
     struct slots_function pub;
     uint64_t estimate_us; /* of one task, in the mean of late; 0: not measured */
     uint64_t typical_us;  /* half of them take less: one long among many short ones changes little */
+    uint64_t last_us;     /* of the task that ended last */
     uint32_t measured;    /* tasks, up to SLOTS_MEASURED */
     bool one_by_one;
     UT_hash_handle hh;
