@@ -84,6 +84,8 @@ static void c_take(struct agent *agent, struct place *place)
     place->due -= count;
     arena_unlend(&place->arena, place->due);
     slots_taken(agent->table, agent->now, place->slot, count);
+    place->unread = true; /* what it has answered, and has not told (task.c), does not wait behind a long task */
+    place_dirty(agent, place);
 }
 
 static void c_look(struct agent *agent, struct place *place)

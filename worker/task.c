@@ -2,8 +2,8 @@
  *
  * The slot of C functions. See task.h.
  *
- * Answers are held back while more tasks are already here, because waking the agent costs more
- * than a short task; but not for longer than HOLD_US, and not behind a function that is known to take longer.
+ * The agent is not told of answers while more tasks are already here, because waking it costs more than a short task;
+ * but not for longer than HOLD_US, and not behind a function that is known to take longer.
  */
 #include "task.h"
 #include "keeper.h"
@@ -40,6 +40,7 @@ struct slot {
     struct slot_memory *told; /* read by the agent when this process dies, or its task runs too long */
     struct slot_reader reader;
     struct slot_queue out;
+    size_t untold; /* bytes of answers that the agent may read, and was not woken for */
     uint64_t flushed_us;
     uint64_t *typical_us; /* by function: what it took lately */
     uint32_t number;      /* of the task that was read last, from 1 */
@@ -123,11 +124,25 @@ static void slot_send(struct slot *slot, uint64_t now, struct belt_bytes more)
     if (slot_pipe_tell(&slot->pipe) != 0)
         _exit(0);
     slot->flushed_us = now;
+    slot->untold = 0;
 }
 
 static void slot_flush(struct slot *slot, uint64_t now)
 {
     slot_send(slot, now, (struct belt_bytes){NULL, 0});
+}
+
+/** What waits lies where the agent can read it, as far as there is room, and nobody is woken: when the next task takes
+ * long, the agent comes for it by itself (c_take() in runner_c.c). */
+static void slot_lay_out(struct slot *slot)
+{
+    size_t waits = slot->out.len - slot->out.pos;
+
+    if (waits == 0)
+        return;
+    size_t n = slot_pipe_write(&slot->pipe, slot->out.data + slot->out.pos, waits);
+    slot_queue_consume(&slot->out, n);
+    slot->untold += n;
 }
 
 /** The bytes at an address that is a multiple of BELT_ALIGNMENT: where they are, or in a copy. */
@@ -317,7 +332,7 @@ static void task_answer(struct belt_task *task, uint64_t service_us)
     }
 }
 
-/** Answers are held back, so the agent would not know which task runs: it is said before it runs. */
+/** The agent is not told of each answer, so it would not know which task runs: it is said before it runs. */
 static void task_begins(struct slot_memory *told, uint64_t now)
 {
     atomic_store_explicit(&told->begun_us, now, memory_order_relaxed);
@@ -350,9 +365,12 @@ static void task_run(struct slot *slot, struct belt_task *task)
     uint32_t number = function_find(slot->options, task->got.function);
     uint64_t start = clock_us();
 
-    if (slot->out.len > 0 && (number == UINT32_MAX || start - slot->flushed_us > HOLD_US ||
-                              slot->typical_us[number] > HOLD_US || slot->out.len > HOLD_BYTES))
+    if (slot->untold + slot->out.len > 0 &&
+        (number == UINT32_MAX || start - slot->flushed_us > HOLD_US || slot->typical_us[number] > HOLD_US ||
+         slot->untold + slot->out.len > HOLD_BYTES))
         slot_flush(slot, start);
+    else
+        slot_lay_out(slot);
     task->answered = task->failed = task->sent = false;
     task->started_us = start;
     task->code = BELT_TASK_FAILED;

@@ -156,6 +156,7 @@ static void slot_take(struct paced *p, uint32_t agent, uint32_t number)
     slot->end = first;
     p->totals.taken += count;
     slots_taken(p->agents[agent].table, p->now, number, count);
+    slot_flush(p, agent, number); /* the agent reads the answers that the slot has not told it of (worker/task.c) */
 }
 
 static bool actions_take(struct paced *p, uint32_t number)
