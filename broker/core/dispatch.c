@@ -226,8 +226,13 @@ static struct run *run_new(struct core *core, struct agent *agent, struct job *j
         LL_DELETE(core->spare_runs, run);
     else if (!(run = malloc(sizeof *run)))
         abort();
-    *run = (struct run){
-        .job = job, .agent = agent, .index = index, .bytes = task->len, .chunk = chunk, .dispatched_ms = core->now};
+    *run = (struct run){.job = job,
+                        .agent = agent,
+                        .index = index,
+                        .order = ++agent->orders,
+                        .bytes = task->len,
+                        .chunk = chunk,
+                        .dispatched_ms = core->now};
     task->state = TASK_RUNNING;
     task->u.run = run;
     DL_APPEND(agent->runs, run);
@@ -345,6 +350,19 @@ static uint32_t next_attempt(const struct job *job, uint64_t index, const struct
     return (spoken ? job->spoken : task->attempt) + 1;
 }
 
+/* A line for each run of neighbours among the tasks that go. */
+static void trace_given(struct core *core, const struct agent *agent, const struct job *job,
+                        const struct belt_task_item *items, uint32_t count)
+{
+    for (uint32_t first = 0, i = 1; core->config.trace && i <= count; i++)
+        if (i == count || items[i].index != items[i - 1].index + 1) {
+            update_trace(core, "%s > job %llu tasks %llu to %llu go there", agent->session->name,
+                         (unsigned long long)job->id, (unsigned long long)items[first].index,
+                         (unsigned long long)items[i - 1].index);
+            first = i;
+        }
+}
+
 /* One DISPATCH of up to `want` tasks; returns how many went. */
 static uint32_t give(struct core *core, struct agent *agent, struct job *job, uint32_t want)
 {
@@ -369,6 +387,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
     if (batch.count == 0)
         return 0;
     fill_dispatch(update_send(core, agent->session, BELT_MSG_DISPATCH), job, items, batch.count);
+    trace_given(core, agent, job, items, batch.count);
     job->chunk_ms = 0;
     dispatch_waiting_changed(core, job);
     return batch.count;
@@ -376,12 +395,13 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
 
 /* A chunk goes to one slot: one for each, one ahead, and more as far as chunks are short work. It is cut only where the
  * agent's window ends and a slot idles. */
-static uint32_t chunk_share(const struct agent *agent, const struct job *job, bool eager)
+static uint32_t chunk_share(const struct agent *agent, const struct job *job, uint32_t late, bool eager)
 {
     uint32_t size = job->waiting < job->options.chunk ? (uint32_t)job->waiting : job->options.chunk;
     uint32_t room = agent->window_items - agent->held;
-    uint32_t target = eager ? agent->slots : sizing_target(job->typical_us * job->options.chunk, agent->slots);
-    if (agent->parts >= (target > agent->slots ? target : agent->slots + !eager))
+    uint32_t target = eager ? agent->slots : sizing_target(job->typical.us * job->options.chunk, agent->slots);
+    uint32_t least = agent->slots + (!eager && late < agent->slots);
+    if (agent->parts >= (target > least && late < agent->slots ? target : least))
         return 0;
     if (size <= room)
         return size;
@@ -389,10 +409,11 @@ static uint32_t chunk_share(const struct agent *agent, const struct job *job, bo
 }
 
 /* What the agent should hold: work for some time, and no more than its part. */
-static uint32_t target_of(const struct agent *agent, const struct job *job)
+static uint32_t target_of(const struct agent *agent, const struct job *job, uint32_t late)
 {
     const struct queue *queue = job->queue;
-    uint32_t target = agent->stuck ? sizing_stuck(agent->slots) : sizing_target(job->typical_us, agent->slots);
+    uint32_t target =
+        late + (late < agent->slots ? sizing_target(sizing_expect(&job->typical), agent->slots - late) : 0);
     uint32_t part = sizing_part(agent->slots, queue->slots, queue->waiting + queue->running);
     if (target > part)
         target = part;
@@ -400,14 +421,16 @@ static uint32_t target_of(const struct agent *agent, const struct job *job)
 }
 
 /* How many tasks of `job` the agent should get now; it has room for one at least. `eager`: fill idle slots only. */
-static uint32_t share_of(const struct agent *agent, const struct job *job, bool eager)
+static uint32_t share_of(struct core *core, struct agent *agent, const struct job *job, bool eager)
 {
     uint32_t room = agent->window_items - agent->held;
+    uint32_t slots = agent->slots, late = eager ? 0 : stuck_late(core, agent);
     if (job->options.chunk > 1)
-        return chunk_share(agent, job, eager);
-    uint32_t slots = agent->slots;
-    uint32_t target = eager ? slots : target_of(agent, job);
-    uint32_t held = sizing_held(job->typical_us, agent->parts, agent->load_us, slots);
+        return chunk_share(agent, job, late, eager);
+    uint32_t target = eager ? slots : target_of(agent, job, late);
+    uint32_t held = sizing_held(job->typical.us, agent->parts, agent->load_us, slots);
+    if (late)
+        stuck_check(core, agent, job, held, target);
     uint32_t share = sizing_share(target, held, slots, job->queue->slots, job->queue->waiting);
     if (share > job->waiting)
         share = (uint32_t)job->waiting;
@@ -418,7 +441,7 @@ static uint32_t share_of(const struct agent *agent, const struct job *job, bool 
  * what lies ahead in one message. */
 static bool is_plenty(const struct job *job)
 {
-    return job->options.chunk <= 1 && job->queue->waiting / 4 >= job->queue->slots;
+    return job->options.chunk <= 1 && job->queue->waiting / 256 >= job->queue->slots;
 }
 
 static uint32_t feed(struct core *core, struct agent *agent, bool eager)
@@ -427,12 +450,12 @@ static uint32_t feed(struct core *core, struct agent *agent, bool eager)
         return 0;
     uint32_t place = 0;
     struct job *job = choose(core, agent, &place);
-    uint32_t share = !job || (eager && is_plenty(job)) ? 0 : share_of(agent, job, eager);
+    uint32_t share = !job || (eager && is_plenty(job)) ? 0 : share_of(core, agent, job, eager);
     uint32_t given = share ? give(core, agent, job, share) : 0;
     if (given) {
         fair_given(agent, place, job, given);
         job->queue->given_ms = core->now;
-        stuck_watch(core, agent, job->typical_us);
+        stuck_watch(core, agent, job->typical.us);
     }
     return given;
 }
@@ -531,6 +554,7 @@ void dispatch_turn(struct core *core)
     struct agent **agents;
     look_again(core);
     fair_turn(core);
+    stuck_shift(core);
     uint32_t count = candidates(core, &agents);
     uint32_t end = feed_all(core, agents, count);
     if (end < count)

@@ -177,7 +177,7 @@ static void charge_one(double *pass, double *level, double cost)
 
 float fair_cost(const struct job *job)
 {
-    return (float)(job->typical_us > 0 ? job->typical_us : UNMEASURED_US);
+    return (float)(job->typical.us > 0 ? job->typical.us : UNMEASURED_US);
 }
 
 static void charge(struct agent *agent, uint32_t place, struct job *job, uint32_t count)
@@ -205,6 +205,15 @@ void fair_given(struct agent *agent, uint32_t place, struct job *job, uint32_t c
     moved(job);
 }
 
+/* Who gets back what he was charged too much, for tasks that came back unstarted, has not saved it up: it must not be
+ * lost because others were served meanwhile. */
+static void settle_one(double *pass, double *level, double owes)
+{
+    *pass += owes;
+    if (owes < 0 && *level > *pass)
+        *level = *level + owes > *pass ? *level + owes : *pass;
+}
+
 /* Results come by the hundred: their places are looked for once. */
 static void settle(struct core *core, struct job *job)
 {
@@ -212,22 +221,34 @@ static void settle(struct core *core, struct job *job)
         return;
     LL_DELETE2(core->unsettled, job, unsettled_next);
     job->unsettled = false;
-    job->pass += job->owes_us;
-    job->share->pass += job->owes_us;
+    settle_one(&job->pass, &job->share->level, job->owes_us);
+    settle_one(&job->share->pass, &job->queue->level, job->owes_us);
     job->owes_us = 0;
     moved(job);
+}
+
+static void owe(struct core *core, struct job *job, double more)
+{
+    job->owes_us += more;
+    if (job->unsettled)
+        return;
+    job->unsettled = true;
+    LL_PREPEND2(core->unsettled, job, unsettled_next);
 }
 
 /* It was charged for what a task seemed to take; this is what it took: 0 when it did not run to its end. */
 void fair_settle(struct core *core, const struct run *run)
 {
     double more = (double)run->used_us - (double)run->cost_us;
-    struct job *job = run->job;
-    job->owes_us += more;
-    if (job->unsettled)
-        return;
-    job->unsettled = true;
-    LL_PREPEND2(core->unsettled, job, unsettled_next);
+    owe(core, run->job, more);
+}
+
+void fair_charge_anew(struct core *core, struct run *run)
+{
+    float cost = fair_cost(run->job);
+    run->agent->load_us += (double)cost - (double)run->cost_us;
+    owe(core, run->job, (double)cost - (double)run->cost_us);
+    run->cost_us = cost;
 }
 
 void fair_turn(struct core *core)

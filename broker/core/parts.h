@@ -187,6 +187,7 @@ float fair_cost(const struct job *job);      /* of a task, as it seems, in us */
 void fair_given(struct agent *agent, uint32_t place, struct job *job,
                 uint32_t count);                            /* so many tasks, of this queue of the agent */
 void fair_settle(struct core *core, const struct run *run); /* it is over */
+void fair_charge_anew(struct core *core, struct run *run);  /* such tasks take longer than it seemed */
 void fair_turn(struct core *core);                          /* before the first is asked for */
 void fair_turn_over(struct core *core);
 
@@ -202,6 +203,14 @@ void stuck_watch(struct core *core, struct agent *agent, double typical_us); /* 
 void stuck_moved(struct core *core, struct agent *agent);                    /* a task of it has ended */
 void stuck_forget(struct core *core, struct agent *agent);
 void stuck_turn(struct core *core);
+/* How many slots of the agent are busy with much longer tasks than was expected, as far as can be seen: they have been
+ * there for long, and later ones have ended. */
+uint32_t stuck_late(const struct core *core, const struct agent *agent);
+/* With late slots it holds so many tasks like those of `job` in effect, and should hold `target`: it gives back what is
+ * too much. */
+void stuck_check(struct core *core, struct agent *agent, const struct job *job, uint32_t held, uint32_t target);
+void stuck_shift(struct core *core);                         /* run times of some queues have risen */
+void stuck_returned(struct core *core, struct agent *agent); /* RECALL is answered */
 
 /* ---- durable.c: what is on disk ---- */
 void kept_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count, uint64_t bytes);

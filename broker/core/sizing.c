@@ -16,6 +16,15 @@
 #define IN_HAND_MIN (1u << 8)
 /* How much longer than the estimate a sample counts for at the most. */
 #define RISE_MOST 4.0
+/* Run times have shifted when so many samples in a row are so many times what was typical, and this beside, or so many
+ * in a row so many times less. */
+#define SHIFT_TIMES 4.0
+#define SHIFT_US    100.0
+#define SHIFT_ABOVE 4u
+#define SHIFT_BELOW 2u
+/* And so many in a row make it likely. */
+#define SHIFT_DOUBT 2u
+#define DOUBT_US    125
 /* Work worth moving to an idle slot, in us: less is done before it arrives. */
 #define RECALL_US 3000.0
 
@@ -69,11 +78,6 @@ uint64_t sizing_stuck_ms(uint8_t pace)
     return paces[pace].stuck_ms;
 }
 
-uint32_t sizing_stuck(uint32_t slots)
-{
-    return slots; /* whoever is free first takes what waits */
-}
-
 uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t all_slots, uint64_t waiting)
 {
     if (held >= target || waiting == 0)
@@ -102,14 +106,44 @@ double sizing_estimate(double service_us, uint32_t sample_us)
     return service_us + (sample - service_us) * weight;
 }
 
-double sizing_typical(double typical_us, uint32_t sample_us)
+/* Another sample is far away: when there are enough of them, the nearest counts. */
+static bool is_shift(struct sizing_typical *typical, uint8_t *row, uint8_t enough, double sample)
 {
-    double sample = sample_us < 1 ? 1 : sample_us;
-    if (typical_us <= 0)
-        return sample;
+    bool nearer = (sample > typical->us) == (sample < typical->far_us);
+    if (*row == 0 || nearer)
+        typical->far_us = sample;
+    if (++*row < enough)
+        return false;
+    typical->us = typical->far_us;
+    *row = 0;
+    return true;
+}
+
+double sizing_expect(const struct sizing_typical *typical)
+{
+    if (typical->above >= SHIFT_DOUBT)
+        return typical->far_us;
+    return typical->above && typical->us < DOUBT_US ? DOUBT_US : typical->us;
+}
+
+bool sizing_learn(struct sizing_typical *typical, uint32_t sample_us)
+{
+    double us = typical->us, sample = sample_us < 1 ? 1 : sample_us;
+    bool above = sample > us * SHIFT_TIMES + SHIFT_US, below = sample < us / SHIFT_TIMES;
+    if (us <= 0) {
+        typical->us = sample;
+        return false;
+    }
+    typical->above = above ? typical->above : 0;
+    typical->below = below ? typical->below : 0;
+    if (above && is_shift(typical, &typical->above, SHIFT_ABOVE, sample))
+        return true;
+    if (below && is_shift(typical, &typical->below, SHIFT_BELOW, sample))
+        return false;
     /* In even steps, four times as large down as up: it rests where four samples in five are above it. */
-    double up = typical_us * (1 + 1.0 / 32), down = typical_us * (1 - 1.0 / 8);
-    return sample > up ? up : sample < down ? down : sample;
+    double up = us * (1 + 1.0 / 32), down = us * (1 - 1.0 / 8);
+    typical->us = sample > up ? up : sample < down ? down : sample;
+    return false;
 }
 
 uint32_t sizing_recall(double service_us, uint32_t held, uint32_t slots, uint32_t idle)

@@ -8,6 +8,7 @@
 #ifndef BELT_CORE_SIZING_H
 #define BELT_CORE_SIZING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** Tasks that an agent of `slots` slots should hold. `service_us` is the estimate of one task (0: not measured yet).
@@ -24,9 +25,6 @@ uint32_t sizing_part(uint32_t slots, uint32_t all_slots, uint64_t there);
 uint8_t sizing_pace(double typical_us);
 /** When an agent has ended no task for so long, its slots are all busy with much longer ones than was expected. */
 uint64_t sizing_stuck_ms(uint8_t pace);
-/** What sizing_target() is for an agent whose slots are all busy with tasks that take much longer than the estimate. */
-uint32_t sizing_stuck(uint32_t slots);
-
 /** How many tasks of `typical_us` an agent holds in effect that holds `parts` tasks of any kind, `load_us` of work. */
 uint32_t sizing_held(double typical_us, uint32_t parts, double load_us, uint32_t slots);
 
@@ -38,9 +36,19 @@ uint32_t sizing_share(uint32_t target, uint32_t held, uint32_t slots, uint32_t a
  * tasks that meets a long one costs more than the reverse. */
 double sizing_estimate(double service_us, uint32_t sample_us);
 
-/** What a task takes that is rather short among its like (one in five is shorter), after `sample_us`. However long the
- *  others are, and however many of them end at once: what lies at a slot must not run out while it runs short ones. */
-double sizing_typical(double typical_us, uint32_t sample_us);
+/** What a task takes that is rather short among its like. */
+struct sizing_typical {
+    double us; /* 0: not measured yet */
+    /* Samples in a row that were far away on one side, and the nearest of them. */
+    double far_us;
+    uint8_t above, below;
+};
+/** After `sample_us`: one in five is shorter. However long the others are: what lies at a slot must not run out while
+ * it runs short ones. Samples in a row that are all far above it, or far below, say that run times have shifted, and
+ * are believed at once. True: they have risen, so that what was given out is too much. */
+bool sizing_learn(struct sizing_typical *typical, uint32_t sample_us);
+/** What to reckon with when more is given out: the larger one while run times may have shifted, which costs little. */
+double sizing_expect(const struct sizing_typical *typical);
 
 /** How many unstarted tasks to take back from an agent that holds `held` while `idle` slots elsewhere have nothing (0:
  * leave it). */

@@ -32,6 +32,7 @@ struct run {
     struct job *job;
     struct agent *agent;
     uint64_t index;
+    uint64_t order; /* of dispatch at its agent, from 1 */
     uint64_t dispatched_ms;
     uint32_t progress_permille;
     uint32_t bytes;          /* of its payload: the agent's window counts them */
@@ -98,7 +99,9 @@ struct agent {
     uint64_t recall_ms;           /* it had nothing to give back: not asked again before */
     uint64_t asked_ms;            /* when it was sent its last RECALL */
     uint64_t begun_ms;            /* what came before has begun: it was asked then, and had nothing to give back */
+    uint64_t orders, passed;      /* of dispatch: the last one given, and the latest of those that have ended here */
     bool stuck;                   /* its slots are busy with long ones among short tasks: nothing is put behind them */
+    bool surplus, surplus_asked;  /* what it has not begun was given for shorter: it is to come back; RECALL was sent */
     bool watched;                 /* in core->watched[pace] */
     uint8_t pace;
     uint64_t moved_ms; /* when a task of it ended last, or came */
@@ -142,6 +145,7 @@ struct queue {
     struct heap shares_heap;      /* clients with waiting tasks: whose turn it is */
     bool hungry;                  /* agents may be idle: at the last look all waiting tasks were given out */
     bool dirty;                   /* in core->dirty_queues */
+    bool risen;                   /* run times have: agents hold too much */
     uint64_t given_ms;            /* when the last of its tasks was given to an agent */
     uint64_t balanced_ms;         /* when recall was last considered */
     bool revisit;                 /* it wants to be looked at again at some time */
@@ -283,12 +287,12 @@ struct job {
     uint64_t expire_ms;   /* when to go on expiring */
     uint64_t expire_next; /* lower indexes have expired, unless they run */
     bool expired;
-    bool halted;         /* what has not begun gets TASK_CANCELLED: `expired` is set, too */
-    uint64_t due_ms;     /* the next of these; UINT64_MAX: none */
-    uint32_t due_at;     /* place in core->due, from 1; 0: not in it */
-    uint64_t bytes;      /* memory that its payloads and results hold */
-    uint64_t unread;     /* bytes of results that are not released */
-    double typical_us;   /* what a task takes that is rather short, 0: unknown */
+    bool halted;     /* what has not begun gets TASK_CANCELLED: `expired` is set, too */
+    uint64_t due_ms; /* the next of these; UINT64_MAX: none */
+    uint32_t due_at; /* place in core->due, from 1; 0: not in it */
+    uint64_t bytes;  /* memory that its payloads and results hold */
+    uint64_t unread; /* bytes of results that are not released */
+    struct sizing_typical typical;
     double pass;         /* fair share: service used, in us */
     uint64_t rank;       /* among equals: since when it has waiting tasks */
     uint32_t place;      /* in the heap of its share, from 1; 0: not in it */

@@ -109,7 +109,7 @@ static void try_again(struct core *core, struct run *run, struct task *task, con
 static void measure(struct core *core, struct job *job, const struct belt_result_item *item)
 {
     struct queue *queue = job->queue;
-    job->typical_us = sizing_typical(job->typical_us, item->service_us);
+    queue->risen |= sizing_learn(&job->typical, item->service_us);
     queue->service_us = sizing_estimate(queue->service_us, item->service_us);
     queue->rate_count++;
     uint64_t span = core->now - queue->rate_ms;
@@ -164,6 +164,17 @@ static void finish(struct core *core, struct run *run, struct task *task, const 
     worker_outcome(core, job, task, item, last);
 }
 
+/* When it began, as far as the broker knows: the result was some time on its way. */
+static void trace_result(struct core *core, const struct agent *agent, const struct job *job,
+                         const struct belt_result_item *item)
+{
+    double now = (double)core->now;
+    if (core->config.trace)
+        update_trace(core, "%s > job %llu task %llu began at %.3f and ran for %.3f ms", agent->session->name,
+                     (unsigned long long)job->id, (unsigned long long)item->index, now - item->service_us / 1e3,
+                     item->service_us / 1e3);
+}
+
 void worker_results(struct core *core, struct agent *agent, const struct belt_msg_results *msg)
 {
     struct pinned last = {0};
@@ -189,7 +200,10 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
             wait_again(core, run, task, TIE_NONE);
             continue;
         }
+        trace_result(core, agent, job, item);
         measure(core, job, item);
+        if (run->order > agent->passed)
+            agent->passed = run->order;
         run->used_us = item->service_us;
         finish(core, run, task, item, &last, TIE_NONE);
     }
@@ -221,6 +235,7 @@ void worker_returned(struct core *core, struct agent *agent, const struct belt_m
             queue_touch(core, agent->queues[i]); /* the slots still idle: another may give, or this one later */
     }
     agent->recalling = false;
+    stuck_returned(core, agent);
     worker_touch(core, agent);
 }
 

@@ -161,7 +161,8 @@ void agent_work(struct peer *peer);
 void agent_send_result(struct peer *peer, uint64_t number, struct belt_task_ref ref, unsigned code, uint32_t size,
                        uint32_t service_us);
 void agent_return(struct peer *peer, uint32_t place);
-void agent_sync(struct peer *peer); /* names all it holds */
+void agent_return_last(struct peer *peer, uint32_t count); /* in one message */
+void agent_sync(struct peer *peer);                        /* names all it holds */
 void agent_sync_refs(struct peer *peer, const struct belt_task_ref *refs, uint32_t count, bool more);
 /** "1.0/1 1.3/2": job.index/attempt of what it holds. */
 const char *agent_holds(struct peer *peer);

@@ -289,6 +289,17 @@ void agent_return(struct peer *peer, uint32_t place)
     peer_send(peer, msg);
 }
 
+void agent_return_last(struct peer *peer, uint32_t count)
+{
+    struct belt_task_ref *refs = calloc(count + 1, sizeof *refs);
+    cr_assert(refs);
+    for (uint32_t i = 0; i < count; i++)
+        refs[i] = release(peer, peer->held_count - 1);
+    struct belt_msg msg = {.type = BELT_MSG_RETURNED, .u.returned = {.refs = refs, .count = count}};
+    peer_send(peer, msg);
+    free(refs);
+}
+
 void agent_sync_refs(struct peer *peer, const struct belt_task_ref *refs, uint32_t count, bool more)
 {
     struct belt_msg msg = {.type = BELT_MSG_SYNC};

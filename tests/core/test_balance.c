@@ -6,6 +6,13 @@
 
 #include <criterion/criterion.h>
 
+/* It has nothing to give back for a RECALL that it may have been sent. */
+static void agent_nothing(struct peer *w)
+{
+    peer_send(w, (struct belt_msg){.type = BELT_MSG_RETURNED});
+    peer_clear(w);
+}
+
 /* An agent that holds more than it runs: its tasks seemed short. */
 static struct peer *full_agent(struct cluster *c, struct peer *p)
 {
@@ -81,7 +88,7 @@ Test(balance, who_idles_after_other_work_gets_some_back)
     agent_take(other);
     struct peer *w = full_agent(c, p);
     cluster_advance(c, 500);
-    peer_clear(w);
+    agent_nothing(w);
     agent_finish(other, 1);
     cluster_advance(c, 50);
     cr_assert_not_null(peer_skip_to(w, BELT_MSG_RECALL));
@@ -209,36 +216,104 @@ Test(balance, who_has_nothing_to_give_is_left_alone_for_a_while)
     cluster_free(c);
 }
 
-/* Its short tasks are not done: a long one is among them. Others have newer work, so what it has not begun goes to
- * them. */
+/* Two agents with short tasks, and more waits. */
+static void two_agents(struct cluster *c, struct peer **one, struct peer **other, uint32_t slots)
+{
+    *one = agent_new(c, "one", slots, 1000, "f");
+    *other = agent_new(c, "other", slots, 1000, "f");
+    client_job(client_new(c, "c1"), "f", 4000, NULL);
+    for (int i = 0; i < 100; i++) {
+        struct peer *w = i % 2 ? *one : *other;
+        agent_take(w);
+        agent_result_sized(w, 0, BELT_OK, 1, 50);
+    }
+    agent_take(*one);
+    agent_take(*other);
+    cr_assert_gt((*one)->held_count, 10 * slots);
+    peer_clear(*one);
+    peer_clear(*other);
+}
+
+/* It was asked for `count`, and gives them back, the last ones first. */
+static void gives_back(struct peer *w, uint32_t count, const char *why)
+{
+    const struct belt_msg *msg = peer_skip_to(w, BELT_MSG_RECALL);
+    cr_assert(msg && msg->u.recall.count == count, "%s: %u of %u", why, msg ? msg->u.recall.count : 0, count);
+    agent_return_last(w, count);
+}
+
+/* Its short tasks are not done: a long one is among them. What it has not begun goes to whoever is free first. */
 Test(balance, an_agent_that_is_stuck_gives_way)
 {
     struct cluster *c = cluster_new(NULL);
-    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 100, "f"),
-                *other = agent_new(c, "other", 1, 100, "f");
-    client_job(p, "f", 2000, NULL);
-    for (int i = 0; i < 100; i++) {
-        agent_take(i % 2 ? w : other);
-        agent_result_sized(i % 2 ? w : other, 0, BELT_OK, 1, 50);
-    }
-    agent_take(w);
-    cr_assert_gt(w->held_count, 10);
-    peer_clear(w);
+    struct peer *w, *other;
+    two_agents(c, &w, &other, 1);
     cluster_advance(c, 10);
-    cr_assert_null(peer_skip_to(w, BELT_MSG_RECALL), "nobody has been given anything since");
-    agent_take(other);
-    while (other->held_count)
-        agent_result_sized(other, 0, BELT_OK, 1, 50);
-    cluster_advance(c, 1);
-    const struct belt_msg *msg = peer_skip_to(w, BELT_MSG_RECALL);
-    cr_assert_not_null(msg);
-    cr_assert_eq(msg->u.recall.count, w->held_count - 1);
-    while (w->held_count > 1)
-        agent_return(w, w->held_count - 1);
+    gives_back(w, w->held_count - 1, "nothing has ended there");
     peer_clear(w);
     cluster_advance(c, 10);
     cr_assert_eq(agent_take(w), 1, "nothing more is put behind the long one");
     agent_result_sized(w, 0, BELT_OK, 1, 50000);
     cr_assert_gt(agent_take(w), 5);
+    cluster_free(c);
+}
+
+Test(balance, an_agent_that_is_stuck_while_it_is_asked_gives_way_afterwards)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *w, *other;
+    two_agents(c, &w, &other, 1);
+    cluster_advance(c, 10);
+    gives_back(w, w->held_count - 1, "nothing has ended there");
+    agent_result_sized(w, 0, BELT_OK, 1, 50);
+    agent_take(w);
+    cluster_advance(c, 1000);
+    gives_back(w, w->held_count - 1, "it is stuck again");
+    cluster_free(c);
+}
+
+Test(balance, an_agent_without_others_keeps_what_it_has)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *w = full_agent(c, client_new(c, "c1"));
+    peer_clear(w);
+    cluster_advance(c, 1000);
+    cr_assert_null(peer_skip_to(w, BELT_MSG_RECALL), "nobody could have it sooner");
+    cluster_free(c);
+}
+
+/* Run times rise: what was given out for short tasks is too much, at every agent. */
+Test(balance, a_shift_of_run_times_brings_back_what_is_too_much)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *w, *other;
+    two_agents(c, &w, &other, 2);
+    for (int i = 0; i < 3; i++) {
+        agent_result_sized(w, 0, BELT_OK, 1, 5000);
+        agent_take(w);
+    }
+    cr_assert_null(peer_skip_to(w, BELT_MSG_RECALL), "a few long ones among short ones say little");
+    agent_result_sized(w, 0, BELT_OK, 1, 5000);
+    gives_back(w, w->held_count - 2, "its own results said so");
+    gives_back(other, other->held_count - 2, "another one's results said so");
+    uint32_t held = agent_take(w);
+    cr_assert_eq(held, 4, "%u: one for each slot, and one ahead: 5 ms is what is expected", held);
+    cluster_free(c);
+}
+
+/* One of four slots runs a long task: the others go on, with less ahead than for four. */
+Test(balance, an_agent_with_a_late_slot_holds_less)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *w, *other;
+    two_agents(c, &w, &other, 4);
+    for (int i = 0; i < 60; i++)
+        agent_result_sized(w, 3, BELT_OK, 1, 50);
+    cr_assert_gt(agent_take(w), 4 * 40 - 8);
+    cluster_advance(c, 10);
+    while (w->held_count > 3)
+        agent_result_sized(w, 3, BELT_OK, 1, 50);
+    uint32_t held = agent_take(w);
+    cr_assert(held > 40 && held <= 3 + 41, "%u tasks, as for one slot", held);
     cluster_free(c);
 }

@@ -148,19 +148,46 @@ Test(sizing, what_an_agent_holds_is_counted_in_time)
     cr_assert_eq(sizing_held(1000, 100, 40, 2), 2, "no slot idles");
 }
 
-Test(sizing, long_tasks_that_end_together_change_little)
+static void learn(struct sizing_typical *typical, int times, uint32_t us, bool risen)
 {
-    double typical = sizing_typical(0, 20);
-    cr_assert_eq(typical, 20);
-    for (int i = 0; i < 64; i++)
-        typical = sizing_typical(typical, 50000);
-    cr_assert_lt(typical, 200, "64 slots had one each");
-    for (int i = 0; i < 20; i++)
-        typical = sizing_typical(typical, 20);
-    cr_assert_eq(typical, 20);
-    for (int i = 0; i < 300; i++)
-        typical = sizing_typical(typical, 50000);
-    cr_assert_eq(typical, 50000, "but they are believed when nothing else comes");
+    for (int i = 1; i <= times; i++)
+        cr_assert_eq(sizing_learn(typical, us), risen && i == times, "%u us, sample %d", us, i);
+}
+
+Test(sizing, the_typical_task_is_a_rather_short_one)
+{
+    struct sizing_typical typical = {0};
+    learn(&typical, 1, 20, false);
+    cr_assert_eq(typical.us, 20);
+    for (int i = 0; i < 1000; i++) {
+        learn(&typical, 3, 50000, false);
+        learn(&typical, 1, 20, false);
+        cr_assert_lt(typical.us, 26, "long ones among them change little");
+    }
+    for (int i = 0; i < 200; i++)
+        learn(&typical, 1, 90, false);
+    cr_assert_eq(typical.us, 90, "somewhat longer ones are learnt in steps");
+}
+
+Test(sizing, a_shift_of_run_times_is_believed_when_several_in_a_row_say_so)
+{
+    struct sizing_typical typical = {0};
+    learn(&typical, 1, 1, false);
+    learn(&typical, 3, 104, false);
+    cr_assert_lt(typical.us, 1.2, "that may be the machine");
+    learn(&typical, 3, 300000, false);
+    cr_assert_eq(sizing_expect(&typical), 300000, "but what is given out heeds it");
+    learn(&typical, 1, 1, false);
+    cr_assert_lt(sizing_expect(&typical), 2);
+    learn(&typical, 1, 300000, false);
+    cr_assert(sizing_expect(&typical) > 100 && sizing_expect(&typical) < 1000, "one long one says little");
+    learn(&typical, 2, 5000, false);
+    learn(&typical, 1, 6000, true);
+    cr_assert_eq(typical.us, 5000, "the nearest of them");
+    learn(&typical, 1, 1200, false);
+    cr_assert_gt(typical.us, 4000);
+    learn(&typical, 1, 900, false);
+    cr_assert_eq(typical.us, 1200, "two are enough downwards: too little ahead costs more");
 }
 
 Test(sizing, what_is_taken_back_is_worth_the_way)

@@ -169,8 +169,14 @@ Test(workers, poison_ends_after_max_attempts)
         cr_assert_eq(w->held[0].ref.index, 0);
         agent_result(w, 0, BELT_TASK_LOST);
     }
-    cluster_told(c, "[10000] job 1 > task 0 lost: waits again (attempt 1)\n"
-                    "[10000] job 1 > task 0 lost: waits again (attempt 2)\n");
+    cluster_told(c, "[10000] w1 > job 1 task 0 began at 9950.000 and ran for 50.000 ms\n"
+                    "[10000] job 1 > task 0 lost: waits again (attempt 1)\n"
+                    "[10000] w1 > job 1 tasks 0 to 0 go there\n"
+                    "[10000] w1 > job 1 task 0 began at 9950.000 and ran for 50.000 ms\n"
+                    "[10000] job 1 > task 0 lost: waits again (attempt 2)\n"
+                    "[10000] w1 > job 1 tasks 0 to 0 go there\n"
+                    "[10000] w1 > job 1 task 0 began at 9950.000 and ran for 50.000 ms\n"
+                    "[10000] w1 > job 1 tasks 1 to 1 go there\n");
     agent_work(w);
     cr_assert_str_eq(client_read(p), "0! 1.", "I8: the job goes on");
     cluster_free(c);

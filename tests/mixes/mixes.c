@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- *     belt-mixes SEED [COUNT] [-n SLOTS] [-w] [-x] [-v]      seeds SEED .. SEED + COUNT - 1
+ *     belt-mixes SEED [COUNT] [-n SLOTS] [-w] [-x] [-v] [-t]      seeds SEED .. SEED + COUNT - 1
  *
  * The policy of dispatch sizing and recall on virtual time (paced.h). The mixes of bench/run on one slot up to
  * thousands (-n: this size alone; without it up to MANY): the makespan and the mean arrival in order beside those of
  * the greedy list schedule of the same order, which is what a scheduler that does not know run times could do at best.
  * Each mix by itself, and after a shift of run times: behind short tasks of the same job, and as a new job of a
  * function that had short tasks before (-w: the shifts alone). Then fairness (fairness.c). -x stops at the first that
- * fails, -v tells of each run.
+ * fails, -v tells of each run, -t of each decision of the broker (`belt broker --trace`).
  */
 #include "fairness.h"
 
@@ -35,8 +35,8 @@ struct bounds {
 
 /* As many slots as bench/run has, and more of them. */
 #define FEW_SLOTS 4u
-static const struct bounds few = {1.015, 1.04, 1.05, 1.07}, few_shifted = {1.07, 1.10, 3.40, 5.40},
-                           many = {1.03, 1.06, 1.50, 2.70};
+static const struct bounds few = {1.015, 1.04, 1.03, 1.04}, few_shifted = {1.015, 1.03, 1.04, 1.10},
+                           many = {1.03, 1.04, 1.065, 1.10}, thousands = {1.03, 1.06, 1.40, 1.45};
 
 /* Many slots with short tasks keep a broker busy with nothing else: what is measured then is its speed. So the tasks of
  * more slots than RATED take longer, and the shortest are fewer. */
@@ -82,7 +82,7 @@ static const struct size {
 
 struct options {
     uint64_t seed, count, only; /* only: this many slots; 0: all sizes up to MANY */
-    bool shifted, verbose, stop;
+    bool shifted, verbose, trace, stop;
 };
 
 static void mix_make(struct mix *mix, const struct kind *kind, uint32_t slots, uint64_t seed)
@@ -183,12 +183,16 @@ static void add(struct ratios *sum, struct ratios *worst, struct ratios one)
 
 static bool check(const struct kind *kind, const struct size *size, enum shift shift, const struct options *options)
 {
-    const struct bounds *bounds = size->slots > FEW_SLOTS ? &many : shift ? &few_shifted : &few;
+    const struct bounds *bounds = size->slots > MANY        ? &thousands
+                                  : size->slots > FEW_SLOTS ? &many
+                                  : shift                   ? &few_shifted
+                                                            : &few;
     struct ratios sum = {0}, worst = {0};
     char name[80];
     for (uint64_t seed = options->seed; seed < options->seed + options->count; seed++) {
         uint32_t agents = size->agents[seed % size->shapes];
-        const struct paced_config config = PACED_CONFIG(seed, agents, size->slots / agents, 1);
+        struct paced_config config = PACED_CONFIG(seed, agents, size->slots / agents, 1);
+        config.trace = options->trace;
         add(&sum, &worst, ratios_of(kind, &config, shift, options->verbose));
     }
     sum.makespan /= (double)options->count;
@@ -209,6 +213,8 @@ static bool read_options(int argc, char **argv, struct options *options)
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "-v") == 0)
             options->verbose = true;
+        else if (strcmp(argv[i], "-t") == 0)
+            options->trace = true;
         else if (strcmp(argv[i], "-x") == 0)
             options->stop = true;
         else if (strcmp(argv[i], "-w") == 0)
@@ -235,7 +241,7 @@ int main(int argc, char **argv)
     struct options options;
     uint64_t failed = 0;
     if (!read_options(argc, argv, &options)) {
-        fprintf(stderr, "usage: belt-mixes SEED [COUNT] [-n SLOTS] [-w] [-x] [-v]\n");
+        fprintf(stderr, "usage: belt-mixes SEED [COUNT] [-n SLOTS] [-w] [-x] [-v] [-t]\n");
         return 2;
     }
     for (size_t s = 0; s < SIZES; s++)

@@ -255,6 +255,8 @@ static uint64_t send_all(struct paced *p, uint64_t cost)
         p->totals.recalls += send->msg.type == BELT_MSG_RECALL;
         paced_send(p, wire_to(p, send->peer), false, send->peer, p->now + cost / 1000, &send->msg);
     }
+    if (p->update->trace)
+        fputs(p->update->trace, stdout);
     core_update_clear(p->update);
     return cost;
 }
@@ -337,7 +339,10 @@ static void hello(struct paced *p, uint64_t handle, struct paced_wire *wire, boo
     msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION};
     msg.u.hello.role = worker ? BELT_ROLE_WORKER : BELT_ROLE_CLIENT;
     msg.u.hello.session = (struct belt_bytes){id, BELT_SESSION_LEN};
-    msg.u.hello.name = (struct belt_bytes){(const uint8_t *)"peer", 4};
+    char *name = p->names + PACED_NAME * (handle - 1);
+    int len = snprintf(name, PACED_NAME, "%c%u", worker ? 'w' : 'c',
+                       (uint32_t)(worker ? handle - p->config.clients : handle));
+    msg.u.hello.name = (struct belt_bytes){(const uint8_t *)name, (size_t)len};
     if (worker) {
         uint64_t window = (uint64_t)p->config.slots * 2000; /* as worker/agent_wire.c has it */
         msg.u.hello.worker = (struct belt_worker_props){
@@ -362,7 +367,8 @@ struct paced *paced_new(const struct paced_config *config, struct paced_job *job
                                      .lease_ms = 1u << 30,
                                      .heartbeat_ms = 1u << 29,
                                      .memory_budget = (uint64_t)1 << 40,
-                                     .ack_ms = 5};
+                                     .ack_ms = 5,
+                                     .trace = config->trace};
     if (!p)
         abort();
     p->config = *config;
@@ -374,8 +380,9 @@ struct paced *paced_new(const struct paced_config *config, struct paced_job *job
     p->update = core_update_new();
     p->clients = calloc(config->clients, sizeof *p->clients);
     p->sessions = calloc(config->clients + config->agents, BELT_SESSION_LEN);
+    p->names = calloc(config->clients + config->agents, PACED_NAME);
     p->keys = calloc(job_count, 16);
-    if (!p->core || !p->update || !p->clients || !p->sessions || !p->keys)
+    if (!p->names || !p->core || !p->update || !p->clients || !p->sessions || !p->keys)
         abort();
     paced_agents_new(p);
     for (uint32_t i = 0; i < config->clients; i++)
@@ -412,6 +419,7 @@ void paced_free(struct paced *p)
     free(p->clients);
     free(p->sessions);
     free(p->keys);
+    free(p->names);
     free(p->job_of);
     free(p);
 }

@@ -19,6 +19,7 @@ struct paced_config {
     uint32_t clients;
     uint32_t hop_us;      /* between broker and peers, at least; at most twice that */
     uint32_t slot_hop_us; /* between an agent and its slots */
+    bool trace;           /* the broker's decisions go to standard output */
 };
 
 /* Hops as between processes of one machine. */

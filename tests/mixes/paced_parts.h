@@ -14,6 +14,7 @@
 
 /* Jobs begin when everybody has said hello. */
 #define PACED_BEGIN_US 100000u
+#define PACED_NAME     12u /* bytes of a peer's name */
 
 enum paced_event_type {
     PACED_TO_BROKER,
@@ -90,7 +91,7 @@ struct paced {
     struct paced_agent *agents;
     struct paced_client *clients;
     uint8_t *sessions;
-    char *keys;
+    char *keys, *names;
     struct paced_job *jobs;
     uint32_t job_count, jobs_done;
     uint32_t *job_of, job_room; /* place of the job with this id */
