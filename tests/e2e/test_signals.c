@@ -72,7 +72,7 @@ static void signal_tree(pid_t root, enum order order, int number)
     pid_t pids[TREE_MAX];
     unsigned count = tree(root, pids);
 
-    if (order == CONTINUED) { /* as `scancel` does */
+    if (order != OLDEST_FIRST) { /* as `scancel` does; shutdown and systemd begin with the oldest, the worker */
         for (unsigned i = 0; i < count; i++)
             kill(pids[i], SIGCONT);
         usleep((useconds_t)(3000 + rand() % 17000));
