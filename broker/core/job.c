@@ -496,7 +496,7 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
                      update_text(core, "a job with this key belongs to another client"));
         return;
     }
-    if (!job && job_refused(core, from, msg->ref, &msg->options))
+    if (job ? job_key_refused(core, from, msg, job) : job_refused(core, from, msg->ref, &msg->options))
         return;
     if (job && job->owner != from) {
         if (job->owner)

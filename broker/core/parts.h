@@ -50,6 +50,8 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
 void job_push(struct core *core, struct session *from, const struct belt_msg_push *msg);
 void job_end(struct core *core, struct session *from, const struct belt_msg_end *msg);
 void job_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg);
+/** True when `job` has the key of `msg`, but not its function and options; the refusal is sent. In key.c. */
+bool job_key_refused(struct core *core, struct session *from, const struct belt_msg_open *msg, const struct job *job);
 void job_stop(struct core *core, struct job *job, const char *who, const char *why); /* either is NULL */
 void job_orphan(struct core *core, struct session *owner);
 void job_attend(struct core *core, struct job *job);    /* somebody came to it or left it */

@@ -26,13 +26,40 @@ Test(jobs, the_same_key_is_the_same_job)
     uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 5});
     client_push(p, job, 0, 3);
     peer_clear(p);
-    client_send_open(p, "k", "other", NULL);
+    client_send_open(p, "k", "f", NULL);
     const struct belt_msg *msg = peer_expect(p, BELT_MSG_OPENED);
     cr_assert_eq(msg->u.opened.job, job, "I12");
     cr_assert_eq(msg->u.opened.next, 3);
     cr_assert_eq(msg->u.opened.next_bytes, 30);
     cr_assert_eq(msg->u.opened.grant.items, 5);
     cr_assert_neq(client_open(p, "", "f", NULL), client_open(p, "", "f", NULL), "no key is a new job each time");
+    cluster_free(c);
+}
+
+Test(jobs, a_key_is_one_function_with_the_options_that_change_results)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *other = client_new(c, "c2");
+    struct belt_job_options is = {
+        .retries = 2, .timeout_ms = 500, .detached = true, .argument = {(const uint8_t *)"arg", 3}};
+    uint64_t job = client_open(p, "k", "f", &is);
+    struct belt_job_options differ[] = {is, is, is, is, is, is};
+    differ[0].retries = 3;
+    differ[1].timeout_ms = 501;
+    differ[2].max_attempts = BELT_MAX_ATTEMPTS_DEFAULT + 1;
+    differ[3].final_status[0] = 2;
+    differ[4].argument = (struct belt_bytes){(const uint8_t *)"arh", 3};
+    differ[5].argument.len = 2;
+    for (unsigned i = 0; i < sizeof differ / sizeof *differ; i++) {
+        client_send_open(other, "k", "f", &differ[i]);
+        peer_expect_error(other, BELT_BAD_OPTION);
+    }
+    client_send_open(other, "k", "g", &is);
+    peer_expect_error(other, BELT_BAD_OPTION);
+    client_push(p, job, 0, 1); /* who was refused has not taken it over */
+    is.max_attempts = BELT_MAX_ATTEMPTS_DEFAULT;
+    is.priority = 5; /* when a task runs, not what comes of it */
+    cr_assert_eq(client_open(other, "k", "f", &is), job);
     cluster_free(c);
 }
 

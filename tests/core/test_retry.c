@@ -195,7 +195,7 @@ Test(retry, a_restart_forgives_no_loss)
     cluster_advance(c, 20000);
     cr_assert_eq(agent_take(w), 0, "poison ends after max_attempts");
     peer_connect(p);
-    cr_assert_eq(client_open(p, "k", "f", NULL), job);
+    cr_assert_eq(client_open(p, "k", "f", &(struct belt_job_options){.max_attempts = 3, .retries = 1}), job);
     reader_of(p, job);
     cr_assert_str_eq(client_read(p), "0!.");
     cluster_free(c);
@@ -214,7 +214,7 @@ Test(retry, the_next_run_goes_on_over_a_restart)
     agent_sync(w);
     peer_expect_nothing(w);
     peer_connect(p);
-    cr_assert_eq(client_open(p, "k", "f", NULL), job);
+    cr_assert_eq(client_open(p, "k", "f", &(struct belt_job_options){.retries = 1}), job);
     reader_of(p, job);
     agent_result(w, 0, BELT_TASK_FAILED);
     cr_assert_str_eq(client_read(p), "0!.", "it had one retry, in all lives of the broker");

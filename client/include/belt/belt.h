@@ -195,7 +195,8 @@ typedef struct belt_options_of_job {
     bool detail;           /* results name host and start time */
     bool detached;         /* the job outlives its client */
     belt_durability durability;
-    const char *key;      /* the same key again is the same job; NULL: a new job. Copied */
+    const char *key;      /* the same key again is the same job; NULL: a new job. With another function, argument,
+                             retries, max_attempts, timeout_ms or final_statuses: BAD_OPTION. Copied */
     const void *argument; /* shared by all tasks of the job (belt_task_argument). Copied */
     size_t argument_len;
     int64_t backoff_ms;         /* pause before a task's next run, doubled with each up to 30 s; 0: 100, -1: none */
