@@ -150,7 +150,7 @@ static const struct option_def broker_options[] = {
     {.name = "lease", .type = OPTION_DURATION, .arg = "TIME", BROKER(lease), .min = 1, .max = UINT32_MAX,
      .help = "A peer that is silent for so long is gone; its tasks run elsewhere (5)."},
     {.name = "grace", .type = OPTION_DURATION, .arg = "TIME", BROKER(grace),
-     .help = "A job outlives its client's connection by this (30)."},
+     .help = "A job outlives its client's connection by this (90)."},
     {.name = "state", .type = OPTION_TEXT, .scope = OPTION_GLOBAL, .arg = "DIR", BROKER(state), .complete = COMPLETE_FILE,
      .help = "Keep jobs in DIR: they survive the broker. Without it they end with it."},
     {.name = "keep", .type = OPTION_DURATION, .arg = "TIME", BROKER(keep),

@@ -169,11 +169,13 @@ static enum client_stream_action on_opened(struct client_stream *stream, const s
     if (stream->state != CLIENT_STREAM_OPENING)
         return CLIENT_STREAM_NOTHING;
     if (opened->next < stream->accepted) { /* §7.4: forgotten, and the first tasks are not here any more */
-        char text[160];
+        char text[256];
 
-        snprintf(text, sizeof(text),
-                 "the broker has forgotten the job (it was restarted): it holds %llu of the %llu tasks it had accepted",
-                 (unsigned long long)opened->next, (unsigned long long)stream->accepted);
+        snprintf(
+            text, sizeof(text),
+            "the broker has given up the job: it was restarted without a state, or this client was away for longer "
+            "than its grace; it holds %llu of the %llu tasks it had accepted",
+            (unsigned long long)opened->next, (unsigned long long)stream->accepted);
         client_stream_fail(stream, BELT_LOST_BROKER, text);
         return CLIENT_STREAM_CHANGED;
     }

@@ -80,8 +80,10 @@
  * The lease forgives four lost heartbeats: a busy host is not a dead one. */
 #define BELT_HEARTBEAT_MS 1000u
 #define BELT_LEASE_MS     5000u
-/* A volatile job outlives its client's connection by this: a broken network heals, a crashed client does not. */
-#define BELT_GRACE_MS 30000u
+/* A volatile job outlives its client's connection by this: a broken network heals, a crashed client does not. Longer
+ * than a client waits by default for a broker that is away (60 s, belt_pool_options.lost_timeout_ms): one that was
+ * stopped for less than that finds its job. */
+#define BELT_GRACE_MS 90000u
 /* A durable job that nobody reads or feeds is kept for this: a week-end and a holiday. */
 #define BELT_KEEP_MS (7ull * 24 * 3600 * 1000)
 /* A task that failed, ran over its time or was lost waits before it runs again: a passing trouble passes, and a

@@ -236,9 +236,9 @@ Test(jobs, a_lost_client_is_waited_for_by_the_grace)
     cluster_forget_trace(c);
     peer_cut(p);
     p->alive = false;
-    cluster_advance(c, 60000);
+    cluster_advance(c, 120000);
     cluster_told(c, "[15000] c1 > lease expired\n"
-                    "[45000] job 1 > cancelled: its client is gone\n");
+                    "[105000] job 1 > cancelled: its client is gone\n");
     struct peer *other = client_new(c, "c2");
     client_send_subscribe(other, 1, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1);
     peer_expect_error(other, BELT_UNKNOWN_JOB);
