@@ -5,6 +5,7 @@
 #include "command_line.h"
 
 #include "../proto/limits.h"
+#include "../proto/shell_line.h"
 #include "../worker/agent.h"
 
 #include <string.h>
@@ -66,38 +67,60 @@ void command_quote(const char *text, size_t len, struct bytes *out)
     bytes_text(out, "'");
 }
 
-static void add_replaced(const char *word, const char *input, size_t len, bool quote, struct bytes *out)
+/* The words of `read`, quoted where it is needed. */
+static void show_words(const struct shell_line *read, uint32_t count, struct bytes *out)
 {
-    const char *place;
+    const char *word = read->text;
 
-    for (; (place = strstr(word, PLACE)); word = place + 2) {
-        bytes_add(out, word, (size_t)(place - word));
-        if (quote)
-            command_quote(input, len, out);
-        else
-            bytes_add(out, input, len);
+    for (uint32_t i = 0; i < count; i++, word += strlen(word) + 1) {
+        bytes_text(out, i ? " " : "");
+        command_quote(word, strlen(word), out);
     }
-    bytes_text(out, word);
 }
 
 void command_show(const char *const *words, uint32_t count, const char *input, size_t len, struct bytes *out)
 {
-    struct bytes word = {0};
+    struct shell_line read;
+    bool shell = command_is_shell(words, count);
+    int rc = shell ? shell_line_read(&read, words[0])
+                   : shell_words_read(&read, words, count, (struct belt_bytes){(const uint8_t *)input, len});
 
-    if (command_is_shell(words, count)) {
-        add_replaced(words[0], input, len, true, out);
-    } else {
-        for (uint32_t i = 0; i < count; i++) {
-            bytes_reset(&word);
-            add_replaced(words[i], input, len, false, &word);
-            bytes_text(out, i ? " " : "");
-            command_quote(word.data ? word.data : "", word.len, out);
-        }
-    }
     if (!command_has_place(words, count)) {
-        bytes_text(out, " <<<");
+        bytes_text(out, "printf %s ");
         command_quote(input, len, out);
+        bytes_text(out, " | ");
     }
-    out->failed |= word.failed;
-    bytes_free(&word);
+    if (rc == 0 && read.references > 0) {
+        bytes_text(out, SHELL_INPUT_NAME "=");
+        command_quote(input, len, out);
+        bytes_text(out, " ");
+    }
+    bytes_text(out, shell ? "sh -c " : "");
+    if (rc == 0)
+        show_words(&read, shell ? 1 : count, out);
+    shell_line_free(&read);
+}
+
+bool command_check_line(const char *line, char *error)
+{
+    struct shell_line read;
+    int rc = shell_line_read(&read, line);
+
+    if (rc != 0)
+        memcpy(error, read.error, sizeof(read.error));
+    shell_line_free(&read);
+    return rc == 0;
+}
+
+bool command_check(const char *const *words, uint32_t count, char *error)
+{
+    struct shell_line read;
+
+    if (command_is_shell(words, count))
+        return command_check_line(words[0], error);
+    int rc = shell_words_read(&read, words, count, (struct belt_bytes){NULL, 0});
+    if (rc != 0)
+        memcpy(error, read.error, sizeof(read.error));
+    shell_line_free(&read);
+    return rc == 0;
 }

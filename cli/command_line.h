@@ -19,6 +19,9 @@ bool command_is_shell(const char *const *words, uint32_t count);
 bool command_has_place(const char *const *words, uint32_t count);
 /** The command for one input as a shell would take it. */
 void command_show(const char *const *words, uint32_t count, const char *input, size_t len, struct bytes *out);
+/** False when the command is refused whatever its input; `error` (256 bytes) says why and what to write instead. */
+bool command_check_line(const char *line, char *error);
+bool command_check(const char *const *words, uint32_t count, char *error);
 /** Quotes for the shell where it is needed. */
 void command_quote(const char *text, size_t len, struct bytes *out);
 

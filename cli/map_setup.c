@@ -6,6 +6,7 @@
 #include "map.h"
 
 #include "clock.h"
+#include "command_check.h"
 #include "command_line.h"
 #include "endpoint.h"
 #include "exit.h"
@@ -72,6 +73,7 @@ static int check_work(const struct map *map)
 static int check_options(const struct map *map)
 {
     const struct map_values *values = map->values;
+    char error[BELT_CHECK_ERROR];
 
     if (values->null && values->records)
         return usage("--null and --records exclude each other");
@@ -85,6 +87,8 @@ static int check_options(const struct map *map)
         return usage("--keep needs --key: a job without a key ends with this command");
     if (values->key && values->joblog)
         return usage("--key and --joblog exclude each other: each says by itself where a run goes on");
+    if (!command_line_check(map->options, error))
+        return usage(error);
     if (map->options->colons && values->arg_file)
         return usage("inputs come from ':::' or from --arg-file, not from both");
     if (has_broker(values) && options_origin(map->options, "slots") == ORIGIN_FLAG)
@@ -188,12 +192,12 @@ static bool show_input(struct map *map, const char *data, size_t len, struct byt
     if (options->dashes) {
         command_show(options->rest, options->rest_count, data, len, line);
     } else {
-        bytes_format(line, "%s ",
+        bytes_text(line, "printf %s ");
+        command_quote(data, len, line);
+        bytes_format(line, " | %s",
                      map->values->coproc   ? map->values->coproc
                      : map->values->filter ? map->values->filter
                                            : map->function);
-        bytes_text(line, "<<<");
-        command_quote(data, len, line);
     }
     bytes_text(line, "\n");
     return !line->failed;

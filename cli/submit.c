@@ -4,6 +4,7 @@
  */
 #include "admin.h"
 #include "clock.h"
+#include "command_check.h"
 #include "exit.h"
 #include "job_options.h"
 #include "map_input.h"
@@ -34,6 +35,7 @@ struct submit {
 static int check(const struct options *options)
 {
     const struct submit_values *values = options->values;
+    char error[BELT_CHECK_ERROR];
 
     if (options->dashes && options->word_count)
         return admin_usage(options, "give either a FUNCTION or a command after '--', not both");
@@ -43,6 +45,8 @@ static int check(const struct options *options)
         return admin_usage(options, "--null and --records exclude each other");
     if (values->durable && values->map.volatile_job)
         return admin_usage(options, "--durable and --volatile exclude each other");
+    if (!command_line_check(options, error))
+        return admin_usage(options, error);
     if (options->colons && values->map.arg_file)
         return admin_usage(options, "inputs come from ':::' or from --arg-file, not from both");
     return EXIT_OK;

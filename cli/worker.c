@@ -4,6 +4,7 @@
  */
 #include "../worker/agent.h"
 
+#include "command_line.h"
 #include "echo.h"
 #include "endpoint.h"
 #include "exit.h"
@@ -51,6 +52,7 @@ static int serve_list(struct served *served, const struct option_list *list, enu
 {
     char name[FUNCTIONS_NAME];
     const char *command;
+    char error[256];
     bool named;
     int rc = EXIT_OK;
 
@@ -61,6 +63,10 @@ static int serve_list(struct served *served, const struct option_list *list, enu
         }
         if (!named && !quiet)
             say("'%s' has no name and is served as '%s'; NAME=COMMAND gives it one", command, name);
+        if (runner == BELT_RUN_COMMAND && !command_check_line(command, error)) {
+            say("--command %s: %s", name, error);
+            return EXIT_USAGE;
+        }
         rc = serve(served, name, runner, command);
     }
     return rc;

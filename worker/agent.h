@@ -74,6 +74,7 @@ const struct belt_agent_function *belt_function_list(uint32_t *count);
 #define BELT_EXEC_STDIN                                                                                                \
     0x01 /* the payload goes to standard input; else it replaces {} in each word (or is appended as the last word when \
             no word holds {}) */
-#define BELT_EXEC_SHELL 0x02 /* there is one word: a command line for /bin/sh -c, {} replaced by the quoted payload */
+#define BELT_EXEC_SHELL                                                                                                \
+    0x02 /* there is one word: a command line for /bin/sh -c, whose {} are the payload (shell_line.h) */
 
 #endif

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From a task to the words of its command: {} and quoting. Pure. See command_line.h.
+ * From a task to the words of its command. Pure. See command_line.h.
  */
 #include "command_line.h"
+#include "../proto/shell_line.h"
 #include "agent.h"
+#include "simple_command.h"
 #include "slot_protocol.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The kernel takes no longer word (MAX_ARG_STRLEN). */
+/* The kernel takes no longer word, nor a longer variable (MAX_ARG_STRLEN). */
 #define MAX_WORD (128u << 10)
 
 static int line_error(struct command_line *line, const char *text)
@@ -23,41 +25,20 @@ static int payload_check(struct command_line *line, struct belt_bytes payload)
 {
     if (payload.len > 0 && memchr(payload.data, '\0', payload.len))
         return line_error(line, "the input holds a NUL byte and cannot be an argument: give it on standard input");
+    if (payload.len + sizeof(SHELL_INPUT_NAME "=") > MAX_WORD)
+        return line_error(line, "the input is too long for an argument: give it on standard input");
     return 0;
-}
-
-/** Adds the payload as one word of sh. */
-static int add_quoted(struct slot_queue *out, struct belt_bytes payload)
-{
-    int rc = slot_queue_add(out, "'", 1);
-
-    for (size_t i = 0; i < payload.len; i++)
-        rc |= payload.data[i] == '\'' ? slot_queue_add(out, "'\\''", 4) : slot_queue_add(out, payload.data + i, 1);
-    return rc | slot_queue_add(out, "'", 1);
-}
-
-/** Adds `word` with each {} replaced. */
-static int add_replaced(struct slot_queue *out, const char *word, struct belt_bytes payload, bool quoted)
-{
-    const char *brace;
-    int rc = 0;
-
-    for (; (brace = strstr(word, "{}")); word = brace + 2) {
-        rc |= slot_queue_add(out, word, (size_t)(brace - word));
-        rc |= quoted ? add_quoted(out, payload) : slot_queue_add(out, payload.data, payload.len);
-    }
-    return rc | slot_queue_add(out, word, strlen(word) + 1);
 }
 
 /** `words`: `count` words, each with its NUL; taken. */
 static int line_set(struct command_line *line, struct slot_queue *words, size_t count)
 {
-    size_t table = (count + 1) * sizeof(char *);
-    char **argv = malloc(table + words->len);
+    size_t len = words->len - words->pos, table = (count + 1) * sizeof(char *);
+    char **argv = malloc(table + len);
     char *at = (char *)argv + table;
 
-    if (argv && words->len > 0)
-        memcpy(at, words->data, words->len);
+    if (argv && len > 0)
+        memcpy(at, words->data + words->pos, len);
     slot_queue_free(words);
     if (!argv)
         return line_error(line, "out of memory");
@@ -73,60 +54,108 @@ static int line_set(struct command_line *line, struct slot_queue *words, size_t 
     return 0;
 }
 
-int command_line_shell(struct command_line *line, const char *command, struct belt_bytes payload)
+static int set_variable(struct command_line *line, struct belt_bytes payload)
+{
+    line->variable = malloc(sizeof(SHELL_INPUT_NAME "=") + payload.len);
+    if (!line->variable)
+        return line_error(line, "out of memory");
+    memcpy(line->variable, SHELL_INPUT_NAME "=", sizeof(SHELL_INPUT_NAME "="));
+    if (payload.len > 0)
+        memcpy(line->variable + sizeof(SHELL_INPUT_NAME), payload.data, payload.len);
+    line->variable[sizeof(SHELL_INPUT_NAME) + payload.len] = '\0';
+    return 0;
+}
+
+/** What was read of a command, as `count` words behind `words`; both are taken. */
+static int line_finish(struct command_line *line, struct shell_line *read, struct slot_queue *words, size_t count,
+                       struct belt_bytes payload)
+{
+    int rc = slot_queue_add(words, read->text, read->len);
+
+    if (rc != 0) {
+        slot_queue_free(words);
+        rc = line_error(line, "out of memory");
+    } else {
+        rc = line_set(line, words, count);
+    }
+    if (rc == 0 && read->references > 0)
+        rc = set_variable(line, payload);
+    if (rc != 0)
+        command_line_free(line);
+    return rc;
+}
+
+/** A command line for sh, whose {} are the payload unless that goes to standard input. */
+static int shell_command(struct command_line *line, const char *command, struct belt_bytes payload)
 {
     struct slot_queue words = {0};
+    struct shell_line read;
+    int rc = line->input ? shell_words_copy(&read, &command, 1) : shell_line_read(&read, command);
 
+    if (rc != 0)
+        rc = line_error(line, read.error);
+    else if (slot_queue_add(&words, "/bin/sh\0-c", 11) |
+             slot_queue_add(&words, "exec ", command_is_simple(command) ? 5 : 0))
+        rc = line_error(line, "out of memory");
+    else
+        rc = line_finish(line, &read, &words, 3, payload);
+    shell_line_free(&read);
+    return rc;
+}
+
+int command_line_shell(struct command_line *line, const char *command, struct belt_bytes payload)
+{
     *line = (struct command_line){.input = strstr(command, "{}") == NULL};
     if (!line->input && payload_check(line, payload) != 0)
         return -1;
-    if (slot_queue_add(&words, "/bin/sh\0-c", 11) | add_replaced(&words, command, payload, true)) {
-        slot_queue_free(&words);
-        return line_error(line, "out of memory");
-    }
-    return line_set(line, &words, 3);
+    return shell_command(line, command, payload);
 }
 
-static int exec_words(struct command_line *line, struct belt_bytes argument, struct belt_bytes payload)
+/** The words of an `exec` job's argument; NULL when out of memory. */
+static const char **words_of(struct belt_bytes argument, uint32_t *count)
 {
     const char *word = (const char *)argument.data + 1, *end = (const char *)argument.data + argument.len;
-    struct slot_queue words = {0};
-    bool replaced = line->input;
-    size_t count = 0;
-    int rc = 0;
+    const char **words = malloc(argument.len * sizeof(*words));
 
-    for (; word < end; word += strlen(word) + 1, count++) {
-        replaced = replaced || strstr(word, "{}");
-        rc |= line->input ? slot_queue_add(&words, word, strlen(word) + 1) : add_replaced(&words, word, payload, false);
-    }
-    if (!replaced) {
-        rc |= slot_queue_add(&words, payload.data, payload.len) | slot_queue_add(&words, "", 1);
-        count++;
-    }
-    if (rc != 0) {
-        slot_queue_free(&words);
-        return line_error(line, "out of memory");
-    }
-    return line_set(line, &words, count);
+    *count = 0;
+    for (; words && word < end; word += strlen(word) + 1)
+        words[(*count)++] = word;
+    return words;
 }
 
-/** A command line for sh: its {} are replaced unless the payload goes to standard input. */
-static int exec_shell(struct command_line *line, const char *command, struct belt_bytes payload)
+static bool has_place(const char *const *words, uint32_t count)
 {
-    struct slot_queue words = {0};
-    int rc = slot_queue_add(&words, "/bin/sh\0-c", 11);
+    for (uint32_t i = 0; i < count; i++)
+        if (strstr(words[i], "{}"))
+            return true;
+    return false;
+}
 
-    rc |= line->input ? slot_queue_add(&words, command, strlen(command) + 1)
-                      : add_replaced(&words, command, payload, true);
-    if (rc != 0) {
-        slot_queue_free(&words);
+static int words_command(struct command_line *line, const char *const *words, uint32_t count, struct belt_bytes payload)
+{
+    const char **all = malloc(((size_t)count + 1) * sizeof(*all));
+    struct slot_queue none = {0};
+    struct shell_line read;
+    int rc;
+
+    if (!all)
         return line_error(line, "out of memory");
-    }
-    return line_set(line, &words, 3);
+    memcpy(all, words, count * sizeof(*all));
+    if (!line->input && !has_place(words, count))
+        all[count++] = "{}";
+    rc = line->input ? shell_words_copy(&read, all, count) : shell_words_read(&read, all, count, payload);
+    rc = rc != 0 ? line_error(line, read.error) : line_finish(line, &read, &none, count, payload);
+    free(all);
+    shell_line_free(&read);
+    return rc;
 }
 
 int command_line_exec(struct command_line *line, struct belt_bytes argument, struct belt_bytes payload)
 {
+    const char **words;
+    uint32_t count;
+    int rc;
+
     *line = (struct command_line){0};
     if (argument.len < 3 || argument.data[argument.len - 1] != '\0' || argument.data[1] == '\0' ||
         (argument.data[0] & ~(BELT_EXEC_STDIN | BELT_EXEC_SHELL)) != 0)
@@ -135,12 +164,17 @@ int command_line_exec(struct command_line *line, struct belt_bytes argument, str
     if (!line->input && payload_check(line, payload) != 0)
         return -1;
     if (argument.data[0] & BELT_EXEC_SHELL)
-        return exec_shell(line, (const char *)argument.data + 1, payload);
-    return exec_words(line, argument, payload);
+        return shell_command(line, (const char *)argument.data + 1, payload);
+    words = words_of(argument, &count);
+    rc = words ? words_command(line, words, count, payload) : line_error(line, "out of memory");
+    free(words);
+    return rc;
 }
 
 void command_line_free(struct command_line *line)
 {
     free(line->argv);
+    free(line->variable);
     line->argv = NULL;
+    line->variable = NULL;
 }

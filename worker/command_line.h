@@ -8,14 +8,17 @@
 #include "../proto/buf.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct command_line {
     char **argv;     /* ends with NULL */
+    char *variable;  /* NAME=VALUE for its environment: the input, to which the command refers; NULL: it does not */
     bool input;      /* the payload goes to standard input */
-    char error[128]; /* why it cannot be run */
+    char error[256]; /* why it cannot be run */
 };
 
-/** A command for /bin/sh -c: each {} becomes the quoted payload; without any the payload goes to standard input. */
+/** A command for /bin/sh -c: each {} becomes a reference to the payload (shell_line.h); without any the payload goes to
+ * standard input. 0; -1: `error` says why. */
 int command_line_shell(struct command_line *line, const char *command, struct belt_bytes payload);
 /** The command of an `exec` job, from the job's argument (agent.h). 0; -1: `error` says why. */
 int command_line_exec(struct command_line *line, struct belt_bytes argument, struct belt_bytes payload);

@@ -6,9 +6,11 @@
 #include "agent_parts.h"
 #include "command_line.h"
 #include "spawn.h"
+#include "spawn.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,6 +44,7 @@ static void command_give(struct agent *agent, struct place *place, const struct 
     struct belt_bytes payload = {task->payload.data, task->payload.len};
     struct belt_bytes argument = {task->job->argument.data, task->job->argument.len};
     struct command_line line;
+    char **env = NULL;
     char text[256];
 
     int rc = function->runner == BELT_RUN_EXEC ? command_line_exec(&line, argument, payload)
@@ -50,7 +53,10 @@ static void command_give(struct agent *agent, struct place *place, const struct 
         command_refuse(agent, place, line.error);
         return;
     }
-    rc = place_spawn(agent, place, line.argv, NULL, line.input, function->tty);
+    if (line.variable && !(env = spawn_environment((char *const[]){line.variable, NULL})))
+        slots_no_memory();
+    rc = place_spawn(agent, place, line.argv, env, line.input, function->tty);
+    free(env);
     if (rc != 0) {
         snprintf(text, sizeof(text), "cannot run '%.160s': %s", line.argv[0], strerror(rc));
         command_refuse(agent, place, text);

@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <string.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -129,6 +131,37 @@ static void nonblocking(int fd)
 {
     if (fd >= 0)
         fcntl(fd, F_SETFL, O_NONBLOCK);
+}
+
+static bool is_named(const char *variable, char *const *names)
+{
+    for (; *names; names++) {
+        size_t len = (size_t)(strchrnul(*names, '=') - *names);
+        if (strncmp(variable, *names, len) == 0 && variable[len] == '=')
+            return true;
+    }
+    return false;
+}
+
+char **spawn_environment(char *const *more)
+{
+    size_t count = 0, to = 0;
+    char **env;
+
+    for (char *const *at = more; *at; at++)
+        count++;
+    for (char *const *at = environ; *at; at++)
+        count++;
+    env = malloc((count + 1) * sizeof(*env));
+    if (!env)
+        return NULL;
+    for (char *const *at = more; *at; at++)
+        env[to++] = *at;
+    for (char *const *at = environ; *at; at++)
+        if (!is_named(*at, more))
+            env[to++] = *at;
+    env[to] = NULL;
+    return env;
 }
 
 int spawn_start(struct spawn *spawn)

@@ -32,6 +32,10 @@ int spawn_start(struct spawn *spawn);
 /** The terminal goes back to this process group. */
 void spawn_terminal(pid_t group);
 
+/** This process's environment with the variables of `more` (NAME=VALUE …, NULL), which take the place of those of the
+ * same name. *Gives* the array, which borrows the strings; NULL when out of memory. */
+char **spawn_environment(char *const *more);
+
 /** *Takes* a descriptor and *gives* one like it that is not 0, 1 or 2, for a program that was started without those.
  * -1 stays -1. */
 int spawn_above_standard(int fd);

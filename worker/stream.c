@@ -4,6 +4,7 @@
  */
 #include "agent_parts.h"
 #include "simple_command.h"
+#include "spawn.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -13,9 +14,7 @@
 #include <unistd.h>
 
 /* Reads of one slot in one turn of the loop: the others come to their right. */
-#define READS            4
-#define MAX_PAYLOAD_NAME "BELT_SLOT_MAX_PAYLOAD="
-#define START_NAME       "BELT_SLOT_START_MS="
+#define READS 4
 /* Slots that break the protocol between tasks are told of once in so long. */
 #define BROKE_US 10000000u
 
@@ -42,37 +41,21 @@ static char *shell_line(const char *command)
     return line;
 }
 
-/** The agent's environment and what SLOTS.md adds, in `limit` and `start` of 48 bytes each. *Gives* the array. */
-static char **slot_environment(const struct agent *agent, char *limit, char *start)
-{
-    size_t count = 0;
-    char **env;
-
-    while (environ[count])
-        count++;
-    env = calloc(count + 3, sizeof(*env));
-    if (!env)
-        slots_no_memory();
-    snprintf(limit, 48, MAX_PAYLOAD_NAME "%u", agent_max_payload(agent));
-    snprintf(start, 48, START_NAME "%llu", (unsigned long long)agent->options->start_ms);
-    env[0] = limit;
-    env[1] = start;
-    size_t to = 2;
-    for (size_t i = 0; i < count; i++) /* an agent may run in the slot of another */
-        if (strncmp(environ[i], MAX_PAYLOAD_NAME, strlen(MAX_PAYLOAD_NAME)) != 0 &&
-            strncmp(environ[i], START_NAME, strlen(START_NAME)) != 0)
-            env[to++] = environ[i];
-    return env;
-}
-
 void stream_spawn(struct agent *agent, struct place *place)
 {
     char *line = shell_line(place->program->command);
     char *argv[] = {(char[]){"/bin/sh"}, (char[]){"-c"}, line, NULL};
     char limit[48], start[48];
-    char **env = slot_environment(agent, limit, start);
-    int rc = place_spawn(agent, place, argv, env, true, false);
+    char *const more[] = {limit, start, NULL}; /* SLOTS.md, "What a slot finds in its environment" */
+    char **env = spawn_environment(more);
     char text[160];
+    int rc;
+
+    if (!env)
+        slots_no_memory();
+    snprintf(limit, sizeof(limit), "BELT_SLOT_MAX_PAYLOAD=%u", agent_max_payload(agent));
+    snprintf(start, sizeof(start), "BELT_SLOT_START_MS=%llu", (unsigned long long)agent->options->start_ms);
+    rc = place_spawn(agent, place, argv, env, true, false);
 
     free(env);
     free(line);

@@ -190,3 +190,27 @@ Test(cli_errors, help_and_version_always_work)
     cr_assert_eq(strncmp(process_out(process), "belt ", 5), 0);
     process_free(process);
 }
+
+/* What only looks like a part of a command is not taken literally, and nothing runs. */
+Test(cli_errors, what_looks_like_another_programs_words_is_refused)
+{
+    const char *const *const commands[] = {
+        ARGV("map", "--", "gzip", "-v", ":::", "f"),
+        ARGV("map", "--", "echo", "{.}", ":::", "a"),
+        ARGV("map", "--", "echo", "{}", ":::", "a", ":::", "b"),
+        ARGV("map", "--", "echo", "{}", "::::", "f"),
+        ARGV("map", "--", "echo {/}", ":::", "a"),
+        ARGV("submit", "-b", "127.0.0.1:1", "--", "eval {}"),
+        ARGV("worker", "-b", "127.0.0.1:1", "--command", "f=eval {}"),
+    };
+    static const char *const why[] = {"has no {}",
+                                      "{.} is not a placeholder",
+                                      "more than one ':::'",
+                                      "not a source of inputs",
+                                      "{/} is not a placeholder",
+                                      "evaluates",
+                                      "evaluates"};
+
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
+        fails(commands[i], 2, why[i]);
+}

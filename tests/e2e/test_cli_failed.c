@@ -175,8 +175,9 @@ Test(cli_failed, wrong_words_are_told)
     tells(ARGV("failed", "drop"), 2, "", "name the failed tasks, or say --all");
     tells(ARGV("failed", "show", "one"), 7, "", "there is no job 'one'");
     tells(ARGV("retry", "1"), 2, "", "say --failed");
-    tells(ARGV("map", "--final-status", "2,x", "--", "true", ":::", "1"), 2, "", "no list of exit statuses");
-    tells(ARGV("map", "--after", "2", "--deadline", "1", "--", "true", ":::", "1"), 2, "", "is not after its start");
+    tells(ARGV("map", "--final-status", "2,x", "--", "true", "{}", ":::", "1"), 2, "", "no list of exit statuses");
+    tells(ARGV("map", "--after", "2", "--deadline", "1", "--", "true", "{}", ":::", "1"), 2, "",
+          "is not after its start");
 }
 
 Test(cli_failed, tries_and_their_end)

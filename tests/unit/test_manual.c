@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the program reads beside the variables of options. */
-static const char *const other_variables[] = {"BELT_CONFIG"};
+/* What the program reads beside the variables of options, and what it sets for a command (proto/shell_line.h). */
+static const char *const other_variables[] = {"BELT_CONFIG", "BELT_INPUT"};
 
 static struct manual page;
 static int faults;
