@@ -156,7 +156,7 @@ static int open_core(struct broker *broker, size_t descriptors)
 static int open_sockets(struct broker *broker)
 {
     uint32_t max_payload = broker->options->max_payload ? broker->options->max_payload : BELT_MAX_PAYLOAD_DEFAULT;
-    size_t max_frame = max_payload > BELT_MAX_HEADER ? max_payload : BELT_MAX_HEADER;
+    size_t max_frame = (size_t)belt_max_frame(max_payload);
     belt_link_seed();
     broker->context = belt_link_context();
     if (!broker->context)

@@ -17,7 +17,7 @@ struct belt_broker_options {
     uint32_t max_payload;    /* bytes */
     uint64_t memory_budget;
     uint32_t heartbeat_ms, lease_ms;
-    uint64_t grace_ms;     /* of volatile jobs whose client is gone */
+    uint64_t grace_ms;     /* of jobs that are not detached, whose client is gone */
     uint64_t drain_ms;     /* how long SIGTERM waits for running jobs, default 10000 */
     const char *state;     /* directory of the store; NULL: jobs end with the broker */
     uint32_t max_failed;   /* failed tasks that are kept of a function */

@@ -30,6 +30,16 @@ static int damaged(const struct restoring *to, const struct store_record *record
     return BELT_SYSTEM;
 }
 
+/* Whoever lowers the limit has tasks or results of before in the store. */
+static int over_limit(const struct restoring *to, const struct store_record *record)
+{
+    snprintf(to->error, to->size,
+             "job %llu has a payload over the limit (%s): start the broker with the --max-payload that it had, or let "
+             "the job end first",
+             (unsigned long long)record->job, belt_decoder_error(to->decoder));
+    return BELT_INVALID;
+}
+
 static int restore_record(void *ctx, const struct store_record *record)
 {
     struct restoring *to = ctx;
@@ -38,7 +48,9 @@ static int restore_record(void *ctx, const struct store_record *record)
     if (record_unpack(record->body, &frames) != BELT_OK)
         return damaged(to, record, "its frames do not add up");
     int rc = belt_decode(to->decoder, &frames, &msg);
-    if (rc != BELT_OK)
+    if (rc == BELT_TOO_LARGE)
+        rc = over_limit(to, record);
+    else if (rc != BELT_OK)
         rc = damaged(to, record, belt_decoder_error(to->decoder));
     else if (core_restore(to->core, to->now, record->number, &msg) != BELT_OK)
         rc = damaged(to, record, "it fits no job");

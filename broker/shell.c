@@ -346,8 +346,8 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
         event.type = CORE_BAD;
         event.code = (unsigned)rc;
         event.text = belt_decoder_error(shell->decoder);
-        if (rc != BELT_BAD_OPTION)
-            event.msg = NULL;
+        event.msg = NULL;
+        belt_decoder_named(shell->decoder, frames, &event.named);
     }
     step(shell, &event);
 }

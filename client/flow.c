@@ -236,8 +236,11 @@ static void pump(belt_pool *pool, struct belt_stream *stream, bool idle)
 {
     struct belt_msg msg;
 
+    client_stream_limit(&stream->wire, pool->session.max_payload);
     while (client_io_ready(pool) && client_stream_send(&stream->wire, idle, &msg))
         client_io_send(pool, &msg);
+    if (stream->wire.state == CLIENT_STREAM_FAILED)
+        publish(stream, NULL, 0, 0);
 }
 
 void client_flow_pump(belt_pool *pool, bool idle)

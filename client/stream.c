@@ -97,6 +97,11 @@ void client_stream_fail(struct client_stream *stream, unsigned code, const char 
     snprintf(stream->text, sizeof(stream->text), "%s", text);
 }
 
+void client_stream_limit(struct client_stream *stream, uint32_t max_payload)
+{
+    stream->max_payload = max_payload;
+}
+
 void client_stream_cancel(struct client_stream *stream)
 {
     if (stream->cancel)
@@ -393,6 +398,22 @@ static bool may_push(const struct client_stream *stream)
            stream->sent_bytes < stream->grant.bytes;
 }
 
+static bool is_over_limit(const struct client_stream *stream, uint32_t len)
+{
+    return stream->max_payload > 0 && len > stream->max_payload;
+}
+
+/** The next task cannot be sent: a frame over the limit would only end the connection (PROTOCOL.md §4). */
+static void refuse_task(struct client_stream *stream)
+{
+    char text[200];
+
+    snprintf(text, sizeof(text), "task %llu has %lu bytes, over the payload limit of %lu that the broker has",
+             (unsigned long long)stream->sent, (unsigned long)task_at(stream, stream->sent)->payload.len,
+             (unsigned long)stream->max_payload);
+    client_stream_fail(stream, BELT_TOO_LARGE, text);
+}
+
 static void send_push(struct client_stream *stream, struct belt_msg *msg)
 {
     struct belt_batch batch = {0};
@@ -402,7 +423,7 @@ static void send_push(struct client_stream *stream, struct belt_msg *msg)
     while (may_push(stream) && stream->sent - first < contiguous) {
         uint32_t len = task_at(stream, stream->sent)->payload.len;
 
-        if (!belt_batch_add(&batch, len, TASK_OVERHEAD))
+        if (is_over_limit(stream, len) || !belt_batch_add(&batch, len, TASK_OVERHEAD))
             break;
         stream->sent++;
         stream->sent_bytes += len;
@@ -469,7 +490,10 @@ bool client_stream_send(struct client_stream *stream, bool idle, struct belt_msg
         send_halt(stream, msg);
     else if (stream->state == CLIENT_STREAM_OPEN && subscribes(stream))
         send_subscribe(stream, msg);
-    else if (may_push(stream))
+    else if (may_push(stream) && is_over_limit(stream, task_at(stream, stream->sent)->payload.len)) {
+        refuse_task(stream);
+        return false;
+    } else if (may_push(stream))
         send_push(stream, msg);
     else if (stream->ended && !stream->end_sent && stream->sent >= stream->next)
         send_end(stream, msg);

@@ -60,6 +60,7 @@ struct client_stream {
     uint64_t sent;               /* below it: sent on this connection */
     uint64_t next;               /* index of the next task to append */
     uint64_t sent_bytes;         /* payload bytes of all tasks below `sent` */
+    uint32_t max_payload;        /* the broker's limit; 0: not known */
     struct belt_grant grant;
     bool ended, end_sent, end_known;
 
@@ -89,6 +90,9 @@ void client_stream_fini(struct client_stream *stream);
 
 /** Adds a task; takes the payload's reference. False when out of memory (the payload stays the caller's). */
 bool client_stream_append(struct client_stream *stream, const struct belt_payload *payload);
+/** The broker's limit for a payload: a task over it, which another broker or another life of it allowed, fails the
+ * stream instead of being sent again and again. */
+void client_stream_limit(struct client_stream *stream, uint32_t max_payload);
 /** No more tasks. */
 void client_stream_end(struct client_stream *stream);
 /** What the reader has taken so far, as running totals, and the size of its window now. */

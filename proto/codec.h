@@ -18,6 +18,7 @@
 struct belt_frames {
     struct belt_buf *frame[BELT_MAX_FRAMES];
     uint32_t count;
+    bool cut; /* received with more frames than a message may have: only the header was kept */
 };
 
 /** Gives back every reference; leaves an empty struct. */
@@ -33,15 +34,17 @@ void belt_decoder_limit(struct belt_decoder *decoder, uint32_t max_payload);
 
 /**
  * Decodes one message. `*msg` borrows from `frames` and `decoder` until the next
- * call on this decoder. Returns BELT_OK, BELT_BAD_MESSAGE, BELT_TOO_LARGE, BELT_BAD_OPTION (an OPEN
- * whose ref was read, or a DISPATCH) or BELT_NO_MEMORY; on an error belt_decoder_error() says in one line what is wrong
- * and where
+ * call on this decoder. Returns BELT_OK, BELT_BAD_MESSAGE, BELT_TOO_LARGE, BELT_BAD_OPTION (the map of
+ * options of a request, or of a DISPATCH) or BELT_NO_MEMORY; on an error belt_decoder_error() says in one line what is
+ * wrong and where
  * ("PUSH: tasks[3]: payload: expected bin, found array"), and msg->type is set if it
  * could be read (else 0). A task or result with payload as attachment has
  * payload.buf = that frame; an inline one has payload.buf = the header frame.
  */
 int belt_decode(struct belt_decoder *decoder, const struct belt_frames *frames, struct belt_msg *msg);
 const char *belt_decoder_error(const struct belt_decoder *decoder);
+/** After belt_decode() has refused `frames`: what they name, so that the answer can name it too. */
+void belt_decoder_named(const struct belt_decoder *decoder, const struct belt_frames *frames, struct belt_named *named);
 
 /**
  * Encodes `msg` into `*out` (which the caller clears). Payloads over

@@ -72,6 +72,14 @@ bool reader_map(struct belt_decoder *d, const char *field, reader_key_fn read, v
     return true;
 }
 
+bool reader_options(struct belt_decoder *d, reader_key_fn read, void *into)
+{
+    if (reader_map(d, "options", read, into))
+        return true;
+    d->s.code = d->s.code == BELT_NO_MEMORY ? BELT_NO_MEMORY : BELT_BAD_OPTION;
+    return false;
+}
+
 static bool key_is(struct belt_bytes key, const char *name)
 {
     return key.len == strlen(name) && memcmp(key.data, name, key.len) == 0;
@@ -190,10 +198,10 @@ struct welcome_props {
 
 static bool read_welcome_prop(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
-    static const char *const names[] = {"heartbeat_ms", "lease_ms", "max_payload", "name"};
+    static const char *const names[] = {"heartbeat_ms", "lease_ms", "max_payload", "name", "max_frame"};
     struct welcome_props *props = into;
     struct belt_msg_welcome *m = props->welcome;
-    switch (reader_find_key(d, key, names, 4, &props->mask)) {
+    switch (reader_find_key(d, key, names, 5, &props->mask)) {
     case 0:
         return scan_u32(&d->s, "heartbeat_ms", &m->heartbeat_ms);
     case 1:
@@ -203,6 +211,8 @@ static bool read_welcome_prop(struct belt_decoder *d, struct belt_bytes key, voi
     case 3:
         return scan_text(&d->s, "name", &m->name);
     case 4:
+        return scan_u64(&d->s, "max_frame", &m->max_frame);
+    case 5:
         return scan_skip(&d->s, "props", PROP_DEPTH);
     default:
         return false;
@@ -342,10 +352,7 @@ static bool read_open(struct belt_decoder *d, struct belt_msg *msg)
     if (!scan_u64(&d->s, "ref", &m->ref) || !scan_key(&d->s, "key", &m->key) ||
         !scan_name(&d->s, "function", &m->function))
         return false;
-    if (reader_map(d, "options", read_open_option, &options))
-        return true;
-    d->s.code = d->s.code == BELT_NO_MEMORY ? BELT_NO_MEMORY : BELT_BAD_OPTION;
-    return false;
+    return reader_options(d, read_open_option, &options);
 }
 
 static bool read_opened(struct belt_decoder *d, struct belt_msg *msg)
@@ -442,7 +449,7 @@ static bool read_cancel(struct belt_decoder *d, struct belt_msg *msg)
     struct cancel_options options = {.to = &msg->u.cancel};
     if (!read_cancelled(d, msg))
         return false;
-    return !d->optional || reader_map(d, "options", read_cancel_option, &options);
+    return !d->optional || reader_options(d, read_cancel_option, &options);
 }
 
 static bool read_notice(struct belt_decoder *d, struct belt_msg *msg)
@@ -559,7 +566,7 @@ int belt_decode(struct belt_decoder *decoder, const struct belt_frames *frames, 
     decoder->frames = frames;
     decoder->attachment = 1;
     decoder->extra_count = 0;
-    if (frames->count == 0 || frames->count > BELT_MAX_FRAMES) {
+    if (frames->count == 0 || frames->count > BELT_MAX_FRAMES || frames->cut) {
         scan_fail(s, BELT_BAD_MESSAGE, NULL, "has no frame or more than %u", BELT_MAX_FRAMES);
         return s->code;
     }

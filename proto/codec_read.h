@@ -34,6 +34,8 @@ bool reader_bad(struct belt_decoder *d, const char *field, const char *why);
 typedef bool (*reader_key_fn)(struct belt_decoder *d, struct belt_bytes key, void *into);
 /** Calls `read` for each pair of a map, with the value next to be scanned. */
 bool reader_map(struct belt_decoder *d, const char *field, reader_key_fn read, void *into);
+/** The map of options of a request: whatever is wrong in it is BAD_OPTION. */
+bool reader_options(struct belt_decoder *d, reader_key_fn read, void *into);
 /** Position of `key` in `names`, or `count`; -1 after noting that it is there twice. `*mask` remembers the keys. */
 int reader_find_key(struct belt_decoder *d, struct belt_bytes key, const char *const *names, int count, uint32_t *mask);
 /** Notes BAD_OPTION with the key. Returns false. */

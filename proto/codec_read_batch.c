@@ -271,7 +271,7 @@ bool reader_failed(struct belt_decoder *d, struct belt_msg *msg)
     m->indexes = indexes;
     m->extended = d->optional;
     s->list = NULL;
-    return !d->optional || reader_map(d, "options", read_failed_option, NULL);
+    return !d->optional || reader_options(d, read_failed_option, NULL);
 }
 
 static bool read_letter(struct belt_decoder *d, uint32_t count, struct belt_letter *letter)

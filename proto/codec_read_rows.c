@@ -242,5 +242,5 @@ bool reader_status(struct belt_decoder *d, struct belt_msg *msg)
         if (!scan_text(&d->s, "name", &m->name))
             return false;
     }
-    return reader_map(d, "options", read_status_option, &options);
+    return reader_options(d, read_status_option, &options);
 }

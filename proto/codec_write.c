@@ -248,13 +248,15 @@ static void write_welcome(struct writer *w, const struct belt_msg *msg)
     writer_head(w, msg, 3);
     pack_uint(&w->p, m->version);
     pack_uint(&w->p, m->epoch);
-    pack_map(&w->p, 4);
+    pack_map(&w->p, 5);
     writer_key(w, "heartbeat_ms");
     pack_uint(&w->p, m->heartbeat_ms);
     writer_key(w, "lease_ms");
     pack_uint(&w->p, m->lease_ms);
     writer_key(w, "max_payload");
     pack_uint(&w->p, m->max_payload);
+    writer_key(w, "max_frame");
+    pack_uint(&w->p, m->max_frame);
     writer_key(w, "name");
     writer_text(w, m->name);
 }
@@ -582,6 +584,7 @@ int belt_encode(const struct belt_msg *msg, struct belt_frames *out)
 {
     struct writer w = {.p = {.code = BELT_OK}, .out = out};
     out->count = 1;
+    out->cut = false;
     out->frame[0] = NULL;
     if (msg->type >= sizeof(writers) / sizeof(writers[0]) || !writers[msg->type])
         w.p.code = BELT_INVALID;
@@ -601,4 +604,5 @@ void belt_frames_clear(struct belt_frames *frames)
     for (uint32_t i = 0; i < frames->count; i++)
         belt_buf_unref(frames->frame[i]);
     frames->count = 0;
+    frames->cut = false;
 }

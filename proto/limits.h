@@ -19,6 +19,9 @@
 
 /* First frame of a message: a full batch of inline payloads and their positions fit. */
 #define BELT_MAX_HEADER (1u << 20)
+/* A frame that is over the payload limit (or a header over its own) by no more than this is read, so that its sender is
+ * told; the transport ends the connection of whoever sends a longer one, and nobody can answer it. */
+#define BELT_FRAME_MARGIN (1u << 20)
 /* Frames a message may have: header and attachments. Bounds what one receive can make us collect. */
 #define BELT_MAX_FRAMES 65u
 /* Items (tasks, results, references) in one message. */
@@ -80,11 +83,11 @@
  * The lease forgives four lost heartbeats: a busy host is not a dead one. */
 #define BELT_HEARTBEAT_MS 1000u
 #define BELT_LEASE_MS     5000u
-/* A volatile job outlives its client's connection by this: a broken network heals, a crashed client does not. Longer
- * than a client waits by default for a broker that is away (60 s, belt_pool_options.lost_timeout_ms): one that was
- * stopped for less than that finds its job. */
+/* A job that is not detached outlives its client's connection by this: a broken network heals, a crashed client does
+ * not. Longer than a client waits by default for a broker that is away (60 s, belt_pool_options.lost_timeout_ms): one
+ * that was stopped for less than that finds its job. */
 #define BELT_GRACE_MS 90000u
-/* A durable job that nobody reads or feeds is kept for this: a week-end and a holiday. */
+/* A detached job that nobody reads or feeds is kept for this: a week-end and a holiday. */
 #define BELT_KEEP_MS (7ull * 24 * 3600 * 1000)
 /* A task that failed, ran over its time or was lost waits before it runs again: a passing trouble passes, and a
  * lasting one does not keep the slots busy. Doubled with each try. */

@@ -218,27 +218,29 @@ static void fill_route(struct belt_route *route, zmq_msg_t *msg)
     memcpy(route->bytes, zmq_msg_data(msg), route->len);
 }
 
+/* The header tells what the message is about. */
+static void keep_header(struct belt_frames *frames)
+{
+    while (frames->count > 1)
+        belt_buf_unref(frames->frame[--frames->count]);
+    frames->cut = true;
+}
+
 /* The frames after the route. All parts of a message are there once the first one is. */
 static int receive_frames(void *socket, zmq_msg_t *msg, bool more, struct belt_frames *frames)
 {
-    bool too_many = false;
     while (more) {
         if (receive_part(socket, msg) != 0)
             return -1;
         more = zmq_msg_more(msg);
-        if (frames->count == BELT_MAX_FRAMES)
-            too_many = true;
-        if (too_many)
+        if (frames->cut)
             continue;
-        struct belt_buf *buf = take(msg);
-        if (!buf) {
-            too_many = true; /* no memory for it: the rest is read and dropped, as if it were too much */
-            continue;
-        }
-        frames->frame[frames->count++] = buf;
+        struct belt_buf *buf = frames->count < BELT_MAX_FRAMES ? take(msg) : NULL;
+        if (buf)
+            frames->frame[frames->count++] = buf;
+        else /* too many, or no memory for it: the rest is read and dropped */
+            keep_header(frames);
     }
-    if (too_many)
-        belt_frames_clear(frames);
     return 1;
 }
 
@@ -248,6 +250,7 @@ int belt_link_recv(void *socket, struct belt_route *route, struct belt_frames *f
     int rc = -1;
     bool more = true;
     frames->count = 0;
+    frames->cut = false;
     zmq_msg_init(&msg);
     if (route) {
         if (receive_part(socket, &msg) != 0)

@@ -35,8 +35,8 @@ void *belt_link_dealer(void *context, const char *endpoint, size_t max_frame);
 
 /**
  * Receives one message without waiting. 1: got one; 0: none is there; -1: errno.
- * A message of too many frames is read to its end and dropped: 1 with
- * frames->count = 0, so that the caller can answer BAD_MESSAGE.
+ * A message of too many frames is read to its end: 1 with its header alone and
+ * frames->cut, so that the caller can answer BAD_MESSAGE.
  * `route` is filled for a ROUTER, NULL for a DEALER.
  */
 int belt_link_recv(void *socket, struct belt_route *route, struct belt_frames *frames);

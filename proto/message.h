@@ -98,8 +98,15 @@ struct belt_msg_welcome {
     uint32_t heartbeat_ms; /* the peer speaks at least this often */
     uint32_t lease_ms;     /* silence after which either side takes the other for gone */
     uint32_t max_payload;  /* bytes */
+    uint64_t max_frame;    /* bytes: a longer frame ends the connection; 0: not told */
     struct belt_bytes name;
 };
+
+/** The longest frame that a broker with this payload limit reads. */
+static inline uint64_t belt_max_frame(uint32_t max_payload)
+{
+    return (uint64_t)(max_payload > BELT_MAX_HEADER ? max_payload : BELT_MAX_HEADER) + BELT_FRAME_MARGIN;
+}
 
 struct belt_msg_error {
     uint64_t ref; /* of the request it answers, 0: the connection, or the job in `job` */
@@ -468,6 +475,15 @@ struct belt_msg {
         struct belt_msg_recall recall;
         struct belt_msg_progress progress;
     } u;
+};
+
+/** What a message that could not be decoded names, as far as it can be read; 0: nothing. */
+struct belt_named {
+    uint64_t version; /* of a HELLO */
+    uint64_t ref;     /* of a request */
+    uint64_t job;
+    bool task; /* `index` is that of the task whose payload is too large */
+    uint64_t index;
 };
 
 /** "PUSH" for BELT_MSG_PUSH, NULL for an unknown number. */

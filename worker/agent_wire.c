@@ -172,6 +172,19 @@ static void result_detail(const struct agent *agent, struct slots_result *r)
         r->extras.started_ms = (uint64_t)((int64_t)r->started_us + agent->wall_offset_us) / 1000;
 }
 
+/** The broker was started again with a lower limit since the slot answered: the payload would end the connection. */
+static void result_limit(const struct agent *agent, struct slots_result *r)
+{
+    static const char text[] = "the result is over the payload limit that the broker has";
+
+    if (r->item.payload.len <= agent_max_payload(agent))
+        return;
+    r->item.code = BELT_RESULT_TOO_LARGE;
+    r->item.payload = (struct belt_payload){0};
+    r->extras.text = (struct belt_bytes){(const uint8_t *)text, sizeof(text) - 1};
+    r->plain = false;
+}
+
 /** One message of results of one job, from number `first`. Returns the number after the last. */
 static uint64_t send_batch(struct agent *agent, uint64_t first, uint64_t next)
 {
@@ -184,6 +197,7 @@ static uint64_t send_batch(struct agent *agent, uint64_t first, uint64_t next)
     for (uint64_t n = first; n < next && count < MOST; n++) {
         struct slots_result *r = &results[count];
         slots_result(agent->table, n, r);
+        result_limit(agent, r);
         result_detail(agent, r);
         size_t overhead = r->plain ? 16 : 64 + r->extras.text.len + r->extras.log.len + r->extras.host.len;
         if (r->job != results[0].job || !belt_batch_add(&batch, r->item.payload.len, overhead))

@@ -111,6 +111,25 @@ uint64_t core_deadline(const struct core *core)
     return core->again ? 0 : core->alarm;
 }
 
+/* Who asked waits for an answer with its ref. */
+static uint64_t ref_of(const struct belt_msg *msg)
+{
+    switch (msg->type) {
+    case BELT_MSG_OPEN:
+        return msg->u.open.ref;
+    case BELT_MSG_SUBSCRIBE:
+        return msg->u.subscribe.ref;
+    case BELT_MSG_CANCEL:
+        return msg->u.cancel.ref;
+    case BELT_MSG_STATUS:
+        return msg->u.status.ref;
+    case BELT_MSG_FAILED:
+        return msg->u.failed.ref;
+    default:
+        return 0;
+    }
+}
+
 static void from_client(struct core *core, struct session *from, const struct belt_msg *msg)
 {
     switch (msg->type) {
@@ -142,7 +161,7 @@ static void from_client(struct core *core, struct session *from, const struct be
         report_status(core, from, &msg->u.status);
         break;
     default:
-        update_error(core, from, 0, 0, BELT_BAD_MESSAGE,
+        update_error(core, from, ref_of(msg), 0, BELT_BAD_MESSAGE,
                      update_text(core, "a client does not say %s", belt_msg_name(msg->type)));
     }
 }
@@ -151,7 +170,7 @@ static void from_worker(struct core *core, struct session *from, const struct be
 {
     struct agent *agent = from->agent;
     if (!agent->synced && msg->type != BELT_MSG_SYNC) {
-        update_error(core, from, 0, 0, BELT_BAD_MESSAGE,
+        update_error(core, from, ref_of(msg), 0, BELT_BAD_MESSAGE,
                      update_text(core, "%s came before SYNC", belt_msg_name(msg->type)));
         return;
     }
@@ -172,7 +191,7 @@ static void from_worker(struct core *core, struct session *from, const struct be
         worker_progress(core, agent, &msg->u.progress);
         break;
     default:
-        update_error(core, from, 0, 0, BELT_BAD_MESSAGE,
+        update_error(core, from, ref_of(msg), 0, BELT_BAD_MESSAGE,
                      update_text(core, "a worker does not say %s", belt_msg_name(msg->type)));
     }
 }
@@ -197,19 +216,30 @@ static void on_message(struct core *core, const struct core_event *event)
         from_client(core, from, msg);
 }
 
+static struct belt_bytes bad_text(struct core *core, const struct core_event *event)
+{
+    const char *text = event->text ? event->text : "";
+    if (event->named.task)
+        return update_text(core, "task %llu: %s", (unsigned long long)event->named.index, text);
+    return update_text(core, "%s", text);
+}
+
 static void on_bad(struct core *core, const struct core_event *event)
 {
+    const struct belt_named *named = &event->named;
     struct session *from = peer_find(core, event->peer);
-    struct belt_bytes text = update_text(core, "%s", event->text ? event->text : "");
+    if (named->version && named->version != BELT_PROTOCOL_VERSION) {
+        peer_other_version(core, event->peer, named->version); /* its hello may have more than we know */
+        return;
+    }
     if (from && !peer_admit(core, event, &from))
         return;
     if (from) {
-        bool open = event->code == BELT_BAD_OPTION && event->msg && event->msg->type == BELT_MSG_OPEN;
-        update_error(core, from, open ? event->msg->u.open.ref : 0, 0, event->code, text);
+        update_error(core, from, named->ref, named->job, event->code, bad_text(core, event));
         return;
     }
     update_send_stranger(core, event->peer, BELT_MSG_ERROR)->u.error =
-        (struct belt_msg_error){.code = event->code, .text = text};
+        (struct belt_msg_error){.code = event->code, .text = bad_text(core, event)};
     update_drop(core, event->peer);
 }
 

@@ -35,7 +35,7 @@ struct core_config {
                            them */
     uint32_t heartbeat_ms;
     uint32_t lease_ms;
-    uint64_t grace_ms; /* a volatile job outlives its client's connection by this */
+    uint64_t grace_ms; /* a job that is not detached outlives its client's connection by this */
     uint32_t max_payload;
     uint64_t memory_budget;
     uint32_t max_peers;
@@ -53,8 +53,7 @@ struct core_config {
 
 enum core_event_type {
     CORE_MESSAGE, /* `msg` came from `peer` */
-    CORE_BAD,     /* something undecodable came from `peer`: `code`, `text`; for BAD_OPTION `msg`, of which only the
-                   * type and an OPEN's ref are there */
+    CORE_BAD,     /* something undecodable came from `peer`: `code`, `text`, and what it `named` */
     CORE_GONE,    /* `peer` cannot be reached any more */
     CORE_FULL,    /* much that was sent to `peer` has not left: it gets no deliveries. `held`: it waits for the disk,
                    * so it gets none of durable jobs */
@@ -75,6 +74,7 @@ struct core_event {
     const struct belt_msg *msg; /* borrowed during the call */
     unsigned code;
     const char *text;
+    struct belt_named named; /* of BAD */
 };
 
 /**

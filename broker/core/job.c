@@ -484,10 +484,20 @@ static bool says_too_much(struct core *core, struct session *from, const struct 
     return true;
 }
 
+static bool contradicts_itself(struct core *core, struct session *from, const struct belt_msg_open *msg)
+{
+    if (!msg->options.durable || !msg->options.never_durable)
+        return false;
+    update_error(core, from, msg->ref, 0, BELT_BAD_OPTION,
+                 update_text(core, "durable and volatile contradict each other: a job is on the broker's disk, or it "
+                                   "is not"));
+    return true;
+}
+
 void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg)
 {
     struct job *job = NULL;
-    if (says_too_much(core, from, msg))
+    if (says_too_much(core, from, msg) || contradicts_itself(core, from, msg))
         return;
     if (msg->key.len)
         HASH_FIND(by_key, core->by_key, msg->key.data, (unsigned)msg->key.len, job);

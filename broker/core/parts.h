@@ -37,6 +37,7 @@ void pin_drop(struct core *core, struct job *job, struct task *task); /* the tas
 struct session *peer_find(struct core *core, uint64_t peer);
 /* True: `msg` is next in sequence and from a known peer. */
 bool peer_admit(struct core *core, const struct core_event *event, struct session **session);
+void peer_other_version(struct core *core, uint64_t peer, uint64_t version); /* refuses it */
 void peer_hello(struct core *core, const struct core_event *event);
 void peer_lost(struct core *core, struct session *session, const char *why);
 void peer_full(struct core *core, const struct core_event *event);

@@ -27,13 +27,6 @@ static const char *role_name(unsigned role)
     return role == BELT_ROLE_WORKER ? "worker" : role == BELT_ROLE_ADMIN ? "admin" : "client";
 }
 
-static void refuse(struct core *core, uint64_t peer, unsigned code, struct belt_bytes text)
-{
-    struct belt_msg *msg = update_send_stranger(core, peer, BELT_MSG_ERROR);
-    msg->u.error = (struct belt_msg_error){.code = code, .text = text};
-    update_drop(core, peer);
-}
-
 /* The session has no connection any more; what becomes of the connection is the caller's. */
 static void part(struct core *core, struct session *session)
 {
@@ -43,6 +36,22 @@ static void part(struct core *core, struct session *session)
         session->agent->synced = false;
     else
         stream_unplug(core, session);
+}
+
+/* The last word to this connection: its seq is 0, since nobody counts on it any more (§6.2). */
+static void refuse_telling(struct core *core, uint64_t peer, uint64_t ref, unsigned code, struct belt_bytes text)
+{
+    struct session *session = peer_find(core, peer);
+    if (session)
+        part(core, session);
+    struct belt_msg *msg = update_send_stranger(core, peer, BELT_MSG_ERROR);
+    msg->u.error = (struct belt_msg_error){.ref = ref, .code = code, .text = text};
+    update_drop(core, peer);
+}
+
+static void refuse(struct core *core, uint64_t peer, unsigned code, struct belt_bytes text)
+{
+    refuse_telling(core, peer, 0, code, text);
 }
 
 /* The connection is over, the session is not. */
@@ -103,7 +112,6 @@ bool peer_admit(struct core *core, const struct core_event *event, struct sessio
         update_trace(core, "%s > lost %llu messages: hello again", session->name,
                      (unsigned long long)(seq - session->seq_in - 1));
         refuse(core, session->peer, BELT_SYNC_LOST, update_text(core, "messages were lost on the way"));
-        unbind(core, session);
         return false;
     }
     session->seq_in = seq;
@@ -126,21 +134,34 @@ static struct session *session_new(struct core *core, const struct belt_msg_hell
     return session;
 }
 
+/* In `ref`, which nobody waits for before the welcome, stands the version that we speak. */
+void peer_other_version(struct core *core, uint64_t peer, uint64_t version)
+{
+    refuse_telling(core, peer, BELT_PROTOCOL_VERSION, BELT_BAD_VERSION,
+                   update_text(core,
+                               "you speak version %llu of the protocol, this broker speaks %u: install matching "
+                               "versions",
+                               (unsigned long long)version, BELT_PROTOCOL_VERSION));
+}
+
 static bool hello_refused(struct core *core, const struct core_event *event, const struct session *known)
 {
     const struct belt_msg_hello *hello = &event->msg->u.hello;
     if (hello->version != BELT_PROTOCOL_VERSION) {
-        refuse(core, event->peer, BELT_BAD_VERSION,
-               update_text(core,
-                           "you speak version %u of the protocol, this broker speaks %u: install matching versions",
-                           hello->version, BELT_PROTOCOL_VERSION));
+        peer_other_version(core, event->peer, hello->version);
         return true;
     }
-    if ((hello->role == BELT_ROLE_WORKER) != event->worker_side || (known && known->role != hello->role)) {
+    if ((hello->role == BELT_ROLE_WORKER) != event->worker_side) {
         refuse(core, event->peer, BELT_BAD_ROLE,
                update_text(core,
                            "this is the endpoint for %s, and your role is %s: use the other endpoint of the broker",
                            event->worker_side ? "workers" : "clients", role_name(hello->role)));
+        return true;
+    }
+    if (known && known->role != hello->role) {
+        refuse(core, event->peer, BELT_BAD_ROLE,
+               update_text(core, "your session is known as that of another role (%s): draw a session of its own for %s",
+                           role_name(known->role), role_name(hello->role)));
         return true;
     }
     if (!known && core->clients + core->workers >= core->config.max_peers) {
@@ -160,6 +181,7 @@ static void welcome(struct core *core, struct session *session)
         .heartbeat_ms = core->config.heartbeat_ms,
         .lease_ms = core->config.lease_ms,
         .max_payload = core->config.max_payload,
+        .max_frame = belt_max_frame(core->config.max_payload),
         .name = name_bytes(core->config.name),
     };
 }

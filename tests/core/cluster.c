@@ -306,8 +306,14 @@ void peer_send(struct peer *peer, struct belt_msg msg)
 
 void peer_send_bad(struct peer *peer, unsigned code, const char *text)
 {
+    peer_send_bad_naming(peer, code, text, (struct belt_named){0});
+}
+
+void peer_send_bad_naming(struct peer *peer, unsigned code, const char *text, struct belt_named named)
+{
     peer->seq_out++;
-    step(peer->cluster, (struct core_event){.type = CORE_BAD, .peer = peer->handle, .code = code, .text = text});
+    step(peer->cluster,
+         (struct core_event){.type = CORE_BAD, .peer = peer->handle, .code = code, .text = text, .named = named});
     after_message(peer->cluster);
 }
 
@@ -412,12 +418,13 @@ const struct belt_msg *peer_skip_to(struct peer *peer, enum belt_msg_type type)
     return NULL;
 }
 
-void peer_expect_error(struct peer *peer, unsigned code)
+struct belt_msg_error peer_expect_error(struct peer *peer, unsigned code)
 {
     const struct belt_msg *msg = peer_expect(peer, BELT_MSG_ERROR);
     cr_assert_eq(msg->u.error.code, code, "the error is %s (%.*s), not %s", belt_code_name(msg->u.error.code),
                  (int)msg->u.error.text.len, (const char *)msg->u.error.text.data, belt_code_name(code));
     cr_assert_gt(msg->u.error.text.len, 0, "an error without a text");
+    return msg->u.error;
 }
 
 void peer_expect_nothing(struct peer *peer)

@@ -103,6 +103,7 @@ void peer_send(struct peer *peer, struct belt_msg msg);
 void peer_send_at(struct peer *peer, struct belt_msg msg, uint64_t seq);
 /** Something that cannot be decoded. */
 void peer_send_bad(struct peer *peer, unsigned code, const char *text);
+void peer_send_bad_naming(struct peer *peer, unsigned code, const char *text, struct belt_named named);
 /** Says HELLO and reads nothing. */
 void peer_say_hello(struct peer *peer);
 /** The next message but PONG; NULL: none. Valid until the next call for any peer. */
@@ -111,7 +112,8 @@ const struct belt_msg *peer_next(struct peer *peer);
 const struct belt_msg *peer_expect(struct peer *peer, enum belt_msg_type type);
 /** The next message of this type; others are thrown away. NULL: none. */
 const struct belt_msg *peer_skip_to(struct peer *peer, enum belt_msg_type type);
-void peer_expect_error(struct peer *peer, unsigned code);
+/* Its texts are there until the next message is taken. */
+struct belt_msg_error peer_expect_error(struct peer *peer, unsigned code);
 void peer_expect_nothing(struct peer *peer);
 void peer_clear(struct peer *peer);
 void peer_send_type(struct peer *peer, enum belt_msg_type type);

@@ -25,6 +25,7 @@ Test(connection, hello_is_welcomed)
     cr_assert_eq(msg->u.welcome.heartbeat_ms, BELT_HEARTBEAT_MS);
     cr_assert_eq(msg->u.welcome.lease_ms, BELT_LEASE_MS);
     cr_assert_eq(msg->u.welcome.max_payload, BELT_MAX_PAYLOAD_DEFAULT);
+    cr_assert_eq(msg->u.welcome.max_frame, BELT_MAX_PAYLOAD_DEFAULT + BELT_FRAME_MARGIN);
     peer_send_type(p, BELT_MSG_PING);
     cr_assert_not_null(peer_skip_to(p, BELT_MSG_PONG));
     cluster_told(c, "[10000] c1 > client said hello\n");
@@ -38,7 +39,7 @@ Test(connection, wrong_version_and_role_are_refused)
     struct peer *p = peer_new(c, BELT_ROLE_CLIENT, "c1");
     p->handle = ++c->last_handle;
     peer_send_at(p, hello_of(session, 99, BELT_ROLE_CLIENT), 0);
-    peer_expect_error(p, BELT_BAD_VERSION);
+    cr_assert_eq(peer_expect_error(p, BELT_BAD_VERSION).ref, BELT_PROTOCOL_VERSION, "the version that would do");
     cr_assert_eq(p->handle, 0, "a refused peer is forgotten");
     p->handle = ++c->last_handle;
     p->role = BELT_ROLE_WORKER; /* the endpoint of workers */
@@ -99,6 +100,49 @@ Test(connection, what_cannot_be_decoded_counts_as_received)
     peer_send_bad(stranger, BELT_BAD_MESSAGE, "not msgpack");
     peer_expect_error(stranger, BELT_BAD_MESSAGE);
     cr_assert_eq(stranger->handle, 0);
+    cluster_free(c);
+}
+
+Test(connection, what_cannot_be_decoded_is_answered_by_its_ref_and_job)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    peer_send_bad_naming(p, BELT_BAD_MESSAGE, "SUBSCRIBE: mode", (struct belt_named){.ref = 7, .job = 3});
+    struct belt_msg_error error = peer_expect_error(p, BELT_BAD_MESSAGE);
+    cr_assert_eq(error.ref, 7);
+    cr_assert_eq(error.job, 3);
+    peer_send_bad_naming(p, BELT_TOO_LARGE, "PUSH: too much", (struct belt_named){.job = 3, .task = true, .index = 41});
+    error = peer_expect_error(p, BELT_TOO_LARGE);
+    cr_assert_eq(error.job, 3);
+    cr_assert(error.text.len > 8 && memcmp(error.text.data, "task 41:", 8) == 0);
+    struct peer *w = agent_new(c, "w1", 1, 4, "f");
+    peer_send(w, (struct belt_msg){.type = BELT_MSG_STATUS, .u.status = {.ref = 9, .what = BELT_REPORT_JOBS}});
+    cr_assert_eq(peer_expect_error(w, BELT_BAD_MESSAGE).ref, 9, "a worker that asks is answered, too");
+    cluster_free(c);
+}
+
+Test(connection, a_hello_of_a_newer_version_that_is_not_understood_is_told_the_version)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    peer_send_bad_naming(p, BELT_BAD_MESSAGE, "HELLO: has 6 fields", (struct belt_named){.version = 2});
+    cr_assert_eq(peer_expect_error(p, BELT_BAD_VERSION).ref, BELT_PROTOCOL_VERSION);
+    cr_assert_eq(p->handle, 0);
+    cluster_free(c);
+}
+
+Test(connection, a_session_keeps_its_role)
+{
+    struct cluster *c = cluster_new(NULL);
+    uint8_t session[BELT_SESSION_LEN] = {1};
+    struct peer *p = peer_new(c, BELT_ROLE_CLIENT, "c1");
+    p->handle = ++c->last_handle;
+    peer_send_at(p, hello_of(session, BELT_PROTOCOL_VERSION, BELT_ROLE_CLIENT), 0);
+    peer_expect(p, BELT_MSG_WELCOME);
+    peer_send_at(p, hello_of(session, BELT_PROTOCOL_VERSION, BELT_ROLE_ADMIN), 0);
+    struct belt_msg_error error = peer_expect_error(p, BELT_BAD_ROLE);
+    cr_assert_not_null(memmem(error.text.data, error.text.len, "session of its own", 18), "the endpoint is right");
+    cr_assert_eq(p->handle, 0);
     cluster_free(c);
 }
 

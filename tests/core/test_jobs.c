@@ -469,3 +469,12 @@ Test(jobs, one_that_goes_while_accepted_waits_leaves_nothing_behind)
     cluster_advance(c, 1000);
     cluster_free(c);
 }
+
+Test(jobs, durable_and_volatile_contradict_each_other)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1");
+    client_send_open(p, "k", "f", &(struct belt_job_options){.durable = true, .never_durable = true});
+    peer_expect_error(p, BELT_BAD_OPTION);
+    cluster_free(c);
+}

@@ -421,6 +421,7 @@ static void speak(struct story *story, struct hostile *peer)
         event.code = (unsigned)rc;
         event.text = belt_decoder_error(story->decoder);
         event.msg = NULL;
+        belt_decoder_named(story->decoder, &frames, &event.named);
     }
     step(story, event);
     belt_frames_clear(&frames);

@@ -166,7 +166,7 @@ static void add_connection(void)
     hello.worker.function_count = BELT_MAX_FUNCTIONS;
     add(BELT_MSG_HELLO)->u.hello = hello;
     add(BELT_MSG_WELCOME)->u.welcome =
-        (struct belt_msg_welcome){1, UINT64_MAX, 1000, 5000, BELT_MAX_PAYLOAD_CEILING, str("broker")};
+        (struct belt_msg_welcome){1, UINT64_MAX, 1000, 5000, BELT_MAX_PAYLOAD_CEILING, UINT64_MAX, str("broker")};
     add(BELT_MSG_WELCOME)->u.welcome = (struct belt_msg_welcome){.version = 1, .epoch = 1};
     add(BELT_MSG_ERROR)->u.error = (struct belt_msg_error){0, 0, BELT_SYNC_LOST, str("")};
     add(BELT_MSG_ERROR)->u.error = (struct belt_msg_error){UINT64_MAX, 7, 63, str(longest_text)};

@@ -328,6 +328,7 @@ static const char *differ_answer(const struct belt_msg *a, const struct belt_msg
         SAME(u.welcome.heartbeat_ms);
         SAME(u.welcome.lease_ms);
         SAME(u.welcome.max_payload);
+        SAME(u.welcome.max_frame);
         SAME_BYTES(u.welcome.name);
         return NULL;
     case BELT_MSG_ERROR:

@@ -318,8 +318,6 @@ Test(codec, options)
            "f\x81\xa5"
            "chnuk\x01",
            BELT_BAD_OPTION, "OPEN: options: there is no option \"chnuk\"");
-    cr_assert_eq(got.type, BELT_MSG_OPEN);
-    cr_assert_eq(got.u.open.ref, 9, "the answer can name the request");
     BAD_AS("\x96\x0a\x01\x01\xa0\xa1"
            "f\x81\xa2\n\xff\x01",
            BELT_BAD_OPTION, "OPEN: options: there is no option \"??\"");
@@ -412,6 +410,47 @@ Test(codec, frames_are_bounded)
     cr_assert_eq(belt_decode(decoder, &large, &got), BELT_BAD_MESSAGE);
     cr_assert_str_eq(belt_decoder_error(decoder), "message: its header has 1048577 bytes, at most 1048576 are allowed");
     belt_frames_clear(&large);
+}
+
+static struct belt_named named_of(const void *bytes, size_t len)
+{
+    struct belt_frames frames = {.frame = {belt_buf_copy(bytes, len)}, .count = 1};
+    struct belt_named named;
+    cr_assert_neq(belt_decode(decoder, &frames, &got), BELT_OK);
+    belt_decoder_named(decoder, &frames, &named);
+    belt_frames_clear(&frames);
+    return named;
+}
+#define NAMED(bytes) named_of(bytes, sizeof(bytes) - 1)
+
+Test(codec, what_is_refused_is_named_as_far_as_it_can_be_read)
+{
+    cr_assert_eq(NAMED("\x96\x0a\x01\x09\xa0\xa1"
+                       "f\x81\xa5"
+                       "chnuk\x01")
+                     .ref,
+                 9, "OPEN with an option that does not exist");
+    cr_assert_eq(NAMED("\x96\x0a\x01\x09\xa0\xa1/\x80").ref, 9, "OPEN of a name that is none");
+    cr_assert_eq(NAMED("\x95\x0a\x01\x09\xa0\xa1").ref, 9, "OPEN with too few fields");
+    cr_assert_eq(NAMED("\x99\x10\x01\x09\x07\xa0\x02\xc0\x00\x00").ref, 9, "SUBSCRIBE in a mode that does not exist");
+    cr_assert_eq(NAMED("\x99\x10\x01\x09\x07\xa0\x02\xc0\x00\x00").job, 7);
+    cr_assert_eq(NAMED("\x94\x16\x01\x09\xc0").ref, 9, "CANCEL of nil");
+    cr_assert_eq(NAMED("\x95\x19\x01\x09\x77\xa0").ref, 9, "STATUS of something unknown");
+    cr_assert_eq(NAMED("\x98\x1b\x01\x09\x77\xa0\x00\x00\x90").ref, 9, "FAILED of an unknown action");
+    cr_assert_eq(NAMED("\x94\x63\x01\x09\x01").ref, 9, "a request of a newer peer");
+    cr_assert_eq(NAMED("\x94\x0e\x01\x07\xc0").job, 7, "END without a count");
+    cr_assert_eq(NAMED("\x97\x01\x00\x02\x09\xc0\xc0\xc0").version, 2, "HELLO of a newer version");
+    cr_assert_eq(NAMED("\x94\x0b\x01\x09\x01").ref, 0, "OPENED asks nothing");
+    cr_assert_eq(NAMED("\x09").ref, 0);
+    belt_decoder_limit(decoder, 3);
+    struct belt_named named = NAMED("\x95\x0c\x01\x07\x28\x92\xc4\x00\xc4\x04"
+                                    "abcd");
+    cr_assert(named.task && named.job == 7 && named.index == 41, "the task that is too large");
+    struct belt_frames cut = {.frame = {belt_buf_copy("\x95\x0c\x01\x07\x28\x90", 6)}, .count = 1, .cut = true};
+    cr_assert_eq(belt_decode(decoder, &cut, &got), BELT_BAD_MESSAGE, "frames are missing");
+    belt_decoder_named(decoder, &cut, &named);
+    cr_assert_eq(named.job, 7);
+    belt_frames_clear(&cut);
 }
 
 Test(codec, random_bytes_are_survived)

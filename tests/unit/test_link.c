@@ -173,7 +173,8 @@ Test(link, too_many_frames_are_read_to_their_end)
     frames = message(7);
     send(dealer, NULL, &frames);
     cr_assert_eq(receive(router, &route, &frames), 1);
-    cr_assert_eq(frames.count, 0);
+    cr_assert(frames.count == 1 && frames.cut, "the header alone, with word of it");
+    belt_frames_clear(&frames);
     cr_assert(route.len > 0, "the caller can answer");
     cr_assert_eq(receive(router, &route, &frames), 1);
     cr_assert_eq(frames.frame[0]->len, 7, "the next message is whole");

@@ -488,3 +488,18 @@ Test(stream, a_second_reader_of_a_key_begins_with_what_is_kept)
     cr_assert_eq(world.stream.start, 2);
     client_stream_fini(&world.stream);
 }
+
+Test(stream, a_task_over_a_limit_that_was_lowered_fails_the_stream)
+{
+    struct world world;
+
+    world_start(&world, BELT_ORDERED, 8, 1u << 20);
+    client_stream_limit(&world.stream, 9); /* the tasks of this test have 10 bytes */
+    world_append(&world, 2);
+    world_pump(&world, false);
+    cr_assert_eq(world.broker.pushed, 0, "it would end the connection, again and again");
+    cr_assert_eq(world.stream.state, CLIENT_STREAM_FAILED);
+    cr_assert_eq(world.stream.code, BELT_TOO_LARGE);
+    cr_assert_str_eq(world.stream.text, "task 0 has 10 bytes, over the payload limit of 9 that the broker has");
+    client_stream_fini(&world.stream);
+}

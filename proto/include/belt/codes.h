@@ -30,7 +30,7 @@
     X(BAD_MESSAGE, 32, "the message is malformed", "compare both programs' versions")                                  \
     X(BAD_VERSION, 33, "the protocol version is not supported", "install matching versions")                           \
     X(BAD_ROLE, 34, "this endpoint does not serve that role",                                                          \
-      "clients and workers have an endpoint each: check the address")                                                  \
+      "clients and workers have an endpoint each: check the address; a session keeps its role")                        \
     X(SYNC_LOST, 35, "the connection must be made anew", "say hello again")                                            \
     X(UNKNOWN_JOB, 36, "there is no such job", "list the jobs: it may have ended or expired")                          \
     X(UNKNOWN_READER, 37, "there is no such subscription", "subscribe again")                                          \
