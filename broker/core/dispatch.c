@@ -414,6 +414,9 @@ static uint32_t target_of(const struct agent *agent, const struct job *job, uint
     const struct queue *queue = job->queue;
     uint32_t target =
         late + (late < agent->slots ? sizing_target(sizing_expect(&job->typical), agent->slots - late) : 0);
+    uint64_t most = sizing_most(agent->slots, agent->ended);
+    if (queue->agent_count > 1 && target > most)
+        target = (uint32_t)most;
     uint32_t part = sizing_part(agent->slots, queue->slots, queue->waiting + queue->running);
     if (target > part)
         target = part;

@@ -6,6 +6,8 @@
 #define AHEAD_US 2000.0
 /* Tasks at a slot at most, however short: what an agent's window is made for. */
 #define AHEAD_MAX 2000u
+/* Tasks ahead at a slot of an agent that was stuck, or came: half of the way to the broker when they take 20 us. */
+#define AHEAD_FIRST 8u
 /* Up to this a task of the next round lies ready at each slot; the way to the broker (some 0.2 ms) would cost more than
  * 1 %. */
 #define AHEAD_ONE_US 20000.0
@@ -50,6 +52,11 @@ uint32_t sizing_part(uint32_t slots, uint32_t all_slots, uint64_t there)
      * its own. And what waits goes to whoever is free first. */
     uint64_t ahead = there / 2 < IN_HAND_MIN ? IN_HAND_MIN : at_most(there / 2, IN_HAND_MAX);
     return at_most(slots + ahead * slots / (all_slots ? all_slots : 1), UINT32_MAX);
+}
+
+uint64_t sizing_most(uint32_t slots, uint64_t ended)
+{
+    return (uint64_t)slots * (1 + AHEAD_FIRST) + ended;
 }
 
 uint32_t sizing_held(double typical_us, uint32_t parts, double load_us, uint32_t slots)

@@ -19,6 +19,10 @@ uint32_t sizing_target(double service_us, uint32_t slots);
  *  `all_slots` of the queue together, when `there` tasks of it wait or run. */
 uint32_t sizing_part(uint32_t slots, uint32_t all_slots, uint64_t there);
 
+/** Tasks that an agent of `slots` slots may hold at most that has ended so many since it was stuck last, or came: it
+ * gets little at first, since more long ones may be among them, and twice as much each time that it is done with it. */
+uint64_t sizing_most(uint32_t slots, uint64_t ended);
+
 /** Agents by what a task of theirs takes, in steps: of those in one step the same is expected. SIZING_PACES: nothing
  *  lies ahead there, or nobody knows. */
 #define SIZING_PACES 4

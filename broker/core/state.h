@@ -105,6 +105,7 @@ struct agent {
     bool watched;                 /* in core->watched[pace] */
     uint8_t pace;
     uint64_t moved_ms; /* when a task of it ended last, or came */
+    uint64_t ended;    /* tasks since it was stuck last, or came */
     struct agent *watched_prev, *watched_next;
     bool dirty; /* in core->dirty_agents */
     bool unfed; /* in core->unfed */

@@ -150,6 +150,7 @@ static void look_at(struct core *core, uint8_t pace, bool again)
         if (agent->recalling) /* its answer comes first */
             continue;
         watch_out(core, agent);
+        agent->ended = 0;
         agent->stuck = give_back(core, agent, agent->slots, "its slots are busy with long ones");
     }
 }

@@ -202,6 +202,7 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
         }
         trace_result(core, agent, job, item);
         measure(core, job, item);
+        agent->ended++;
         if (run->order > agent->passed)
             agent->passed = run->order;
         run->used_us = item->service_us;

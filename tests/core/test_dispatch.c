@@ -76,11 +76,11 @@ Test(dispatch, half_of_what_is_there_lies_ahead_so_that_messages_are_large)
     uint64_t job = client_open(p, "", "f", &options);
     client_push(p, job, 0, 1000);
     cr_assert_eq(agent_take(a) + agent_take(b), 2);
-    refills(p, a, job, 1000, 50);
-    refills(p, b, job, 1050, 50);
+    refills(p, a, job, 1000, 250);
+    refills(p, b, job, 1250, 250);
     cr_assert(a->held_count > 200 && b->held_count > 200, "%u, %u", a->held_count, b->held_count);
     cr_assert_leq(a->held_count + b->held_count, 2 + 500);
-    cr_assert_leq(refills(p, a, job, 1100, 300), 300 / (250 / 8) + 1);
+    cr_assert_leq(refills(p, a, job, 1500, 300), 300 / (250 / 8) + 1);
     cluster_free(c);
 }
 

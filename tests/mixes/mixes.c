@@ -36,7 +36,7 @@ struct bounds {
 /* As many slots as bench/run has, and more of them. */
 #define FEW_SLOTS 4u
 static const struct bounds few = {1.015, 1.04, 1.03, 1.04}, few_shifted = {1.015, 1.03, 1.04, 1.10},
-                           many = {1.03, 1.04, 1.065, 1.10}, thousands = {1.03, 1.06, 1.40, 1.45};
+                           many = {1.03, 1.04, 1.05, 1.10}, thousands = {1.03, 1.06, 1.32, 1.41};
 
 /* Many slots with short tasks keep a broker busy with nothing else: what is measured then is its speed. So the tasks of
  * more slots than RATED take longer, and the shortest are fewer. */
