@@ -21,8 +21,31 @@ with multiprocessing.Pool(2) as pool:
     for _ in pool.imap_unordered(echo, (payload for _ in range({count})), chunksize={chunk}): pass
     print({count} / (time.monotonic() - start))
 """
+# When each result of a mix was there, by index: run times in ms come as words.
+POOL_MIX = """
+import multiprocessing, sys, time
+def work(ms): time.sleep(ms / 1000)
+times = [float(word) for word in sys.argv[3:]]
+with multiprocessing.Pool(int(sys.argv[1])) as pool:
+    for _ in pool.imap(work, [0] * 200): pass
+    start, there = time.monotonic(), []
+    results = pool.imap if sys.argv[2] == "ordered" else pool.imap_unordered
+    for _ in results(work, times): there.append(time.monotonic() - start)
+    print(sum(there) / len(there), there[-1])
+"""
 # A heavy tail: run times in ms whose number falls with the square of the time.
 HEAVY = ",".join(f"{max(1, 1600 // (t * t))}x{t}ms" for t in (1, 2, 4, 8, 16, 40))
+
+
+def greedy(times, slots):
+    """Mean arrival in order and makespan when each task goes to the slot that is free first."""
+    free, latest, total = [0.0] * slots, 0.0, 0.0
+    for time_of_task in times:
+        slot = free.index(min(free))
+        free[slot] += time_of_task
+        latest = max(latest, free[slot])
+        total += latest
+    return total / len(times), latest
 
 
 class Suite:
@@ -30,13 +53,18 @@ class Suite:
         self.build, self.rounds = arguments.build, arguments.rounds
         self.belt = f"{self.build}/belt"
         self.factor = 0.2 if arguments.quick else 1
-        self.samples, self.facts = {}, {}
+        self.samples, self.facts, self.rounds_of = {}, {}, {}
 
     def tasks(self, count):
         return max(20, int(count * self.factor))
 
     def note(self, row, value):
         self.samples.setdefault(row, []).append(value)
+
+    def count(self, name):
+        """1 in the first round, and one more in each."""
+        self.rounds_of[name] = self.rounds_of.get(name, 0) + 1
+        return self.rounds_of[name]
 
     def fact(self, name, value):
         self.facts.setdefault(name, []).append(value)
@@ -170,6 +198,25 @@ class Suite:
             for seed, (name, (mix, listed)) in enumerate(names.items()):
                 mine = cluster.bench("--mix", mix, *(["--as-listed"] if listed else ["--seed", seed + 1]))
                 self.note(f"mix {name}: makespan / greedy", mine["seconds"] / mine["bound_seconds"])
+
+    def arrival(self):
+        """The mean arrival in order of 180 x 5 ms and 20 x 300 ms after 200 short tasks, over the greedy schedule's."""
+        short, long = [5.0], [300.0]
+        mixes = {"shuffled": ("180x5ms,20x300ms", ["--seed", self.count("arrival")]),
+                 "long ones in a row": ("90x5ms,20x300ms,90x5ms", ["--as-listed"])}
+        for agents, slots in ((1, 4), (2, 2), (4, 1)):
+            with Cluster(self.belt, agents=agents, slots=slots) as cluster:
+                for name, (mix, words) in mixes.items():
+                    for reader in ("ordered", "unordered"):
+                        mine = cluster.bench("--mix", mix, "--lead", 200, *words, *(["--ordered"] if reader == "ordered" else []))
+                        row = f"arrival in order, {name}, {agents} x {slots}, {reader}"
+                        self.note(f"{row}: / greedy", mine["in_order_seconds"] / mine["bound_in_order_seconds"])
+                        self.note(f"{row}: makespan / greedy", mine["seconds"] / mine["bound_seconds"])
+        times = short * 90 + long * 20 + short * 90
+        there, last = map(float, run([sys.executable, "-c", POOL_MIX, 4, "ordered", *times]).split())
+        order, end = greedy(times, 4)
+        self.note("arrival in order, long ones in a row, Pool.imap of 4: / greedy", there * 1000 / order)
+        self.note("arrival in order, long ones in a row, Pool.imap of 4: makespan / greedy", last * 1000 / end)
 
     def fairness(self):
         """A small job, alone and beside one of a million tasks: half of the slots are its own, beyond that it waits."""
@@ -321,6 +368,9 @@ BOUNDS = {
     "mix 5/300 ms, long ones last: makespan / greedy": (1.03, 1.015, False),
     "mix 20 us / 50 ms: makespan / greedy": (1.03, 1.015, False),
     "mix heavy tail: makespan / greedy": (1.03, 1.015, False),
+    **{f"arrival in order, {name}, {shape}, {reader}: {what}": bounds
+       for name in ("shuffled", "long ones in a row") for shape in ("1 x 4", "2 x 2", "4 x 1") for reader in ("ordered", "unordered")
+       for what, bounds in (("/ greedy", (1.03, 1.015, False)), ("makespan / greedy", (1.02, 1.01, False)))},
     "fairness: what it waits beyond its half, service times": (5, 2, False),
     "broker CPU a task, 16 B, us": (1, 0.5, False),
     "memory per waiting task beyond its payload, B": (100, 48, False),
@@ -337,7 +387,7 @@ BOUNDS = {
     "stream of 100 million: broker at most, MiB": (None, 64, False),
     "stream of 100 million: most growth in its second half, MiB": (16, None, False),
 }
-PARTS = ["echo", "peers", "large", "round_trip", "chunks", "order", "commands", "first", "mixes", "fairness", "waiting", "durable", "restart", "idle", "micro",
+PARTS = ["echo", "peers", "large", "round_trip", "chunks", "order", "commands", "first", "mixes", "arrival", "fairness", "waiting", "durable", "restart", "idle", "micro",
          "scale", "stream"]
 # The long ones, and in how many rounds they run at most.
 ROUNDS = {"scale": 3, "stream": 1}

@@ -33,12 +33,17 @@
 #define TAKE_MAX 256u
 /* The first tasks start slots, fill caches and let windows grow. */
 #define WARM_MS 200u
+/* What --lead puts before a mix. */
+#define LEAD_US 1u
 /* Without --tasks, --duration and --mix. */
 #define DURATION_MS 3000u
 
 struct bench {
     const struct bench_values *values;
     struct mix mix, measured; /* asked for, and what the slots measured */
+    uint64_t *taken_us;       /* when the result of each task of the mix was taken */
+    uint64_t lead;            /* so many short tasks go before the mix; led: they are done */
+    bool led;
     belt_pool *pool;
     belt_stream *stream;
     uint8_t *payload;
@@ -60,15 +65,31 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* The short tasks are done: what is measured begins here. */
+static void begin_mix(struct bench *bench, uint64_t now)
+{
+    bench->led = true;
+    bench->begin_ns = now;
+    bench->done = bench->failed = bench->first_ns = 0;
+    memset(&bench->latency, 0, sizeof bench->latency);
+}
+
 static int draw(void *ctx, belt_input *input)
 {
     struct bench *bench = ctx;
     uint64_t now = now_ns();
 
+    if (bench->lead && bench->drawn == bench->lead && bench->done < bench->lead)
+        return -2;
+    if (bench->lead && bench->drawn == bench->lead && !bench->led)
+        begin_mix(bench, now);
     if (bench->drawn == bench->tasks || now >= bench->end_ns || signals_stop())
         return 0;
-    if (bench->mix.count)
-        memcpy(bench->payload, &bench->mix.us[bench->drawn % bench->mix.count], sizeof(uint32_t));
+    if (bench->mix.count) {
+        uint32_t us =
+            bench->drawn < bench->lead ? LEAD_US : bench->mix.us[(bench->drawn - bench->lead) % bench->mix.count];
+        memcpy(bench->payload, &us, sizeof us);
+    }
     if (bench->size >= STAMPED)
         memcpy(bench->payload + STAMP_AT, &now, sizeof now);
     bench->drawn++;
@@ -87,8 +108,10 @@ static void note(struct bench *bench, const belt_result *result, uint64_t now)
                      *result->text ? result->text : "its result is not its input");
         return;
     }
-    if (result->index < bench->measured.count)
-        bench->measured.us[result->index] = (uint32_t)result->service_us;
+    if (result->index >= bench->lead && result->index - bench->lead < bench->measured.count) {
+        bench->measured.us[result->index - bench->lead] = (uint32_t)result->service_us;
+        bench->taken_us[result->index - bench->lead] = (now - bench->begin_ns) / 1000;
+    }
     if (bench->size < STAMPED)
         return;
     memcpy(&stamp, (const uint8_t *)result->data + STAMP_AT, sizeof stamp);
@@ -237,11 +260,17 @@ static const struct {
 #define PERCENTILES (sizeof percentiles / sizeof percentiles[0])
 
 /* Of the run times that were measured: what the machine adds to a task is not the scheduler's. */
-static double bound_seconds(const struct bench *bench, uint32_t slots)
+static struct mix_times bound_of(const struct bench *bench, uint32_t slots)
 {
     uint64_t tasks = bench->done < bench->measured.count ? bench->done : bench->measured.count;
 
-    return (double)mix_greedy(&bench->measured, tasks, slots).makespan_us / 1e6;
+    return mix_greedy(&bench->measured, tasks, slots);
+}
+
+/* Of all tasks of the mix; 0: not all were done. */
+static double in_order_us(const struct bench *bench)
+{
+    return bench->done == bench->measured.count ? mix_times_of(bench->taken_us, bench->done).in_order_us : 0;
 }
 
 static void print_json(const struct bench *bench, uint32_t slots, double cpu, struct bytes *out)
@@ -261,8 +290,12 @@ static void print_json(const struct bench *bench, uint32_t slots, double cpu, st
         json_object_set_new(latency, percentiles[i].name,
                             json_real((double)histogram_at(&bench->latency, percentiles[i].share) / 1e3));
     json_object_set_new(object, "latency_us", latency);
-    if (bench->measured.count)
-        json_object_set_new(object, "bound_seconds", json_real(bound_seconds(bench, slots)));
+    if (bench->measured.count) {
+        struct mix_times bound = bound_of(bench, slots);
+        json_object_set_new(object, "bound_seconds", json_real((double)bound.makespan_us / 1e6));
+        json_object_set_new(object, "in_order_seconds", json_real(in_order_us(bench) / 1e6));
+        json_object_set_new(object, "bound_in_order_seconds", json_real(bound.in_order_us / 1e6));
+    }
     show_json_write(object, out);
 }
 
@@ -286,9 +319,15 @@ static void print_text(const struct bench *bench, uint32_t slots, struct bytes *
     if (bench->done)
         bytes_format(out, "first result after %s\n", units_show_us(first_us(bench), text));
     if (bench->measured.count) {
-        double bound = bound_seconds(bench, slots);
+        struct mix_times times = bound_of(bench, slots);
+        double bound = (double)times.makespan_us / 1e6, in_order = in_order_us(bench);
         bytes_format(out, "each task to the slot that is free first: %.3f s, so this run took %.3f of that\n", bound,
                      bound > 0 ? seconds / bound : 0);
+        if (in_order > 0 && times.in_order_us > 0)
+            bytes_format(out,
+                         "a result and all before it were there after %.3f s in the mean, with that schedule after "
+                         "%.3f s: %.3f of that\n",
+                         in_order / 1e6, times.in_order_us / 1e6, in_order / times.in_order_us);
     }
 }
 
@@ -327,10 +366,12 @@ static int measure(struct bench *bench)
     double cpu = cpu_seconds();
     if (!rc && bench->mix.count && tasks && tasks <= UINT32_MAX) {
         bench->measured.us = calloc(tasks, sizeof(uint32_t));
-        bench->measured.count = bench->measured.us ? (uint32_t)tasks : 0;
+        bench->taken_us = calloc(tasks, sizeof(uint64_t));
+        bench->measured.count = bench->measured.us && bench->taken_us ? (uint32_t)tasks : 0;
+        bench->lead = values->lead;
     }
     if (!rc)
-        rc = run_job(bench, tasks ? tasks : UINT64_MAX, duration);
+        rc = run_job(bench, tasks ? tasks + bench->lead : UINT64_MAX, duration);
     cpu = cpu_seconds() - cpu;
     if (!rc || (rc == EXIT_INTERRUPTED && bench->done)) {
         int printed = report(bench, slots, cpu);
@@ -377,6 +418,7 @@ out:
         mix_free(&bench->mix);
         mix_free(&bench->measured);
         free(bench->payload);
+        free(bench->taken_us);
     }
     free(bench);
     return rc;

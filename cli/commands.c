@@ -427,6 +427,8 @@ static const struct option_def bench_options[] = {
      .help = "Hand in tasks for so long at the most (3, without --tasks and --mix)."},
     {.name = "mix", .type = OPTION_TEXT, .arg = "COUNTxTIME,…", BENCH(mix),
      .help = "Tasks that take their time: 180x5ms,20x300ms. Compared with the greedy list schedule."},
+    {.name = "lead", .type = OPTION_COUNT, .arg = "N", BENCH(lead),
+     .help = "Run N tasks of 1 us first, in the same job, and hand the mix in when they are done (0)."},
     {.name = "as-listed", .type = OPTION_FLAG, BENCH(as_listed), .help = "Run the mix in the order given, not shuffled."},
     {.name = "seed", .type = OPTION_COUNT, .arg = "N", BENCH(seed), .help = "Shuffle the mix in another way (1)."},
     {.name = "ordered", .type = OPTION_FLAG, BENCH(ordered), .help = "Take results in the order of the inputs."},

@@ -122,7 +122,7 @@ struct bench_values {
     uint64_t slots, size, tasks, duration;
     uint64_t chunksize, buffersize, buffer_bytes;
     const char *mix;
-    uint64_t seed;
+    uint64_t seed, lead;
     int as_listed, ordered, volatile_job, warm, json;
 };
 
