@@ -212,6 +212,11 @@ class Suite:
                         row = f"arrival in order, {name}, {agents} x {slots}, {reader}"
                         self.note(f"{row}: / greedy", mine["in_order_seconds"] / mine["bound_in_order_seconds"])
                         self.note(f"{row}: makespan / greedy", mine["seconds"] / mine["bound_seconds"])
+        fifo = self.forwarder("fifo", mixes["long ones in a row"][0])
+        self.note("arrival in order, long ones in a row, raw forwarder with credit 1, 4 workers: / greedy",
+                  fifo["in_order_seconds"] / fifo["bound_in_order_seconds"])
+        self.note("arrival in order, long ones in a row, raw forwarder with credit 1, 4 workers: makespan / greedy",
+                  fifo["seconds"] / fifo["bound_seconds"])
         times = short * 90 + long * 20 + short * 90
         there, last = map(float, run([sys.executable, "-c", POOL_MIX, 4, "ordered", *times]).split())
         order, end = greedy(times, 4)

@@ -7,22 +7,29 @@
  *   zmq_forwarder packed SIZE TASKS [OUTSTANDING]  as many tasks in a message as are there, up to 64 KiB;
  *                                                  broker and workers take them apart and count them one by one
  *
+ *   zmq_forwarder fifo MIX                         tasks that take the times of a mix (180x5ms,20x300ms), in this
+ *                                                  order, on four workers with credit 1: first in, first out
+ *
  * The client keeps OUTSTANDING tasks (10,000, or 64 MiB of them) on their way; with 1 it measures round trips.
  * A task of the packed way is its length (4 bytes) and its bytes.
  */
 #include "measure.h"
+
+#include "cli/mix.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <zmq.h>
 
-#define WORKERS    2
-#define CREDIT     100u
-#define PACK_BYTES (64u << 10)
+#define WORKERS     2
+#define WORKERS_MIX 4
+#define CREDIT      100u
+#define PACK_BYTES  (64u << 10)
 /* From here on a message is handed on as it is. */
 #define LARGE             (16u << 10)
 #define OUTSTANDING       10000u
@@ -30,6 +37,8 @@
 
 struct setup {
     bool packed;
+    int workers;
+    const struct mix *mix; /* run times by index, which is the payload; NULL: tasks take none */
     size_t size;
     uint64_t tasks, outstanding;
     char front[64], back[64]; /* the broker's addresses */
@@ -87,6 +96,17 @@ static void answer_packed(zmq_msg_t *msg)
     zmq_msg_move(msg, &answer);
 }
 
+static void work(const struct mix *mix, zmq_msg_t *msg)
+{
+    uint64_t index;
+
+    memcpy(&index, zmq_msg_data(msg), sizeof(index));
+    uint64_t us = mix->us[index % mix->count];
+    struct timespec time = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
+    while (nanosleep(&time, &time) != 0 && errno == EINTR)
+        continue;
+}
+
 static void run_worker(void *argument)
 {
     struct setup *setup = argument;
@@ -101,6 +121,8 @@ static void run_worker(void *argument)
             measure_die("worker");
         if (setup->packed && setup->size < LARGE)
             answer_packed(&msg);
+        if (setup->mix)
+            work(setup->mix, &msg);
         if (zmq_msg_send(&msg, socket, 0) < 0)
             measure_die("worker");
     }
@@ -118,7 +140,7 @@ struct route {
 struct broker {
     const struct setup *setup;
     void *front, *back;
-    struct route client, worker[WORKERS];
+    struct route client, worker[WORKERS_MIX];
     int workers;
     zmq_msg_t *queue; /* ring; raw */
     size_t head, count, room;
@@ -184,7 +206,7 @@ static uint64_t tasks_in(const struct setup *setup, zmq_msg_t *msg)
 /* Each worker has as many tasks as its credit; a packed message counts with all of its tasks. */
 static void dispatch(struct broker *broker)
 {
-    uint64_t most = broker->setup->packed ? 2 * pack_most(broker->setup) : CREDIT;
+    uint64_t most = broker->setup->packed ? 2 * pack_most(broker->setup) : broker->setup->mix ? 1 : CREDIT;
 
     while (broker->count && broker->workers) {
         struct route *best = &broker->worker[0];
@@ -243,7 +265,7 @@ static void from_workers(struct broker *broker)
             from.held = 0;
             broker->worker[broker->workers++] = from;
             zmq_msg_close(&msg);
-            if (broker->workers == WORKERS && write(broker->setup->ready[1], "!", 1) != 1)
+            if (broker->workers == broker->setup->workers && write(broker->setup->ready[1], "!", 1) != 1)
                 measure_die("ready");
             continue;
         }
@@ -341,28 +363,81 @@ static void client_run(struct client *client, struct measure *measure, uint64_t 
     }
 }
 
+/* Hands the mix in at once, and notes when each result is there. */
+static void client_mix(struct client *client, const struct mix *mix)
+{
+    uint64_t *there_us = calloc(mix->count, sizeof(*there_us)), begin = measure_now_ns(), index;
+
+    if (!there_us)
+        measure_die("memory");
+    for (index = 0; index < mix->count; index++)
+        if (zmq_send(client->socket, &index, sizeof(index), 0) < 0)
+            measure_die("send");
+    for (uint32_t done = 0; done < mix->count; done++) {
+        zmq_msg_t msg;
+        receive(client->socket, &msg, 0);
+        memcpy(&index, zmq_msg_data(&msg), sizeof(index));
+        there_us[index] = (measure_now_ns() - begin) / 1000;
+        zmq_msg_close(&msg);
+    }
+    struct mix_times took = mix_times_of(there_us, mix->count), bound = mix_greedy(mix, mix->count, WORKERS_MIX);
+    printf(
+        "{\"seconds\": %.6f, \"bound_seconds\": %.6f, \"in_order_seconds\": %.6f, \"bound_in_order_seconds\": %.6f}\n",
+        (double)took.makespan_us / 1e6, (double)bound.makespan_us / 1e6, took.in_order_us / 1e6,
+        bound.in_order_us / 1e6);
+    free(there_us);
+}
+
+static void client_measure(struct client *client, struct measure *measure, const struct setup *setup)
+{
+    struct measure warm = {0};
+
+    client_run(client, &warm, setup->tasks / 10 + 1);
+    free(warm.latencies);
+    measure_begin(measure);
+    client_run(client, measure, setup->tasks);
+    measure_end(measure, setup->tasks);
+    measure_print(measure);
+}
+
+static bool setup_read(struct setup *setup, struct mix *mix, int argc, char **argv)
+{
+    setup->workers = WORKERS;
+    if (argc == 3 && strcmp(argv[1], "fifo") == 0 && mix_parse(mix, argv[2])) {
+        setup->workers = WORKERS_MIX;
+        setup->mix = mix;
+        setup->size = sizeof(uint64_t);
+        return true;
+    }
+    if (argc < 4 || (strcmp(argv[1], "raw") != 0 && strcmp(argv[1], "packed") != 0))
+        return false;
+    setup->packed = !strcmp(argv[1], "packed");
+    setup->size = measure_number(argv[2]);
+    setup->tasks = measure_number(argv[3]);
+    setup->outstanding = argc > 4 ? measure_number(argv[4]) : OUTSTANDING;
+    if (argc < 5 && setup->size * OUTSTANDING > OUTSTANDING_BYTES)
+        setup->outstanding = OUTSTANDING_BYTES / setup->size;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
+    static const char *const names[WORKERS_MIX] = {"worker1", "worker2", "worker3", "worker4"};
     struct setup setup = {0};
     struct measure measure = {0};
+    struct mix mix = {0};
 
-    if (argc < 4 || (strcmp(argv[1], "raw") != 0 && strcmp(argv[1], "packed") != 0)) {
-        fprintf(stderr, "usage: zmq_forwarder raw|packed SIZE TASKS [OUTSTANDING]\n");
+    if (!setup_read(&setup, &mix, argc, argv)) {
+        fprintf(stderr, "usage: zmq_forwarder raw|packed SIZE TASKS [OUTSTANDING], or zmq_forwarder fifo MIX\n");
         return 2;
     }
-    setup.packed = !strcmp(argv[1], "packed");
-    setup.size = measure_number(argv[2]);
-    setup.tasks = measure_number(argv[3]);
-    setup.outstanding = argc > 4 ? measure_number(argv[4]) : OUTSTANDING;
-    if (argc < 5 && setup.size * OUTSTANDING > OUTSTANDING_BYTES)
-        setup.outstanding = OUTSTANDING_BYTES / setup.size;
     if (pipe(setup.ready) != 0)
         measure_die("pipe");
     measure_fork(&measure, "broker", run_broker, &setup);
     if (read(setup.ready[0], &setup, sizeof(setup)) != (ssize_t)sizeof(setup))
         measure_die("the broker did not start");
-    for (int i = 0; i < WORKERS; i++)
-        measure_fork(&measure, i ? "worker2" : "worker1", run_worker, &setup);
+    for (int i = 0; i < setup.workers; i++)
+        measure_fork(&measure, names[i], run_worker, &setup);
     char byte;
     if (read(setup.ready[0], &byte, 1) != 1)
         measure_die("the workers did not come");
@@ -371,13 +446,11 @@ int main(int argc, char **argv)
         .setup = &setup, .socket = socket_new(context, ZMQ_DEALER), .payload = calloc(1, setup.size + 1)};
     if (!client.payload || zmq_connect(client.socket, setup.front) != 0)
         measure_die("client");
-    struct measure warm = {0};
-    client_run(&client, &warm, setup.tasks / 10 + 1);
-    free(warm.latencies);
-    measure_begin(&measure);
-    client_run(&client, &measure, setup.tasks);
-    measure_end(&measure, setup.tasks);
-    measure_print(&measure);
+    if (setup.mix)
+        client_mix(&client, setup.mix);
+    else
+        client_measure(&client, &measure, &setup);
+    mix_free(&mix);
     free(client.payload);
     zmq_close(client.socket);
     zmq_ctx_term(context);
