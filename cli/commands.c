@@ -401,13 +401,14 @@ static const struct option_def store_options[] = {
 
 static const struct command store_command = {
     .name = "store",
-    .verbs = "check stats compact backup",
+    .verbs = "check stats compact backup salvage",
     .usage = "check|stats|compact --state DIR [OPTIONS]\n"
-             "       belt store backup --state DIR NEW [OPTIONS]",
-    .summary = "Check, measure, compact or copy the state directory of a broker.",
+             "       belt store backup|salvage --state DIR NEW [OPTIONS]",
+    .summary = "Check, measure, compact, copy or salvage the state directory of a broker.",
     .details = "check reads every record and reports the first damage; it changes nothing. stats counts records, jobs and bytes. compact gives unused "
                "room back to the file system; a running broker does so by itself when it is idle. backup copies the store into the "
-               "directory NEW, which it makes, also while the broker runs; the others want it stopped.",
+               "directory NEW, which it makes, also while the broker runs; the others want it stopped. salvage brings what a damaged "
+               "store still holds into the directory NEW, and lists what was lost.",
     .options = store_options,
     .option_count = COUNT_OF(store_options),
     .values_size = sizeof(struct store_values),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * `belt store`: checks, measures, compacts or copies the state directory of a broker.
+ * `belt store`: checks, measures, compacts, copies or salvages the state directory of a broker.
  */
 #include "admin.h"
 #include "exit.h"
@@ -9,6 +9,7 @@
 #include "show_json.h"
 #include "units.h"
 
+#include "../broker/salvage.h"
 #include "../broker/store/store.h"
 
 #include <errno.h>
@@ -34,15 +35,18 @@ static int do_compact(struct store *store)
     return store->ops->compact(store);
 }
 
+#define SALVAGE "salvage"
+
 static const struct action {
     const char *name, *done;
-    int (*run)(struct store *store); /* NULL: backup, which opens the store by itself */
+    int (*run)(struct store *store); /* NULL: it makes a new directory, and opens the store by itself */
     bool changes;
 } actions[] = {
     {"check", "every record is as it was written", do_check, false},
     {"stats", NULL, do_stats, false},
     {"compact", "unused room was given back", do_compact, true},
     {"backup", "the copy is on disk, and every record in it is as it was written", NULL, false},
+    {SALVAGE, "the new store is on disk, and every record in it is as it was written", NULL, false},
 };
 
 static const struct action *find_action(const char *name)
@@ -79,6 +83,42 @@ static int find_store(const char *directory, char *error, uint32_t size)
     return BELT_SYSTEM;
 }
 
+/* What became of each job that did not come over as it was. */
+static void show_salvaged(void *ctx, const struct salvage_job *job)
+{
+    struct bytes *out = ctx;
+
+    if (job->outcome == SALVAGE_WHOLE)
+        return;
+    bytes_format(out, "%s %" PRIu64 "%s%s%s%s: ", job->failed_tasks ? "the failed tasks of job" : "job", job->job,
+                 *job->key ? ", key " : "", job->key, *job->function ? ", function " : "", job->function);
+    if (job->outcome == SALVAGE_LOST) {
+        bytes_format(out, "lost; %" PRIu64 " of its records could be read and do not make it whole\n", job->records);
+        return;
+    }
+    bytes_format(out, "%" PRIu64 " of its tasks were lost and end as errors (TASK_LOST)", job->lost);
+    for (uint32_t i = 0; i < job->range_count; i++)
+        bytes_format(out, job->ranges[i].first == job->ranges[i].last ? "%s %" PRIu64 : "%s %" PRIu64 "-%" PRIu64,
+                     i ? "," : ":", job->ranges[i].first, job->ranges[i].last);
+    bytes_text(out, "\n");
+}
+
+static int salvage(const char *directory, const char *target, char *error, uint32_t size)
+{
+    struct bytes out = {0};
+    struct salvage_report report = {.job = show_salvaged, .ctx = &out};
+    int code = salvage_run(directory, target, &report, error, size);
+
+    if (out.data)
+        fwrite(out.data, 1, out.len, stderr);
+    if (code == BELT_OK)
+        say("%" PRIu64 " jobs came over whole, %" PRIu64 " with tasks that were lost, %" PRIu64 " were lost; %" PRIu64
+            " places in the old store are damaged",
+            report.whole, report.mended, report.lost, report.damaged);
+    bytes_free(&out);
+    return code;
+}
+
 static int run_action(const struct action *action, const char *directory, const char *target, struct store_stats *stats,
                       char *error, uint32_t size)
 {
@@ -86,7 +126,8 @@ static int run_action(const struct action *action, const char *directory, const 
     int code = find_store(directory, error, size);
 
     if (code == BELT_OK && !action->run) {
-        code = store_sqlite_backup(directory, target, error, size);
+        code = strcmp(action->name, SALVAGE) ? store_sqlite_backup(directory, target, error, size)
+                                             : salvage(directory, target, error, size);
         directory = target;
     }
     if (code != BELT_OK)
@@ -154,10 +195,10 @@ int run_store(const struct options *options)
     char error[512] = "";
 
     if (!action || options->dashes || options->colons)
-        return admin_usage(options, "say one of check, stats, compact, backup");
+        return admin_usage(options, "say one of check, stats, compact, backup, salvage");
     if (options->word_count != (action->run ? 1 : 2) || (!action->run && !*options->words[1]))
         return admin_usage(options, action->run ? "one word is enough: check, stats or compact"
-                                                : "name the new directory: belt store backup --state DIR NEW");
+                                                : "name the new directory: belt store backup|salvage --state DIR NEW");
     if (!values->state)
         return admin_usage(options, "--state DIR is missing");
     int code = run_action(action, values->state, action->run ? NULL : options->words[1], &stats, error, sizeof(error));

@@ -188,6 +188,30 @@ int connection_look(struct sqlite_store *store)
     return code;
 }
 
+int connection_wreck(struct sqlite_store *store)
+{
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, format = 0;
+    int rc = sqlite3_open_v2(store->path, &store->db, flags, look_name());
+
+    store->base.error[0] = 0;
+    if (rc == SQLITE_OK)
+        rc = sqlite_store_exec(store, settings_before);
+    if (rc == SQLITE_OK)
+        rc = format_read(store, &format);
+    if (rc == SQLITE_OK && tally_read(store) != SQLITE_OK) {
+        store->tally = (struct tally){0};
+        store->base.error[0] = 0;
+    }
+    if (rc == SQLITE_OK && format > 0)
+        return BELT_OK;
+    if (rc == SQLITE_OK)
+        store_say(store->base.error, sizeof(store->base.error), "%s is empty: there is nothing to bring to safety",
+                  store->path);
+    int code = rc == SQLITE_OK ? BELT_SYSTEM : sqlite_store_fail(store, rc, "read");
+    connection_close(store);
+    return code;
+}
+
 void connection_close(struct sqlite_store *store)
 {
     /* The log goes into the database when it is closed, but not under somebody who copies it. */

@@ -108,6 +108,9 @@ int connection_open(struct sqlite_store *store);
 int connection_look(struct sqlite_store *store);
 void connection_close(struct sqlite_store *store);
 
+/** The same without a word on what is missing or damaged. */
+int connection_wreck(struct sqlite_store *store);
+
 /* ---- sqlite.c ---- */
 
 /** First in each operation: forgets the last error; opens the database anew when a recovery could not. */
@@ -122,6 +125,9 @@ int64_t sqlite_store_pages(const struct sqlite_store *store, uint64_t bytes, uin
 
 /* ---- sqlite_scan.c ---- */
 
+/** The row under a SELECT of number, job, kind, first, count, sum, body. False when a number does not fit where it
+ * belongs. */
+bool sqlite_store_row(sqlite3_stmt *statement, struct store_record *record, int64_t *sum);
 int sqlite_store_load(struct store *base, store_visit visit, void *ctx);
 int sqlite_store_check(struct store *base);
 

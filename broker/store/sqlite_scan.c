@@ -31,8 +31,7 @@ static int damaged_file(struct sqlite_store *store, const char *why, uint64_t af
     return BELT_SYSTEM;
 }
 
-/* The row under `statement`; false when a number does not fit where it belongs. */
-static bool read_row(sqlite3_stmt *statement, struct store_record *record, int64_t *sum)
+bool sqlite_store_row(sqlite3_stmt *statement, struct store_record *record, int64_t *sum)
 {
     int64_t kind = sqlite3_column_int64(statement, 2), count = sqlite3_column_int64(statement, 4);
 
@@ -55,7 +54,7 @@ static int take_row(struct sqlite_store *store, sqlite3_stmt *statement, struct 
     struct store_record record;
     int64_t sum;
 
-    if (!read_row(statement, &record, &sum))
+    if (!sqlite_store_row(statement, &record, &sum))
         return damaged_record(store, &record, "a number is out of its range");
     if (record.number <= census->last)
         return damaged_record(store, &record, "it stands in the wrong order");

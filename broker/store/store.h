@@ -115,6 +115,20 @@ struct store *store_sqlite_look(const char *directory, char *error, uint32_t siz
  */
 int store_sqlite_backup(const char *from, const char *to, char *error, uint32_t size);
 
+/** A damaged store that is only read, whatever of it can be. */
+struct store_wreck;
+/** *Gives* it; NULL with the reason in `error` when not even a list of its tables can be read. */
+struct store_wreck *store_wreck_open(const char *directory, char *error, uint32_t size);
+/** Visits every record that is as it was written, in order of number, behind damage as well. `*damaged` is how many
+ * places could not be read, or held something else. The visitor's answer other than BELT_OK ends it. */
+int store_wreck_scan(struct store_wreck *wreck, store_visit visit, void *ctx, uint64_t *damaged);
+/** One of these records; its body is valid until the next call. False when it cannot be read any more. */
+bool store_wreck_read(struct store_wreck *wreck, uint64_t number, struct store_record *record);
+/** The highest number that was ever used, as far as is known. */
+uint64_t store_wreck_last(const struct store_wreck *wreck);
+/** Accepts NULL. */
+void store_wreck_close(struct store_wreck *wreck);
+
 /** Accepts NULL. */
 void store_close(struct store *store);
 
