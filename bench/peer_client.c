@@ -4,12 +4,15 @@
  * own, everything pipelined, what can be sent together is sent together.
  *
  *   peer_client redis|beanstalkd|nats|gearman PORT SIZE TASKS OUTSTANDING
+ *   peer_client gearman PORT MIX      tasks that take the times of a mix, in this order, on four workers
  *
  * redis: LPUSH / BLMOVE to a list of its own for each worker / LPUSH the result, LREM (at-least-once); beanstalkd: put
  * / reserve / put the result, delete; nats: a queue group of the core (at most once); gearman: SUBMIT_JOB / GRAB_JOB.
  * A payload has no meaning but its length.
  */
 #include "measure.h"
+
+#include "cli/mix.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,11 +22,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#define WORKERS    2
-#define PIPELINE   100u /* tasks that a worker asks for ahead, where the protocol lets it */
-#define READ_BYTES (256u << 10)
+#define WORKERS     2
+#define WORKERS_MIX 4
+#define PIPELINE    100u /* tasks that a worker asks for ahead, where the protocol lets it */
+#define READ_BYTES  (256u << 10)
 
 struct wire {
     int fd;
@@ -37,6 +42,7 @@ struct setup {
     size_t size;
     uint64_t tasks, outstanding;
     char *payload;
+    const struct mix *mix; /* run times by index, which is the payload; NULL: tasks take none */
 };
 
 /* ---- bytes ---- */
@@ -411,6 +417,17 @@ static size_t gearman_skip(const char *data, int count)
     return at;
 }
 
+static void work(const struct mix *mix, const char *payload)
+{
+    uint64_t index;
+
+    memcpy(&index, payload, sizeof(index));
+    uint64_t us = mix->us[index % mix->count];
+    struct timespec time = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
+    while (nanosleep(&time, &time) != 0 && errno == EINTR)
+        continue;
+}
+
 static void gearman_worker(struct setup *setup)
 {
     struct wire wire;
@@ -427,6 +444,8 @@ static void gearman_worker(struct setup *setup)
             gearman_head(&wire, PRE_SLEEP, 0);
         else if (type == JOB_ASSIGN) { /* handle, function, payload -> handle, payload */
             size_t handle = strlen(data) + 1, from = gearman_skip(data, 2);
+            if (setup->mix && len - from == sizeof(uint64_t))
+                work(setup->mix, data + from);
             gearman_head(&wire, WORK_COMPLETE, handle + len - from);
             wire_put(&wire, data, handle);
             wire_put(&wire, data + from, len - from);
@@ -457,6 +476,35 @@ static void gearman_client(struct setup *setup, struct wire *wire, uint64_t task
     }
 }
 
+/* Hands the mix in at once, and notes when each result is there. */
+static void gearman_mix(struct wire *wire, const struct mix *mix)
+{
+    uint64_t *there_us = calloc(mix->count, sizeof(*there_us)), begin = measure_now_ns(), index;
+    char *data;
+    size_t len;
+
+    if (!there_us)
+        measure_die("memory");
+    for (index = 0; index < mix->count; index++) {
+        gearman_head(wire, SUBMIT_JOB, 5 + 1 + sizeof(index));
+        wire_put(wire, "echo\0\0", 6);
+        wire_put(wire, &index, sizeof(index));
+    }
+    for (uint32_t done = 0; done < mix->count;) {
+        if (gearman_packet(wire, &data, &len) != WORK_COMPLETE)
+            continue;
+        memcpy(&index, data + gearman_skip(data, 1), sizeof(index));
+        there_us[index % mix->count] = (measure_now_ns() - begin) / 1000;
+        done++;
+    }
+    struct mix_times took = mix_times_of(there_us, mix->count), bound = mix_greedy(mix, mix->count, WORKERS_MIX);
+    printf(
+        "{\"seconds\": %.6f, \"bound_seconds\": %.6f, \"in_order_seconds\": %.6f, \"bound_in_order_seconds\": %.6f}\n",
+        (double)took.makespan_us / 1e6, (double)bound.makespan_us / 1e6, took.in_order_us / 1e6,
+        bound.in_order_us / 1e6);
+    free(there_us);
+}
+
 /* ---- all of them ---- */
 
 static const struct peer {
@@ -484,8 +532,29 @@ static void run_worker(void *argument)
     peer_of(setup->peer)->worker(setup);
 }
 
+static int run_mix(const char *port, const char *text)
+{
+    static const char *const names[WORKERS_MIX] = {"worker1", "worker2", "worker3", "worker4"};
+    struct mix mix;
+    struct measure measure = {0};
+    struct setup setup = {.peer = "gearman", .port = (uint16_t)measure_number(port), .mix = &mix};
+    struct wire wire;
+
+    if (!mix_parse(&mix, text))
+        return 2;
+    for (int i = 0; i < WORKERS_MIX; i++)
+        measure_fork(&measure, names[i], run_worker, &setup);
+    wire_open(&wire, setup.port);
+    usleep(200000); /* the workers wait for work */
+    gearman_mix(&wire, &mix);
+    mix_free(&mix);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 4 && !strcmp(argv[1], "gearman"))
+        return run_mix(argv[2], argv[3]);
     struct measure measure = {0}, warm = {0};
     const struct peer *peer = peer_of(argc == 6 ? argv[1] : "");
     struct setup setup = {.peer = peer->name,

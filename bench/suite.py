@@ -217,6 +217,13 @@ class Suite:
                   fifo["in_order_seconds"] / fifo["bound_in_order_seconds"])
         self.note("arrival in order, long ones in a row, raw forwarder with credit 1, 4 workers: makespan / greedy",
                   fifo["seconds"] / fifo["bound_seconds"])
+        with self.server("gearman") as port:
+            if port:
+                theirs = json.loads(run([f"{self.build}/bench/peer_client", "gearman", port, mixes["long ones in a row"][0]], 60))
+                self.note("arrival in order, long ones in a row, gearman, 4 workers: / greedy",
+                          theirs["in_order_seconds"] / theirs["bound_in_order_seconds"])
+                self.note("arrival in order, long ones in a row, gearman, 4 workers: makespan / greedy",
+                          theirs["seconds"] / theirs["bound_seconds"])
         times = short * 90 + long * 20 + short * 90
         there, last = map(float, run([sys.executable, "-c", POOL_MIX, 4, "ordered", *times]).split())
         order, end = greedy(times, 4)
