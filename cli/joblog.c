@@ -129,6 +129,15 @@ static int read_lines(const char *data, size_t len, size_t lines, struct verdict
     return 0;
 }
 
+size_t joblog_whole(const char *data, size_t len)
+{
+    const char *last = len ? memrchr(data, '\n', len) : NULL;
+
+    if (last)
+        return (size_t)(last - data) + 1;
+    return len < sizeof JOBLOG_HEADER && (!len || !memcmp(data, JOBLOG_HEADER, len)) ? 0 : len;
+}
+
 int joblog_read(const char *data, size_t len, bool failed_again, struct joblog_skip *skip, char *error, size_t size)
 {
     size_t lines = count_lines(data, len), count = 0;
@@ -140,9 +149,14 @@ int joblog_read(const char *data, size_t len, bool failed_again, struct joblog_s
         snprintf(error, size, "out of memory");
     else
         rc = read_lines(data, len, lines, verdicts, &count, error, size);
+    if (rc == 0 && !lines && joblog_whole(data, len) > 0) {
+        snprintf(error, size, "line 1 is no line of a joblog");
+        rc = -1;
+    }
     if (rc == 0) {
         qsort(verdicts, count, sizeof *verdicts, compare);
         settle(verdicts, count, failed_again, skip);
+        skip->resumed = len > 0;
     } else
         joblog_skip_free(skip);
     free(verdicts);

@@ -31,12 +31,19 @@ char *joblog_format(const struct joblog_line *line, size_t *len);
 struct joblog_skip {
     uint64_t *indexes;
     size_t count;
-    size_t at; /* how far joblog_skips() got */
+    size_t at;    /* how far joblog_skips() got */
+    bool resumed; /* there was a log before this run */
 };
 
 /**
+ * The length of the whole lines of a log; behind it lies what a run that was killed has cut off. A text without a
+ * whole line counts as the beginning of a log only when it is the beginning of the header.
+ */
+size_t joblog_whole(const char *data, size_t len);
+
+/**
  * Reads a log. `failed_again`: only tasks whose last line shows success are skipped. A torn last line is
- * ignored. 0, or -1 with `error` ("line N: …").
+ * ignored (joblog_whole). 0, or -1 with `error` ("line N: …").
  */
 int joblog_read(const char *data, size_t len, bool failed_again, struct joblog_skip *skip, char *error, size_t size);
 /** True when this input is to be skipped; ask in ascending order. */

@@ -84,6 +84,7 @@ static int print(struct map *map, belt_result **results, size_t count)
     uint64_t last = results[count - 1]->number;
     int rc;
 
+    map->output.goes_on |= map->values->key && results[0]->number > 0;
     if (!add_results(map, results, count)) {
         say("out of memory for the results");
         return EXIT_INTERNAL;

@@ -20,7 +20,16 @@ static bool put(int fd, const char *text)
     return write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 }
 
-/* A run that was killed may have left half a line: what follows must not grow on it. */
+static bool mend(int fd, const char *data, size_t len)
+{
+    size_t whole = joblog_whole(data, len);
+
+    if (whole < len && ftruncate(fd, (off_t)whole))
+        return false;
+    return whole || put(fd, JOBLOG_HEADER);
+}
+
+/* A run that was killed may have left half a line, whose task runs again: it goes, so that the log stays one. */
 static int resume(int fd, const struct map_values *values, struct joblog_skip *skip)
 {
     char *data = NULL, error[128];
@@ -34,7 +43,7 @@ static int resume(int fd, const struct map_values *values, struct joblog_skip *s
     if (joblog_read(data, len, values->resume_failed, skip, error, sizeof error)) {
         say("the joblog %s cannot be resumed: %s; move it away to start anew", values->joblog, error);
         rc = EXIT_IO;
-    } else if ((!len && !put(fd, JOBLOG_HEADER)) || (len && data[len - 1] != '\n' && !put(fd, "\n"))) {
+    } else if (!mend(fd, data, len)) {
         say("cannot write the joblog %s: %s", values->joblog, strerror(errno));
         rc = EXIT_IO;
     }

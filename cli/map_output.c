@@ -12,6 +12,7 @@
 #include "result_json.h"
 #include "say.h"
 #include "signals.h"
+#include "torn_tail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -240,9 +241,37 @@ static int write_failed(struct map_output *output, const char *what, int error)
     return EXIT_IO;
 }
 
+/* What a run that was killed has cut off comes again, whole. */
+static int mend(struct map_output *output)
+{
+    const struct map_values *values = output->values;
+    struct torn_tail tail = {.mode = values->results_json ? RECORDS_LINES : output->mode,
+                             .ours = output->goes_on,
+                             .next = output->out.data,
+                             .next_len = output->out.len};
+    off_t cut = 0;
+    int error;
+
+    output->mended = true;
+    if (tail.mode == RECORDS_LINES && !values->newline && !values->results_json)
+        return 0;
+    error = torn_tail_mend(STDOUT_FILENO, &tail, &cut);
+    if (cut && !values->quiet)
+        say("standard output ended within a %s, which was cut off before: these %lld bytes were removed",
+            tail.mode == RECORDS_LINES ? "line" : "record", (long long)cut);
+    if (error != EILSEQ)
+        return error;
+    snprintf(output->error, sizeof output->error,
+             "standard output ends within a record of something else: records behind it could not be read");
+    return error;
+}
+
 int map_output_flush(struct map_output *output)
 {
     int error;
+
+    if (output->continues && !output->mended && output->out.len && (error = mend(output)))
+        return error == EILSEQ ? EXIT_IO : write_failed(output, "standard output", error);
 
     if (output->shares_terminal && output->out.len)
         say_status_clear();

@@ -19,6 +19,9 @@ struct map_output {
     enum records_mode mode;
     bool value;           /* a function's result is a value: an empty one is an empty line; a command's output is not */
     bool shares_terminal; /* with the status line */
+    bool continues;       /* standard output may be a file that an earlier run of this has begun */
+    bool goes_on;         /* and it is: the results are not the first ones */
+    bool mended;          /* the end of that file was looked at */
     const char *const *words; /* of the command, for the joblog */
     uint32_t word_count;
     bool local;           /* a private pool: the joblog calls its host ":", as GNU parallel does */

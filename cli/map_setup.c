@@ -123,9 +123,11 @@ static int open_output(struct map *map)
     map->output.word_count = options->rest_count;
     map->output.function = map->function;
     map->output.local = !*map->broker;
+    map->output.continues = values->key || values->resume || values->resume_failed;
     if (rc || !values->joblog || values->dry_run)
         return rc;
     map->output.joblog = map_joblog_open(values, &map->input.skip);
+    map->output.goes_on = map->input.skip.resumed;
     if (map->output.joblog >= 0)
         return EXIT_OK;
     return -map->output.joblog;

@@ -98,6 +98,7 @@ static int print(struct results *results, belt_result **batch, size_t count)
     if (!results->begun && batch[0]->number && !results->values->map.quiet && results->values->from == UINT64_MAX)
         say("goes on with result number %" PRIu64 ": those before it were read", batch[0]->number);
     results->begun = true;
+    results->output.goes_on |= batch[0]->number > 0 && results->values->from == UINT64_MAX;
     for (size_t i = 0; i < count; i++) {
         good = map_output_add(&results->output, batch[i], NULL) && good;
         belt_result_free(&batch[i]);
@@ -172,7 +173,7 @@ static int pump(struct results *results)
 
 int run_results(const struct options *options)
 {
-    struct results results = {.values = options->values, .output.joblog = -1};
+    struct results results = {.values = options->values, .output = {.joblog = -1, .continues = true}};
     struct admin_job job = {0};
     int rc = check(options);
 
