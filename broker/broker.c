@@ -93,6 +93,7 @@ static int draw_epoch(struct broker *broker, uint64_t *epoch)
             return system_error(broker, "cannot draw a random number");
         if (got != (ssize_t)sizeof(*epoch))
             *epoch = 0;
+        *epoch &= BELT_MAX_EXACT;
     } while (*epoch == 0);
     return BELT_OK;
 }

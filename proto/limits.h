@@ -9,6 +9,10 @@
 /* What both sides speak. A peer of another version is refused (PROTOCOL.md §10). */
 #define BELT_PROTOCOL_VERSION 1
 
+/* Numbers that the broker gives out stay below: the greatest that a JavaScript number holds exactly (PROTOCOL.md
+ * §13.5). */
+#define BELT_MAX_EXACT (((uint64_t)1 << 53) - 1)
+
 /* One task's input or output. The default suits messages; beyond it shared storage is the better road. */
 #define BELT_MAX_PAYLOAD_DEFAULT (16u << 20)
 /* The most an operator may configure: lengths stay in 32 bits with room to add. */

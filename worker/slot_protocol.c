@@ -158,7 +158,7 @@ int slot_write_hello(struct slot_queue *queue)
     return slot_queue_add(queue, hello, sizeof(hello) - 1);
 }
 
-/** Of the task that is answered, what tells it from its neighbours (SLOTS.md, "Shared memory"); NULL: nothing. */
+/** Of the task that is answered, what tells it from its neighbours (SHARED_MEMORY.md); NULL: nothing. */
 static uint8_t *put_mark(uint8_t *to, const struct slot_task *task)
 {
     if (!task)

@@ -35,7 +35,8 @@ struct core *core_new(const struct core_config *config)
     to->max_history = (uint32_t)or_default(config->max_history, BELT_MAX_HISTORY);
     core->alarm = UINT64_MAX;
     core->last_volatile_job = config->first_job;
-    core->last_reader = (config->epoch & UINT32_MAX) << 24; /* a client may still speak of those of another life */
+    /* A client may still speak of those of another life; below, there is room to count. */
+    core->last_reader = (config->epoch << 24) & (BELT_MAX_EXACT / 2);
     core->random = config->epoch;
     core->wall = config->wall_ms;
     return core;

@@ -18,7 +18,8 @@ struct cluster *cluster_new(const struct core_config *config)
     struct core_config own = {0};
     if (config)
         own = *config;
-    own.epoch = CLUSTER_EPOCH;
+    if (!own.epoch)
+        own.epoch = CLUSTER_EPOCH;
     own.trace = true;
     own.wall_ms = CLUSTER_START + CLUSTER_WALL;
     struct cluster *cluster = calloc(1, sizeof *cluster);

@@ -311,3 +311,13 @@ Test(bounds, grants_keep_to_half_of_the_span)
     cr_assert(accepted->next == end && accepted->grant.items == end);
     bare_free(&bare);
 }
+
+Test(bounds, subscriptions_have_numbers_that_every_language_holds)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.epoch = BELT_MAX_EXACT});
+    struct peer *p = client_new(c, "c1");
+    uint64_t sub = client_subscribe(p, client_open(p, "k", "f", NULL), "r", BELT_ORDERED, 0, 1);
+    cr_assert_leq(sub + (1u << 24), BELT_MAX_EXACT, "and there is room to count");
+    cr_assert_gt(sub, 1u << 24, "not those of another life");
+    cluster_free(c);
+}
