@@ -274,6 +274,7 @@ static void on_turn(struct core *core)
     timer_turn(core);
     past_turn(core);
     letter_tell(core);
+    budget_turn(core);
     late_turn(core);
     dispatch_turn(core);
     record_turn(core);

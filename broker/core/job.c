@@ -216,7 +216,8 @@ void job_free(struct core *core, struct job *job)
     HASH_DELETE(by_key, core->by_key, job);
     core->bytes -= (job->next - job->released) * sizeof(struct task);
     table_clear(&job->table);
-    core->bytes -= job->bytes; /* large payloads, texts and logs */
+    core->bytes -= job->bytes + job->own_bytes; /* large payloads, texts and logs; itself */
+    budget_feed(core, job);
     belt_payload_clear(&job->argument);
     free(job->again);
     free(job->delayed);
@@ -230,9 +231,8 @@ void job_free(struct core *core, struct job *job)
 static struct belt_grant grant_now(const struct core *core, const struct job *job)
 {
     struct belt_grant grant = job->granted;
-    uint64_t part = core->config.memory_budget / (core->jobs ? core->jobs : 1) / 2;
-    if (job->state != BELT_JOB_OPEN || core->draining || (core->store_failed && job->options.durable) ||
-        (core->bytes >= core->config.memory_budget && job->bytes >= part))
+    uint64_t left = budget_left(core, job);
+    if (job->state != BELT_JOB_OPEN || core->draining || (core->store_failed && job->options.durable) || left == 0)
         return grant;
     uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
     uint64_t items =
@@ -240,7 +240,11 @@ static struct belt_grant grant_now(const struct core *core, const struct job *jo
     /* Half of what restore.c takes. */
     if (job->options.durable && job->table.used && items > job->table.base + BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH)
         items = job->table.base + BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH;
+    if (items > job->next + left / sizeof(struct task) + 1) /* empty ones take memory, too */
+        items = job->next + left / sizeof(struct task) + 1;
     uint64_t more = job->bytes < window ? window - job->bytes : 0;
+    if (more > left)
+        more = left;
     if (job->options.durable && core->store_spare &&
         more > core->store_spare) /* what comes must have room on its way */
         more = core->store_spare;
@@ -259,10 +263,14 @@ void job_accept(struct core *core, struct job *job)
     bool starved = job->next >= job->granted.items || job->next_bytes >= job->granted.bytes;
     bool wider = grant.items >= job->granted.items + step || grant.bytes >= job->granted.bytes + BELT_BATCH_BYTES;
     bool more = grant.items > job->granted.items || grant.bytes > job->granted.bytes;
-    if (job->resync_due && !core->store_failed) {
+    if (starved && budget_left(core, job) == 0 && job->state == BELT_JOB_OPEN && !job->starved)
+        budget_starve(core, job, 1);
+    else if (job->starved && budget_takes(core, job, job->starved_for))
+        budget_feed(core, job);
+    if (job->resync_due && !job->starved && !(core->store_failed && job->options.durable)) {
         job->resync_due = false;
         update_error(core, job->owner, 0, job->id, BELT_SYNC_LOST,
-                     update_text(core, "the store has room again: task %llu is next", (unsigned long long)job->next));
+                     update_text(core, "there is room again: task %llu is next", (unsigned long long)job->next));
     }
     if (!wider && !(starved && more) && (!job->accept_due || late_accept_waits(core, job)))
         return;
@@ -316,13 +324,24 @@ static bool within_grant(const struct job *job)
     return job->next < job->granted.items && job->next_bytes < job->granted.bytes;
 }
 
-/* Tasks that the store has no room for are not taken: their client keeps them, and is asked for them later (§7.1). */
+/* Tasks that there is no room for are not taken: their client keeps them, and is asked for them later (§7.1). */
 static bool is_put_off(const struct core *core, struct job *job, uint64_t end)
 {
+    if (job->resync_due && end > job->next) /* what comes behind those that were not taken */
+        return true;
     if (!core->store_failed || !job->options.durable || job->state != BELT_JOB_OPEN || end <= job->next)
         return false;
     job->resync_due = true;
     return true;
+}
+
+/* What keeping it takes. Small payloads share the frame they came in: the first one brings all of it (pin.c). */
+static uint64_t cost_of(const struct pinned *last, const struct belt_payload *payload)
+{
+    bool small = payload->buf && payload->len <= BELT_INLINE_PAYLOAD;
+    if (small && payload->buf == last->frame)
+        return 0;
+    return sizeof(struct task) + (small ? payload->buf->len : payload->len);
 }
 
 void job_push(struct core *core, struct session *from, const struct belt_msg_push *msg)
@@ -348,6 +367,12 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
         if (!within_grant(job)) {
             job_error(core, from, job->id, BELT_BAD_MESSAGE,
                       update_text(core, "task %llu is beyond the grant", (unsigned long long)job->next));
+            break;
+        }
+        uint64_t cost = cost_of(&last, &msg->tasks[i].payload);
+        if (cost && !budget_takes(core, job, cost)) {
+            budget_starve(core, job, cost);
+            job->resync_due = true;
             break;
         }
         job_take(core, job, msg->tasks[i].payload, &last);
@@ -402,6 +427,12 @@ static void opened(struct core *core, struct session *to, uint64_t ref, const st
                                              .state = job->state};
 }
 
+/* What a job takes before it has any task. */
+static uint64_t job_cost(const struct belt_job_options *options)
+{
+    return sizeof(struct job) + sizeof(struct share) + options->argument.len;
+}
+
 bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_job_options *options)
 {
     if (core->draining)
@@ -417,6 +448,12 @@ bool job_refused(struct core *core, struct session *from, uint64_t ref, const st
     else if (core->jobs >= core->config.max_jobs)
         update_error(core, from, ref, 0, BELT_LIMIT,
                      update_text(core, "the broker has %u jobs already, its limit", core->jobs));
+    else if (!budget_keeps(core, job_cost(options)))
+        update_error(core, from, ref, 0, BELT_LIMIT,
+                     update_text(core,
+                                 "the broker's memory budget of %llu bytes is used up: it takes new jobs when results "
+                                 "have been read, or start it with a larger --memory-budget",
+                                 (unsigned long long)core->config.memory_budget));
     else
         return false;
     return true;
@@ -455,6 +492,8 @@ struct job *job_new(struct core *core, struct session *owner, uint64_t id, const
     HASH_ADD(by_key, core->by_key, key, (unsigned)strlen(job->key), job);
     catalog_add(core, job);
     core->jobs++;
+    job->own_bytes = job_cost(&job->options);
+    core->bytes += job->own_bytes;
     expire_times(core, job);
     name_copy(job->owner_name, sizeof job->owner_name, msg->options.owner);
     belong(core, job, owner);
@@ -558,6 +597,7 @@ void job_stop(struct core *core, struct job *job, const char *who, const char *w
                               : "cancelled by ",
              who ? who : why);
     job->state = BELT_JOB_STOPPED;
+    budget_feed(core, job);
     if (!job->options.over_at)
         job->options.over_at = core->wall;
     timer_set(core, job);

@@ -33,6 +33,15 @@ struct belt_payload pin_payload(struct core *core, struct job *job, struct pinne
 void pin_done(struct pinned *last);
 void pin_drop(struct core *core, struct job *job, struct task *task); /* the task's payload is not needed any more */
 
+/* ---- budget.c: who may make the broker keep more ---- */
+uint64_t budget_left(const struct core *core, const struct job *job); /* bytes of inputs that the job may add */
+bool budget_takes(const struct core *core, const struct job *job, uint64_t size); /* an input of this size */
+bool budget_keeps(const struct core *core, uint64_t size);                        /* anything else */
+/* It waits until there is room for a task of this size. */
+void budget_starve(struct core *core, struct job *job, uint64_t size);
+void budget_feed(struct core *core, struct job *job); /* it has room, or is over */
+void budget_turn(struct core *core);
+
 /* ---- peer.c: connections ---- */
 struct session *peer_find(struct core *core, uint64_t peer);
 /* True: `msg` is next in sequence and from a known peer. */

@@ -313,7 +313,10 @@ struct job {
     bool late;                         /* in core->late_jobs */
     uint64_t accepted, accepted_bytes; /* `next` as ACCEPTED told it last */
     struct job *late_prev, *late_next;
-    bool resync_due;      /* tasks were not taken, since the store had no room: to be pushed again */
+    bool resync_due;      /* tasks were not taken, since there was no room: to be pushed again */
+    bool starved;         /* in core->starved */
+    uint64_t starved_for; /* bytes of the task that it waits to have room for */
+    uint64_t own_bytes;   /* of itself and its argument, part of core->bytes */
     bool active;          /* in queue->active */
     bool dirty;           /* in core->dirty_jobs */
     bool unserved;        /* NO_WORKER was told */
@@ -332,6 +335,7 @@ struct job {
     struct job *owned_prev, *owned_next;     /* of its owner */
     struct job *catalog_prev, *catalog_next; /* in core->catalog, in order of id */
     struct job *retired_prev, *retired_next;
+    struct job *starved_prev, *starved_next;
     UT_hash_handle by_id, by_key;
 };
 
@@ -372,6 +376,7 @@ struct core {
     struct reader *readers; /* hash by id */
     struct job *retired;
     uint32_t retired_count;
+    struct job *starved;       /* wait for room in memory */
     struct job *late_jobs;     /* whose ACCEPTED waits, the longest first */
     struct agent *late_agents; /* whose RECORDED waits, likewise */
     struct agent *unfed;       /* the last turn had given out enough before it came to them; the first ones first */

@@ -157,7 +157,7 @@ static const char *check_totals(struct core *core)
     const struct job *job;
     const struct agent *agent;
     for (job = core->by_job; job; job = job->by_id.next) {
-        bytes += job->bytes + (job->next - job->released) * sizeof(struct task);
+        bytes += job->own_bytes + job->bytes + (job->next - job->released) * sizeof(struct task);
         runs += job->running;
         jobs++;
     }

@@ -252,21 +252,73 @@ static const struct belt_msg_accepted *bare_accepted(struct bare *bare)
     return &msg->u.accepted;
 }
 
+/* Pushes tasks of `size` until one is not taken; how many were. */
+static uint64_t bare_fill(struct bare *bare, uint64_t job, uint32_t size)
+{
+    uint64_t next = 0;
+    for (;;) {
+        cr_assert(next < 2 * BELT_MEMORY_BUDGET_DEFAULT / size, "nothing ends it");
+        const struct belt_msg *msg = bare_push(bare, job, next, 1, size);
+        if (msg && msg->type == BELT_MSG_ERROR)
+            return next;
+        const struct belt_msg *told = bare_step(bare, (struct core_event){.type = CORE_TURN});
+        if (!told || told->type != BELT_MSG_ACCEPTED || told->u.accepted.next == next)
+            return next;
+        next = told->u.accepted.next;
+    }
+}
+
 Test(bounds, bytes_that_a_broker_keeps)
 {
-    enum { TASKS = BELT_MEMORY_BUDGET_DEFAULT / BELT_MAX_PAYLOAD_DEFAULT };
+    enum { INPUTS = BELT_MEMORY_BUDGET_DEFAULT / 4 * 3 / BELT_MAX_PAYLOAD_DEFAULT };
     struct bare bare = bare_new(&(struct core_config){0});
     bare_hello(&bare, 1, 1, false);
     const struct belt_msg *msg = bare_open(&bare, "k");
     uint64_t job = msg->u.opened.job;
-    cr_assert_eq(msg->u.opened.grant.bytes, BELT_MEMORY_BUDGET_DEFAULT);
-    cr_assert_null(bare_push(&bare, job, 0, TASKS - 1, BELT_MAX_PAYLOAD_DEFAULT));
-    cr_assert_null(bare_push(&bare, job, TASKS - 1, 1, BELT_MAX_PAYLOAD_DEFAULT - 1));
-    cr_assert_null(bare_push(&bare, job, TASKS, 1, 1), "the last byte");
-    is_error(bare_push(&bare, job, TASKS + 1, 1, 1), BELT_BAD_MESSAGE);
-    const struct belt_msg_accepted *accepted = bare_accepted(&bare);
-    cr_assert_eq(accepted->next, TASKS + 1);
-    cr_assert_eq(accepted->grant.bytes, BELT_MEMORY_BUDGET_DEFAULT, "no more is granted");
+    cr_assert_leq(msg->u.opened.grant.bytes, BELT_MEMORY_BUDGET_DEFAULT);
+    uint64_t taken = bare_fill(&bare, job, BELT_MAX_PAYLOAD_DEFAULT);
+    cr_assert(taken >= INPUTS - 1 && taken <= BELT_MEMORY_BUDGET_DEFAULT / BELT_MAX_PAYLOAD_DEFAULT, "%llu",
+              (unsigned long long)taken);
+    bare_free(&bare);
+}
+
+/* Whatever they ask for and however many they are, they all share one budget. */
+Test(bounds, many_windows_without_end_share_the_budget)
+{
+    enum { JOBS = 200, SIZE = 1 << 20, BUDGET = 64 << 20 };
+    struct bare bare = bare_new(&(struct core_config){.memory_budget = BUDGET});
+    uint64_t kept = 0;
+    bare_hello(&bare, 1, 1, false);
+    for (uint32_t i = 0; i < JOBS; i++) {
+        struct belt_msg open = {.type = BELT_MSG_OPEN};
+        open.u.open = (struct belt_msg_open){
+            .ref = 1, .function = {(const uint8_t *)"f", 1}, .options = {.window_bytes = (uint64_t)1 << 62}};
+        const struct belt_msg *msg = bare_say(&bare, open);
+        cr_assert_eq(msg->type, BELT_MSG_OPENED);
+        cr_assert_leq(msg->u.opened.grant.bytes, BUDGET);
+        kept += bare_fill(&bare, msg->u.opened.job, SIZE) * SIZE;
+    }
+    cr_assert(kept > BUDGET / 2 && kept <= BUDGET + SIZE, "%llu bytes", (unsigned long long)kept);
+    bare_free(&bare);
+}
+
+Test(bounds, arguments_are_charged_before_they_are_kept)
+{
+    enum { BUDGET = 16 << 20 };
+    static uint8_t argument[BELT_MAX_ARGUMENT];
+    struct bare bare = bare_new(&(struct core_config){.memory_budget = BUDGET});
+    const struct belt_msg *msg;
+    uint32_t jobs = 0;
+    bare_hello(&bare, 1, 1, false);
+    do {
+        struct belt_msg open = {.type = BELT_MSG_OPEN};
+        open.u.open = (struct belt_msg_open){
+            .ref = 1, .function = {(const uint8_t *)"f", 1}, .options = {.argument = {argument, sizeof argument}}};
+        msg = bare_say(&bare, open);
+        jobs += msg->type == BELT_MSG_OPENED;
+    } while (msg->type == BELT_MSG_OPENED && jobs < BELT_MAX_JOBS);
+    is_error(msg, BELT_LIMIT);
+    cr_assert(jobs > BUDGET / BELT_MAX_ARGUMENT / 2 && jobs <= BUDGET / BELT_MAX_ARGUMENT, "%u", jobs);
     bare_free(&bare);
 }
 
