@@ -221,17 +221,18 @@ class Session:
         self.sent += 1
         self.say_numbered(self.sent, kind, *fields, attachments=attachments)
 
-    def hear(self):
-        """The next message (type, fields, attachments). Raises Lost when hello must be said again."""
+    def hear(self, wait=True):
+        """The next message (type, fields, attachments); None: none is there, for whoever does not wait, or none came for
+        a while. Raises Lost when hello must be said again."""
         while True:
             now = time.monotonic()
             if now - self.heard > self.lease:
                 raise Lost("the broker is silent")
             if now - self.spoke >= self.heartbeat:
                 self.say(PING)
-            frames = self.dealer.receive(min(self.heartbeat / 2, 0.5))
+            frames = self.dealer.receive(min(self.heartbeat / 2, 0.2) if wait else 0)
             if frames is None:
-                continue
+                return None
             self.heard = time.monotonic()
             kind, seq, *fields = unpack(frames[0])
             if kind == ERROR and seq == 0 and fields[2] == SYNC_LOST:

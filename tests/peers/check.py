@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""check.py BELT LANGUAGE: a client and a coprocess in another language (python or perl), written from PROTOCOL.md and
-SLOTS.md alone, beside the program BELT. The client and the broker are killed again and again; each result must be in
-the client's output once and in order."""
+"""check.py BELT LANGUAGE: a client and a coprocess in another language (python or perl), and a worker (python), written
+from PROTOCOL.md and SLOTS.md alone, beside the program BELT. The client, the broker and the worker are killed again and
+again; each result must be in the client's output once and in order."""
 import ctypes
 import os
 import random
@@ -52,6 +52,9 @@ class Stage:
     def worker(self):
         coprocess = f"echo={self.interpreter} {HERE}/coprocess{self.suffix}"
         return self.spawn(self.belt, "worker", "--broker", self.workers, "--slots", "2", "--coproc", coprocess)
+
+    def own_worker(self):
+        return self.spawn("python3", f"{HERE}/worker.py", self.workers, "echo")
 
     def client(self, key, **more):
         return self.spawn(self.interpreter, f"{HERE}/client{self.suffix}", self.clients, key, "echo",
@@ -145,26 +148,46 @@ def again_and_again(stage, broker):
     lines = [b"number %d" % i for i in range(LINES)]
     stage.inputs(lines)
     client, step = stage.client("killed"), sum(map(len, lines)) // 8
+    worker = stage.own_worker()
     for i in range(6):
         while stage.written("killed") < (i + 1) * step and client.poll() is None:
             if time.monotonic() > stage.until:
                 stage.fail("nothing more is written")
             time.sleep(0.002)
-        victim = client if i % 2 else broker
+        victim = (broker, client, worker)[i % 3]
         victim.kill()
         victim.wait()
-        if i % 2:
+        if victim is client:
             client = stage.client("killed")
-        else:
+        elif victim is broker:
             broker = stage.broker()
+        else:
+            worker = stage.own_worker()
     stage.wait(client, "the client")
     compare(stage, "killed", lines)
+
+
+def worker_alone(stage, worker):
+    """The worker of the other language alone, which leaves while it has work: nothing is lost."""
+    lines = [b"", b"fail this", b"refuse that", b"x" * 40000] + [b"more %d" % i for i in range(400)]
+    stage.inputs(lines)
+    client = stage.client("alone")
+    while stage.written("alone") < 45000:
+        if time.monotonic() > stage.until:
+            stage.fail("nothing is written")
+        time.sleep(0.002)
+    worker.send_signal(signal.SIGTERM)
+    stage.wait(worker, "the worker that leaves")
+    stage.own_worker()
+    stage.wait(client, "the client")
+    compare(stage, "alone", lines)
 
 
 def main():
     stage = Stage(sys.argv[1], sys.argv[2])
     try:
         broker = stage.broker()
+        worker_alone(stage, stage.own_worker())
         stage.worker()
         straight(stage)
         in_each_window(stage)

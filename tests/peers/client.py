@@ -49,7 +49,7 @@ class Client:
     def answer(self, wanted, ref):
         """Waits for the answer to `ref`; what comes before it is of the connection before."""
         while True:
-            kind, fields, _ = self.session.hear()
+            kind, fields, _ = self.session.hear() or (None, [None], None)
             if kind == wanted and fields[0] == ref:
                 return fields
             if kind == belt.ERROR and fields[0] == ref:
@@ -97,7 +97,7 @@ class Client:
 
     def step(self):
         """Takes one message; True: the job is done."""
-        kind, fields, attachments = self.session.hear()
+        kind, fields, attachments = self.session.hear() or (None, None, None)
         if kind == belt.ACCEPTED and fields[0] == self.job:
             self.grant, self.grant_bytes = fields[2], fields[3]
             self.push()
