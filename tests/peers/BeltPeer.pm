@@ -12,7 +12,7 @@ use Time::HiRes qw(time sleep);
 
 use constant {
     HELLO => 1, WELCOME => 2, ERROR => 3, PING => 4, PONG => 5, BYE => 6,
-    OPEN => 10, OPENED => 11, PUSH => 12, ACCEPTED => 13, END => 14,
+    OPEN => 10, OPENED => 11, PUSH => 12, ACCEPTED => 13, END_JOB => 14,
     SUBSCRIBE => 16, SUBSCRIBED => 17, DELIVER => 18, ACK => 19, DONE => 20, CANCEL => 22,
     SYNC_LOST => 35,
 };

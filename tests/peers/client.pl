@@ -58,7 +58,7 @@ sub push_tasks {
         $session->say(BeltPeer::PUSH, [$job, $first, \@payloads], @attachments);
     }
     if ($next == @inputs && !$ended) {
-        $session->say(BeltPeer::END, [$job, $next]);
+        $session->say(BeltPeer::END_JOB, [$job, $next]);
         $ended = 1;
     }
 }
