@@ -62,6 +62,8 @@
 #define BELT_MAX_PEERS   16384u
 #define BELT_MAX_JOBS    131072u
 #define BELT_MAX_READERS 64u /* subscriptions of one job */
+/* Of these: only for its owner and administrators, so that others cannot lock them out. */
+#define BELT_READERS_RESERVED 8u
 /* Jobs that are over and still shown by `belt jobs`: some hundred bytes each, and no more than this part of the
  * broker's memory budget. */
 #define BELT_MAX_HISTORY   65536u

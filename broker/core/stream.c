@@ -226,6 +226,12 @@ static void reader_seat(struct core *core, struct reader *reader, struct session
     job_attend(core, reader->job);
 }
 
+/* A reader holds results back until it has taken them, so not everybody may add one (§7.2). */
+static bool may_add_reader(const struct job *job, const struct session *from)
+{
+    return job->options.detached || job->owner == from || !job->owner || from->role == BELT_ROLE_ADMIN;
+}
+
 void stream_subscribe(struct core *core, struct session *from, const struct belt_msg_subscribe *msg)
 {
     struct job *job = job_find(core, msg->job);
@@ -242,7 +248,15 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
                      update_text(core, "another client reads job %llu under this name", (unsigned long long)job->id));
         return;
     }
-    if (!reader && job->reader_count >= BELT_MAX_READERS) {
+    if (!reader && !may_add_reader(job, from)) {
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core,
+                                 "job %llu belongs to another client: only a detached job takes readers of others",
+                                 (unsigned long long)job->id));
+        return;
+    }
+    bool privileged = job->owner == from || from->role == BELT_ROLE_ADMIN;
+    if (!reader && job->reader_count >= BELT_MAX_READERS - (privileged ? 0 : BELT_READERS_RESERVED)) {
         update_error(core, from, msg->ref, msg->job, BELT_LIMIT,
                      update_text(core, "job %llu has %u readers already, the limit", (unsigned long long)job->id,
                                  job->reader_count));

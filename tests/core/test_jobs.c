@@ -458,7 +458,7 @@ Test(jobs, accepted_does_not_wait_when_somebody_else_reads)
 {
     struct cluster *c = cluster_new(&(struct core_config){.ack_ms = 5});
     struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2");
-    uint64_t job = client_open(p, "k", "f", NULL);
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.detached = true});
     client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
     client_push(p, job, 0, 1);
     peer_expect_nothing(p);

@@ -230,7 +230,7 @@ Test(streams, what_was_sent_before_it_subscribed_again_may_be_acknowledged)
 
 Test(streams, two_readers_each_see_all_in_their_mode)
 {
-    struct scene s = scene_new(3);
+    struct scene s = scene_with(3, &(struct belt_job_options){.detached = true});
     struct peer *q = client_new(s.c, "c2");
     uint64_t a = ordered(&s, "a", 100), b = client_subscribe(q, s.job, "b", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
     done(&s, 2);
@@ -247,7 +247,7 @@ Test(streams, two_readers_each_see_all_in_their_mode)
 
 Test(streams, a_late_reader_starts_at_what_is_kept)
 {
-    struct scene s = scene_new(5);
+    struct scene s = scene_with(5, &(struct belt_job_options){.detached = true});
     uint64_t a = client_subscribe(s.p, s.job, "a", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
     done(&s, 1);
     done(&s, 3);
@@ -365,7 +365,7 @@ Test(streams, nobody_takes_over_a_reader_of_a_job_that_is_not_detached)
 
 Test(streams, nothing_is_delivered_to_who_does_not_read)
 {
-    struct scene s = scene_new(4);
+    struct scene s = scene_with(4, &(struct belt_job_options){.detached = true});
     struct peer *other = client_new(s.c, "c2");
     ordered(&s, "r", 100);
     uint64_t sub = client_subscribe(s.p, s.job, "u", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
@@ -482,4 +482,34 @@ Test(streams, what_a_dead_client_said_does_not_take_the_subscription_over)
     client_subscribe(other, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
     cr_assert_eq(peer_expect(p, BELT_MSG_DONE)->u.done.code, BELT_UNKNOWN_READER, "anybody else may: it is detached");
     cluster_free(c);
+}
+
+Test(streams, a_stranger_adds_no_reader_to_a_job_that_is_not_detached)
+{
+    struct scene s = scene_new(2);
+    struct peer *stranger = client_new(s.c, "c2"), *admin = peer_new(s.c, BELT_ROLE_ADMIN, "a");
+    ordered(&s, "mine", 100);
+    client_send_subscribe(stranger, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 0);
+    peer_expect_error(stranger, BELT_NOT_ALLOWED);
+    peer_connect(admin);
+    client_subscribe(admin, s.job, "watch", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    struct scene open = scene_with(2, &(struct belt_job_options){.detached = true});
+    client_subscribe(client_new(open.c, "c2"), open.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    cluster_free(open.c);
+    cluster_free(s.c);
+}
+
+Test(streams, others_cannot_take_all_names_of_readers)
+{
+    struct scene s = scene_with(2, &(struct belt_job_options){.detached = true});
+    struct peer *stranger = client_new(s.c, "c2");
+    char name[16];
+    for (uint32_t i = 0; i < BELT_MAX_READERS - BELT_READERS_RESERVED; i++) {
+        snprintf(name, sizeof name, "r%u", i);
+        client_subscribe(stranger, s.job, name, BELT_UNORDERED, BELT_CURSOR_KEPT, 1);
+    }
+    client_send_subscribe(stranger, s.job, "more", BELT_ORDERED, BELT_CURSOR_KEPT, 1);
+    peer_expect_error(stranger, BELT_LIMIT);
+    ordered(&s, "mine", 100);
+    cluster_free(s.c);
 }
