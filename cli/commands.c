@@ -108,6 +108,7 @@ static void map_defaults(void *memory)
                                   .max_input = BELT_MAX_PAYLOAD_DEFAULT,
                                   .halt = "never",
                                   .backoff = UINT64_MAX,
+                                  .remember = BELT_REMEMBER_MS,
                                   .progress = -1};
 }
 

@@ -28,7 +28,7 @@ struct map_values {
     int unordered, tag;
     uint64_t retries, max_attempts, timeout;
     uint64_t backoff; /* UINT64_MAX: not said */
-    uint64_t after, deadline, keep;
+    uint64_t after, deadline, keep, remember;
     const char *at; /* NULL: not said */
     const char *final_statuses;
     const char *halt;

@@ -32,6 +32,7 @@ static void common_defaults(void *memory)
     *(struct map_values *)memory = (struct map_values){.common.connect_timeout = CONNECT_TIMEOUT_DEFAULT_MS,
                                                        .newline = 1,
                                                        .backoff = UINT64_MAX,
+                                                       .remember = BELT_REMEMBER_MS,
                                                        .lost_timeout = LOST_TIMEOUT_DEFAULT_MS,
                                                        .max_input = BELT_MAX_PAYLOAD_DEFAULT};
 }

@@ -57,6 +57,7 @@ int job_options_fill(const struct options *options, const struct map_values *val
     job->backoff_ms = values->backoff == UINT64_MAX ? 0 : values->backoff ? (int64_t)values->backoff : -1;
     job->after_ms = values->after;
     job->keep_ms = values->keep;
+    job->remember_ms = values->remember ? (int64_t)values->remember : -1;
     if (values->at && fill_start(values, job))
         return EXIT_USAGE;
     job->deadline_ms = values->deadline;

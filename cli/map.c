@@ -169,6 +169,25 @@ static int finished(const struct map *map)
     return map->output.failed ? EXIT_FAILED : EXIT_OK;
 }
 
+/* All was printed: the broker must know it before this program says that all is well. */
+static int confirm(struct map *map, int rc)
+{
+    int code = map->values->key ? belt_ack_flush(map->stream, -1) : BELT_OK;
+    belt_progress progress;
+
+    if (code == BELT_INTERRUPTED)
+        return EXIT_INTERRUPTED;
+    if (code != BELT_OK) {
+        say("%s", belt_error_text());
+        return exit_of_code(code);
+    }
+    belt_stream_progress(map->stream, &progress);
+    if (map->values->key && !map->values->quiet && progress.drawn && !map->output.done && !map->output.failed)
+        say("all %llu results under the key '%s' were printed before: nothing is left to print",
+            (unsigned long long)progress.drawn, map->values->key);
+    return rc;
+}
+
 static int stream_failed(int code)
 {
     if (code == BELT_INTERRUPTED)
@@ -188,7 +207,7 @@ static int pump(struct map *map)
         int code = take(map, results, &count);
         if (code == BELT_END) {
             map->complete = true;
-            return finished(map);
+            return confirm(map, finished(map));
         }
         if (code != BELT_OK && code != BELT_AGAIN)
             rc = stream_failed(code);
@@ -229,7 +248,11 @@ static void stop(struct map *map, int rc)
     if (rc == EXIT_INTERRUPTED)
         print_rest(map);
     signals_interrupt(NULL);
-    if (map->values->key && rc != EXIT_CANCELLED) {
+    if (map->values->key && rc != EXIT_CANCELLED && belt_stream_job(map->stream) == 0) {
+        belt_detach(&map->stream); /* it was refused: there is nothing of ours */
+    } else if (map->values->key && rc == EXIT_REFUSED) {
+        belt_detach(&map->stream); /* the key is another job's, which stays as it is */
+    } else if (map->values->key && rc != EXIT_CANCELLED) {
         say("job %llu stays: the same command goes on with it, 'belt cancel' ends it",
             (unsigned long long)belt_stream_job(map->stream));
         belt_detach(&map->stream);

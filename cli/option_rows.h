@@ -83,6 +83,8 @@ extern const struct command commands_submit, commands_results, commands_failed, 
      .help = "Run nothing before this time: 22:30 (the next one), '2027-01-31 22:30', with Z for UTC, or @SECONDS."}, \
     {.name = "keep", .type = OPTION_DURATION, .arg = "TIME", MAP(keep), \
      .help = "Give a job that outlives its client up when nobody has fed or read it for TIME (0: the broker's --keep)."}, \
+    {.name = "remember", .type = OPTION_DURATION, .arg = "TIME", MAP(remember), \
+     .help = "The --key stands for the job for TIME after it was read to its end (1h; 0: it is free then)."}, \
     {.name = "deadline", .type = OPTION_DURATION, .arg = "TIME", MAP(deadline), \
      .help = "What is not done so long from now is stopped and has failed: TASK_EXPIRED (0: never)."}, \
     {.name = "timeout", .type = OPTION_DURATION, .arg = "TIME", MAP(timeout), \

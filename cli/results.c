@@ -18,8 +18,6 @@
 #include <string.h>
 
 #define BATCH 64
-/* Without --follow: results that are there come within this after the broker has answered. */
-#define THERE_MS 300
 
 struct results {
     const struct results_values *values;
@@ -28,6 +26,7 @@ struct results {
     belt_stream *stream;
     uint64_t job, total, failed;
     bool begun;
+    bool complete; /* all results are there: what has not come yet is on its way */
     uint64_t check_at;
 };
 
@@ -75,6 +74,25 @@ static int subscribe(struct results *results)
     return code == BELT_OK ? EXIT_OK : admin_failed(code);
 }
 
+/* Whether the job is complete: a broker that pauses is waited for, one that is lost is an error. */
+static int ask(struct results *results)
+{
+    belt_status *status = NULL;
+    char name[32];
+    int code;
+
+    snprintf(name, sizeof name, "#%" PRIu64, results->job);
+    do
+        code = belt_status_get(results->pool, BELT_JOBS, name, MAP_CHECK_MS, &status);
+    while (code == BELT_AGAIN && !signals_stop());
+    if (code == BELT_AGAIN)
+        return BELT_INTERRUPTED;
+    /* One that is gone was read, or dropped: the stream says so. */
+    results->complete = code == BELT_OK && (status->count == 0 || !strcmp(status->jobs[0].state, "complete"));
+    belt_status_free(&status);
+    return code;
+}
+
 /* Results, BELT_AGAIN, or why there are none. Without --follow, AGAIN means that nothing is there. */
 static int take(struct results *results, belt_result **batch, size_t *count)
 {
@@ -82,10 +100,12 @@ static int take(struct results *results, belt_result **batch, size_t *count)
 
     if (code != BELT_AGAIN)
         return code;
-    if (results->values->follow)
+    if (results->values->follow || results->complete)
         return belt_next_many(results->stream, MAP_CHECK_MS, batch, BATCH, count);
-    belt_ping(results->pool, ADMIN_ANSWER_MS, NULL);
-    return belt_next_many(results->stream, THERE_MS, batch, BATCH, count);
+    code = ask(results);
+    /* The answer came behind what was there before it. */
+    return code == BELT_OK ? belt_next_many(results->stream, results->complete ? MAP_CHECK_MS : 0, batch, BATCH, count)
+                           : code;
 }
 
 /* Writes, and only then acknowledges. */
@@ -126,7 +146,7 @@ static int finished(struct results *results)
 
 static int ended(struct results *results, int code)
 {
-    if (code == BELT_END)
+    if (code == BELT_END && (code = belt_ack_flush(results->stream, -1)) == BELT_OK)
         return finished(results);
     if (code == BELT_INTERRUPTED)
         return EXIT_INTERRUPTED;
@@ -163,7 +183,7 @@ static int pump(struct results *results)
         int code = take(results, batch, &count);
         if (code == BELT_OK)
             rc = print(results, batch, count);
-        else if (code != BELT_AGAIN || !results->values->follow)
+        else if (code != BELT_AGAIN || !(results->values->follow || results->complete))
             return ended(results, code);
         if (!rc)
             rc = check_world(results);

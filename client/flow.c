@@ -156,8 +156,8 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
         client_results_move(&mail->results, results);
     mail->done += done;
     mail->failed += failed;
-    wake = wake || (mail->waiting_accepted &&
-                    (mail->accepted != wire->accepted || mail->end_known != wire->end_known || mail->job != wire->job));
+    wake = wake || (mail->waiting_accepted && (mail->accepted != wire->accepted || mail->end_known != wire->end_known ||
+                                               mail->job != wire->job || mail->confirmed != wire->confirmed));
     wake = wake || (mail->waiting_grant && mail->granted_bytes < wire->grant.bytes);
     if (mail->start != wire->start)
         wake = mail->moved = true;
@@ -165,6 +165,7 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
     mail->start = wire->start;
     mail->accepted = wire->accepted;
     mail->end_known = wire->end_known;
+    mail->confirmed = wire->confirmed;
     mail->notice = wire->notice;
     mail->granted_bytes = wire->grant.bytes;
     if (!mail->over && (client_stream_complete(wire) || wire->state >= CLIENT_STREAM_FAILED)) {

@@ -78,6 +78,8 @@ static int complete_options(const belt_job_options *given, belt_job_options *opt
     if (options->buffersize > BELT_WINDOW_ITEMS_MAX)
         return client_error(BELT_INVALID, "a buffersize is at most %u items, not %llu", BELT_WINDOW_ITEMS_MAX,
                             (unsigned long long)options->buffersize);
+    if (options->remember_ms > (int64_t)BELT_MAX_WAIT_MS)
+        return client_error(BELT_INVALID, "a key is remembered for ten years at most");
     if (options->key != NULL && !key_ok(options->key))
         return client_error(BELT_INVALID, "a job's key is 1 to %u printable ASCII characters", BELT_MAX_KEY);
     if (options->argument_len > BELT_MAX_ARGUMENT || (options->argument == NULL && options->argument_len > 0))
@@ -128,6 +130,14 @@ struct work {
     uint64_t job, cursor; /* when it only reads */
 };
 
+/** How long the key stands for the job after it was read (PROTOCOL.md §7.1). */
+static uint64_t remember_of(const belt_job_options *options)
+{
+    if (options->key == NULL || options->remember_ms < 0)
+        return 0;
+    return options->remember_ms > 0 ? (uint64_t)options->remember_ms : BELT_REMEMBER_MS;
+}
+
 static bool init_wire(struct belt_stream *stream, const struct work *work, const belt_job_options *options)
 {
     uint64_t ref = atomic_fetch_add(&stream->pool->refs, 1) + 1;
@@ -168,9 +178,12 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
         .after_ms = options->after_ms,
         .deadline_ms = options->deadline_ms,
         .keep_ms = options->keep_ms,
+        .remember_ms = remember_of(options),
         .after_at = options->after_at};
     if (options->final_statuses != NULL)
         client_statuses_parse(options->final_statuses, config.options.final_status);
+    config.named = options->key != NULL;
+    config.confirm = options->acknowledge;
     config.window = stream->window.size;
     config.window_bytes = options->buffer_bytes;
     config.slack = slack_of(work->kind);

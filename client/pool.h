@@ -44,6 +44,7 @@ struct client_mail {
     uint64_t job, accepted, granted_bytes, start;
     bool moved;            /* `start` has changed: the window may be open now */
     bool end_known;        /* the broker knows how many tasks there are */
+    bool confirmed;        /* it has the last acknowledgement */
     uint64_t done, failed; /* results received */
     unsigned notice;
     bool over; /* no further results: done, failed or cancelled */

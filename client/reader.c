@@ -280,10 +280,10 @@ static int standing(struct belt_stream *stream)
     struct client_mail *mail = &stream->mail;
     int rc = BELT_OK;
 
-    if (client_window_over(&stream->window))
+    if (client_window_over(&stream->window) && !stream->wire.config.named)
         return client_error(BELT_END, "the stream is at its end: all %llu results were given",
                             (unsigned long long)stream->window.taken);
-    pthread_mutex_lock(&mail->lock);
+    pthread_mutex_lock(&mail->lock); /* with a key the broker says whether that was all: the job may be larger */
     if (mail->over && mail->results.first == NULL) {
         if (mail->code == BELT_OK)
             rc = client_error(BELT_END, "the stream is at its end");

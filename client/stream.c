@@ -59,6 +59,20 @@ static bool ring_grow(struct client_stream *stream)
     return true;
 }
 
+/** A job that is done and was opened by its key: it has as many tasks as are handed in here, or it is another one's. */
+static void check_total(struct client_stream *stream)
+{
+    bool fewer = stream->ended && stream->next<stream->total, more = stream->next> stream->total;
+    char text[160];
+
+    if (!stream->done || stream->done_code != BELT_OK || stream->config.kind == CLIENT_STREAM_READS || stream->halt ||
+        stream->cancel || (!fewer && !more))
+        return;
+    snprintf(text, sizeof(text), "the job with this key has %llu inputs, and %s%llu were handed in: use another key",
+             (unsigned long long)stream->total, more ? "at least " : "", (unsigned long long)stream->next);
+    client_stream_fail(stream, more ? BELT_JOB_ENDED : BELT_BAD_MESSAGE, text);
+}
+
 bool client_stream_append(struct client_stream *stream, const struct belt_payload *payload)
 {
     struct belt_payload copy = *payload;
@@ -73,12 +87,14 @@ bool client_stream_append(struct client_stream *stream, const struct belt_payloa
         return false;
     *task_at(stream, stream->next) = (struct belt_task_item){.index = stream->next, .payload = copy};
     stream->next++;
+    check_total(stream);
     return true;
 }
 
 void client_stream_end(struct client_stream *stream)
 {
     stream->ended = true;
+    check_total(stream);
 }
 
 void client_stream_take(struct client_stream *stream, uint64_t taken, uint64_t bytes, uint64_t window)
@@ -125,6 +141,9 @@ bool client_stream_complete(const struct client_stream *stream)
 {
     if (stream->config.kind == CLIENT_STREAM_SUBMITS)
         return stream->end_known && stream->accepted >= stream->next;
+    if (stream->done && stream->config.named && stream->config.kind == CLIENT_STREAM_MAPS &&
+        stream->done_code == BELT_OK && !stream->halt && !stream->cancel)
+        return stream->ended && stream->next == stream->total;
     return stream->done || (stream->end_known && stream->started && stream->received >= stream->next);
 }
 
@@ -145,14 +164,15 @@ bool client_stream_settled(const struct client_stream *stream)
         return true;
     if (stream->detach)
         return is_fed(stream) && (stream->acked == stream->taken || stream->config.kind == CLIENT_STREAM_SUBMITS);
-    return client_stream_complete(stream) && stream->acked == stream->received;
+    return client_stream_complete(stream) && stream->acked == stream->received &&
+           (!stream->config.confirm || stream->confirmed || stream->taken < stream->received);
 }
 
 void client_stream_resync(struct client_stream *stream)
 {
     if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
         return;
-    stream->cancel_sent = stream->halt_sent = false;
+    stream->cancel_sent = stream->halt_sent = stream->confirm_sent = false;
     if (stream->config.kind == CLIENT_STREAM_READS) { /* asking again makes no job, and the last ACK may be owed */
         stream->state = CLIENT_STREAM_OPEN;
         stream->acked = stream->start;
@@ -208,6 +228,10 @@ static enum client_stream_action on_accepted(struct client_stream *stream, const
 
 static enum client_stream_action on_subscribed(struct client_stream *stream, const struct belt_msg_subscribed *msg)
 {
+    if (stream->state == CLIENT_STREAM_READING && stream->confirm_sent) { /* what came before it is done (§7.2) */
+        stream->confirmed = true;
+        return CLIENT_STREAM_CHANGED;
+    }
     if (stream->state != CLIENT_STREAM_SUBSCRIBING)
         return CLIENT_STREAM_NOTHING;
     stream->sub = msg->sub;
@@ -268,6 +292,8 @@ static enum client_stream_action on_done(struct client_stream *stream, const str
     }
     stream->done = true;
     stream->done_code = done->code;
+    stream->total = done->count;
+    check_total(stream);
     return CLIENT_STREAM_CHANGED;
 }
 
@@ -288,7 +314,8 @@ static enum client_stream_action on_error(struct client_stream *stream, const st
         return CLIENT_STREAM_NOTHING; /* it is for the stream that feeds the job */
     if (client_stream_complete(stream)) {
         stream->acked = stream->received; /* the broker has forgotten what is over: nothing is owed */
-        return CLIENT_STREAM_NOTHING;
+        stream->confirmed = true;
+        return CLIENT_STREAM_CHANGED;
     }
     if (error->code == BELT_SYNC_LOST ||
         (error->code == BELT_UNKNOWN_READER && stream->state == CLIENT_STREAM_READING)) {
@@ -463,6 +490,27 @@ static void send_ack(struct client_stream *stream, struct belt_msg *msg)
     msg->u.ack = (struct belt_msg_ack){.sub = stream->sub, .upto = stream->taken, .credit = stream->credit};
 }
 
+/** All was read, and the broker's word is wanted. */
+static bool confirm_due(const struct client_stream *stream)
+{
+    return stream->config.confirm && !stream->confirmed && !stream->confirm_sent &&
+           stream->state == CLIENT_STREAM_READING && stream->done && stream->taken == stream->received &&
+           stream->acked == stream->received;
+}
+
+/** The answer to a SUBSCRIBE of the same reader comes when what it had acknowledged before is done (§7.2). */
+static void send_confirm(struct client_stream *stream, struct belt_msg *msg)
+{
+    msg->type = BELT_MSG_SUBSCRIBE;
+    msg->u.subscribe = (struct belt_msg_subscribe){.ref = stream->config.ref,
+                                                   .job = stream->job,
+                                                   .reader = stream->config.reader,
+                                                   .mode = (uint8_t)stream->config.mode,
+                                                   .cursor = stream->received,
+                                                   .credit = stream->credit};
+    stream->confirm_sent = true;
+}
+
 static void send_end(struct client_stream *stream, struct belt_msg *msg)
 {
     msg->type = BELT_MSG_END;
@@ -499,6 +547,8 @@ bool client_stream_send(struct client_stream *stream, bool idle, struct belt_msg
         send_end(stream, msg);
     else if (ack_due(stream, idle))
         send_ack(stream, msg);
+    else if (confirm_due(stream))
+        send_confirm(stream, msg);
     else
         return false;
     return true;

@@ -41,6 +41,8 @@ struct client_stream_config {
     uint64_t job;    /* READS: which */
     uint64_t cursor; /* of a first SUBSCRIBE; BELT_CURSOR_KEPT: where the reader stands */
     struct belt_bytes key, function, reader;
+    bool named;   /* the key is the user's: the job may be there already, with another input */
+    bool confirm; /* the broker's word is wanted that it has the last acknowledgement */
     enum belt_mode mode;
     struct belt_job_options options;
     uint64_t window; /* credit for results beyond what was taken */
@@ -76,6 +78,8 @@ struct client_stream {
     uint64_t start;           /* its cursor */
     bool done;
     uint32_t done_code;
+    uint64_t total;               /* results that the job has, when it is done */
+    bool confirm_sent, confirmed; /* see config.confirm */
 
     bool cancel, cancel_sent;
     bool halt, halt_sent; /* nothing more is to begin */

@@ -288,11 +288,11 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     static const char *const names[] = {
         "window_items", "window_bytes", "priority", "retries",   "max_attempts", "chunk",    "timeout_ms",  "detail",
         "detached",     "durable",      "volatile", "argument",  "backoff_ms",   "after_ms", "deadline_ms", "after_at",
-        "deadline_at",  "final_status", "keep_ms",  "opened_at", "over_at",      "owner"};
+        "deadline_at",  "final_status", "keep_ms",  "opened_at", "over_at",      "owner",    "remember_ms"};
     struct open_options *to = into;
     struct belt_job_options *o = to->options;
     struct scanner *s = &d->s;
-    switch (reader_find_key(d, key, names, 22, &to->mask)) {
+    switch (reader_find_key(d, key, names, 23, &to->mask)) {
     case 0:
         return scan_uint(s, "window_items", BELT_WINDOW_ITEMS_MAX, &o->window_items);
     case 1:
@@ -338,6 +338,8 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     case 21:
         return scan_text(s, "owner", &o->owner);
     case 22:
+        return scan_uint(s, "remember_ms", BELT_MAX_WAIT_MS, &o->remember_ms);
+    case 23:
         return reader_unknown_option(d, key);
     default:
         return false;

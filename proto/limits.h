@@ -95,6 +95,9 @@
 #define BELT_GRACE_MS 90000u
 /* A detached job that nobody reads or feeds is kept for this: a week-end and a holiday. */
 #define BELT_KEEP_MS (7ull * 24 * 3600 * 1000)
+/* A key stands for its job so long after that was read to its end, when the user names no other time: the same command
+ * again, from a script that was restarted, is told that all is done. */
+#define BELT_REMEMBER_MS (3600ull * 1000)
 /* A task that failed, ran over its time or was lost waits before it runs again: a passing trouble passes, and a
  * lasting one does not keep the slots busy. Doubled with each try. */
 #define BELT_BACKOFF_MS     100u

@@ -80,6 +80,34 @@ static void retire_now(struct core *core, struct job *job)
     DL_PREPEND2(core->retired, job, retired_prev, retired_next);
 }
 
+static void unremember(struct core *core, struct job *job)
+{
+    if (!job->remember_ms)
+        return;
+    DL_DELETE2(core->remembered, job, remembered_prev, remembered_next);
+    job->remember_ms = 0;
+    timer_set(core, job);
+}
+
+/* All was read, and nothing is kept of it but what its key stands for (§7.1). */
+static void remember(struct core *core, struct job *job)
+{
+    if (job->remember_ms || job->retired)
+        return;
+    uint64_t least = retired_for(core); /* as long as any other job that is over */
+    job->remember_ms = core->now + (job->options.remember_ms > least ? job->options.remember_ms : least);
+    DL_APPEND2(core->remembered, job, remembered_prev, remembered_next);
+    timer_set(core, job);
+}
+
+void job_remembered_turn(struct core *core, struct job *job)
+{
+    if (!job->remember_ms || core->now < job->remember_ms)
+        return;
+    unremember(core, job);
+    retire_now(core, job);
+}
+
 static bool read_to_the_end(const struct job *job)
 {
     const struct reader *reader;
@@ -102,8 +130,14 @@ void job_settle(struct core *core, struct job *job)
                      (unsigned long long)job->done, (unsigned long long)job->failed);
         stream_wake(core, job);
     }
-    if (job->state == BELT_JOB_COMPLETE && read_to_the_end(job))
-        retire(core, job);
+    if (job->state == BELT_JOB_COMPLETE && read_to_the_end(job)) {
+        if (job->options.remember_ms)
+            remember(core, job);
+        else
+            retire(core, job);
+    }
+    if (job->state == BELT_JOB_STOPPED)
+        unremember(core, job);
     if (job->state == BELT_JOB_STOPPED && job->running == 0) {
         if (job->owner)
             retire(core, job);
@@ -148,7 +182,7 @@ void job_attend(struct core *core, struct job *job)
 /* Jobs that outlive their client do not live for ever. */
 void job_idle_turn(struct core *core, struct job *job)
 {
-    if (job->idle_ms && job_keep_left(core, job) == 0)
+    if (job->idle_ms && job_keep_left(core, job) == 0 && !job->remember_ms && !job->retired)
         job_stop(core, job, NULL, "nobody came for it");
 }
 
@@ -170,6 +204,14 @@ static void belong(struct core *core, struct job *job, struct session *owner)
     job_attend(core, job);
 }
 
+/* In its place comes its line in the history. */
+static void let_go(struct core *core, struct job *job)
+{
+    durable_forget(core, job);
+    past_add(core, job);
+    job_free(core, job);
+}
+
 void job_expire(struct core *core)
 {
     uint64_t keep = retired_for(core);
@@ -180,10 +222,16 @@ void job_expire(struct core *core)
             core_alarm(core, core->now < job->retired_ms + keep ? job->retired_ms + keep : UINT64_MAX);
             return;
         }
-        durable_forget(core, job); /* in its place comes its line in the history */
-        past_add(core, job);
-        job_free(core, job);
+        let_go(core, job);
     }
+}
+
+/* A new job finds no room: the one that was read longest ago is not remembered any more. */
+static void make_room(struct core *core)
+{
+    struct job *job = core->remembered;
+    if (core->jobs >= core->config.max_jobs && job)
+        let_go(core, job);
 }
 
 void job_free(struct core *core, struct job *job)
@@ -197,6 +245,8 @@ void job_free(struct core *core, struct job *job)
         DL_DELETE2(core->retired, job, retired_prev, retired_next);
         core->retired_count--;
     }
+    if (job->remember_ms)
+        DL_DELETE2(core->remembered, job, remembered_prev, remembered_next);
     if (job->active)
         DL_DELETE2(queue->active, job, active_prev, active_next);
     fair_leave(core, job);
@@ -361,7 +411,8 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
     for (uint64_t i = skip; i < msg->count; i++) {
         if (job->state != BELT_JOB_OPEN) {
             job_error(core, from, job->id, BELT_JOB_ENDED,
-                      update_text(core, "the job has %llu tasks", (unsigned long long)job->next));
+                      update_text(core, "the job has %llu inputs, and more were handed in: use another key",
+                                  (unsigned long long)job->next));
             break;
         }
         if (!within_grant(job)) {
@@ -401,8 +452,8 @@ void job_end(struct core *core, struct session *from, const struct belt_msg_end 
     }
     if (msg->count < job->next) {
         job_error(core, from, job->id, BELT_BAD_MESSAGE,
-                  update_text(core, "the end was said at %llu, after %llu tasks", (unsigned long long)msg->count,
-                              (unsigned long long)job->next));
+                  update_text(core, "the job has %llu inputs, and the end was said at %llu: use another key",
+                              (unsigned long long)job->next, (unsigned long long)msg->count));
         return;
     }
     struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_ENDED);
@@ -540,6 +591,8 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
         return;
     if (msg->key.len)
         HASH_FIND(by_key, core->by_key, msg->key.data, (unsigned)msg->key.len, job);
+    if (!job)
+        make_room(core);
     if (job && job->owner && job->owner != from && !job->options.detached) {
         update_error(core, from, msg->ref, 0, BELT_NOT_ALLOWED,
                      update_text(core, "a job with this key belongs to another client"));
@@ -672,6 +725,8 @@ void job_orphan(struct core *core, struct session *owner)
         struct job *job = owner->owned;
         belong(core, job, NULL);
         if (job->options.detached)
+            continue;
+        if (job->remember_ms)
             continue;
         if (!job->retired)
             job_stop(core, job, NULL, "its client is gone");

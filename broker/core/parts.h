@@ -64,9 +64,10 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
 bool job_key_refused(struct core *core, struct session *from, const struct belt_msg_open *msg, const struct job *job);
 void job_stop(struct core *core, struct job *job, const char *who, const char *why); /* either is NULL */
 void job_orphan(struct core *core, struct session *owner);
-void job_attend(struct core *core, struct job *job);    /* somebody came to it or left it */
-void job_idle_turn(struct core *core, struct job *job); /* it is due, maybe for this */
-void job_settle(struct core *core, struct job *job);    /* complete? retired? call when something of it ended */
+void job_attend(struct core *core, struct job *job);          /* somebody came to it or left it */
+void job_idle_turn(struct core *core, struct job *job);       /* it is due, maybe for this */
+void job_remembered_turn(struct core *core, struct job *job); /* its key is free when the time is over */
+void job_settle(struct core *core, struct job *job);          /* complete? retired? call when something of it ended */
 void job_free(struct core *core, struct job *job);
 void job_keep_retired(
     struct core *core); /* the store works again: those that are over stay for as long as if they were only now */

@@ -326,6 +326,8 @@ struct job {
     uint64_t idle_ms;     /* since when nobody reads or feeds it, 0: somebody does */
     uint64_t retired_ms;  /* when everything was read or stopped */
     bool retired;         /* in core->retired */
+    uint64_t remember_ms; /* until when its key stands for it although all was read; 0: it is not in core->remembered */
+    struct job *remembered_prev, *remembered_next;
     struct job *dirty_next;
     struct job *aside_next;
     double owes_us; /* what its tasks took beyond what it was charged for them */
@@ -377,6 +379,7 @@ struct core {
     struct job *retired;
     uint32_t retired_count;
     struct job *starved;       /* wait for room in memory */
+    struct job *remembered;    /* read to their end; the first one longest ago */
     struct job *late_jobs;     /* whose ACCEPTED waits, the longest first */
     struct agent *late_agents; /* whose RECORDED waits, likewise */
     struct agent *unfed;       /* the last turn had given out enough before it came to them; the first ones first */

@@ -64,6 +64,10 @@ static uint64_t due_of(const struct core *core, const struct job *job)
     uint64_t due = UINT64_MAX;
     if (job->state == BELT_JOB_STOPPED)
         return due;
+    if (job->remember_ms)
+        return job->remember_ms;
+    if (job->retired)
+        return due;
     if (job->idle_ms)
         due = core->now + job_keep_left(core, job);
     if (job->state == BELT_JOB_COMPLETE)
@@ -98,6 +102,7 @@ void timer_turn(struct core *core)
 {
     while (core->due_count && core->due[0]->due_ms <= core->now) {
         struct job *job = core->due[0];
+        job_remembered_turn(core, job);
         job_idle_turn(core, job);
         if (job->unserved_ms)
             job_touch(core, job); /* the turn tells its owner that no worker serves it */

@@ -340,6 +340,59 @@ Test(jobs, a_detached_job_that_was_read_is_forgotten_without_its_reader)
     cluster_free(c);
 }
 
+/* A job with the key "k" and one input that was read to its end just now, and is remembered. */
+static uint64_t remembered_job(struct cluster *c, struct peer *p, uint64_t remember_ms)
+{
+    struct peer *w = agent_new(c, "w1", 1, 10, "f");
+    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.detached = true, .remember_ms = remember_ms});
+    uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+
+    client_push(p, job, 0, 1);
+    client_end(p, job, 1);
+    agent_work(w);
+    client_ack(p, sub, 1, 100);
+    peer_clear(p);
+    return job;
+}
+
+Test(jobs, a_key_stands_for_a_job_that_was_read_for_as_long_as_was_asked)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true});
+    struct peer *p = client_new(c, "c1");
+    uint64_t job = remembered_job(c, p, BELT_REMEMBER_MS);
+
+    for (uint64_t left = BELT_REMEMBER_MS - 1; left > 0;) { /* peers speak, and a restart begins the time anew */
+        uint64_t step = left < 600000 ? left : 600000;
+        cluster_advance(c, step);
+        left -= step;
+    }
+    peer_connect(p);
+    cr_assert_eq(client_open(p, "k", "f", NULL), job);
+    client_end(p, job, 1);
+    peer_clear(p);
+    client_send_open(p, "k", "g", NULL);
+    peer_expect_error(p, BELT_BAD_OPTION);
+    cluster_advance(c, 60000);
+    peer_connect(p);
+    cr_assert_neq(client_open(p, "k", "g", NULL), job, "the key is free");
+    cluster_free(c);
+}
+
+Test(jobs, the_job_that_was_read_longest_ago_makes_room)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.max_jobs = 1});
+    struct peer *p = client_new(c, "c1"), *other = client_new(c, "c2");
+
+    remembered_job(c, p, BELT_REMEMBER_MS);
+    peer_gone(p);
+    cluster_advance(c, 60000);
+    peer_connect(other);
+    cr_assert_gt(client_open(other, "another", "f", NULL), 0);
+    client_send_open(other, "a third", "f", NULL);
+    peer_expect_error(other, BELT_LIMIT);
+    cluster_free(c);
+}
+
 Test(jobs, the_budget_stops_grants_but_not_small_jobs)
 {
     struct cluster *c = cluster_new(&(struct core_config){.memory_budget = 1000000});

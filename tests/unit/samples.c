@@ -204,11 +204,11 @@ static void add_jobs(void)
     };
     add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
         .ref = 1, .key = str("k"), .function = str("f"), .options = {.backoff_ms = 1, .final_status = {[8] = 1}}};
-    add(BELT_MSG_OPEN)->u.open =
-        (struct belt_msg_open){.ref = 1,
-                               .key = str("k"),
-                               .function = str("f"),
-                               .options = {.opened_at = 1, .over_at = UINT64_MAX, .owner = str("host:1")}};
+    add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
+        .ref = 1,
+        .key = str("k"),
+        .function = str("f"),
+        .options = {.opened_at = 1, .over_at = UINT64_MAX, .owner = str("host:1"), .remember_ms = BELT_MAX_WAIT_MS}};
     add(BELT_MSG_OPENED)->u.opened = (struct belt_msg_opened){1, 2, 3, 4, {5, UINT64_MAX}, BELT_JOB_STOPPED};
     add(BELT_MSG_PUSH)->u.push = (struct belt_msg_push){.job = 1, .first = 0, .tasks = tasks, .count = 0};
     add(BELT_MSG_PUSH)->u.push = (struct belt_msg_push){.job = 1, .first = 5, .tasks = tasks, .count = 9};

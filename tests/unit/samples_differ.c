@@ -66,6 +66,7 @@ static const char *differ_open(const struct belt_msg_open *a, const struct belt_
     SAME(options.after_at);
     SAME(options.deadline_at);
     SAME(options.keep_ms);
+    SAME(options.remember_ms);
     SAME(options.opened_at);
     SAME(options.over_at);
     SAME_BYTES(options.owner);

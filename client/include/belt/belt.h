@@ -207,7 +207,9 @@ typedef struct belt_options_of_job {
     bool acknowledge; /* a result counts as taken when belt_ack() says so, not when belt_next() gives it. With a key and
                          `detached`: the same call with the same input, after a crash, goes on after what was
                          acknowledged */
-    uint64_t after_at; /* no task runs before this moment, ms since 1970 by the broker's clock; 0: see after_ms */
+    int64_t remember_ms; /* of a job with a key: so long after it was read to its end the key stands for it, and the
+                            same call again gives END at once; 0: an hour, -1: the key is free at once */
+    uint64_t after_at;   /* no task runs before this moment, ms since 1970 by the broker's clock; 0: see after_ms */
 } belt_job_options;
 BELT_API void belt_job_options_init(belt_job_options *options);
 
@@ -335,6 +337,12 @@ BELT_API int belt_subscribe(belt_pool *pool, uint64_t job, const char *reader, u
  * belt_pool_close().
  */
 BELT_API int belt_ack(belt_stream *stream, uint64_t number);
+/**
+ * After END: waits until the broker has the last acknowledgement, for a durable job on its disk. Then no result comes
+ * again, whatever happens to the broker. Only with the option `acknowledge`, when all was acknowledged. Errors: AGAIN,
+ * INTERRUPTED, CLOSED, INVALID, LOST_BROKER.
+ */
+BELT_API int belt_ack_flush(belt_stream *stream, int64_t timeout_ms);
 /** Lets go of a stream without cancelling: a detached job goes on, its reader's cursor stays. What was fed and not
  * flushed may be lost when the pool closes. *Takes*. Accepts NULL. */
 BELT_API void belt_detach(belt_stream **stream);

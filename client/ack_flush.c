@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Waiting until the broker has the last acknowledgement of a stream. In the user's own thread.
+ */
+#include "error.h"
+#include "inside.h"
+#include "pool.h"
+#include "proto/codes.h"
+
+/** Under the mail's lock. BELT_AGAIN: wait. */
+static int standing(const struct belt_stream *stream)
+{
+    const struct client_mail *mail = &stream->mail;
+
+    if (mail->confirmed)
+        return BELT_OK;
+    if (mail->over && mail->code != BELT_OK)
+        return client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
+    if (!mail->over || mail->results.first != NULL)
+        return client_error(BELT_INVALID, "belt_ack_flush: the stream is not at its end yet");
+    return BELT_AGAIN;
+}
+
+static int ack_flush(struct belt_stream *stream, int64_t timeout_ms)
+{
+    struct client_mail *mail = &stream->mail;
+    uint64_t deadline = client_deadline(timeout_ms);
+    bool in_time = true;
+    int rc;
+
+    client_settle(stream, true);
+    pthread_mutex_lock(&mail->lock);
+    mail->waiting = mail->waiting_accepted = true;
+    while ((rc = standing(stream)) == BELT_AGAIN && in_time && !atomic_load(&stream->pool->closing) &&
+           !atomic_load(&stream->interrupted))
+        in_time = client_wait(&mail->cond, &mail->lock, deadline);
+    mail->waiting = mail->waiting_accepted = false;
+    pthread_mutex_unlock(&mail->lock);
+    if (rc != BELT_AGAIN)
+        return rc;
+    if (atomic_exchange(&stream->interrupted, false))
+        return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_interrupt()");
+    if (atomic_load(&stream->pool->closing))
+        return client_error(BELT_CLOSED, "the pool was closed");
+    return client_error(BELT_AGAIN, "the broker has not confirmed the last acknowledgement within %lld ms",
+                        (long long)timeout_ms);
+}
+
+int belt_ack_flush(belt_stream *stream, int64_t timeout_ms)
+{
+    int rc;
+
+    if (stream == NULL || !stream->acknowledges)
+        return client_error(BELT_INVALID, "belt_ack_flush: a stream that was opened with `acknowledge` is needed");
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK)
+        return rc;
+    if (client_source_runs(stream))
+        rc = client_error(BELT_INVALID, "belt_ack_flush: a source cannot wait for the stream that it is drawn for");
+    else
+        rc = ack_flush(stream, timeout_ms);
+    client_stream_leave(stream);
+    return rc;
+}

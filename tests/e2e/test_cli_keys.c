@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A key names one job of one function with one input, and exit status 0 of a command that reads a job means that the
+ * broker knows how far it was read.
+ */
+#include "process.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BOUND_MS  60000
+#define ROUNDS    6u
+#define ARGV(...) ((const char *const[]){process_belt(), __VA_ARGS__, NULL})
+
+static char directory[64], state[80], clients[128], workers[128];
+static const char *env[] = {clients, workers, "BELT_CONFIG=/dev/null", NULL};
+static struct process *broker, *worker;
+
+static struct process *start(const char *const *argv, const char *input)
+{
+    return process_start(&(struct process_options){.argv = argv, .env = env, .input = input});
+}
+
+static void start_broker(void)
+{
+    broker = start(ARGV("broker", "--clients", clients + 12, "--workers", workers + 19, "--state", state), NULL);
+    cr_assert(process_wait_err(broker, "listening", BOUND_MS), "%s", process_err(broker));
+}
+
+static void kill_broker(void)
+{
+    process_signal(broker, SIGKILL);
+    cr_assert(process_wait(broker, BOUND_MS));
+    process_free(broker);
+    start_broker();
+}
+
+static void setup(void)
+{
+    snprintf(directory, sizeof directory, "/tmp/belt-keys-XXXXXX");
+    cr_assert_not_null(mkdtemp(directory));
+    snprintf(state, sizeof state, "%s/state", directory);
+    snprintf(clients, sizeof clients, "BELT_BROKER=ipc://%s/c", directory);
+    snprintf(workers, sizeof workers, "BELT_WORKER_BROKER=ipc://%s/w", directory);
+    start_broker();
+    worker = start(ARGV("worker", "-j2", "--filter", "same=cat", "--filter", "other=cat"), NULL);
+    cr_assert(process_wait_err(worker, "connected", BOUND_MS), "%s", process_err(worker));
+}
+
+static void teardown(void)
+{
+    char command[96];
+
+    process_free(worker);
+    process_free(broker);
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(cli_keys, .init = setup, .fini = teardown);
+
+static void tells(const char *const *argv, const char *input, int status, const char *out, const char *err)
+{
+    struct process *process = start(argv, input);
+
+    cr_assert(process_wait(process, BOUND_MS), "it does not end: %s", process_err(process));
+    cr_expect_eq(process_status(process), status, "exit %d: %s", process_status(process), process_err(process));
+    cr_expect_str_eq(process_out(process), out);
+    cr_expect(strstr(process_err(process), err), "'%s' is not in: %s", err, process_err(process));
+    process_free(process);
+}
+
+Test(cli_keys, the_same_again_prints_nothing_and_all_else_is_refused, .timeout = 120)
+{
+    for (unsigned again = 0; again < 2; again++) {
+        tells(ARGV("map", "--key", "k", "same"), "1\n2\n3\n", 0, again ? "" : "1\n2\n3\n",
+              again ? "all 3 results under the key 'k' were printed before" : "");
+        tells(ARGV("map", "--key", "k", "same"), "1\n2\n3\n4\n", 7, "", "has 3 ");
+        tells(ARGV("map", "--key", "k", "same"), "1\n2\n", 7, "", "has 3 ");
+        tells(ARGV("map", "--key", "k", "other"), "1\n2\n3\n", 7, "", "another function");
+        tells(ARGV("map", "--key", "k", "--retries", "1", "same"), "1\n2\n3\n", 7, "", "number of retries");
+        tells(ARGV("map", "--key", "k", "same"), "1\n2\n3\n", 0, "", "were printed before");
+        kill_broker();
+    }
+    tells(ARGV("forget", "k"), NULL, 0, "job 1 is forgotten\n", "");
+    tells(ARGV("map", "--key", "k", "other"), "5\n", 0, "5\n", "");
+}
+
+/* Whatever the broker had not written to disk is shown again after a kill: not when the command has said 0. */
+Test(cli_keys, nothing_is_shown_again_after_exit_0, .timeout = 120)
+{
+    char key[16], id[16];
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        snprintf(key, sizeof key, "k%u", round);
+        tells(ARGV("map", "--key", key, "same"), "1\n2\n3\n", 0, "1\n2\n3\n", "");
+        kill_broker();
+        tells(ARGV("map", "--key", key, "same"), "1\n2\n3\n", 0, "", "");
+        snprintf(key, sizeof key, "s%u", round);
+        struct process *submit = start(ARGV("submit", "--key", key, "same"), "1\n2\n3\n");
+        cr_assert(process_wait(submit, BOUND_MS) && sscanf(process_out(submit), "%15s", id) == 1);
+        process_free(submit);
+        tells(ARGV("results", "--follow", id), NULL, 0, "1\n2\n3\n", "");
+        kill_broker();
+        tells(ARGV("results", id), NULL, 0, "", "");
+    }
+}
+
+/* A broker that does not answer for a while has not said that the job is not complete. */
+Test(cli_keys, results_waits_for_the_brokers_word, .timeout = 120)
+{
+    char id[16];
+    struct process *submit = start(ARGV("submit", "same"), "1\n2\n3\n"), *results;
+
+    cr_assert(process_wait(submit, BOUND_MS) && sscanf(process_out(submit), "%15s", id) == 1);
+    process_free(submit);
+    tells(ARGV("wait", id), NULL, 0, "job 1 is complete: 3 done, 0 failed\n", "");
+    results = start(ARGV("results", "--buffersize", "1", id), NULL);
+    cr_assert(process_wait_out(results, "1\n", BOUND_MS));
+    process_signal(broker, SIGSTOP);
+    usleep(1500000); /* longer than anything that asks once */
+    process_signal(broker, SIGCONT);
+    cr_assert(process_wait(results, BOUND_MS));
+    cr_expect_eq(process_status(results), 0, "exit %d: %s", process_status(results), process_err(results));
+    cr_expect_str_eq(process_out(results), "1\n2\n3\n");
+    process_free(results);
+}
