@@ -5,6 +5,8 @@
  * does not read may make us keep messages for it.
  */
 #include "shell.h"
+#include "../proto/terminal_text.h"
+#include "../proto/text_cut.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -63,14 +65,14 @@ static uint64_t draw(struct shell *shell)
 
 void shell_log(const struct shell *shell, bool warning, const char *format, ...)
 {
-    char line[1024];
+    char line[1024], shown[TERMINAL_TEXT_ROOM(sizeof(line))];
     if (shell->quiet && !warning)
         return;
     va_list args;
     va_start(args, format);
-    vsnprintf(line, sizeof(line), format, args);
+    terminal_text(shown, sizeof(shown), line, text_format(line, sizeof(line), format, args), 0);
     va_end(args);
-    fprintf(stderr, "belt broker: %s\n", line);
+    fprintf(stderr, "belt broker: %s\n", shown);
 }
 
 /* ---- out ---- */

@@ -4,6 +4,8 @@
  */
 #include "bytes.h"
 
+#include "../proto/terminal_text.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -39,6 +41,22 @@ void bytes_add(struct bytes *bytes, const void *data, size_t len)
         memcpy(bytes->data + bytes->len, data, len);
     bytes->len += len;
     bytes->data[bytes->len] = '\0';
+}
+
+void bytes_shown(struct bytes *bytes, const void *data, size_t len, unsigned keep)
+{
+    if (!make_room(bytes, TERMINAL_TEXT_ROOM(len)))
+        return;
+    bytes->len += terminal_text(bytes->data + bytes->len, TERMINAL_TEXT_ROOM(len), len ? data : "", len, keep);
+}
+
+void bytes_fit(struct bytes *bytes)
+{
+    struct bytes fit = {.failed = bytes->failed};
+
+    bytes_shown(&fit, bytes->data, bytes->len, TERMINAL_TEXT_LINES | TERMINAL_TEXT_TABS);
+    bytes_free(bytes);
+    *bytes = fit;
 }
 
 void bytes_text(struct bytes *bytes, const char *text)

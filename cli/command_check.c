@@ -4,6 +4,7 @@
  */
 #include "command_check.h"
 #include "command_line.h"
+#include "../proto/text_cut.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,8 +46,8 @@ bool command_line_check(const struct options *options, char *error)
     if (options->colons && !command_has_place(words, options->rest_count)) {
         snprintf(error, BELT_CHECK_ERROR,
                  "the command has no {}, so that each input would be its standard input, and not an argument: write {} "
-                 "where the input is to stand, as in: -- %.100s {}; or give the inputs on standard input",
-                 options->rest_count ? words[0] : "COMMAND");
+                 "where the input is to stand, as in: -- %.*s {}; or give the inputs on standard input",
+                 TEXT_UP_TO(options->rest_count ? words[0] : "COMMAND", 100));
         return false;
     }
     return true;

@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <time.h>
 
 #define WHOLE_JOB UINT64_MAX
@@ -127,6 +128,14 @@ static void take_letter(struct asking *asking, const struct belt_letter *letter,
     asking->seen++;
 }
 
+/* Inputs and what failed tasks have written: bytes as they are only where nothing shows them. */
+static int print_text(struct asking *asking)
+{
+    if (isatty(STDOUT_FILENO))
+        bytes_fit(&asking->out);
+    return admin_print(&asking->out);
+}
+
 /* Page after page. `each` takes the letters. */
 static int look(struct asking *asking, struct belt_msg_failed *query,
                 void (*each)(struct asking *asking, const struct belt_letter *letter, bool whole))
@@ -147,7 +156,7 @@ static int look(struct asking *asking, struct belt_msg_failed *query,
             query->from = page->letters[page->letter_count - 1].serial + 1;
         client_failures_free(&page);
         if (asking->out.len)
-            rc = admin_print(&asking->out);
+            rc = print_text(asking);
     }
     return rc ? rc : signals_stop() ? EXIT_INTERRUPTED : EXIT_OK;
 }
@@ -161,7 +170,7 @@ static int print_found(struct asking *asking)
         show_json_write(object, &asking->out);
     } else if (asking->grid.count)
         grid_write(&asking->grid, false, &asking->out);
-    return asking->out.len || asking->out.failed ? admin_print(&asking->out) : EXIT_OK;
+    return asking->out.len || asking->out.failed ? print_text(asking) : EXIT_OK;
 }
 
 static int run_list(struct asking *asking)

@@ -4,6 +4,8 @@
  */
 #include "grid.h"
 
+#include "../proto/terminal_text.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +28,8 @@ static const char *head_of(const struct grid *grid, uint32_t column)
 
 void grid_add(struct grid *grid, const char *text, enum grid_colour colour)
 {
-    char *copy = strdup(text);
+    size_t len = strlen(text), copy_room = TERMINAL_TEXT_ROOM(len);
+    char *copy = malloc(copy_room);
 
     if (grid->count == grid->room) {
         uint32_t room = grid->room ? grid->room * 2 : 64;
@@ -39,21 +42,10 @@ void grid_add(struct grid *grid, const char *text, enum grid_colour colour)
         grid->cells = grown;
         grid->room = room;
     }
-    for (char *at = copy; at && *at; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
-            *at = '?';
+    if (copy)
+        terminal_text(copy, copy_room, text, len, 0);
     grid->failed |= !copy;
     grid->cells[grid->count++] = (struct grid_cell){.text = copy, .colour = colour};
-}
-
-/* Columns on a terminal: bytes that continue a character of UTF-8 take none. */
-static size_t width_of(const char *text)
-{
-    size_t width = 0;
-
-    for (; *text; text++)
-        width += ((unsigned char)*text & 0xc0) != 0x80;
-    return width;
 }
 
 static void add_blanks(struct bytes *out, size_t count)
@@ -67,18 +59,18 @@ void grid_paint(struct bytes *out, const char *text, enum grid_colour colour, bo
     static const char *const codes[] = {"", "\033[1m", "\033[31m", "\033[32m", "\033[33m", "\033[2m"};
 
     if (!colours || colour == GRID_PLAIN) {
-        bytes_text(out, text);
+        bytes_shown(out, text, strlen(text), 0);
         return;
     }
     bytes_text(out, codes[colour]);
-    bytes_text(out, text);
+    bytes_shown(out, text, strlen(text), 0);
     bytes_text(out, "\033[0m");
 }
 
 static void add_cell(const struct grid *grid, uint32_t column, size_t width, const char *text, enum grid_colour colour,
                      bool colours, struct bytes *out)
 {
-    size_t blanks = width - width_of(text);
+    size_t blanks = width - terminal_text_width(text);
 
     if (column)
         add_blanks(out, GAP);
@@ -99,9 +91,9 @@ void grid_write(const struct grid *grid, bool colours, struct bytes *out)
     if (grid->failed)
         return;
     for (uint32_t i = 0; i < grid->columns; i++)
-        widths[i] = width_of(head_of(grid, i));
+        widths[i] = terminal_text_width(head_of(grid, i));
     for (uint32_t i = 0; i < grid->count; i++) {
-        size_t width = width_of(grid->cells[i].text);
+        size_t width = terminal_text_width(grid->cells[i].text);
         if (width > widths[i % grid->columns])
             widths[i % grid->columns] = width;
     }

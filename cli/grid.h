@@ -28,13 +28,13 @@ struct grid {
 };
 
 void grid_init(struct grid *grid, const char *const *heads, uint32_t columns);
-/** The next cell, row by row; *copies*. Control characters become '?'. */
+/** The next cell, row by row; *copies*. The text is made fit for a terminal. */
 void grid_add(struct grid *grid, const char *text, enum grid_colour colour);
 /** Adds the whole table, with escapes for colours if wanted. */
 void grid_write(const struct grid *grid, bool colours, struct bytes *out);
 void grid_free(struct grid *grid);
 
-/** The text between escapes for a colour, if wanted. */
+/** The text, made fit for a terminal, between escapes for a colour, if wanted. */
 void grid_paint(struct bytes *out, const char *text, enum grid_colour colour, bool colours);
 
 #endif

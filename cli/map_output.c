@@ -14,6 +14,9 @@
 #include "signals.h"
 #include "torn_tail.h"
 
+#include "../proto/terminal_text.h"
+#include "../proto/text_cut.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,16 +28,10 @@
 
 #define INPUT_SHOWN 80
 
-/* Printable text on one line, cut when long. */
+/* One line, cut when long. */
 static void add_shown(struct bytes *out, const char *data, size_t len, size_t most)
 {
-    for (size_t i = 0; i < len && i < most; i++) {
-        unsigned char c = (unsigned char)data[i];
-        if (c < ' ' || c == 0x7f)
-            bytes_format(out, c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\x%02x", c);
-        else
-            bytes_add(out, data + i, 1);
-    }
+    bytes_shown(out, data, text_cut_at(data, len, most), 0);
     if (len > most)
         bytes_text(out, "…");
 }
@@ -70,7 +67,10 @@ static void add_log(struct map_output *output, const belt_result *result, uint64
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         size_t len = (size_t)((stop ? stop : end) - at);
         bytes_format(&output->err, "[%llu] ", (unsigned long long)index);
-        bytes_add(&output->err, at, len);
+        if (output->err_terminal)
+            bytes_shown(&output->err, at, len, TERMINAL_TEXT_TABS);
+        else
+            bytes_add(&output->err, at, len);
         bytes_text(&output->err, "\n");
         at += len + 1;
     }
@@ -91,6 +91,24 @@ static void add_frame(struct bytes *out, const void *data, size_t len)
     bytes_add(out, data, len);
 }
 
+static size_t line_len(const char *data, size_t len)
+{
+    const char *stop = memchr(data, '\n', len);
+
+    return stop ? (size_t)(stop - data) : len;
+}
+
+/* A tag stays on its line. */
+static void add_label(struct bytes *out, const struct label *label)
+{
+    for (size_t at = 0; at < label->len;) {
+        size_t len = line_len(label->data + at, label->len - at);
+        bytes_add(out, label->data + at, len);
+        if ((at += len + 1) <= label->len)
+            bytes_text(out, "\\n");
+    }
+}
+
 static void add_tagged(struct bytes *out, const char *data, size_t len, const struct label *label)
 {
     const char *end = data + len;
@@ -98,7 +116,7 @@ static void add_tagged(struct bytes *out, const char *data, size_t len, const st
     do {
         const char *stop = len ? memchr(data, '\n', (size_t)(end - data)) : NULL;
         size_t part = (size_t)((stop ? stop + 1 : end) - data);
-        bytes_add(out, label->data, label->len);
+        add_label(out, label);
         bytes_text(out, "\t");
         bytes_add(out, data, part);
         data += part;
@@ -166,6 +184,7 @@ int map_output_open(struct map_output *output, const char *command, const struct
     output->values = values;
     output->mode = map_input_mode(values);
     output->shares_terminal = isatty(STDOUT_FILENO);
+    output->err_terminal = isatty(STDERR_FILENO);
     output->joblog = -1;
     if ((fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) != O_RDONLY)
         return 0;
@@ -273,8 +292,11 @@ int map_output_flush(struct map_output *output)
     if (output->continues && !output->mended && output->out.len && (error = mend(output)))
         return error == EILSEQ ? EXIT_IO : write_failed(output, "standard output", error);
 
-    if (output->shares_terminal && output->out.len)
+    if (output->shares_terminal && output->out.len) {
+        if (!output->out_written)
+            bytes_fit(&output->out);
         say_status_clear();
+    }
     error = write_all(STDOUT_FILENO, &output->out, &output->out_written);
     if (error)
         return write_failed(output, "standard output", error);

@@ -18,7 +18,8 @@ struct map_output {
     const struct map_values *values;
     enum records_mode mode;
     bool value;           /* a function's result is a value: an empty one is an empty line; a command's output is not */
-    bool shares_terminal; /* with the status line */
+    bool shares_terminal; /* results go to a terminal, with the status line, and are made fit for it */
+    bool err_terminal;    /* likewise what tasks write to standard error */
     bool continues;       /* standard output may be a file that an earlier run of this has begun */
     bool goes_on;         /* and it is: the results are not the first ones */
     bool mended;          /* the end of that file was looked at */

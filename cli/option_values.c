@@ -6,6 +6,7 @@
 
 #include "suggest.h"
 #include "units.h"
+#include "../proto/text_cut.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,8 +171,8 @@ int option_set(struct options *options, const struct option_def *def, const char
     if (def->type == OPTION_LIST && options->origin[index] != origin)
         ((struct option_list *)(void *)((char *)options->values + def->offset))->count = 0;
     if (!set_value(options, def, value)) {
-        snprintf(options->error, sizeof options->error, "%s: '%.200s' is not valid: expected %s", where, value,
-                 expected(def, text, sizeof text));
+        snprintf(options->error, sizeof options->error, "%s: '%.*s' is not valid: expected %s", where,
+                 TEXT_UP_TO(value, 200), expected(def, text, sizeof text));
         return -1;
     }
     options->origin[index] = origin;
@@ -208,8 +209,8 @@ static const struct option_def *find_key(const struct command *const *all, const
 static int unknown(struct options *options, const char *what, const char *name, const char *file, uint32_t line,
                    const struct suggest *suggest)
 {
-    snprintf(options->error, sizeof options->error, "unknown %s '%.100s' in %s:%u%s%s%s", what, name, file,
-             (unsigned)line, suggest->best ? "; did you mean '" : "", suggest->best ? suggest->best : "",
+    snprintf(options->error, sizeof options->error, "unknown %s '%.*s' in %s:%u%s%s%s", what, TEXT_UP_TO(name, 100),
+             file, (unsigned)line, suggest->best ? "; did you mean '" : "", suggest->best ? suggest->best : "",
              suggest->best ? "'?" : "");
     return -1;
 }
@@ -222,8 +223,8 @@ static int check_repeated(struct options *options, const struct config *file, ui
     for (uint32_t i = 0; i < index; i++)
         if (!strcmp(file->entries[i].section, entry->section) && !strcmp(file->entries[i].key, entry->key)) {
             snprintf(options->error, sizeof options->error,
-                     "%.300s:%u: '%.100s' is set in line %u already: remove one of the two", name,
-                     (unsigned)entry->line, entry->key, (unsigned)file->entries[i].line);
+                     "%.*s:%u: '%.*s' is set in line %u already: remove one of the two", TEXT_UP_TO(name, 300),
+                     (unsigned)entry->line, TEXT_UP_TO(entry->key, 100), (unsigned)file->entries[i].line);
             return -1;
         }
     return 0;

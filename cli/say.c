@@ -4,6 +4,9 @@
  */
 #include "say.h"
 
+#include "../proto/terminal_text.h"
+#include "../proto/text_cut.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -55,16 +58,15 @@ void say_bytes(const char *data, size_t len)
 
 void say(const char *format, ...)
 {
-    char line[8192];
-    size_t head = strlen(prefix);
+    char text[8192], line[sizeof prefix + TERMINAL_TEXT_ROOM(sizeof text)];
+    size_t len, head = strlen(prefix);
     va_list args;
-    int len;
 
     memcpy(line, prefix, head);
     va_start(args, format);
-    len = vsnprintf(line + head, sizeof line - head - 1, format, args);
+    len = text_format(text, sizeof text, format, args);
     va_end(args);
-    head += len < 0 ? 0 : (size_t)len < sizeof line - head - 1 ? (size_t)len : sizeof line - head - 2;
+    head += terminal_text(line + head, sizeof line - head - 1, text, len, 0);
     line[head++] = '\n';
     say_bytes(line, head);
 }

@@ -10,7 +10,7 @@
 
 /** Messages begin with "belt COMMAND: " from now on. */
 void say_as(const char *command);
-/** One line, with a newline added. */
+/** One line, with a newline added, and made fit for a terminal whatever it holds. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 /** Bytes as they are. */
 void say_bytes(const char *data, size_t len);

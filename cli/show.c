@@ -34,10 +34,11 @@ void show_broker(const belt_broker_status *broker, bool colours, struct bytes *o
 
     bytes_text(out, "broker ");
     grid_paint(out, broker->name, GRID_BOLD, colours);
-    bytes_format(out,
-                 " %s, up %s%s: %u clients, %u workers with %u slots, %u jobs; %s done, %s failed; %s of %s kept\n",
-                 broker->version, units_show_ms(broker->uptime_ms, up), broker->draining ? ", shutting down" : "",
-                 broker->clients, broker->workers, broker->slots, broker->jobs, units_show_count(broker->done, done),
+    bytes_text(out, " ");
+    grid_paint(out, broker->version, GRID_PLAIN, colours);
+    bytes_format(out, ", up %s%s: %u clients, %u workers with %u slots, %u jobs; %s done, %s failed; %s of %s kept\n",
+                 units_show_ms(broker->uptime_ms, up), broker->draining ? ", shutting down" : "", broker->clients,
+                 broker->workers, broker->slots, broker->jobs, units_show_count(broker->done, done),
                  units_show_count(broker->failed, failed), units_show_bytes(broker->bytes, bytes),
                  units_show_bytes(broker->budget, budget));
     if (broker->failed_let_go)
@@ -79,9 +80,11 @@ void show_queues(const belt_status *status, bool colours, struct bytes *out)
     }
     finish(&grid, colours, out);
     for (size_t i = 0; i < status->count; i++)
-        if (status->queues[i].waiting && !status->queues[i].workers)
-            bytes_format(out, "queue %s waits: no connected worker serves it; start one with 'belt worker'\n",
-                         status->queues[i].function);
+        if (status->queues[i].waiting && !status->queues[i].workers) {
+            bytes_text(out, "queue ");
+            grid_paint(out, status->queues[i].function, GRID_PLAIN, colours);
+            bytes_text(out, " waits: no connected worker serves it; start one with 'belt worker'\n");
+        }
 }
 
 void show_workers(const belt_status *status, bool colours, struct bytes *out)
@@ -171,9 +174,12 @@ void show_jobs(const belt_status *status, bool colours, struct bytes *out)
     }
     finish(&grid, colours, out);
     for (size_t i = 0; i < status->count; i++)
-        if (*status->jobs[i].why)
-            bytes_format(out, "job %llu %s: %s\n", (unsigned long long)status->jobs[i].job,
-                         why_head(status->jobs[i].state), status->jobs[i].why);
+        if (*status->jobs[i].why) {
+            bytes_format(out, "job %llu %s: ", (unsigned long long)status->jobs[i].job,
+                         why_head(status->jobs[i].state));
+            grid_paint(out, status->jobs[i].why, GRID_PLAIN, colours);
+            bytes_text(out, "\n");
+        }
 }
 
 /* How many there are, which may be more than is shown. */

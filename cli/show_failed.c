@@ -4,6 +4,8 @@
 #include "result_json.h"
 #include "units.h"
 
+#include "../proto/text_cut.h"
+
 #include <belt/belt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -30,7 +32,8 @@ static const char *error_of(const struct belt_letter *letter, char *out, size_t 
     const struct belt_result_extras *extras = letter->extras;
 
     if (extras && extras->text.len) {
-        snprintf(out, size, "%.*s", (int)extras->text.len, (const char *)extras->text.data);
+        snprintf(out, size, "%.*s", (int)text_cut_at(extras->text.data, extras->text.len, size - 1),
+                 (const char *)extras->text.data);
         out[strcspn(out, "\n")] = '\0';
     } else if (extras && extras->term_signal)
         snprintf(out, size, "signal %d", extras->term_signal);

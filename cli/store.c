@@ -109,6 +109,7 @@ static int salvage(const char *directory, const char *target, char *error, uint3
     struct salvage_report report = {.job = show_salvaged, .ctx = &out};
     int code = salvage_run(directory, target, &report, error, size);
 
+    bytes_fit(&out);
     if (out.data)
         fwrite(out.data, 1, out.len, stderr);
     if (code == BELT_OK)

@@ -4,6 +4,8 @@
  */
 #include "error.h"
 
+#include "../proto/text_cut.h"
+
 #include <belt/belt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,7 +17,7 @@ int client_error(int code, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    vsnprintf(last, sizeof(last), format, arguments);
+    text_format(last, sizeof(last), format, arguments);
     va_end(arguments);
     return code;
 }

@@ -10,6 +10,7 @@
 #include "pool.h"
 #include "process.h"
 #include "statuses.h"
+#include "../proto/text_cut.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -58,8 +59,8 @@ static int check_times(const belt_job_options *options)
                             (unsigned long long)options->deadline_ms, (unsigned long long)options->after_ms);
     if (options->final_statuses != NULL && !client_statuses_parse(options->final_statuses, bits))
         return client_error(BELT_INVALID,
-                            "\"%.100s\" is no list of exit statuses: numbers from 1 to 255 and ranges, as in 2,64-78",
-                            options->final_statuses);
+                            "\"%.*s\" is no list of exit statuses: numbers from 1 to 255 and ranges, as in 2,64-78",
+                            TEXT_UP_TO(options->final_statuses, 100));
     return BELT_OK;
 }
 
@@ -250,8 +251,8 @@ static int check_function(const belt_pool *pool, const struct work *work)
         return BELT_OK;
     if (!name_ok(work->function))
         return client_error(BELT_INVALID,
-                            "\"%.140s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
-                            work->function != NULL ? work->function : "(none)", BELT_MAX_NAME);
+                            "\"%.*s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
+                            TEXT_UP_TO(work->function != NULL ? work->function : "(none)", 140), BELT_MAX_NAME);
     if (pool->children == NULL || client_private_serves(pool->children, work->function))
         return BELT_OK;
     client_private_names(pool->children, names, sizeof(names));

@@ -4,6 +4,8 @@
  * Decides nothing about tasks: that is slots.c. See agent.h.
  */
 #include "agent_parts.h"
+#include "../proto/terminal_text.h"
+#include "../proto/text_cut.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -42,10 +44,10 @@ uint64_t agent_clock_us(void)
 
 static void log_line(const char *kind, const char *format, va_list list)
 {
-    char text[1024];
+    char text[1024], shown[TERMINAL_TEXT_ROOM(sizeof(text))];
 
-    vsnprintf(text, sizeof(text), format, list);
-    fprintf(stderr, "belt worker: %s%s\n", kind, text);
+    terminal_text(shown, sizeof(shown), text, text_format(text, sizeof(text), format, list), 0);
+    fprintf(stderr, "belt worker: %s%s\n", kind, shown);
 }
 
 void agent_log(const struct agent *agent, const char *format, ...)
@@ -80,7 +82,7 @@ void agent_fail(struct agent *agent, int rc, const char *format, ...)
     if (!agent->error || agent->error_size == 0)
         return;
     va_start(list, format);
-    vsnprintf(agent->error, agent->error_size, format, list);
+    text_format(agent->error, agent->error_size, format, list);
     va_end(list);
 }
 

@@ -190,6 +190,10 @@ void place_log_clear(struct place *place);
 void place_lost(struct agent *agent, struct place *place, const char *why);
 /** Asks the slots from time to time for memory that they do not use. */
 void places_rest(struct agent *agent);
+/* A command that is named in a message: enough of its first line to know it by. */
+#define PLACE_COMMAND 80
+/** "'COMMAND'", cut to its first line and to `size` (PLACE_COMMAND), or what else the place runs. */
+const char *place_command(const struct place *place, char *text, size_t size);
 /** Says that a lasting slot ended without an answer. */
 void place_warn(struct agent *agent, const struct place *place);
 

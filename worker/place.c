@@ -4,6 +4,7 @@
  * Reads and writes without waiting; decides nothing.
  */
 #include "agent_parts.h"
+#include "../proto/text_cut.h"
 #include "spawn.h"
 
 #include <errno.h>
@@ -267,15 +268,27 @@ void place_lost(struct agent *agent, struct place *place, const char *why)
     place_warn(agent, place);
 }
 
+const char *place_command(const struct place *place, char *text, size_t size)
+{
+    const char *command = place->program->command;
+    size_t line, len;
+
+    if (!command)
+        return "the C functions";
+    line = strcspn(command, "\n");
+    len = text_cut_at(command, line, size - 8);
+    snprintf(text, size, "'%.*s%s'", (int)len, command, command[len] ? "…" : "");
+    return text;
+}
+
 void place_warn(struct agent *agent, const struct place *place)
 {
     uint32_t failures = agent->leaving ? 0 : slots_failures(agent->table, place->slot);
-    const char *command = place->program->command;
+    char command[PLACE_COMMAND];
 
     if (failures == SLOTS_FAILURES) /* once, until one answers */
-        agent_warn(agent, "the slots of %s%s%s cannot start: %s; %s, and starting is tried again from time to time",
-                   command ? "'" : "", command ? command : "the C functions", command ? "'" : "",
-                   slots_why(agent->table, place->slot),
+        agent_warn(agent, "the slots of %s cannot start: %s; %s, and starting is tried again from time to time",
+                   place_command(place, command, sizeof(command)), slots_why(agent->table, place->slot),
                    agent->options->alone ? "their tasks fail" : "their functions are left to other workers");
     else if (failures > 0)
         agent_log(agent, "slot %u ended before it answered a task (%u in a row): %s", place->slot, failures,

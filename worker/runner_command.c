@@ -6,6 +6,7 @@
 #include "agent_parts.h"
 #include "command_line.h"
 #include "spawn.h"
+#include "../proto/text_cut.h"
 #include "spawn.h"
 
 #include <signal.h>
@@ -58,7 +59,7 @@ static void command_give(struct agent *agent, struct place *place, const struct 
     rc = place_spawn(agent, place, line.argv, env, line.input, function->tty);
     free(env);
     if (rc != 0) {
-        snprintf(text, sizeof(text), "cannot run '%.160s': %s", line.argv[0], strerror(rc));
+        snprintf(text, sizeof(text), "cannot run '%.*s': %s", TEXT_UP_TO(line.argv[0], 160), strerror(rc));
         command_refuse(agent, place, text);
     } else if (line.input) {
         if (slot_outbox_payload(&place->queue, task->payload) != 0)

@@ -112,15 +112,15 @@ static uint64_t stream_owes(const struct place *place)
 /** Between two tasks, where no result can tell it: the log does, now and then. */
 static void warn_between(struct agent *agent, const struct place *place)
 {
-    const char *command = place->program->command;
+    char command[PLACE_COMMAND];
 
     if (agent->broke_us != 0 && agent->now - agent->broke_us < BROKE_US)
         return;
     agent->broke_us = agent->now;
     agent_warn(agent,
-               "slot %u%s%s%s broke the slot protocol while it had no task, and is replaced: %s; its standard output "
+               "slot %u (%s) broke the slot protocol while it had no task, and is replaced: %s; its standard output "
                "is for answers only, whatever else it prints must go to standard error",
-               place->slot, command ? " ('" : "", command ? command : "", command ? "')" : "", place->error);
+               place->slot, place_command(place, command, sizeof(command)), place->error);
 }
 
 void stream_violation(struct agent *agent, struct place *place, const char *what)

@@ -4,6 +4,8 @@
  * borrow from, which is given back all at once.
  */
 #include "parts.h"
+#include "../../proto/terminal_text.h"
+#include "../../proto/text_cut.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -153,9 +155,8 @@ struct belt_bytes update_text(struct core *core, const char *format, ...)
     char text[BELT_MAX_TEXT];
     va_list args;
     va_start(args, format);
-    int len = vsnprintf(text, sizeof text, format, args);
+    size_t size = text_format(text, sizeof text, format, args);
     va_end(args);
-    size_t size = len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1;
     uint8_t *copy = update_alloc(core, size + 1);
     memcpy(copy, text, size);
     return (struct belt_bytes){copy, size};
@@ -166,7 +167,7 @@ void update_notice(struct core *core, const char *format, ...)
     char *text = update_alloc(core, BELT_MAX_TEXT);
     va_list args;
     va_start(args, format);
-    vsnprintf(text, BELT_MAX_TEXT, format, args);
+    text_format(text, BELT_MAX_TEXT, format, args);
     va_end(args);
     core->out->notice = text;
 }
@@ -194,15 +195,13 @@ void update_trace(struct core *core, const char *format, ...)
     if (!core->config.trace || !core->out) /* nothing is told while the core is built anew */
         return;
     struct core_update_arena *arena = core->out->arena;
-    char line[512];
-    int at = snprintf(line, sizeof line, "[%5llu] ", (unsigned long long)core->now);
+    char text[480], line[32 + TERMINAL_TEXT_ROOM(sizeof text)];
+    size_t size = (size_t)snprintf(line, sizeof line, "[%5llu] ", (unsigned long long)core->now);
     va_list args;
     va_start(args, format);
-    int len = vsnprintf(line + at, sizeof line - (size_t)at - 1, format, args);
+    size_t len = text_format(text, sizeof text, format, args);
     va_end(args);
-    size_t size = (size_t)at + (len < 0 ? 0 : (size_t)len);
-    if (size > sizeof line - 2)
-        size = sizeof line - 2;
+    size += terminal_text(line + size, sizeof line - size - 1, text, len, 0);
     line[size++] = '\n';
     if (arena->trace_room - arena->trace_len < size + 1) {
         size_t room = (arena->trace_room + size) * 2;

@@ -5,6 +5,7 @@
 #include "proto/text_cut.h"
 
 #include <criterion/criterion.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,4 +72,36 @@ Test(text_cut, bytes_that_are_no_text_are_cut_as_well)
     memset(text, 0x80, 1000);
     text[1000] = '\0';
     cr_expect_gt(cut(to, 300, text), 250);
+}
+
+Test(text_cut, a_cut_is_between_characters)
+{
+    static const char text[] = "a\xe2\x82\xac\xf0\x9f\x98\x80z";
+    static const size_t cuts[] = {0, 1, 1, 1, 4, 4, 4, 4, 8, 9};
+
+    for (size_t most = 0; most < sizeof cuts / sizeof *cuts; most++)
+        cr_assert_eq(text_cut_at(text, 9, most), cuts[most], "at %zu", most);
+    cr_assert_eq(text_cut_at(text, 9, 100), 9);
+    cr_assert_eq(text_cut_at("\x80\x80\x80\x80\x80\x80", 6, 5), 5);
+}
+
+static size_t formatted(char *to, size_t size, const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    size_t len = text_format(to, size, format, list);
+    va_end(list);
+    return len;
+}
+
+Test(text_cut, a_formatted_text_ends_with_a_whole_character)
+{
+    char to[6];
+
+    cr_assert_eq(formatted(to, sizeof to, "%s", "abc\xe2\x82\xac"), 3);
+    cr_assert_str_eq(to, "abc");
+    cr_assert_eq(formatted(to, sizeof to, "%s", "ab\xe2\x82\xac"), 5);
+    cr_assert_str_eq(to, "ab\xe2\x82\xac");
+    cr_assert_eq(formatted(to, sizeof to, "%d", 1234567), 5);
 }
