@@ -220,7 +220,7 @@ Test(bounds, jobs_of_a_broker)
     is_error(bare_open(&bare, "more"), BELT_LIMIT);
     uint64_t job = bare_open(&bare, "k7")->u.opened.job;
     cr_assert_neq(job, 0, "those that are there go on");
-    bare_say(&bare, (struct belt_msg){.type = BELT_MSG_CANCEL, .u.cancel = {1, job}});
+    bare_say(&bare, (struct belt_msg){.type = BELT_MSG_CANCEL, .u.cancel = {.ref = 1, .job = job}});
     is_error(bare_open(&bare, "more"), BELT_LIMIT);
     bare.now += 2 * BELT_LEASE_MS; /* a job that is over is remembered for so long */
     bare_say(&bare, (struct belt_msg){.type = BELT_MSG_PING});

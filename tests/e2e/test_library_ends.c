@@ -154,6 +154,7 @@ Test(library_ends, a_killed_child_fails_the_calls_that_wait)
         kill(children[i], SIGKILL);
     cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_LOST_BROKER);
     cr_assert(strstr(belt_error_text(), "private") != NULL, "%s", belt_error_text());
+    belt_stream_close(&stream);
     cr_assert_eq(belt_imap(pool, "echo", stock_next, NULL, NULL, &stream), BELT_LOST_BROKER);
     belt_stream_close(&stream);
     belt_pool_close(&pool);

@@ -226,6 +226,9 @@ static void open_from_threads(int said)
 
 Test(library_owner, pools_that_threads_open_end_with_the_program)
 {
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip_test("AddressSanitizer's allocator may be locked by another thread in a process that was forked");
+#endif
     struct program program;
 
     program_start(&program, open_from_threads);

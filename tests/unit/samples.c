@@ -200,7 +200,11 @@ static void add_jobs(void)
                     UINT64_MAX,
                     UINT64_MAX,
                     {0x04, [31] = 0x80},
-                    UINT64_MAX},
+                    UINT64_MAX,
+                    1,
+                    0,
+                    0,
+                    {NULL, 0}},
     };
     add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
         .ref = 1, .key = str("k"), .function = str("f"), .options = {.backoff_ms = 1, .final_status = {[8] = 1}}};

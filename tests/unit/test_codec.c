@@ -507,8 +507,9 @@ Test(codec, a_report_is_cut_to_one_header)
     memset(text, 'x', sizeof(text));
     for (uint32_t i = 0; i < BELT_MAX_ROWS; i++)
         rows[i] = (struct belt_row_worker){.name = {text, 8}, .functions = {text, sizeof(text)}, .slots = i};
-    struct belt_msg msg = {.type = BELT_MSG_REPORT,
-                           .u.report = {1, BELT_REPORT_WORKERS, BELT_MAX_ROWS, {.workers = rows}}};
+    struct belt_msg msg = {
+        .type = BELT_MSG_REPORT,
+        .u.report = {.ref = 1, .what = BELT_REPORT_WORKERS, .count = BELT_MAX_ROWS, .rows = {.workers = rows}}};
     struct belt_frames frames;
     cr_assert_eq(belt_encode(&msg, &frames), BELT_OK);
     cr_assert_eq(belt_decode(decoder, &frames, &got), BELT_OK, "%s", belt_decoder_error(decoder));
