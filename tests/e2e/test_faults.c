@@ -111,8 +111,8 @@ BOTH(late_results_of_a_stopped_agent_change_nothing)
     two = stage_worker(&stage, STAGE_COMMAND, "4");
     expect_all(map, 8, true);
     process_signal(one, SIGCONT);
+    /* Its results come late, and are refused (core_workers), or the broker has them dropped before they are sent. */
     stage_wait_number(&stage, "broker", "workers", 2);
-    stage_wait_number(&stage, "broker", "stale", 1);
     cr_assert_eq(stage_number(&stage, "broker", "done"), 8);
     stage_stop_worker(two);
     expect_all(map_numbers(&stage, 20, "", WORDS("map", "f")), 20, true);
