@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -122,8 +123,9 @@ static void damage(unsigned seed, unsigned times)
     close(fd);
 }
 
-/** The results of the job that was done: right, or lost; in order, each once. Returns how many are right. */
-static unsigned read_done(void)
+/** The results of the job that was done: right, or lost; in order, each once. Returns how many are right;
+ * `*passed` is whether the reader said that results before its first were read. */
+static unsigned read_done(bool *passed)
 {
     struct process *reader = run(ARGV("results", "done"), NULL, -1);
     const char *at = process_out(reader);
@@ -138,7 +140,10 @@ static unsigned read_done(void)
         at++;
     }
     cr_assert_eq(*at, 0, "%.60s", at);
-    cr_assert(right == TASKS ? process_status(reader) == 0 : process_status(reader) == 1, "exit %d: %s",
+    /* The place up to which a job was read is a number in the store too: a byte of it may be the damaged one. What is
+     * passed over then is said. */
+    *passed = strstr(process_err(reader), "goes on with result number") != NULL;
+    cr_assert(right == TASKS ? process_status(reader) == 0 : *passed || process_status(reader) == 1, "exit %d: %s",
               process_status(reader), process_err(reader));
     process_free(reader);
     return right;
@@ -156,10 +161,12 @@ Test(salvage, a_damaged_store_gives_what_it_still_holds, .timeout = 290)
         struct process *broker = start_broker(saved);
         struct process *jobs = run(ARGV("jobs"), NULL, 0);
         if (strstr(process_out(jobs), "done")) {
-            unsigned right = read_done();
+            bool passed;
+            unsigned right = read_done(&passed);
             whole += right == TASKS;
             parts += right < TASKS;
-            cr_expect(right == TASKS || strstr(process_err(process), "key done"), "not told: %s", process_err(process));
+            cr_expect(right == TASKS || passed || strstr(process_err(process), "key done"), "not told: %s",
+                      process_err(process));
         } else {
             cr_expect_not_null(strstr(process_err(process), "lost"), "%s", process_err(process));
         }
@@ -178,7 +185,8 @@ Test(salvage, a_whole_store_comes_over_as_it_is, .timeout = 120)
                        process_err(process));
     process_free(process);
     struct process *broker = start_broker(saved), *worker = start(ARGV("worker", "--filter", "nobody=cat"), NULL);
-    cr_expect_eq(read_done(), TASKS);
+    bool passed;
+    cr_expect_eq(read_done(&passed), TASKS);
     struct process *reader = run(ARGV("results", "--follow", "waits"), NULL, 0);
     cr_expect_eq(process_out_len(reader), TASKS * 512u);
     process_free(reader);
