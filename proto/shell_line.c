@@ -6,21 +6,18 @@
  * in that would put a reference into the wrong kind of quotes, where the shell might split it into words; it would
  * still not run it. (POSIX.1-2017, Shell Command Language, 2.2 to 2.6.)
  */
-#include "shell_line.h"
+#include "shell_private.h"
 #include "shell_words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PLACE     "{}"
-#define REFERENCE "${" SHELL_INPUT_NAME "?}" /* without the variable (env -i, sudo) the shell stops, and says so */
-#define QUOTED    "\"" REFERENCE "\""
-#define RUNS_INPUT                                                                                                     \
-    "where the script of a shell stands, which would run the input as code",                                           \
-        "if that is what you want, leave it out: the shell then reads the input from its standard input"
-#define DEPTH_MAX 32u
-#define WORD_MAX  256u
+#define REFERENCE    "${" SHELL_INPUT_NAME "?}" /* without the variable (env -i, sudo) the shell stops, and says so */
+#define QUOTED       "\"" REFERENCE "\""
+#define DEPTH_MAX    32u
+#define WORD_MAX     256u
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789"
 
 enum around {
     AROUND_CODE,   /* the line itself, ( ), $( ) */
@@ -39,51 +36,30 @@ struct frame {
     unsigned parens;                     /* ARITH: ( that are open */
     unsigned cases;                      /* CODE: case … esac that are open */
     struct seen seen;
-    char word[WORD_MAX]; /* CODE: the letters of the word so far */
+    char word[WORD_MAX]; /* CODE: the letters of the word so far, up to the first that the shell computes */
     unsigned word_len;
-    bool word_plain; /* without quotes and substitutions */
+    bool word_begun;  /* a character of it was read, be it a quote */
+    bool word_plain;  /* the shell computes nothing in it */
+    bool subscript;   /* CODE: behind a [ that may be one of an array */
+    bool array;       /* CODE: what stands in the ( ) of x=( ) */
+    bool escaped;     /* TICKS: a backslash, behind which quotes change their meaning */
+    const char *test; /* CODE: where its [[ stands */
 };
 
 struct scan {
     struct shell_line *out;
-    const char *at;
+    const char *line, *at;
     struct frame frames[DEPTH_MAX];
     unsigned depth; /* of the innermost frame */
     bool here;      /* a here-document was begun */
     bool failed;    /* out of memory */
 };
 
-static int read_line(struct shell_line *out, const char *line, size_t len);
-
 /* ---- output ---- */
-
-static int refuse(struct shell_line *out, const char *where, const char *instead)
-{
-    if (out->error[0] == '\0')
-        snprintf(out->error, sizeof(out->error), "{} stands %s; %s", where, instead);
-    return -1;
-}
-
-/** 0; -1 when out of memory. */
-static int add(struct shell_line *out, const void *bytes, size_t len)
-{
-    if (out->room - out->len < len) {
-        size_t room = 2 * out->room + len + 256;
-        char *text = realloc(out->text, room);
-        if (!text)
-            return -1;
-        out->text = text;
-        out->room = room;
-    }
-    if (len > 0)
-        memcpy(out->text + out->len, bytes, len);
-    out->len += len;
-    return 0;
-}
 
 static void put(struct scan *scan, const char *text, size_t len)
 {
-    scan->failed |= add(scan->out, text, len) != 0;
+    scan->failed |= shell_add(scan->out, text, len) != 0;
 }
 
 /** Copies `n` characters of the line. */
@@ -98,6 +74,11 @@ static void copy(struct scan *scan, size_t n)
 static struct frame *top(struct scan *scan)
 {
     return &scan->frames[scan->depth];
+}
+
+static bool is_code(const struct frame *frame)
+{
+    return frame->around == AROUND_CODE || frame->around == AROUND_TICKS;
 }
 
 static int push(struct scan *scan, enum around around)
@@ -120,9 +101,9 @@ static void pop(struct scan *scan)
 /* ---- words ---- */
 
 /** The word before the reading place is over. */
-static void end_word(struct frame *frame)
+static void end_word(struct scan *scan, struct frame *frame)
 {
-    if (frame->word_len == 0 && frame->word_plain)
+    if (!frame->word_begun)
         return;
     frame->word[frame->word_len] = '\0';
     const char *word = frame->word_plain ? frame->word : "";
@@ -130,44 +111,99 @@ static void end_word(struct frame *frame)
         frame->cases++;
     else if (strcmp(word, "esac") == 0 && frame->cases > 0)
         frame->cases--;
-    seen_word(&frame->seen, word);
+    else if (strcmp(word, "[[") == 0)
+        frame->test = scan->at;
+    else if (strcmp(word, "]]") == 0)
+        frame->test = NULL;
+    seen_word(&frame->seen, frame->word, frame->word_plain);
     frame->word_len = 0;
     frame->word_plain = true;
+    frame->word_begun = frame->subscript = false;
 }
 
-static void end_command(struct frame *frame)
+static void end_command(struct scan *scan, struct frame *frame)
 {
-    end_word(frame);
+    end_word(scan, frame);
     frame->seen = (struct seen){0};
 }
 
-static void add_letter(struct frame *frame, char c)
+/** A letter that the shell takes as it is, or (not `plain`) makes something of. */
+static void add_letter(struct frame *frame, char c, bool plain)
 {
-    if (frame->word_len + 1 < WORD_MAX)
+    frame->word_begun = true;
+    if (plain && frame->word_plain && frame->word_len + 1 < WORD_MAX)
         frame->word[frame->word_len++] = c;
     else
         frame->word_plain = false;
 }
 
+static bool is_name(const char *text, size_t len)
+{
+    return len > 0 && strspn(text, NAME_LETTERS) >= len;
+}
+
+/** Whether a [ behind the letters so far may begin the subscript of an array. */
+static bool begins_subscript(const struct frame *frame)
+{
+    return frame->word_plain && (frame->word_len == 0 ? frame->array : is_name(frame->word, frame->word_len));
+}
+
+/** A character of a word, without quotes. */
+static void add_bare(struct frame *frame, char c)
+{
+    if (c == '[' && begins_subscript(frame))
+        frame->subscript = true;
+    else if (c == ']')
+        frame->subscript = false;
+    add_letter(frame, c, !strchr("*?$~", c));
+}
+
+/** A character of a word, in quotes: of the word that they are a part of. */
+static void add_quoted(struct scan *scan, char c)
+{
+    if (scan->depth > 0 && is_code(&scan->frames[scan->depth - 1]))
+        add_letter(&scan->frames[scan->depth - 1], c, true);
+}
+
 /* ---- placeholders ---- */
+
+/** Whether the [[ ]] around the reading place compares numbers, or asks for a variable. */
+static bool compares_numbers(const struct scan *scan, const struct frame *frame)
+{
+    static const char *const operators[] = {"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v"};
+    const char *end = strstr(scan->at, "]]");
+
+    for (size_t i = 0; i < sizeof(operators) / sizeof(*operators); i++) {
+        const char *found = strstr(frame->test, operators[i]);
+        if (found && (!end || found < end))
+            return true;
+    }
+    return false;
+}
 
 /** Refused wherever it stands, because of the command that it is a word of. */
 static int check_command(struct scan *scan)
 {
+    const char *instead, *where;
+
     for (unsigned i = 0; i <= scan->depth; i++) {
-        const struct seen *seen = &scan->frames[i].seen;
-        if (seen->evaluates && strcmp(seen->evaluates, "ssh") == 0)
-            return refuse(scan->out, "among the words of ssh, which a shell on the other host reads as code",
-                          "send the input to its standard input: ssh HOST 'cat' with no {}");
-        if (seen->evaluates)
-            return refuse(scan->out, "among words that the shell evaluates (eval, let, trap, alias)",
-                          "use it without that, as in: x={}; … \"$x\"");
-        if (seen->script && seen->shell)
-            return refuse(scan->out, "in the script of a shell in this line, in quotes that both shells read",
-                          "write the script in single quotes, or pass the input to it: sh -c '… \"$1\" …' sh {}");
-        if (seen->script)
-            return refuse(scan->out, "in a program of another language, which would read the input as code",
-                          "pass the input as an argument: python3 -c '… sys.argv[1] …' {}");
+        struct frame *frame = &scan->frames[i];
+        enum why why = WHY_NOT;
+        if (frame->escaped)
+            return shell_refuse(scan->out, "within ` ` that have a backslash", "write $( ) instead");
+        if (!is_code(frame))
+            continue;
+        frame->word[frame->word_len] = '\0';
+        if (frame->subscript)
+            why = WHY_NUMBER;
+        else if (frame->test && compares_numbers(scan, frame))
+            why = WHY_NUMBER;
+        else
+            why = seen_check(&frame->seen, frame->word);
+        if (why != WHY_NOT) {
+            where = why_text(why, &instead);
+            return shell_refuse(scan->out, where, instead);
+        }
     }
     return 0;
 }
@@ -178,16 +214,17 @@ static int place(struct scan *scan)
     const char *text = QUOTED;
 
     if (scan->here)
-        return refuse(scan->out, "behind the beginning of a here-document",
-                      "use printf '%s\\n' {} | … , or put the command into a script of its own");
+        return shell_refuse(scan->out, "behind the beginning of a here-document",
+                            "use printf '%s\\n' {} | … , or put the command into a script of its own");
     if (check_command(scan) != 0)
         return -1;
     switch (frame->around) {
     case AROUND_ARITH:
-        return refuse(scan->out, "in arithmetic, which a shell may evaluate as code", "use expr, as in: expr {} + 1");
+        return shell_refuse(scan->out, "in arithmetic, which a shell may evaluate as code",
+                            "use expr, as in: expr {} + 1");
     case AROUND_BRACE:
         if (frame->arithmetic)
-            return refuse(scan->out, "in arithmetic, which a shell may evaluate as code", "use expr or cut");
+            return shell_refuse(scan->out, "in arithmetic, which a shell may evaluate as code", "use expr or cut");
         text = frame->in_double && !frame->pattern ? REFERENCE : QUOTED;
         break;
     case AROUND_DOUBLE:
@@ -205,6 +242,8 @@ static int place(struct scan *scan)
     put(scan, text, strlen(text));
     scan->at += strlen(PLACE);
     scan->out->references++;
+    for (unsigned i = 0; i <= scan->depth; i++)
+        scan->frames[i].word_begun = true, scan->frames[i].word_plain = false;
     return 0;
 }
 
@@ -222,6 +261,17 @@ static void open_brace(struct scan *scan, bool in_double)
     frame->in_double = in_double;
     frame->pattern = *at != '\0' && strchr("#%/^,", *at) != NULL;
     frame->arithmetic = *at == '[' || (*at == ':' && (at[1] == '\0' || !strchr("-=?+", at[1])));
+}
+
+/** At "$[", which bash still knows. */
+static int old_arithmetic(struct scan *scan)
+{
+    const char *end = strchr(scan->at, ']'), *found = strstr(scan->at, PLACE);
+
+    if (end && found && found < end)
+        return shell_refuse(scan->out, "in arithmetic, which a shell may evaluate as code",
+                            "use expr, as in: expr {} + 1");
+    return 0;
 }
 
 /** A substitution that begins here: 1; none: 0; -1: refused. */
@@ -247,6 +297,8 @@ static int open_substitution(struct scan *scan, bool in_double)
         if (push(scan, AROUND_TICKS) != 0)
             return -1;
         copy(scan, 1);
+    } else if (strncmp(at, "$[", 2) == 0) {
+        return old_arithmetic(scan);
     } else {
         return 0;
     }
@@ -265,8 +317,8 @@ static int inner_script(struct scan *scan)
         return 0;
     }
     if (end == scan->at + 3 && strncmp(scan->at + 1, PLACE, 2) == 0)
-        return refuse(scan->out, RUNS_INPUT);
-    rc = read_line(&script, scan->at + 1, (size_t)(end - scan->at - 1));
+        return shell_refuse(scan->out, RUNS_INPUT);
+    rc = shell_read_line(&script, scan->at + 1, (size_t)(end - scan->at - 1));
     if (rc == 0) {
         put(scan, "'", 1);
         put(scan, script.text, script.len - 1);
@@ -282,6 +334,14 @@ static int inner_script(struct scan *scan)
 
 /* ---- one step in each kind of surroundings ---- */
 
+/** A backslash within ` ` is taken away before the quotes are read. */
+static void note_escape(struct scan *scan)
+{
+    for (unsigned i = 0; i <= scan->depth; i++)
+        if (scan->frames[i].around == AROUND_TICKS && strchr("`$\\\"", scan->at[1]))
+            scan->frames[i].escaped = true;
+}
+
 static int step_quotes(struct scan *scan)
 {
     const struct frame *frame = top(scan);
@@ -289,16 +349,23 @@ static int step_quotes(struct scan *scan)
     bool escapes = frame->around != AROUND_SINGLE;
 
     if (c == '\\' && escapes && scan->at[1] != '\0') {
+        add_quoted(scan, scan->at[1]);
+        note_escape(scan);
         copy(scan, 2);
     } else if (c == end) {
         copy(scan, 1);
         pop(scan);
     } else {
+        struct frame *outer = scan->depth > 0 ? &scan->frames[scan->depth - 1] : NULL;
         int rc = frame->around == AROUND_DOUBLE ? open_substitution(scan, true) : 0;
         if (rc < 0)
             return -1;
-        if (rc == 0)
+        if (outer && is_code(outer) && (rc > 0 || (c == '$' && frame->around == AROUND_DOUBLE)))
+            outer->word_plain = false;
+        if (rc == 0) {
+            add_quoted(scan, c);
             copy(scan, 1);
+        }
     }
     return 0;
 }
@@ -310,6 +377,7 @@ static int step_brace(struct scan *scan)
     int rc;
 
     if (c == '\\' && scan->at[1] != '\0') {
+        note_escape(scan);
         copy(scan, 2);
         return 0;
     }
@@ -354,19 +422,21 @@ static int comment(struct scan *scan)
     const char *found = strstr(scan->at, PLACE);
 
     if (found && found < scan->at + len)
-        return refuse(scan->out, "in a comment", "leave the comment out");
+        return shell_refuse(scan->out, "in a comment", "leave the comment out");
     copy(scan, len);
     return 0;
 }
 
 static int open_paren(struct scan *scan, struct frame *frame)
 {
-    bool arithmetic = scan->at[1] == '(' && frame->word_len == 0;
+    bool arithmetic = scan->at[1] == '(' && !frame->word_begun;
+    bool array = frame->word_plain && frame->word_len > 0 && frame->word[frame->word_len - 1] == '=';
 
-    end_command(frame);
+    end_command(scan, frame);
     if (push(scan, arithmetic ? AROUND_ARITH : AROUND_CODE) != 0)
         return -1;
     top(scan)->paren = !arithmetic;
+    top(scan)->array = array;
     copy(scan, arithmetic ? 2 : 1);
     return 0;
 }
@@ -377,11 +447,11 @@ static int step_separator(struct scan *scan, struct frame *frame)
     char c = *scan->at;
 
     if (c == ' ' || c == '\t') {
-        end_word(frame);
+        end_word(scan, frame);
     } else if (c == '\n' || c == ';' || c == '&' || c == '|') {
-        end_command(frame);
+        end_command(scan, frame);
     } else if (c == '<' || c == '>') {
-        end_word(frame);
+        end_word(scan, frame);
         if (strncmp(scan->at, "<<<", 3) == 0) {
             copy(scan, 2);
         } else if (strncmp(scan->at, "<<", 2) == 0) {
@@ -391,7 +461,7 @@ static int step_separator(struct scan *scan, struct frame *frame)
     } else if (c == '(') {
         return open_paren(scan, frame) != 0 ? -1 : 1;
     } else if (c == ')') {
-        end_command(frame);
+        end_command(scan, frame);
         if (frame->paren && frame->cases == 0)
             pop(scan);
     } else {
@@ -404,13 +474,14 @@ static int step_separator(struct scan *scan, struct frame *frame)
 static int open_quotes(struct scan *scan, struct frame *frame)
 {
     char c = *scan->at;
-    bool ansi = c == '\'' && frame->word_len > 0 && frame->word[frame->word_len - 1] == '$';
+    bool ansi = c == '\'' && scan->at > scan->line && scan->at[-1] == '$';
 
-    if (c == '\'' && frame->seen.script && frame->seen.shell && frame->word_len == 0 && frame->word_plain) {
-        frame->word_plain = false;
+    if (c == '\'' && frame->seen.script && frame->seen.reads == READS_SHELL && !frame->word_begun) {
+        add_letter(frame, c, false);
         return inner_script(scan);
     }
-    frame->word_plain = false;
+    frame->word_begun = true;
+    frame->word_plain &= !ansi;
     copy(scan, 1);
     return push(scan, c == '"' ? AROUND_DOUBLE : ansi ? AROUND_ANSI : AROUND_SINGLE);
 }
@@ -422,7 +493,9 @@ static int step_code(struct scan *scan)
     int rc;
 
     if (c == '\\' && scan->at[1] != '\0') {
-        frame->word_plain = false;
+        if (scan->at[1] != '\n')
+            add_letter(frame, scan->at[1], true);
+        note_escape(scan);
         copy(scan, 2);
         return 0;
     }
@@ -431,7 +504,7 @@ static int step_code(struct scan *scan)
         pop(scan);
         return 0;
     }
-    if (c == '#' && frame->word_len == 0 && frame->word_plain)
+    if (c == '#' && !frame->word_begun)
         return comment(scan);
     if (c == '\'' || c == '"')
         return open_quotes(scan, frame);
@@ -440,20 +513,19 @@ static int step_code(struct scan *scan)
         return rc < 0 ? -1 : 0;
     rc = open_substitution(scan, false);
     if (rc != 0) {
+        frame->word_begun = true;
         frame->word_plain = false;
         return rc < 0 ? -1 : 0;
     }
-    add_letter(frame, c);
+    add_bare(frame, c);
     copy(scan, 1);
     return 0;
 }
 
 static int step(struct scan *scan)
 {
-    if (strncmp(scan->at, PLACE, 2) == 0) {
-        top(scan)->word_plain = false;
+    if (strncmp(scan->at, PLACE, 2) == 0)
         return place(scan);
-    }
     switch (top(scan)->around) {
     case AROUND_CODE:
     case AROUND_TICKS:
@@ -469,26 +541,10 @@ static int step(struct scan *scan)
 
 /* ---- the whole ---- */
 
-static int check_foreign(struct shell_line *out, const char *text)
-{
-    size_t len;
-    const char *found = shell_foreign_place(text, &len);
-
-    if (!found)
-        return 0;
-    snprintf(
-        out->error, sizeof(out->error),
-        "%.*s is not a placeholder: {}, the whole input, is the only one; cut it in the shell (${x%%.*}, basename), or "
-        "write \"{\"\"%.*s in a line for the shell to mean the characters themselves",
-        (int)len, found, (int)len - 1, found + 1);
-    return -1;
-}
-
-/** `line` has `len` characters; a copy of it with its end is read. */
-static int read_line(struct shell_line *out, const char *line, size_t len)
+int shell_read_line(struct shell_line *out, const char *line, size_t len)
 {
     char *copied = strndup(line, len);
-    struct scan scan = {.out = out, .at = copied};
+    struct scan scan = {.out = out, .line = copied, .at = copied};
     int rc = 0;
 
     if (!copied) {
@@ -508,76 +564,13 @@ static int read_line(struct shell_line *out, const char *line, size_t len)
 int shell_line_read(struct shell_line *out, const char *line)
 {
     *out = (struct shell_line){0};
-    if (check_foreign(out, line) != 0)
+    if (shell_check_foreign(out, line, true) != 0)
         return -1;
-    return read_line(out, line, strlen(line));
+    return shell_read_line(out, line, strlen(line));
 }
 
 void shell_line_free(struct shell_line *line)
 {
     free(line->text);
     line->text = NULL;
-}
-
-/* ---- words ---- */
-
-/** Adds `word` with each {} replaced. */
-static int add_replaced(struct shell_line *out, const char *word, struct belt_bytes input)
-{
-    const char *found;
-    int rc = 0;
-
-    for (; (found = strstr(word, PLACE)); word = found + 2) {
-        rc |= add(out, word, (size_t)(found - word)) | add(out, input.data, input.len);
-    }
-    return rc | add(out, word, strlen(word) + 1);
-}
-
-static int add_word(struct shell_line *out, const struct seen *seen, const char *word, struct belt_bytes input)
-{
-    if (!strstr(word, PLACE))
-        return add(out, word, strlen(word) + 1);
-    if (seen->evaluates && strcmp(seen->evaluates, "ssh") == 0)
-        return refuse(out, "among the words of ssh, which a shell on the other host reads as code",
-                      "send the input to its standard input: ssh HOST cat");
-    if (seen->script && seen->shell && strcmp(word, PLACE) == 0)
-        return refuse(out, RUNS_INPUT);
-    if (seen->script && seen->shell)
-        return read_line(out, word, strlen(word));
-    if (seen->script)
-        return refuse(out, "in a program of another language, which would read the input as code",
-                      "pass the input as an argument: python3 -c '… sys.argv[1] …' {}");
-    return add_replaced(out, word, input);
-}
-
-int shell_words_copy(struct shell_line *out, const char *const *words, uint32_t count)
-{
-    *out = (struct shell_line){0};
-    for (uint32_t i = 0; i < count; i++) {
-        if (check_foreign(out, words[i]) != 0)
-            return -1;
-        if (add(out, words[i], strlen(words[i]) + 1) != 0) {
-            snprintf(out->error, sizeof(out->error), "out of memory");
-            return -1;
-        }
-    }
-    return 0;
-}
-
-int shell_words_read(struct shell_line *out, const char *const *words, uint32_t count, struct belt_bytes input)
-{
-    struct seen seen = {0};
-
-    *out = (struct shell_line){0};
-    for (uint32_t i = 0; i < count; i++) {
-        if (check_foreign(out, words[i]) != 0)
-            return -1;
-        if (add_word(out, &seen, words[i], input) != 0) {
-            if (out->error[0] == '\0')
-                snprintf(out->error, sizeof(out->error), "out of memory");
-            return -1;
-        }
-        seen_word(&seen, strchr(words[i], '{') ? "" : words[i]);
-    }
-    return 0;
 }

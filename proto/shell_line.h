@@ -34,7 +34,7 @@ void shell_line_free(struct shell_line *line);
  *  Only the script of a `sh -c` among them is a line for the shell; in other words {} is replaced by `input` itself. */
 int shell_words_read(struct shell_line *out, const char *const *words, uint32_t count, struct belt_bytes input);
 
-/** Words in which {} means itself, as they are. */
-int shell_words_copy(struct shell_line *out, const char *const *words, uint32_t count);
+/** Words in which no {} stands, as they are; `line`: they are a line for the shell. */
+int shell_words_copy(struct shell_line *out, const char *const *words, uint32_t count, bool line);
 
 #endif

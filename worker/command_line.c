@@ -90,7 +90,7 @@ static int shell_command(struct command_line *line, const char *command, struct 
 {
     struct slot_queue words = {0};
     struct shell_line read;
-    int rc = line->input ? shell_words_copy(&read, &command, 1) : shell_line_read(&read, command);
+    int rc = line->input ? shell_words_copy(&read, &command, 1, true) : shell_line_read(&read, command);
 
     if (rc != 0)
         rc = line_error(line, read.error);
@@ -143,7 +143,7 @@ static int words_command(struct command_line *line, const char *const *words, ui
     memcpy(all, words, count * sizeof(*all));
     if (!line->input && !has_place(words, count))
         all[count++] = "{}";
-    rc = line->input ? shell_words_copy(&read, all, count) : shell_words_read(&read, all, count, payload);
+    rc = line->input ? shell_words_copy(&read, all, count, false) : shell_words_read(&read, all, count, payload);
     rc = rc != 0 ? line_error(line, read.error) : line_finish(line, &read, &none, count, payload);
     free(all);
     shell_line_free(&read);

@@ -208,8 +208,8 @@ Test(cli_errors, what_looks_like_another_programs_words_is_refused)
                                       "more than one ':::'",
                                       "not a source of inputs",
                                       "{/} is not a placeholder",
-                                      "evaluates",
-                                      "evaluates"};
+                                      "evaluated",
+                                      "evaluated"};
 
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         fails(commands[i], 2, why[i]);
