@@ -35,6 +35,8 @@
 #define BYE_MS 100
 /* Connections that did not say hello yet, and the broker's own files. */
 #define DESCRIPTORS_SPARE 128u
+/* A private broker has no store, and no strangers. */
+#define DESCRIPTORS_SPARE_PRIVATE 32u
 /* Acknowledgements of what is not on disk may wait so long for company. */
 #define ACK_MS 5u
 /* Routes of connections that the core has not decided about. */
@@ -107,11 +109,17 @@ static const char *own_name(struct broker *broker)
     return broker->name;
 }
 
+/** It ends with the pool that started it, and serves that pool alone. */
+static bool is_private(const struct belt_broker_options *options)
+{
+    return options->lifeline_fd > 0;
+}
+
 static int open_core(struct broker *broker, size_t descriptors)
 {
     const struct belt_broker_options *options = broker->options;
     struct shell *shell = &broker->shell;
-    size_t peers = descriptors - DESCRIPTORS_SPARE;
+    size_t peers = descriptors - (is_private(options) ? DESCRIPTORS_SPARE_PRIVATE : DESCRIPTORS_SPARE);
     struct core_config config = {
         .name = own_name(broker),
         .version = BELT_VERSION,
@@ -330,7 +338,8 @@ int belt_broker_run(const struct belt_broker_options *options, char *error, uint
     belt_heap_keep();
     int rc = check_options(&broker);
     if (rc == BELT_OK)
-        rc = broker_raise_descriptors(&descriptors, error, size);
+        rc = broker_raise_descriptors(is_private(options) ? BROKER_DESCRIPTORS_PRIVATE : BROKER_DESCRIPTORS_MIN,
+                                      &descriptors, error, size);
     if (rc == BELT_OK)
         rc = open_signals(&broker);
     if (rc == BELT_OK)

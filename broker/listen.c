@@ -19,7 +19,7 @@
 /* Where the limit is "none", a process is better off with a number that tables can be made for. */
 #define DESCRIPTORS_MAX (1u << 20)
 
-int broker_raise_descriptors(size_t *limit, char *error, size_t size)
+int broker_raise_descriptors(size_t least, size_t *limit, char *error, size_t size)
 {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
@@ -33,12 +33,12 @@ int broker_raise_descriptors(size_t *limit, char *error, size_t size)
         getrlimit(RLIMIT_NOFILE, &files);
     }
     *limit = files.rlim_cur < DESCRIPTORS_MAX ? (size_t)files.rlim_cur : DESCRIPTORS_MAX;
-    if (*limit >= BROKER_DESCRIPTORS_MIN)
+    if (*limit >= least)
         return BELT_OK;
     snprintf(
         error, size,
-        "the limit of open files is %zu, a broker needs %u and one for each peer: raise it (ulimit -Hn, LimitNOFILE=)",
-        *limit, BROKER_DESCRIPTORS_MIN);
+        "the limit of open files is %zu, a broker needs %zu and one for each peer: raise it (ulimit -Hn, LimitNOFILE=)",
+        *limit, least);
     return BELT_SYSTEM;
 }
 

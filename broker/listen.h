@@ -10,12 +10,14 @@
 
 /** What is said of a program without file descriptors to spare; also the peers it can have. */
 #define BROKER_DESCRIPTORS_MIN 256u
+/* The same of a private broker, whose peers are one agent and the pool's own processes. */
+#define BROKER_DESCRIPTORS_PRIVATE 48u
 
 /**
  * Raises the limit of open files as far as it goes. Returns BELT_OK with the limit in `*limit`, or BELT_SYSTEM with the
- * reason in `error` when it is too low to start with.
+ * reason in `error` when it is below `least`.
  */
-int broker_raise_descriptors(size_t *limit, char *error, size_t size);
+int broker_raise_descriptors(size_t least, size_t *limit, char *error, size_t size);
 
 /** A ROUTER bound to `endpoint`; `bound` (BELT_MAX_TEXT bytes) gets its real address. NULL with the reason in `error`.
  */

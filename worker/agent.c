@@ -4,6 +4,7 @@
  * Decides nothing about tasks: that is slots.c. See agent.h.
  */
 #include "agent_parts.h"
+#include "spawn.h"
 #include "../proto/terminal_text.h"
 #include "../proto/text_cut.h"
 
@@ -251,6 +252,10 @@ static void keeper_event(struct agent *agent, const struct keeper_event *event)
         stream_started(agent, place, event->pid, event->io, event->io, event->log);
         break;
     case KEEPER_FAILED:
+        if (spawn_is_short(event->status)) {
+            place_short(agent, place, event->status);
+            break;
+        }
         snprintf(text, sizeof(text), "cannot fork: %s", strerror(event->status));
         place_lost(agent, place, text);
         break;

@@ -128,6 +128,7 @@ struct agent {
     uint32_t lingering;        /* places that linger */
     uint64_t now;              /* us, of this turn */
     uint64_t broke_us;         /* when a slot that broke the protocol between tasks was last told of; 0: never */
+    uint64_t short_us;         /* when it was last said that the system has no room for processes; 0: never */
     uint64_t rested_us;        /* when the slots were last asked for memory that they do not use */
     /* the broker */
     void *context, *socket;
@@ -188,6 +189,8 @@ struct belt_bytes place_log(const struct place *place);
 void place_log_clear(struct place *place);
 /** A lasting slot could not be started. */
 void place_lost(struct agent *agent, struct place *place, const char *why);
+/** The system had no room to start a process for the place (spawn_is_short(error)): it is tried again. */
+void place_short(struct agent *agent, struct place *place, int error);
 /** Asks the slots from time to time for memory that they do not use. */
 void places_rest(struct agent *agent);
 /* A command that is named in a message: enough of its first line to know it by. */

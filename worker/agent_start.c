@@ -15,12 +15,17 @@
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 #include <zmq.h>
 
 #define DRAIN_MS_DEFAULT 10000u
+/* Descriptors of the agent itself: its connection, what it watches, and what starting a process takes for a moment. */
+#define AGENT_DESCRIPTORS 40u
+/* Those of a slot: its input, output and log. */
+#define SLOT_DESCRIPTORS 3u
 
 static int64_t wall_offset_us(void)
 {
@@ -239,6 +244,24 @@ static void agent_defaults(struct agent *agent, struct belt_agent_options *optio
         snprintf(agent->name, sizeof(agent->name), "%s:%d", host, (int)getpid());
 }
 
+/** So many slots as there are descriptors for: a process that cannot be started would only be tried again. */
+static void agent_fit(struct agent *agent, struct belt_agent_options *options)
+{
+    struct rlimit limit;
+    rlim_t fit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return;
+    fit = limit.rlim_cur > AGENT_DESCRIPTORS ? (limit.rlim_cur - AGENT_DESCRIPTORS) / SLOT_DESCRIPTORS : 0;
+    if (fit == 0)
+        fit = 1;
+    if (fit >= options->slots)
+        return;
+    agent_warn(agent, "%u slots do not fit into the limit of %llu open files: %u are used; raise it with ulimit -n",
+               options->slots, (unsigned long long)limit.rlim_cur, (unsigned)fit);
+    options->slots = (uint32_t)fit;
+}
+
 static int agent_check(struct agent *agent)
 {
     const struct belt_agent_options *options = agent->options;
@@ -267,7 +290,9 @@ int belt_agent_run(const struct belt_agent_options *given, char *error, uint32_t
     if (error && size > 0)
         error[0] = '\0';
     agent_defaults(&agent, &options);
-    if (agent_check(&agent) == 0 && agent_open(&agent) == 0)
+    if (agent_check(&agent) == 0)
+        agent_fit(&agent, &options);
+    if (!agent.done && agent_open(&agent) == 0)
         agent_loop(&agent);
     agent_close(&agent);
     return agent.rc;

@@ -379,6 +379,18 @@ int keeper_ask(struct keeper *keeper, uint32_t slot)
     return n == (ssize_t)sizeof(slot) ? 0 : -1;
 }
 
+/** This process had no descriptors left for the ends of a slot that was started: as if it was not. */
+static void slot_unreachable(struct keeper_event *event)
+{
+    if (event->io >= 0)
+        close(event->io);
+    if (event->pid > 0)
+        kill(event->pid, SIGKILL);
+    event->type = KEEPER_FAILED;
+    event->status = EMFILE;
+    event->io = -1;
+}
+
 int keeper_next(struct keeper *keeper, struct keeper_event *event)
 {
     struct iovec part = {event, sizeof(*event)};
@@ -399,13 +411,13 @@ int keeper_next(struct keeper *keeper, struct keeper_event *event)
         return -1;
     event->io = event->log = -1;
     const struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
-    if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(2 * sizeof(int))) {
-        int fds[2];
-        memcpy(fds, CMSG_DATA(header), sizeof(fds));
-        event->io = fds[0];
-        event->log = fds[1];
-    }
-    return event->type == KEEPER_STARTED && event->io < 0 ? -1 : 1;
+    if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len >= CMSG_LEN(sizeof(int)))
+        memcpy(&event->io, CMSG_DATA(header), sizeof(int));
+    if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len >= CMSG_LEN(2 * sizeof(int)))
+        memcpy(&event->log, CMSG_DATA(header) + sizeof(int), sizeof(int));
+    if (event->type == KEEPER_STARTED && event->log < 0)
+        slot_unreachable(event);
+    return 1;
 }
 
 void keeper_stop(struct keeper *keeper)

@@ -18,6 +18,8 @@
 #define READ_BYTES (64u << 10)
 /* Memory that was not used for so long may go; looked at when the agent wakes anyway, with each heartbeat at least. */
 #define REST_US 1000000u
+/* A system that has no room for processes is told of at most so often. */
+#define SHORT_SAID_US 60000000u
 
 static void group_note(struct agent *agent, const struct place *place, pid_t group)
 {
@@ -268,13 +270,41 @@ void place_lost(struct agent *agent, struct place *place, const char *why)
     place_warn(agent, place);
 }
 
+/** What somebody can do about it. */
+static const char *short_advice(int error)
+{
+    switch (error) {
+    case EMFILE:
+        return "raise the limit of open files (ulimit -n) or use fewer slots";
+    case ENFILE:
+        return "the system's limit of open files (fs.file-max) is reached";
+    case EAGAIN:
+        return "raise the limit of processes (ulimit -u, or that of the container) or use fewer slots";
+    default:
+        return "free memory or use fewer slots";
+    }
+}
+
+void place_short(struct agent *agent, struct place *place, int error)
+{
+    char command[PLACE_COMMAND];
+
+    place->starting = false;
+    slots_short(agent->table, agent->now, place->slot, strerror(error));
+    if (agent->leaving || (agent->short_us != 0 && agent->now - agent->short_us < SHORT_SAID_US))
+        return;
+    agent->short_us = agent->now;
+    agent_warn(agent, "no process can be started for %s: %s; its task waits and starting is tried again: %s",
+               place_command(place, command, sizeof(command)), strerror(error), short_advice(error));
+}
+
 const char *place_command(const struct place *place, char *text, size_t size)
 {
     const char *command = place->program->command;
     size_t line, len;
 
     if (!command)
-        return "the C functions";
+        return place->program->runner == &runner_c ? "the C functions" : "a command";
     line = strcspn(command, "\n");
     len = text_cut_at(command, line, size - 8);
     snprintf(text, size, "'%.*s%s'", (int)len, command, command[len] ? "…" : "");

@@ -58,7 +58,9 @@ static void command_give(struct agent *agent, struct place *place, const struct 
         slots_no_memory();
     rc = place_spawn(agent, place, line.argv, env, line.input, function->tty);
     free(env);
-    if (rc != 0) {
+    if (spawn_is_short(rc)) {
+        place_short(agent, place, rc);
+    } else if (rc != 0) {
         snprintf(text, sizeof(text), "cannot run '%.*s': %s", TEXT_UP_TO(line.argv[0], 160), strerror(rc));
         command_refuse(agent, place, text);
     } else if (line.input) {

@@ -500,6 +500,7 @@ bool slots_answer(struct slots *slots, uint64_t now, uint32_t number, const stru
     slot->late = false;
     slots->programs[slot->program].failures = 0;
     slots->programs[slot->program].pause_us = 0;
+    slots->programs[slot->program].scarce = false;
     task->started_us = slot->since_us;
     if (!task->timed_out && !task->dropped)
         slots_measure(slots, task, outcome->timed ? outcome->service_us : now - slot->since_us);

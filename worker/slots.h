@@ -33,6 +33,11 @@
 #define SLOTS_FAILURES     3u
 #define SLOTS_PAUSE_US     1000000u
 #define SLOTS_PAUSE_MAX_US 30000000u
+/* After the system had no descriptor, process or memory for a slot, one is tried at a time and so far apart: tasks that
+ * end meanwhile make room. */
+#define SLOTS_SHORT_US 100000u
+/* A shared worker none of whose slots could start for so long leaves the tasks to other workers. */
+#define SLOTS_SHORT_MAX_US 10000000u
 
 struct slots;
 
@@ -148,6 +153,9 @@ void slots_look(struct slots *slots, uint32_t slot, uint32_t ahead, bool running
 /** The process of a lasting slot ended, or could not be started. `outcome` says how: text, log, exit_status,
  * term_signal. */
 void slots_died(struct slots *slots, uint64_t now, uint32_t slot, const struct slots_outcome *outcome);
+/** The system had no descriptor, process or memory to start a process for `slot`: `why` says which. Nobody is to blame;
+ * what was given to the slot waits for the next try. */
+void slots_short(struct slots *slots, uint64_t now, uint32_t slot, const char *why);
 /** The tasks of the function that runs in `slot` are handed over one by one from here on: its slots write a log, which
  * has to find its task, or do not name the tasks that they answer. */
 void slots_one_by_one(struct slots *slots, uint32_t slot);

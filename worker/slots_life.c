@@ -342,6 +342,8 @@ void slots_ready(struct slots *slots, uint32_t number)
     if (slots->programs[slot->program].gave_up)
         slots->recovered = true;
     slots->programs[slot->program].gave_up = false;
+    if (slots->programs[slot->program].pub.lasting)
+        slots->programs[slot->program].scarce = false;
     if (slot->stop == SLOTS_STOP_NONE)
         slots_deadline_set(slots, slot, SLOTS_NEVER);
     slots_room_update(slots, slot);
@@ -359,7 +361,8 @@ static void slot_start(struct slots *slots, uint64_t now, struct slots_slot *slo
     slot->ahead = 0;
     slot->why = NULL;
     program->starting++;
-    slots_act(slots, SLOTS_START, slot->number);
+    if (program->pub.lasting) /* else each task starts a process */
+        slots_act(slots, SLOTS_START, slot->number);
     if (program->pub.greets)
         slots_deadline_set(slots, slot, now + slots->start_us);
     else
@@ -376,6 +379,8 @@ void slots_start_wanted(struct slots *slots, uint64_t now)
             slot_start(slots, now, program->off);
             if (!program->pub.greets)
                 slots_place_turn(slots, now);
+            if (program->scarce)
+                program->pause_until = now + SLOTS_SHORT_US;
             if (program->failures >= SLOTS_FAILURES)
                 break;
         }
@@ -392,6 +397,14 @@ static struct belt_bytes last_line(struct belt_bytes log)
     return (struct belt_bytes){log.data + at, log.len - at};
 }
 
+static void pause_longer(struct slots_program_state *program, uint64_t now)
+{
+    program->pause_us = program->pause_us == 0 ? SLOTS_PAUSE_US : 2 * program->pause_us;
+    if (program->pause_us > SLOTS_PAUSE_MAX_US)
+        program->pause_us = SLOTS_PAUSE_MAX_US;
+    program->pause_until = now + program->pause_us;
+}
+
 static void start_failed(struct slots_program_state *program, uint64_t now, const char *why,
                          const struct slots_outcome *how)
 {
@@ -403,16 +416,21 @@ static void start_failed(struct slots_program_state *program, uint64_t now, cons
     program->failures++;
     if (program->failures < SLOTS_FAILURES || program->pause_until > now)
         return;
-    program->pause_us = program->pause_us == 0 ? SLOTS_PAUSE_US : 2 * program->pause_us;
-    if (program->pause_us > SLOTS_PAUSE_MAX_US)
-        program->pause_us = SLOTS_PAUSE_MAX_US;
-    program->pause_until = now + program->pause_us;
+    pause_longer(program, now);
 }
 
-/** None of its slots runs or tries to, and it was tried often enough. */
-static bool program_down(const struct slots *slots, uint32_t number)
+/** A pool's own worker is the only one there is: its tasks wait until the system has room. */
+static bool short_for_long(const struct slots *slots, const struct slots_program_state *program, uint64_t now)
 {
-    if (slots->programs[number].failures < SLOTS_FAILURES)
+    return program->scarce && !slots->alone && now - program->short_since >= SLOTS_SHORT_MAX_US;
+}
+
+/** None of its slots runs or tries to, and it was tried often or long enough. */
+static bool program_down(const struct slots *slots, uint32_t number, uint64_t now)
+{
+    const struct slots_program_state *program = &slots->programs[number];
+
+    if (program->failures < SLOTS_FAILURES && !short_for_long(slots, program, now))
         return false;
     for (uint32_t i = number * slots->cap; i < (number + 1) * slots->cap; i++)
         if (slots->slots[i].state != SLOTS_OFF)
@@ -437,7 +455,7 @@ void slots_give_up(struct slots *slots, uint64_t now)
 {
     for (uint32_t i = 0; i < slots->program_count; i++) {
         struct slots_program_state *program = &slots->programs[i];
-        if (!program->waiting || !program_down(slots, i))
+        if (!program->waiting || !program_down(slots, i, now))
             continue;
         program->gave_up = true;
         while (program->waiting)
@@ -493,6 +511,45 @@ static void death_requeue(struct slots *slots, struct slots_slot *slot)
     }
 }
 
+/** The slot has no process and no task. */
+static void slot_off(struct slots *slots, struct slots_slot *slot)
+{
+    death_requeue(slots, slot);
+    slots_take_over(slots, slot);
+    slot->state = SLOTS_OFF;
+    slot->given_count = 0;
+    slot->load_us = 0;
+    slot->late = false;
+    slots_laden_update(slots, slot);
+    slots_deadline_set(slots, slot, SLOTS_NEVER);
+    slots_room_update(slots, slot);
+    slot->stop = SLOTS_STOP_NONE;
+    DL_PREPEND(slots->programs[slot->program].off, slot);
+}
+
+void slots_short(struct slots *slots, uint64_t now, uint32_t number, const char *why)
+{
+    struct slots_slot *slot = &slots->slots[number];
+    struct slots_program_state *program = &slots->programs[slot->program];
+
+    assert(slot->state != SLOTS_OFF);
+    actions_forget(slots, number);
+    if (slot->state == SLOTS_STARTING)
+        program->starting--;
+    if (!program->scarce) {
+        program->scarce = true;
+        program->short_since = now;
+    }
+    snprintf(program->why, sizeof(program->why), "%s", why);
+    if (short_for_long(slots, program, now))
+        pause_longer(program, now);
+    else
+        program->pause_until = now + SLOTS_SHORT_US;
+    if (slot->given)
+        slots->busy--;
+    slot_off(slots, slot);
+}
+
 void slots_died(struct slots *slots, uint64_t now, uint32_t number, const struct slots_outcome *how)
 {
     struct slots_slot *slot = &slots->slots[number];
@@ -512,17 +569,7 @@ void slots_died(struct slots *slots, uint64_t now, uint32_t number, const struct
         if (runs && (!ours || runs->timed_out || runs->dropped))
             death_blame(slots, now, slot, runs, how);
     }
-    death_requeue(slots, slot);
-    slots_take_over(slots, slot);
-    slot->state = SLOTS_OFF;
-    slot->given_count = 0;
-    slot->load_us = 0;
-    slot->late = false;
-    slots_laden_update(slots, slot);
-    slots_deadline_set(slots, slot, SLOTS_NEVER);
-    slots_room_update(slots, slot);
-    slot->stop = SLOTS_STOP_NONE;
-    DL_PREPEND(program->off, slot);
+    slot_off(slots, slot);
 }
 
 void slots_leave(struct slots *slots, uint64_t now, uint64_t until)

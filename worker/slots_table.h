@@ -94,8 +94,10 @@ struct slots_program_state {
     char why[400]; /* the last start failed */
     bool gave_up;  /* tasks were refused: others may serve them */
     uint64_t pause_us, pause_until;
-    bool blocked; /* nothing more can be placed in this turn */
-    uint32_t row; /* tasks of each slot in a row in this turn; 0: not decided */
+    bool scarce;          /* the system was short when a slot was to start, and none has started since */
+    uint64_t short_since; /* when that began */
+    bool blocked;         /* nothing more can be placed in this turn */
+    uint32_t row;         /* tasks of each slot in a row in this turn; 0: not decided */
 };
 
 struct slots_function_state {

@@ -164,6 +164,11 @@ char **spawn_environment(char *const *more)
     return env;
 }
 
+bool spawn_is_short(int error)
+{
+    return error == EMFILE || error == ENFILE || error == EAGAIN || error == ENOMEM;
+}
+
 int spawn_start(struct spawn *spawn)
 {
     int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};

@@ -28,6 +28,8 @@ struct spawn {
  * 0, or the errno of what failed (with nothing left open).
  */
 int spawn_start(struct spawn *spawn);
+/** Whether `error` of a start says that the system had no room (descriptors, processes, memory): it may have later. */
+bool spawn_is_short(int error);
 
 /** The terminal goes back to this process group. */
 void spawn_terminal(pid_t group);

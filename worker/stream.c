@@ -60,6 +60,10 @@ void stream_spawn(struct agent *agent, struct place *place)
     free(env);
     free(line);
     place->given = place->answered = 0;
+    if (spawn_is_short(rc)) {
+        place_short(agent, place, rc);
+        return;
+    }
     if (rc != 0) {
         snprintf(text, sizeof(text), "cannot run '/bin/sh': %s", strerror(rc));
         place_lost(agent, place, text);

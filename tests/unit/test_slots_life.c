@@ -213,3 +213,94 @@ Test(slots_life, a_shared_worker_gives_its_tasks_to_others_until_a_slot_starts)
     cr_expect_not(slots_recovered(s), "once");
     slots_free(s);
 }
+
+/** One slot that starts a process for each task: a command's. */
+static struct slots *commands(uint32_t count, bool alone)
+{
+    static const struct slots_program program = {.lasting = false};
+    const struct slots_function function = {rig_text("run"), 0};
+    const struct slots_config config = {.slots = count,
+                                        .programs = &program,
+                                        .program_count = 1,
+                                        .functions = &function,
+                                        .function_count = 1,
+                                        .kill_us = 2000 * MS,
+                                        .alone = alone};
+    return slots_new(&config);
+}
+
+Test(slots_life, a_task_waits_while_the_system_has_no_room_for_its_process)
+{
+    struct slots *s = commands(2, true);
+    struct slots_action given = {0};
+
+    rig_dispatch(s, 1, "run", 0, 2);
+    cr_assert_eq(rig_turn(s, 0, SLOTS_GIVE, NULL), 2);
+    slots_short(s, 0, 0, "no room");
+    slots_short(s, 0, 1, "no room");
+    cr_expect_eq(slots_held(s), 2);
+    cr_expect_eq(rig_turn(s, 1, SLOTS_GIVE, NULL), 0);
+    cr_expect_eq(slots_deadline(s), SLOTS_SHORT_US);
+    cr_assert_eq(rig_turn(s, SLOTS_SHORT_US, SLOTS_GIVE, &given), 1, "one at a time");
+    cr_expect_eq(given.task.index, 0, "in their order");
+    rig_answer(s, SLOTS_SHORT_US + 1, given.slot, 1);
+    cr_assert_eq(rig_turn(s, 2 * SLOTS_SHORT_US, SLOTS_GIVE, &given), 1);
+    cr_expect_eq(given.task.index, 1);
+    rig_answer(s, 2 * SLOTS_SHORT_US + 1, given.slot, 1);
+    slots_turn(s, 3 * SLOTS_SHORT_US);
+    cr_expect_eq(slots_unrecorded(s), 2);
+    slots_free(s);
+}
+
+Test(slots_life, tasks_of_a_pool_of_ones_own_wait_as_long_as_it_takes)
+{
+    struct slots *s = commands(1, true);
+    struct slots_action given = {0};
+    uint64_t now = 0;
+
+    rig_dispatch(s, 1, "run", 0, 1);
+    for (; now < 3 * SLOTS_SHORT_MAX_US; now = slots_deadline(s)) {
+        cr_assert_eq(rig_turn(s, now, SLOTS_GIVE, &given), 1);
+        slots_short(s, now, given.slot, "no room");
+    }
+    cr_expect_eq(slots_held(s), 1);
+    cr_expect_eq(slots_unrecorded(s), 0);
+    slots_free(s);
+}
+
+Test(slots_life, a_shared_worker_without_room_leaves_its_tasks_to_others)
+{
+    struct slots *s = commands(1, false);
+    struct slots_result r;
+    struct slots_action given = {0};
+    uint64_t now = 0;
+
+    rig_dispatch(s, 1, "run", 0, 1);
+    for (; now <= SLOTS_SHORT_MAX_US; now = slots_deadline(s)) {
+        cr_assert_eq(slots_unrecorded(s), 0, "not before its time");
+        cr_assert_eq(rig_turn(s, now, SLOTS_GIVE, &given), 1);
+        slots_short(s, now, given.slot, "no room");
+        slots_turn(s, now);
+    }
+    rig_result(s, 0, &r);
+    cr_expect_eq(r.item.code, BELT_NOT_SERVED, "which blames nobody");
+    slots_free(s);
+}
+
+Test(slots_life, a_slot_that_the_system_had_no_room_for_is_no_failed_start)
+{
+    struct slots *s = rig_table(1, 0);
+    struct slots_action start = {0};
+    uint64_t now = 0;
+
+    for (uint32_t i = 0; i < 2 * SLOTS_FAILURES; i++, now += SLOTS_SHORT_US) {
+        cr_assert_eq(rig_turn(s, now, SLOTS_START, &start), 1);
+        slots_short(s, now, start.slot, "no room");
+        cr_expect_eq(slots_failures(s, start.slot), 0);
+    }
+    cr_assert_eq(rig_turn(s, now, SLOTS_START, &start), 1);
+    slots_ready(s, start.slot);
+    rig_dispatch(s, 1, "f", 0, 1);
+    cr_expect_eq(rig_turn(s, now, SLOTS_GIVE, NULL), 1);
+    slots_free(s);
+}
