@@ -114,6 +114,7 @@ static void map_defaults(void *memory)
 
 static const struct command map_command = {
     .name = "map",
+    .runs = true,
     .usage = "[OPTIONS] -- COMMAND [ARGUMENT…] [::: INPUT…]\n"
              "       belt map [OPTIONS] --broker ADDRESS FUNCTION [::: INPUT…]\n"
              "       belt map [OPTIONS] --coproc COMMAND | --filter COMMAND [::: INPUT…]",

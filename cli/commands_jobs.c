@@ -39,6 +39,7 @@ static void common_defaults(void *memory)
 
 const struct command commands_submit = {
     .name = "submit",
+    .runs = true,
     .usage = "[OPTIONS] FUNCTION [::: INPUT…]\n"
              "       belt submit [OPTIONS] -- COMMAND [ARGUMENT…] [::: INPUT…]",
     .summary = "Hand in a job and print its id; 'belt results' reads it, now or later, here or elsewhere.",

@@ -150,6 +150,17 @@ static void take_rest(struct options *options, int argc, char **argv, int at)
         options->inputs[options->input_count++] = argv[at];
 }
 
+/* Behind "--": a command, or names that may look like options. */
+static void take_dashes(struct options *options, int argc, char **argv)
+{
+    options->dashes = options->command->runs;
+    if (options->dashes)
+        take_rest(options, argc, argv, optind);
+    else
+        while (optind < argc)
+            options->words[options->word_count++] = argv[optind++];
+}
+
 /* One step of the walk: an option, a word, or the end (1). */
 static int walk(struct options *options, const struct getopt_table *table, int argc, char **argv)
 {
@@ -162,8 +173,7 @@ static int walk(struct options *options, const struct getopt_table *table, int a
     if (optind >= argc && !(optind == before + 1 && !strcmp(argv[before], "--")))
         return 1;
     if (optind == before + 1 && !strcmp(argv[before], "--")) {
-        options->dashes = true;
-        take_rest(options, argc, argv, optind);
+        take_dashes(options, argc, argv);
         return 1;
     }
     if (!strcmp(argv[optind], ":::")) {

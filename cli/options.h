@@ -62,6 +62,7 @@ struct command {
     const char *name;
     const char *usage; /* what follows "belt NAME" */
     const char *summary;
+    bool runs;           /* a command stands behind "--"; else more words, which may begin with a dash */
     const char *verbs;   /* what the first word may be: "list show"; NULL: any */
     const char *details; /* paragraphs of help; may be NULL */
     const struct option_def *options;
@@ -75,11 +76,11 @@ enum option_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_ENVIRONMENT, ORIGIN_FLA
 /** A command line taken apart. */
 struct options {
     const struct command *command;
-    const char **words; /* what is no option, before "--" or ":::" */
+    const char **words; /* what is no option, before "--" or ":::"; behind "--", too, where no command is run */
     uint32_t word_count;
-    const char **rest; /* after "--" */
+    const char **rest; /* after "--", where a command is run */
     uint32_t rest_count;
-    bool dashes;         /* there was a "--" */
+    bool dashes;         /* there was a "--" with a command behind it */
     const char **inputs; /* after ":::" */
     uint32_t input_count;
     bool colons;

@@ -398,3 +398,29 @@ Test(options, moments)
                   (unsigned long long)ms);
     }
 }
+
+Test(options, names_behind_two_dashes_may_begin_with_one)
+{
+    static const char *const commands[] = {"cancel", "forget", "wait", "results", "retry", "jobs", "status", "workers"};
+
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "%s -- -key", commands[i]);
+        cr_assert_eq(load(line, NULL, NULL), 0, "%s: %s", line, options.error);
+        cr_expect_eq(options.word_count, 1, "%s", line);
+        cr_expect_str_eq(options.words[0], "-key");
+        cr_expect_not(options.dashes);
+        options_free(&options);
+    }
+    cr_assert_eq(load("failed show -- -key ::: -3", NULL, NULL), 0);
+    cr_expect_eq(options.word_count, 4);
+    cr_expect_str_eq(options.words[3], "-3");
+    options_free(&options);
+    cr_assert_eq(load("store backup --state d -- -new", NULL, NULL), 0);
+    cr_expect_str_eq(options.words[1], "-new");
+    options_free(&options);
+    cr_assert_eq(load("submit -- -run", NULL, NULL), 0);
+    cr_expect_eq(options.word_count, 0, "a command");
+    cr_expect_str_eq(options.rest[0], "-run");
+    options_free(&options);
+}
