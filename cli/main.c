@@ -6,6 +6,7 @@
 #include "completion.h"
 #include "exit.h"
 #include "file.h"
+#include "first.h"
 #include "help.h"
 #include "run.h"
 #include "say.h"
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
     int id, rc;
 
     reserve_standard_descriptors();
+    first_process();
     if (argc < 2) {
         help_program(stderr);
         return EXIT_USAGE;
