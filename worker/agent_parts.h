@@ -80,6 +80,7 @@ struct place {
     struct slot_outbox queue;   /* to be written */
     struct slot_queue captured; /* output of a command */
     struct slot_queue log;      /* tail of the standard error */
+    uint64_t log_cut;           /* bytes before it that are left out */
     uint64_t given, answered;   /* tasks since it started */
     uint64_t due;               /* of C functions: answered, or given and not taken back */
     uint64_t ended_us, told_us;
@@ -185,7 +186,7 @@ int place_spawn(struct agent *agent, struct place *place, char *const *argv, cha
 /** Fills text (`size` bytes) and the numbers from a wait status. */
 void place_status(int status, char *text, size_t size, struct slots_outcome *outcome);
 /** The log so far, as part of an outcome; place_log_clear() when it was used. */
-struct belt_bytes place_log(const struct place *place);
+struct belt_bytes place_log(struct place *place);
 void place_log_clear(struct place *place);
 /** A lasting slot could not be started. */
 void place_lost(struct agent *agent, struct place *place, const char *why);

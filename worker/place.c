@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #define READ_BYTES (64u << 10)
+/* Of a long log: its end, with room for the line that says how much was left out. */
+#define LOG_NOTE 64u
+#define LOG_KEPT (BELT_MAX_LOG - LOG_NOTE)
 /* Memory that was not used for so long may go; looked at when the agent wakes anyway, with each heartbeat at least. */
 #define REST_US 1000000u
 /* A system that has no room for processes is told of at most so often. */
@@ -97,8 +100,10 @@ void place_read_log(struct agent *agent, struct place *place)
         if (n <= 0)
             break;
         size_t len = place->log.len - place->log.pos;
-        if (len > BELT_MAX_LOG)
-            slot_queue_consume(&place->log, len - BELT_MAX_LOG);
+        if (len > LOG_KEPT) {
+            slot_queue_consume(&place->log, len - LOG_KEPT);
+            place->log_cut += len - LOG_KEPT;
+        }
     }
     if (place->err >= 0 && n == 0) {
         agent_unwatch(agent, place->err);
@@ -106,14 +111,43 @@ void place_read_log(struct agent *agent, struct place *place)
     }
 }
 
-struct belt_bytes place_log(const struct place *place)
+/** The log goes on with a whole line, or at least a whole character, and begins with what was left out. */
+static void log_note(struct place *place)
 {
+    const uint8_t *data = place->log.data + place->log.pos;
+    size_t len = place->log.len - place->log.pos, skip = 0;
+    const uint8_t *line = memchr(data, '\n', len);
+    char note[LOG_NOTE];
+
+    if (line && line + 1 < data + len)
+        skip = (size_t)(line + 1 - data);
+    else
+        while (skip < 3 && skip < len && (data[skip] & 0xc0) == 0x80)
+            skip++;
+    slot_queue_consume(&place->log, skip);
+    len -= skip;
+    size_t size = (size_t)snprintf(note, sizeof(note), "[%llu bytes of standard error are left out]\n",
+                                   (unsigned long long)(place->log_cut + skip));
+    if (!slot_queue_room(&place->log, size))
+        slots_no_memory();
+    uint8_t *to = place->log.data + place->log.pos;
+    memmove(to + size, to, len);
+    memcpy(to, note, size);
+    place->log.len += size;
+    place->log_cut = 0;
+}
+
+struct belt_bytes place_log(struct place *place)
+{
+    if (place->log_cut > 0)
+        log_note(place);
     return (struct belt_bytes){place->log.data + place->log.pos, place->log.len - place->log.pos};
 }
 
 void place_log_clear(struct place *place)
 {
     slot_queue_consume(&place->log, place->log.len - place->log.pos);
+    place->log_cut = 0;
 }
 
 static void write_watch(struct agent *agent, struct place *place, bool on)

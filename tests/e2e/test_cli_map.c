@@ -164,6 +164,21 @@ Test(cli_map, halt_and_keep_going)
     process_free(process);
 }
 
+Test(cli_map, a_long_standard_error_begins_with_a_line_and_says_what_is_missing)
+{
+    struct process *process = map(NULL, ARGV("--", "seq 100000 199999 >&2; echo end >&2; : {}", ":::", "x"), 0);
+    const char *err = process_err(process);
+    unsigned long long cut = 0;
+    unsigned first = 0;
+    int read = 0;
+
+    cr_assert_eq(sscanf(err, "[0] [%llu bytes of standard error are left out]\n[0] %6u\n%n", &cut, &first, &read), 2,
+                 "%.200s", err);
+    cr_assert_eq(cut, 7ull * (first - 100000), "%.200s", err);
+    cr_assert_str_eq(err + strlen(err) - 8, "[0] end\n");
+    process_free(process);
+}
+
 Test(cli_map, a_joblog_is_resumed)
 {
     char path[] = "/tmp/belt-test-XXXXXX", text[1024] = "";
