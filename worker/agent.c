@@ -442,6 +442,7 @@ static bool agent_act(struct agent *agent)
     agent_shared(agent);
     if (slots_overdue(agent->table, agent->now))
         agent_look(agent);
+    places_linger(agent); /* before the turn: their answers are followed by new tasks */
     slots_turn(agent->table, agent->now);
     while (!agent->done && slots_next_action(agent->table, &action)) {
         agent_action(agent, &action);
@@ -450,7 +451,6 @@ static bool agent_act(struct agent *agent)
     agent_dirty(agent);
     agent_asks(agent);
     agent_hung(agent);
-    places_linger(agent);
     places_rest(agent);
     if (slots_recovered(agent->table))
         belt_session_again(&agent->session, agent->now / 1000);

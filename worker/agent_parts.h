@@ -81,6 +81,7 @@ struct place {
     struct slot_queue captured; /* output of a command */
     struct slot_queue log;      /* tail of the standard error */
     uint64_t log_cut;           /* bytes before it that are left out */
+    uint64_t held_until;        /* it lingers until then for output that others still hold; 0: it does not */
     uint64_t given, answered;   /* tasks since it started */
     uint64_t due;               /* of C functions: answered, or given and not taken back */
     uint64_t ended_us, told_us;
@@ -146,7 +147,8 @@ struct agent {
     uint64_t apart_us; /* since when no broker answers; 0: one does */
     bool apart_said;   /* that was said, with its reason */
     bool apart_logged;
-    int reach_fd; /* the reason is being looked for; -1: it is not */
+    bool held_said; /* that a command's output was held by another process at its end */
+    int reach_fd;   /* the reason is being looked for; -1: it is not */
     int64_t wall_offset_us;
 };
 

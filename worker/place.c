@@ -19,6 +19,9 @@
 /* Of a long log: its end, with room for the line that says how much was left out. */
 #define LOG_NOTE 64u
 #define LOG_KEPT (BELT_MAX_LOG - LOG_NOTE)
+/* Something that a command started (as `>(tee log)` does) may write for so long after its end: a filter that has seen
+ * the end of its input is through within milliseconds, on a busy machine some more. */
+#define HELD_US 500000u
 /* Memory that was not used for so long may go; looked at when the agent wakes anyway, with each heartbeat at least. */
 #define REST_US 1000000u
 /* A system that has no room for processes is told of at most so often. */
@@ -61,6 +64,7 @@ void place_close(struct agent *agent, struct place *place)
     if (place->lingers)
         agent->lingering--;
     place->lingers = place->killed = false;
+    place->held_until = 0;
     place->pid = 0;
     if (place->in == place->out)
         place->in = -1;
@@ -244,11 +248,44 @@ static bool group_lives(const struct place *place)
     return !place->killed && kill(-place->pid, 0) == 0;
 }
 
+/** Of a command that has ended: whether another process can still write to its output. */
+static bool output_held(struct agent *agent, struct place *place)
+{
+    place->program->runner->output(agent, place);
+    place_read_log(agent, place);
+    return !place->over && (place->out >= 0 || place->err >= 0);
+}
+
+/** Whether the output of a command that has ended is waited for still. */
+static bool held(struct agent *agent, const struct place *place)
+{
+    bool open = place->out >= 0 || place->err >= 0;
+
+    if (!open || place->over || place->killed)
+        return false;
+    if (agent->now < place->held_until)
+        return true;
+    if (!agent->held_said)
+        agent_warn(agent,
+                   "a command has ended, and a process that it started still holds its output: what that writes later "
+                   "than %u ms after the command's end is lost; let the command wait for it, or send its output "
+                   "elsewhere (this is said once)",
+                   HELD_US / 1000);
+    agent->held_said = true;
+    return false;
+}
+
 void place_ended(struct agent *agent, struct place *place, int status)
 {
     bool rest = place->program->runner->kind.lasting || WIFSIGNALED(status) || slots_ends(agent->table, place->slot);
 
     place->status = status;
+    if (!rest && output_held(agent, place)) {
+        place->lingers = true;
+        place->held_until = agent->now + HELD_US;
+        agent->lingering++;
+        return;
+    }
     if (!rest || !group_lives(place)) {
         place->program->runner->ended(agent, place, status);
         return;
@@ -262,7 +299,7 @@ void places_linger(struct agent *agent)
 {
     for (uint32_t i = 0; agent->lingering > 0 && i < slots_count(agent->table); i++) {
         struct place *place = &agent->places[i];
-        if (!place->lingers || group_lives(place))
+        if (!place->lingers || (place->held_until ? held(agent, place) : group_lives(place)))
             continue;
         place->program->runner->ended(agent, place, place->status);
     }

@@ -116,7 +116,7 @@ static void command_terminal(struct agent *agent, const struct slots_outcome *ou
     kill(owner, SIGINT);
 }
 
-/* A grandchild may hold the output open and go on writing: what is here now is the result. */
+/* A grandchild may still hold the output open after the wait for it (place.c): what is here now is the result. */
 static void command_ended(struct agent *agent, struct place *place, int status)
 {
     struct slots_outcome outcome = {.code = BELT_OK, .exit_status = -1};

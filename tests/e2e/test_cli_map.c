@@ -5,6 +5,7 @@
 #include "process.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,26 @@ Test(cli_map, halt_and_keep_going)
                   0);
     cr_assert_eq(strncmp(process_out(process), "a\n", 2), 0);
     cr_assert_null(strstr(process_out(process), "e\n"));
+    process_free(process);
+}
+
+/* The shell does not wait for a process substitution. */
+Test(cli_map, output_behind_the_end_of_a_command_is_taken)
+{
+    prints(NULL, ARGV("--", "bash", "-c", "seq 3 > >(sleep 0.1; cat); : {}", ":::", "x"), "1\n2\n3\n");
+}
+
+Test(cli_map, output_that_is_held_for_long_is_told_once)
+{
+    struct process *process =
+        map(NULL, ARGV("-j1", "--", "sh", "-c", "sleep 1000 & echo $!; : {}", ":::", "x", "y"), 0);
+    const char *err = process_err(process), *said = strstr(err, "still holds its output");
+    char *end;
+
+    cr_assert_not_null(said, "%s", err);
+    cr_assert_null(strstr(said + 1, "still holds its output"), "%s", err);
+    for (const char *at = process_out(process); *at; at = *end ? end + 1 : end)
+        kill((pid_t)strtol(at, &end, 10), SIGKILL);
     process_free(process);
 }
 
