@@ -7,7 +7,6 @@
 #include "command_line.h"
 #include "spawn.h"
 #include "../proto/text_cut.h"
-#include "spawn.h"
 
 #include <signal.h>
 #include <stdio.h>
