@@ -124,7 +124,7 @@ static int take_all(struct bench *bench)
     size_t count;
     int code;
 
-    while ((code = belt_next_many(bench->stream, -1, results, TAKE_MAX, &count)) == BELT_OK) {
+    while ((code = belt_stream_next_many(bench->stream, -1, results, TAKE_MAX, &count)) == BELT_OK) {
         uint64_t now = now_ns();
         if (!bench->first_ns)
             bench->first_ns = now;
@@ -217,7 +217,7 @@ static int run_job(struct bench *bench, uint64_t tasks, uint64_t duration_ms)
     bench->end_ns = duration_ms ? bench->begin_ns + duration_ms * 1000000u : UINT64_MAX;
     bench->drawn = bench->failed = bench->done = bench->done_ns = bench->first_ns = 0;
     memset(&bench->latency, 0, sizeof bench->latency);
-    code = (values->ordered ? belt_imap : belt_imap_unordered)(
+    code = (values->ordered ? belt_pool_imap : belt_pool_imap_unordered)(
         bench->pool, bench->mix.count ? ECHO_WORK_FUNCTION : ECHO_FUNCTION, draw, bench, &options, &bench->stream);
     if (code != BELT_OK) {
         say("%s", belt_error_text());

@@ -111,7 +111,7 @@ static int ping_once(belt_pool *pool, bool json, uint64_t number)
     struct bytes out = {0};
     char text[UNITS_TEXT];
     uint64_t us = 0;
-    int rc, code = belt_ping(pool, ADMIN_ANSWER_MS, &us);
+    int rc, code = belt_pool_ping(pool, ADMIN_ANSWER_MS, &us);
 
     if (code != BELT_OK)
         return admin_failed(code);

@@ -45,18 +45,18 @@ static void wait_for_input(const struct map *map, uint64_t ms)
 static int take(struct map *map, belt_result **results, size_t *count)
 {
     uint64_t left;
-    int rc = belt_next_many(map->stream, 0, results, BATCH, count);
+    int rc = belt_stream_next_many(map->stream, 0, results, BATCH, count);
 
     if (rc != BELT_AGAIN)
         return rc;
     left = time_left(map, clock_ms());
     if (map->input.stalled) {
         wait_for_input(map, left);
-        return belt_next_many(map->stream, 0, results, BATCH, count);
+        return belt_stream_next_many(map->stream, 0, results, BATCH, count);
     }
     if (!map->input.ended && left > DRAWING_MS)
         left = DRAWING_MS;
-    return belt_next_many(map->stream, (int64_t)left, results, BATCH, count);
+    return belt_stream_next_many(map->stream, (int64_t)left, results, BATCH, count);
 }
 
 static bool add_results(struct map *map, belt_result **results, size_t count)
@@ -93,7 +93,7 @@ static int print(struct map *map, belt_result **results, size_t count)
     if (rc && *map->output.error)
         say("%s; stopped", map->output.error);
     if (!rc && map->values->key)
-        belt_ack(map->stream, last);
+        belt_stream_ack(map->stream, last);
     return rc ? rc : PUMP_GOES_ON;
 }
 
@@ -113,7 +113,7 @@ static int check_halt(struct map *map)
     say("halt: %s%s", halt_show(&map->halt, text),
         when == HALT_SOON ? "; nothing more is started, what runs is finished" : "; what runs is stopped");
     if (when == HALT_SOON) {
-        belt_halt(map->stream);
+        belt_stream_halt(map->stream);
         return PUMP_GOES_ON;
     }
     return map->halt.what == HALT_FAIL                         ? EXIT_CANCELLED
@@ -172,7 +172,7 @@ static int finished(const struct map *map)
 /* All was printed: the broker must know it before this program says that all is well. */
 static int confirm(struct map *map, int rc)
 {
-    int code = map->values->key ? belt_ack_flush(map->stream, -1) : BELT_OK;
+    int code = map->values->key ? belt_stream_ack_flush(map->stream, -1) : BELT_OK;
     belt_progress progress;
 
     if (code == BELT_INTERRUPTED)
@@ -232,13 +232,13 @@ static void print_rest(struct map *map)
 
     map->input.stopped = true;
     for (int code = BELT_INTERRUPTED; code == BELT_OK || code == BELT_INTERRUPTED;) {
-        code = belt_next_many(map->stream, 0, results, BATCH, &count);
+        code = belt_stream_next_many(map->stream, 0, results, BATCH, &count);
         if (code == BELT_OK)
             last = results[count - 1]->number;
         add_results(map, results, code == BELT_OK ? count : 0);
     }
     if (!map_output_flush(&map->output) && map->values->key)
-        belt_ack(map->stream, last);
+        belt_stream_ack(map->stream, last);
 }
 
 static void stop(struct map *map, int rc)
@@ -249,15 +249,15 @@ static void stop(struct map *map, int rc)
         print_rest(map);
     signals_interrupt(NULL);
     if (map->values->key && rc != EXIT_CANCELLED && belt_stream_job(map->stream) == 0) {
-        belt_detach(&map->stream); /* it was refused: there is nothing of ours */
+        belt_stream_detach(&map->stream); /* it was refused: there is nothing of ours */
     } else if (map->values->key && rc == EXIT_REFUSED) {
-        belt_detach(&map->stream); /* the key is another job's, which stays as it is */
+        belt_stream_detach(&map->stream); /* the key is another job's, which stays as it is */
     } else if (map->values->key && rc != EXIT_CANCELLED) {
         say("job %llu stays: the same command goes on with it, 'belt cancel' ends it",
             (unsigned long long)belt_stream_job(map->stream));
-        belt_detach(&map->stream);
+        belt_stream_detach(&map->stream);
     } else if (rc != EXIT_BROKER)
-        belt_cancel(map->stream, CANCEL_MS);
+        belt_stream_cancel(map->stream, CANCEL_MS);
     finished_count = map->output.done + map->output.failed;
     if (rc == EXIT_INTERRUPTED || rc == EXIT_CANCELLED)
         say("%s: %llu done, %llu failed, %llu not finished", rc == EXIT_INTERRUPTED ? "interrupted" : "stopped",

@@ -175,8 +175,8 @@ static int open_stream(struct map *map)
         options.backoff_ms = -1; /* nobody else waits for these slots */
     options.detail = values->joblog || values->results_json;
     options.detached = options.acknowledge = values->key != NULL;
-    code = (values->unordered ? belt_imap_unordered : belt_imap)(map->pool, map->function, map_input_draw, &map->input,
-                                                                 &options, &map->stream);
+    code = (values->unordered ? belt_pool_imap_unordered : belt_pool_imap)(map->pool, map->function, map_input_draw,
+                                                                           &map->input, &options, &map->stream);
     if (code != BELT_OK) {
         say("%s", belt_error_text());
         rc = exit_of_code(code);

@@ -70,7 +70,7 @@ static int subscribe(struct results *results)
     options.buffersize = values->map.buffersize;
     options.buffer_bytes = values->map.buffer_bytes;
     options.acknowledge = true;
-    code = belt_subscribe(results->pool, results->job, reader, values->from, &options, &results->stream);
+    code = belt_pool_subscribe(results->pool, results->job, reader, values->from, &options, &results->stream);
     return code == BELT_OK ? EXIT_OK : admin_failed(code);
 }
 
@@ -96,16 +96,17 @@ static int ask(struct results *results)
 /* Results, BELT_AGAIN, or why there are none. Without --follow, AGAIN means that nothing is there. */
 static int take(struct results *results, belt_result **batch, size_t *count)
 {
-    int code = belt_next_many(results->stream, 0, batch, BATCH, count);
+    int code = belt_stream_next_many(results->stream, 0, batch, BATCH, count);
 
     if (code != BELT_AGAIN)
         return code;
     if (results->values->follow || results->complete)
-        return belt_next_many(results->stream, MAP_CHECK_MS, batch, BATCH, count);
+        return belt_stream_next_many(results->stream, MAP_CHECK_MS, batch, BATCH, count);
     code = ask(results);
     /* The answer came behind what was there before it. */
-    return code == BELT_OK ? belt_next_many(results->stream, results->complete ? MAP_CHECK_MS : 0, batch, BATCH, count)
-                           : code;
+    return code == BELT_OK
+               ? belt_stream_next_many(results->stream, results->complete ? MAP_CHECK_MS : 0, batch, BATCH, count)
+               : code;
 }
 
 /* Writes, and only then acknowledges. */
@@ -131,7 +132,7 @@ static int print(struct results *results, belt_result **batch, size_t count)
     if (rc && *results->output.error)
         say("%s; stopped", results->output.error);
     if (!rc)
-        belt_ack(results->stream, last);
+        belt_stream_ack(results->stream, last);
     return rc;
 }
 
@@ -146,7 +147,7 @@ static int finished(struct results *results)
 
 static int ended(struct results *results, int code)
 {
-    if (code == BELT_END && (code = belt_ack_flush(results->stream, -1)) == BELT_OK)
+    if (code == BELT_END && (code = belt_stream_ack_flush(results->stream, -1)) == BELT_OK)
         return finished(results);
     if (code == BELT_INTERRUPTED)
         return EXIT_INTERRUPTED;

@@ -28,7 +28,7 @@ static void ask(int number)
     ignored = write(wake[1], "", 1);
     (void)ignored;
     if (stream)
-        belt_interrupt(stream);
+        belt_stream_interrupt(stream);
 }
 
 static void tell_agent(int number)

@@ -14,7 +14,7 @@ void signals_install(void);
 int signals_stop(void);
 /** The exit code of a command that a signal has stopped: 128 and its number. */
 int signals_exit(void);
-/** A call of belt_next() on this stream ends when a signal comes. NULL: none any more. */
+/** A call of belt_stream_next() on this stream ends when a signal comes. NULL: none any more. */
 void signals_interrupt(belt_stream *stream);
 /** The second signal ends the tasks of this private pool at once; SIGTSTP (Ctrl-Z) stops them too, and SIGCONT lets
  * them go on. Before signals_install(). NULL: it is closed. */

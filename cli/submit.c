@@ -62,8 +62,8 @@ static int open_job(struct submit *submit, const struct options *options)
         if (submit->values->durable)
             job.durability = BELT_DURABLE;
         job.detail = submit->values->detail;
-        code = belt_submit_open(submit->pool, job_function(options), map_input_draw, &submit->input, &job,
-                                &submit->stream);
+        code = belt_pool_submit_open(submit->pool, job_function(options), map_input_draw, &submit->input, &job,
+                                     &submit->stream);
         rc = code == BELT_OK ? EXIT_OK : admin_failed(code);
     }
     bytes_free(&argument);
@@ -91,12 +91,12 @@ static int feed(struct submit *submit)
     int code = BELT_AGAIN;
 
     while ((code == BELT_AGAIN || code == BELT_INTERRUPTED) && !signals_stop()) {
-        code = belt_flush(submit->stream, 0);
+        code = belt_stream_flush(submit->stream, 0);
         if (code == BELT_AGAIN && submit->input.stalled) {
             struct pollfd fds[2] = {{.fd = submit->input.fd, .events = POLLIN}, {.fd = signals_fd(), .events = POLLIN}};
             poll(fds, 2, FLUSH_MS);
         } else if (code == BELT_AGAIN)
-            code = belt_flush(submit->stream, FLUSH_MS);
+            code = belt_stream_flush(submit->stream, FLUSH_MS);
         notice_waiting(submit);
     }
     if (code == BELT_OK)
@@ -137,12 +137,12 @@ static void give_up(struct submit *submit, int rc)
 
     if (!submit->values->map.key) {
         if (rc != EXIT_BROKER)
-            belt_cancel(submit->stream, CANCEL_MS);
+            belt_stream_cancel(submit->stream, CANCEL_MS);
     } else {
         if (job && !submit->other)
             say("job %" PRIu64 " stays as far as it came: the same command goes on with it, 'belt cancel' ends it",
                 job);
-        belt_detach(&submit->stream);
+        belt_stream_detach(&submit->stream);
     }
 }
 
@@ -167,7 +167,7 @@ int run_submit(const struct options *options)
         if (rc)
             give_up(&submit, rc);
         else
-            belt_detach(&submit.stream);
+            belt_stream_detach(&submit.stream);
     }
     belt_stream_close(&submit.stream);
     belt_pool_close(&submit.pool);

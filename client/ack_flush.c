@@ -17,7 +17,7 @@ static int standing(const struct belt_stream *stream)
     if (mail->over && mail->code != BELT_OK)
         return client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     if (!mail->over || mail->results.first != NULL)
-        return client_error(BELT_INVALID, "belt_ack_flush: the stream is not at its end yet");
+        return client_error(BELT_INVALID, "belt_stream_ack_flush: the stream is not at its end yet");
     return BELT_AGAIN;
 }
 
@@ -39,24 +39,26 @@ static int ack_flush(struct belt_stream *stream, int64_t timeout_ms)
     if (rc != BELT_AGAIN)
         return rc;
     if (atomic_exchange(&stream->interrupted, false))
-        return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_interrupt()");
+        return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt()");
     if (atomic_load(&stream->pool->closing))
         return client_error(BELT_CLOSED, "the pool was closed");
     return client_error(BELT_AGAIN, "the broker has not confirmed the last acknowledgement within %lld ms",
                         (long long)timeout_ms);
 }
 
-int belt_ack_flush(belt_stream *stream, int64_t timeout_ms)
+int belt_stream_ack_flush(belt_stream *stream, int64_t timeout_ms)
 {
     int rc;
 
     if (stream == NULL || !stream->acknowledges)
-        return client_error(BELT_INVALID, "belt_ack_flush: a stream that was opened with `acknowledge` is needed");
+        return client_error(BELT_INVALID,
+                            "belt_stream_ack_flush: a stream that was opened with `acknowledge` is needed");
     rc = client_stream_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (client_source_runs(stream))
-        rc = client_error(BELT_INVALID, "belt_ack_flush: a source cannot wait for the stream that it is drawn for");
+        rc = client_error(BELT_INVALID,
+                          "belt_stream_ack_flush: a source cannot wait for the stream that it is drawn for");
     else
         rc = ack_flush(stream, timeout_ms);
     client_stream_leave(stream);

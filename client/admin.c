@@ -462,7 +462,7 @@ static uint64_t now_us(void)
     return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
 }
 
-int belt_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us)
+int belt_pool_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us)
 {
     belt_status *status = NULL;
     uint64_t began = now_us();

@@ -43,19 +43,19 @@ static int collect(belt_stream *stream, belt_result **results, size_t count, int
         uint64_t now = client_now_ms();
         int64_t left = timeout_ms < 0 ? -1 : deadline > now ? (int64_t)(deadline - now) : 0;
 
-        rc = belt_next_many(stream, left, results + got, count - got, &some);
+        rc = belt_stream_next_many(stream, left, results + got, count - got, &some);
         if (rc == BELT_OK)
             got += some;
     }
     if (rc == BELT_AGAIN)
         return client_error(BELT_AGAIN,
-                            "belt_map: %zu of %zu results were there within %lld ms; the job is cancelled%s", got,
+                            "belt_pool_map: %zu of %zu results were there within %lld ms; the job is cancelled%s", got,
                             count, (long long)timeout_ms, why_not(stream));
     return rc;
 }
 
-int belt_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
-             const belt_job_options *options, int64_t timeout_ms, belt_result ***results)
+int belt_pool_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
+                  const belt_job_options *options, int64_t timeout_ms, belt_result ***results)
 {
     struct array array = {.inputs = inputs, .count = count};
     belt_result **all = NULL;
@@ -63,12 +63,12 @@ int belt_map(belt_pool *pool, const char *function, const belt_input *inputs, si
     int rc;
 
     if (results == NULL || (inputs == NULL && count > 0))
-        return client_error(BELT_INVALID, "belt_map: the inputs and a place for the results are needed");
+        return client_error(BELT_INVALID, "belt_pool_map: the inputs and a place for the results are needed");
     *results = NULL;
     all = calloc(count + 1, sizeof(belt_result *));
     if (all == NULL)
-        return client_error(BELT_NO_MEMORY, "belt_map: out of memory for %zu results", count);
-    rc = belt_imap(pool, function, array_next, &array, options, &stream);
+        return client_error(BELT_NO_MEMORY, "belt_pool_map: out of memory for %zu results", count);
+    rc = belt_pool_imap(pool, function, array_next, &array, options, &stream);
     if (rc == BELT_OK)
         rc = collect(stream, all, count, timeout_ms);
     if (rc == BELT_OK) {
@@ -80,33 +80,33 @@ int belt_map(belt_pool *pool, const char *function, const belt_input *inputs, si
     return rc;
 }
 
-int belt_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
-                     const belt_job_options *options, belt_stream **call)
+int belt_pool_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
+                          const belt_job_options *options, belt_stream **call)
 {
-    int rc = belt_imap(pool, function, NULL, NULL, options, call);
+    int rc = belt_pool_imap(pool, function, NULL, NULL, options, call);
 
     if (rc != BELT_OK)
         return rc;
-    rc = belt_feed(*call, data, len, 0);
+    rc = belt_stream_feed(*call, data, len, 0);
     if (rc == BELT_OK)
-        rc = belt_end(*call);
+        rc = belt_stream_end(*call);
     if (rc != BELT_OK)
         belt_stream_close(call);
     return rc;
 }
 
-int belt_apply(belt_pool *pool, const char *function, const void *data, size_t len, const belt_job_options *options,
-               int64_t timeout_ms, belt_result **result)
+int belt_pool_apply(belt_pool *pool, const char *function, const void *data, size_t len,
+                    const belt_job_options *options, int64_t timeout_ms, belt_result **result)
 {
     belt_stream *call = NULL;
     int rc;
 
     if (result == NULL)
-        return client_error(BELT_INVALID, "belt_apply: a place for the result is needed");
+        return client_error(BELT_INVALID, "belt_pool_apply: a place for the result is needed");
     *result = NULL;
-    rc = belt_apply_async(pool, function, data, len, options, &call);
+    rc = belt_pool_apply_async(pool, function, data, len, options, &call);
     if (rc == BELT_OK)
-        rc = belt_next(call, timeout_ms, result);
+        rc = belt_stream_next(call, timeout_ms, result);
     belt_stream_close(&call);
     return rc;
 }

@@ -2,9 +2,9 @@
  *
  * Who is inside the library. See inside.h.
  *
- * A pool's `users` are counted under the process's lock; a stream's by an atomic, for belt_next() is called millions of
- * times. There the order of two stores decides: who enters counts first and then looks at `closing`, who closes sets
- * `closing` first and then looks at the count.
+ * A pool's `users` are counted under the process's lock; a stream's by an atomic, for belt_stream_next() is called
+ * millions of times. There the order of two stores decides: who enters counts first and then looks at `closing`, who
+ * closes sets `closing` first and then looks at the count.
  */
 #include "inside.h"
 
@@ -144,7 +144,7 @@ void client_stream_leave(struct belt_stream *stream)
     if (fate == CLIENT_FATE_CLOSE)
         belt_stream_close(&stream);
     else if (fate == CLIENT_FATE_DETACH)
-        belt_detach(&stream);
+        belt_stream_detach(&stream);
     if (shuts)
         client_pool_shut(pool);
     if (fate != CLIENT_FATE_NONE || shuts)

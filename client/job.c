@@ -301,21 +301,21 @@ static int open_stream(belt_pool *pool, const struct work *work, belt_source sou
     return rc;
 }
 
-int belt_imap(belt_pool *pool, const char *function, belt_source source, void *ctx, const belt_job_options *options,
-              belt_stream **stream)
+int belt_pool_imap(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                   const belt_job_options *options, belt_stream **stream)
 {
     return open_stream(pool, &(struct work){.function = function, .mode = BELT_ORDERED}, source, ctx, options, stream);
 }
 
-int belt_imap_unordered(belt_pool *pool, const char *function, belt_source source, void *ctx,
-                        const belt_job_options *options, belt_stream **stream)
+int belt_pool_imap_unordered(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                             const belt_job_options *options, belt_stream **stream)
 {
     return open_stream(pool, &(struct work){.function = function, .mode = BELT_UNORDERED}, source, ctx, options,
                        stream);
 }
 
-int belt_submit_open(belt_pool *pool, const char *function, belt_source source, void *ctx,
-                     const belt_job_options *options, belt_stream **stream)
+int belt_pool_submit_open(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                          const belt_job_options *options, belt_stream **stream)
 {
     return open_stream(pool, &(struct work){.kind = CLIENT_STREAM_SUBMITS, .function = function}, source, ctx, options,
                        stream);
@@ -326,8 +326,8 @@ void belt_reader_options_init(belt_reader_options *options)
     *options = (belt_reader_options){.size = sizeof(*options)};
 }
 
-int belt_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t cursor, const belt_reader_options *given,
-                   belt_stream **stream)
+int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t cursor,
+                        const belt_reader_options *given, belt_stream **stream)
 {
     belt_reader_options options;
     belt_job_options window;
@@ -368,7 +368,7 @@ static int cancel(struct belt_stream *stream, int64_t timeout_ms)
         ;
     mail->waiting = false;
     client_results_drop(&mail->results);
-    mail->hand_ready = true; /* belt_next() answers JOB_CANCELLED */
+    mail->hand_ready = true; /* belt_stream_next() answers JOB_CANCELLED */
     if (mail->fd >= 0)
         client_fd_update(stream);
     if (!mail->over && atomic_load(&stream->pool->closing))
@@ -383,12 +383,12 @@ static int cancel(struct belt_stream *stream, int64_t timeout_ms)
     return rc;
 }
 
-int belt_cancel(belt_stream *stream, int64_t timeout_ms)
+int belt_stream_cancel(belt_stream *stream, int64_t timeout_ms)
 {
     int rc;
 
     if (stream == NULL)
-        return client_error(BELT_INVALID, "belt_cancel: a stream is needed");
+        return client_error(BELT_INVALID, "belt_stream_cancel: a stream is needed");
     rc = client_stream_enter(stream);
     if (rc != BELT_OK)
         return rc;
@@ -397,12 +397,12 @@ int belt_cancel(belt_stream *stream, int64_t timeout_ms)
     return rc;
 }
 
-int belt_halt(belt_stream *stream)
+int belt_stream_halt(belt_stream *stream)
 {
     int rc;
 
     if (stream == NULL)
-        return client_error(BELT_INVALID, "belt_halt: a stream is needed");
+        return client_error(BELT_INVALID, "belt_stream_halt: a stream is needed");
     rc = client_stream_enter(stream);
     if (rc != BELT_OK)
         return rc;
@@ -415,7 +415,7 @@ int belt_halt(belt_stream *stream)
     return BELT_OK;
 }
 
-void belt_interrupt(belt_stream *stream)
+void belt_stream_interrupt(belt_stream *stream)
 {
     if (!client_process_is(stream->mark))
         return;
@@ -496,7 +496,7 @@ void belt_stream_close(belt_stream **out)
     leave(stream, !over, over && (stream->kind == CLIENT_STREAM_READS || stream->acknowledges));
 }
 
-void belt_detach(belt_stream **out)
+void belt_stream_detach(belt_stream **out)
 {
     struct belt_stream *stream;
 

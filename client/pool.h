@@ -71,7 +71,7 @@ struct belt_stream {
 
     /* the user's thread */
     enum client_stream_kind kind;
-    bool acknowledges;       /* belt_ack() says what was taken, not belt_next() */
+    bool acknowledges;       /* belt_stream_ack() says what was taken, not belt_stream_next() */
     struct client_hold hold; /* then */
     struct client_window window;
     belt_source source;

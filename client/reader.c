@@ -372,11 +372,11 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
 
     for (;;) {
         if (atomic_load(&stream->interrupted) && atomic_exchange(&stream->interrupted, false))
-            return client_error(BELT_INTERRUPTED, "the wait for a result was interrupted by belt_interrupt()");
+            return client_error(BELT_INTERRUPTED, "the wait for a result was interrupted by belt_stream_interrupt()");
         if (atomic_load(&stream->pool->closing))
             return refuse_closed();
         if (stream->cancelled)
-            return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_cancel()");
+            return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_stream_cancel()");
         stream->moved = false;
         rc = client_draw(stream);
         if (rc != BELT_OK)
@@ -420,21 +420,22 @@ static void refresh_fd(struct belt_stream *stream)
     client_settle(stream, true);
 }
 
-int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max, size_t *count)
+int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max, size_t *count)
 {
     int rc;
 
     if (stream == NULL || results == NULL || count == NULL || max == 0)
-        return client_error(BELT_INVALID, "belt_next: a stream and room for at least one result are needed");
+        return client_error(BELT_INVALID, "belt_stream_next: a stream and room for at least one result are needed");
     assert(stream->magic == CLIENT_STREAM_MAGIC);
     *count = 0;
     rc = client_stream_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (stream->kind == CLIENT_STREAM_SUBMITS)
-        rc = client_error(BELT_INVALID, "belt_next: a job that is handed in gives its results to belt_subscribe()");
+        rc = client_error(BELT_INVALID,
+                          "belt_stream_next: a job that is handed in gives its results to belt_pool_subscribe()");
     else if (client_source_runs(stream))
-        rc = client_error(BELT_INVALID, "belt_next: a source cannot wait for the stream that it is drawn for");
+        rc = client_error(BELT_INVALID, "belt_stream_next: a source cannot wait for the stream that it is drawn for");
     else
         rc = next_some(stream, timeout_ms, results, max, count);
     refresh_fd(stream);
@@ -442,13 +443,13 @@ int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **result
     return rc;
 }
 
-int belt_next(belt_stream *stream, int64_t timeout_ms, belt_result **result)
+int belt_stream_next(belt_stream *stream, int64_t timeout_ms, belt_result **result)
 {
     size_t count;
 
     if (result != NULL)
         *result = NULL;
-    return belt_next_many(stream, timeout_ms, result, 1, &count);
+    return belt_stream_next_many(stream, timeout_ms, result, 1, &count);
 }
 
 /* ---- feeding ---- */
@@ -475,10 +476,10 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     int rc = BELT_OK;
 
     if (stream->source != NULL || stream->kind == CLIENT_STREAM_READS)
-        return client_error(BELT_INVALID, "belt_feed: this stream %s",
+        return client_error(BELT_INVALID, "belt_stream_feed: this stream %s",
                             stream->source != NULL ? "draws its input from a source" : "reads a job that others feed");
     if (stream->window.ended)
-        return client_error(BELT_JOB_ENDED, "belt_feed: the input was ended with belt_end()");
+        return client_error(BELT_JOB_ENDED, "belt_stream_feed: the input was ended with belt_stream_end()");
     pthread_mutex_lock(&mail->lock);
     while (in_time && !is_hopeless(stream) && !has_room(stream)) {
         mail->waiting = mail->waiting_grant = mail->waiting_accepted = true;
@@ -493,7 +494,7 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     if (atomic_load(&stream->pool->closing))
         rc = refuse_closed();
     else if (stream->cancelled)
-        rc = client_error(BELT_JOB_CANCELLED, "belt_feed: the job was cancelled");
+        rc = client_error(BELT_JOB_CANCELLED, "belt_stream_feed: the job was cancelled");
     else if (mail->over && mail->code != BELT_OK)
         rc = client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     else if (!has_room(stream))
@@ -503,14 +504,14 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     return rc;
 }
 
-int belt_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout_ms)
+int belt_stream_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout_ms)
 {
     unsigned limit;
     bool results;
     int rc;
 
     if (stream == NULL || (data == NULL && len > 0))
-        return client_error(BELT_INVALID, "belt_feed: a stream and the input's bytes are needed");
+        return client_error(BELT_INVALID, "belt_stream_feed: a stream and the input's bytes are needed");
     rc = client_stream_enter(stream);
     if (rc != BELT_OK)
         return rc;
@@ -525,12 +526,12 @@ int belt_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout
     return rc;
 }
 
-int belt_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms)
+int belt_stream_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms)
 {
     int rc;
 
     if (stream == NULL || stream->kind == CLIENT_STREAM_SUBMITS)
-        return client_error(BELT_INVALID, "belt_feed_error: a stream that gives results is needed");
+        return client_error(BELT_INVALID, "belt_stream_feed_error: a stream that gives results is needed");
     rc = client_stream_enter(stream);
     if (rc != BELT_OK)
         return rc;
@@ -543,12 +544,12 @@ int belt_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms)
     return rc;
 }
 
-int belt_end(belt_stream *stream)
+int belt_stream_end(belt_stream *stream)
 {
     int rc;
 
     if (stream == NULL || stream->source != NULL || stream->kind == CLIENT_STREAM_READS)
-        return client_error(BELT_INVALID, "belt_end: a stream that is fed with belt_feed() is needed");
+        return client_error(BELT_INVALID, "belt_stream_end: a stream that is fed with belt_stream_feed() is needed");
     rc = client_stream_enter(stream);
     if (rc != BELT_OK)
         return rc;
@@ -561,13 +562,13 @@ int belt_end(belt_stream *stream)
 
 /* ---- acknowledging ---- */
 
-int belt_ack(belt_stream *stream, uint64_t number)
+int belt_stream_ack(belt_stream *stream, uint64_t number)
 {
     uint64_t upto = number + 1; /* UINT64_MAX: of a failed input before any result */
     int rc;
 
     if (stream == NULL || !stream->acknowledges)
-        return client_error(BELT_INVALID, "belt_ack: a stream with the option 'acknowledge' is needed");
+        return client_error(BELT_INVALID, "belt_stream_ack: a stream with the option 'acknowledge' is needed");
     rc = client_stream_enter(stream);
     if (rc != BELT_OK)
         return rc;
@@ -575,7 +576,7 @@ int belt_ack(belt_stream *stream, uint64_t number)
     if (client_hold_ack(&stream->hold, upto))
         client_settle(stream, false);
     else
-        rc = client_error(BELT_INVALID, "belt_ack: result %llu was not given yet", (unsigned long long)number);
+        rc = client_error(BELT_INVALID, "belt_stream_ack: result %llu was not given yet", (unsigned long long)number);
     client_stream_leave(stream);
     return rc;
 }

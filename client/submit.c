@@ -15,7 +15,7 @@ static int standing(struct belt_stream *stream)
     uint64_t tasks = stream->window.drawn - stream->window.failures;
 
     if (stream->cancelled)
-        return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_cancel()");
+        return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_stream_cancel()");
     if (mail->over && mail->code != BELT_OK)
         return client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     if (mail->job == 0 || mail->accepted < tasks)
@@ -60,7 +60,7 @@ static int flush(struct belt_stream *stream, int64_t timeout_ms)
 
     for (bool in_time = true; rc == BELT_AGAIN;) {
         if (atomic_load(&stream->interrupted) && atomic_exchange(&stream->interrupted, false))
-            return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_interrupt()");
+            return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt()");
         if (atomic_load(&stream->pool->closing))
             return client_error(BELT_CLOSED, "the pool was closed");
         if (!in_time)
@@ -73,39 +73,39 @@ static int flush(struct belt_stream *stream, int64_t timeout_ms)
     return rc;
 }
 
-int belt_flush(belt_stream *stream, int64_t timeout_ms)
+int belt_stream_flush(belt_stream *stream, int64_t timeout_ms)
 {
     int rc;
 
     if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
-        return client_error(BELT_INVALID, "belt_flush: a stream that takes input is needed");
+        return client_error(BELT_INVALID, "belt_stream_flush: a stream that takes input is needed");
     rc = client_stream_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (client_source_runs(stream))
-        rc = client_error(BELT_INVALID, "belt_flush: a source cannot wait for the stream that it is drawn for");
+        rc = client_error(BELT_INVALID, "belt_stream_flush: a source cannot wait for the stream that it is drawn for");
     else
         rc = flush(stream, timeout_ms);
     client_stream_leave(stream);
     return rc;
 }
 
-int belt_submit(belt_pool *pool, const char *function, belt_source source, void *ctx, const belt_job_options *options,
-                uint64_t *job)
+int belt_pool_submit(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                     const belt_job_options *options, uint64_t *job)
 {
     belt_stream *stream = NULL;
     int rc;
 
     if (source == NULL || job == NULL)
-        return client_error(BELT_INVALID, "belt_submit: a source and a place for the job's id are needed");
+        return client_error(BELT_INVALID, "belt_pool_submit: a source and a place for the job's id are needed");
     *job = 0;
-    rc = belt_submit_open(pool, function, source, ctx, options, &stream);
+    rc = belt_pool_submit_open(pool, function, source, ctx, options, &stream);
     if (rc == BELT_OK)
-        rc = belt_flush(stream, -1);
+        rc = belt_stream_flush(stream, -1);
     if (rc == BELT_OK)
         *job = belt_stream_job(stream);
     if (rc == BELT_OK || (options != NULL && options->key != NULL))
-        belt_detach(&stream);
+        belt_stream_detach(&stream);
     else
         belt_stream_close(&stream);
     return rc;

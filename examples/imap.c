@@ -39,7 +39,7 @@ static int feed(struct lines *lines, belt_stream *stream)
     char *start = lines->bytes, *end;
 
     while (rc == BELT_OK && (end = memchr(start, '\n', lines->used)) != NULL) {
-        rc = belt_feed(stream, start, (size_t)(end - start), 0);
+        rc = belt_stream_feed(stream, start, (size_t)(end - start), 0);
         if (rc != BELT_OK)
             break;
         lines->used -= (size_t)(end + 1 - start);
@@ -47,7 +47,7 @@ static int feed(struct lines *lines, belt_stream *stream)
     }
     memmove(lines->bytes, start, lines->used);
     if (rc == BELT_OK && lines->ended)
-        rc = belt_end(stream);
+        rc = belt_stream_end(stream);
     return rc;
 }
 
@@ -57,7 +57,7 @@ static int take(belt_stream *stream)
     belt_result *result;
     int rc;
 
-    while ((rc = belt_next(stream, 0, &result)) == BELT_OK) {
+    while ((rc = belt_stream_next(stream, 0, &result)) == BELT_OK) {
         if (result->code == BELT_OK)
             printf("%.*s\n", (int)result->len, (const char *)result->data);
         else
@@ -107,7 +107,7 @@ int main(int argc, char **argv)
     }
     rc = belt_pool_open(argc > 2 ? argv[2] : "tcp://127.0.0.1:7878", NULL, &pool);
     if (rc == BELT_OK)
-        rc = belt_imap(pool, argv[1], NULL, NULL, NULL, &stream);
+        rc = belt_pool_imap(pool, argv[1], NULL, NULL, NULL, &stream);
     if (rc == BELT_OK)
         rc = loop(stream);
     if (rc != BELT_END)

@@ -49,8 +49,8 @@ int main(void)
     belt_pool_options_init(&options);
     options.slots = 4;
     if (belt_pool_open(NULL, &options, &pool) == BELT_OK)
-        belt_imap(pool, "analyze", next_match, &next, NULL, &results);
-    while (belt_next(results, -1, &result) == BELT_OK) {
+        belt_pool_imap(pool, "analyze", next_match, &next, NULL, &results);
+    while (belt_stream_next(results, -1, &result) == BELT_OK) {
         printf("%2llu  %.*s\n", (unsigned long long)result->index, (int)result->len, (const char *)result->data);
         belt_result_free(&result);
     }

@@ -187,7 +187,7 @@ static bool take(belt_stream *stream, const belt_result *result, uint64_t *have,
     } else {
         ++*have;
     }
-    return belt_ack(stream, result->number) == BELT_OK;
+    return belt_stream_ack(stream, result->number) == BELT_OK;
 }
 
 static int read_all(belt_stream *stream, uint64_t seed, uint64_t have, int fd)
@@ -195,7 +195,7 @@ static int read_all(belt_stream *stream, uint64_t seed, uint64_t have, int fd)
     belt_result *result;
     int rc;
 
-    while ((rc = belt_next(stream, -1, &result)) == BELT_OK) {
+    while ((rc = belt_stream_next(stream, -1, &result)) == BELT_OK) {
         if (result->code != BELT_OK)
             fprintf(stderr, "client: index %llu: attempt %u: %s\n", (unsigned long long)result->index, result->attempt,
                     result->text);
@@ -237,7 +237,8 @@ int work_client(const char *broker, bool ordered, uint64_t seed, uint64_t count,
     }
     rc = belt_pool_open(broker, &pool_options, &pool);
     if (rc == BELT_OK)
-        rc = (ordered ? belt_imap : belt_imap_unordered)(pool, WORK_FUNCTION, draw, &source, &options, &stream);
+        rc = (ordered ? belt_pool_imap : belt_pool_imap_unordered)(pool, WORK_FUNCTION, draw, &source, &options,
+                                                                   &stream);
     if (rc == BELT_OK)
         rc = read_all(stream, seed, have, fd);
     if (rc != BELT_END)

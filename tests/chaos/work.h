@@ -30,7 +30,7 @@ size_t work_run(const uint8_t *input, size_t len, uint8_t *result);
 /** What a client saw, as it wrote it down: one record for each result, and one (`index` WORK_OVER) at the end. */
 struct work_seen {
     uint64_t index;
-    uint32_t code; /* of the result; of belt_next() at the end */
+    uint32_t code; /* of the result; of belt_stream_next() at the end */
     uint32_t len;
     uint64_t hash;
 };

@@ -77,17 +77,17 @@ static void pool_calls(belt_pool *pool, int code)
     belt_input input = {"x", 1};
     uint64_t number;
 
-    EXPECT(belt_imap(pool, "echo", forever, NULL, NULL, &stream), code);
-    EXPECT(belt_imap_unordered(pool, "echo", NULL, NULL, NULL, &stream), code);
-    EXPECT(belt_submit(pool, "echo", forever, NULL, NULL, &number), code);
-    EXPECT(belt_submit_open(pool, "echo", NULL, NULL, NULL, &stream), code);
-    EXPECT(belt_subscribe(pool, 1, "me", BELT_FROM_ACKNOWLEDGED, NULL, &stream), code);
-    EXPECT(belt_map(pool, "echo", &input, 1, NULL, -1, &results), code);
-    EXPECT(belt_apply(pool, "echo", "x", 1, NULL, -1, &result), code);
-    EXPECT(belt_apply_async(pool, "echo", "x", 1, NULL, &stream), code);
+    EXPECT(belt_pool_imap(pool, "echo", forever, NULL, NULL, &stream), code);
+    EXPECT(belt_pool_imap_unordered(pool, "echo", NULL, NULL, NULL, &stream), code);
+    EXPECT(belt_pool_submit(pool, "echo", forever, NULL, NULL, &number), code);
+    EXPECT(belt_pool_submit_open(pool, "echo", NULL, NULL, NULL, &stream), code);
+    EXPECT(belt_pool_subscribe(pool, 1, "me", BELT_FROM_ACKNOWLEDGED, NULL, &stream), code);
+    EXPECT(belt_pool_map(pool, "echo", &input, 1, NULL, -1, &results), code);
+    EXPECT(belt_pool_apply(pool, "echo", "x", 1, NULL, -1, &result), code);
+    EXPECT(belt_pool_apply_async(pool, "echo", "x", 1, NULL, &stream), code);
     EXPECT(belt_status_get(pool, BELT_JOBS, NULL, -1, &status), code);
     EXPECT(belt_job_cancel(pool, 1, -1), code);
-    EXPECT(belt_ping(pool, -1, &number), code);
+    EXPECT(belt_pool_ping(pool, -1, &number), code);
     check(stream == NULL && result == NULL && results == NULL && status == NULL, "nothing is given");
 }
 
@@ -98,17 +98,17 @@ static void stream_calls(belt_stream *fed, belt_stream *acknowledged, belt_strea
     belt_progress progress;
     size_t count = 9;
 
-    EXPECT(belt_next(fed, -1, &result), code);
-    EXPECT(belt_next_many(fed, 0, results, 2, &count), code);
-    EXPECT(belt_feed(fed, "x", 1, -1), code);
-    EXPECT(belt_feed_error(fed, "x", -1), code);
-    EXPECT(belt_end(fed), code);
-    EXPECT(belt_flush(submitted, -1), code);
-    EXPECT(belt_feed(submitted, "x", 1, -1), code);
-    EXPECT(belt_cancel(fed, -1), code);
-    EXPECT(belt_halt(fed), code);
-    EXPECT(belt_ack(acknowledged, 0), code);
-    belt_interrupt(fed);
+    EXPECT(belt_stream_next(fed, -1, &result), code);
+    EXPECT(belt_stream_next_many(fed, 0, results, 2, &count), code);
+    EXPECT(belt_stream_feed(fed, "x", 1, -1), code);
+    EXPECT(belt_stream_feed_error(fed, "x", -1), code);
+    EXPECT(belt_stream_end(fed), code);
+    EXPECT(belt_stream_flush(submitted, -1), code);
+    EXPECT(belt_stream_feed(submitted, "x", 1, -1), code);
+    EXPECT(belt_stream_cancel(fed, -1), code);
+    EXPECT(belt_stream_halt(fed), code);
+    EXPECT(belt_stream_ack(acknowledged, 0), code);
+    belt_stream_interrupt(fed);
     belt_stream_progress(fed, &progress);
     (void)belt_stream_job(fed);
     (void)belt_stream_fd(acknowledged);
@@ -125,19 +125,19 @@ static struct three open_three(belt_pool *pool)
     belt_job_options options;
 
     belt_job_options_init(&options);
-    EXPECT(belt_imap(pool, "echo", NULL, NULL, &options, &three.fed), BELT_OK);
+    EXPECT(belt_pool_imap(pool, "echo", NULL, NULL, &options, &three.fed), BELT_OK);
     options.acknowledge = true;
-    EXPECT(belt_imap_unordered(pool, "echo", no_input_yet, NULL, &options, &three.acknowledged), BELT_OK);
+    EXPECT(belt_pool_imap_unordered(pool, "echo", no_input_yet, NULL, &options, &three.acknowledged), BELT_OK);
     options.acknowledge = false;
-    EXPECT(belt_submit_open(pool, "echo", NULL, NULL, &options, &three.submitted), BELT_OK);
-    EXPECT(belt_feed(three.fed, "x", 1, 0), BELT_OK);
+    EXPECT(belt_pool_submit_open(pool, "echo", NULL, NULL, &options, &three.submitted), BELT_OK);
+    EXPECT(belt_stream_feed(three.fed, "x", 1, 0), BELT_OK);
     return three;
 }
 
 static void close_three(struct three *three)
 {
     belt_stream_close(&three->fed);
-    belt_detach(&three->acknowledged);
+    belt_stream_detach(&three->acknowledged);
     belt_stream_close(&three->submitted);
 }
 
@@ -148,7 +148,7 @@ static void after(void)
     struct pollfd readable = {.events = POLLIN};
     belt_result *result = NULL;
 
-    EXPECT(belt_next(three.fed, WAIT_MS, &result), BELT_OK);
+    EXPECT(belt_stream_next(three.fed, WAIT_MS, &result), BELT_OK);
     readable.fd = belt_stream_fd(three.fed);
     belt_pool_close(&pool);
     check(pool == NULL, "the pool is taken");
@@ -175,13 +175,13 @@ static void *next_waits(void *argument)
     belt_stream *stream = NULL;
     belt_result *result = NULL;
 
-    EXPECT(belt_apply_async(user->pool, "endless", "", 0, NULL, &stream), BELT_OK);
+    EXPECT(belt_pool_apply_async(user->pool, "endless", "", 0, NULL, &stream), BELT_OK);
     atomic_store(user->go, true);
-    EXPECT(belt_next(stream, -1, &result), BELT_CLOSED);
+    EXPECT(belt_stream_next(stream, -1, &result), BELT_CLOSED);
     if (result != NULL)
         fprintf(stderr, "drive_close: an endless task gave %u %s\n", result->code, result->text);
     belt_result_free(&result);
-    EXPECT(belt_next(stream, -1, &result), BELT_CLOSED);
+    EXPECT(belt_stream_next(stream, -1, &result), BELT_CLOSED);
     belt_stream_close(&stream);
     return NULL;
 }
@@ -195,11 +195,11 @@ static void *feed_waits(void *argument)
 
     belt_job_options_init(&options);
     options.buffersize = 2;
-    EXPECT(belt_imap(user->pool, "endless", NULL, NULL, &options, &stream), BELT_OK);
+    EXPECT(belt_pool_imap(user->pool, "endless", NULL, NULL, &options, &stream), BELT_OK);
     atomic_store(user->go, true);
-    while ((rc = belt_feed(stream, "x", 1, -1)) == BELT_OK)
+    while ((rc = belt_stream_feed(stream, "x", 1, -1)) == BELT_OK)
         ;
-    check(rc == BELT_CLOSED, "belt_feed beside a close");
+    check(rc == BELT_CLOSED, "belt_stream_feed beside a close");
     belt_stream_close(&stream);
     return NULL;
 }
@@ -209,9 +209,9 @@ static void *flush_waits(void *argument)
     struct user *user = argument;
     belt_stream *stream = NULL;
 
-    EXPECT(belt_submit_open(user->pool, "echo", no_input_yet, NULL, NULL, &stream), BELT_OK);
+    EXPECT(belt_pool_submit_open(user->pool, "echo", no_input_yet, NULL, NULL, &stream), BELT_OK);
     atomic_store(user->go, true);
-    EXPECT(belt_flush(stream, -1), BELT_CLOSED);
+    EXPECT(belt_stream_flush(stream, -1), BELT_CLOSED);
     belt_stream_close(&stream);
     return NULL;
 }
@@ -223,7 +223,7 @@ static void *map_waits(void *argument)
     belt_result **results = NULL;
 
     atomic_store(user->go, true);
-    EXPECT(belt_map(user->pool, "endless", &input, 1, NULL, -1, &results), BELT_CLOSED);
+    EXPECT(belt_pool_map(user->pool, "endless", &input, 1, NULL, -1, &results), BELT_CLOSED);
     return NULL;
 }
 
@@ -248,14 +248,14 @@ static void *opens_again(void *argument)
     belt_result *result = NULL;
     int rc, next;
 
-    while ((rc = belt_imap_unordered(user->pool, "echo", forever, NULL, NULL, &stream)) == BELT_OK) {
+    while ((rc = belt_pool_imap_unordered(user->pool, "echo", forever, NULL, NULL, &stream)) == BELT_OK) {
         atomic_store(user->go, true);
-        next = belt_next(stream, -1, &result);
-        check(next == BELT_OK || next == BELT_CLOSED, "belt_next beside a close");
+        next = belt_stream_next(stream, -1, &result);
+        check(next == BELT_OK || next == BELT_CLOSED, "belt_stream_next beside a close");
         belt_result_free(&result);
         belt_stream_close(&stream);
     }
-    check(rc == BELT_CLOSED, "belt_imap beside a close");
+    check(rc == BELT_CLOSED, "belt_pool_imap beside a close");
     return NULL;
 }
 
@@ -265,13 +265,13 @@ static void *cancels_again(void *argument)
     belt_stream *stream = NULL;
     int rc;
 
-    while ((rc = belt_apply_async(user->pool, "endless", "", 0, NULL, &stream)) == BELT_OK) {
+    while ((rc = belt_pool_apply_async(user->pool, "endless", "", 0, NULL, &stream)) == BELT_OK) {
         atomic_store(user->go, true);
-        rc = belt_cancel(stream, -1);
-        check(rc == BELT_OK || rc == BELT_CLOSED, "belt_cancel beside a close");
+        rc = belt_stream_cancel(stream, -1);
+        check(rc == BELT_OK || rc == BELT_CLOSED, "belt_stream_cancel beside a close");
         belt_stream_close(&stream);
     }
-    check(rc == BELT_CLOSED, "belt_apply_async beside a close");
+    check(rc == BELT_CLOSED, "belt_pool_apply_async beside a close");
     return NULL;
 }
 
@@ -329,8 +329,8 @@ static void *draws_slowly(void *argument)
     belt_stream *stream = NULL;
     belt_result *result = NULL;
 
-    EXPECT(belt_imap(argument, "echo", slow_source, NULL, NULL, &stream), BELT_OK);
-    EXPECT(belt_next(stream, -1, &result), BELT_CLOSED);
+    EXPECT(belt_pool_imap(argument, "echo", slow_source, NULL, NULL, &stream), BELT_OK);
+    EXPECT(belt_stream_next(stream, -1, &result), BELT_CLOSED);
     belt_stream_close(&stream);
     return NULL;
 }
@@ -384,7 +384,7 @@ static int closes_pool(void *ctx, belt_input *input)
     within->calls++;
     belt_pool_close(&within->pool);
     pool_calls(copy, BELT_CLOSED);
-    EXPECT(belt_end(within->stream), BELT_INVALID);
+    EXPECT(belt_stream_end(within->stream), BELT_INVALID);
     *input = (belt_input){"x", 1};
     return 1;
 }
@@ -404,7 +404,7 @@ static int detaches_stream(void *ctx, belt_input *input)
     struct within *within = ctx;
 
     within->calls++;
-    belt_detach(&within->stream);
+    belt_stream_detach(&within->stream);
     *input = (belt_input){"x", 1};
     return 1;
 }
@@ -428,7 +428,7 @@ static int waits_for_itself(void *ctx, belt_input *input)
 
     if (within->calls++ > 0)
         return 0;
-    EXPECT(belt_next(within->stream, -1, &result), BELT_INVALID);
+    EXPECT(belt_stream_next(within->stream, -1, &result), BELT_INVALID);
     belt_stream_progress(within->stream, &progress);
     check(belt_stream_fd(within->stream) >= 0, "a source asks for its stream's descriptor");
     *input = (belt_input){"x", 1};
@@ -443,12 +443,12 @@ static int draws_another(void *ctx, belt_input *input)
     belt_result *result = NULL;
 
     within->calls++;
-    EXPECT(belt_imap(within->other, "echo", closes_both, &inner, NULL, &inner.stream), BELT_OK);
+    EXPECT(belt_pool_imap(within->other, "echo", closes_both, &inner, NULL, &inner.stream), BELT_OK);
     {
         belt_stream *stream = inner.stream;
 
         inner.stream = NULL;
-        EXPECT(belt_next(stream, WAIT_MS, &result), BELT_OK);
+        EXPECT(belt_stream_next(stream, WAIT_MS, &result), BELT_OK);
         belt_result_free(&result);
         belt_stream_close(&stream);
     }
@@ -462,9 +462,9 @@ static void from_source(belt_source source, int code)
     belt_stream *stream = NULL;
     belt_result *result = NULL;
 
-    EXPECT(belt_imap(within.pool, "echo", source, &within, NULL, &within.stream), BELT_OK);
+    EXPECT(belt_pool_imap(within.pool, "echo", source, &within, NULL, &within.stream), BELT_OK);
     stream = within.stream;
-    EXPECT(belt_next(stream, WAIT_MS, &result), code);
+    EXPECT(belt_stream_next(stream, WAIT_MS, &result), code);
     belt_result_free(&result);
     check(within.calls == (code == BELT_OK ? 2 : 1), "a source is not asked again");
     belt_stream_close(&within.stream); /* unless the source has done it */
@@ -484,7 +484,7 @@ static void within(void)
     from_source(closes_both, BELT_CLOSED);
     from_source(waits_for_itself, BELT_OK);
     from_source(draws_another, BELT_CLOSED);
-    EXPECT(belt_submit(pool, "echo", closes_both, &submit, NULL, &job), BELT_CLOSED);
+    EXPECT(belt_pool_submit(pool, "echo", closes_both, &submit, NULL, &job), BELT_CLOSED);
 }
 
 /* ---- in a forked process ---- */
@@ -514,7 +514,7 @@ static void forked(void)
     if (pid == 0)
         _exit(in_child(pool, &three));
     check(waitpid(pid, &status, 0) == pid && status == 0, "calls in a forked process");
-    EXPECT(belt_next(three.fed, WAIT_MS, &result), BELT_OK);
+    EXPECT(belt_stream_next(three.fed, WAIT_MS, &result), BELT_OK);
     belt_result_free(&result);
     close_three(&three);
     belt_pool_close(&pool);

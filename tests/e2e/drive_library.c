@@ -63,9 +63,10 @@ static void read_stream(belt_pool *pool, bool ordered)
     belt_result *result;
     uint64_t got = 0;
 
-    check((ordered ? belt_imap : belt_imap_unordered)(pool, "echo", number, &numbers, NULL, &stream) == BELT_OK,
+    check((ordered ? belt_pool_imap : belt_pool_imap_unordered)(pool, "echo", number, &numbers, NULL, &stream) ==
+              BELT_OK,
           "imap");
-    while (belt_next(stream, WAIT_MS, &result) == BELT_OK) {
+    while (belt_stream_next(stream, WAIT_MS, &result) == BELT_OK) {
         got += result->index;
         belt_result_free(&result);
     }
@@ -79,11 +80,11 @@ static void call(belt_pool *pool)
     uint64_t us;
 
     for (int i = 0; i < 50; i++) {
-        check(belt_apply(pool, "echo", &i, sizeof(i), NULL, WAIT_MS, &result) == BELT_OK, "apply");
+        check(belt_pool_apply(pool, "echo", &i, sizeof(i), NULL, WAIT_MS, &result) == BELT_OK, "apply");
         belt_result_free(&result);
     }
-    check(belt_apply(pool, "endless", "", 0, NULL, 20, &result) == BELT_AGAIN, "apply with a time-out");
-    check(belt_ping(pool, WAIT_MS, &us) == BELT_OK, "ping");
+    check(belt_pool_apply(pool, "endless", "", 0, NULL, 20, &result) == BELT_AGAIN, "apply with a time-out");
+    check(belt_pool_ping(pool, WAIT_MS, &us) == BELT_OK, "ping");
 }
 
 static void stop_streams(belt_pool *pool)
@@ -91,10 +92,10 @@ static void stop_streams(belt_pool *pool)
     belt_stream *stream = NULL;
     belt_result *result = NULL;
 
-    check(belt_apply_async(pool, "endless", "", 0, NULL, &stream) == BELT_OK, "apply_async");
-    belt_interrupt(stream);
-    check(belt_next(stream, WAIT_MS, &result) == BELT_INTERRUPTED, "interrupt");
-    check(belt_cancel(stream, WAIT_MS) == BELT_OK, "cancel");
+    check(belt_pool_apply_async(pool, "endless", "", 0, NULL, &stream) == BELT_OK, "apply_async");
+    belt_stream_interrupt(stream);
+    check(belt_stream_next(stream, WAIT_MS, &result) == BELT_INTERRUPTED, "interrupt");
+    check(belt_stream_cancel(stream, WAIT_MS) == BELT_OK, "cancel");
     belt_stream_close(&stream);
 }
 
@@ -104,12 +105,12 @@ static void loop(belt_pool *pool)
     belt_result *result = NULL;
     struct pollfd event = {.events = POLLIN};
 
-    check(belt_imap(pool, "echo", NULL, NULL, NULL, &stream) == BELT_OK, "imap to feed");
+    check(belt_pool_imap(pool, "echo", NULL, NULL, NULL, &stream) == BELT_OK, "imap to feed");
     event.fd = belt_stream_fd(stream);
     for (int i = 0; i < 200; i++) {
-        check(belt_feed(stream, "x", 1, 0) == BELT_OK, "feed");
+        check(belt_stream_feed(stream, "x", 1, 0) == BELT_OK, "feed");
         check(poll(&event, 1, WAIT_MS) == 1, "poll");
-        check(belt_next(stream, 0, &result) == BELT_OK, "next after poll");
+        check(belt_stream_next(stream, 0, &result) == BELT_OK, "next after poll");
         belt_result_free(&result);
     }
     belt_stream_close(&stream); /* not ended: it is cancelled */

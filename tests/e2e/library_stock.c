@@ -164,6 +164,6 @@ belt_job_options stock_options(uint32_t chunksize, uint64_t buffersize)
 int stock_start(belt_pool *pool, bool ordered, const char *function, struct numbers *numbers,
                 const belt_job_options *options, belt_stream **stream)
 {
-    return ordered ? belt_imap(pool, function, stock_next, numbers, options, stream)
-                   : belt_imap_unordered(pool, function, stock_next, numbers, options, stream);
+    return ordered ? belt_pool_imap(pool, function, stock_next, numbers, options, stream)
+                   : belt_pool_imap_unordered(pool, function, stock_next, numbers, options, stream);
 }

@@ -176,9 +176,10 @@ Test(cli_admin, some_thousand_jobs_are_listed_and_cancelled)
     job.durability = BELT_VOLATILE;
     for (int i = 0; i < COUNT; i++) {
         belt_stream *stream = NULL;
-        cr_assert_eq(belt_submit_open(pool, "f", NULL, NULL, &job, &stream), BELT_OK, "%s", belt_error_text());
-        cr_assert(belt_end(stream) == BELT_OK && belt_flush(stream, BOUND_MS) == BELT_OK, "%s", belt_error_text());
-        belt_detach(&stream);
+        cr_assert_eq(belt_pool_submit_open(pool, "f", NULL, NULL, &job, &stream), BELT_OK, "%s", belt_error_text());
+        cr_assert(belt_stream_end(stream) == BELT_OK && belt_stream_flush(stream, BOUND_MS) == BELT_OK, "%s",
+                  belt_error_text());
+        belt_stream_detach(&stream);
     }
     belt_status *status = NULL;
     cr_assert_eq(belt_status_get(pool, BELT_JOBS, NULL, BOUND_MS, &status), BELT_OK, "%s", belt_error_text());

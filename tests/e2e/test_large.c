@@ -124,15 +124,16 @@ static void all_sizes(int slots, uint64_t count, bool ordered)
     cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_OK, "%s", belt_error_text());
     belt_job_options_init(&job);
     job.max_attempts = 20;
-    cr_assert_eq((ordered ? belt_imap : belt_imap_unordered)(pool, "work", source_next, &source, &job, &stream),
-                 BELT_OK);
+    cr_assert_eq(
+        (ordered ? belt_pool_imap : belt_pool_imap_unordered)(pool, "work", source_next, &source, &job, &stream),
+        BELT_OK);
     for (uint64_t i = 0; i < count; i++) {
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert(!ordered || result->index == i);
         expect(result);
         belt_result_free(&result);
     }
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_END);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_END);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
     free(source.bytes);

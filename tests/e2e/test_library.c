@@ -24,7 +24,7 @@ Test(library, maps_in_order)
 
     for (int i = 0; i < 50; i++)
         inputs[i] = (belt_input){texts[i], (size_t)snprintf(texts[i], sizeof(texts[i]), "%d", i)};
-    cr_assert_eq(belt_map(pool, "echo", inputs, 50, NULL, -1, &results), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_pool_map(pool, "echo", inputs, 50, NULL, -1, &results), BELT_OK, "%s", belt_error_text());
     for (uint64_t i = 0; i < 50; i++) {
         cr_assert_eq(results[i]->index, i);
         cr_assert_eq(results[i]->code, BELT_OK);
@@ -33,7 +33,7 @@ Test(library, maps_in_order)
     }
     belt_results_free(&results, 50);
     cr_assert_null(results);
-    cr_assert_eq(belt_map(pool, "echo", NULL, 0, NULL, -1, &results), BELT_OK);
+    cr_assert_eq(belt_pool_map(pool, "echo", NULL, 0, NULL, -1, &results), BELT_OK);
     belt_results_free(&results, 0);
     belt_pool_close(&pool);
     cr_assert_null(pool);
@@ -50,7 +50,7 @@ static void all_numbers(bool ordered, uint64_t count, const belt_job_options *op
     int rc;
 
     cr_assert_eq(stock_start(pool, ordered, "echo", &numbers, options, &stream), BELT_OK);
-    while ((rc = belt_next(stream, WAIT_MS, &result)) == BELT_OK) {
+    while ((rc = belt_stream_next(stream, WAIT_MS, &result)) == BELT_OK) {
         cr_assert_lt(result->index, count);
         cr_assert_not(seen[result->index]);
         seen[result->index] = true;
@@ -62,7 +62,7 @@ static void all_numbers(bool ordered, uint64_t count, const belt_job_options *op
     }
     cr_assert_eq(rc, BELT_END, "%s", belt_error_text());
     cr_assert_eq(got, count);
-    cr_assert_eq(belt_next(stream, 0, &result), BELT_END, "the end stays the end");
+    cr_assert_eq(belt_stream_next(stream, 0, &result), BELT_END, "the end stays the end");
     free(seen);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
@@ -96,14 +96,14 @@ Test(library, one_failure_in_a_chunk_is_its_own)
 
     cr_assert_eq(stock_start(pool, true, "picky", &numbers, &options, &stream), BELT_OK);
     for (uint64_t i = 0; i < 20; i++) {
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->index, i);
         cr_assert_eq(result->code, i == 5 ? BELT_TASK_FAILED : BELT_OK);
         if (i == 5)
             cr_assert_str_eq(result->text, "five is right out");
         belt_result_free(&result);
     }
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_END);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_END);
     belt_stream_progress(stream, &progress);
     cr_assert_eq(progress.done, 19);
     cr_assert_eq(progress.failed, 1);
@@ -127,7 +127,7 @@ Test(library, a_failing_source_fails_its_place_only)
         numbers.fail_at = 4;
         cr_assert_eq(stock_start(pool, ordered != 0, "echo", &numbers, NULL, &stream), BELT_OK);
         for (uint64_t i = 0; i < 10; i++) {
-            cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+            cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
             seen |= 1u << result->index;
             if (ordered)
                 cr_assert_eq(result->index, i);
@@ -139,7 +139,7 @@ Test(library, a_failing_source_fails_its_place_only)
             belt_result_free(&result);
         }
         cr_assert_eq(seen, (1u << 10) - 1);
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_END);
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_END);
         belt_stream_close(&stream);
     }
     belt_pool_close(&pool);
@@ -156,12 +156,12 @@ Test(library, input_is_drawn_only_as_far_as_the_window)
         belt_result *result;
 
         cr_assert_eq(stock_start(pool, ordered != 0, "echo", &numbers, &options, &stream), BELT_OK);
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         belt_result_free(&result);
         usleep(100000); /* long enough to draw much more, if anybody did */
         cr_assert_leq(numbers.next, 32);
         for (int i = 0; i < 100; i++) {
-            cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK);
+            cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK);
             belt_result_free(&result);
             cr_assert_leq(numbers.next, 32 + (uint64_t)i + 1);
         }
@@ -181,7 +181,7 @@ Test(library, unordered_results_overtake)
 
     cr_assert_eq(stock_start(pool, false, "late", &numbers, &options, &stream), BELT_OK);
     for (int i = 0; i < 10; i++) {
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         last = result->index;
         belt_result_free(&result);
     }
@@ -200,11 +200,11 @@ Test(library, a_source_may_have_nothing_yet)
     numbers.pause_at = 2;
     cr_assert_eq(stock_start(pool, true, "echo", &numbers, NULL, &stream), BELT_OK);
     for (uint64_t i = 0; i < 4; i++) {
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->index, i);
         belt_result_free(&result);
     }
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_END);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_END);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
 }
@@ -215,14 +215,14 @@ Test(library, applies_one_task)
     belt_result *result = NULL;
     belt_stream *call = NULL;
 
-    cr_assert_eq(belt_apply(pool, "echo", "hello", 5, NULL, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_pool_apply(pool, "echo", "hello", 5, NULL, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
     cr_assert_eq(result->len, 5);
     cr_assert_eq(memcmp(result->data, "hello", 5), 0);
     belt_result_free(&result);
-    cr_assert_eq(belt_apply(pool, "endless", "", 0, NULL, 50, &result), BELT_AGAIN);
+    cr_assert_eq(belt_pool_apply(pool, "endless", "", 0, NULL, 50, &result), BELT_AGAIN);
     cr_assert_null(result);
-    cr_assert_eq(belt_apply_async(pool, "echo", "later", 5, NULL, &call), BELT_OK);
-    cr_assert_eq(belt_next(call, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_pool_apply_async(pool, "echo", "later", 5, NULL, &call), BELT_OK);
+    cr_assert_eq(belt_stream_next(call, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
     cr_assert_eq(result->index, 0);
     belt_stream_close(&call);
     cr_assert_eq(memcmp(result->data, "later", 5), 0, "a result outlives its stream");
@@ -254,19 +254,19 @@ Test(library, the_descriptor_is_level_triggered)
     for (int i = 0; i < 5; i++) { /* one result per event, though the window is one */
         cr_assert(readable(fd, WAIT_MS));
         cr_assert(readable(fd, 0), "it stays readable until the result is taken");
-        cr_assert_eq(belt_next(stream, 0, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, 0, &result), BELT_OK, "%s", belt_error_text());
         belt_result_free(&result);
     }
     cr_assert(readable(fd, WAIT_MS));
-    cr_assert_eq(belt_next(stream, 0, &result), BELT_END);
+    cr_assert_eq(belt_stream_next(stream, 0, &result), BELT_END);
     belt_stream_close(&stream);
-    cr_assert_eq(belt_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
     fd = belt_stream_fd(stream);
     cr_assert_not(readable(fd, 50));
-    cr_assert_eq(belt_next(stream, 0, &result), BELT_AGAIN);
-    belt_interrupt(stream);
+    cr_assert_eq(belt_stream_next(stream, 0, &result), BELT_AGAIN);
+    belt_stream_interrupt(stream);
     cr_assert(readable(fd, WAIT_MS));
-    cr_assert_eq(belt_next(stream, 0, &result), BELT_INTERRUPTED);
+    cr_assert_eq(belt_stream_next(stream, 0, &result), BELT_INTERRUPTED);
     cr_assert_not(readable(fd, 50));
     belt_stream_close(&stream);
     belt_pool_close(&pool);
@@ -295,10 +295,10 @@ Test(library, the_descriptor_tells_that_more_can_be_drawn)
     int rc = BELT_OK;
 
     options.buffer_bytes = 100; /* less than one input */
-    cr_assert_eq(belt_imap(pool, "echo", draw_large, &left, &options, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_imap(pool, "echo", draw_large, &left, &options, &stream), BELT_OK);
     while (rc != BELT_END) {
         cr_assert(readable(belt_stream_fd(stream), WAIT_MS), "%u results came, %u inputs are not drawn", got, left);
-        rc = belt_next(stream, 0, &result);
+        rc = belt_stream_next(stream, 0, &result);
         cr_assert(rc == BELT_OK || rc == BELT_AGAIN || rc == BELT_END, "%s", belt_error_text());
         got += rc == BELT_OK;
         belt_result_free(&result);
@@ -315,24 +315,24 @@ Test(library, feeding_says_when_the_window_is_full)
     belt_stream *stream = NULL;
     belt_result *result;
 
-    cr_assert_eq(belt_imap(pool, "echo", NULL, NULL, &options, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_imap(pool, "echo", NULL, NULL, &options, &stream), BELT_OK);
     for (int i = 0; i < 2; i++)
-        cr_assert_eq(belt_feed(stream, "x", 1, 0), BELT_OK, "%s", belt_error_text());
-    cr_assert_eq(belt_feed_error(stream, "unreadable", 0), BELT_OK);
-    cr_assert_eq(belt_feed(stream, "x", 1, 0), BELT_WINDOW_FULL);
-    cr_assert_eq(belt_feed(stream, "x", 1, 20), BELT_WINDOW_FULL);
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_feed(stream, "x", 1, 0), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_stream_feed_error(stream, "unreadable", 0), BELT_OK);
+    cr_assert_eq(belt_stream_feed(stream, "x", 1, 0), BELT_WINDOW_FULL);
+    cr_assert_eq(belt_stream_feed(stream, "x", 1, 20), BELT_WINDOW_FULL);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
     belt_result_free(&result);
-    cr_assert_eq(belt_feed(stream, "y", 1, 0), BELT_OK);
-    cr_assert_eq(belt_end(stream), BELT_OK);
-    cr_assert_eq(belt_feed(stream, "z", 1, 0), BELT_JOB_ENDED);
+    cr_assert_eq(belt_stream_feed(stream, "y", 1, 0), BELT_OK);
+    cr_assert_eq(belt_stream_end(stream), BELT_OK);
+    cr_assert_eq(belt_stream_feed(stream, "z", 1, 0), BELT_JOB_ENDED);
     for (uint64_t i = 1; i < 4; i++) {
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->index, i);
         cr_assert_eq(result->code, i == 2 ? BELT_SOURCE_FAILED : BELT_OK);
         belt_result_free(&result);
     }
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_END);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_END);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
 }
@@ -345,12 +345,12 @@ Test(library, cancels)
     belt_result *result;
 
     cr_assert_eq(stock_start(pool, true, "endless", &numbers, NULL, &stream), BELT_OK);
-    cr_assert_eq(belt_next(stream, 50, &result), BELT_AGAIN);
+    cr_assert_eq(belt_stream_next(stream, 50, &result), BELT_AGAIN);
     cr_assert_neq(belt_stream_job(stream), 0);
-    cr_assert_eq(belt_cancel(stream, WAIT_MS), BELT_OK, "%s", belt_error_text());
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_JOB_CANCELLED);
+    cr_assert_eq(belt_stream_cancel(stream, WAIT_MS), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_JOB_CANCELLED);
     belt_stream_close(&stream);
-    cr_assert_eq(belt_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result), BELT_OK, "the slots are free again");
+    cr_assert_eq(belt_pool_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result), BELT_OK, "the slots are free again");
     belt_result_free(&result);
     belt_pool_close(&pool);
 }
@@ -358,7 +358,7 @@ Test(library, cancels)
 static void *interrupter(void *stream)
 {
     usleep(50000);
-    belt_interrupt(stream);
+    belt_stream_interrupt(stream);
     return NULL;
 }
 
@@ -369,11 +369,11 @@ Test(library, interrupts_a_wait)
     belt_result *result;
     pthread_t thread;
 
-    cr_assert_eq(belt_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
     cr_assert_eq(pthread_create(&thread, NULL, interrupter, stream), 0);
-    cr_assert_eq(belt_next(stream, -1, &result), BELT_INTERRUPTED);
+    cr_assert_eq(belt_stream_next(stream, -1, &result), BELT_INTERRUPTED);
     pthread_join(thread, NULL);
-    cr_assert_eq(belt_next(stream, 0, &result), BELT_AGAIN, "one interrupt, one answer");
+    cr_assert_eq(belt_stream_next(stream, 0, &result), BELT_AGAIN, "one interrupt, one answer");
     belt_stream_close(&stream);
     belt_pool_close(&pool);
 }
@@ -387,15 +387,15 @@ Test(library, carries_large_payloads)
     belt_result *result;
 
     memset(data, 'x', len);
-    cr_assert_eq(belt_imap(pool, "echo", NULL, NULL, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_imap(pool, "echo", NULL, NULL, NULL, &stream), BELT_OK);
     for (int i = 0; i < 8; i++) {
         data[0] = (char)('a' + i);
-        cr_assert_eq(belt_feed(stream, data, len, 0), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_feed(stream, data, len, 0), BELT_OK, "%s", belt_error_text());
     }
-    cr_assert_eq(belt_end(stream), BELT_OK);
+    cr_assert_eq(belt_stream_end(stream), BELT_OK);
     for (int i = 0; i < 8; i++) {
         data[0] = (char)('a' + i);
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->len, len);
         cr_assert_eq(memcmp(result->data, data, len), 0);
         belt_result_free(&result);
@@ -424,11 +424,11 @@ Test(library, refuses_payloads_over_the_limit)
     char byte = 0;
     int calls = 0;
 
-    cr_assert_eq(belt_apply(pool, "echo", &byte, (size_t)17 << 20, NULL, WAIT_MS, &result), BELT_TOO_LARGE);
+    cr_assert_eq(belt_pool_apply(pool, "echo", &byte, (size_t)17 << 20, NULL, WAIT_MS, &result), BELT_TOO_LARGE);
     cr_assert(strstr(belt_error_text(), "limit") != NULL);
-    cr_assert_eq(belt_imap(pool, "echo", one_huge, &calls, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_imap(pool, "echo", one_huge, &calls, NULL, &stream), BELT_OK);
     for (uint64_t i = 0; i < 3; i++) {
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->index, i);
         cr_assert_eq(result->code, i == 1 ? BELT_TOO_LARGE : BELT_OK);
         belt_result_free(&result);
@@ -448,7 +448,7 @@ Test(library, gives_many_at_once)
     int rc;
 
     cr_assert_eq(stock_start(pool, true, "echo", &numbers, NULL, &stream), BELT_OK);
-    while ((rc = belt_next_many(stream, WAIT_MS, results, 64, &count)) == BELT_OK)
+    while ((rc = belt_stream_next_many(stream, WAIT_MS, results, 64, &count)) == BELT_OK)
         for (size_t i = 0; i < count; i++) {
             cr_assert_eq(results[i]->index, next++);
             belt_result_free(&results[i]);
@@ -467,23 +467,23 @@ Test(library, shows_status_and_pings)
     belt_result *result;
     uint64_t us = 0;
 
-    cr_assert_eq(belt_ping(pool, WAIT_MS, &us), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_pool_ping(pool, WAIT_MS, &us), BELT_OK, "%s", belt_error_text());
     cr_assert_gt(us, 0);
-    cr_assert_eq(belt_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result), BELT_OK); /* the agent is there */
+    cr_assert_eq(belt_pool_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result), BELT_OK); /* the agent is there */
     belt_result_free(&result);
     cr_assert_eq(belt_status_get(pool, BELT_WORKERS, NULL, WAIT_MS, &status), BELT_OK, "%s", belt_error_text());
     cr_assert_eq(status->count, 1);
     cr_assert_eq(status->workers[0].slots, 3);
     belt_status_free(&status);
-    cr_assert_eq(belt_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
     while (belt_stream_job(stream) == 0)
-        cr_assert_eq(belt_next(stream, 10, &result), BELT_AGAIN);
+        cr_assert_eq(belt_stream_next(stream, 10, &result), BELT_AGAIN);
     cr_assert_eq(belt_status_get(pool, BELT_JOBS, NULL, WAIT_MS, &status), BELT_OK, "%s", belt_error_text());
     cr_assert_geq(status->count, 1);
     cr_assert_str_eq(status->jobs[0].function, status->count == 1 ? "endless" : status->jobs[0].function);
     belt_status_free(&status);
     cr_assert_eq(belt_job_cancel(pool, belt_stream_job(stream), WAIT_MS), BELT_OK, "%s", belt_error_text());
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_JOB_CANCELLED);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_JOB_CANCELLED);
     cr_assert_eq(belt_job_cancel(pool, 999999, WAIT_MS), BELT_UNKNOWN_JOB);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
@@ -494,7 +494,7 @@ static void *one_user(void *pool)
     for (int i = 0; i < 50; i++) {
         belt_result *result = NULL;
 
-        if (belt_apply(pool, "echo", &i, sizeof(i), NULL, WAIT_MS, &result) != BELT_OK)
+        if (belt_pool_apply(pool, "echo", &i, sizeof(i), NULL, WAIT_MS, &result) != BELT_OK)
             return pool;
         belt_result_free(&result);
     }
@@ -534,11 +534,11 @@ Test(library, explains_bad_calls)
     cr_assert(strstr(belt_error_text(), "100 ms") != NULL);
     cr_assert_null(pool);
     pool = stock_pool(1);
-    cr_assert_eq(belt_imap(pool, "-bad", stock_next, NULL, NULL, &stream), BELT_INVALID);
+    cr_assert_eq(belt_pool_imap(pool, "-bad", stock_next, NULL, NULL, &stream), BELT_INVALID);
     job.priority = 101;
-    cr_assert_eq(belt_imap(pool, "echo", stock_next, NULL, &job, &stream), BELT_INVALID);
+    cr_assert_eq(belt_pool_imap(pool, "echo", stock_next, NULL, &job, &stream), BELT_INVALID);
     cr_assert_null(stream);
-    cr_assert_eq(belt_next(NULL, 0, NULL), BELT_INVALID);
+    cr_assert_eq(belt_stream_next(NULL, 0, NULL), BELT_INVALID);
     belt_stream_close(&stream);
     belt_result_free(NULL);
     belt_pool_close(&pool);

@@ -107,9 +107,10 @@ static void run(const char *function, bool ordered, unsigned count)
     belt_job_options_init(&options);
     options.argument = argument;
     options.argument_len = sizeof(argument);
-    cr_assert_eq((ordered ? belt_imap : belt_imap_unordered)(pool, function, next_input, &source, &options, &stream),
-                 BELT_OK);
-    while (belt_next(stream, WAIT_MS, &result) == BELT_OK) {
+    cr_assert_eq(
+        (ordered ? belt_pool_imap : belt_pool_imap_unordered)(pool, function, next_input, &source, &options, &stream),
+        BELT_OK);
+    while (belt_stream_next(stream, WAIT_MS, &result) == BELT_OK) {
         size_t size = sizes[result->index % SIZES];
         const struct number *number = result->data;
 

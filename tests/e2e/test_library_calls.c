@@ -49,15 +49,17 @@ Test(library_calls, a_newer_field_that_is_set_is_refused_and_one_that_is_not_is_
     cr_assert_eq(open_with(grown(&newer, sizeof(belt_pool_options), false)), BELT_NO_BROKER);
 
     belt_job_options_init((belt_job_options *)(void *)newer.room);
-    cr_assert_eq(belt_imap(pool, "echo", NULL, NULL, grown(&newer, sizeof(belt_job_options), true), &stream),
+    cr_assert_eq(belt_pool_imap(pool, "echo", NULL, NULL, grown(&newer, sizeof(belt_job_options), true), &stream),
                  BELT_BAD_OPTION);
-    cr_assert_eq(belt_imap(pool, "echo", NULL, NULL, grown(&newer, sizeof(belt_job_options), false), &stream), BELT_OK);
+    cr_assert_eq(belt_pool_imap(pool, "echo", NULL, NULL, grown(&newer, sizeof(belt_job_options), false), &stream),
+                 BELT_OK);
     belt_stream_close(&stream);
 
     belt_reader_options_init((belt_reader_options *)(void *)newer.room);
-    cr_assert_eq(belt_subscribe(pool, 1, "r", 0, grown(&newer, sizeof(belt_reader_options), true), &stream),
+    cr_assert_eq(belt_pool_subscribe(pool, 1, "r", 0, grown(&newer, sizeof(belt_reader_options), true), &stream),
                  BELT_BAD_OPTION);
-    cr_assert_eq(belt_subscribe(pool, 1, "r", 0, grown(&newer, sizeof(belt_reader_options), false), &stream), BELT_OK);
+    cr_assert_eq(belt_pool_subscribe(pool, 1, "r", 0, grown(&newer, sizeof(belt_reader_options), false), &stream),
+                 BELT_OK);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
 
@@ -81,8 +83,8 @@ Test(library_calls, options_that_were_not_filled_are_refused)
     cr_assert_eq(open_with(&pool), BELT_INVALID);
     cr_assert_eq(belt_worker_run("tcp://127.0.0.1:1", &worker), BELT_INVALID);
     cr_assert_not_null(strstr(belt_error_text(), "belt_worker_options_init"), "%s", belt_error_text());
-    cr_assert_eq(belt_imap(stock, "echo", NULL, NULL, &job, &stream), BELT_INVALID);
-    cr_assert_eq(belt_subscribe(stock, 1, "r", 0, &reader, &stream), BELT_INVALID);
+    cr_assert_eq(belt_pool_imap(stock, "echo", NULL, NULL, &job, &stream), BELT_INVALID);
+    cr_assert_eq(belt_pool_subscribe(stock, 1, "r", 0, &reader, &stream), BELT_INVALID);
     belt_pool_close(&stock);
 }
 
@@ -96,16 +98,16 @@ Test(library_calls, a_misspelt_function_of_a_private_pool_is_an_error_at_once)
     uint64_t job;
     struct numbers numbers = stock_numbers(1);
 
-    cr_assert_eq(belt_imap(pool, "ecko", NULL, NULL, NULL, &stream), BELT_NOT_SERVED);
+    cr_assert_eq(belt_pool_imap(pool, "ecko", NULL, NULL, NULL, &stream), BELT_NOT_SERVED);
     cr_assert_null(stream);
     cr_assert_not_null(strstr(belt_error_text(), "\"ecko\""), "%s", belt_error_text());
     cr_assert_not_null(strstr(belt_error_text(), "echo, "), "%s", belt_error_text());
-    cr_assert_eq(belt_imap_unordered(pool, "ecko", NULL, NULL, NULL, &stream), BELT_NOT_SERVED);
-    cr_assert_eq(belt_apply(pool, "ecko", "", 0, NULL, -1, &result), BELT_NOT_SERVED);
-    cr_assert_eq(belt_apply_async(pool, "ecko", "", 0, NULL, &stream), BELT_NOT_SERVED);
-    cr_assert_eq(belt_map(pool, "ecko", NULL, 0, NULL, -1, &results), BELT_NOT_SERVED);
-    cr_assert_eq(belt_submit(pool, "ecko", stock_next, &numbers, NULL, &job), BELT_NOT_SERVED);
-    cr_assert_eq(belt_submit_open(pool, "ecko", stock_next, &numbers, NULL, &stream), BELT_NOT_SERVED);
+    cr_assert_eq(belt_pool_imap_unordered(pool, "ecko", NULL, NULL, NULL, &stream), BELT_NOT_SERVED);
+    cr_assert_eq(belt_pool_apply(pool, "ecko", "", 0, NULL, -1, &result), BELT_NOT_SERVED);
+    cr_assert_eq(belt_pool_apply_async(pool, "ecko", "", 0, NULL, &stream), BELT_NOT_SERVED);
+    cr_assert_eq(belt_pool_map(pool, "ecko", NULL, 0, NULL, -1, &results), BELT_NOT_SERVED);
+    cr_assert_eq(belt_pool_submit(pool, "ecko", stock_next, &numbers, NULL, &job), BELT_NOT_SERVED);
+    cr_assert_eq(belt_pool_submit_open(pool, "ecko", stock_next, &numbers, NULL, &stream), BELT_NOT_SERVED);
     belt_pool_close(&pool);
 }
 
@@ -121,9 +123,9 @@ Test(library_calls, a_function_of_a_cluster_that_nobody_serves_yet_is_waited_for
     private_pool = stock_pool(1);
     stock_endpoint(home, endpoint);
     cr_assert_eq(belt_pool_open(endpoint, NULL, &pool), BELT_OK, "%s", belt_error_text());
-    cr_assert_eq(belt_apply_async(pool, "nobodys", "x", 1, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_apply_async(pool, "nobodys", "x", 1, NULL, &stream), BELT_OK);
     for (int i = 0; i < 200 && progress.notice != BELT_NO_WORKER; i++) {
-        cr_assert_eq(belt_next(stream, 50, &result), BELT_AGAIN);
+        cr_assert_eq(belt_stream_next(stream, 50, &result), BELT_AGAIN);
         belt_stream_progress(stream, &progress);
     }
     cr_assert_eq(progress.notice, BELT_NO_WORKER);
@@ -141,10 +143,10 @@ Test(library_calls, a_map_has_a_time_out)
     const belt_input inputs[] = {{"a", 1}, {"b", 1}};
     belt_result **results = NULL;
 
-    cr_assert_eq(belt_map(pool, "endless", inputs, 2, NULL, 50, &results), BELT_AGAIN);
+    cr_assert_eq(belt_pool_map(pool, "endless", inputs, 2, NULL, 50, &results), BELT_AGAIN);
     cr_assert_null(results);
     cr_assert_not_null(strstr(belt_error_text(), "0 of 2"), "%s", belt_error_text());
-    cr_assert_eq(belt_map(pool, "echo", inputs, 2, NULL, WAIT_MS, &results), BELT_OK, "the slot is free again");
+    cr_assert_eq(belt_pool_map(pool, "echo", inputs, 2, NULL, WAIT_MS, &results), BELT_OK, "the slot is free again");
     cr_assert_eq(results[1]->len, 1);
     belt_results_free(&results, 2);
     belt_pool_close(&pool);

@@ -86,8 +86,8 @@ Test(library_ends, close_leaves_nothing_behind)
     stock_home(home);
     pool = stock_pool(2);
     cr_assert_eq(directories(home), 1);
-    cr_assert_eq(belt_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
-    cr_assert_eq(belt_next(stream, 200, &result), BELT_AGAIN);
+    cr_assert_eq(belt_pool_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_stream_next(stream, 200, &result), BELT_AGAIN);
     count = children_of(getpid(), children);
     cr_assert_geq(count, 2);
     for (int i = 0; i < count && slot_count == 0; i++)
@@ -118,7 +118,7 @@ Test(library_ends, a_killed_program_leaves_nothing_behind)
         belt_result *result = NULL;
 
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (belt_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result) != BELT_OK || write(ready[1], "x", 1) != 1)
+        if (belt_pool_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result) != BELT_OK || write(ready[1], "x", 1) != 1)
             _exit(1);
         for (;;)
             pause();
@@ -147,15 +147,15 @@ Test(library_ends, a_killed_child_fails_the_calls_that_wait)
     pid_t children[8];
     int count;
 
-    cr_assert_eq(belt_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
-    cr_assert_eq(belt_next(stream, 100, &result), BELT_AGAIN);
+    cr_assert_eq(belt_pool_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_stream_next(stream, 100, &result), BELT_AGAIN);
     count = children_of(getpid(), children);
     for (int i = 0; i < count; i++)
         kill(children[i], SIGKILL);
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_LOST_BROKER);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_LOST_BROKER);
     cr_assert(strstr(belt_error_text(), "private") != NULL, "%s", belt_error_text());
     belt_stream_close(&stream);
-    cr_assert_eq(belt_imap(pool, "echo", stock_next, NULL, NULL, &stream), BELT_LOST_BROKER);
+    cr_assert_eq(belt_pool_imap(pool, "echo", stock_next, NULL, NULL, &stream), BELT_LOST_BROKER);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
 }
@@ -173,7 +173,7 @@ Test(library_ends, a_task_that_kills_its_slot_becomes_an_error)
     options.max_attempts = 2;
     cr_assert_eq(stock_start(pool, true, "deadly", &numbers, &options, &stream), BELT_OK);
     for (uint64_t i = 0; i < 10; i++) {
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->index, i);
         cr_assert_eq(result->code, i == 3 ? BELT_TASK_LOST : BELT_OK, "%llu: %u %s", (unsigned long long)i,
                      result->code, result->text);
@@ -181,7 +181,7 @@ Test(library_ends, a_task_that_kills_its_slot_becomes_an_error)
             cr_assert_eq(result->attempt, 2);
         belt_result_free(&result);
     }
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_END);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_END);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
 }
@@ -198,7 +198,7 @@ static void one_of_many_is_guilty(const char *function, unsigned timeout_ms, int
 
     options.timeout_ms = timeout_ms;
     cr_assert_eq(stock_start(pool, true, function, &numbers, &options, &stream), BELT_OK);
-    while (belt_next(stream, WAIT_MS, &result) == BELT_OK) {
+    while (belt_stream_next(stream, WAIT_MS, &result) == BELT_OK) {
         bool guilty = result->index == 1500;
         cr_expect_eq(result->code, guilty ? (unsigned)code : (unsigned)BELT_OK, "task %llu: %d %s",
                      (unsigned long long)result->index, result->code, result->text);

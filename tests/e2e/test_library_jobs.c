@@ -59,7 +59,7 @@ static uint64_t submit(const char *key, unsigned limit)
 
     belt_job_options_init(&options);
     options.key = key;
-    cr_assert_eq(belt_submit(pool, "echo", count, &counter, &options, &job), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_pool_submit(pool, "echo", count, &counter, &options, &job), BELT_OK, "%s", belt_error_text());
     cr_assert_neq(job, 0);
     return job;
 }
@@ -73,7 +73,7 @@ static belt_stream *subscribe(uint64_t job, const char *reader, uint64_t cursor,
     options.unordered = unordered;
     options.acknowledge = acknowledge;
     options.buffersize = 8;
-    cr_assert_eq(belt_subscribe(pool, job, reader, cursor, &options, &stream), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_pool_subscribe(pool, job, reader, cursor, &options, &stream), BELT_OK, "%s", belt_error_text());
     return stream;
 }
 
@@ -84,7 +84,7 @@ static uint64_t expect(belt_stream *stream, uint64_t number)
     uint64_t index;
     char text[24];
 
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
     snprintf(text, sizeof(text), "%.*s", (int)result->len, (const char *)result->data);
     cr_assert_eq(result->number, number, "number %llu", (unsigned long long)result->number);
     cr_assert_eq(strtoull(text, NULL, 10), result->index);
@@ -97,7 +97,7 @@ static void fails_with(belt_stream *stream, int code)
 {
     belt_result *result;
 
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), code, "%s", belt_error_text());
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), code, "%s", belt_error_text());
 }
 
 Test(jobs, two_readers_in_different_modes_see_everything)
@@ -128,13 +128,13 @@ Test(jobs, a_reader_goes_on_behind_what_it_acknowledged)
 
     for (unsigned i = 0; i < 5; i++)
         expect(stream, i);
-    cr_assert_eq(belt_ack(stream, 5), BELT_INVALID, "it was not given");
-    cr_assert_eq(belt_ack(stream, 2), BELT_OK);
+    cr_assert_eq(belt_stream_ack(stream, 5), BELT_INVALID, "it was not given");
+    cr_assert_eq(belt_stream_ack(stream, 2), BELT_OK);
     belt_stream_close(&stream);
     stream = subscribe(job, "r", BELT_FROM_ACKNOWLEDGED, false, true);
     for (unsigned i = 3; i < 20; i++) {
         expect(stream, i);
-        cr_assert_eq(belt_ack(stream, i), BELT_OK);
+        cr_assert_eq(belt_stream_ack(stream, i), BELT_OK);
     }
     fails_with(stream, BELT_END);
     belt_stream_close(&stream);
@@ -148,11 +148,11 @@ Test(jobs, a_reader_that_does_not_acknowledge_gets_no_more_than_its_window)
 
     for (unsigned i = 0; i < 8; i++)
         expect(stream, i);
-    cr_assert_eq(belt_next(stream, 100, &result), BELT_AGAIN);
-    cr_assert_eq(belt_ack(stream, 3), BELT_OK);
+    cr_assert_eq(belt_stream_next(stream, 100, &result), BELT_AGAIN);
+    cr_assert_eq(belt_stream_ack(stream, 3), BELT_OK);
     for (unsigned i = 8; i < 12; i++)
         expect(stream, i);
-    cr_assert_eq(belt_next(stream, 100, &result), BELT_AGAIN);
+    cr_assert_eq(belt_stream_next(stream, 100, &result), BELT_AGAIN);
     belt_stream_close(&stream);
 }
 
@@ -161,10 +161,10 @@ Test(jobs, taking_is_acknowledging_without_the_option)
     uint64_t job = submit(NULL, 4);
     belt_stream *stream = subscribe(job, "r", BELT_FROM_ACKNOWLEDGED, false, false);
 
-    cr_assert_eq(belt_ack(stream, 0), BELT_INVALID);
+    cr_assert_eq(belt_stream_ack(stream, 0), BELT_INVALID);
     expect(stream, 0);
     expect(stream, 1);
-    belt_detach(&stream);
+    belt_stream_detach(&stream);
     cr_assert_null(stream);
     stream = subscribe(job, "r", BELT_FROM_ACKNOWLEDGED, false, false);
     expect(stream, 2);
@@ -187,7 +187,7 @@ Test(jobs, what_is_not_there_is_said)
     fails_with(stream, BELT_GONE);
     cr_assert_not_null(strstr(belt_error_text(), "are kept"), "%s", belt_error_text());
     belt_stream_close(&stream);
-    cr_assert_eq(belt_subscribe(pool, job, "", 0, NULL, &stream), BELT_INVALID);
+    cr_assert_eq(belt_pool_subscribe(pool, job, "", 0, NULL, &stream), BELT_INVALID);
 }
 
 Test(jobs, the_same_key_is_the_same_job)
@@ -209,20 +209,20 @@ Test(jobs, fed_by_hand_flushed_and_left)
     belt_result *result;
     uint64_t job;
 
-    cr_assert_eq(belt_submit_open(pool, "echo", NULL, NULL, NULL, &stream), BELT_OK);
-    cr_assert_eq(belt_flush(stream, WAIT_MS), BELT_OK, "nothing was handed in, and the job is open");
-    cr_assert_eq(belt_feed(stream, "0", 1, WAIT_MS), BELT_OK);
-    cr_assert_eq(belt_feed(stream, "1", 1, WAIT_MS), BELT_OK);
-    cr_assert_eq(belt_feed_error(stream, "no", 0), BELT_INVALID);
-    cr_assert_eq(belt_next(stream, 0, &result), BELT_INVALID);
-    cr_assert_eq(belt_flush(stream, WAIT_MS), BELT_OK);
-    cr_assert_eq(belt_end(stream), BELT_OK);
-    cr_assert_eq(belt_flush(stream, WAIT_MS), BELT_OK);
+    cr_assert_eq(belt_pool_submit_open(pool, "echo", NULL, NULL, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_stream_flush(stream, WAIT_MS), BELT_OK, "nothing was handed in, and the job is open");
+    cr_assert_eq(belt_stream_feed(stream, "0", 1, WAIT_MS), BELT_OK);
+    cr_assert_eq(belt_stream_feed(stream, "1", 1, WAIT_MS), BELT_OK);
+    cr_assert_eq(belt_stream_feed_error(stream, "no", 0), BELT_INVALID);
+    cr_assert_eq(belt_stream_next(stream, 0, &result), BELT_INVALID);
+    cr_assert_eq(belt_stream_flush(stream, WAIT_MS), BELT_OK);
+    cr_assert_eq(belt_stream_end(stream), BELT_OK);
+    cr_assert_eq(belt_stream_flush(stream, WAIT_MS), BELT_OK);
     job = belt_stream_job(stream);
-    belt_detach(&stream);
+    belt_stream_detach(&stream);
     stream = subscribe(job, "r", 0, false, false);
-    cr_assert_eq(belt_feed(stream, "2", 1, 0), BELT_INVALID);
-    cr_assert_eq(belt_flush(stream, 0), BELT_INVALID);
+    cr_assert_eq(belt_stream_feed(stream, "2", 1, 0), BELT_INVALID);
+    cr_assert_eq(belt_stream_flush(stream, 0), BELT_INVALID);
     expect(stream, 0);
     expect(stream, 1);
     fails_with(stream, BELT_END);
@@ -235,7 +235,7 @@ Test(jobs, a_source_that_fails_ends_a_submit_and_its_job)
     belt_status *status;
     uint64_t job;
 
-    cr_assert_eq(belt_submit(pool, "echo", count, &counter, NULL, &job), BELT_SOURCE_FAILED);
+    cr_assert_eq(belt_pool_submit(pool, "echo", count, &counter, NULL, &job), BELT_SOURCE_FAILED);
     cr_assert_not_null(strstr(belt_error_text(), "input 4"), "%s", belt_error_text());
     for (bool cancelled = false; !cancelled;) { /* or the test's time is over */
         cr_assert_eq(belt_status_get(pool, BELT_JOBS, NULL, WAIT_MS, &status), BELT_OK, "%s", belt_error_text());
@@ -254,16 +254,16 @@ Test(jobs, a_map_that_is_left_is_gone_on_with)
     options.key = "m";
     options.detached = options.acknowledge = true;
     options.buffersize = 8;
-    cr_assert_eq(belt_imap(pool, "echo", count, &counter, &options, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_imap(pool, "echo", count, &counter, &options, &stream), BELT_OK);
     for (unsigned i = 0; i < 6; i++)
         expect(stream, i);
-    cr_assert_eq(belt_ack(stream, 3), BELT_OK);
-    belt_detach(&stream);
+    cr_assert_eq(belt_stream_ack(stream, 3), BELT_OK);
+    belt_stream_detach(&stream);
     counter.next = 0;
-    cr_assert_eq(belt_imap(pool, "echo", count, &counter, &options, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_imap(pool, "echo", count, &counter, &options, &stream), BELT_OK);
     for (unsigned i = 4; i < 40; i++) {
         cr_assert_eq(expect(stream, i), i);
-        cr_assert_eq(belt_ack(stream, i), BELT_OK);
+        cr_assert_eq(belt_stream_ack(stream, i), BELT_OK);
     }
     fails_with(stream, BELT_END);
     belt_stream_close(&stream);

@@ -172,7 +172,8 @@ static void program_kill(struct program *program)
 static bool works(belt_pool *pool)
 {
     belt_result *result = NULL;
-    bool ok = pool != NULL && belt_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result) == BELT_OK && result->len == 1;
+    bool ok =
+        pool != NULL && belt_pool_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result) == BELT_OK && result->len == 1;
 
     belt_result_free(&result);
     return ok;

@@ -224,13 +224,13 @@ active proctype reader()
     :: round == ROUNDS -> break
     :: round < ROUNDS ->
         if
-        :: !again -> /* belt_feed(): add_task() and kick() */
+        :: !again -> /* belt_stream_feed(): add_task() and kick() */
             atomic { !lock -> task = true };
             touch();
             kick(false)
         :: again
         fi;
-        /* belt_next(): sleep_until() and wait_for_mail() */
+        /* belt_stream_next(): sleep_until() and wait_for_mail() */
         atomic { !lock -> lock = true; waiting = true };
         if
         :: result

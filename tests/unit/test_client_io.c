@@ -274,18 +274,18 @@ static void read_through(uint64_t count)
     belt_result *result;
 
     cr_assert_eq(open_pool(-1, &pool), BELT_OK, "%s", belt_error_text());
-    cr_assert_eq(belt_imap(pool, "f", number, &numbers, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_imap(pool, "f", number, &numbers, NULL, &stream), BELT_OK);
     for (uint64_t i = 0; i < count; i++) {
         uint64_t value;
 
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->index, i);
         cr_assert_eq(result->len, sizeof(value));
         memcpy(&value, result->data, sizeof(value));
         cr_assert_eq(value, i + 1);
         belt_result_free(&result);
     }
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_END);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_END);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
 }
@@ -314,13 +314,13 @@ Test(client_io, feeds_on_behind_what_was_read_before_it_came)
     belt_job_options_init(&options);
     options.buffersize = 10;
     cr_assert_eq(open_pool(-1, &pool), BELT_OK, "%s", belt_error_text());
-    cr_assert_eq(belt_imap(pool, "f", number, &numbers, &options, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_imap(pool, "f", number, &numbers, &options, &stream), BELT_OK);
     for (uint64_t i = 100; i < 120; i++) {
-        cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+        cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->index, i);
         belt_result_free(&result);
     }
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_END);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_END);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
     stop();
@@ -365,15 +365,15 @@ Test(client_io, gives_up_a_broker_that_stays_away)
 
     start();
     cr_assert_eq(open_pool(100, &pool), BELT_OK, "%s", belt_error_text());
-    cr_assert_eq(belt_imap(pool, "f", NULL, NULL, NULL, &stream), BELT_OK);
-    cr_assert_eq(belt_feed(stream, "x", 1, 0), BELT_OK);
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_pool_imap(pool, "f", NULL, NULL, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_stream_feed(stream, "x", 1, 0), BELT_OK);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
     belt_result_free(&result);
     atomic_store(&fake.silent, true);
-    cr_assert_eq(belt_feed(stream, "y", 1, 0), BELT_OK);
-    cr_assert_eq(belt_next(stream, WAIT_MS, &result), BELT_LOST_BROKER, "%s", belt_error_text());
+    cr_assert_eq(belt_stream_feed(stream, "y", 1, 0), BELT_OK);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_LOST_BROKER, "%s", belt_error_text());
     cr_assert(strstr(belt_error_text(), fake.endpoint) != NULL, "%s", belt_error_text());
-    cr_assert_eq(belt_ping(pool, WAIT_MS, NULL), BELT_LOST_BROKER);
+    cr_assert_eq(belt_pool_ping(pool, WAIT_MS, NULL), BELT_LOST_BROKER);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
     stop();
@@ -388,15 +388,15 @@ Test(client_io, lives_through_a_silence_of_the_broker)
 
     start();
     cr_assert_eq(open_pool(-1, &pool), BELT_OK, "%s", belt_error_text());
-    cr_assert_eq(belt_imap(pool, "f", number, &numbers, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_pool_imap(pool, "f", number, &numbers, NULL, &stream), BELT_OK);
     for (uint64_t i = 0; i < 1000; i++) {
         int rc;
 
         if (i == 300)
             atomic_store(&fake.silent, true);
-        while ((rc = belt_next(stream, 500, &result)) == BELT_AGAIN)
+        while ((rc = belt_stream_next(stream, 500, &result)) == BELT_AGAIN)
             if (atomic_load(&fake.silent) && atomic_load(&fake.hellos) == 1) /* until it has closed its socket */
-                atomic_store(&fake.silent, belt_ping(pool, LEASE_MS + 1000, NULL) != BELT_AGAIN);
+                atomic_store(&fake.silent, belt_pool_ping(pool, LEASE_MS + 1000, NULL) != BELT_AGAIN);
         cr_assert_eq(rc, BELT_OK, "%s", belt_error_text());
         cr_assert_eq(result->index, i);
         belt_result_free(&result);

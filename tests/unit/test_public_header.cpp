@@ -29,7 +29,7 @@ int main()
     job.chunksize = 3;
     if (belt_pool_open(nullptr, &options, &pool) != BELT_OK)
         return 1;
-    if (belt_imap(pool, "f", source, nullptr, &job, &stream) == BELT_OK)
+    if (belt_pool_imap(pool, "f", source, nullptr, &job, &stream) == BELT_OK)
         belt_stream_close(&stream);
     belt_pool_close(&pool);
     return 0;

@@ -65,7 +65,7 @@ static void *ask(void *argument)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, NULL);
     while (!atomic_load(&over)) {
-        check(belt_ping(pool, WAIT_MS, NULL), "belt_ping");
+        check(belt_pool_ping(pool, WAIT_MS, NULL), "belt_pool_ping");
         usleep(ASK_US);
     }
     return NULL;
@@ -120,8 +120,8 @@ static void round_trip(belt_stream *stream, unsigned long number)
     belt_result *result = NULL;
     uint64_t begun = now_us();
 
-    check(belt_feed(stream, &number, sizeof(number), WAIT_MS), "belt_feed");
-    check(belt_next(stream, WAIT_MS, &result), "belt_next");
+    check(belt_stream_feed(stream, &number, sizeof(number), WAIT_MS), "belt_stream_feed");
+    check(belt_stream_next(stream, WAIT_MS, &result), "belt_stream_next");
     note(now_us() - begun);
     if (result->len != sizeof(number) || memcmp(result->data, &number, sizeof(number)) != 0) {
         fprintf(stderr, "belt-round-trips: result %lu is not its input\n", number);
@@ -158,7 +158,7 @@ int main(int argc, char **argv)
     check(belt_function_register("echo", echo, NULL), "belt_function_register");
     check(belt_pool_open(NULL, &options, &pool), "belt_pool_open");
     start_busy_loops(busy);
-    check(belt_imap(pool, "echo", NULL, NULL, NULL, &stream), "belt_imap");
+    check(belt_pool_imap(pool, "echo", NULL, NULL, NULL, &stream), "belt_pool_imap");
     pthread_create(&asker, NULL, ask, pool);
     if (signals > 0)
         start_signals(signals);

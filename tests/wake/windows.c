@@ -168,8 +168,8 @@ static void round_trip(void)
 {
     belt_result *result = NULL;
 
-    check(belt_feed(stream, "x", 1, WAIT_MS), "belt_feed");
-    check(belt_next(stream, WAIT_MS, &result), "belt_next");
+    check(belt_stream_feed(stream, "x", 1, WAIT_MS), "belt_stream_feed");
+    check(belt_stream_next(stream, WAIT_MS, &result), "belt_stream_next");
     belt_result_free(&result);
 }
 
@@ -200,17 +200,17 @@ static void try_interrupted(void)
 
 static void open_job(belt_job_options *options)
 {
-    check(belt_submit_open(pool, "echo", NULL, NULL, options, &stream), "belt_submit_open");
-    check(belt_feed(stream, "x", 1, WAIT_MS), "belt_feed");
+    check(belt_pool_submit_open(pool, "echo", NULL, NULL, options, &stream), "belt_pool_submit_open");
+    check(belt_stream_feed(stream, "x", 1, WAIT_MS), "belt_stream_feed");
 }
 
 static void try_accepted(void)
 {
     open_job(NULL);
-    check(belt_flush(stream, WAIT_MS), "belt_flush");
+    check(belt_stream_flush(stream, WAIT_MS), "belt_stream_flush");
     arm();
-    check(belt_end(stream), "belt_end");
-    check(belt_flush(stream, WAIT_MS), "belt_flush, with the end accepted meanwhile");
+    check(belt_stream_end(stream), "belt_stream_end");
+    check(belt_stream_flush(stream, WAIT_MS), "belt_stream_flush, with the end accepted meanwhile");
     belt_stream_close(&stream);
 }
 
@@ -222,9 +222,9 @@ static void try_room(void)
     options.buffersize = 1;
     open_job(&options);
     arm();
-    check(belt_feed(stream, "y", 1, WAIT_MS), "belt_feed, with the task before accepted meanwhile");
+    check(belt_stream_feed(stream, "y", 1, WAIT_MS), "belt_stream_feed, with the task before accepted meanwhile");
     atomic_store(&stage, atomic_load(&stage) == ARMED ? MISSED : atomic_load(&stage));
-    check(belt_end(stream), "belt_end");
+    check(belt_stream_end(stream), "belt_stream_end");
     belt_stream_close(&stream);
 }
 
@@ -253,7 +253,7 @@ int main(int argc, char **argv)
     check(belt_function_register("echo", echo, NULL), "belt_function_register");
     check(belt_pool_open(NULL, &options, &pool), "belt_pool_open");
     if (wanted == HAND_OVER || wanted == INTERRUPTED) {
-        check(belt_imap(pool, "echo", NULL, NULL, NULL, &stream), "belt_imap");
+        check(belt_pool_imap(pool, "echo", NULL, NULL, NULL, &stream), "belt_pool_imap");
         round_trip();
     }
     user = pthread_self();

@@ -7,9 +7,9 @@
  *   belt_pool *pool;
  *   belt_pool_open(NULL, NULL, &pool);            // private broker, local slots
  *   belt_stream *results;
- *   belt_imap(pool, "analyze", source, ctx, NULL, &results);
+ *   belt_pool_imap(pool, "analyze", source, ctx, NULL, &results);
  *   belt_result *r;
- *   while (belt_next(results, -1, &r) == BELT_OK) { use(r->data, r->len); belt_result_free(&r); }
+ *   while (belt_stream_next(results, -1, &r) == BELT_OK) { use(r->data, r->len); belt_result_free(&r); }
  *   belt_stream_close(&results);
  *   belt_pool_close(&pool);
  *
@@ -32,10 +32,10 @@
  *
  * Closing: a pool may be closed while other threads are inside of its calls: all of these end with CLOSED, and
  * belt_pool_close() waits for them, also for a source that runs. A call that comes later answers CLOSED as well. A
- * stream outlives its pool, answering CLOSED, until belt_stream_close() or belt_detach() frees it. A source may close
- * its pool or its own stream: nothing more is drawn, the call that runs the source answers CLOSED, and closes the pool
- * or stream when it returns. A source that waits for the stream it is drawn for (belt_next, belt_flush) is answered
- * INVALID.
+ * stream outlives its pool, answering CLOSED, until belt_stream_close() or belt_stream_detach() frees it. A source may
+ * close its pool or its own stream: nothing more is drawn, the call that runs the source answers CLOSED, and closes the
+ * pool or stream when it returns. A source that waits for the stream it is drawn for (belt_stream_next,
+ * belt_stream_flush) is answered INVALID.
  *
  * Times are in ms; -1 waits for ever, 0 does not wait. Sizes are in bytes.
  *
@@ -152,7 +152,7 @@ typedef struct belt_result {
     uint64_t started_ms; /* with detail: wall clock, ms since 1970; else 0 */
     int exit_status;     /* of a command; -1: none */
     int term_signal;     /* of a command or slot; 0: none */
-    uint64_t number;     /* place in its stream, the same for every reader of this mode: for belt_ack() */
+    uint64_t number;     /* place in its stream, the same for every reader of this mode: for belt_stream_ack() */
 } belt_result;
 
 /** *Takes*. Accepts NULL. */
@@ -204,9 +204,9 @@ typedef struct belt_options_of_job {
     uint64_t deadline_ms;       /* tasks without a result so long from now are stopped: TASK_EXPIRED; 0: never */
     const char *final_statuses; /* exit statuses of a command that are not tried again: "2,64-78"; NULL: none. Copied */
     uint64_t keep_ms; /* a detached job that nobody feeds or reads is given up after this; 0: the broker's --keep */
-    bool acknowledge; /* a result counts as taken when belt_ack() says so, not when belt_next() gives it. With a key and
-                         `detached`: the same call with the same input, after a crash, goes on after what was
-                         acknowledged */
+    bool acknowledge; /* a result counts as taken when belt_stream_ack() says so, not when belt_stream_next() gives it.
+                         With a key and `detached`: the same call with the same input, after a crash, goes on after what
+                         was acknowledged */
     int64_t remember_ms; /* of a job with a key: so long after it was read to its end the key stands for it, and the
                             same call again gives END at once; 0: an hour, -1: the key is free at once */
     uint64_t after_at;   /* no task runs before this moment, ms since 1970 by the broker's clock; 0: see after_ms */
@@ -217,42 +217,44 @@ BELT_API void belt_job_options_init(belt_job_options *options);
 typedef struct belt_stream belt_stream;
 
 /**
- * Starts a job whose input is drawn lazily from `source`, or, with `source` NULL, handed in by belt_feed().
+ * Starts a job whose input is drawn lazily from `source`, or, with `source` NULL, handed in by belt_stream_feed().
  * Results come in the order of the input (imap) or the moment they are done (imap_unordered).
- * At most the window is drawn ahead of what belt_next() has returned. Returns without waiting
+ * At most the window is drawn ahead of what belt_stream_next() has returned. Returns without waiting
  * for a worker: while no worker serves the function the job waits (`notice` of belt_stream_progress). On a private pool
  * a function that was not registered before it was opened is an error at once, since nobody can ever serve it.
  * *Gives* `*stream`. Errors: INVALID, NOT_SERVED, TOO_LARGE (argument), CLOSED, NO_BROKER, LOST_BROKER, BAD_OPTION,
  * LIMIT, DRAINING.
  */
-BELT_API int belt_imap(belt_pool *pool, const char *function, belt_source source, void *ctx,
-                       const belt_job_options *options, belt_stream **stream);
-BELT_API int belt_imap_unordered(belt_pool *pool, const char *function, belt_source source, void *ctx,
-                                 const belt_job_options *options, belt_stream **stream);
+BELT_API int belt_pool_imap(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                            const belt_job_options *options, belt_stream **stream);
+BELT_API int belt_pool_imap_unordered(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                                      const belt_job_options *options, belt_stream **stream);
 
 /**
  * Hands in one input (*copies*). Waits up to `timeout_ms` for room in the window, then WINDOW_FULL: take a result
  * first (a thread that feeds without taking would wait for ever, so do not wait with -1 in the thread that reads).
  * Errors: WINDOW_FULL, TOO_LARGE, CLOSED, JOB_ENDED, JOB_CANCELLED, LOST_BROKER, INVALID (the stream has a source).
  */
-BELT_API int belt_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout_ms);
+BELT_API int belt_stream_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout_ms);
 /** In place of an input: its index gets SOURCE_FAILED with this text. */
-BELT_API int belt_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms);
+BELT_API int belt_stream_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms);
 /** No more input. */
-BELT_API int belt_end(belt_stream *stream);
+BELT_API int belt_stream_end(belt_stream *stream);
 
 /**
  * The next result: BELT_OK *gives* `*result`, whose code tells the task's own outcome. END: all results were given.
  * AGAIN: nothing within `timeout_ms`. Taking a result is what opens the window. Draws from the source meanwhile.
- * Errors: JOB_CANCELLED, LOST_BROKER, INTERRUPTED (belt_interrupt), CLOSED, and what the broker refused the job with.
+ * Errors: JOB_CANCELLED, LOST_BROKER, INTERRUPTED (belt_stream_interrupt), CLOSED, and what the broker refused the job
+ * with.
  */
-BELT_API int belt_next(belt_stream *stream, int64_t timeout_ms, belt_result **result);
+BELT_API int belt_stream_next(belt_stream *stream, int64_t timeout_ms, belt_result **result);
 /** Up to `max` results at once: waits for the first only. `*count` is how many were given. */
-BELT_API int belt_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max, size_t *count);
+BELT_API int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max,
+                                   size_t *count);
 
-/** A descriptor that is readable while belt_next(…, 0, …) would not answer AGAIN (level-triggered), and when a call of
- * it would draw more from the source. Owned by the stream: never read, written or closed by the caller. -1 when it
- * cannot be made. */
+/** A descriptor that is readable while belt_stream_next(…, 0, …) would not answer AGAIN (level-triggered), and when a
+ * call of it would draw more from the source. Owned by the stream: never read, written or closed by the caller. -1 when
+ * it cannot be made. */
 BELT_API int belt_stream_fd(belt_stream *stream);
 
 typedef struct belt_progress {
@@ -271,40 +273,41 @@ BELT_API uint64_t belt_stream_job(const belt_stream *stream);
 
 /** Begins nothing more: tasks that have not begun get the result TASK_CANCELLED, those that run go on, and the stream
  *  goes to its end. Does not wait. */
-BELT_API int belt_halt(belt_stream *stream);
+BELT_API int belt_stream_halt(belt_stream *stream);
 /** Stops the job: running tasks are stopped, no result is given after this returns. Waits up to `timeout_ms` for the
  * broker's word. */
-BELT_API int belt_cancel(belt_stream *stream, int64_t timeout_ms);
-/** Makes a belt_next() that waits in another thread, or the next one, return INTERRUPTED. Async-signal-safe. */
-BELT_API void belt_interrupt(belt_stream *stream);
+BELT_API int belt_stream_cancel(belt_stream *stream, int64_t timeout_ms);
+/** Makes a belt_stream_next() that waits in another thread, or the next one, return INTERRUPTED. Async-signal-safe. */
+BELT_API void belt_stream_interrupt(belt_stream *stream);
 /** Cancels what is not finished and frees. *Takes*. Accepts NULL. */
 BELT_API void belt_stream_close(belt_stream **stream);
 
 /* ----------------------------------------------- jobs that outlive a client */
 
 /**
- * Hands in a job whose results are read elsewhere or later (belt_subscribe, `belt results`). Draws `source` to its end,
- * never far ahead of what the broker has accepted, and returns once it has accepted everything: for a durable job it is
- * on disk then. `*job` is its id. The job is detached; with a key that the broker knows it is the job of old, and only
- * what is missing is handed in, so a submit that was killed is repeated with the same key and input. On failure a job
- * without a key is cancelled, one with a key stays as far as it came. Errors: INVALID, SOURCE_FAILED, TOO_LARGE,
+ * Hands in a job whose results are read elsewhere or later (belt_pool_subscribe, `belt results`). Draws `source` to its
+ * end, never far ahead of what the broker has accepted, and returns once it has accepted everything: for a durable job
+ * it is on disk then. `*job` is its id. The job is detached; with a key that the broker knows it is the job of old, and
+ * only what is missing is handed in, so a submit that was killed is repeated with the same key and input. On failure a
+ * job without a key is cancelled, one with a key stays as far as it came. Errors: INVALID, SOURCE_FAILED, TOO_LARGE,
  * BAD_OPTION, LIMIT, DRAINING, NOT_DURABLE, NOT_ALLOWED (somebody else feeds it), JOB_ENDED (the key's job has fewer
  * inputs), BAD_MESSAGE (it has more), STORE_FAILED, LOST_BROKER.
  */
-BELT_API int belt_submit(belt_pool *pool, const char *function, belt_source source, void *ctx,
-                         const belt_job_options *options, uint64_t *job);
+BELT_API int belt_pool_submit(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                              const belt_job_options *options, uint64_t *job);
 /**
- * The same step by step: belt_feed() and belt_end() (`source` NULL), belt_flush(), belt_stream_job(), belt_detach().
- * Such a stream gives no results. *Gives* `*stream`; belt_stream_close() before the end is accepted cancels the job.
+ * The same step by step: belt_stream_feed() and belt_stream_end() (`source` NULL), belt_stream_flush(),
+ * belt_stream_job(), belt_stream_detach(). Such a stream gives no results. *Gives* `*stream`; belt_stream_close()
+ * before the end is accepted cancels the job.
  */
-BELT_API int belt_submit_open(belt_pool *pool, const char *function, belt_source source, void *ctx,
-                              const belt_job_options *options, belt_stream **stream);
+BELT_API int belt_pool_submit_open(belt_pool *pool, const char *function, belt_source source, void *ctx,
+                                   const belt_job_options *options, belt_stream **stream);
 /**
  * Waits until the broker has accepted all that was handed in and, after its end, the end; draws a submitted job's
  * source meanwhile (a source that says "nothing yet" is asked again at the next call). Errors: AGAIN, INTERRUPTED, and
- * as belt_submit().
+ * as belt_pool_submit().
  */
-BELT_API int belt_flush(belt_stream *stream, int64_t timeout_ms);
+BELT_API int belt_stream_flush(belt_stream *stream, int64_t timeout_ms);
 
 /** A cursor: where this reader's acknowledgements stand; for a new reader the first result from which all is kept. */
 #define BELT_FROM_ACKNOWLEDGED UINT64_MAX
@@ -315,57 +318,60 @@ typedef struct belt_reader_options {
     bool unordered;        /* as they finish, not in order; a reader keeps the mode in which it came first */
     uint64_t buffersize;   /* results on their way that were not taken yet; 0: grows with the measured rate */
     uint64_t buffer_bytes; /* 0: 64 MiB */
-    bool acknowledge;      /* a result counts as taken when belt_ack() says so, not when belt_next() gives it */
+    bool
+        acknowledge; /* a result counts as taken when belt_stream_ack() says so, not when belt_stream_next() gives it */
 } belt_reader_options;
 BELT_API void belt_reader_options_init(belt_reader_options *options);
 
 /**
- * Reads a job by its id, under a name of the caller's choice: belt_next(), belt_next_many(), belt_stream_fd() as for
- * other streams. Each name has a cursor of its own, kept by the broker with the job: whoever subscribes again under the
- * name goes on after the last result that was acknowledged. `cursor`: BELT_FROM_ACKNOWLEDGED, or the `number` of the
- * next result wanted, not below what was acknowledged. A result is kept until every reader that has ever come has taken
- * it; a complete job that is read to its end is forgotten soon after. *Gives* `*stream`; closing it leaves job and
- * cursor where they are. Errors here: INVALID, LOST_BROKER; of belt_next(): UNKNOWN_JOB, GONE (the cursor is below what
- * is kept), LIMIT (readers), UNKNOWN_READER (another process subscribed under this name), JOB_CANCELLED.
+ * Reads a job by its id, under a name of the caller's choice: belt_stream_next(), belt_stream_next_many(),
+ * belt_stream_fd() as for other streams. Each name has a cursor of its own, kept by the broker with the job: whoever
+ * subscribes again under the name goes on after the last result that was acknowledged. `cursor`:
+ * BELT_FROM_ACKNOWLEDGED, or the `number` of the next result wanted, not below what was acknowledged. A result is kept
+ * until every reader that has ever come has taken it; a complete job that is read to its end is forgotten soon after.
+ * *Gives* `*stream`; closing it leaves job and cursor where they are. Errors here: INVALID, LOST_BROKER; of
+ * belt_stream_next(): UNKNOWN_JOB, GONE (the cursor is below what is kept), LIMIT (readers), UNKNOWN_READER (another
+ * process subscribed under this name), JOB_CANCELLED.
  */
-BELT_API int belt_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t cursor,
-                            const belt_reader_options *options, belt_stream **stream);
+BELT_API int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t cursor,
+                                 const belt_reader_options *options, belt_stream **stream);
 /**
  * All results up to and including the one with this `number` are processed: they will not come again. Only with the
  * option `acknowledge`; the reader must do it at least once per window, or no more results come. What was
- * acknowledged but not told to the broker yet is told by belt_next() when it waits, belt_stream_close(), and
+ * acknowledged but not told to the broker yet is told by belt_stream_next() when it waits, belt_stream_close(), and
  * belt_pool_close().
  */
-BELT_API int belt_ack(belt_stream *stream, uint64_t number);
+BELT_API int belt_stream_ack(belt_stream *stream, uint64_t number);
 /**
  * After END: waits until the broker has the last acknowledgement, for a durable job on its disk. Then no result comes
  * again, whatever happens to the broker. Only with the option `acknowledge`, when all was acknowledged. Errors: AGAIN,
  * INTERRUPTED, CLOSED, INVALID, LOST_BROKER.
  */
-BELT_API int belt_ack_flush(belt_stream *stream, int64_t timeout_ms);
+BELT_API int belt_stream_ack_flush(belt_stream *stream, int64_t timeout_ms);
 /** Lets go of a stream without cancelling: a detached job goes on, its reader's cursor stays. What was fed and not
  * flushed may be lost when the pool closes. *Takes*. Accepts NULL. */
-BELT_API void belt_detach(belt_stream **stream);
+BELT_API void belt_stream_detach(belt_stream **stream);
 
 /* --------------------------------------------------------- whole calls */
 
 /**
  * Maps over `count` inputs (*borrows*) and waits for all results, in order of the input: `*results` is *given*, an
- * array of `count` results that belt_results_free() frees. Fails only as a whole (codes of belt_imap and belt_next); a
- * failed task is a result. AGAIN: not all results were there within `timeout_ms`; the job is cancelled then.
+ * array of `count` results that belt_results_free() frees. Fails only as a whole (codes of belt_pool_imap and
+ * belt_stream_next); a failed task is a result. AGAIN: not all results were there within `timeout_ms`; the job is
+ * cancelled then.
  */
-BELT_API int belt_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
-                      const belt_job_options *options, int64_t timeout_ms, belt_result ***results);
+BELT_API int belt_pool_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
+                           const belt_job_options *options, int64_t timeout_ms, belt_result ***results);
 BELT_API void belt_results_free(belt_result ***results, size_t count);
 
 /** One task, waited for. *Gives* `*result`. AGAIN: no result within `timeout_ms`; the task is cancelled then. */
-BELT_API int belt_apply(belt_pool *pool, const char *function, const void *data, size_t len,
-                        const belt_job_options *options, int64_t timeout_ms, belt_result **result);
+BELT_API int belt_pool_apply(belt_pool *pool, const char *function, const void *data, size_t len,
+                             const belt_job_options *options, int64_t timeout_ms, belt_result **result);
 
-/** One task, not waited for: *gives* a stream of one result (belt_next, belt_stream_fd, belt_stream_close serve it).
- * *Copies* `data`. */
-BELT_API int belt_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
-                              const belt_job_options *options, belt_stream **call);
+/** One task, not waited for: *gives* a stream of one result (belt_stream_next, belt_stream_fd, belt_stream_close serve
+ * it). *Copies* `data`. */
+BELT_API int belt_pool_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
+                                   const belt_job_options *options, belt_stream **call);
 
 /* ------------------------------------------------------- administration */
 
@@ -464,7 +470,7 @@ BELT_API int belt_job_cancel(belt_pool *pool, uint64_t job, int64_t timeout_ms);
  * history goes. Errors: UNKNOWN_JOB, NOT_ALLOWED, AGAIN. */
 BELT_API int belt_job_forget(belt_pool *pool, uint64_t job, int64_t timeout_ms);
 /** Round trip to the broker in µs. */
-BELT_API int belt_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us);
+BELT_API int belt_pool_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us);
 
 /* -------------------------------------------------------------- workers */
 
