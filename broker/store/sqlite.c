@@ -259,6 +259,8 @@ static int checkpoint_as(struct sqlite_store *store, int mode)
     if (!guard_change_begin(&store->guard))
         return SQLITE_OK;
     int rc = sqlite3_wal_checkpoint_v2(store->db, NULL, mode, NULL, NULL);
+    if (rc != SQLITE_OK)
+        gather_forget(store->db);
     guard_change_end(&store->guard);
     return rc;
 }
@@ -293,6 +295,7 @@ static void recover(struct sqlite_store *store, int rc)
     memcpy(reason, store->base.error, sizeof(reason));
     if (!sqlite3_get_autocommit(store->db))
         (void)sqlite_store_exec(store, "ROLLBACK");
+    gather_forget(store->db);
     /* The log may be what fills the disk: what is in it already may fit into the database. */
     if (is_full(rc)) {
         use_reserve(store);

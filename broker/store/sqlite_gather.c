@@ -188,6 +188,22 @@ static void install(void)
     sqlite3_vfs_register(&gather_vfs, 0);
 }
 
+static void forget(sqlite3 *db, int op)
+{
+    sqlite3_file *file = NULL;
+
+    if (sqlite3_file_control(db, "main", op, &file) != SQLITE_OK || !file || file->pMethods != &methods)
+        return;
+    file_of(file)->len = 0;
+    file_of(file)->failed = SQLITE_OK;
+}
+
+void gather_forget(sqlite3 *db)
+{
+    forget(db, SQLITE_FCNTL_FILE_POINTER);
+    forget(db, SQLITE_FCNTL_JOURNAL_POINTER); /* the log */
+}
+
 const char *gather_name(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;

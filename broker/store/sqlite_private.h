@@ -73,6 +73,10 @@ void guard_set_mark(const struct guard *guard, uint64_t commits);
 
 /** SQLite's name for files whose writes are gathered; they lie over what is its default at the first call. */
 const char *gather_name(void);
+/** Drops what waits to be written, and failures that nobody has been told of. To be called when a transaction was
+ *  rolled back or a checkpoint has failed: what is left of those is written anew or never, and a failure that stayed
+ *  would fail every later checkpoint, on a disk that has long had room again. */
+void gather_forget(sqlite3 *db);
 
 /* ---- sqlite_look.c ---- */
 

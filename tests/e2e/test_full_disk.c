@@ -194,10 +194,7 @@ Test(full_disk, a_broker_that_starts_on_a_full_disk_finds_the_room_that_others_m
     takes_durable_work();
 }
 
-/* Disabled, because it finds a fault that is not mended: on some runs the tasks that are done leave no byte of the disk
- * for the log of the database, the broker can write neither results nor what was read, and stands still until somebody
- * makes room. It is to be enabled again with the mending (docs/guarantees.md). */
-Test(full_disk, tasks_that_fill_the_disk_are_run_and_make_room, .timeout = 290, .disabled = true)
+Test(full_disk, tasks_that_fill_the_disk_are_run_and_make_room, .timeout = 290)
 {
     open_disk();
     write_input(LARGE);
