@@ -46,7 +46,8 @@ TestSuite(wire, .init = open_stage, .fini = close_stage);
 
 /* ---- peers that keep to the protocol ---- */
 
-#define TASKS 200u
+#define NEVER_USED 0xc1 /* no value of MessagePack begins with this byte */
+#define TASKS      200u
 
 struct conforming {
     struct wire client, worker;
@@ -223,6 +224,9 @@ Test(wire, garbage_before_and_after_hello)
         for (size_t at = 0; at < len; at++)
             bytes[at] = (uint8_t)randof(256);
         bytes[0] = (uint8_t)(bytes[0] == 0x90 ? 0x91 : bytes[0]);
+        /* A message of type 1 is a HELLO, whatever follows it, and may be told that its version is the fault. */
+        if (len > 1)
+            bytes[1] = (uint8_t)(bytes[1] == HELLO ? NEVER_USED : bytes[1]);
         wire_send_raw(&stranger, bytes, len);
         wire_send_raw(&wire, bytes, len);
         wire.sent++; /* a dropped message counts as received */
