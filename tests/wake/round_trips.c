@@ -3,15 +3,18 @@
  * Round trips one at a time, on a busy machine if asked: how long each took, and how many sleeps a timer had to end
  * although there was something to do, of which there must be none.
  *
- *   belt-round-trips [COUNT [BUSY-LOOPS [SIGNAL-US]]]
+ *   belt-round-trips [COUNT [BUSY-LOOPS [SIGNAL-US [alone]]]]
  *
  * Between its calls the user does nothing, or something else for up to two milliseconds, so that the connection passes
- * from hand to hand; a second thread asks for the status meanwhile. SIGNAL-US: a signal comes so often (0: never). Ends
- * with 1 when a sleep was too long or a result is not the input; SIGTERM or SIGINT ends it sooner. The times are for
- * people: of the heartbeat, which would mend a wake-up that is lost in a broker or an agent, those between 0.9 and 1.2
- * s tell.
+ * from hand to hand; a second thread pings the broker meanwhile, unless the user is `alone`: then nothing but a
+ * heartbeat mends a wake-up that is lost. SIGNAL-US: a signal comes so often (0: never). Ends with 1 when a sleep was
+ * too long or a result is not the input; SIGTERM or SIGINT ends it sooner. The times are for people.
+ *
+ * A round trip that takes long on a busy machine need not have lost anything: one of the processes may have been ready
+ * to run and without a processor all the time, of which the kernel keeps account (starved.h). Those are counted apart.
  */
 #include "client/pool.h"
+#include "starved.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +30,8 @@
 #define PAUSE_EVERY 16 /* one of so many round trips comes after a pause */
 #define PAUSE_US    2000
 #define ASK_US      5000
+#define SLOW_MS     400 /* a round trip that takes longer is looked into */
+#define LOOK_US     20000
 
 static const unsigned bounds_ms[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 900, 1200, 5000};
 #define BUCKETS (sizeof(bounds_ms) / sizeof(*bounds_ms) + 1)
@@ -34,6 +39,8 @@ static const unsigned bounds_ms[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 900, 12
 static unsigned long histogram[BUCKETS];
 static atomic_bool over;
 static volatile sig_atomic_t stop;
+static atomic_uint_fast64_t begun_us; /* the round trip that is under way; 0: none */
+static unsigned slow, starved;
 
 static void check(int rc, const char *what)
 {
@@ -69,6 +76,35 @@ static void *ask(void *argument)
         usleep(ASK_US);
     }
     return NULL;
+}
+
+/** What the rest of a slow round trip was spent on. */
+static void look_into(uint64_t begun)
+{
+    struct starved_threads before;
+    uint64_t since = now_us(), waited;
+
+    starved_look(&before);
+    while (atomic_load(&begun_us) == begun && !atomic_load(&over))
+        usleep(1000);
+    waited = starved_since(&before);
+    slow++;
+    starved += waited >= (now_us() - since) / 10 * 9;
+}
+
+static void *watch(void *argument)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    for (; !atomic_load(&over); usleep(LOOK_US)) {
+        uint64_t begun = atomic_load(&begun_us);
+
+        if (begun != 0 && now_us() - begun > SLOW_MS * 1000u)
+            look_into(begun);
+    }
+    return argument;
 }
 
 static void start_busy_loops(unsigned count)
@@ -120,8 +156,10 @@ static void round_trip(belt_stream *stream, unsigned long number)
     belt_result *result = NULL;
     uint64_t begun = now_us();
 
+    atomic_store(&begun_us, begun);
     check(belt_stream_feed(stream, &number, sizeof(number), WAIT_MS), "belt_stream_feed");
     check(belt_stream_next(stream, WAIT_MS, &result), "belt_stream_next");
+    atomic_store(&begun_us, 0);
     note(now_us() - begun);
     if (result->len != sizeof(number) || memcmp(result->data, &number, sizeof(number)) != 0) {
         fprintf(stderr, "belt-round-trips: result %lu is not its input\n", number);
@@ -139,6 +177,8 @@ static void print(unsigned long count, unsigned overslept)
         if (histogram[i] > 0)
             printf("  %s %5u ms  %lu\n", i < BUCKETS - 1 ? "under" : "from ", bounds_ms[i < BUCKETS - 1 ? i : i - 1],
                    histogram[i]);
+    printf("%u took longer than %u ms; in %u of them a process was ready to run and had no processor\n", slow, SLOW_MS,
+           starved);
     printf("%u sleeps of the library were ended by a timer although there was something to do\n", overslept);
 }
 
@@ -149,7 +189,8 @@ int main(int argc, char **argv)
     belt_pool_options options;
     belt_pool *pool = NULL;
     belt_stream *stream = NULL;
-    pthread_t asker;
+    pthread_t asker, watcher;
+    bool alone = argc > 4 && strcmp(argv[4], "alone") == 0;
 
     if (argc > 3)
         signals = (unsigned)strtoul(argv[3], NULL, 10);
@@ -159,7 +200,9 @@ int main(int argc, char **argv)
     check(belt_pool_open(NULL, &options, &pool), "belt_pool_open");
     start_busy_loops(busy);
     check(belt_pool_imap(pool, "echo", NULL, NULL, NULL, &stream), "belt_pool_imap");
-    pthread_create(&asker, NULL, ask, pool);
+    if (!alone)
+        pthread_create(&asker, NULL, ask, pool);
+    pthread_create(&watcher, NULL, watch, NULL);
     if (signals > 0)
         start_signals(signals);
     signal(SIGTERM, on_stop);
@@ -169,7 +212,9 @@ int main(int argc, char **argv)
     overslept = atomic_load(&pool->overslept);
     start_signals(0);
     atomic_store(&over, true);
-    pthread_join(asker, NULL);
+    if (!alone)
+        pthread_join(asker, NULL);
+    pthread_join(watcher, NULL);
     belt_stream_close(&stream);
     belt_pool_close(&pool);
     print(done, overslept);
