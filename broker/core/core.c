@@ -276,6 +276,7 @@ static void on_turn(struct core *core)
     letter_tell(core);
     budget_turn(core);
     late_turn(core);
+    release_turn(core);
     dispatch_turn(core);
     record_turn(core);
     struct reader *readers = core->dirty_readers, *reader, *next_reader;
@@ -352,7 +353,8 @@ bool core_drained(const struct core *core)
         if (job->running || ((job->active || job->delays) && job->queue->agent_count))
             return false;
         DL_FOREACH(job->readers, reader)
-        if (reader->session && job->state <= BELT_JOB_COMPLETE && reader->acked < job->done + job->failed)
+        if (reader->session && reader->engaged && job->state <= BELT_JOB_COMPLETE &&
+            reader->acked < job->done + job->failed)
             return false;
     }
     return true;

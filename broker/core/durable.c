@@ -349,7 +349,7 @@ void durable_turn(struct core *core, struct job *job)
         job->kept.end = put(core, job, msg, 0, 0);
     }
     DL_FOREACH(job->readers, reader)
-    if (!reader->kept_number || reader->kept_acked != reader->acked)
+    if (reader->engaged && (!reader->kept_number || reader->kept_acked != reader->acked))
         put_reader(core, reader);
     if (job->kept.settled)
         drop_settled(core, job);

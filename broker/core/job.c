@@ -114,7 +114,7 @@ static bool read_to_the_end(const struct job *job)
     if (!job->was_read || job->released < job->next)
         return false;
     DL_FOREACH(job->readers, reader)
-    if (!reader->done_sent && reader->session)
+    if (!reader->done_sent && reader->session && reader->engaged)
         return false;
     return true;
 }
@@ -152,7 +152,7 @@ bool job_is_attended(const struct job *job)
     if (job->owner)
         return true;
     DL_FOREACH(job->readers, reader)
-    if (reader->session)
+    if (reader->session && reader->engaged)
         return true;
     return false;
 }
@@ -238,6 +238,7 @@ void job_free(struct core *core, struct job *job)
 {
     struct queue *queue = job->queue;
     durable_forget(core, job);
+    release_forget(core, job);
     stream_free_all(core, job);
     late_accepted(core, job);
     timer_remove(core, job);
@@ -655,6 +656,7 @@ void job_stop(struct core *core, struct job *job, const char *who, const char *w
         job->options.over_at = core->wall;
     timer_set(core, job);
     durable_forget(core, job);
+    release_forget(core, job);
     release_all(core, job);
     worker_drop_job(core, job);
     dispatch_waiting_changed(core, job);

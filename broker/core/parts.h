@@ -163,12 +163,23 @@ uint64_t stream_log_at(const struct job *job, uint64_t place);
 void stream_log_set(struct job *job, uint64_t place, uint64_t index); /* of a place that nobody has seen */
 void stream_log_trim(struct job *job);                                /* places that nobody needs go from the front */
 void stream_log_add(struct job *job, uint64_t index);
+uint64_t stream_place(const struct job *job, const struct task *task); /* in the log, of a task that is DONE */
+bool stream_is_released(const struct job *job, uint64_t index);
 struct belt_result_item stream_item_of(uint64_t index, const struct task *task);
 struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode,
                                  uint64_t acked);
-void stream_recount(struct core *core, struct job *job);
 bool stream_lags(const struct job *job); /* there are results that a reader could take and has not */
 void stream_free_all(struct core *core, struct job *job);
+
+/* ---- release.c: what every reader has acknowledged is let go ---- */
+void release_finished(struct core *core, struct job *job, uint64_t index, struct task *task); /* it is DONE now */
+void release_acknowledged(struct core *core, struct reader *reader, uint64_t from); /* from there to `acked` */
+void release_came(struct core *core,
+                  struct reader *reader); /* it holds back from now on what it has not acknowledged */
+void release_left(struct core *core, struct job *job, unsigned mode, uint64_t acked); /* a reader that stood there */
+void release_restored(struct core *core, struct job *job);
+void release_forget(struct core *core, struct job *job); /* nothing of it is looked at any more */
+void release_turn(struct core *core);
 
 /* ---- dispatch.c: who gets what ---- */
 struct share *share_take(struct queue *queue, const struct session *client);
@@ -300,6 +311,10 @@ static inline void task_forget(struct core *core, struct job *job, uint64_t inde
         charge_bytes(core, job, -extras_bytes(task->u.extras));
         job->unread -= task->len + (uint64_t)extras_bytes(task->u.extras);
     }
+    if (task->state == TASK_DONE && job->whole_from[BELT_UNORDERED] <= stream_place(job, task))
+        job->whole_from[BELT_UNORDERED] = stream_place(job, task) + 1;
+    if (job->whole_from[BELT_ORDERED] <= index)
+        job->whole_from[BELT_ORDERED] = index + 1;
     pin_drop(core, job, task);
     core->bytes -= sizeof *task;
     table_release(&job->table, index, job->next);

@@ -164,6 +164,7 @@ static int restore_reader(struct core *core, struct job *job, uint64_t number, c
     if (name_equals(reader->name, msg->reader))
         return BELT_BAD_MESSAGE;
     reader = stream_reader_new(core, job, msg->reader, msg->mode, msg->cursor);
+    reader->engaged = true;
     reader->kept_number = number;
     reader->kept_acked = msg->cursor;
     return BELT_OK;
@@ -315,7 +316,7 @@ static int restored(struct core *core, struct job *job)
     if (core->wall > job->options.opened_at && job->options.opened_at)
         job->age_before_ms = core->wall - job->options.opened_at;
     job->recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;
-    stream_recount(core, job);
+    release_restored(core, job);
     timer_set(core, job);
     dispatch_waiting_changed(core, job);
     job_settle(core, job);

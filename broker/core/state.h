@@ -231,6 +231,12 @@ struct gone_record {
     uint64_t number, job;
 };
 
+/* Numbers of one mode (indexes, or places of the log) whose results may have become free: see release.c. */
+struct sweep {
+    uint64_t at, end;           /* what is left of the sweep under way */
+    uint64_t next_at, next_end; /* to be looked at after it */
+};
+
 /* A reader's cursor over a job. */
 struct reader {
     uint64_t id;
@@ -245,6 +251,7 @@ struct reader {
     struct belt_grant credit;
     uint64_t sent_bytes;
     uint64_t kept_number, kept_acked; /* its record on disk */
+    bool engaged;                     /* it has given credit for a delivery: until then it holds nothing back */
     bool done_sent;
     bool dirty; /* in core->dirty_readers */
     struct reader *dirty_next;
@@ -305,6 +312,10 @@ struct job {
     struct reader *readers;
     uint32_t reader_count;
     bool was_read;
+    uint64_t whole_from[2]; /* by mode: from this number on nothing has been released */
+    struct sweep sweep[2];  /* by mode */
+    bool sweeping;          /* in core->sweeping */
+    struct job *sweeping_prev, *sweeping_next;
 
     struct kept kept;
     struct belt_grant granted;
@@ -378,6 +389,8 @@ struct core {
     struct reader *readers; /* hash by id */
     struct job *retired;
     uint32_t retired_count;
+    struct job *sweeping;      /* results of theirs may have become free: release.c */
+    uint64_t release_steps;    /* that release.c has taken */
     struct job *starved;       /* wait for room in memory */
     struct job *remembered;    /* read to their end; the first one longest ago */
     struct job *late_jobs;     /* whose ACCEPTED waits, the longest first */

@@ -58,12 +58,28 @@ void stream_log_add(struct job *job, uint64_t index)
     job->log_count++;
 }
 
+/* The task knows its place; the table keeps the lower half of it, which is enough above log_base. */
+static void note_place(struct job *job, uint64_t place, uint64_t index)
+{
+    struct task *task = table_at(&job->table, index);
+    if (task && task->state == TASK_DONE)
+        task->place = (uint32_t)place;
+    else if (place >= job->whole_from[BELT_UNORDERED])
+        job->whole_from[BELT_UNORDERED] = place + 1;
+}
+
+uint64_t stream_place(const struct job *job, const struct task *task)
+{
+    return job->log_base + (uint32_t)(task->place - (uint32_t)job->log_base);
+}
+
 void stream_log_set(struct job *job, uint64_t place, uint64_t index)
 {
     job->log[(job->log_head + (place - job->log_base)) % job->log_room] = index;
+    note_place(job, place, index);
 }
 
-static bool is_released(const struct job *job, uint64_t index)
+bool stream_is_released(const struct job *job, uint64_t index)
 {
     const struct task *task = table_at(&job->table, index);
     return !task || task->state == TASK_RELEASED;
@@ -77,7 +93,7 @@ static bool is_kept(const struct job *job, uint64_t place)
 
 void stream_log_trim(struct job *job)
 {
-    while (job->log_count && !is_kept(job, job->log_base) && is_released(job, job->log[job->log_head])) {
+    while (job->log_count && !is_kept(job, job->log_base) && stream_is_released(job, job->log[job->log_head])) {
         job->log_head = (job->log_head + 1) % job->log_room;
         job->log_base++;
         job->log_count--;
@@ -86,70 +102,19 @@ void stream_log_trim(struct job *job)
 
 /* ---- taking and releasing ---- */
 
-static void take(struct core *core, struct job *job, uint64_t index)
-{
-    struct task *task = table_at(&job->table, index);
-    if (!task || task->state != TASK_DONE)
-        return;
-    if (++task->taken >= job->reader_count)
-        task_forget(core, job, index, task);
-}
-
 /* The index that delivery `number` of `reader` shows. */
 static uint64_t shown(const struct reader *reader, uint64_t number)
 {
     return reader->mode == BELT_ORDERED ? number : stream_log_at(reader->job, number);
 }
 
-static void released_some(struct core *core, struct job *job)
-{
-    stream_log_trim(job);
-    job_touch(core, job);
-    if (job->waiting)
-        queue_touch(core, job->queue);
-    job_settle(core, job);
-}
-
 static void acknowledge(struct core *core, struct reader *reader, uint64_t upto)
 {
-    if (upto <= reader->acked)
+    uint64_t from = reader->acked;
+    if (upto <= from)
         return;
-    for (uint64_t number = reader->acked; number < upto && reader->job->state != BELT_JOB_STOPPED; number++)
-        take(core, reader->job, shown(reader, number));
     reader->acked = upto;
-    released_some(core, reader->job);
-}
-
-static void count_taken(struct job *job, const struct reader *reader)
-{
-    uint64_t from = reader->mode == BELT_ORDERED ? table_seek(&job->table, 0) : job->log_base;
-    for (uint64_t number = from; number < reader->acked; number++) {
-        struct task *task = table_at(&job->table, shown(reader, number));
-        if (task && task->state == TASK_DONE)
-            task->taken++;
-    }
-}
-
-/* A reader came or went: who has taken what is counted anew. */
-void stream_recount(struct core *core, struct job *job)
-{
-    struct reader *reader;
-    uint64_t index;
-    for (index = table_seek(&job->table, 0); index < job->next; index = table_seek(&job->table, index + 1)) {
-        struct task *task = table_at(&job->table, index);
-        if (task->state == TASK_DONE)
-            task->taken = 0;
-    }
-    if (job->reader_count == 0)
-        return;
-    DL_FOREACH(job->readers, reader)
-    count_taken(job, reader);
-    for (index = table_seek(&job->table, 0); index < job->next; index = table_seek(&job->table, index + 1)) {
-        struct task *task = table_at(&job->table, index);
-        if (task->state == TASK_DONE && task->taken >= job->reader_count)
-            task_forget(core, job, index, task);
-    }
-    released_some(core, job);
+    release_acknowledged(core, reader, from);
 }
 
 void stream_finished(struct core *core, struct job *job, uint64_t index)
@@ -157,35 +122,16 @@ void stream_finished(struct core *core, struct job *job, uint64_t index)
     struct task *task = table_at(&job->table, index);
     struct reader *reader;
     stream_log_add(job, index);
+    note_place(job, job->log_base + job->log_count - 1, index);
     job_touch(core, job);
-    task->taken = 0;
     task->tie = job->options.durable ? TIE_UNKEPT : TIE_NONE;
     DL_FOREACH(job->readers, reader)
-    {
-        if (reader->mode == BELT_UNORDERED || reader->sent == index)
-            reader_touch(core, reader);
-        if (reader->mode == BELT_ORDERED && index < reader->acked)
-            task->taken++;
-    }
-    if (task->taken && task->taken >= job->reader_count) {
-        task_forget(core, job, index, task);
-        released_some(core, job);
-    }
+    if (reader->mode == BELT_UNORDERED || reader->sent == index)
+        reader_touch(core, reader);
+    release_finished(core, job, index, task);
 }
 
 /* ---- subscribing ---- */
-
-/* The first delivery from which everything is still kept. */
-static uint64_t first_kept(const struct job *job, uint8_t mode)
-{
-    if (job->released == 0)
-        return 0;
-    uint64_t base = mode == BELT_ORDERED ? table_seek(&job->table, 0) : job->log_base;
-    uint64_t end = mode == BELT_ORDERED ? job->next : job->log_base + job->log_count;
-    while (end > base && !is_released(job, mode == BELT_ORDERED ? end - 1 : stream_log_at(job, end - 1)))
-        end--;
-    return end;
-}
 
 struct reader *stream_reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode,
                                  uint64_t acked)
@@ -232,6 +178,64 @@ static bool may_add_reader(const struct job *job, const struct session *from)
     return job->options.detached || job->owner == from || !job->owner || from->role == BELT_ROLE_ADMIN;
 }
 
+/* The answer when `from` may not read the job as this reader; false: it may. */
+static bool subscribe_refused(struct core *core, struct session *from, const struct belt_msg_subscribe *msg,
+                              const struct job *job, const struct reader *reader)
+{
+    bool owned = !job->options.detached || memcmp(job->ousted, from->id, sizeof job->ousted) == 0;
+    bool privileged = job->owner == from || from->role == BELT_ROLE_ADMIN;
+    if (reader && reader->session && reader->session != from && job->owner != from && owned &&
+        from->role != BELT_ROLE_ADMIN)
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core, "another client reads job %llu under this name", (unsigned long long)job->id));
+    else if (!reader && !may_add_reader(job, from))
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core,
+                                 "job %llu belongs to another client: only a detached job takes readers of others",
+                                 (unsigned long long)job->id));
+    else if (!reader && job->reader_count >= BELT_MAX_READERS - (privileged ? 0 : BELT_READERS_RESERVED))
+        update_error(core, from, msg->ref, msg->job, BELT_LIMIT,
+                     update_text(core,
+                                 "job %llu has %u readers already, the limit: 'belt readers' lists them, and removes "
+                                 "those that nobody needs",
+                                 (unsigned long long)job->id, job->reader_count));
+    else
+        return false;
+    return true;
+}
+
+/* A reader that has given no credit holds nothing back, so what it has not read may be gone: it goes on behind that. */
+static void skip_released(struct reader *reader)
+{
+    if (!reader->engaged && reader->acked < reader->job->whole_from[reader->mode])
+        reader->acked = reader->job->whole_from[reader->mode];
+    if (reader->sent < reader->acked)
+        reader->sent = reader->acked;
+}
+
+/* From its first credit on it holds back what it has not acknowledged. */
+static void engage(struct core *core, struct reader *reader)
+{
+    if (reader->engaged || reader->credit.items == 0 || reader->credit.bytes == 0)
+        return;
+    reader->engaged = true;
+    job_attend(core, reader->job);
+    release_came(core, reader);
+}
+
+static void seat_anew(struct core *core, struct reader *reader, struct session *from)
+{
+    struct job *job = reader->job;
+    if (reader->session && reader->session != from) { /* §7.2 */
+        struct belt_msg *done = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
+        done->u.done = (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = BELT_UNKNOWN_READER};
+    }
+    reader_seat(core, reader, from);
+    reader->was_left = false;
+    if (job->accept_due) /* who feeds the job knows what others may be shown (late.c) */
+        job_accept(core, job);
+}
+
 void stream_subscribe(struct core *core, struct session *from, const struct belt_msg_subscribe *msg)
 {
     struct job *job = job_find(core, msg->job);
@@ -241,28 +245,11 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
         return;
     }
     struct reader *reader = reader_by_name(job, msg->reader);
-    bool owned = !job->options.detached || memcmp(job->ousted, from->id, sizeof job->ousted) == 0;
-    if (reader && reader->session && reader->session != from && job->owner != from && owned &&
-        from->role != BELT_ROLE_ADMIN) {
-        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
-                     update_text(core, "another client reads job %llu under this name", (unsigned long long)job->id));
+    if (subscribe_refused(core, from, msg, job, reader))
         return;
-    }
-    if (!reader && !may_add_reader(job, from)) {
-        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
-                     update_text(core,
-                                 "job %llu belongs to another client: only a detached job takes readers of others",
-                                 (unsigned long long)job->id));
-        return;
-    }
-    bool privileged = job->owner == from || from->role == BELT_ROLE_ADMIN;
-    if (!reader && job->reader_count >= BELT_MAX_READERS - (privileged ? 0 : BELT_READERS_RESERVED)) {
-        update_error(core, from, msg->ref, msg->job, BELT_LIMIT,
-                     update_text(core, "job %llu has %u readers already, the limit", (unsigned long long)job->id,
-                                 job->reader_count));
-        return;
-    }
-    uint64_t from_number = reader ? reader->acked : first_kept(job, msg->mode);
+    if (reader)
+        skip_released(reader);
+    uint64_t from_number = reader ? reader->acked : job->whole_from[msg->mode];
     uint64_t end = (reader ? reader->mode : msg->mode) == BELT_ORDERED ? job->next : job->log_base + job->log_count;
     uint64_t cursor = msg->cursor == BELT_CURSOR_KEPT ? from_number : msg->cursor;
     if (cursor < from_number || (cursor > end && cursor > from_number)) {
@@ -271,28 +258,36 @@ void stream_subscribe(struct core *core, struct session *from, const struct belt
                                  (unsigned long long)cursor, (unsigned long long)from_number, (unsigned long long)end));
         return;
     }
-    if (!reader) {
+    if (!reader)
         reader = stream_reader_new(core, job, msg->reader, msg->mode, from_number);
-        if (job->reader_count > 1 || from_number > 0)
-            stream_recount(core, job);
-    }
-    if (reader->session && reader->session != from) { /* §7.2 */
-        struct belt_msg *done = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
-        done->u.done = (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = BELT_UNKNOWN_READER};
-    }
-    reader_seat(core, reader, from);
-    reader->was_left = false;
-    if (job->accept_due) /* who feeds the job knows what others may be shown (late.c) */
-        job_accept(core, job);
+    seat_anew(core, reader, from);
     reader->sent = cursor;
     reader->credit = msg->credit;
     reader->sent_bytes = 0;
     reader->done_sent = false;
+    engage(core, reader);
     struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_SUBSCRIBED);
     answer->u.subscribed =
         (struct belt_msg_subscribed){.ref = msg->ref, .job = job->id, .sub = reader->id, .cursor = cursor};
     reader_touch(core, reader);
     job_touch(core, job);
+}
+
+static void reader_free(struct core *core, struct reader *reader);
+
+/* Its first credit comes after results that it was to see were let go: it has to say where it wants to begin. */
+static bool comes_too_late(struct core *core, struct reader *reader)
+{
+    struct job *job = reader->job;
+    if (reader->engaged || reader->sent >= job->whole_from[reader->mode])
+        return false;
+    update_error(core, reader->session, 0, job->id, BELT_GONE,
+                 update_text(core,
+                             "delivery %llu cannot be had: reader '%s' gave no credit, and the other readers have "
+                             "taken the results; subscribe again without a cursor",
+                             (unsigned long long)reader->sent, reader->name));
+    reader_free(core, reader);
+    return true;
 }
 
 void stream_ack(struct core *core, struct session *from, const struct belt_msg_ack *msg)
@@ -311,10 +306,14 @@ void stream_ack(struct core *core, struct session *from, const struct belt_msg_a
                      update_text(core, "delivery %llu was never sent", (unsigned long long)msg->upto - 1));
         return;
     }
+    if (comes_too_late(core, reader))
+        return;
+    skip_released(reader);
     if (msg->credit.items > reader->credit.items)
         reader->credit.items = msg->credit.items;
     if (msg->credit.bytes > reader->credit.bytes)
         reader->credit.bytes = msg->credit.bytes;
+    engage(core, reader);
     reader_touch(core, reader);
     acknowledge(core, reader, msg->upto);
 }
@@ -332,6 +331,19 @@ static void reader_free(struct core *core, struct reader *reader)
     free(reader);
 }
 
+/* What it alone held back is free. */
+static void reader_remove(struct core *core, struct reader *reader)
+{
+    struct job *job = reader->job;
+    uint64_t acked = reader->acked;
+    unsigned mode = reader->mode;
+    bool engaged = reader->engaged;
+    reader_free(core, reader);
+    if (engaged)
+        release_left(core, job, mode, acked);
+    job_settle(core, job);
+}
+
 /* Who lost its connection may have lost its DETACH with it, and says it again without subscribing (§7.2). */
 static bool may_detach(const struct reader *reader, const struct session *from)
 {
@@ -345,10 +357,7 @@ void stream_detach(struct core *core, struct session *from, const struct belt_ms
     struct reader *reader = reader_find(core, msg->sub);
     if (!reader || !may_detach(reader, from))
         return; /* gone already: what was wanted */
-    struct job *job = reader->job;
-    reader_free(core, reader);
-    stream_recount(core, job);
-    job_settle(core, job);
+    reader_remove(core, reader);
 }
 
 void stream_free_all(struct core *core, struct job *job)
@@ -361,6 +370,10 @@ void stream_unplug(struct core *core, struct session *session)
 {
     while (session->readers) {
         struct reader *reader = session->readers;
+        if (!reader->engaged) {
+            reader_remove(core, reader);
+            continue;
+        }
         reader_seat(core, reader, NULL);
         reader->was_left = true;
         memcpy(reader->client, session->id, BELT_SESSION_LEN);
@@ -394,10 +407,14 @@ bool stream_lags(const struct job *job)
 {
     const struct reader *reader;
     uint64_t index;
+    bool any = false;
     DL_FOREACH(job->readers, reader)
-    if (deliverable(reader, reader->acked, &index))
-        return true;
-    return job->reader_count == 0;
+    {
+        any |= reader->engaged;
+        if (reader->engaged && deliverable(reader, reader->acked, &index))
+            return true;
+    }
+    return !any;
 }
 
 static bool has_credit(const struct reader *reader)

@@ -22,7 +22,7 @@ enum task_tie {
     TIE_UNKEPT  /* DONE: its result is not written yet, and nobody may see it */
 };
 
-/* Kept at 40 bytes: a million waiting tasks are 40 MB beside their payloads. */
+/* Kept at 48 bytes: a million waiting tasks are 48 MB beside their payloads. */
 struct task {
     struct belt_buf *buf; /* payload: the input until the task is done, then the output */
     const uint8_t *data;
@@ -41,9 +41,9 @@ struct task {
         uint32_t service_us; /* DONE */
     } n;
     uint32_t attempt; /* of the latest dispatch, 0: none yet */
+    uint32_t place;   /* DONE: of its job's log of completions, the lower half: stream_place() */
     uint8_t state;    /* enum task_state */
     uint8_t code;     /* DONE: of the result */
-    uint8_t taken;    /* DONE: subscriptions that have acknowledged it */
     uint8_t tie;      /* WAITING, DELAYED, DONE: enum task_tie */
 };
 

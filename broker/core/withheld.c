@@ -28,14 +28,18 @@ static void sort(struct job *job)
 static bool all_wait_for(const struct job *job, uint64_t index)
 {
     const struct reader *reader;
+    bool any = false;
     DL_FOREACH(job->readers, reader)
     {
+        if (!reader->engaged)
+            continue;
+        any = true;
         bool waits = reader->acked == (reader->mode == BELT_ORDERED ? index : job->kept.place);
         bool taken = reader->mode == BELT_ORDERED && reader->acked > index;
         if (!taken && !(waits && reader->session))
             return false;
     }
-    return job->reader_count > 0;
+    return any;
 }
 
 static uint64_t size_at(const struct job *job, uint64_t place)

@@ -185,10 +185,15 @@ static void step(struct cluster *cluster, struct core_event event)
     cr_assert_null(broken, "%s", broken);
 }
 
+void cluster_one_turn(struct cluster *cluster)
+{
+    step(cluster, (struct core_event){.type = CORE_TURN});
+}
+
 void cluster_turn(struct cluster *cluster)
 {
     do
-        step(cluster, (struct core_event){.type = CORE_TURN});
+        cluster_one_turn(cluster);
     while (core_deadline(cluster->core) == 0);
 }
 

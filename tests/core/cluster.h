@@ -80,6 +80,9 @@ struct cluster *cluster_new(const struct core_config *config);
 void cluster_free(struct cluster *cluster);
 /** kill -9 and a new broker with what is on the disk: a new epoch, all connections gone. */
 void cluster_restart(struct cluster *cluster);
+/** One CORE_TURN, though the core may want another at once. */
+void cluster_one_turn(struct cluster *cluster);
+/** Turns until the core has nothing more to do at once. */
 void cluster_turn(struct cluster *cluster);
 /** Lets `ms` pass: turns at the core's deadlines, pings of those that are alive. */
 void cluster_advance(struct cluster *cluster, uint64_t ms);
