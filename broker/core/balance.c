@@ -3,7 +3,9 @@
  * Taking back what lies unstarted at one agent while a slot of another idles
  * (PROTOCOL.md §8.3). What comes back waits again, and dispatch.c gives it out.
  */
-#include "parts.h"
+#include "balance.h"
+#include "dispatch.h"
+#include "update.h"
 #include "sizing.h"
 
 #include <stdio.h>

@@ -4,7 +4,8 @@
  * a job that holds less than its part goes on up to the whole. What is not taken stays with its client, which is asked
  * for it later (PROTOCOL.md §7.1).
  */
-#include "parts.h"
+#include "budget.h"
+#include "job.h"
 
 /* Jobs that wait for room are looked at so many at a time. */
 #define STARVED_A_TURN 64u

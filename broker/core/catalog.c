@@ -3,7 +3,8 @@
  * Jobs in the order of their ids, and by what people call them (PROTOCOL.md
  * §5.5). A look-up costs the same beside ten jobs and beside many thousands.
  */
-#include "parts.h"
+#include "catalog.h"
+#include "job.h"
 
 /* Ids of durable and of volatile jobs grow each for themselves: within a list a new job is the last, or near it. */
 void catalog_add(struct core *core, struct job *job)

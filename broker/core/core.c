@@ -2,7 +2,21 @@
  *
  * The dispatcher: one event to the file of its family, one turn in its order.
  */
-#include "parts.h"
+#include "budget.h"
+#include "dispatch.h"
+#include "durable.h"
+#include "failed.h"
+#include "job.h"
+#include "late.h"
+#include "letter.h"
+#include "past.h"
+#include "peer.h"
+#include "release.h"
+#include "report.h"
+#include "stream.h"
+#include "timer.h"
+#include "update.h"
+#include "worker.h"
 
 #include <assert.h>
 

@@ -3,7 +3,16 @@
  * Who gets what: queues, filling agents. Whose turn it is says fair.c, how much
  * sizing.c; taking back what lies unstarted is balance.c's and stuck.c's.
  */
-#include "parts.h"
+#include "dispatch.h"
+#include "balance.h"
+#include "fair.h"
+#include "job.h"
+#include "name.h"
+#include "stream.h"
+#include "stuck.h"
+#include "timer.h"
+#include "update.h"
+#include "worker.h"
 #include "sizing.h"
 
 /* A partial chunk is given out when it has waited this long: progress goes before a round number. */

@@ -8,7 +8,14 @@
  * results goes when all in it are released and none of their tasks could be
  * read back as waiting. What has gone is summed up in the job's mark.
  */
-#include "parts.h"
+#include "durable.h"
+#include "name.h"
+#include "past.h"
+#include "pin.h"
+#include "retry.h"
+#include "stream.h"
+#include "update.h"
+#include "withheld.h"
 
 /* A record of results that were taken is written anew without them when it is larger than this: some pages; when the
  * store has no room, anything. */

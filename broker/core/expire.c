@@ -4,7 +4,14 @@
  * wall clock is read once, when a job comes or comes back; from there on the
  * monotonic clock counts.
  */
-#include "parts.h"
+#include "expire.h"
+#include "balance.h"
+#include "dispatch.h"
+#include "pin.h"
+#include "retry.h"
+#include "timer.h"
+#include "update.h"
+#include "worker.h"
 
 /* Tasks that expire in one turn: the others' turn comes soon. */
 #define EXPIRE_A_TURN 16384u

@@ -3,7 +3,13 @@
  * FAILED: failed tasks are listed, shown, tried again as a new job, or dropped
  * (PROTOCOL.md §9.3). What is kept of them is letter.c's.
  */
-#include "parts.h"
+#include "failed.h"
+#include "dispatch.h"
+#include "job.h"
+#include "letter.h"
+#include "name.h"
+#include "pin.h"
+#include "update.h"
 
 static int by_number(const void *a, const void *b)
 {

@@ -3,7 +3,25 @@
  * Jobs: opening, input, grants, the end, cancelling, and how long a job that
  * is over is remembered (PROTOCOL.md §7.1, §7.3, §7.5).
  */
-#include "parts.h"
+#include "job.h"
+#include "budget.h"
+#include "catalog.h"
+#include "dispatch.h"
+#include "durable.h"
+#include "expire.h"
+#include "fair.h"
+#include "key.h"
+#include "late.h"
+#include "letter.h"
+#include "name.h"
+#include "past.h"
+#include "pin.h"
+#include "release.h"
+#include "retry.h"
+#include "stream.h"
+#include "timer.h"
+#include "update.h"
+#include "worker.h"
 
 #include <stdio.h>
 

@@ -3,7 +3,8 @@
  * What a job's key stands for: one function with the options that its results
  * depend on (PROTOCOL.md §7.1).
  */
-#include "parts.h"
+#include "key.h"
+#include "update.h"
 
 static bool same_bytes(struct belt_bytes a, const void *data, size_t len)
 {

@@ -5,7 +5,10 @@
  * processes each. So they leave when there is enough to tell, or some ms later. Whatever must be on disk
  * first is told as soon as it is there: somebody may wait for that.
  */
-#include "parts.h"
+#include "late.h"
+#include "job.h"
+#include "timer.h"
+#include "worker.h"
 
 /* So many tasks or results are told at once; fewer when they are large. */
 #define LATE_ITEMS 256u

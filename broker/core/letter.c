@@ -4,7 +4,14 @@
  * the oldest let go first; those of durable jobs on disk (PROTOCOL.md §9.3).
  * What is asked about them is in failed.c.
  */
-#include "parts.h"
+#include "letter.h"
+#include "dispatch.h"
+#include "durable.h"
+#include "job.h"
+#include "name.h"
+#include "pin.h"
+#include "timer.h"
+#include "update.h"
 
 struct letter_job *letter_job_find(struct core *core, uint64_t id)
 {

@@ -3,7 +3,13 @@
  * The history: a line of each job that is over and forgotten, for some time and
  * within bounds; those of durable jobs on disk (PROTOCOL.md §7.3).
  */
-#include "parts.h"
+#include "past.h"
+#include "durable.h"
+#include "job.h"
+#include "name.h"
+#include "report_jobs.h"
+#include "timer.h"
+#include "update.h"
 
 struct past_job *past_find(struct core *core, uint64_t id)
 {

@@ -3,7 +3,13 @@
  * Connections and the sessions behind them: hello, sequence, leases, leaving
  * (PROTOCOL.md §6, §7.5, §8.5).
  */
-#include "parts.h"
+#include "peer.h"
+#include "job.h"
+#include "name.h"
+#include "stream.h"
+#include "timer.h"
+#include "update.h"
+#include "worker.h"
 
 struct session *peer_find(struct core *core, uint64_t peer)
 {

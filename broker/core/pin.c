@@ -6,7 +6,7 @@
  * A large payload has a frame of its own, which is sent on as it is and may be let go on
  * another thread: it is charged by its length instead.
  */
-#include "parts.h"
+#include "pin.h"
 
 struct pin {
     struct belt_buf buf; /* what the payloads count references of */

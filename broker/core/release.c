@@ -4,7 +4,11 @@
  * comparison with the readers' positions, so nothing is counted anew when a reader comes or goes. What became free all
  * at once is let go by the turns, a bounded number of steps in each: no message costs more than its size.
  */
-#include "parts.h"
+#include "release.h"
+#include "dispatch.h"
+#include "job.h"
+#include "pin.h"
+#include "stream.h"
 
 /* Results that one acknowledgement lets go by itself; beyond them the turns go on. */
 #define RELEASE_AT_ONCE BELT_MAX_BATCH

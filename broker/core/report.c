@@ -3,7 +3,12 @@
  * What the broker tells of itself: rows of queues, workers, readers and of the
  * broker (PROTOCOL.md §5.4). Reads, never decides. Rows of jobs: report_jobs.c.
  */
-#include "parts.h"
+#include "report.h"
+#include "catalog.h"
+#include "dispatch.h"
+#include "name.h"
+#include "report_jobs.h"
+#include "update.h"
 
 #include <stdio.h>
 

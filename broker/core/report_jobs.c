@@ -3,7 +3,13 @@
  * Rows of jobs, in pages: those that live in the order of their ids, then those
  * that are past in the same order (PROTOCOL.md §5.4, §5.5). Reads, never decides.
  */
-#include "parts.h"
+#include "report_jobs.h"
+#include "catalog.h"
+#include "job.h"
+#include "name.h"
+#include "past.h"
+#include "report.h"
+#include "update.h"
 
 #include <stdio.h>
 

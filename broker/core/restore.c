@@ -4,7 +4,17 @@
  * Indexes that no record names any more were done, on disk and read. A store is not to be trusted: what durable.c
  * cannot have written is BELT_BAD_MESSAGE.
  */
-#include "parts.h"
+#include "dispatch.h"
+#include "durable.h"
+#include "job.h"
+#include "letter.h"
+#include "name.h"
+#include "past.h"
+#include "pin.h"
+#include "release.h"
+#include "retry.h"
+#include "stream.h"
+#include "timer.h"
 
 /* Ids, indexes and bytes stay below it, so that sums do not overflow. */
 #define NUMBER_MAX ((uint64_t)1 << 62)

@@ -4,7 +4,11 @@
  * try, the tasks that wait for theirs, and the tries of durable tasks on disk
  * (PROTOCOL.md §9.1).
  */
-#include "parts.h"
+#include "retry.h"
+#include "dispatch.h"
+#include "durable.h"
+#include "job.h"
+#include "timer.h"
 
 static bool is_final_status(const struct job *job, const struct belt_result_item *item)
 {

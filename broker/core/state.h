@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the core keeps. Private to broker/core; what each file does with it: parts.h.
+ * What the core keeps. Private to broker/core; what each file does with it: its header.
  * Lists are intrusive (utlist), look-ups are uthash.
  */
 #ifndef BELT_CORE_STATE_H
@@ -441,5 +441,10 @@ struct core {
     bool again;                          /* more to do: call CORE_TURN at once */
     uint64_t alarm;                      /* of the turn: earliest of what it left to a timer */
 };
+
+static inline bool is_durable(const struct core *core, const struct belt_job_options *options)
+{
+    return core->config.durable && !options->never_durable;
+}
 
 #endif

@@ -5,7 +5,12 @@
  * here: a delivery number is an index (ordered) or a place in the job's log
  * of completions (unordered).
  */
-#include "parts.h"
+#include "stream.h"
+#include "durable.h"
+#include "job.h"
+#include "name.h"
+#include "release.h"
+#include "update.h"
 
 /* Batches sent to one reader in one turn: the others' turn comes soon. */
 #define BATCHES_A_TURN 32u

@@ -3,7 +3,10 @@
  * Taking back what lies unstarted at an agent whose slots are all busy with tasks that are much longer than was
  * expected, so that it begins elsewhere in the order in which it was to go. When is sizing.c's.
  */
-#include "parts.h"
+#include "stuck.h"
+#include "balance.h"
+#include "fair.h"
+#include "timer.h"
 #include "sizing.h"
 
 /* What its slots have in hand ends in rows of so many, as they do (worker/slots_place.c). */

@@ -4,7 +4,10 @@
  * deadline, the next try of one of its tasks, and the end of patience when nobody comes for it. What becomes of it is
  * for expire.c and retry.c.
  */
-#include "parts.h"
+#include "timer.h"
+#include "expire.h"
+#include "job.h"
+#include "retry.h"
 
 static void place(struct core *core, struct job *job, uint32_t at)
 {

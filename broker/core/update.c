@@ -3,7 +3,7 @@
  * What a step asks the shell to do: a list of messages, and the memory they
  * borrow from, which is given back all at once.
  */
-#include "parts.h"
+#include "update.h"
 #include "../../proto/terminal_text.h"
 #include "../../proto/text_cut.h"
 

@@ -4,7 +4,11 @@
  * free to be chosen: they are kept in order of index. Room is made by readers, so what all readers of a job are waiting
  * for is recorded nevertheless, a little at a time: the next such result only when the last ones were taken.
  */
-#include "parts.h"
+#include "withheld.h"
+#include "durable.h"
+#include "pin.h"
+#include "stream.h"
+#include "worker.h"
 
 /* One job's part of what may be recorded without room. */
 #define SPARE_SHARE 8u

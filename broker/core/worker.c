@@ -3,7 +3,20 @@
  * Agents and what they say of tasks: results, returns, losses, progress;
  * which attempt counts and what runs again (PROTOCOL.md §8, §9).
  */
-#include "parts.h"
+#include "worker.h"
+#include "dispatch.h"
+#include "expire.h"
+#include "fair.h"
+#include "job.h"
+#include "late.h"
+#include "letter.h"
+#include "name.h"
+#include "pin.h"
+#include "retry.h"
+#include "stream.h"
+#include "stuck.h"
+#include "update.h"
+#include "withheld.h"
 #include "sizing.h"
 
 /* An agent that had nothing to give back is left alone for this long: what lies there is in its slots. When it gave

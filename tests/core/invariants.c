@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "invariants.h"
 
-#include "broker/core/parts.h"
+#include "broker/core/pin.h"
+#include "broker/core/stream.h"
+#include "broker/core/state.h"
 
 #include <stdarg.h>
 #include <stdio.h>

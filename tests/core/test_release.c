@@ -4,7 +4,8 @@
  * message costs the broker more than its size, however large the job is (PROTOCOL.md §7.2). Costs are counted in steps.
  */
 #include "cluster.h"
-#include "broker/core/parts.h"
+#include "broker/core/job.h"
+#include "broker/core/state.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -3,7 +3,8 @@
  * What the broker has promised by the messages that left it, and whether a broker that was started anew still keeps
  * it (I9). Looks into the core; decides nothing.
  */
-#include "broker/core/parts.h"
+#include "broker/core/job.h"
+#include "broker/core/state.h"
 #include "sim.h"
 
 #include <stdio.h>

@@ -2,7 +2,8 @@
  *
  * Progress (I7): no slot idles for long while there is work that it could do.
  */
-#include "broker/core/parts.h"
+#include "broker/core/job.h"
+#include "broker/core/state.h"
 #include "sim.h"
 
 #include <stdio.h>
