@@ -86,10 +86,10 @@ static void open_job(struct client *client)
     msg.u.open.ref = 1;
     msg.u.open.key = (struct belt_bytes){(const uint8_t *)client->key, strlen(client->key)};
     msg.u.open.function = (struct belt_bytes){(const uint8_t *)function, sizeof(function) - 1};
-    msg.u.open.options = (struct belt_job_options){.window_bytes = 1ull << 40,
-                                                   .detached = true,
-                                                   .durable = !client->is_volatile,
-                                                   .never_durable = client->is_volatile};
+    msg.u.open.options = (struct belt_open_options){.window_bytes = 1ull << 40,
+                                                    .detached = true,
+                                                    .durable = !client->is_volatile,
+                                                    .never_durable = client->is_volatile};
     send_msg(client, &msg);
 }
 

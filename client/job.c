@@ -162,7 +162,7 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
     config.key = put(&at, key, strlen(key));
     config.function = put(&at, function, strlen(function));
     config.reader = put(&at, reader, strlen(reader));
-    config.options = (struct belt_job_options){
+    config.options = (struct belt_open_options){
         .window_items = broker_window(work->kind, options),
         .window_bytes = work->kind == CLIENT_STREAM_SUBMITS ? 0 : options->buffer_bytes,
         .priority = options->priority,

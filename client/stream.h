@@ -44,7 +44,7 @@ struct client_stream_config {
     bool named;   /* the key is the user's: the job may be there already, with another input */
     bool confirm; /* the broker's word is wanted that it has the last acknowledgement */
     enum belt_mode mode;
-    struct belt_job_options options;
+    struct belt_open_options options;
     uint64_t window; /* credit for results beyond what was taken */
     uint64_t window_bytes;
     uint64_t slack; /* deliveries that the broker may be ahead of what it was told, beyond the window: saves messages of

@@ -259,7 +259,7 @@ static bool read_bye(struct belt_decoder *d, struct belt_msg *msg)
 }
 
 struct open_options {
-    struct belt_job_options *options;
+    struct belt_open_options *options;
     uint32_t mask;
 };
 
@@ -272,7 +272,7 @@ static bool read_backoff(struct scanner *s, uint64_t *ms)
     return true;
 }
 
-static bool read_statuses(struct belt_decoder *d, struct belt_job_options *o)
+static bool read_statuses(struct belt_decoder *d, struct belt_open_options *o)
 {
     struct belt_bytes bits;
     if (!scan_bytes(&d->s, "final_status", SCAN_BIN, BELT_STATUS_BYTES, &bits))
@@ -290,7 +290,7 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
         "detached",     "durable",      "volatile", "argument",  "backoff_ms",   "after_ms", "deadline_ms", "after_at",
         "deadline_at",  "final_status", "keep_ms",  "opened_at", "over_at",      "owner",    "remember_ms"};
     struct open_options *to = into;
-    struct belt_job_options *o = to->options;
+    struct belt_open_options *o = to->options;
     struct scanner *s = &d->s;
     switch (reader_find_key(d, key, names, 23, &to->mask)) {
     case 0:

@@ -291,7 +291,7 @@ static void backoff(struct writer *w, uint64_t ms)
     pack_uint(&w->p, ms == BELT_NO_BACKOFF ? 0 : ms);
 }
 
-static bool any_status(const struct belt_job_options *o)
+static bool any_status(const struct belt_open_options *o)
 {
     static const uint8_t none[BELT_STATUS_BYTES];
     return memcmp(o->final_status, none, sizeof(none)) != 0;
@@ -313,7 +313,7 @@ static void map_bin(struct writer *w, const char *key, struct belt_bytes bytes, 
     bin(w, bytes, max);
 }
 
-static void open_options(struct writer *w, const struct belt_job_options *o)
+static void open_options(struct writer *w, const struct belt_open_options *o)
 {
     struct belt_bytes statuses = {o->final_status, any_status(o) ? sizeof(o->final_status) : 0};
     int keys = (o->window_items > 0) + (o->window_bytes > 0) + (o->priority != 0) + (o->retries > 0) +

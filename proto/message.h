@@ -118,7 +118,7 @@ struct belt_msg_error {
 #define BELT_NO_BACKOFF UINT64_MAX /* on the wire: 0 */
 
 /** Options of a job (OPEN), all with a neutral zero. */
-struct belt_job_options {
+struct belt_open_options {
     uint64_t window_items; /* 0: no window, the broker's memory budget alone */
     uint64_t window_bytes;
     int32_t priority;               /* higher first, -100 .. 100 */
@@ -148,7 +148,7 @@ struct belt_msg_open {
     uint64_t ref;
     struct belt_bytes key; /* the same key again is the same job */
     struct belt_bytes function;
-    struct belt_job_options options;
+    struct belt_open_options options;
 };
 
 /* Grants are running totals from the job's beginning: tasks with index < items may be

@@ -35,7 +35,7 @@ static void settle_on(const struct core *core, uint64_t *relative, uint64_t *at)
 
 void expire_times(struct core *core, struct job *job)
 {
-    struct belt_job_options *options = &job->options;
+    struct belt_open_options *options = &job->options;
     uint64_t after = wait_of(core, options->after_ms, options->after_at);
     uint64_t deadline = wait_of(core, options->deadline_ms, options->deadline_at);
     bool ends = options->deadline_ms || options->deadline_at;

@@ -498,12 +498,12 @@ static void opened(struct core *core, struct session *to, uint64_t ref, const st
 }
 
 /* What a job takes before it has any task. */
-static uint64_t job_cost(const struct belt_job_options *options)
+static uint64_t job_cost(const struct belt_open_options *options)
 {
     return sizeof(struct job) + sizeof(struct share) + options->argument.len;
 }
 
-bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_job_options *options)
+bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_open_options *options)
 {
     if (core->draining)
         update_error(core, from, ref, 0, BELT_DRAINING,
@@ -585,7 +585,7 @@ uint64_t job_new_id(struct core *core, bool durable)
 /* What the broker alone says of a job, on its disk. */
 static bool says_too_much(struct core *core, struct session *from, const struct belt_msg_open *msg)
 {
-    const struct belt_job_options *options = &msg->options;
+    const struct belt_open_options *options = &msg->options;
     if (!options->opened_at && !options->over_at && !options->owner.len)
         return false;
     update_error(core, from, msg->ref, 0, BELT_BAD_OPTION,

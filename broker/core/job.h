@@ -25,7 +25,7 @@ void job_keep_retired(
 struct job *job_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg);
 uint64_t job_new_id(struct core *core, bool durable); /* durable jobs count from 1 for the life of the store */
 void job_touch(struct core *core, struct job *job);   /* the turn looks at its grant */
-bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_job_options *options);
+bool job_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_open_options *options);
 void job_take(struct core *core, struct job *job, struct belt_payload payload, struct pinned *last); /* its next task */
 void job_accept(struct core *core, struct job *job); /* turn: ACCEPTED when owed */
 void job_expire(struct core *core);

@@ -14,7 +14,7 @@ static bool same_bytes(struct belt_bytes a, const void *data, size_t len)
 /* §7.1: what OPEN says that the results of the job of this key do not come from, or NULL. */
 static const char *key_differs(const struct job *job, const struct belt_msg_open *msg)
 {
-    const struct belt_job_options *is = &job->options, *wanted = &msg->options;
+    const struct belt_open_options *is = &job->options, *wanted = &msg->options;
     const char *function = job->queue->function;
 
     if (!same_bytes(msg->function, function, strlen(function)))

@@ -38,7 +38,7 @@ static int64_t bytes_of_job(const struct letter_job *job)
 }
 
 static struct letter_job *job_add(struct core *core, uint64_t id, struct queue *queue,
-                                  const struct belt_job_options *options, bool durable)
+                                  const struct belt_open_options *options, bool durable)
 {
     struct letter_job *job = calloc(1, sizeof *job);
     if (!job)

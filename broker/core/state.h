@@ -200,7 +200,7 @@ struct tried {
 struct letter_job {
     uint64_t id;
     struct queue *queue;
-    struct belt_job_options options;
+    struct belt_open_options options;
     struct belt_payload argument;
     uint64_t number; /* of its record on disk, 0: none */
     uint64_t let_go; /* failed tasks of it that were not kept, or not for long */
@@ -268,7 +268,7 @@ struct job {
     char owner_name[BELT_MAX_NAME + 1];
     uint8_t ousted[BELT_SESSION_LEN]; /* whose job it was when another one opened it; all zero: nobody's */
     char stopped[BELT_MAX_NAME + 32]; /* STOPPED: by whom, or why; else "" */
-    struct belt_job_options options;
+    struct belt_open_options options;
     struct belt_payload argument;
     uint8_t state; /* enum belt_job_state */
     uint64_t opened_ms;
@@ -442,7 +442,7 @@ struct core {
     uint64_t alarm;                      /* of the turn: earliest of what it left to a timer */
 };
 
-static inline bool is_durable(const struct core *core, const struct belt_job_options *options)
+static inline bool is_durable(const struct core *core, const struct belt_open_options *options)
 {
     return core->config.durable && !options->never_durable;
 }

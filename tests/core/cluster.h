@@ -123,8 +123,9 @@ void peer_send_type(struct peer *peer, enum belt_msg_type type);
 
 /* ---- clients ---- */
 struct peer *client_new(struct cluster *cluster, const char *name);
-uint64_t client_open(struct peer *peer, const char *key, const char *function, const struct belt_job_options *options);
-void client_send_open(struct peer *peer, const char *key, const char *function, const struct belt_job_options *options);
+uint64_t client_open(struct peer *peer, const char *key, const char *function, const struct belt_open_options *options);
+void client_send_open(struct peer *peer, const char *key, const char *function,
+                      const struct belt_open_options *options);
 /** Tasks first .. first + count - 1 with `size` bytes each. */
 void client_push_sized(struct peer *peer, uint64_t job, uint64_t first, uint32_t count, uint32_t size);
 void client_push(struct peer *peer, uint64_t job, uint64_t first, uint32_t count);
@@ -143,7 +144,7 @@ void client_halt(struct peer *peer, uint64_t job);
  * came. */
 const char *client_read(struct peer *peer);
 /** Opens, pushes `count` tasks and ends. */
-uint64_t client_job(struct peer *peer, const char *function, uint32_t count, const struct belt_job_options *options);
+uint64_t client_job(struct peer *peer, const char *function, uint32_t count, const struct belt_open_options *options);
 
 /** Asks about the failed tasks that are kept; `index` UINT64_MAX: all. Returns the answer, FAILURES or ERROR. */
 const struct belt_msg *admin_failed(struct peer *peer, uint8_t action, const char *function, uint64_t job,

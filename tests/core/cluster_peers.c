@@ -24,7 +24,7 @@ struct peer *client_new(struct cluster *cluster, const char *name)
     return peer;
 }
 
-void client_send_open(struct peer *peer, const char *key, const char *function, const struct belt_job_options *options)
+void client_send_open(struct peer *peer, const char *key, const char *function, const struct belt_open_options *options)
 {
     struct belt_msg msg = {.type = BELT_MSG_OPEN};
     msg.u.open = (struct belt_msg_open){.ref = ++peer->last_ref, .key = bytes_of(key), .function = bytes_of(function)};
@@ -33,7 +33,7 @@ void client_send_open(struct peer *peer, const char *key, const char *function, 
     peer_send(peer, msg);
 }
 
-uint64_t client_open(struct peer *peer, const char *key, const char *function, const struct belt_job_options *options)
+uint64_t client_open(struct peer *peer, const char *key, const char *function, const struct belt_open_options *options)
 {
     client_send_open(peer, key, function, options);
     const struct belt_msg *msg = peer_expect(peer, BELT_MSG_OPENED);
@@ -138,7 +138,7 @@ const char *client_read(struct peer *peer)
     return text;
 }
 
-uint64_t client_job(struct peer *peer, const char *function, uint32_t count, const struct belt_job_options *options)
+uint64_t client_job(struct peer *peer, const char *function, uint32_t count, const struct belt_open_options *options)
 {
     uint64_t job = client_open(peer, "", function, options);
     client_push(peer, job, 0, count);

@@ -162,7 +162,7 @@ Test(admin, some_thousand_jobs_are_all_listed_in_pages)
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *a = admin_new(c);
     const uint32_t count = 2 * BELT_MAX_ROWS - 1200;
-    struct belt_job_options odd = {.never_durable = true, .detached = true}, even = {.detached = true};
+    struct belt_open_options odd = {.never_durable = true, .detached = true}, even = {.detached = true};
     c->burst = true; /* the books are checked once for all of them */
     for (uint32_t i = 0; i < count; i++) {
         char key[16];
@@ -297,8 +297,8 @@ Test(admin, who_takes_a_job_over_owns_it_after_a_restart_too)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2"), *a = admin_new(c);
-    client_open(p, "k", "f", &(struct belt_job_options){.detached = true});
-    client_open(q, "k", "f", &(struct belt_job_options){.detached = true});
+    client_open(p, "k", "f", &(struct belt_open_options){.detached = true});
+    client_open(q, "k", "f", &(struct belt_open_options){.detached = true});
     cluster_restart(c);
     peer_connect(a);
     cr_assert(is(ask(a, BELT_REPORT_JOBS, "k", (struct belt_status_query){0})->u.report.rows.jobs->owner, "c2"));
@@ -309,7 +309,7 @@ Test(admin, nobody_says_what_is_the_brokers_to_say)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
-    const struct belt_job_options said[] = {{.opened_at = 1}, {.over_at = 1}, {.owner = bytes("somebody")}};
+    const struct belt_open_options said[] = {{.opened_at = 1}, {.over_at = 1}, {.owner = bytes("somebody")}};
     for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
         client_send_open(p, "k", "f", &said[i]);
         peer_expect_error(p, BELT_BAD_OPTION);

@@ -46,7 +46,7 @@ Test(balance, unstarted_tasks_are_taken_back_for_an_idle_slot)
 static void stall_job(struct cluster *c, struct peer *p)
 {
     struct peer *w = agent_new(c, "first", 1, 1, "f");
-    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.window_bytes = 100});
+    uint64_t job = client_open(p, "", "f", &(struct belt_open_options){.window_bytes = 100});
     client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
     client_push(p, job, 0, 3);
     cr_assert_eq(agent_take(w), 1);
@@ -72,7 +72,7 @@ Test(balance, tasks_are_taken_back_while_those_of_a_later_job_wait)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2"), *w = full_agent(c, p);
-    client_job(q, "f", 3, &(struct belt_job_options){.after_ms = 60000});
+    client_job(q, "f", 3, &(struct belt_open_options){.after_ms = 60000});
     peer_clear(w);
     agent_new(c, "idle", 1, 100, "f");
     cluster_advance(c, 50);

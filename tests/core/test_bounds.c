@@ -13,7 +13,7 @@ Test(bounds, a_pause_before_a_retry_ends_growing)
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
     p->alive = w->alive = true;
-    client_push(p, client_open(p, "k", "f", &(struct belt_job_options){.retries = 20}), 0, 1);
+    client_push(p, client_open(p, "k", "f", &(struct belt_open_options){.retries = 20}), 0, 1);
     for (int i = 0; i < 12; i++) {
         cr_assert_eq(agent_take(w), 1, "try %d", i);
         agent_result(w, 0, BELT_TASK_FAILED);
@@ -49,7 +49,7 @@ Test(bounds, failed_inputs_are_kept_up_to_their_bytes)
     enum { SIZE = 1 << 20, MOST = BELT_FAILED_BYTES / SIZE };
     struct cluster *c = cluster_new(&(struct core_config){.memory_budget = (uint64_t)2 << 30});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 200, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_bytes = (uint64_t)1 << 30});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_bytes = (uint64_t)1 << 30});
     for (uint32_t i = 0; i < MOST + 5; i++) {
         client_push_sized(p, job, i, 1, SIZE);
         cr_assert_eq(agent_take(w), 1);
@@ -67,7 +67,7 @@ Test(bounds, a_detached_job_is_kept_for_the_default_time)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
-    client_push(p, client_open(p, "k", "f", &(struct belt_job_options){.detached = true}), 0, 1);
+    client_push(p, client_open(p, "k", "f", &(struct belt_open_options){.detached = true}), 0, 1);
     peer_gone(p);
     cluster_forget_trace(c);
     cluster_advance(c, BELT_KEEP_MS - BELT_LEASE_MS - BELT_GRACE_MS);

@@ -72,7 +72,7 @@ Test(dispatch, half_of_what_is_there_lies_ahead_so_that_messages_are_large)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *a = agent_new(c, "a", 1, 2000, "f"), *b = agent_new(c, "b", 1, 2000, "f");
-    const struct belt_job_options options = {.window_items = 10000};
+    const struct belt_open_options options = {.window_items = 10000};
     uint64_t job = client_open(p, "", "f", &options);
     client_push(p, job, 0, 1000);
     cr_assert_eq(agent_take(a) + agent_take(b), 2);
@@ -179,7 +179,7 @@ Test(dispatch, priority_stands_above_fairness)
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c"), *w = agent_new(c, "w", 1, 1, "f");
     client_job(p, "f", 300, NULL);
-    uint64_t job = client_job(p, "f", 50, &(struct belt_job_options){.priority = 1});
+    uint64_t job = client_job(p, "f", 50, &(struct belt_open_options){.priority = 1});
     served(w, 0, 1); /* it was on its way */
     cr_assert_eq(served(w, job, 50), 50);
     cluster_free(c);
@@ -189,7 +189,7 @@ Test(dispatch, a_stalled_reader_stalls_its_own_job_only)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2"), *w = agent_new(c, "w", 1, 1, "f");
-    uint64_t stalled = client_open(p, "", "f", &(struct belt_job_options){.window_bytes = 1000});
+    uint64_t stalled = client_open(p, "", "f", &(struct belt_open_options){.window_bytes = 1000});
     uint64_t sub = client_subscribe(p, stalled, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
     client_push_sized(p, stalled, 0, 90, 2);
     for (int i = 0; i < 20 && agent_take(w); i++)
@@ -206,7 +206,7 @@ Test(dispatch, inputs_in_the_window_do_not_stall)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 4, 4, "f");
-    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.window_bytes = 1000});
+    uint64_t job = client_open(p, "", "f", &(struct belt_open_options){.window_bytes = 1000});
     client_push_sized(p, job, 0, 4, 300);
     cr_assert_eq(agent_take(w), 4);
     cluster_free(c);
@@ -216,7 +216,7 @@ Test(dispatch, a_chunk_is_exact_and_goes_together)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 2, 100, "f");
-    client_job(p, "f", 25, &(struct belt_job_options){.chunk = 10});
+    client_job(p, "f", 25, &(struct belt_open_options){.chunk = 10});
     const struct belt_msg *msg = peer_expect(w, BELT_MSG_DISPATCH);
     cr_assert(msg->u.dispatch.together && msg->u.dispatch.count == 10);
     msg = peer_expect(w, BELT_MSG_DISPATCH);
@@ -231,7 +231,7 @@ Test(dispatch, a_partial_chunk_waits_a_moment_while_the_job_grows)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 100, "f");
-    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.chunk = 10});
+    uint64_t job = client_open(p, "", "f", &(struct belt_open_options){.chunk = 10});
     client_push(p, job, 0, 4);
     cr_assert_eq(agent_take(w), 0);
     client_push(p, job, 4, 6);
@@ -253,7 +253,7 @@ Test(dispatch, a_chunk_that_fills_up_goes_to_an_agent_that_idled_meanwhile)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 1, 1, "f,g");
-    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.chunk = 10, .window_items = 3});
+    uint64_t job = client_open(p, "", "f", &(struct belt_open_options){.chunk = 10, .window_items = 3});
     uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
     client_push(p, job, 0, 3);
     agent_take(w);
@@ -273,7 +273,7 @@ Test(dispatch, a_chunk_in_one_slot_leaves_the_others_free)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 4, 64, "f");
-    uint64_t chunk = client_job(p, "f", 20, &(struct belt_job_options){.chunk = 20});
+    uint64_t chunk = client_job(p, "f", 20, &(struct belt_open_options){.chunk = 20});
     uint64_t job = client_job(p, "f", 20, NULL);
     agent_take(w);
     cr_assert_eq(held_of(w, chunk), 20);
@@ -286,7 +286,7 @@ Test(dispatch, chunks_that_come_back_are_told_apart)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 2, 64, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.chunk = 5});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.chunk = 5});
     client_push(p, job, 0, 15);
     client_end(p, job, 15);
     cr_assert_eq(agent_take(w), 15);
@@ -305,7 +305,7 @@ Test(dispatch, a_chunk_does_not_exceed_the_window)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w", 2, 8, "f");
-    client_job(p, "f", 30, &(struct belt_job_options){.chunk = 6});
+    client_job(p, "f", 30, &(struct belt_open_options){.chunk = 6});
     cr_assert_eq(agent_take(w), 8, "six, and two for the other slot");
     cluster_free(c);
 }

@@ -32,7 +32,7 @@ Test(durable, without_a_store_nothing_is_recorded)
 Test(durable, a_volatile_job_is_not_recorded)
 {
     struct cluster *c = kept_new();
-    client_job(client_new(c, "c1"), "f", 10, &(struct belt_job_options){.never_durable = true});
+    client_job(client_new(c, "c1"), "f", 10, &(struct belt_open_options){.never_durable = true});
     cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT));
     cluster_free(c);
 }
@@ -87,7 +87,7 @@ Test(durable, what_expired_without_an_attempt_comes_back)
 {
     struct cluster *c = kept_new();
     struct peer *p = client_new(c, "c1");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.deadline_ms = 1000});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.deadline_ms = 1000});
     client_push(p, job, 0, 3);
     client_end(p, job, 3);
     cluster_advance(c, 2000);
@@ -203,7 +203,7 @@ Test(durable, nobody_comes_for_it)
     struct peer *p = client_new(c, "c1");
     client_push(p, client_open(p, "k", "f", NULL), 0, 10);
     peer_clear(p);
-    client_push(p, client_open(p, "d", "f", &(struct belt_job_options){.detached = true}), 0, 10);
+    client_push(p, client_open(p, "d", "f", &(struct belt_open_options){.detached = true}), 0, 10);
     cluster_restart(c);
     cluster_advance(c, 2 * BELT_GRACE_MS);
     cr_assert_eq(disk_count(&c->disk, BELT_MSG_OPEN), 1, "after its grace only the detached one is kept");
@@ -216,7 +216,7 @@ Test(durable, while_the_store_fails_new_work_is_refused_and_the_old_goes_on)
 {
     struct cluster *c = kept_new();
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 100, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 10});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_items = 10});
     uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
     client_push(p, job, 0, 10);
     core_store_works(c->core, false, 1 << 20);
@@ -229,7 +229,7 @@ Test(durable, while_the_store_fails_new_work_is_refused_and_the_old_goes_on)
     cr_assert_null(peer_skip_to(p, BELT_MSG_ACCEPTED), "no grant");
     client_send_open(p, "l", "f", NULL);
     peer_expect_error(p, BELT_STORE_FAILED);
-    client_open(p, "v", "f", &(struct belt_job_options){.never_durable = true});
+    client_open(p, "v", "f", &(struct belt_open_options){.never_durable = true});
     core_store_works(c->core, true, 0);
     cluster_turn(c);
     const struct belt_msg *msg = peer_skip_to(p, BELT_MSG_ACCEPTED);
@@ -244,7 +244,7 @@ static struct cluster *full_new(struct peer **p, struct peer **w, uint64_t *job,
     struct cluster *c = kept_new();
     *p = client_new(c, "c1");
     *w = agent_new(c, "w1", 8, 100, "f");
-    *job = client_open(*p, "k", "f", &(struct belt_job_options){.detached = true});
+    *job = client_open(*p, "k", "f", &(struct belt_open_options){.detached = true});
     client_push(*p, *job, 0, tasks);
     cr_assert_eq(agent_take(*w), tasks);
     core_store_works(c->core, false, 1000);
@@ -357,7 +357,7 @@ Test(durable, tries_are_not_forgiven_before_the_result_is_written)
     struct cluster *c = kept_new();
     p = client_new(c, "c1");
     w = agent_new(c, "w1", 1, 100, "f");
-    job = client_open(p, "k", "f", &(struct belt_job_options){.retries = 5, .backoff_ms = BELT_NO_BACKOFF});
+    job = client_open(p, "k", "f", &(struct belt_open_options){.retries = 5, .backoff_ms = BELT_NO_BACKOFF});
     client_push(p, job, 0, 1);
     agent_take(w);
     agent_result_sized(w, 0, BELT_TASK_FAILED, 0, 0);

@@ -44,7 +44,7 @@ Test(durable_attempts, an_attempt_whose_result_was_ignored_is_not_waited_for)
 {
     struct cluster *c = kept_new();
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 100, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.retries = 3});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.retries = 3});
     client_push(p, job, 0, 1);
     cr_assert_str_eq(agent_holds(w), "1.0/1");
     cluster_restart(c);
@@ -98,7 +98,7 @@ Test(durable_attempts, a_later_attempt_than_the_one_that_goes_on_is_not_counted_
 {
     struct cluster *c = kept_new();
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.retries = 2, .backoff_ms = BELT_NO_BACKOFF});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.retries = 2, .backoff_ms = BELT_NO_BACKOFF});
     client_push(p, job, 0, 1);
     cr_assert_str_eq(agent_holds(w), "1.0/1");
     cluster_restart(c);

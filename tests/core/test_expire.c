@@ -15,7 +15,7 @@ Test(expire, nothing_runs_before_the_start)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 4, "f");
-    client_job(p, "f", 2, &(struct belt_job_options){.after_ms = 60000});
+    client_job(p, "f", 2, &(struct belt_open_options){.after_ms = 60000});
     cluster_advance(c, 59990);
     cr_assert_eq(agent_take(w), 0);
     cluster_advance(c, 10);
@@ -27,7 +27,7 @@ Test(expire, nobody_is_missed_before_the_start)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
-    client_job(p, "f", 2, &(struct belt_job_options){.after_ms = 60000});
+    client_job(p, "f", 2, &(struct belt_open_options){.after_ms = 60000});
     peer_clear(p);
     cluster_advance(c, 59000);
     peer_expect_nothing(p);
@@ -40,7 +40,7 @@ Test(expire, what_waits_expires_and_what_runs_is_stopped)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 3, &(struct belt_job_options){.deadline_ms = 5000, .retries = 9});
+    uint64_t job = client_job(p, "f", 3, &(struct belt_open_options){.deadline_ms = 5000, .retries = 9});
     reader_of(p, job);
     agent_take(w);
     agent_result(w, 0, BELT_OK);
@@ -57,7 +57,7 @@ Test(expire, a_result_that_comes_too_late_does_not_count)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.deadline_ms = 5000});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.deadline_ms = 5000});
     reader_of(p, job);
     agent_take(w);
     cluster_advance(c, 5000);
@@ -71,7 +71,7 @@ Test(expire, an_agent_that_is_lost_at_the_deadline_holds_nothing_up)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.deadline_ms = 3000});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.deadline_ms = 3000});
     reader_of(p, job);
     agent_take(w);
     w->alive = false;
@@ -87,7 +87,7 @@ Test(expire, what_comes_after_the_deadline_expires_at_once)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.deadline_ms = 1000});
+    uint64_t job = client_open(p, "", "f", &(struct belt_open_options){.deadline_ms = 1000});
     reader_of(p, job);
     cluster_advance(c, 1000);
     client_push(p, job, 0, 3);
@@ -102,7 +102,7 @@ Test(expire, a_pause_between_tries_ends_at_the_deadline)
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
     uint64_t job =
-        client_job(p, "f", 1, &(struct belt_job_options){.deadline_ms = 1000, .retries = 1, .backoff_ms = 20000});
+        client_job(p, "f", 1, &(struct belt_open_options){.deadline_ms = 1000, .retries = 1, .backoff_ms = 20000});
     reader_of(p, job);
     agent_take(w);
     agent_result(w, 0, BELT_TASK_FAILED);
@@ -117,7 +117,7 @@ Test(expire, many_tasks_expire_over_several_turns)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
-    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.deadline_ms = 1000});
+    uint64_t job = client_open(p, "", "f", &(struct belt_open_options){.deadline_ms = 1000});
     for (uint64_t first = 0; first < 40000; first += 4000)
         client_push(p, job, first, 4000);
     client_end(p, job, 40000);
@@ -136,7 +136,7 @@ Test(expire, a_jump_of_the_wall_clock_changes_nothing)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 4, "f");
-    client_job(p, "f", 1, &(struct belt_job_options){.after_ms = 10000, .deadline_ms = 20000});
+    client_job(p, "f", 1, &(struct belt_open_options){.after_ms = 10000, .deadline_ms = 20000});
     c->wall_ahead += 365ull * 24 * 3600 * 1000;
     cluster_advance(c, 9000);
     cr_assert_eq(agent_take(w), 0);
@@ -151,8 +151,8 @@ Test(expire, a_moment_of_the_wall_clock_is_understood)
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 4, "f");
     uint64_t wall = c->now + c->wall_ahead;
-    client_job(p, "f", 1, &(struct belt_job_options){.after_at = wall + 3000});
-    client_job(p, "f", 1, &(struct belt_job_options){.after_at = 1});
+    client_job(p, "f", 1, &(struct belt_open_options){.after_at = wall + 3000});
+    client_job(p, "f", 1, &(struct belt_open_options){.after_at = 1});
     cr_assert_str_eq(agent_holds(w), "2.0/1", "what is over is now");
     cluster_advance(c, 3000);
     cr_assert_str_eq(agent_holds(w), "2.0/1 1.0/1");
@@ -163,8 +163,8 @@ Test(expire, times_survive_a_restart)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 4, "f");
-    uint64_t job =
-        client_open(p, "k", "f", &(struct belt_job_options){.after_ms = 60000, .deadline_ms = 90000, .detached = true});
+    uint64_t job = client_open(p, "k", "f",
+                               &(struct belt_open_options){.after_ms = 60000, .deadline_ms = 90000, .detached = true});
     client_push(p, job, 0, 2);
     client_end(p, job, 2);
     cluster_advance(c, 30000);
@@ -191,7 +191,7 @@ Test(halt, what_has_not_begun_is_cancelled_and_what_runs_goes_on)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 3, &(struct belt_job_options){.retries = 9});
+    uint64_t job = client_job(p, "f", 3, &(struct belt_open_options){.retries = 9});
     reader_of(p, job);
     cr_assert_eq(agent_take(w), 1);
     client_halt(p, job);

@@ -148,7 +148,7 @@ Test(failed, the_oldest_make_room)
 {
     struct cluster *c = cluster_new(&(struct core_config){.max_failed = 10000});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 4000, "f"), *a = admin_new(c);
-    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.deadline_ms = 1000, .after_ms = 5000});
+    uint64_t job = client_open(p, "", "f", &(struct belt_open_options){.deadline_ms = 1000, .after_ms = 5000});
     for (uint64_t first = 0; first < 10005; first += 1001)
         client_push(p, job, first, 1001);
     cluster_advance(c, 2000);
@@ -212,7 +212,7 @@ Test(failed, twenty_thousand_are_tried_again_by_one_question)
     struct peer *p = client_new(c, "c1"), *a = admin_new(c);
     cr_assert_geq(BELT_MAX_FAILED, 20000);
     agent_new(c, "w1", 1, 4000, "f");
-    uint64_t job = client_open(p, "", "f", &(struct belt_job_options){.deadline_ms = 1000, .after_ms = 5000});
+    uint64_t job = client_open(p, "", "f", &(struct belt_open_options){.deadline_ms = 1000, .after_ms = 5000});
     for (uint64_t first = 0; first < 20000; first += 1000)
         client_push(p, job, first, 1000);
     client_end(p, job, 20000);
@@ -244,7 +244,7 @@ Test(failed, those_of_durable_jobs_survive_the_broker)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f"), *a = admin_new(c);
-    uint64_t job = client_job(p, "f", 3, &(struct belt_job_options){.argument = {(const uint8_t *)"arg", 3}});
+    uint64_t job = client_job(p, "f", 3, &(struct belt_open_options){.argument = {(const uint8_t *)"arg", 3}});
     agent_take(w);
     agent_result(w, 0, BELT_TASK_REFUSED);
     agent_result(w, 0, BELT_OK);
@@ -290,7 +290,7 @@ Test(failed, those_of_volatile_jobs_end_with_the_broker)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f"), *a = admin_new(c);
-    client_job(p, "f", 1, &(struct belt_job_options){.never_durable = true});
+    client_job(p, "f", 1, &(struct belt_open_options){.never_durable = true});
     agent_take(w);
     agent_result(w, 0, BELT_TASK_FAILED);
     cr_assert_eq(c->disk.count, 0);

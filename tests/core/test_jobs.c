@@ -11,7 +11,7 @@ Test(jobs, the_first_grant_is_the_window)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
-    client_send_open(p, "k", "f", &(struct belt_job_options){.window_items = 5});
+    client_send_open(p, "k", "f", &(struct belt_open_options){.window_items = 5});
     const struct belt_msg *msg = peer_expect(p, BELT_MSG_OPENED);
     cr_assert_eq(msg->u.opened.grant.items, 5);
     cr_assert_eq(msg->u.opened.next, 0);
@@ -23,7 +23,7 @@ Test(jobs, the_same_key_is_the_same_job)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 5});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_items = 5});
     client_push(p, job, 0, 3);
     peer_clear(p);
     client_send_open(p, "k", "f", NULL);
@@ -40,10 +40,10 @@ Test(jobs, a_key_is_one_function_with_the_options_that_change_results)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *other = client_new(c, "c2");
-    struct belt_job_options is = {
+    struct belt_open_options is = {
         .retries = 2, .timeout_ms = 500, .detached = true, .argument = {(const uint8_t *)"arg", 3}};
     uint64_t job = client_open(p, "k", "f", &is);
-    struct belt_job_options differ[] = {is, is, is, is, is, is};
+    struct belt_open_options differ[] = {is, is, is, is, is, is};
     differ[0].retries = 3;
     differ[1].timeout_ms = 501;
     differ[2].max_attempts = BELT_MAX_ATTEMPTS_DEFAULT + 1;
@@ -68,7 +68,7 @@ Test(jobs, a_key_belongs_to_its_session_unless_detached)
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *other = client_new(c, "c2");
     client_open(p, "mine", "f", NULL);
-    uint64_t job = client_open(p, "ours", "f", &(struct belt_job_options){.detached = true});
+    uint64_t job = client_open(p, "ours", "f", &(struct belt_open_options){.detached = true});
     client_send_open(other, "mine", "f", NULL);
     peer_expect_error(other, BELT_NOT_ALLOWED);
     cr_assert_eq(client_open(other, "ours", "f", NULL), job);
@@ -81,7 +81,7 @@ Test(jobs, what_cannot_be_opened_is_refused)
 {
     struct cluster *c = cluster_new(&(struct core_config){.max_jobs = 1});
     struct peer *p = client_new(c, "c1");
-    client_send_open(p, "k", "f", &(struct belt_job_options){.durable = true});
+    client_send_open(p, "k", "f", &(struct belt_open_options){.durable = true});
     peer_expect_error(p, BELT_NOT_DURABLE);
     client_open(p, "k", "f", NULL);
     client_send_open(p, "l", "f", NULL);
@@ -97,7 +97,7 @@ Test(jobs, pushes_are_accepted_once_and_without_gaps)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 10});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_items = 10});
     client_push(p, job, 0, 4);
     cr_assert_eq(peer_expect(p, BELT_MSG_ACCEPTED)->u.accepted.next, 4);
     client_push(p, job, 2, 4);
@@ -118,7 +118,7 @@ Test(jobs, the_byte_window_overshoots_by_one_task)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 100, .window_bytes = 100});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_items = 100, .window_bytes = 100});
     client_push_sized(p, job, 0, 1, 1000);
     cr_assert_eq(peer_expect(p, BELT_MSG_ACCEPTED)->u.accepted.next, 1);
     client_push_sized(p, job, 1, 1, 1);
@@ -169,7 +169,7 @@ Test(jobs, the_window_opens_by_what_was_taken)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 4});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_items = 4});
     uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
     client_push(p, job, 0, 4);
     agent_work(w);
@@ -232,7 +232,7 @@ Test(jobs, a_lost_client_is_waited_for_by_the_grace)
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
     client_open(p, "k", "f", NULL);
-    uint64_t kept = client_open(p, "kept", "f", &(struct belt_job_options){.detached = true});
+    uint64_t kept = client_open(p, "kept", "f", &(struct belt_open_options){.detached = true});
     cluster_forget_trace(c);
     peer_cut(p);
     p->alive = false;
@@ -325,7 +325,7 @@ Test(jobs, a_detached_job_that_was_read_is_forgotten_without_its_reader)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.detached = true});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.detached = true});
     uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
     client_push(p, job, 0, 1);
     agent_work(w);
@@ -344,7 +344,7 @@ Test(jobs, a_detached_job_that_was_read_is_forgotten_without_its_reader)
 static uint64_t remembered_job(struct cluster *c, struct peer *p, uint64_t remember_ms)
 {
     struct peer *w = agent_new(c, "w1", 1, 10, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.detached = true, .remember_ms = remember_ms});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.detached = true, .remember_ms = remember_ms});
     uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
 
     client_push(p, job, 0, 1);
@@ -442,8 +442,8 @@ Test(jobs, a_job_that_nobody_comes_for_is_kept_as_long_as_it_says)
 {
     struct cluster *c = cluster_new(&(struct core_config){.keep_ms = 3600000});
     struct peer *p = client_new(c, "c1");
-    client_open(p, "short", "f", &(struct belt_job_options){.detached = true, .keep_ms = 7000});
-    uint64_t kept = client_open(p, "long", "f", &(struct belt_job_options){.detached = true});
+    client_open(p, "short", "f", &(struct belt_open_options){.detached = true, .keep_ms = 7000});
+    uint64_t kept = client_open(p, "long", "f", &(struct belt_open_options){.detached = true});
     cluster_forget_trace(c);
     peer_send_type(p, BELT_MSG_BYE);
     p->alive = false;
@@ -511,7 +511,7 @@ Test(jobs, accepted_does_not_wait_when_somebody_else_reads)
 {
     struct cluster *c = cluster_new(&(struct core_config){.ack_ms = 5});
     struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.detached = true});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.detached = true});
     client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
     client_push(p, job, 0, 1);
     peer_expect_nothing(p);
@@ -526,7 +526,7 @@ Test(jobs, a_grant_that_is_used_up_does_not_wait)
 {
     struct cluster *c = cluster_new(&(struct core_config){.ack_ms = 5});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 1});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_items = 1});
     uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
     client_push(p, job, 0, 1);
     agent_work(w);
@@ -553,7 +553,7 @@ Test(jobs, durable_and_volatile_contradict_each_other)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
-    client_send_open(p, "k", "f", &(struct belt_job_options){.durable = true, .never_durable = true});
+    client_send_open(p, "k", "f", &(struct belt_open_options){.durable = true, .never_durable = true});
     peer_expect_error(p, BELT_BAD_OPTION);
     cluster_free(c);
 }

@@ -28,7 +28,7 @@ static struct scene scene_new(uint32_t tasks, bool detached)
     s.c->burst = true;
     s.p = client_new(s.c, "c1");
     s.w = agent_new(s.c, "w1", 1, BELT_MAX_HELD, "f");
-    s.job = client_open(s.p, "k", "f", &(struct belt_job_options){.detached = detached});
+    s.job = client_open(s.p, "k", "f", &(struct belt_open_options){.detached = detached});
     for (uint32_t first = 0; first < tasks; first += BELT_MAX_BATCH) {
         uint32_t count = tasks - first < BELT_MAX_BATCH ? tasks - first : BELT_MAX_BATCH;
         client_push(s.p, s.job, first, count);

@@ -39,7 +39,7 @@ Test(retry, pauses_double_up_to_their_most)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 4, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.retries = 12});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.retries = 12});
     reader_of(p, job);
     agent_take(w);
     for (uint64_t most = 100, n = 0; n < 12; n++, most = most * 2 < 30000 ? most * 2 : 30000) {
@@ -56,7 +56,7 @@ Test(retry, tasks_that_failed_together_do_not_come_back_together)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 8, 16, "f");
-    client_job(p, "f", 8, &(struct belt_job_options){.retries = 1, .backoff_ms = 1000});
+    client_job(p, "f", 8, &(struct belt_open_options){.retries = 1, .backoff_ms = 1000});
     agent_take(w);
     for (int i = 0; i < 8; i++)
         agent_result(w, 0, BELT_TASK_FAILED);
@@ -76,7 +76,7 @@ Test(retry, a_waiting_task_is_shown_and_others_go_on)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 2, &(struct belt_job_options){.retries = 1, .backoff_ms = 2000});
+    uint64_t job = client_job(p, "f", 2, &(struct belt_open_options){.retries = 1, .backoff_ms = 2000});
     reader_of(p, job);
     agent_take(w);
     agent_result(w, 0, BELT_TASK_FAILED);
@@ -98,7 +98,7 @@ Test(retry, a_cancelled_job_waits_for_nothing)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.retries = 1, .backoff_ms = 2000});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.retries = 1, .backoff_ms = 2000});
     agent_take(w);
     agent_result(w, 0, BELT_TASK_FAILED);
     client_cancel(p, job);
@@ -111,7 +111,7 @@ Test(retry, a_refused_input_is_not_tried_again)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.retries = 5});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.retries = 5});
     reader_of(p, job);
     agent_take(w);
     agent_result(w, 0, BELT_TASK_REFUSED);
@@ -136,7 +136,7 @@ Test(retry, exit_statuses_may_be_final)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    struct belt_job_options options = {.retries = 5, .backoff_ms = BELT_NO_BACKOFF, .final_status = {[8] = 1 << 1}};
+    struct belt_open_options options = {.retries = 5, .backoff_ms = BELT_NO_BACKOFF, .final_status = {[8] = 1 << 1}};
     uint64_t job = client_job(p, "f", 1, &options);
     reader_of(p, job);
     agent_take(w);
@@ -153,7 +153,7 @@ Test(retry, who_comes_back_during_the_pause_goes_on)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.max_attempts = 2, .backoff_ms = 20000});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.max_attempts = 2, .backoff_ms = 20000});
     reader_of(p, job);
     agent_take(w);
     peer_cut(w);
@@ -170,7 +170,7 @@ Test(retry, who_comes_back_during_the_pause_goes_on)
 
 /* ---- a durable job ---- */
 
-static uint64_t durable_job(struct peer *p, const struct belt_job_options *options)
+static uint64_t durable_job(struct peer *p, const struct belt_open_options *options)
 {
     uint64_t job = client_open(p, "k", "f", options);
     client_push(p, job, 0, 1);
@@ -182,7 +182,7 @@ Test(retry, a_restart_forgives_no_loss)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = durable_job(p, &(struct belt_job_options){.max_attempts = 3, .retries = 1});
+    uint64_t job = durable_job(p, &(struct belt_open_options){.max_attempts = 3, .retries = 1});
     for (unsigned attempt = 1; attempt <= 3; attempt++) {
         pause_of(c, w);
         cr_assert_eq(w->held[0].ref.attempt, attempt, "the attempts go on where they were");
@@ -195,7 +195,7 @@ Test(retry, a_restart_forgives_no_loss)
     cluster_advance(c, 20000);
     cr_assert_eq(agent_take(w), 0, "poison ends after max_attempts");
     peer_connect(p);
-    cr_assert_eq(client_open(p, "k", "f", &(struct belt_job_options){.max_attempts = 3, .retries = 1}), job);
+    cr_assert_eq(client_open(p, "k", "f", &(struct belt_open_options){.max_attempts = 3, .retries = 1}), job);
     reader_of(p, job);
     cr_assert_str_eq(client_read(p), "0!.");
     cluster_free(c);
@@ -205,7 +205,7 @@ Test(retry, the_next_run_goes_on_over_a_restart)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = durable_job(p, &(struct belt_job_options){.retries = 1});
+    uint64_t job = durable_job(p, &(struct belt_open_options){.retries = 1});
     agent_take(w);
     agent_result(w, 0, BELT_TASK_FAILED);
     pause_of(c, w);
@@ -214,7 +214,7 @@ Test(retry, the_next_run_goes_on_over_a_restart)
     agent_sync(w);
     peer_expect_nothing(w);
     peer_connect(p);
-    cr_assert_eq(client_open(p, "k", "f", &(struct belt_job_options){.retries = 1}), job);
+    cr_assert_eq(client_open(p, "k", "f", &(struct belt_open_options){.retries = 1}), job);
     reader_of(p, job);
     agent_result(w, 0, BELT_TASK_FAILED);
     cr_assert_str_eq(client_read(p), "0!.", "it had one retry, in all lives of the broker");
@@ -225,7 +225,7 @@ Test(retry, an_attempt_that_ended_is_not_adopted_after_a_restart)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    durable_job(p, &(struct belt_job_options){.retries = 1});
+    durable_job(p, &(struct belt_open_options){.retries = 1});
     agent_take(w);
     struct belt_task_ref ref = w->held[0].ref;
     agent_result(w, 0, BELT_TASK_FAILED);
@@ -243,7 +243,7 @@ Test(retry, a_number_used_up_during_the_pause_does_not_end_it)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    durable_job(p, &(struct belt_job_options){.retries = 1, .backoff_ms = 20000});
+    durable_job(p, &(struct belt_open_options){.retries = 1, .backoff_ms = 20000});
     agent_take(w);
     agent_return(w, 0);
     agent_take(w);
@@ -267,7 +267,7 @@ Test(retry, a_loss_that_was_taken_back_is_not_read_back)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 2, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.max_attempts = 2, .backoff_ms = 20000});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.max_attempts = 2, .backoff_ms = 20000});
     client_push(p, job, 0, 2);
     client_end(p, job, 2);
     agent_take(w);

@@ -15,7 +15,7 @@ struct scene {
     uint64_t job;
 };
 
-static struct scene scene_with(uint32_t count, const struct belt_job_options *options)
+static struct scene scene_with(uint32_t count, const struct belt_open_options *options)
 {
     struct scene s = {.c = cluster_new(NULL)};
     s.p = client_new(s.c, "c1");
@@ -177,7 +177,7 @@ Test(streams, the_slowest_reader_holds_the_window)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 3});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_items = 3});
     uint64_t a = client_subscribe(p, job, "a", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
     uint64_t b = client_subscribe(p, job, "b", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
     client_push(p, job, 0, 3);
@@ -195,7 +195,7 @@ Test(streams, a_detach_that_was_lost_is_said_again)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2"), *w = agent_new(c, "w1", 1, 10, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 3, .detached = true});
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_items = 3, .detached = true});
     uint64_t a = client_subscribe(p, job, "a", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
     uint64_t b = client_subscribe(q, job, "b", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
     client_push(p, job, 0, 3);
@@ -230,7 +230,7 @@ Test(streams, what_was_sent_before_it_subscribed_again_may_be_acknowledged)
 
 Test(streams, two_readers_each_see_all_in_their_mode)
 {
-    struct scene s = scene_with(3, &(struct belt_job_options){.detached = true});
+    struct scene s = scene_with(3, &(struct belt_open_options){.detached = true});
     struct peer *q = client_new(s.c, "c2");
     uint64_t a = ordered(&s, "a", 100), b = client_subscribe(q, s.job, "b", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
     done(&s, 2);
@@ -247,7 +247,7 @@ Test(streams, two_readers_each_see_all_in_their_mode)
 
 Test(streams, a_late_reader_starts_at_what_is_kept)
 {
-    struct scene s = scene_with(5, &(struct belt_job_options){.detached = true});
+    struct scene s = scene_with(5, &(struct belt_open_options){.detached = true});
     uint64_t a = client_subscribe(s.p, s.job, "a", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
     done(&s, 1);
     done(&s, 3);
@@ -286,7 +286,7 @@ static void one_then_sleep(uint8_t mode)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 100, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 20}), next = 0;
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_items = 20}), next = 0;
     uint64_t sub = client_subscribe(p, job, "r", mode, BELT_CURSOR_KEPT, 20);
     for (int round = 0; round < 50; round++) {
         if (next < p->job_granted[job]) {
@@ -312,7 +312,7 @@ Test(streams, a_long_stream_leaves_nothing_behind)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f");
-    uint64_t job = client_open(p, "k", "f", &(struct belt_job_options){.window_items = 64}), next = 0;
+    uint64_t job = client_open(p, "k", "f", &(struct belt_open_options){.window_items = 64}), next = 0;
     uint64_t sub = client_subscribe(p, job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 64), most = 0;
     while (next < 20000) {
         client_push(p, job, next, (uint32_t)(p->job_granted[job] - next));
@@ -332,7 +332,7 @@ Test(streams, a_long_stream_leaves_nothing_behind)
 
 Test(streams, a_reader_that_is_taken_over_by_another_session_is_told)
 {
-    struct scene s = scene_with(2, &(struct belt_job_options){.detached = true});
+    struct scene s = scene_with(2, &(struct belt_open_options){.detached = true});
     uint64_t sub = ordered(&s, "r", 100);
     struct peer *other = client_new(s.c, "c2");
     peer_clear(s.p);
@@ -365,7 +365,7 @@ Test(streams, nobody_takes_over_a_reader_of_a_job_that_is_not_detached)
 
 Test(streams, nothing_is_delivered_to_who_does_not_read)
 {
-    struct scene s = scene_with(4, &(struct belt_job_options){.detached = true});
+    struct scene s = scene_with(4, &(struct belt_open_options){.detached = true});
     struct peer *other = client_new(s.c, "c2");
     ordered(&s, "r", 100);
     uint64_t sub = client_subscribe(s.p, s.job, "u", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
@@ -404,7 +404,7 @@ Test(streams, who_does_not_read_learns_of_the_end_all_the_same)
 /* Another session on it finds it as it is, a new one has room. */
 Test(streams, it_is_the_connection_that_is_full)
 {
-    struct scene s = scene_with(3, &(struct belt_job_options){.detached = true});
+    struct scene s = scene_with(3, &(struct belt_open_options){.detached = true});
     struct peer *other = peer_new(s.c, BELT_ROLE_CLIENT, "c2");
     done(&s, 0);
     peer_is_full(s.p, false, true);
@@ -432,7 +432,7 @@ Test(streams, it_is_the_connection_that_is_full)
 Test(streams, a_turn_delivers_a_bounded_part)
 {
     enum { SIZE = 1 << 20, COUNT = 40 };
-    struct scene s = scene_with(COUNT, &(struct belt_job_options){.window_bytes = 1 << 30});
+    struct scene s = scene_with(COUNT, &(struct belt_open_options){.window_bytes = 1 << 30});
     for (uint32_t i = 0; i < COUNT; i++)
         agent_result_sized(s.w, 0, BELT_OK, SIZE, 0);
     s.c->burst = true;
@@ -455,7 +455,7 @@ Test(streams, who_waits_for_the_disk_reads_volatile_jobs)
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 4, 100, "f");
     uint64_t kept = client_job(p, "f", 2, NULL);
     client_subscribe(p, kept, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
-    uint64_t job = client_job(p, "f", 2, &(struct belt_job_options){.never_durable = true});
+    uint64_t job = client_job(p, "f", 2, &(struct belt_open_options){.never_durable = true});
     client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
     peer_is_full(p, true, true);
     agent_work(w);
@@ -472,7 +472,7 @@ Test(streams, what_a_dead_client_said_does_not_take_the_subscription_over)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *dead = client_new(c, "old"), *p = client_new(c, "new"), *other = client_new(c, "other");
-    const struct belt_job_options detached = {.detached = true};
+    const struct belt_open_options detached = {.detached = true};
     uint64_t job = client_open(dead, "k", "f", &detached);
     client_open(p, "k", "f", &detached);
     client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
@@ -493,7 +493,7 @@ Test(streams, a_stranger_adds_no_reader_to_a_job_that_is_not_detached)
     peer_expect_error(stranger, BELT_NOT_ALLOWED);
     peer_connect(admin);
     client_subscribe(admin, s.job, "watch", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
-    struct scene open = scene_with(2, &(struct belt_job_options){.detached = true});
+    struct scene open = scene_with(2, &(struct belt_open_options){.detached = true});
     client_subscribe(client_new(open.c, "c2"), open.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
     cluster_free(open.c);
     cluster_free(s.c);
@@ -501,7 +501,7 @@ Test(streams, a_stranger_adds_no_reader_to_a_job_that_is_not_detached)
 
 Test(streams, others_cannot_take_all_names_of_readers)
 {
-    struct scene s = scene_with(2, &(struct belt_job_options){.detached = true});
+    struct scene s = scene_with(2, &(struct belt_open_options){.detached = true});
     struct peer *stranger = client_new(s.c, "c2");
     char name[16];
     for (uint32_t i = 0; i < BELT_MAX_READERS - BELT_READERS_RESERVED; i++) {

@@ -57,7 +57,7 @@ Test(workers, a_lost_dispatch_waits_again_uncounted)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 2, "f");
-    client_job(p, "f", 2, &(struct belt_job_options){.max_attempts = 1});
+    client_job(p, "f", 2, &(struct belt_open_options){.max_attempts = 1});
     peer_cut(w);
     peer_connect(w);
     agent_sync_refs(w, &(struct belt_task_ref){1, 0, 1}, 1, true);
@@ -71,7 +71,7 @@ Test(workers, who_comes_back_with_a_task_goes_on_with_it)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 2, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.max_attempts = 3});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.max_attempts = 3});
     reader_of(p, job);
     agent_take(w);
     for (int i = 0; i < 5; i++) { /* it falls asleep five times: no loss */
@@ -90,7 +90,7 @@ Test(workers, a_retry_is_not_adopted_from_an_old_result)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.retries = 1, .backoff_ms = BELT_NO_BACKOFF});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.retries = 1, .backoff_ms = BELT_NO_BACKOFF});
     reader_of(p, job);
     agent_take(w);
     struct belt_task_ref ref = w->held[0].ref;
@@ -144,7 +144,7 @@ Test(workers, failures_are_retried_as_often_as_asked)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 4, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.retries = 2, .backoff_ms = BELT_NO_BACKOFF});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.retries = 2, .backoff_ms = BELT_NO_BACKOFF});
     reader_of(p, job);
     for (unsigned attempt = 1; attempt <= 3; attempt++) {
         cr_assert_eq(agent_take(w), 1);
@@ -161,7 +161,7 @@ Test(workers, poison_ends_after_max_attempts)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
-    uint64_t job = client_job(p, "f", 2, &(struct belt_job_options){.backoff_ms = BELT_NO_BACKOFF});
+    uint64_t job = client_job(p, "f", 2, &(struct belt_open_options){.backoff_ms = BELT_NO_BACKOFF});
     reader_of(p, job);
     cluster_forget_trace(c);
     for (unsigned attempt = 1; attempt <= 3; attempt++) {
@@ -186,7 +186,7 @@ Test(workers, a_dead_agent_is_blamed_for_what_it_ran)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
-    uint64_t job = client_job(p, "f", 3, &(struct belt_job_options){.max_attempts = 1, .chunk = 3});
+    uint64_t job = client_job(p, "f", 3, &(struct belt_open_options){.max_attempts = 1, .chunk = 3});
     reader_of(p, job);
     cr_assert_eq(agent_take(w), 3);
     w->alive = false;
@@ -204,7 +204,7 @@ Test(workers, bye_blames_nobody)
 {
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 10, "f");
-    uint64_t job = client_job(p, "f", 1, &(struct belt_job_options){.max_attempts = 1});
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.max_attempts = 1});
     reader_of(p, job);
     peer_send_type(w, BELT_MSG_BYE);
     cr_assert_str_eq(client_read(p), "");

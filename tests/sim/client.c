@@ -472,16 +472,16 @@ static void draw_source(struct sim *sim, struct job_model *job)
 
 static void draw_options(struct sim *sim, struct job_model *job, bool slow)
 {
-    job->options = (struct belt_job_options){.window_items = 1 + sim_random(sim, 100),
-                                             .window_bytes = sim_chance(sim, 3000) ? 30000 : 1 << 20,
-                                             .retries = 1,
-                                             .max_attempts = 2 + (uint32_t)sim_random(sim, 3),
-                                             .chunk = sim_chance(sim, 3000) ? 1 + (uint32_t)sim_random(sim, 20) : 0,
-                                             .timeout_ms = slow && sim_chance(sim, 1000) ? 1500 : 0,
-                                             .detached = sim_chance(sim, 4000),
-                                             .never_durable = sim_chance(sim, 2000),
-                                             .priority = (int32_t)sim_random(sim, 3),
-                                             .argument = {job->argument, sizeof job->argument}};
+    job->options = (struct belt_open_options){.window_items = 1 + sim_random(sim, 100),
+                                              .window_bytes = sim_chance(sim, 3000) ? 30000 : 1 << 20,
+                                              .retries = 1,
+                                              .max_attempts = 2 + (uint32_t)sim_random(sim, 3),
+                                              .chunk = sim_chance(sim, 3000) ? 1 + (uint32_t)sim_random(sim, 20) : 0,
+                                              .timeout_ms = slow && sim_chance(sim, 1000) ? 1500 : 0,
+                                              .detached = sim_chance(sim, 4000),
+                                              .never_durable = sim_chance(sim, 2000),
+                                              .priority = (int32_t)sim_random(sim, 3),
+                                              .argument = {job->argument, sizeof job->argument}};
     if (sim_chance(sim, 600))
         job->options.after_ms = 1 + sim_random(sim, 8000);
     if (sim_chance(sim, 600))

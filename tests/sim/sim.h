@@ -166,7 +166,7 @@ struct job_model {
     uint64_t id, epoch; /* the broker's, as last heard */
     uint64_t inputs, tasks;
     uint64_t input_of[SIM_INPUTS];
-    struct belt_job_options options;
+    struct belt_open_options options;
     struct belt_grant grant;
     bool durable, asked, cancelling, cancelled, abandoned, gone;
     uint64_t opened_life; /* of the broker, in which it was opened last */

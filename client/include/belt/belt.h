@@ -182,7 +182,7 @@ typedef enum belt_durability {
 } belt_durability;
 
 /** Fill with belt_job_options_init(). */
-typedef struct belt_options_of_job {
+typedef struct belt_job_options {
     size_t size;
     uint32_t chunksize;    /* tasks per dispatch; 0: sized by measured run time */
     uint64_t buffersize;   /* window in items: inputs drawn whose results were not taken yet; 0: grows with the measured
