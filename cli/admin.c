@@ -73,7 +73,7 @@ static void say_which(const char *name, const belt_status *status)
     size_t shown = status->count < WHICH_SHOWN ? status->count : WHICH_SHOWN;
 
     for (size_t i = status->count - shown; i < status->count; i++)
-        bytes_format(&list, "%s%" PRIu64, list.len ? ", " : "", status->jobs[i].job);
+        bytes_format(&list, "%s%" PRIu64, list.len ? ", " : "", status->jobs[i]->job);
     say("'%s' is the key of %zu jobs that are over, and of none that is not; name one by its id (the last are %.*s)",
         name, status->count, (int)list.len, list.data ? list.data : "");
     bytes_free(&list);
@@ -81,12 +81,13 @@ static void say_which(const char *name, const belt_status *status)
 
 static int choose_job(const char *name, const belt_status *status, struct admin_job *job)
 {
-    const belt_job_status *first = status->jobs;
+    const belt_job_status *first;
 
     if (!status->count) {
         say("there is no job '%s'; 'belt jobs' lists them", name);
         return EXIT_REFUSED;
     }
+    first = status->jobs[0];
     if (first->past && status->count > 1) {
         say_which(name, status);
         return EXIT_REFUSED;
@@ -111,7 +112,7 @@ int admin_find_job(belt_pool *pool, const char *name, struct admin_job *job)
         say("there is no job with a name of more than %u bytes", BELT_MAX_KEY);
         return EXIT_REFUSED;
     }
-    code = belt_status_get(pool, BELT_JOBS, name, ADMIN_ANSWER_MS, &status);
+    code = belt_status_get(pool, BELT_STATUS_JOBS, name, NULL, ADMIN_ANSWER_MS, &status);
     rc = code == BELT_OK ? choose_job(name, status, job) : admin_failed(code);
     belt_status_free(&status);
     return rc;

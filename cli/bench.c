@@ -80,11 +80,11 @@ static int draw(void *ctx, belt_input *input)
     uint64_t now = now_ns();
 
     if (bench->lead && bench->drawn == bench->lead && bench->done < bench->lead)
-        return -2;
+        return BELT_INPUT_LATER;
     if (bench->lead && bench->drawn == bench->lead && !bench->led)
         begin_mix(bench, now);
     if (bench->drawn == bench->tasks || now >= bench->end_ns || signals_stop())
-        return 0;
+        return BELT_INPUT_END;
     if (bench->mix.count) {
         uint32_t us =
             bench->drawn < bench->lead ? LEAD_US : bench->mix.us[(bench->drawn - bench->lead) % bench->mix.count];
@@ -94,7 +94,7 @@ static int draw(void *ctx, belt_input *input)
         memcpy(bench->payload + STAMP_AT, &now, sizeof now);
     bench->drawn++;
     *input = (belt_input){bench->payload, bench->size};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static void note(struct bench *bench, const belt_result *result, uint64_t now)
@@ -186,9 +186,9 @@ static int count_slots(struct bench *bench, uint32_t *slots)
     uint64_t until = now_ns() + bench->values->common.connect_timeout * 1000000u;
 
     for (*slots = 0; !*slots && now_ns() < until && !signals_stop();) {
-        int code = belt_status_get(bench->pool, BELT_QUEUES, function, ADMIN_ANSWER_MS, &status);
+        int code = belt_status_get(bench->pool, BELT_STATUS_QUEUES, function, NULL, ADMIN_ANSWER_MS, &status);
         if (code == BELT_OK && status->count)
-            *slots = status->queues[0].slots;
+            *slots = status->queues[0]->slots;
         else if (code != BELT_OK && code != BELT_GONE && code != BELT_INVALID && code != BELT_NOT_SERVED)
             return admin_failed(code);
         belt_status_free(&status);

@@ -44,9 +44,9 @@ static int check(const struct options *options, bool forget)
         return admin_usage(options, "a job is missing");
     if (values->states && !states_parse(values->states, &states))
         return admin_usage(options, "--state " STATES_EXPECTED);
-    if (values->states && !forget && (states & (STATE_COMPLETE | STATE_CANCELLED)))
+    if (values->states && !forget && (states & (BELT_STATE_COMPLETE | BELT_STATE_CANCELLED)))
         return admin_usage(options, "only open and ended jobs can be cancelled");
-    if (values->states && forget && (states & (STATE_OPEN | STATE_ENDED)))
+    if (values->states && forget && (states & (BELT_STATE_OPEN | BELT_STATE_ENDED)))
         return admin_usage(options, "only complete and cancelled jobs can be forgotten");
     if (filtered(values) && !values->yes && !(isatty(STDIN_FILENO) && isatty(STDERR_FILENO)))
         return admin_usage(options, "nobody can be asked here: say --yes");
@@ -140,7 +140,8 @@ static int find_all(struct cancelling *cancelling, struct client_cancel **found,
     const struct cancel_values *values = cancelling->values;
     belt_status_options options;
     belt_status *status = NULL;
-    unsigned states = cancelling->forget ? STATE_COMPLETE | STATE_CANCELLED : STATE_OPEN | STATE_ENDED;
+    unsigned states =
+        cancelling->forget ? BELT_STATE_COMPLETE | BELT_STATE_CANCELLED : BELT_STATE_OPEN | BELT_STATE_ENDED;
     int code;
 
     if (values->states)
@@ -149,13 +150,13 @@ static int find_all(struct cancelling *cancelling, struct client_cancel **found,
     options.states = states;
     options.function = values->function;
     options.owner = values->owner;
-    code = belt_status_get_with(cancelling->pool, BELT_JOBS, NULL, &options, ADMIN_ANSWER_MS, &status);
+    code = belt_status_get(cancelling->pool, BELT_STATUS_JOBS, NULL, &options, ADMIN_ANSWER_MS, &status);
     if (code != BELT_OK)
         return admin_failed(code);
     *count = status->count;
     *found = calloc(status->count + 1, sizeof **found);
     for (size_t i = 0; *found && i < status->count; i++)
-        (*found)[i].job = status->jobs[i].job;
+        (*found)[i].job = status->jobs[i]->job;
     belt_status_free(&status);
     return *found ? EXIT_OK : EXIT_INTERNAL;
 }

@@ -27,7 +27,7 @@ static int print_job(const struct wait_values *values, const belt_job_status *jo
     if (values->quiet)
         return EXIT_OK;
     if (values->json) {
-        belt_status status = {.what = BELT_JOBS, .count = 1, .jobs = job};
+        belt_status status = {.what = BELT_STATUS_JOBS, .count = 1, .jobs = &job};
         json_t *object = show_json_object("belt.wait/1"), *rows = show_json_rows(&status);
         json_object_set(object, "job", json_array_get(rows, 0));
         json_decref(rows);
@@ -48,14 +48,14 @@ static bool job_over(belt_pool *pool, const struct wait_values *values, uint64_t
     bool over = true;
 
     snprintf(name, sizeof name, "#%" PRIu64, id);
-    int code = belt_status_get(pool, BELT_JOBS, name, ADMIN_ANSWER_MS, &status);
+    int code = belt_status_get(pool, BELT_STATUS_JOBS, name, NULL, ADMIN_ANSWER_MS, &status);
     if (code == BELT_OK && !status->count) {
         say("job %" PRIu64 " is over, and the broker has forgotten how it ended", id);
         *rc = EXIT_REFUSED;
     } else if (code != BELT_OK)
         *rc = admin_failed(code);
-    else if (!strcmp(status->jobs[0].state, "complete") || !strcmp(status->jobs[0].state, "cancelled")) {
-        const belt_job_status *job = &status->jobs[0];
+    else if (!strcmp(status->jobs[0]->state, "complete") || !strcmp(status->jobs[0]->state, "cancelled")) {
+        const belt_job_status *job = status->jobs[0];
         *rc = print_job(values, job);
         if (!*rc)
             *rc = !strcmp(job->state, "cancelled") ? EXIT_CANCELLED : job->failed ? EXIT_FAILED : EXIT_OK;

@@ -131,9 +131,10 @@ static int check_arrived(struct map *map, uint64_t now)
         return PUMP_GOES_ON;
     map->arrived_at = now + MAP_ARRIVED_MS;
     snprintf(job, sizeof job, "%llu", (unsigned long long)belt_stream_job(map->stream));
-    if (belt_status_get(map->pool, BELT_JOBS, job, MAP_CHECK_MS, &status) == BELT_OK && status->count > 0) {
-        map->arrived_done = status->jobs[0].done;
-        map->arrived_failed = status->jobs[0].failed;
+    if (belt_status_get(map->pool, BELT_STATUS_JOBS, job, NULL, MAP_CHECK_MS, &status) == BELT_OK &&
+        status->count > 0) {
+        map->arrived_done = status->jobs[0]->done;
+        map->arrived_failed = status->jobs[0]->failed;
     }
     belt_status_free(&status);
     return check_halt(map);
@@ -173,7 +174,7 @@ static int finished(const struct map *map)
 static int confirm(struct map *map, int rc)
 {
     int code = map->values->key ? belt_stream_ack_flush(map->stream, -1) : BELT_OK;
-    belt_progress progress;
+    belt_progress progress = BELT_PROGRESS_INIT;
 
     if (code == BELT_INTERRUPTED)
         return EXIT_INTERRUPTED;

@@ -15,8 +15,6 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DRAW_END = 0, DRAW_ONE = 1, DRAW_FAILED = -1, DRAW_NOTHING_YET = -2 };
-
 enum records_mode map_input_mode(const struct map_values *values)
 {
     return values->records ? RECORDS_FRAMED : values->null ? RECORDS_NUL : RECORDS_LINES;
@@ -92,7 +90,7 @@ static int fill(struct map_input *input)
 static int no_more(struct map_input *input)
 {
     input->ended = true;
-    return DRAW_END;
+    return BELT_INPUT_END;
 }
 
 /* Reading failed: that is the outcome of one more input, and then the input is at its end. */
@@ -100,16 +98,16 @@ static int broken(struct map_input *input)
 {
     input->broken = true;
     input->stopped = true;
-    return DRAW_FAILED;
+    return BELT_INPUT_FAILED;
 }
 
 static int draw_listed(struct map_input *input, const char **data, size_t *len)
 {
     if (input->list_at == input->list_count)
-        return DRAW_END;
+        return BELT_INPUT_END;
     *data = input->list[input->list_at++];
     *len = strlen(*data);
-    return DRAW_ONE;
+    return BELT_INPUT_READY;
 }
 
 static int draw_read(struct map_input *input, const char **data, size_t *len)
@@ -119,16 +117,16 @@ static int draw_read(struct map_input *input, const char **data, size_t *len)
     for (;;) {
         switch (records_next(&input->records, data, len)) {
         case RECORDS_ONE:
-            return DRAW_ONE;
+            return BELT_INPUT_READY;
         case RECORDS_TOO_LONG:
             snprintf(input->error, sizeof input->error, "the input is longer than %s; raise --max-input",
                      units_show_bytes(input->records.limit, limit));
-            return DRAW_FAILED;
+            return BELT_INPUT_FAILED;
         case RECORDS_CUT:
             snprintf(input->error, sizeof input->error, "%s ends in the middle of a record", input->name);
             return broken(input);
         case RECORDS_END:
-            return DRAW_END;
+            return BELT_INPUT_END;
         case RECORDS_MORE:
             break;
         }
@@ -136,7 +134,7 @@ static int draw_read(struct map_input *input, const char **data, size_t *len)
         if (filled < 0)
             return broken(input);
         if (!filled)
-            return DRAW_NOTHING_YET;
+            return BELT_INPUT_LATER;
     }
 }
 
@@ -144,12 +142,12 @@ static int give(struct map_input *input, int drawn, const char *data, size_t len
 {
     uint64_t index = input->seen++;
 
-    if (drawn == DRAW_FAILED) {
+    if (drawn == BELT_INPUT_FAILED) {
         data = input->error;
         len = strlen(data);
     }
-    if (input->labels && !labels_put(input->labels, input->drawn, index, drawn == DRAW_FAILED ? "" : data,
-                                     drawn == DRAW_FAILED ? 0 : len, input->keep)) {
+    if (input->labels && !labels_put(input->labels, input->drawn, index, drawn == BELT_INPUT_FAILED ? "" : data,
+                                     drawn == BELT_INPUT_FAILED ? 0 : len, input->keep)) {
         snprintf(input->error, sizeof input->error, "out of memory for the inputs' names");
         return no_more(input);
     }
@@ -170,9 +168,9 @@ int map_input_draw(void *ctx, belt_input *out)
         if (input->stopped)
             return no_more(input);
         drawn = input->list ? draw_listed(input, &data, &len) : draw_read(input, &data, &len);
-        if (drawn == DRAW_END)
+        if (drawn == BELT_INPUT_END)
             return no_more(input);
-        if (drawn == DRAW_NOTHING_YET) {
+        if (drawn == BELT_INPUT_LATER) {
             input->stalled = true;
             return drawn;
         }

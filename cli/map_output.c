@@ -150,7 +150,7 @@ static void add_joblog(struct map_output *output, const belt_result *result, con
     struct bytes command = {0};
     struct joblog_line line = {.index = label ? label->input : result->index,
                                .host = output->local ? "" : result->host,
-                               .started_ms = result->started_ms,
+                               .started_ms = result->started_at,
                                .service_us = result->service_us,
                                .sent = label ? label->full : 0,
                                .received = result->len,

@@ -79,7 +79,7 @@ void map_progress_show(struct map_progress *shown, const belt_stream *stream, ui
                        uint64_t taken_failed, bool last)
 {
     struct progress_counts counts = {.done = taken_done, .failed = taken_failed, .slots = shown->slots};
-    belt_progress progress;
+    belt_progress progress = BELT_PROGRESS_INIT;
     char line[256];
 
     belt_stream_progress(stream, &progress);

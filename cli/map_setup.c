@@ -213,12 +213,12 @@ static int dry_run(struct map *map)
     int drawn, rc = EXIT_OK;
 
     signals_install();
-    while (!rc && !signals_stop() && (drawn = map_input_draw(&map->input, &input)) != 0) {
+    while (!rc && !signals_stop() && (drawn = map_input_draw(&map->input, &input)) != BELT_INPUT_END) {
         free(labels_take(&map->labels, map->input.drawn - 1));
-        if (drawn == -2) {
+        if (drawn == BELT_INPUT_LATER) {
             struct pollfd wait[2] = {{.fd = map->input.fd, .events = POLLIN}, {.fd = signals_fd(), .events = POLLIN}};
             poll(wait, 2, -1);
-        } else if (drawn < 0) {
+        } else if (drawn == BELT_INPUT_FAILED) {
             say("%s", map->input.error);
             rc = EXIT_IO;
         } else {

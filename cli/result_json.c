@@ -61,7 +61,7 @@ void result_json_add(const belt_result *result, uint64_t index, const struct lab
     json_object_set_new(object, "service_us", json_integer((json_int_t)result->service_us));
     result_json_bytes(object, "host", result->host, strlen(result->host));
     json_object_set_new(object, "started_ms",
-                        result->started_ms ? json_integer((json_int_t)result->started_ms) : json_null());
+                        result->started_at ? json_integer((json_int_t)result->started_at) : json_null());
     json_object_set_new(object, "number", json_integer((json_int_t)result->number));
     if (label)
         result_json_bytes(object, "input", label->data, label->len);

@@ -50,10 +50,11 @@ static void look(struct results *results)
     char name[32];
 
     snprintf(name, sizeof name, "#%" PRIu64, results->job);
-    if (belt_status_get(results->pool, BELT_JOBS, name, ADMIN_ANSWER_MS, &status) == BELT_OK && status->count) {
-        results->output.value = strcmp(status->jobs[0].function, BELT_EXEC_FUNCTION) != 0;
-        results->total = status->jobs[0].total;
-        results->failed = status->jobs[0].failed;
+    if (belt_status_get(results->pool, BELT_STATUS_JOBS, name, NULL, ADMIN_ANSWER_MS, &status) == BELT_OK &&
+        status->count) {
+        results->output.value = strcmp(status->jobs[0]->function, BELT_EXEC_FUNCTION) != 0;
+        results->total = status->jobs[0]->total;
+        results->failed = status->jobs[0]->failed;
     }
     belt_status_free(&status);
 }
@@ -83,12 +84,12 @@ static int ask(struct results *results)
 
     snprintf(name, sizeof name, "#%" PRIu64, results->job);
     do
-        code = belt_status_get(results->pool, BELT_JOBS, name, MAP_CHECK_MS, &status);
+        code = belt_status_get(results->pool, BELT_STATUS_JOBS, name, NULL, MAP_CHECK_MS, &status);
     while (code == BELT_AGAIN && !signals_stop());
     if (code == BELT_AGAIN)
         return BELT_INTERRUPTED;
     /* One that is gone was read, or dropped: the stream says so. */
-    results->complete = code == BELT_OK && (status->count == 0 || !strcmp(status->jobs[0].state, "complete"));
+    results->complete = code == BELT_OK && (status->count == 0 || !strcmp(status->jobs[0]->state, "complete"));
     belt_status_free(&status);
     return code;
 }

@@ -61,7 +61,7 @@ void show_queues(const belt_status *status, bool colours, struct bytes *out)
     }
     grid_init(&grid, heads, sizeof heads / sizeof *heads);
     for (size_t i = 0; i < status->count; i++) {
-        const belt_queue_status *queue = &status->queues[i];
+        const belt_queue_status *queue = status->queues[i];
         grid_add(&grid, queue->function, GRID_PLAIN);
         add_count(&grid, queue->waiting, queue->workers ? GRID_PLAIN : GRID_RED);
         add_count(&grid, queue->running, GRID_GREEN);
@@ -80,9 +80,9 @@ void show_queues(const belt_status *status, bool colours, struct bytes *out)
     }
     finish(&grid, colours, out);
     for (size_t i = 0; i < status->count; i++)
-        if (status->queues[i].waiting && !status->queues[i].workers) {
+        if (status->queues[i]->waiting && !status->queues[i]->workers) {
             bytes_text(out, "queue ");
-            grid_paint(out, status->queues[i].function, GRID_PLAIN, colours);
+            grid_paint(out, status->queues[i]->function, GRID_PLAIN, colours);
             bytes_text(out, " waits: no connected worker serves it; start one with 'belt worker'\n");
         }
 }
@@ -99,7 +99,7 @@ void show_workers(const belt_status *status, bool colours, struct bytes *out)
     }
     grid_init(&grid, heads, sizeof heads / sizeof *heads);
     for (size_t i = 0; i < status->count; i++) {
-        const belt_worker_status *worker = &status->workers[i];
+        const belt_worker_status *worker = status->workers[i];
         grid_add(&grid, worker->name, GRID_PLAIN);
         grid_add(&grid, worker->leaving ? "leaving" : "ready", worker->leaving ? GRID_YELLOW : GRID_GREEN);
         add_count(&grid, worker->slots, GRID_PLAIN);
@@ -151,7 +151,7 @@ void show_jobs(const belt_status *status, bool colours, struct bytes *out)
     }
     grid_init(&grid, heads, sizeof heads / sizeof *heads);
     for (size_t i = 0; i < status->count; i++) {
-        const belt_job_status *job = &status->jobs[i];
+        const belt_job_status *job = status->jobs[i];
         bool cancelled = !strcmp(job->state, "cancelled");
         snprintf(text, sizeof text, "%llu", (unsigned long long)job->job);
         grid_add(&grid, text, GRID_BOLD);
@@ -174,10 +174,10 @@ void show_jobs(const belt_status *status, bool colours, struct bytes *out)
     }
     finish(&grid, colours, out);
     for (size_t i = 0; i < status->count; i++)
-        if (*status->jobs[i].why) {
-            bytes_format(out, "job %llu %s: ", (unsigned long long)status->jobs[i].job,
-                         why_head(status->jobs[i].state));
-            grid_paint(out, status->jobs[i].why, GRID_PLAIN, colours);
+        if (*status->jobs[i]->why) {
+            bytes_format(out, "job %llu %s: ", (unsigned long long)status->jobs[i]->job,
+                         why_head(status->jobs[i]->state));
+            grid_paint(out, status->jobs[i]->why, GRID_PLAIN, colours);
             bytes_text(out, "\n");
         }
 }
@@ -193,8 +193,8 @@ void show_count(const belt_status *status, const char *what, struct bytes *out)
     }
     if (!status->count)
         return;
-    for (size_t i = 0; status->what == BELT_JOBS && i < status->count; i++)
-        past += status->jobs[i].past;
+    for (size_t i = 0; status->what == BELT_STATUS_JOBS && i < status->count; i++)
+        past += status->jobs[i]->past;
     bytes_format(out, "%zu %s%s", status->count, what, status->count == 1 ? "" : "s");
     if (past)
         bytes_format(out, ", %llu of them over and forgotten", (unsigned long long)past);
@@ -210,7 +210,7 @@ void show_readers(const belt_status *status, bool colours, struct bytes *out)
         return;
     grid_init(&grid, heads, sizeof heads / sizeof *heads);
     for (size_t i = 0; i < status->count; i++) {
-        const belt_reader_status *reader = &status->readers[i];
+        const belt_reader_status *reader = status->readers[i];
         grid_add(&grid, reader->reader, GRID_PLAIN);
         grid_add(&grid, reader->unordered ? "unordered" : "ordered", GRID_PLAIN);
         grid_add(&grid, reader->connected ? "connected" : "away", reader->connected ? GRID_GREEN : GRID_YELLOW);

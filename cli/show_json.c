@@ -143,14 +143,14 @@ json_t *show_json_rows(const belt_status *status)
 {
     json_t *rows;
 
-    if (status->what == BELT_BROKER)
+    if (status->what == BELT_STATUS_BROKER)
         return broker_row(status->broker);
     rows = json_array();
     for (size_t i = 0; i < status->count; i++)
-        json_array_append_new(rows, status->what == BELT_QUEUES    ? queue_row(&status->queues[i])
-                                    : status->what == BELT_WORKERS ? worker_row(&status->workers[i])
-                                    : status->what == BELT_READERS ? reader_row(&status->readers[i])
-                                                                   : job_row(&status->jobs[i]));
+        json_array_append_new(rows, status->what == BELT_STATUS_QUEUES    ? queue_row(status->queues[i])
+                                    : status->what == BELT_STATUS_WORKERS ? worker_row(status->workers[i])
+                                    : status->what == BELT_STATUS_READERS ? reader_row(status->readers[i])
+                                                                          : job_row(status->jobs[i]));
     return rows;
 }
 

@@ -11,7 +11,7 @@
 #include <belt/belt.h>
 #include <jansson.h>
 
-/** *Gives* an array of rows (an object for BELT_BROKER). */
+/** *Gives* an array of rows (an object for BELT_STATUS_BROKER). */
 json_t *show_json_rows(const belt_status *status);
 /** One line: *takes* `object`. */
 void show_json_write(json_t *object, struct bytes *out);

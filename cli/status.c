@@ -19,15 +19,15 @@
 
 struct view {
     const char *command, *schema, *rows; /* name of the rows in JSON */
-    belt_what what;
+    belt_status_kind what;
     void (*show)(const belt_status *status, bool colours, struct bytes *out);
     const char *missing;
 };
 
 static const struct view views[] = {
-    {"status", "belt.status/1", "queues", BELT_QUEUES, show_queues, "queue"},
-    {"workers", "belt.workers/1", "workers", BELT_WORKERS, show_workers, "worker"},
-    {"jobs", "belt.jobs/1", "jobs", BELT_JOBS, show_jobs, "job"},
+    {"status", "belt.status/1", "queues", BELT_STATUS_QUEUES, show_queues, "queue"},
+    {"workers", "belt.workers/1", "workers", BELT_STATUS_WORKERS, show_workers, "worker"},
+    {"jobs", "belt.jobs/1", "jobs", BELT_STATUS_JOBS, show_jobs, "job"},
 };
 
 static const struct view *find_view(const char *command)
@@ -66,7 +66,7 @@ static void render(const struct view *view, const struct show_values *values, co
     if (broker)
         show_broker(broker->broker, colours, out);
     view->show(rows, colours, out);
-    if (view->what == BELT_JOBS && !named)
+    if (view->what == BELT_STATUS_JOBS && !named)
         show_count(rows, "job", out);
     else if (rows->total > rows->count)
         show_count(rows, view->missing, out);
@@ -89,10 +89,10 @@ static int ask_readers(belt_pool *pool, const belt_status *jobs, belt_status **r
 {
     char name[32];
 
-    if (!jobs->count || jobs->jobs[0].past)
+    if (!jobs->count || jobs->jobs[0]->past)
         return BELT_OK;
-    snprintf(name, sizeof name, "#%" PRIu64, jobs->jobs[0].job);
-    return belt_status_get(pool, BELT_READERS, name, ADMIN_ANSWER_MS, readers);
+    snprintf(name, sizeof name, "#%" PRIu64, jobs->jobs[0]->job);
+    return belt_status_get(pool, BELT_STATUS_READERS, name, NULL, ADMIN_ANSWER_MS, readers);
 }
 
 static int show_once(belt_pool *pool, const struct view *view, const struct show_values *values, const char *name,
@@ -103,11 +103,11 @@ static int show_once(belt_pool *pool, const struct view *view, const struct show
     int code, rc = EXIT_OK;
 
     fill_options(values, &options);
-    code = belt_status_get_with(pool, view->what, name, &options, ADMIN_ANSWER_MS, &rows);
+    code = belt_status_get(pool, view->what, name, &options, ADMIN_ANSWER_MS, &rows);
     /* The broker's own line belongs to the overview only. */
-    if (code == BELT_OK && view->what == BELT_QUEUES && !name)
-        code = belt_status_get(pool, BELT_BROKER, NULL, ADMIN_ANSWER_MS, &broker);
-    if (code == BELT_OK && view->what == BELT_JOBS && name)
+    if (code == BELT_OK && view->what == BELT_STATUS_QUEUES && !name)
+        code = belt_status_get(pool, BELT_STATUS_BROKER, NULL, NULL, ADMIN_ANSWER_MS, &broker);
+    if (code == BELT_OK && view->what == BELT_STATUS_JOBS && name)
         code = ask_readers(pool, rows, &readers);
     if (code == BELT_OK && name && !rows->count) {
         say("there is no %s '%s'; 'belt %s' lists them", view->missing, name, view->command);

@@ -73,7 +73,7 @@ static int open_job(struct submit *submit, const struct options *options)
 /* A broker whose memory is full of unread results takes no more until somebody reads. */
 static void notice_waiting(struct submit *submit)
 {
-    belt_progress progress;
+    belt_progress progress = BELT_PROGRESS_INIT;
 
     belt_stream_progress(submit->stream, &progress);
     if (progress.accepted != submit->accepted || submit->input.stalled || !submit->accepted_ms) {

@@ -147,9 +147,9 @@ static const char *report_fault(const struct client_request *request, const stru
 {
     if (report->what != request->what)
         return "a report of something else";
-    if (report->what == BELT_BROKER && report->count != 1)
+    if (report->what == BELT_STATUS_BROKER && report->count != 1)
         return "a report of no broker, or of several";
-    if (report->what == BELT_JOBS && !jobs_in_order(&request->query, report))
+    if (report->what == BELT_STATUS_JOBS && !jobs_in_order(&request->query, report))
         return "jobs that are not in their order";
     if (request->status->count + report->count > ROWS_MAX)
         return "more rows than a broker can have";
@@ -324,15 +324,10 @@ static bool is_name(const char *text, size_t most)
     return text == NULL || (*text != '\0' && strlen(text) <= most);
 }
 
-void belt_status_options_init(belt_status_options *options)
+static int check_status(const belt_pool *pool, belt_status_kind what, const char *name,
+                        const belt_status_options *options, belt_status **status)
 {
-    *options = (belt_status_options){.size = sizeof(*options)};
-}
-
-static int check_status(const belt_pool *pool, belt_what what, const char *name, const belt_status_options *options,
-                        belt_status **status)
-{
-    if (pool == NULL || status == NULL || what < BELT_QUEUES || what > BELT_READERS)
+    if (pool == NULL || status == NULL || what < BELT_STATUS_QUEUES || what > BELT_STATUS_READERS)
         return client_error(BELT_INVALID, "a pool, a place for the status and what to ask for are needed");
     if (!is_name(name, BELT_MAX_KEY))
         return client_error(BELT_INVALID, "a name has 1 to %u bytes; NULL stands for all", BELT_MAX_KEY);
@@ -348,33 +343,33 @@ static bool next_page(struct client_request *request, size_t before, uint64_t li
 {
     const belt_status *status = request->status;
 
-    if (status->count == before || request->what == BELT_BROKER ||
-        (request->name != NULL && request->what == BELT_JOBS))
+    if (status->count == before || request->what == BELT_STATUS_BROKER ||
+        (request->name != NULL && request->what == BELT_STATUS_JOBS))
         return false;
     if (limit > 0 && status->count >= limit)
         return false;
-    if (request->what != BELT_JOBS && status->count >= status->total)
+    if (request->what != BELT_STATUS_JOBS && status->count >= status->total)
         return false;
     request->query.offset = status->count;
-    if (request->what == BELT_JOBS) {
+    if (request->what == BELT_STATUS_JOBS) {
         request->query.offset = 0;
-        request->query.after = status->jobs[status->count - 1].job;
-        request->query.past = status->jobs[status->count - 1].past;
+        request->query.after = status->jobs[status->count - 1]->job;
+        request->query.past = status->jobs[status->count - 1]->past;
     }
     if (limit > 0)
         request->query.limit = (uint32_t)(limit - status->count < UINT32_MAX ? limit - status->count : UINT32_MAX);
     return true;
 }
 
-int belt_status_get_with(belt_pool *pool, belt_what what, const char *name, const belt_status_options *given,
-                         int64_t timeout_ms, belt_status **status)
+int belt_status_get(belt_pool *pool, belt_status_kind what, const char *name, const belt_status_options *given,
+                    int64_t timeout_ms, belt_status **status)
 {
     belt_status_options options;
     size_t before = 0;
     int rc;
 
     belt_status_options_init(&options);
-    rc = client_options_read(&options, sizeof(options), given, "belt_status_options_init");
+    rc = client_options_read(&options, sizeof(options), given, "BELT_STATUS_OPTIONS_INIT");
     if (rc == BELT_OK)
         rc = check_status(pool, what, name, &options, status);
     if (rc != BELT_OK)
@@ -399,11 +394,6 @@ int belt_status_get_with(belt_pool *pool, belt_what what, const char *name, cons
     else
         belt_status_free(&request.status);
     return rc;
-}
-
-int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t timeout_ms, belt_status **status)
-{
-    return belt_status_get_with(pool, what, name, NULL, timeout_ms, status);
 }
 
 /* ---- cancelling ---- */
@@ -466,7 +456,7 @@ int belt_pool_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us)
 {
     belt_status *status = NULL;
     uint64_t began = now_us();
-    int rc = belt_status_get(pool, BELT_BROKER, NULL, timeout_ms, &status);
+    int rc = belt_status_get(pool, BELT_STATUS_BROKER, NULL, NULL, timeout_ms, &status);
 
     if (us != NULL)
         *us = now_us() - began;

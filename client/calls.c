@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct array {
-    const belt_input *inputs;
+    const belt_span *inputs;
     size_t count, next;
 };
 
@@ -19,15 +19,16 @@ static int array_next(void *ctx, belt_input *input)
     struct array *array = ctx;
 
     if (array->next == array->count)
-        return 0;
-    *input = array->inputs[array->next++];
-    return 1;
+        return BELT_INPUT_END;
+    input->data = array->inputs[array->next].data;
+    input->len = array->inputs[array->next++].len;
+    return BELT_INPUT_READY;
 }
 
 /** What the broker says about a job that does not move. */
 static const char *why_not(const belt_stream *stream)
 {
-    belt_progress progress;
+    belt_progress progress = BELT_PROGRESS_INIT;
 
     belt_stream_progress(stream, &progress);
     return progress.notice == BELT_NO_WORKER ? ". No connected worker serves its function" : "";
@@ -54,7 +55,7 @@ static int collect(belt_stream *stream, belt_result **results, size_t count, int
     return rc;
 }
 
-int belt_pool_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
+int belt_pool_map(belt_pool *pool, const char *function, const belt_span *inputs, size_t count,
                   const belt_job_options *options, int64_t timeout_ms, belt_result ***results)
 {
     struct array array = {.inputs = inputs, .count = count};

@@ -20,11 +20,6 @@
 /* Chunks in a window that was not asked for. */
 #define CHUNKS_FIRST 4u
 
-void belt_job_options_init(belt_job_options *options)
-{
-    *options = (belt_job_options){.size = sizeof(*options)};
-}
-
 static bool name_ok(const char *name)
 {
     size_t len = name != NULL ? strlen(name) : 0;
@@ -69,7 +64,7 @@ static int complete_options(const belt_job_options *given, belt_job_options *opt
     int rc;
 
     belt_job_options_init(options);
-    rc = client_options_read(options, sizeof(*options), given, "belt_job_options_init");
+    rc = client_options_read(options, sizeof(*options), given, "BELT_JOB_OPTIONS_INIT");
     if (rc != BELT_OK)
         return rc;
     if (options->buffer_bytes == 0)
@@ -321,11 +316,6 @@ int belt_pool_submit_open(belt_pool *pool, const char *function, belt_source sou
                        stream);
 }
 
-void belt_reader_options_init(belt_reader_options *options)
-{
-    *options = (belt_reader_options){.size = sizeof(*options)};
-}
-
 int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t cursor,
                         const belt_reader_options *given, belt_stream **stream)
 {
@@ -335,7 +325,7 @@ int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint6
     int rc;
 
     belt_reader_options_init(&options);
-    rc = client_options_read(&options, sizeof(options), given, "belt_reader_options_init");
+    rc = client_options_read(&options, sizeof(options), given, "BELT_READER_OPTIONS_INIT");
     if (rc != BELT_OK)
         return rc;
     if (reader == NULL || !key_ok(reader))

@@ -18,7 +18,7 @@ int client_options_read(void *known, size_t known_size, const void *given, const
         return BELT_OK;
     memcpy(&size, given, sizeof(size));
     if (size < sizeof(size) || size > known_size + CLIENT_OPTIONS_NEWER_MAX)
-        return client_error(BELT_INVALID, "the options were not filled with %s(): their size is %zu bytes", init, size);
+        return client_error(BELT_INVALID, "the options were not begun with %s: their size is %zu bytes", init, size);
     for (size_t i = known_size; i < size; i++)
         if (bytes[i] != 0)
             return client_error(BELT_BAD_OPTION,
@@ -28,4 +28,26 @@ int client_options_read(void *known, size_t known_size, const void *given, const
     memcpy(known, given, size < known_size ? size : known_size);
     memcpy(known, &known_size, sizeof(known_size));
     return BELT_OK;
+}
+
+bool client_options_unset(const void *given, size_t known, size_t size)
+{
+    const unsigned char *bytes = given;
+
+    while (known < size && bytes[known] == 0)
+        known++;
+    return known >= size;
+}
+
+bool client_options_write(void *given, const void *known, size_t known_size)
+{
+    size_t size;
+
+    memcpy(&size, given, sizeof(size));
+    if (size < sizeof(size) || size > known_size + CLIENT_OPTIONS_NEWER_MAX)
+        return false;
+    memset(given, 0, size);
+    memcpy(given, known, size < known_size ? size : known_size);
+    memcpy(given, &size, sizeof(size));
+    return true;
 }

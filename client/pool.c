@@ -19,9 +19,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CONNECT_TIMEOUT_MS 10000
-#define LOST_TIMEOUT_MS    60000
-
 uint64_t client_now_ms(void)
 {
     struct timespec now;
@@ -70,20 +67,12 @@ int client_pool_check(belt_pool *pool)
     return rc;
 }
 
-void belt_pool_options_init(belt_pool_options *options)
-{
-    *options = (belt_pool_options){.size = sizeof(*options),
-                                   .connect_timeout_ms = CONNECT_TIMEOUT_MS,
-                                   .lost_timeout_ms = LOST_TIMEOUT_MS,
-                                   .kill_after_ms = BELT_KILL_AFTER_MS};
-}
-
 static int complete_options(const belt_pool_options *given, belt_pool_options *options)
 {
     int rc;
 
     belt_pool_options_init(options);
-    rc = client_options_read(options, sizeof(*options), given, "belt_pool_options_init");
+    rc = client_options_read(options, sizeof(*options), given, "BELT_POOL_OPTIONS_INIT");
     if (rc != BELT_OK)
         return rc;
     if (options->slots < 0 || options->slots > (int)BELT_MAX_SLOTS)

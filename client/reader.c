@@ -6,6 +6,7 @@
 #include "error.h"
 #include "inside.h"
 #include "io.h"
+#include "options.h"
 #include "pool.h"
 #include "process.h"
 #include "proto/codes.h"
@@ -138,11 +139,12 @@ static int add_too_large(struct belt_stream *stream, size_t len)
 
 static int add_input(struct belt_stream *stream, int answer, const belt_input *input, bool *results)
 {
-    if (stream->kind == CLIENT_STREAM_SUBMITS && answer != 1) /* there is no stream of results to put it into */
+    if (stream->kind == CLIENT_STREAM_SUBMITS &&
+        answer != BELT_INPUT_READY) /* there is no stream of results to put it into */
         return client_error(BELT_SOURCE_FAILED, "input %llu: %.*s", (unsigned long long)stream->window.drawn,
                             input->data != NULL ? (int)input->len : 24,
                             input->data != NULL ? (const char *)input->data : "the source has failed it");
-    if (answer != 1)
+    if (answer != BELT_INPUT_READY)
         return add_failed(stream, BELT_SOURCE_FAILED, input->data, input->data != NULL ? input->len : 0);
     if (input->len > atomic_load(&stream->pool->max_payload))
         return add_too_large(stream, input->len);
@@ -154,6 +156,12 @@ static int refuse_closed(void)
     return client_error(BELT_CLOSED, "the pool was closed");
 }
 
+/** What a source fills, with room for what a newer header adds: that has to stay unset. */
+union drawn {
+    belt_input input;
+    unsigned char bytes[CLIENT_INPUT_ROOM];
+};
+
 int client_draw(struct belt_stream *stream)
 {
     uint64_t since = 0;
@@ -163,7 +171,7 @@ int client_draw(struct belt_stream *stream)
     if (stream->source == NULL || client_source_runs(stream))
         return BELT_OK;
     while (rc == BELT_OK && client_window_open(&stream->window, stream->granted_bytes)) {
-        belt_input input = {0};
+        union drawn drawn = {.bytes = {0}};
         int answer;
 
         if (results || stream->failed.first != NULL) { /* somebody could be served: do not keep him for a slow source */
@@ -172,17 +180,20 @@ int client_draw(struct belt_stream *stream)
             else if (client_now_ms() - since > DRAW_MS)
                 break;
         }
-        answer = client_source_call(stream, &input);
+        answer = client_source_call(stream, &drawn.input);
         if (stream->fate != CLIENT_FATE_NONE)
             return client_error(BELT_CLOSED, "the stream was closed by its own source");
         if (atomic_load(&stream->pool->closing))
             return refuse_closed();
-        if (answer == -2)
+        if (answer == BELT_INPUT_LATER)
             break;
-        if (answer == 0)
+        if (answer == BELT_INPUT_END)
             stream->window.ended = true;
+        else if (!client_options_unset(drawn.bytes, sizeof(drawn.input), sizeof(drawn.bytes)))
+            rc = client_error(BELT_BAD_OPTION,
+                              "the source sets a field of belt_input that libbelt " BELT_VERSION " does not know");
         else
-            rc = add_input(stream, answer, &input, &results);
+            rc = add_input(stream, answer, &drawn.input, &results);
     }
     return rc;
 }
@@ -631,24 +642,31 @@ int belt_stream_fd(belt_stream *stream)
     return fd;
 }
 
-void belt_stream_progress(const belt_stream *stream, belt_progress *progress)
+int belt_stream_progress(const belt_stream *stream, belt_progress *progress)
 {
-    struct client_mail *mail = (struct client_mail *)&stream->mail; /* its lock is not part of its value */
+    struct client_mail *mail;
+    belt_progress all = BELT_PROGRESS_INIT;
+    bool ours;
 
-    if (!client_process_is(stream->mark)) { /* a thread of another process may hold the lock */
-        *progress = (belt_progress){0};
-        return;
+    if (stream == NULL || progress == NULL)
+        return client_error(BELT_INVALID, "belt_stream_progress: a stream and a place for its progress are needed");
+    ours = client_process_is(stream->mark); /* else a thread of another process may hold the lock */
+    if (ours) {
+        all.drawn = stream->window.drawn;
+        all.taken = stream->window.taken;
+        all.window = stream->window.size;
+        all.ended = stream->window.ended;
+        mail = (struct client_mail *)&stream->mail; /* its lock is not part of its value */
+        pthread_mutex_lock(&mail->lock);
+        all.accepted = mail->accepted;
+        all.done = mail->done;
+        all.failed = mail->failed + stream->window.failures;
+        all.notice = mail->notice;
+        pthread_mutex_unlock(&mail->lock);
     }
-    *progress = (belt_progress){.drawn = stream->window.drawn,
-                                .taken = stream->window.taken,
-                                .window = stream->window.size,
-                                .ended = stream->window.ended};
-    pthread_mutex_lock(&mail->lock);
-    progress->accepted = mail->accepted;
-    progress->done = mail->done;
-    progress->failed = mail->failed + stream->window.failures;
-    progress->notice = mail->notice;
-    pthread_mutex_unlock(&mail->lock);
+    if (!client_options_write(progress, &all, sizeof(all)))
+        return client_error(BELT_INVALID, "belt_stream_progress: the struct was not begun with BELT_PROGRESS_INIT");
+    return ours ? BELT_OK : client_error(BELT_INVALID, "this stream belongs to the process that opened it");
 }
 
 uint64_t belt_stream_job(const belt_stream *stream)

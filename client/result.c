@@ -145,7 +145,7 @@ static bool add_extras(struct client_result *result, const struct belt_result_ex
     belt_result *shown = &result->shown;
     char *at;
 
-    shown->started_ms = extras->started_ms;
+    shown->started_at = extras->started_ms;
     shown->exit_status = extras->exit_status;
     shown->term_signal = extras->term_signal;
     if (extras->text.len + extras->log.len + extras->host.len == 0)

@@ -17,7 +17,14 @@ struct words {
 /** The caller's view comes first; what it points to is freed with it. */
 struct status {
     belt_status shown;
-    void *rows;
+    void *rows; /* one behind the other */
+    union {
+        void *any;
+        const belt_queue_status **queues;
+        const belt_worker_status **workers;
+        const belt_job_status **jobs;
+        const belt_reader_status **readers;
+    } pointers; /* to each of them */
     struct words *words;
 };
 
@@ -140,16 +147,16 @@ static void put_rows(const struct belt_msg_report *report, void *rows, struct wa
 {
     for (uint32_t i = 0; i < report->count; i++) {
         switch (report->what) {
-        case BELT_QUEUES:
+        case BELT_STATUS_QUEUES:
             put_queue((belt_queue_status *)rows + i, &report->rows.queues[i], walk);
             break;
-        case BELT_WORKERS:
+        case BELT_STATUS_WORKERS:
             put_worker((belt_worker_status *)rows + i, &report->rows.workers[i], walk);
             break;
-        case BELT_JOBS:
+        case BELT_STATUS_JOBS:
             put_job((belt_job_status *)rows + i, &report->rows.jobs[i], walk);
             break;
-        case BELT_READERS:
+        case BELT_STATUS_READERS:
             put_reader((belt_reader_status *)rows + i, &report->rows.readers[i], walk);
             break;
         default:
@@ -159,16 +166,55 @@ static void put_rows(const struct belt_msg_report *report, void *rows, struct wa
     }
 }
 
-static void show(struct status *status, belt_what what)
+/** The pointers that a caller walks the rows by: a row may be longer in a later version of the library. */
+static void point(struct status *status, belt_status_kind what)
+{
+    for (size_t i = 0; i < status->shown.count; i++) {
+        switch (what) {
+        case BELT_STATUS_QUEUES:
+            status->pointers.queues[i] = (belt_queue_status *)status->rows + i;
+            break;
+        case BELT_STATUS_WORKERS:
+            status->pointers.workers[i] = (belt_worker_status *)status->rows + i;
+            break;
+        case BELT_STATUS_JOBS:
+            status->pointers.jobs[i] = (belt_job_status *)status->rows + i;
+            break;
+        case BELT_STATUS_READERS:
+            status->pointers.readers[i] = (belt_reader_status *)status->rows + i;
+            break;
+        case BELT_STATUS_BROKER:
+            break;
+        }
+    }
+}
+
+static void show(struct status *status, belt_status_kind what)
 {
     belt_status *shown = &status->shown;
 
+    point(status, what);
     shown->what = what;
-    shown->queues = what == BELT_QUEUES ? status->rows : NULL;
-    shown->workers = what == BELT_WORKERS ? status->rows : NULL;
-    shown->jobs = what == BELT_JOBS ? status->rows : NULL;
-    shown->broker = what == BELT_BROKER ? status->rows : NULL;
-    shown->readers = what == BELT_READERS ? status->rows : NULL;
+    shown->queues = what == BELT_STATUS_QUEUES ? status->pointers.queues : NULL;
+    shown->workers = what == BELT_STATUS_WORKERS ? status->pointers.workers : NULL;
+    shown->jobs = what == BELT_STATUS_JOBS ? status->pointers.jobs : NULL;
+    shown->broker = what == BELT_STATUS_BROKER ? status->rows : NULL;
+    shown->readers = what == BELT_STATUS_READERS ? status->pointers.readers : NULL;
+}
+
+/** Room for so many rows. False when out of memory. */
+static bool grow(struct status *status, size_t count, size_t size)
+{
+    void *rows = realloc(status->rows, (count + 1) * size), *pointers;
+
+    if (rows == NULL)
+        return false;
+    status->rows = rows;
+    pointers = realloc(status->pointers.any, (count + 1) * sizeof(void *));
+    if (pointers == NULL)
+        return false;
+    status->pointers.any = pointers;
+    return true;
 }
 
 static size_t row_size(unsigned what)
@@ -200,10 +246,9 @@ bool client_status_add(struct belt_status *shown, const struct belt_msg_report *
 
     if (size == 0 || (shown->what != 0 && shown->what != report->what))
         return false;
-    rows = realloc(status->rows, (shown->count + report->count + 1) * size);
-    if (rows == NULL)
+    if (!grow(status, shown->count + report->count, size))
         return false;
-    status->rows = rows;
+    rows = status->rows;
     put_rows(report, rows + shown->count * size, &measure);
     words = malloc(sizeof(*words) + measure.len + 1);
     if (words == NULL)
@@ -215,7 +260,7 @@ bool client_status_add(struct belt_status *shown, const struct belt_msg_report *
     shown->count += report->count;
     if (report->total > shown->total)
         shown->total = report->total;
-    show(status, (belt_what)report->what);
+    show(status, (belt_status_kind)report->what);
     return true;
 }
 
@@ -231,6 +276,7 @@ void belt_status_free(belt_status **shown)
         free(status->words);
         status->words = next;
     }
+    free(status->pointers.any);
     free(status->rows);
     free(status);
     *shown = NULL;

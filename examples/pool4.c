@@ -31,22 +31,21 @@ static int next_match(void *ctx, belt_input *input)
     size_t *next = ctx;
 
     if (*next == sizeof(matches) / sizeof(matches[0]))
-        return 0;
+        return BELT_INPUT_END;
     input->data = matches[*next];
     input->len = strlen(matches[(*next)++]);
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 int main(void)
 {
     belt_pool *pool = NULL;
-    belt_pool_options options;
+    belt_pool_options options = BELT_POOL_OPTIONS_INIT;
     belt_stream *results = NULL;
     belt_result *result;
     size_t next = 0;
 
     belt_function_register("analyze", analyze, NULL);
-    belt_pool_options_init(&options);
     options.slots = 4;
     if (belt_pool_open(NULL, &options, &pool) == BELT_OK)
         belt_pool_imap(pool, "analyze", next_match, &next, NULL, &results);

@@ -58,18 +58,12 @@ const struct belt_agent_function *belt_function_list(uint32_t *count)
     return registered;
 }
 
-BELT_API void belt_worker_options_init(belt_worker_options *options)
-{
-    *options = (belt_worker_options){.size = sizeof(*options), .kill_after_ms = BELT_KILL_AFTER_MS};
-}
-
 BELT_API int belt_worker_run(const char *broker, const belt_worker_options *options)
 {
-    belt_worker_options o;
+    belt_worker_options o = BELT_WORKER_OPTIONS_INIT;
     char error[512];
 
-    belt_worker_options_init(&o);
-    int rc = client_options_read(&o, sizeof(o), options, "belt_worker_options_init");
+    int rc = client_options_read(&o, sizeof(o), options, "BELT_WORKER_OPTIONS_INIT");
     if (rc != BELT_OK)
         return rc;
     if (o.slots < 0)

@@ -158,10 +158,10 @@ static int draw(void *ctx, belt_input *input)
     struct source *source = ctx;
 
     if (source->next == source->count)
-        return 0;
+        return BELT_INPUT_END;
     input->len = work_input(source->seed, source->next++, source->bytes);
     input->data = source->bytes;
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static bool note(int fd, uint64_t index, unsigned code, const void *data, size_t len)

@@ -48,14 +48,14 @@ static int endless(belt_task *task, const void *data, size_t len, void *ctx)
 static int no_input_yet(void *ctx, belt_input *input)
 {
     (void)ctx, (void)input;
-    return -2;
+    return BELT_INPUT_LATER;
 }
 
 static int forever(void *ctx, belt_input *input)
 {
     (void)ctx;
     *input = (belt_input){"x", 1};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static belt_pool *open_pool(void)
@@ -74,7 +74,7 @@ static void pool_calls(belt_pool *pool, int code)
     belt_stream *stream = NULL;
     belt_result *result = NULL, **results = NULL;
     belt_status *status = NULL;
-    belt_input input = {"x", 1};
+    belt_span input = {"x", 1};
     uint64_t number;
 
     EXPECT(belt_pool_imap(pool, "echo", forever, NULL, NULL, &stream), code);
@@ -85,7 +85,7 @@ static void pool_calls(belt_pool *pool, int code)
     EXPECT(belt_pool_map(pool, "echo", &input, 1, NULL, -1, &results), code);
     EXPECT(belt_pool_apply(pool, "echo", "x", 1, NULL, -1, &result), code);
     EXPECT(belt_pool_apply_async(pool, "echo", "x", 1, NULL, &stream), code);
-    EXPECT(belt_status_get(pool, BELT_JOBS, NULL, -1, &status), code);
+    EXPECT(belt_status_get(pool, BELT_STATUS_JOBS, NULL, NULL, -1, &status), code);
     EXPECT(belt_job_cancel(pool, 1, -1), code);
     EXPECT(belt_pool_ping(pool, -1, &number), code);
     check(stream == NULL && result == NULL && results == NULL && status == NULL, "nothing is given");
@@ -95,7 +95,7 @@ static void pool_calls(belt_pool *pool, int code)
 static void stream_calls(belt_stream *fed, belt_stream *acknowledged, belt_stream *submitted, int code)
 {
     belt_result *result = NULL, *results[2];
-    belt_progress progress;
+    belt_progress progress = BELT_PROGRESS_INIT;
     size_t count = 9;
 
     EXPECT(belt_stream_next(fed, -1, &result), code);
@@ -219,7 +219,7 @@ static void *flush_waits(void *argument)
 static void *map_waits(void *argument)
 {
     struct user *user = argument;
-    belt_input input = {"x", 1};
+    belt_span input = {"x", 1};
     belt_result **results = NULL;
 
     atomic_store(user->go, true);
@@ -233,7 +233,7 @@ static void *asks_again(void *argument)
     belt_status *status = NULL;
     int rc;
 
-    while ((rc = belt_status_get(user->pool, BELT_JOBS, NULL, -1, &status)) == BELT_OK) {
+    while ((rc = belt_status_get(user->pool, BELT_STATUS_JOBS, NULL, NULL, -1, &status)) == BELT_OK) {
         belt_status_free(&status);
         atomic_store(user->go, true);
     }
@@ -321,7 +321,7 @@ static int slow_source(void *ctx, belt_input *input)
     usleep(50000); /* the close has begun by then, or the test shows nothing */
     atomic_store(&source_left, true);
     *input = (belt_input){"x", 1};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static void *draws_slowly(void *argument)
@@ -386,7 +386,7 @@ static int closes_pool(void *ctx, belt_input *input)
     pool_calls(copy, BELT_CLOSED);
     EXPECT(belt_stream_end(within->stream), BELT_INVALID);
     *input = (belt_input){"x", 1};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static int closes_stream(void *ctx, belt_input *input)
@@ -396,7 +396,7 @@ static int closes_stream(void *ctx, belt_input *input)
     within->calls++;
     belt_stream_close(&within->stream);
     *input = (belt_input){"x", 1};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static int detaches_stream(void *ctx, belt_input *input)
@@ -406,7 +406,7 @@ static int detaches_stream(void *ctx, belt_input *input)
     within->calls++;
     belt_stream_detach(&within->stream);
     *input = (belt_input){"x", 1};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static int closes_both(void *ctx, belt_input *input)
@@ -417,22 +417,22 @@ static int closes_both(void *ctx, belt_input *input)
     belt_stream_close(&within->stream);
     belt_pool_close(&within->pool);
     *input = (belt_input){"x", 1};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static int waits_for_itself(void *ctx, belt_input *input)
 {
     struct within *within = ctx;
     belt_result *result = NULL;
-    belt_progress progress;
+    belt_progress progress = BELT_PROGRESS_INIT;
 
     if (within->calls++ > 0)
-        return 0;
+        return BELT_INPUT_END;
     EXPECT(belt_stream_next(within->stream, -1, &result), BELT_INVALID);
     belt_stream_progress(within->stream, &progress);
     check(belt_stream_fd(within->stream) >= 0, "a source asks for its stream's descriptor");
     *input = (belt_input){"x", 1};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 /** Draws from a stream of its own, whose source closes the outer one's pool. */
@@ -453,7 +453,7 @@ static int draws_another(void *ctx, belt_input *input)
         belt_stream_close(&stream);
     }
     *input = (belt_input){"x", 1};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static void from_source(belt_source source, int code)

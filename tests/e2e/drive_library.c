@@ -49,10 +49,10 @@ static int number(void *ctx, belt_input *input)
     struct numbers *numbers = ctx;
 
     if (numbers->next == ITEMS)
-        return 0;
+        return BELT_INPUT_END;
     numbers->value = numbers->next++;
     *input = (belt_input){&numbers->value, sizeof(numbers->value)};
-    return numbers->next % 97 == 0 ? -1 : 1;
+    return numbers->next % 97 == 0 ? BELT_INPUT_FAILED : BELT_INPUT_READY;
 }
 
 static void read_stream(belt_pool *pool, bool ordered)

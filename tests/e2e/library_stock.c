@@ -102,19 +102,19 @@ int stock_next(void *ctx, belt_input *input)
     uint64_t n = numbers->next;
 
     if (n == numbers->count)
-        return 0;
+        return BELT_INPUT_END;
     if (n == numbers->pause_at) {
         numbers->pause_at = UINT64_MAX;
-        return -2;
+        return BELT_INPUT_LATER;
     }
     numbers->next++;
     if (n == numbers->fail_at) {
         *input = (belt_input){"no such line", 12};
-        return -1;
+        return BELT_INPUT_FAILED;
     }
     input->len = (size_t)snprintf(numbers->text, sizeof(numbers->text), "%llu", (unsigned long long)n);
     input->data = numbers->text;
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 void stock_home(char path[64])

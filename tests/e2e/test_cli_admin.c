@@ -182,10 +182,11 @@ Test(cli_admin, some_thousand_jobs_are_listed_and_cancelled)
         belt_stream_detach(&stream);
     }
     belt_status *status = NULL;
-    cr_assert_eq(belt_status_get(pool, BELT_JOBS, NULL, BOUND_MS, &status), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_status_get(pool, BELT_STATUS_JOBS, NULL, NULL, BOUND_MS, &status), BELT_OK, "%s",
+                 belt_error_text());
     cr_assert(status->count == COUNT && status->total == COUNT, "%zu", status->count);
     for (size_t i = 1; i < status->count; i++)
-        cr_assert_lt(status->jobs[i - 1].job, status->jobs[i].job);
+        cr_assert_lt(status->jobs[i - 1]->job, status->jobs[i]->job);
     belt_status_free(&status);
     belt_pool_close(&pool);
     says(0, "4600 jobs", WORDS("jobs", "--owner", "the crowd"));

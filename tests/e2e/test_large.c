@@ -91,12 +91,12 @@ static int source_next(void *ctx, belt_input *input)
     size_t len = size_of(source->next);
 
     if (source->next == source->count)
-        return 0;
+        return BELT_INPUT_END;
     for (size_t i = 0; i < len; i++)
         source->bytes[i] = byte_of(source->next, i);
     *input = (belt_input){source->bytes, len};
     source->next++;
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static void expect(const belt_result *result)

@@ -18,12 +18,12 @@
 Test(library, maps_in_order)
 {
     belt_pool *pool = stock_pool(2);
-    belt_input inputs[50];
+    belt_span inputs[50];
     char texts[50][8];
     belt_result **results = NULL;
 
     for (int i = 0; i < 50; i++)
-        inputs[i] = (belt_input){texts[i], (size_t)snprintf(texts[i], sizeof(texts[i]), "%d", i)};
+        inputs[i] = (belt_span){texts[i], (size_t)snprintf(texts[i], sizeof(texts[i]), "%d", i)};
     cr_assert_eq(belt_pool_map(pool, "echo", inputs, 50, NULL, -1, &results), BELT_OK, "%s", belt_error_text());
     for (uint64_t i = 0; i < 50; i++) {
         cr_assert_eq(results[i]->index, i);
@@ -92,7 +92,7 @@ Test(library, one_failure_in_a_chunk_is_its_own)
     struct numbers numbers = stock_numbers(20);
     belt_stream *stream = NULL;
     belt_result *result;
-    belt_progress progress;
+    belt_progress progress = BELT_PROGRESS_INIT;
 
     cr_assert_eq(stock_start(pool, true, "picky", &numbers, &options, &stream), BELT_OK);
     for (uint64_t i = 0; i < 20; i++) {
@@ -278,10 +278,10 @@ static int draw_large(void *ctx, belt_input *input)
     unsigned *left = ctx;
 
     if (*left == 0)
-        return 0;
+        return BELT_INPUT_END;
     --*left;
     *input = (belt_input){bytes, sizeof bytes};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 /* All results are taken when the broker grants more bytes: nothing else is on its way that could make it readable. */
@@ -410,10 +410,10 @@ static int one_huge(void *ctx, belt_input *input)
     int *calls = ctx;
 
     if (*calls == 3)
-        return 0;
+        return BELT_INPUT_END;
     input->data = calls; /* never read: the length alone is too much */
     input->len = (*calls)++ == 1 ? (size_t)17 << 20 : 1;
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 Test(library, refuses_payloads_over_the_limit)
@@ -471,16 +471,18 @@ Test(library, shows_status_and_pings)
     cr_assert_gt(us, 0);
     cr_assert_eq(belt_pool_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result), BELT_OK); /* the agent is there */
     belt_result_free(&result);
-    cr_assert_eq(belt_status_get(pool, BELT_WORKERS, NULL, WAIT_MS, &status), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_status_get(pool, BELT_STATUS_WORKERS, NULL, NULL, WAIT_MS, &status), BELT_OK, "%s",
+                 belt_error_text());
     cr_assert_eq(status->count, 1);
-    cr_assert_eq(status->workers[0].slots, 3);
+    cr_assert_eq(status->workers[0]->slots, 3);
     belt_status_free(&status);
     cr_assert_eq(belt_pool_apply_async(pool, "endless", "", 0, NULL, &stream), BELT_OK);
     while (belt_stream_job(stream) == 0)
         cr_assert_eq(belt_stream_next(stream, 10, &result), BELT_AGAIN);
-    cr_assert_eq(belt_status_get(pool, BELT_JOBS, NULL, WAIT_MS, &status), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_status_get(pool, BELT_STATUS_JOBS, NULL, NULL, WAIT_MS, &status), BELT_OK, "%s",
+                 belt_error_text());
     cr_assert_geq(status->count, 1);
-    cr_assert_str_eq(status->jobs[0].function, status->count == 1 ? "endless" : status->jobs[0].function);
+    cr_assert_str_eq(status->jobs[0]->function, status->count == 1 ? "endless" : status->jobs[0]->function);
     belt_status_free(&status);
     cr_assert_eq(belt_job_cancel(pool, belt_stream_job(stream), WAIT_MS), BELT_OK, "%s", belt_error_text());
     cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_JOB_CANCELLED);

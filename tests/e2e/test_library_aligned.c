@@ -68,10 +68,10 @@ static int next_input(void *ctx, belt_input *input)
     struct source *source = ctx;
 
     if (source->next == source->count)
-        return 0;
+        return BELT_INPUT_END;
     *source->input = (struct number){source->next * 2, (long double)source->next};
     *input = (belt_input){source->input, sizes[source->next++ % SIZES]};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 static belt_pool *pool;

@@ -4,6 +4,7 @@
  * nobody serves, time-outs.
  */
 #include "library_stock.h"
+#include "worker/agent.h"
 
 #include <criterion/criterion.h>
 #include <string.h>
@@ -78,14 +79,85 @@ Test(library_calls, options_that_were_not_filled_are_refused)
     belt_stream *stream;
 
     cr_assert_eq(open_with(&pool), BELT_INVALID);
-    cr_assert_not_null(strstr(belt_error_text(), "belt_pool_options_init"), "%s", belt_error_text());
+    cr_assert_not_null(strstr(belt_error_text(), "BELT_POOL_OPTIONS_INIT"), "%s", belt_error_text());
     memset(&pool, 0xa5, sizeof(pool));
     cr_assert_eq(open_with(&pool), BELT_INVALID);
     cr_assert_eq(belt_worker_run("tcp://127.0.0.1:1", &worker), BELT_INVALID);
-    cr_assert_not_null(strstr(belt_error_text(), "belt_worker_options_init"), "%s", belt_error_text());
+    cr_assert_not_null(strstr(belt_error_text(), "BELT_WORKER_OPTIONS_INIT"), "%s", belt_error_text());
     cr_assert_eq(belt_pool_imap(stock, "echo", NULL, NULL, &job, &stream), BELT_INVALID);
     cr_assert_eq(belt_pool_subscribe(stock, 1, "r", 0, &reader, &stream), BELT_INVALID);
     belt_pool_close(&stock);
+}
+
+Test(library_calls, the_macros_of_the_header_have_the_defaults_of_the_library)
+{
+    belt_pool_options pool = BELT_POOL_OPTIONS_INIT;
+    belt_worker_options worker = BELT_WORKER_OPTIONS_INIT;
+
+    cr_assert_eq(pool.kill_after_ms, BELT_KILL_AFTER_MS);
+    cr_assert_eq(worker.kill_after_ms, BELT_KILL_AFTER_MS);
+}
+
+Test(library_calls, progress_is_as_long_as_the_program_knows_it)
+{
+    belt_pool *pool = stock_pool(1);
+    belt_stream *stream = NULL;
+    struct newer_progress {
+        belt_progress known;
+        uint64_t newer, behind;
+    } longer = {BELT_PROGRESS_INIT, 7, 7};
+    struct {
+        size_t size;
+        uint64_t drawn, behind;
+    } shorter = {offsetof(belt_progress, accepted), 7, 7};
+    belt_progress none = {0};
+
+    cr_assert_eq(belt_pool_imap(pool, "echo", NULL, NULL, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_stream_feed(stream, "x", 1, -1), BELT_OK);
+    longer.known.size = offsetof(struct newer_progress, behind);
+    cr_assert_eq(belt_stream_progress(stream, &longer.known), BELT_OK);
+    cr_assert(longer.known.drawn == 1 && longer.newer == 0 && longer.behind == 7, "what is not known is zero");
+    cr_assert_eq(belt_stream_progress(stream, (belt_progress *)(void *)&shorter), BELT_OK);
+    cr_assert(shorter.drawn == 1 && shorter.behind == 7, "nothing is written behind the struct");
+    cr_assert_eq(belt_stream_progress(stream, &none), BELT_INVALID);
+    cr_assert_not_null(strstr(belt_error_text(), "BELT_PROGRESS_INIT"), "%s", belt_error_text());
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
+}
+
+/** A source that was built with a newer header. */
+struct newer_input {
+    belt_input known;
+    uint64_t newer;
+};
+
+static int newer_source(void *ctx, belt_input *input)
+{
+    const uint64_t *newer = ctx;
+
+    *(struct newer_input *)(void *)input = (struct newer_input){{"x", 1}, *newer};
+    return BELT_INPUT_READY;
+}
+
+Test(library_calls, a_source_may_leave_unset_what_the_library_does_not_know)
+{
+    belt_pool *pool = stock_pool(1);
+    belt_stream *stream = NULL;
+    belt_result *result = NULL;
+    uint64_t newer = 0;
+
+    cr_assert_eq(belt_pool_imap(pool, "echo", newer_source, &newer, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+    cr_assert(result->len == 1 && result->code == BELT_OK);
+    belt_result_free(&result);
+    newer = 1;
+    int rc;
+    while ((rc = belt_stream_next(stream, WAIT_MS, &result)) == BELT_OK)
+        belt_result_free(&result);
+    cr_assert_eq(rc, BELT_BAD_OPTION);
+    cr_assert_not_null(strstr(belt_error_text(), "belt_input"), "%s", belt_error_text());
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
 }
 
 /* ---- functions that nobody serves ---- */
@@ -117,7 +189,7 @@ Test(library_calls, a_function_of_a_cluster_that_nobody_serves_yet_is_waited_for
     belt_pool *private_pool, *pool = NULL;
     belt_stream *stream = NULL;
     belt_result *result;
-    belt_progress progress = {0};
+    belt_progress progress = BELT_PROGRESS_INIT;
 
     stock_home(home);
     private_pool = stock_pool(1);
@@ -140,7 +212,7 @@ Test(library_calls, a_function_of_a_cluster_that_nobody_serves_yet_is_waited_for
 Test(library_calls, a_map_has_a_time_out)
 {
     belt_pool *pool = stock_pool(1);
-    const belt_input inputs[] = {{"a", 1}, {"b", 1}};
+    const belt_span inputs[] = {{"a", 1}, {"b", 1}};
     belt_result **results = NULL;
 
     cr_assert_eq(belt_pool_map(pool, "endless", inputs, 2, NULL, 50, &results), BELT_AGAIN);

@@ -46,9 +46,9 @@ static int count(void *ctx, belt_input *input)
     struct counter *counter = ctx;
 
     if (counter->next == counter->limit)
-        return 0;
+        return BELT_INPUT_END;
     *input = (belt_input){counter->text, (size_t)snprintf(counter->text, sizeof counter->text, "%u", counter->next)};
-    return counter->next++ == counter->fails ? -1 : 1;
+    return counter->next++ == counter->fails ? BELT_INPUT_FAILED : BELT_INPUT_READY;
 }
 
 static uint64_t submit(const char *key, unsigned limit)
@@ -238,8 +238,9 @@ Test(jobs, a_source_that_fails_ends_a_submit_and_its_job)
     cr_assert_eq(belt_pool_submit(pool, "echo", count, &counter, NULL, &job), BELT_SOURCE_FAILED);
     cr_assert_not_null(strstr(belt_error_text(), "input 4"), "%s", belt_error_text());
     for (bool cancelled = false; !cancelled;) { /* or the test's time is over */
-        cr_assert_eq(belt_status_get(pool, BELT_JOBS, NULL, WAIT_MS, &status), BELT_OK, "%s", belt_error_text());
-        cancelled = status->count == 0 || strcmp(status->jobs[0].state, "cancelled") == 0;
+        cr_assert_eq(belt_status_get(pool, BELT_STATUS_JOBS, NULL, NULL, WAIT_MS, &status), BELT_OK, "%s",
+                     belt_error_text());
+        cancelled = status->count == 0 || strcmp(status->jobs[0]->state, "cancelled") == 0;
         belt_status_free(&status);
     }
 }

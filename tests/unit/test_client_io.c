@@ -259,10 +259,10 @@ static int number(void *ctx, belt_input *input)
     struct numbers *numbers = ctx;
 
     if (numbers->next == numbers->count)
-        return 0;
+        return BELT_INPUT_END;
     numbers->next++;
     *input = (belt_input){&numbers->next, sizeof(numbers->next)};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 /** Reads all; each result once, in order, with its own payload. */

@@ -14,18 +14,24 @@ extern "C" int source(void *ctx, belt_input *input)
 {
     (void)ctx;
     *input = belt_input{"x", 1};
-    return 1;
+    return BELT_INPUT_READY;
 }
 
 int main()
 {
-    belt_pool_options options;
-    belt_job_options job;
+    belt_pool_options options = BELT_POOL_OPTIONS_INIT;
+    belt_job_options job = BELT_JOB_OPTIONS_INIT;
+    belt_reader_options reader = BELT_READER_OPTIONS_INIT;
+    belt_status_options status = BELT_STATUS_OPTIONS_INIT;
+    belt_worker_options worker = BELT_WORKER_OPTIONS_INIT;
+    belt_progress progress = BELT_PROGRESS_INIT;
     belt_pool *pool = nullptr;
     belt_stream *stream = nullptr;
 
     belt_pool_options_init(&options);
     belt_job_options_init(&job);
+    if (reader.size + status.size + worker.size + progress.size == 0)
+        return 1;
     job.chunksize = 3;
     if (belt_pool_open(nullptr, &options, &pool) != BELT_OK)
         return 1;

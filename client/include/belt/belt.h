@@ -13,8 +13,24 @@
  *   belt_stream_close(&results);
  *   belt_pool_close(&pool);
  *
+ * Names: belt_noun_verb, where the noun is the type of what the function works on (a pool, a stream, a result, a task;
+ * belt_job_* works on a job that is named by its id). A function that only looks has the name of what it gives in place
+ * of a verb. A field or argument whose name ends in _ms or _us is a duration in that unit, one that ends in _at a
+ * moment in ms since 1970 by the clock of the broker or of the worker's host, and one that ends in _len or _bytes a
+ * number of bytes.
+ *
  * Return values: BELT_OK (0), or a code of <belt/codes.h>; belt_error_text() explains the
- * last failure of the calling thread in one sentence (what failed, where, what to do).
+ * last failure of the calling thread in one sentence (what failed, where, what to do). Each function lists all the
+ * codes that it may return. Two groups of codes have a name in those lists:
+ *
+ *   POOL ERRORS   INVALID (no pool or stream was given, or it belongs to another process), CLOSED (the pool is closed),
+ *                 and what the pool's connection has ended with: LOST_BROKER, or, when the broker that came back
+ * refuses it, BAD_VERSION, BAD_ROLE, BAD_MESSAGE, LIMIT or NOT_ALLOWED. JOB ERRORS    What the broker has refused or
+ * ended the job of a stream with: BAD_OPTION (an option, or the key names a job of another function or with other
+ * options), LIMIT, DRAINING, NOT_DURABLE, STORE_FAILED, NOT_ALLOWED (another program feeds or owns the job), TOO_LARGE
+ * (the argument), JOB_ENDED (the key's job has fewer inputs), BAD_MESSAGE (the key's job has more inputs),
+ * JOB_CANCELLED, UNKNOWN_JOB (the broker has forgotten the job: it was restarted, or nobody came for the job in time),
+ * UNKNOWN_READER (another program reads under this reader's name), GONE, NO_MEMORY, LOST_BROKER.
  *
  * Ownership is said in four words: a function *borrows* an argument during the call, *copies* it,
  * *takes* it (T **, set to NULL), or *gives* a new object to the caller, who frees it.
@@ -37,11 +53,18 @@
  * pool or stream when it returns. A source that waits for the stream it is drawn for (belt_stream_next,
  * belt_stream_flush) is answered INVALID.
  *
- * Times are in ms; -1 waits for ever, 0 does not wait. Sizes are in bytes.
+ * Timeouts: a timeout_ms of -1 (any negative number) waits for ever, 0 does not wait.
  *
- * Options: each struct is filled by its init function (INVALID when it was not), which notes its size. A program that
+ * Structs: each struct that a program fills begins with its size and is initialised by its macro,
+ *
+ *   belt_job_options options = BELT_JOB_OPTIONS_INIT;
+ *
+ * or later by its init function, which does the same (INVALID when it was not). A field that is not set has its
+ * default. All structs may get new fields at their end: those that a program fills, because their size tells which
+ * fields it knows; those that the library hands out, because a program meets them behind pointers only. A program that
  * was built with an older header keeps the defaults of what it does not know. One that was built with a newer header
- * may run with this library as long as it leaves unset what this library does not know: BAD_OPTION otherwise.
+ * may run with this library as long as it leaves unset what this library does not know: BAD_OPTION otherwise. belt_span
+ * alone stays as it is for ever, since arrays of it are handed over.
  */
 #ifndef BELT_H
 #define BELT_H
@@ -91,31 +114,41 @@ typedef struct belt_task belt_task;
  * aligned to BELT_ALIGNMENT. */
 typedef int (*belt_function)(belt_task *task, const void *data, size_t len, void *ctx);
 
-/** Fill with belt_pool_options_init(). Strings are copied. */
+/** Begin with BELT_POOL_OPTIONS_INIT. Strings are copied. What is said to be of a private pool has no effect on others.
+ */
 typedef struct belt_pool_options {
-    size_t size;                 /* set by init: lets the struct grow */
-    int slots;                   /* of a private pool; 0: one per processor */
-    uint64_t max_tasks_per_slot; /* of a private pool: a slot is replaced after so many; 0: never */
-    int (*slot_init)(void *ctx); /* of a private pool: runs in each slot before its first task */
-    void (*slot_exit)(void *ctx);
-    void *slot_ctx;
-    int64_t connect_timeout_ms; /* open() fails with NO_BROKER after this; default 10000 */
-    int64_t lost_timeout_ms;    /* calls fail with LOST_BROKER when the broker stays away this long; default 60000, -1:
-                                   never */
-    const char *name;           /* shown in status; default host:pid */
+    size_t size;                 /* set by BELT_POOL_OPTIONS_INIT */
+    int slots;                   /* of a private pool: how many; 0: one per processor */
+    uint64_t max_tasks_per_slot; /* of a private pool: a slot is replaced after this many tasks; 0: never */
+    int (*slot_init)(void *ctx); /* of a private pool: runs in each slot before its first task; nonzero: the slot cannot
+                                    start. NULL: nothing runs */
+    void (*slot_exit)(void *ctx); /* of a private pool: runs in each slot after its last task. NULL: nothing runs */
+    void *slot_ctx;               /* handed to both */
+    int64_t connect_timeout_ms; /* belt_pool_open() waits this long for the broker; default 10000, -1: for ever, 0: does
+                                   not wait */
+    int64_t lost_timeout_ms;    /* calls fail with LOST_BROKER when the broker has been away for this long; default
+                                   60000, -1: never, 0: at once */
+    const char *name;           /* shown in status; NULL: host:pid */
     uint64_t start_timeout_ms;  /* of a private pool: slot_init may take this long; 0: 10000 */
-    /** Of a private pool: a task that is stopped, for whatever reason (a time-out, a cancel, the end of the pool or of
-     *  its process), gets SIGTERM, and SIGKILL after so long; default 2000, 0: at once. Functions can look at
-     *  belt_task_cancelled() before: SIGTERM comes to them after half of it. */
-    int64_t kill_after_ms;
+    int64_t kill_after_ms;      /* of a private pool: a task that is stopped, for whatever reason (a time-out, a cancel,
+                                   the end of the pool or of its process), gets SIGTERM, and SIGKILL after this time;
+                                   default 2000, 0: SIGKILL at once. Functions can look at belt_task_cancelled()
+                                   before: SIGTERM comes to them after half of it. */
 } belt_pool_options;
-BELT_API void belt_pool_options_init(belt_pool_options *options);
+#define BELT_POOL_OPTIONS_INIT {sizeof(belt_pool_options), 0, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000}
+static inline void belt_pool_options_init(belt_pool_options *options)
+{
+    belt_pool_options initial = BELT_POOL_OPTIONS_INIT;
+    *options = initial;
+}
 
 /**
  * Opens a pool. `broker` is the clients' endpoint of a broker ("tcp://host:7878", "ipc:///run/belt/clients"),
  * or NULL: BELT_BROKER from the environment is not read; a private broker and `slots` local slots are started as child
  * processes, which run the functions registered so far and end with the pool or with this process, however it ends.
- * *Gives* `*pool`. Errors: NO_BROKER, INVALID, BAD_VERSION, BAD_ROLE, SYSTEM, NO_MEMORY, BAD_OPTION.
+ * *Gives* `*pool`. Errors: INVALID (no place for the pool, no address of a broker, an option out of its range, a
+ * private pool without functions), BAD_OPTION, NO_BROKER, SYSTEM, NO_MEMORY, and what the broker refuses with:
+ * BAD_VERSION, BAD_ROLE, BAD_MESSAGE, LIMIT, NOT_ALLOWED.
  *
  * A private pool may be opened from any thread, by several at once. Its processes are forks of the program: of its
  * threads only the one that opens the pool is there in them, and what other threads had locked at that moment stays
@@ -131,27 +164,30 @@ BELT_API int belt_pool_open(const char *broker, const belt_pool_options *options
  */
 BELT_API void belt_pool_close(belt_pool **pool);
 
-/** Registers a function for private pools and belt_worker_run(), before either. Copies the name. Errors: INVALID,
- * LIMIT. */
+/**
+ * Registers a function for private pools and belt_worker_run(), before either; again under the same name: in place of
+ * the former. *Copies* the name, which has 1 to 128 letters, digits, '.', '_' and '-', and begins with neither '.' nor
+ * '-'. Errors: INVALID, LIMIT (too many functions), NO_MEMORY.
+ */
 BELT_API int belt_function_register(const char *name, belt_function function, void *ctx);
 
 /* --------------------------------------------------------------- results */
 
 /** One result. Everything in it is valid until belt_result_free(). */
 typedef struct belt_result {
-    uint64_t index;   /* place of the task in its job */
-    unsigned code;    /* BELT_OK, or why there is no good result */
-    const void *data; /* payload, aligned to BELT_ALIGNMENT; a failed task may have one too */
-    size_t len;
-    const char *text; /* of the error; "" when code is BELT_OK */
-    const char *log;  /* tail of what the task wrote to standard error; may hold any bytes */
-    size_t log_len;
-    unsigned attempt;    /* which run this is, from 1; 0: it never ran */
-    uint64_t service_us; /* measured run time */
-    const char *host;    /* with the option detail; else "" */
-    uint64_t started_ms; /* with detail: wall clock, ms since 1970; else 0 */
+    uint64_t index;      /* place of the task in its job: 0, 1, 2, … */
+    unsigned code;       /* BELT_OK, or why there is no good result */
+    const void *data;    /* payload, aligned to BELT_ALIGNMENT, never NULL; a failed task may have one too */
+    size_t len;          /* of the payload, in bytes */
+    const char *text;    /* of the error; "" when code is BELT_OK */
+    const char *log;     /* tail of what the task wrote to standard error; may hold any bytes */
+    size_t log_len;      /* of the tail, in bytes */
+    unsigned attempt;    /* which run of the task this is, from 1; 0: it never ran */
+    uint64_t service_us; /* measured run time; 0: it never ran */
+    const char *host;    /* where it ran, with the option detail; else "" */
+    uint64_t started_at; /* when it began, ms since 1970 by its host's clock, with the option detail; else 0 */
     int exit_status;     /* of a command; -1: none */
-    int term_signal;     /* of a command or slot; 0: none */
+    int term_signal;     /* number of the signal that ended a command or slot; 0: none */
     uint64_t number;     /* place in its stream, the same for every reader of this mode: for belt_stream_ack() */
 } belt_result;
 
@@ -160,17 +196,30 @@ BELT_API void belt_result_free(belt_result **result);
 
 /* --------------------------------------------------------------- streams */
 
-/** Some input: bytes that a source hands out, or an element of an array. */
-typedef struct belt_input {
+/** Bytes and how many they are. */
+typedef struct belt_span {
     const void *data;
     size_t len;
+} belt_span;
+
+/** What a source fills; the library makes it and sets all of it to zero before each call. */
+typedef struct belt_input {
+    const void *data;
+    size_t len; /* in bytes */
 } belt_input;
 
+/** What a source returns. Any other number is as BELT_INPUT_FAILED. */
+enum belt_input_state {
+    BELT_INPUT_END = 0,     /* there are no more inputs */
+    BELT_INPUT_READY = 1,   /* `*input` is the next one */
+    BELT_INPUT_FAILED = -1, /* this input failed: its place in the stream gets SOURCE_FAILED, with `input->data` as its
+                               text if not NULL, and the stream goes on */
+    BELT_INPUT_LATER = -2   /* there is none yet: the source is called again at the next call of the library */
+};
+
 /**
- * Produces the next input into `*input` (borrowed until the next call). Returns 1: there is one; 0: the end; -1: this
- * input failed (its place in the stream gets SOURCE_FAILED, with `input->data` as its text if not NULL), the stream
- * goes on; -2: nothing yet (called again at the next call of the library). Runs only inside calls of the user's own
- * thread.
+ * Produces the next input into `*input` (borrowed until the next call), and returns one of enum belt_input_state. Runs
+ * only inside calls of the user's own thread.
  */
 typedef int (*belt_source)(void *ctx, belt_input *input);
 
@@ -181,14 +230,14 @@ typedef enum belt_durability {
     BELT_VOLATILE = 2         /* not kept */
 } belt_durability;
 
-/** Fill with belt_job_options_init(). */
+/** Begin with BELT_JOB_OPTIONS_INIT. */
 typedef struct belt_job_options {
-    size_t size;
+    size_t size;           /* set by BELT_JOB_OPTIONS_INIT */
     uint32_t chunksize;    /* tasks per dispatch; 0: sized by measured run time */
     uint64_t buffersize;   /* window in items: inputs drawn whose results were not taken yet; 0: grows with the measured
                               rate */
-    uint64_t buffer_bytes; /* window in bytes; 0: 64 MiB */
-    uint32_t retries;      /* more runs for a task that fails or times out; default 0 */
+    uint64_t buffer_bytes; /* window in bytes of input; 0: 64 MiB */
+    uint32_t retries;      /* more runs for a task that fails or times out; 0: none */
     uint32_t max_attempts; /* runs of a task whose slot dies; 0: 3 */
     uint64_t timeout_ms;   /* of one run; 0: none */
     int priority;          /* -100 .. 100, higher first */
@@ -197,21 +246,30 @@ typedef struct belt_job_options {
     belt_durability durability;
     const char *key;      /* the same key again is the same job; NULL: a new job. With another function, argument,
                              retries, max_attempts, timeout_ms or final_statuses: BAD_OPTION. Copied */
-    const void *argument; /* shared by all tasks of the job (belt_task_argument). Copied */
-    size_t argument_len;
-    int64_t backoff_ms;         /* pause before a task's next run, doubled with each up to 30 s; 0: 100, -1: none */
-    uint64_t after_ms;          /* no task runs before so long from now; 0: at once */
-    uint64_t deadline_ms;       /* tasks without a result so long from now are stopped: TASK_EXPIRED; 0: never */
+    const void *argument; /* shared by all tasks of the job (belt_task_argument); NULL: none. Copied */
+    size_t argument_len;  /* in bytes; 0: none */
+    int64_t backoff_ms;   /* pause before a task's next run, doubled with each up to 30 s; 0: 100, -1: none */
+    uint64_t after_ms;    /* no task runs before this time has passed; 0: at once */
+    uint64_t deadline_ms; /* tasks without a result when this time has passed are stopped: TASK_EXPIRED; 0: never */
     const char *final_statuses; /* exit statuses of a command that are not tried again: "2,64-78"; NULL: none. Copied */
-    uint64_t keep_ms; /* a detached job that nobody feeds or reads is given up after this; 0: the broker's --keep */
+    uint64_t keep_ms;           /* a detached job that nobody feeds or reads is given up after this; 0: the broker's
+                                   --keep */
     bool acknowledge; /* a result counts as taken when belt_stream_ack() says so, not when belt_stream_next() gives it.
-                         With a key and `detached`: the same call with the same input, after a crash, goes on after what
-                         was acknowledged */
-    int64_t remember_ms; /* of a job with a key: so long after it was read to its end the key stands for it, and the
-                            same call again gives END at once; 0: an hour, -1: the key is free at once */
+                         With a key and `detached`: the same call with the same input, after a crash, goes on after
+                         what was acknowledged */
+    int64_t remember_ms; /* of a job with a key: for this long after it was read to its end the key stands for it, and
+                            the same call again gives END at once; 0: an hour, -1: the key is free at once */
     uint64_t after_at;   /* no task runs before this moment, ms since 1970 by the broker's clock; 0: see after_ms */
 } belt_job_options;
-BELT_API void belt_job_options_init(belt_job_options *options);
+/* clang-format off */
+#define BELT_JOB_OPTIONS_INIT {sizeof(belt_job_options), 0, 0, 0, 0, 0, 0, 0, false, false, BELT_DURABLE_IF_KEPT, \
+                               NULL, NULL, 0, 0, 0, 0, NULL, 0, false, 0, 0}
+/* clang-format on */
+static inline void belt_job_options_init(belt_job_options *options)
+{
+    belt_job_options initial = BELT_JOB_OPTIONS_INIT;
+    *options = initial;
+}
 
 /** A job of this pool and the reader of its results. */
 typedef struct belt_stream belt_stream;
@@ -222,8 +280,8 @@ typedef struct belt_stream belt_stream;
  * At most the window is drawn ahead of what belt_stream_next() has returned. Returns without waiting
  * for a worker: while no worker serves the function the job waits (`notice` of belt_stream_progress). On a private pool
  * a function that was not registered before it was opened is an error at once, since nobody can ever serve it.
- * *Gives* `*stream`. Errors: INVALID, NOT_SERVED, TOO_LARGE (argument), CLOSED, NO_BROKER, LOST_BROKER, BAD_OPTION,
- * LIMIT, DRAINING.
+ * What the broker says about the job comes out of belt_stream_next(). *Gives* `*stream`. Errors: INVALID, NOT_SERVED,
+ * TOO_LARGE (argument), BAD_OPTION (an option that this library does not know), NO_MEMORY, POOL ERRORS.
  */
 BELT_API int belt_pool_imap(belt_pool *pool, const char *function, belt_source source, void *ctx,
                             const belt_job_options *options, belt_stream **stream);
@@ -233,22 +291,25 @@ BELT_API int belt_pool_imap_unordered(belt_pool *pool, const char *function, bel
 /**
  * Hands in one input (*copies*). Waits up to `timeout_ms` for room in the window, then WINDOW_FULL: take a result
  * first (a thread that feeds without taking would wait for ever, so do not wait with -1 in the thread that reads).
- * Errors: WINDOW_FULL, TOO_LARGE, CLOSED, JOB_ENDED, JOB_CANCELLED, LOST_BROKER, INVALID (the stream has a source).
+ * Errors: WINDOW_FULL, TOO_LARGE, JOB_ENDED (after belt_stream_end()), INVALID (the stream has a source, or reads a job
+ * that others feed), NO_MEMORY, POOL ERRORS, JOB ERRORS.
  */
 BELT_API int belt_stream_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout_ms);
-/** In place of an input: its index gets SOURCE_FAILED with this text. */
+/** In place of an input: its index gets SOURCE_FAILED with this text (*copies*; NULL: the code's own). Errors: as
+ * belt_stream_feed(), and INVALID for a job that is only handed in. */
 BELT_API int belt_stream_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms);
-/** No more input. */
+/** No more input. Errors: INVALID (the stream has a source, or reads a job that others feed), CLOSED. */
 BELT_API int belt_stream_end(belt_stream *stream);
 
 /**
  * The next result: BELT_OK *gives* `*result`, whose code tells the task's own outcome. END: all results were given.
  * AGAIN: nothing within `timeout_ms`. Taking a result is what opens the window. Draws from the source meanwhile.
- * Errors: JOB_CANCELLED, LOST_BROKER, INTERRUPTED (belt_stream_interrupt), CLOSED, and what the broker refused the job
- * with.
+ * Errors: END, AGAIN, INTERRUPTED (belt_stream_interrupt), INVALID (the stream gives no results, or this is its own
+ * source), NO_MEMORY, POOL ERRORS, JOB ERRORS.
  */
 BELT_API int belt_stream_next(belt_stream *stream, int64_t timeout_ms, belt_result **result);
-/** Up to `max` results at once: waits for the first only. `*count` is how many were given. */
+/** Up to `max` results at once: waits for the first only. `*count` is how many were given. Errors: as
+ * belt_stream_next(), and INVALID when `max` is 0. */
 BELT_API int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max,
                                    size_t *count);
 
@@ -257,25 +318,31 @@ BELT_API int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt
  * it cannot be made. */
 BELT_API int belt_stream_fd(belt_stream *stream);
 
+/** Begin with BELT_PROGRESS_INIT. Counts of inputs and results since the stream was opened. */
 typedef struct belt_progress {
+    size_t size;       /* set by BELT_PROGRESS_INIT */
     uint64_t drawn;    /* inputs taken from the source or fed */
-    uint64_t accepted; /* acknowledged by the broker */
+    uint64_t accepted; /* inputs that the broker has acknowledged */
     uint64_t done;     /* results received with BELT_OK */
     uint64_t failed;   /* results received with another code */
     uint64_t taken;    /* results given to the caller */
-    uint64_t window;   /* in items, now */
+    uint64_t window;   /* size of the window, in items */
     bool ended;        /* the input is at its end: drawn is the total */
     unsigned notice;   /* BELT_NO_WORKER while nobody serves the function, else BELT_OK */
 } belt_progress;
-BELT_API void belt_stream_progress(const belt_stream *stream, belt_progress *progress);
+#define BELT_PROGRESS_INIT {sizeof(belt_progress), 0, 0, 0, 0, 0, 0, false, 0}
+/** Fills `*progress`, also of a stream whose pool is closed. Errors: INVALID (it was not begun with BELT_PROGRESS_INIT,
+ * or the stream belongs to another process: all is 0 then). */
+BELT_API int belt_stream_progress(const belt_stream *stream, belt_progress *progress);
 /** Id of the job on the broker; 0 while it is not opened yet. */
 BELT_API uint64_t belt_stream_job(const belt_stream *stream);
 
 /** Begins nothing more: tasks that have not begun get the result TASK_CANCELLED, those that run go on, and the stream
- *  goes to its end. Does not wait. */
+ *  goes to its end. Does not wait. Errors: INVALID, CLOSED. */
 BELT_API int belt_stream_halt(belt_stream *stream);
 /** Stops the job: running tasks are stopped, no result is given after this returns. Waits up to `timeout_ms` for the
- * broker's word. */
+ * broker's word. Errors: AGAIN (it did not come in time; the job is cancelled all the same), POOL ERRORS, JOB ERRORS
+ * but JOB_CANCELLED, which is a success. */
 BELT_API int belt_stream_cancel(belt_stream *stream, int64_t timeout_ms);
 /** Makes a belt_stream_next() that waits in another thread, or the next one, return INTERRUPTED. Async-signal-safe. */
 BELT_API void belt_stream_interrupt(belt_stream *stream);
@@ -289,39 +356,45 @@ BELT_API void belt_stream_close(belt_stream **stream);
  * end, never far ahead of what the broker has accepted, and returns once it has accepted everything: for a durable job
  * it is on disk then. `*job` is its id. The job is detached; with a key that the broker knows it is the job of old, and
  * only what is missing is handed in, so a submit that was killed is repeated with the same key and input. On failure a
- * job without a key is cancelled, one with a key stays as far as it came. Errors: INVALID, SOURCE_FAILED, TOO_LARGE,
- * BAD_OPTION, LIMIT, DRAINING, NOT_DURABLE, NOT_ALLOWED (somebody else feeds it), JOB_ENDED (the key's job has fewer
- * inputs), BAD_MESSAGE (it has more), STORE_FAILED, LOST_BROKER.
+ * job without a key is cancelled, one with a key stays as far as it came. Errors:
+ * SOURCE_FAILED (an input that failed ends the call), TOO_LARGE, NOT_SERVED, BAD_OPTION, CLOSED, NO_MEMORY, POOL
+ * ERRORS, JOB ERRORS.
  */
 BELT_API int belt_pool_submit(belt_pool *pool, const char *function, belt_source source, void *ctx,
                               const belt_job_options *options, uint64_t *job);
 /**
  * The same step by step: belt_stream_feed() and belt_stream_end() (`source` NULL), belt_stream_flush(),
  * belt_stream_job(), belt_stream_detach(). Such a stream gives no results. *Gives* `*stream`; belt_stream_close()
- * before the end is accepted cancels the job.
+ * before the end is accepted cancels the job. Errors: as belt_pool_imap().
  */
 BELT_API int belt_pool_submit_open(belt_pool *pool, const char *function, belt_source source, void *ctx,
                                    const belt_job_options *options, belt_stream **stream);
 /**
  * Waits until the broker has accepted all that was handed in and, after its end, the end; draws a submitted job's
- * source meanwhile (a source that says "nothing yet" is asked again at the next call). Errors: AGAIN, INTERRUPTED, and
- * as belt_pool_submit().
+ * source meanwhile (a source that says "nothing yet" is asked again at the next call). Errors: AGAIN,
+ * INTERRUPTED, INVALID (the stream takes no input, or this is its own source), SOURCE_FAILED, TOO_LARGE, NO_MEMORY,
+ * POOL ERRORS, JOB ERRORS.
  */
 BELT_API int belt_stream_flush(belt_stream *stream, int64_t timeout_ms);
 
 /** A cursor: where this reader's acknowledgements stand; for a new reader the first result from which all is kept. */
 #define BELT_FROM_ACKNOWLEDGED UINT64_MAX
 
-/** Fill with belt_reader_options_init(). */
+/** Begin with BELT_READER_OPTIONS_INIT. */
 typedef struct belt_reader_options {
-    size_t size;
+    size_t size;           /* set by BELT_READER_OPTIONS_INIT */
     bool unordered;        /* as they finish, not in order; a reader keeps the mode in which it came first */
+    bool acknowledge;      /* a result counts as taken when belt_stream_ack() says so, not when belt_stream_next() gives
+                              it */
     uint64_t buffersize;   /* results on their way that were not taken yet; 0: grows with the measured rate */
-    uint64_t buffer_bytes; /* 0: 64 MiB */
-    bool
-        acknowledge; /* a result counts as taken when belt_stream_ack() says so, not when belt_stream_next() gives it */
+    uint64_t buffer_bytes; /* the same in bytes; 0: 64 MiB */
 } belt_reader_options;
-BELT_API void belt_reader_options_init(belt_reader_options *options);
+#define BELT_READER_OPTIONS_INIT {sizeof(belt_reader_options), false, false, 0, 0}
+static inline void belt_reader_options_init(belt_reader_options *options)
+{
+    belt_reader_options initial = BELT_READER_OPTIONS_INIT;
+    *options = initial;
+}
 
 /**
  * Reads a job by its id, under a name of the caller's choice: belt_stream_next(), belt_stream_next_many(),
@@ -329,9 +402,10 @@ BELT_API void belt_reader_options_init(belt_reader_options *options);
  * subscribes again under the name goes on after the last result that was acknowledged. `cursor`:
  * BELT_FROM_ACKNOWLEDGED, or the `number` of the next result wanted, not below what was acknowledged. A result is kept
  * until every reader that has ever come has taken it; a complete job that is read to its end is forgotten soon after.
- * *Gives* `*stream`; closing it leaves job and cursor where they are. Errors here: INVALID, LOST_BROKER; of
- * belt_stream_next(): UNKNOWN_JOB, GONE (the cursor is below what is kept), LIMIT (readers), UNKNOWN_READER (another
- * process subscribed under this name), JOB_CANCELLED.
+ * *Gives* `*stream`; closing it leaves job and cursor where they are. Errors
+ * here: INVALID, BAD_OPTION, NO_MEMORY, POOL ERRORS; of belt_stream_next(), with the others of JOB ERRORS: UNKNOWN_JOB,
+ * GONE (the cursor is below what is kept), LIMIT (readers), UNKNOWN_READER (another process subscribed under this
+ * name), NOT_ALLOWED, JOB_CANCELLED.
  */
 BELT_API int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t cursor,
                                  const belt_reader_options *options, belt_stream **stream);
@@ -339,13 +413,13 @@ BELT_API int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *read
  * All results up to and including the one with this `number` are processed: they will not come again. Only with the
  * option `acknowledge`; the reader must do it at least once per window, or no more results come. What was
  * acknowledged but not told to the broker yet is told by belt_stream_next() when it waits, belt_stream_close(), and
- * belt_pool_close().
+ * belt_pool_close(). Errors: INVALID (without the option, or that result was not given yet), CLOSED.
  */
 BELT_API int belt_stream_ack(belt_stream *stream, uint64_t number);
 /**
  * After END: waits until the broker has the last acknowledgement, for a durable job on its disk. Then no result comes
  * again, whatever happens to the broker. Only with the option `acknowledge`, when all was acknowledged. Errors: AGAIN,
- * INTERRUPTED, CLOSED, INVALID, LOST_BROKER.
+ * INTERRUPTED, INVALID (not at the end, without the option, or in its own source), POOL ERRORS, JOB ERRORS.
  */
 BELT_API int belt_stream_ack_flush(belt_stream *stream, int64_t timeout_ms);
 /** Lets go of a stream without cancelling: a detached job goes on, its reader's cursor stays. What was fed and not
@@ -356,157 +430,207 @@ BELT_API void belt_stream_detach(belt_stream **stream);
 
 /**
  * Maps over `count` inputs (*borrows*) and waits for all results, in order of the input: `*results` is *given*, an
- * array of `count` results that belt_results_free() frees. Fails only as a whole (codes of belt_pool_imap and
- * belt_stream_next); a failed task is a result. AGAIN: not all results were there within `timeout_ms`; the job is
- * cancelled then.
+ * array of `count` results that belt_results_free() frees. Fails only as a whole; a failed task is a result. Errors:
+ * AGAIN (not all results were there within `timeout_ms`; the job is cancelled then), INVALID, NOT_SERVED, TOO_LARGE,
+ * BAD_OPTION, NO_MEMORY, POOL ERRORS, JOB ERRORS.
  */
-BELT_API int belt_pool_map(belt_pool *pool, const char *function, const belt_input *inputs, size_t count,
+BELT_API int belt_pool_map(belt_pool *pool, const char *function, const belt_span *inputs, size_t count,
                            const belt_job_options *options, int64_t timeout_ms, belt_result ***results);
+/** The array of belt_pool_map() and all results in it. *Takes*. Accepts NULL. */
 BELT_API void belt_results_free(belt_result ***results, size_t count);
 
-/** One task, waited for. *Gives* `*result`. AGAIN: no result within `timeout_ms`; the task is cancelled then. */
+/** One task, waited for. *Gives* `*result`. Errors: AGAIN (no result within `timeout_ms`; the task is cancelled then),
+ * and as belt_pool_map(). */
 BELT_API int belt_pool_apply(belt_pool *pool, const char *function, const void *data, size_t len,
                              const belt_job_options *options, int64_t timeout_ms, belt_result **result);
 
 /** One task, not waited for: *gives* a stream of one result (belt_stream_next, belt_stream_fd, belt_stream_close serve
- * it). *Copies* `data`. */
+ * it). *Copies* `data`. Errors: INVALID, NOT_SERVED, TOO_LARGE, BAD_OPTION, NO_MEMORY, POOL ERRORS. */
 BELT_API int belt_pool_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
                                    const belt_job_options *options, belt_stream **call);
 
 /* ------------------------------------------------------- administration */
 
 /** What is asked for. */
-typedef enum belt_what {
-    BELT_QUEUES = 1,
-    BELT_WORKERS = 2,
-    BELT_JOBS = 3,
-    BELT_BROKER = 4,
-    BELT_READERS = 5
-} belt_what;
+typedef enum belt_status_kind {
+    BELT_STATUS_QUEUES = 1,
+    BELT_STATUS_WORKERS = 2,
+    BELT_STATUS_JOBS = 3,
+    BELT_STATUS_BROKER = 4,
+    BELT_STATUS_READERS = 5
+} belt_status_kind;
 
+/** Tasks that wait for a worker or run, of one function. Counts are since the broker began. */
 typedef struct belt_queue_status {
     const char *function;
-    uint64_t waiting, running, done, failed, retried;
-    unsigned workers, slots, jobs;
-    double rate;         /* results per second, over the last seconds */
-    uint64_t service_us; /* estimated run time of a task */
-    uint64_t oldest_ms;  /* age of the longest waiting task */
+    uint64_t waiting, running;      /* tasks, at this moment */
+    uint64_t done, failed, retried; /* results, failed results, and further runs */
+    unsigned workers, slots, jobs;  /* that serve it; that have tasks of it */
+    double rate;                    /* results per second, over the last seconds */
+    uint64_t service_us;            /* estimated run time of a task; 0: not known */
+    uint64_t oldest_ms;             /* age of the longest waiting task; 0: none waits */
 } belt_queue_status;
 
+/** One `belt worker` or belt_worker_run(). Counts are since it connected. */
 typedef struct belt_worker_status {
-    const char *name, *functions;
-    unsigned slots, running, queued;
-    uint64_t done, failed, lost, connected_ms, silent_ms;
-    bool leaving;
+    const char *name;
+    const char *functions;       /* joined by commas */
+    unsigned slots;              /* tasks that it runs at a time */
+    unsigned running, queued;    /* tasks that run there; that were sent there and have not begun */
+    uint64_t done, failed, lost; /* results, failed results, and tasks whose slot died */
+    uint64_t connected_ms;       /* since it connected */
+    uint64_t silent_ms;          /* since it was heard */
+    bool leaving;                /* it finishes what runs and takes nothing new */
 } belt_worker_status;
 
 typedef struct belt_job_status {
-    uint64_t job;
-    const char *key, *function, *owner;
+    uint64_t job;    /* its id */
+    const char *key; /* "" without one */
+    const char *function;
+    const char *owner; /* the program that opened it */
     const char *state; /* "open", "ended", "complete", "cancelled" */
     int priority;
-    uint64_t total, waiting, running, done, failed, retried, unread, age_ms;
-    unsigned readers, progress_permille;
+    uint64_t total;                 /* tasks so far */
+    uint64_t waiting, running;      /* tasks, at this moment */
+    uint64_t done, failed, retried; /* results, failed results, and further runs */
+    uint64_t unread;                /* results that are there and that no reader has acknowledged */
+    uint64_t age_ms;                /* since it was opened */
+    unsigned readers;
+    unsigned progress_permille;  /* of the running tasks, as they tell it by belt_task_progress() */
     const char *why;             /* why it does not move; "" when it does */
     bool past;                   /* it is over and forgotten, but for this line of the broker's history */
-    uint64_t opened_at, over_at; /* ms since 1970; 0: not known, or not over yet */
+    uint64_t opened_at, over_at; /* ms since 1970 by the broker's clock; 0: not known, or not over yet */
 } belt_job_status;
 
 typedef struct belt_reader_status {
-    uint64_t job;
-    const char *reader;
-    bool unordered, connected;
+    uint64_t job;       /* its id */
+    const char *reader; /* its name */
+    bool unordered;     /* its mode */
+    bool connected;
     uint64_t acknowledged; /* results */
     uint64_t unread;       /* results that are there and that it has not acknowledged */
 } belt_reader_status;
 
+/** Counts are since the broker began. */
 typedef struct belt_broker_status {
     const char *name, *version;
-    uint64_t epoch, uptime_ms, bytes, budget;
-    unsigned clients, workers, slots, jobs;
-    uint64_t accepted, done, failed, retried, stale;
-    bool draining;
+    uint64_t epoch;            /* the number of this life of the broker */
+    uint64_t uptime_ms;        /* since it began */
+    uint64_t bytes, budget;    /* payload bytes that it keeps, and how many it may keep */
+    unsigned clients, workers; /* that are connected */
+    unsigned slots, jobs;
+    uint64_t accepted;      /* tasks */
+    uint64_t done, failed;  /* results, failed results */
+    uint64_t retried;       /* further runs of a task */
+    uint64_t stale;         /* results that came too late to count */
+    bool draining;          /* it takes no new work */
     uint64_t past;          /* jobs that are over and remembered */
     uint64_t failed_kept;   /* failed tasks that are kept with their inputs */
-    uint64_t failed_let_go; /* and those that were let go since the broker began, to stay within its bounds */
+    uint64_t failed_let_go; /* failed tasks that were dropped to stay within the broker's bounds */
 } belt_broker_status;
 
+/** What the broker answers. The library makes it, and the row `i` of `count` is behind the pointer `jobs[i]`. */
 typedef struct belt_status {
-    belt_what what;
-    size_t count;
-    const belt_queue_status *queues; /* the one that was asked for is not NULL */
-    const belt_worker_status *workers;
-    const belt_job_status *jobs;
+    belt_status_kind what; /* which of the pointers is not NULL */
+    size_t count;          /* rows */
+    const belt_queue_status *const *queues;
+    const belt_worker_status *const *workers;
+    const belt_job_status *const *jobs;
     const belt_broker_status *broker;
-    const belt_reader_status *readers;
-    uint64_t total; /* how many there are, which with a limit may be more than `count` */
+    const belt_reader_status *const *readers;
+    uint64_t total; /* rows that there are, which with a limit may be more than `count` */
 } belt_status;
 
-/** Which rows are wanted. Fill with belt_status_options_init(). */
+/** States of a job, to be joined by |. */
+enum belt_job_states {
+    BELT_STATE_OPEN = 1,     /* takes more input */
+    BELT_STATE_ENDED = 2,    /* has all its input, and not all its results */
+    BELT_STATE_COMPLETE = 4, /* has all its results */
+    BELT_STATE_CANCELLED = 8
+};
+
+/** Which rows are wanted. Begin with BELT_STATUS_OPTIONS_INIT. */
 typedef struct belt_status_options {
-    size_t size;
+    size_t size;                  /* set by BELT_STATUS_OPTIONS_INIT */
     uint64_t limit;               /* rows at the most; 0: all */
-    unsigned states;              /* of jobs: bits 1 open, 2 ended, 4 complete, 8 cancelled; 0: any */
+    unsigned states;              /* of jobs: some of enum belt_job_states; 0: any */
     const char *function, *owner; /* of jobs; NULL: any */
 } belt_status_options;
-BELT_API void belt_status_options_init(belt_status_options *options);
+#define BELT_STATUS_OPTIONS_INIT {sizeof(belt_status_options), 0, 0, NULL, NULL}
+static inline void belt_status_options_init(belt_status_options *options)
+{
+    belt_status_options initial = BELT_STATUS_OPTIONS_INIT;
+    *options = initial;
+}
 
 /**
  * Asks the broker, page after page; each of these waits up to `timeout_ms`. `name` picks one queue, worker or job (also
  * the readers of one job); NULL: all. Digits, or '#' and digits, are the id of a job and nothing else; any other name
  * is a key, and so is what follows "key:". For a key the living job comes first, then those that are past. Jobs are
- * sorted by id, those that live first; the others by name. *Gives* `*status`. Errors: INVALID (an empty name names
- * nothing), AGAIN.
+ * sorted by id, those that live first; the others by name. `options` (*borrows*) may be NULL. *Gives* `*status`.
+ * Errors: AGAIN, INVALID (an empty name names nothing), BAD_OPTION, BAD_MESSAGE, NO_MEMORY, POOL ERRORS.
  */
-BELT_API int belt_status_get(belt_pool *pool, belt_what what, const char *name, int64_t timeout_ms,
-                             belt_status **status);
-/** The same with options (*borrows*; NULL: none). */
-BELT_API int belt_status_get_with(belt_pool *pool, belt_what what, const char *name, const belt_status_options *options,
-                                  int64_t timeout_ms, belt_status **status);
+BELT_API int belt_status_get(belt_pool *pool, belt_status_kind what, const char *name,
+                             const belt_status_options *options, int64_t timeout_ms, belt_status **status);
+/** *Takes*. Accepts NULL. */
 BELT_API void belt_status_free(belt_status **status);
-/** Cancels any job by its id. Errors: UNKNOWN_JOB, JOB_ENDED (it is complete: its results stay), NOT_ALLOWED, AGAIN. */
+/** Cancels any job by its id. Errors: UNKNOWN_JOB, JOB_ENDED (it is complete: its results stay), NOT_ALLOWED,
+ * STORE_FAILED, AGAIN, POOL ERRORS. */
 BELT_API int belt_job_cancel(belt_pool *pool, uint64_t job, int64_t timeout_ms);
 /** The same, and a complete job's results are dropped as if they had been read; of one that is past the line in the
- * history goes. Errors: UNKNOWN_JOB, NOT_ALLOWED, AGAIN. */
+ * history goes. Errors: UNKNOWN_JOB, NOT_ALLOWED, STORE_FAILED, AGAIN, POOL ERRORS. */
 BELT_API int belt_job_forget(belt_pool *pool, uint64_t job, int64_t timeout_ms);
-/** Round trip to the broker in µs. */
+/** Round trip to the broker in µs. Errors: AGAIN, NO_MEMORY, POOL ERRORS. */
 BELT_API int belt_pool_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us);
 
 /* -------------------------------------------------------------- workers */
 
-/** Fill with belt_worker_options_init(). Strings are copied. */
+/** Begin with BELT_WORKER_OPTIONS_INIT. Strings are copied. */
 typedef struct belt_worker_options {
-    size_t size;
-    const char *name;            /* default host:pid */
-    int slots;                   /* 0: one per processor */
-    uint64_t max_tasks_per_slot; /* 0: no limit */
-    int (*slot_init)(void *ctx); /* in each slot before its first task; nonzero: the slot cannot start */
-    void (*slot_exit)(void *ctx);
-    void *slot_ctx;
-    uint64_t drain_ms;         /* SIGTERM: running tasks may finish for this long; 0: 10000 */
+    size_t size;                  /* set by BELT_WORKER_OPTIONS_INIT */
+    const char *name;             /* shown in status; NULL: host:pid */
+    int slots;                    /* tasks at a time; 0: one per processor */
+    uint64_t max_tasks_per_slot;  /* a slot is replaced after this many tasks; 0: never */
+    int (*slot_init)(void *ctx);  /* runs in each slot before its first task; nonzero: the slot cannot start. NULL:
+                                     nothing runs */
+    void (*slot_exit)(void *ctx); /* runs in each slot after its last task. NULL: nothing runs */
+    void *slot_ctx;               /* handed to both */
+    uint64_t drain_ms;            /* after SIGTERM running tasks may finish for this long; 0: 10000 */
     uint64_t start_timeout_ms; /* slot_init may take this long, then the slot is killed and started again; 0: 10000 */
-    int64_t kill_after_ms;     /* as in belt_pool_options */
+    int64_t kill_after_ms;     /* as in belt_pool_options: default 2000, 0: SIGKILL at once */
 } belt_worker_options;
-BELT_API void belt_worker_options_init(belt_worker_options *options);
+#define BELT_WORKER_OPTIONS_INIT {sizeof(belt_worker_options), NULL, 0, 0, NULL, NULL, NULL, 0, 0, 2000}
+static inline void belt_worker_options_init(belt_worker_options *options)
+{
+    belt_worker_options initial = BELT_WORKER_OPTIONS_INIT;
+    *options = initial;
+}
 
 /**
  * Serves the registered functions to the broker at `broker` (its workers' endpoint, "tcp://host:7879") until SIGTERM
- * or SIGINT. Forks its slots first: call it before the program starts threads.
+ * or SIGINT. Forks its slots first: call it before the program starts threads. Errors: INVALID (no address, no
+ * function, an option out of its range), BAD_OPTION, NO_MEMORY, SYSTEM, and what the broker refuses with: BAD_VERSION,
+ * BAD_ROLE, BAD_MESSAGE, LIMIT, NOT_ALLOWED.
  */
 BELT_API int belt_worker_run(const char *broker, const belt_worker_options *options);
 
 /** The result (*copies*; one that lies in the task's input may be sent from there: leave the input as it is). Once per
- * task. Errors: INVALID (second reply), RESULT_TOO_LARGE. */
+ * task. Errors: INVALID (second reply, or a process that the function forked), RESULT_TOO_LARGE (which is then
+ * the task's result), NO_MEMORY. */
 BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len);
-/** The task failed, for a reason that a person can read. */
+/** The task failed, for a reason that a person can read (*copies*). Errors: INVALID (second reply, or a process that
+ * the function forked), NO_MEMORY. */
 BELT_API int belt_task_fail(belt_task *task, const char *text);
-/** The same, and no retry will help: the result is TASK_REFUSED whatever the job's retries. */
+/** The same, and no retry will help: the result is TASK_REFUSED whatever the job's retries. Errors: as
+ * belt_task_fail(). */
 BELT_API int belt_task_fail_final(belt_task *task, const char *text);
 /** How far a long task is, in units of its own; shown by `belt jobs`. Cheap: call it as often as you like. */
 BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total);
 /** True when the result is not wanted any more: return soon, the slot is stopped by force after a grace. */
 BELT_API bool belt_task_cancelled(const belt_task *task);
+/** Place of the task in its job: 0, 1, 2, … */
 BELT_API uint64_t belt_task_index(const belt_task *task);
+/** Which run of the task this is, from 1. */
 BELT_API unsigned belt_task_attempt(const belt_task *task);
 /** What all tasks of the job share (option `argument`), aligned to BELT_ALIGNMENT. Valid during the call. */
 BELT_API const void *belt_task_argument(const belt_task *task, size_t *len);
