@@ -54,7 +54,8 @@ struct belt_task {
     bool answered, failed, sent;
     uint64_t started_us;
     unsigned code;
-    struct slot_queue answer; /* kept from task to task */
+    struct slot_queue answer; /* kept from task to task; of a failure the text, and behind it the payload */
+    size_t text_len;          /* of the text */
     uint64_t told_us;         /* last progress */
 };
 
@@ -180,6 +181,33 @@ static void align_rest(struct aligned *room)
 
 /* -------------------------------------------------- what functions may call */
 
+static unsigned payload_limit(const belt_task *task)
+{
+    unsigned limit = atomic_load(&task->slot->shared->max_payload);
+
+    return limit ? limit : BELT_MAX_PAYLOAD_DEFAULT;
+}
+
+static int task_fail(belt_task *task, unsigned code, const char *text, struct belt_bytes payload)
+{
+    int rc = BELT_OK;
+
+    if (task->answered || is_forked)
+        return BELT_INVALID;
+    task->answered = task->failed = true;
+    task->code = code;
+    task->text_len = text ? strnlen(text, payload_limit(task)) : 0; /* the agent cuts it */
+    if (payload.len > payload_limit(task)) {
+        payload.len = 0;
+        rc = BELT_RESULT_TOO_LARGE;
+    }
+    if (slot_queue_add(&task->answer, text, task->text_len) != 0) {
+        task->text_len = 0;
+        return BELT_NO_MEMORY;
+    }
+    return slot_queue_add(&task->answer, payload.data, payload.len) == 0 ? rc : BELT_NO_MEMORY;
+}
+
 /** Where the answer lies in the arena: in the task's payload, or in a block that it is copied to. False: there is no
  *  room. */
 static bool reply_place(const belt_task *task, struct belt_bytes bytes, size_t *at)
@@ -215,42 +243,34 @@ static int reply_apart(belt_task *task, struct belt_bytes bytes)
 
 BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
 {
-    unsigned limit = atomic_load(&task->slot->shared->max_payload);
     char text[96];
 
     if (task->answered || is_forked)
         return BELT_INVALID;
-    task->answered = true;
-    if (len > (limit ? limit : BELT_MAX_PAYLOAD_DEFAULT)) {
-        int n = snprintf(text, sizeof(text), "the result has %zu bytes, the limit is %u", len, limit);
-        task->failed = true;
-        task->code = BELT_RESULT_TOO_LARGE;
-        slot_queue_add(&task->answer, text, (size_t)n);
+    if (len > payload_limit(task)) {
+        snprintf(text, sizeof(text), "the result has %zu bytes, the limit is %u", len, payload_limit(task));
+        task_fail(task, BELT_RESULT_TOO_LARGE, text, (struct belt_bytes){NULL, 0});
         return BELT_RESULT_TOO_LARGE;
     }
+    task->answered = true;
     if (len >= SLOT_LARGE_BYTES) /* sent from where it lies, when the function gives it */
         return reply_apart(task, (struct belt_bytes){data, len});
     return slot_queue_add(&task->answer, data, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
 }
 
-static int task_fail(belt_task *task, unsigned code, const char *text)
-{
-    if (task->answered || is_forked)
-        return BELT_INVALID;
-    task->answered = task->failed = true;
-    task->code = code;
-    size_t len = text ? strnlen(text, atomic_load(&task->slot->shared->max_payload)) : 0; /* the agent cuts it */
-    return slot_queue_add(&task->answer, text, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
-}
-
 BELT_API int belt_task_fail(belt_task *task, const char *text)
 {
-    return task_fail(task, BELT_TASK_FAILED, text);
+    return task_fail(task, BELT_TASK_FAILED, text, (struct belt_bytes){NULL, 0});
 }
 
 BELT_API int belt_task_fail_final(belt_task *task, const char *text)
 {
-    return task_fail(task, BELT_TASK_REFUSED, text);
+    return task_fail(task, BELT_TASK_REFUSED, text, (struct belt_bytes){NULL, 0});
+}
+
+BELT_API int belt_task_fail_data(belt_task *task, const char *text, const void *data, size_t len)
+{
+    return task_fail(task, BELT_TASK_FAILED, text, (struct belt_bytes){data, len});
 }
 
 BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total)
@@ -314,15 +334,20 @@ static void task_call(struct belt_task *task, uint32_t number)
     belt_task_fail(task, text);
 }
 
+static struct belt_bytes behind(struct belt_bytes bytes, size_t len)
+{
+    return bytes.len > len ? (struct belt_bytes){bytes.data + len, bytes.len - len} : (struct belt_bytes){NULL, 0};
+}
+
 static void task_answer(struct belt_task *task, uint64_t service_us)
 {
-    struct belt_bytes none = {NULL, 0}, bytes = {task->answer.data, task->answer.len};
+    struct belt_bytes bytes = {task->answer.data, task->answer.len}, text = {bytes.data, task->text_len};
     int rc = 0;
 
     if (task->sent)
         return;
     if (task->failed)
-        rc = slot_write_fail(&task->slot->out, &task->got, task->code, bytes, none, service_us);
+        rc = slot_write_fail(&task->slot->out, &task->got, task->code, text, behind(bytes, text.len), service_us);
     else
         rc = slot_write_ok(&task->slot->out, &task->got, bytes, service_us);
     slot_queue_consume(&task->answer, task->answer.len);

@@ -624,6 +624,10 @@ BELT_API int belt_task_fail(belt_task *task, const char *text);
 /** The same, and no retry will help: the result is TASK_REFUSED whatever the job's retries. Errors: as
  * belt_task_fail(). */
 BELT_API int belt_task_fail_final(belt_task *task, const char *text);
+/** As belt_task_fail(), with a payload (*copies*), which the result has beside its text: an exception that a program
+ * can read, for one. It counts and is tried again like any failure. Errors: as belt_task_fail(), and RESULT_TOO_LARGE:
+ * the payload is over the limit, and the task has failed with its text alone. */
+BELT_API int belt_task_fail_data(belt_task *task, const char *text, const void *data, size_t len);
 /** How far a long task is, in units of its own; shown by `belt jobs`. Cheap: call it as often as you like. */
 BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total);
 /** True when the result is not wanted any more: return soon, the slot is stopped by force after a grace. */

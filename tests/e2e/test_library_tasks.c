@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What functions in slots say beside a result: failures with a payload.
+ */
+#include "library_stock.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LARGE (1u << 20)
+
+/** Fails with the input as its payload; an input of 4 bytes says how large the payload is to be instead. */
+static int fails_with(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    uint32_t size;
+    char *large;
+    int rc;
+
+    (void)ctx;
+    if (len != sizeof(size))
+        return belt_task_fail_data(task, "a failure that a program can read", data, len);
+    memcpy(&size, data, sizeof(size));
+    large = calloc(1, size);
+    if (large == NULL)
+        return -1;
+    large[size - 1] = 'z';
+    rc = belt_task_fail_data(task, "large", large, size);
+    free(large);
+    return rc;
+}
+
+/** Fails until its last attempt, each time with the number of the attempt. */
+static int fails_twice(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    unsigned attempt = belt_task_attempt(task);
+
+    (void)ctx;
+    if (attempt < 3)
+        return belt_task_fail_data(task, "not yet", &attempt, sizeof(attempt));
+    return belt_task_reply(task, data, len);
+}
+
+static belt_pool *open_pool(void)
+{
+    belt_function_register("fails_with", fails_with, NULL);
+    belt_function_register("fails_twice", fails_twice, NULL);
+    return stock_pool(1);
+}
+
+static belt_result *apply(belt_pool *pool, const char *function, const void *data, size_t len,
+                          const belt_job_options *options)
+{
+    belt_result *result = NULL;
+
+    cr_assert_eq(belt_pool_apply(pool, function, data, len, options, WAIT_MS, &result), BELT_OK, "%s",
+                 belt_error_text());
+    return result;
+}
+
+Test(library_tasks, a_failure_has_its_payload_beside_its_text)
+{
+    belt_pool *pool = open_pool();
+    belt_result *result = apply(pool, "fails_with", "ValueError", 10, NULL);
+
+    cr_assert_eq(result->code, BELT_TASK_FAILED);
+    cr_assert_str_eq(result->text, "a failure that a program can read");
+    cr_assert(result->len == 10 && memcmp(result->data, "ValueError", 10) == 0);
+    belt_result_free(&result);
+    result = apply(pool, "fails_with", "", 0, NULL);
+    cr_assert(result->code == BELT_TASK_FAILED && result->len == 0);
+    cr_assert_str_eq(result->text, "a failure that a program can read");
+    belt_result_free(&result);
+    belt_pool_close(&pool);
+}
+
+Test(library_tasks, the_payload_of_a_failure_may_be_large_and_is_left_out_when_it_is_too_large)
+{
+    belt_pool *pool = open_pool();
+    uint32_t size = LARGE;
+    belt_result *result = apply(pool, "fails_with", &size, sizeof(size), NULL);
+
+    cr_assert(result->code == BELT_TASK_FAILED && result->len == LARGE &&
+              ((const char *)result->data)[LARGE - 1] == 'z');
+    belt_result_free(&result);
+    size = 64 * LARGE;
+    result = apply(pool, "fails_with", &size, sizeof(size), NULL);
+    cr_assert(result->code == BELT_TASK_FAILED && result->len == 0);
+    cr_assert_str_eq(result->text, "large");
+    belt_result_free(&result);
+    result = apply(pool, "echo", "x", 1, NULL);
+    cr_assert(result->code == BELT_OK && result->len == 1, "the slot goes on");
+    belt_result_free(&result);
+    belt_pool_close(&pool);
+}
+
+Test(library_tasks, a_failure_with_a_payload_is_tried_again_and_counted)
+{
+    belt_pool *pool = open_pool();
+    belt_job_options options = BELT_JOB_OPTIONS_INIT;
+    belt_status *status = NULL;
+    belt_result *result;
+
+    options.backoff_ms = -1;
+    options.retries = 1;
+    result = apply(pool, "fails_twice", "x", 1, &options);
+    cr_assert(result->code == BELT_TASK_FAILED && result->attempt == 2 && result->len == sizeof(unsigned));
+    cr_assert_eq(*(const unsigned *)result->data, 2, "the payload of the last attempt");
+    belt_result_free(&result);
+    options.retries = 2;
+    result = apply(pool, "fails_twice", "x", 1, &options);
+    cr_assert(result->code == BELT_OK && result->attempt == 3);
+    belt_result_free(&result);
+    cr_assert_eq(belt_status_get(pool, BELT_STATUS_QUEUES, "fails_twice", NULL, WAIT_MS, &status), BELT_OK);
+    cr_assert_eq(status->count, 1);
+    cr_assert(status->queues[0]->failed == 1 && status->queues[0]->retried == 3 && status->queues[0]->done == 1);
+    belt_status_free(&status);
+    belt_pool_close(&pool);
+}
