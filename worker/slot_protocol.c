@@ -158,6 +158,16 @@ int slot_write_hello(struct slot_queue *queue)
     return slot_queue_add(queue, hello, sizeof(hello) - 1);
 }
 
+int slot_write_unable(struct slot_queue *queue, struct belt_bytes text)
+{
+    uint8_t *to = slot_queue_room(queue, SLOT_MAX_LINE + text.len);
+
+    if (!to)
+        return -1;
+    memcpy(to, "unable", 6);
+    return put_end(queue, put_number(to + 6, ' ', text.len), text, (struct belt_bytes){NULL, 0});
+}
+
 /** Of the task that is answered, what tells it from its neighbours (SHARED_MEMORY.md); NULL: nothing. */
 static uint8_t *put_mark(uint8_t *to, const struct slot_task *task)
 {
@@ -423,6 +433,10 @@ static bool parse_answer(struct words *words, struct slot_got_message *m, struct
     if (starts(words, "progress ")) {
         a->got = SLOT_GOT_PROGRESS;
         return words_number(words, ' ', &m->done) && words_number(words, '\n', &m->total);
+    }
+    if (starts(words, "unable ")) {
+        a->got = SLOT_GOT_UNABLE;
+        return words_number(words, '\n', &a->one);
     }
     a->got = SLOT_GOT_HELLO;
     return starts(words, "belt-slot 1") && words->at == words->end;

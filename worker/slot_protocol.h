@@ -47,6 +47,8 @@ int slot_write_task_line(struct slot_queue *queue, const struct slot_task *task)
 /** The same with a payload that lies at `at` in memory that both share: nothing is sent behind the argument. */
 int slot_write_task_at(struct slot_queue *queue, const struct slot_task *task, size_t at);
 int slot_write_hello(struct slot_queue *queue);
+/** In place of the hello: the slot cannot serve, and why. */
+int slot_write_unable(struct slot_queue *queue, struct belt_bytes text);
 /** Answers of C functions are marked with their task; NULL: they are not. */
 int slot_write_ok(struct slot_queue *queue, const struct slot_task *task, struct belt_bytes payload,
                   uint64_t service_us);
@@ -68,6 +70,7 @@ enum slot_side {
 enum slot_got {
     SLOT_GOT_NOTHING, /* more bytes are needed */
     SLOT_GOT_HELLO,
+    SLOT_GOT_UNABLE, /* the text says why */
     SLOT_GOT_OK,
     SLOT_GOT_FAIL,
     SLOT_GOT_PROGRESS,

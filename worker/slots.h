@@ -140,6 +140,8 @@ void slots_drop(struct slots *slots, uint64_t now, const struct belt_task_ref *r
 void slots_recorded(struct slots *slots, uint64_t upto);
 /** A slot said hello. */
 void slots_ready(struct slots *slots, uint32_t slot);
+/** A slot says in place of its hello that it cannot serve, and why; slots_died() follows. False: it has said hello. */
+bool slots_unable(struct slots *slots, uint32_t slot, struct belt_bytes why);
 /** The first unanswered task of `slot` has ended. False: it had none. */
 bool slots_answer(struct slots *slots, uint64_t now, uint32_t slot, const struct slots_outcome *outcome);
 /** `slot` has given back the last `count` of its unanswered tasks: it will not begin them. */

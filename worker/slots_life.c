@@ -5,6 +5,8 @@
  */
 #include "slots_table.h"
 
+#include "../proto/text_cut.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -349,6 +351,18 @@ void slots_ready(struct slots *slots, uint32_t number)
     slots_room_update(slots, slot);
 }
 
+bool slots_unable(struct slots *slots, uint32_t number, struct belt_bytes why)
+{
+    struct slots_slot *slot = &slots->slots[number];
+    char *to = slots->programs[slot->program].why;
+
+    if (slot->state != SLOTS_STARTING)
+        return false;
+    slot->unable = true;
+    to[text_cut((uint8_t *)to, BELT_MAX_TEXT, why)] = '\0';
+    return true;
+}
+
 static void slot_start(struct slots *slots, uint64_t now, struct slots_slot *slot)
 {
     struct slots_program_state *program = &slots->programs[slot->program];
@@ -360,6 +374,7 @@ static void slot_start(struct slots *slots, uint64_t now, struct slots_slot *slo
     slot->answered = slot->resting = slot->faulty = slot->gone = false;
     slot->ahead = 0;
     slot->why = NULL;
+    slot->unable = false;
     program->starting++;
     if (program->pub.lasting) /* else each task starts a process */
         slots_act(slots, SLOTS_START, slot->number);
@@ -405,14 +420,20 @@ static void pause_longer(struct slots_program_state *program, uint64_t now)
     program->pause_until = now + program->pause_us;
 }
 
-static void start_failed(struct slots_program_state *program, uint64_t now, const char *why,
+static void start_failed(struct slots_program_state *program, uint64_t now, const struct slots_slot *slot,
                          const struct slots_outcome *how)
 {
     struct belt_bytes line = last_line(how->log);
+    const char *why = slot->why;
 
-    snprintf(program->why, sizeof(program->why), "%s%s%.*s%s%.*s", why ? why : "", why ? ", " : "",
-             (int)(how->text.len > 150 ? 150 : how->text.len), (const char *)how->text.data, line.len > 0 ? ": " : "",
-             (int)(line.len > 200 ? 200 : line.len), line.len > 0 ? (const char *)line.data : "");
+    program->unable = slot->unable;
+    if (slot->unable && program->failures < SLOTS_FAILURES) /* it knows: trying again would tell the same */
+        program->failures = SLOTS_FAILURES - 1;
+    if (!slot->unable)
+        snprintf(program->why, sizeof(program->why), "%s%s%.*s%s%.*s", why ? why : "", why ? ", " : "",
+                 (int)(how->text.len > 150 ? 150 : how->text.len), (const char *)how->text.data,
+                 line.len > 0 ? ": " : "", (int)(line.len > 200 ? 200 : line.len),
+                 line.len > 0 ? (const char *)line.data : "");
     program->failures++;
     if (program->failures < SLOTS_FAILURES || program->pause_until > now)
         return;
@@ -442,9 +463,9 @@ static void task_refuse(struct slots *slots, uint64_t now, struct slots_program_
 {
     char text[sizeof(program->why) + 32];
     struct slots_outcome outcome = {
-        .code = slots->alone ? BELT_TASK_FAILED : BELT_NOT_SERVED, .timed = true, .exit_status = -1};
+        .code = slots->alone ? BELT_SLOT_FAILED : BELT_NOT_SERVED, .timed = true, .exit_status = -1};
     struct slots_task *task = program->waiting;
-    int len = snprintf(text, sizeof(text), "the slot cannot start: %s", program->why);
+    int len = snprintf(text, sizeof(text), "%s%s", program->unable ? "" : "the slot cannot start: ", program->why);
 
     outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
     slots_withdraw(slots, task);
@@ -541,6 +562,7 @@ void slots_short(struct slots *slots, uint64_t now, uint32_t number, const char 
         program->short_since = now;
     }
     snprintf(program->why, sizeof(program->why), "%s", why);
+    program->unable = false;
     if (short_for_long(slots, program, now))
         pause_longer(program, now);
     else
@@ -561,7 +583,7 @@ void slots_died(struct slots *slots, uint64_t now, uint32_t number, const struct
         program->starting--;
     struct slots_task *runs = slot->resting ? NULL : slot_runs(slot);
     if (slot->state != SLOTS_CLOSING && !slot->answered && !runs)
-        start_failed(program, now, slot->why, how);
+        start_failed(program, now, slot, how);
     /* A slot that we stopped for a task which has ended since takes no other with it. */
     bool ours = slots_ours(slot) && !slot->why && !slot->faulty;
     if (slot->given) {

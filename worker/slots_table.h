@@ -78,6 +78,7 @@ struct slots_slot {
     uint64_t deadline_us;
     uint32_t heap_at;               /* place in the heap, from 1; 0: not there */
     const char *why;                /* why the table ended it, for the text of its death */
+    bool unable;                    /* it has said itself why it cannot start */
     struct slots_slot *prev, *next; /* in its program's list for its room, or of those that are off */
     struct slots_slot *laden_prev, *laden_next;
     uint64_t again_us; /* it was asked: not again before, what it has may have begun and its answers be on the way */
@@ -91,8 +92,9 @@ struct slots_program_state {
     struct slots_slot *laden; /* slots that hold tasks behind another and could give them back, longest first */
     uint32_t idle_count, some_count, starting;
     uint32_t failures;
-    char why[400]; /* the last start failed */
-    bool gave_up;  /* tasks were refused: others may serve them */
+    char why[BELT_MAX_TEXT + 1]; /* the last start failed */
+    bool unable;                 /* in these words of the slot */
+    bool gave_up;                /* tasks were refused: others may serve them */
     uint64_t pause_us, pause_until;
     bool scarce;          /* the system was short when a slot was to start, and none has started since */
     uint64_t short_since; /* when that began */

@@ -219,6 +219,10 @@ static void stream_parse(struct agent *agent, struct place *place)
         case SLOT_GOT_HELLO:
             slots_ready(agent->table, place->slot);
             break;
+        case SLOT_GOT_UNABLE:
+            if (!slots_unable(agent->table, place->slot, message.text))
+                stream_violation(agent, place, "it says 'unable' after its hello");
+            break;
         case SLOT_GOT_OK:
         case SLOT_GOT_FAIL:
             stream_answer(agent, place, got, &message);

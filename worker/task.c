@@ -454,6 +454,41 @@ static void slot_serve(struct slot *slot)
     }
 }
 
+/* Why the slot cannot serve, as its initialiser has said; in the slot only. */
+static char *unable;
+static bool is_starting;
+
+BELT_API int belt_slot_fail(const char *text)
+{
+    if (!is_starting || is_forked || unable)
+        return BELT_INVALID;
+    unable = strdup(text ? text : "the slot's initialiser gave no reason");
+    return unable ? BELT_OK : BELT_NO_MEMORY;
+}
+
+/** Runs the initialiser. False: the slot cannot serve. */
+static bool slot_begin(struct slot *slot)
+{
+    const struct belt_agent_options *options = slot->options;
+    int rc;
+
+    is_starting = true;
+    rc = options->slot_init ? options->slot_init(options->slot_ctx) : 0;
+    is_starting = false;
+    if (is_forked)
+        end_forked();
+    if (!unable && rc == 0)
+        return true;
+    if (unable) {
+        size_t len = strnlen(unable, BELT_MAX_PAYLOAD_DEFAULT);
+        slot_write_unable(&slot->out, (struct belt_bytes){(const uint8_t *)unable, len});
+        slot_flush(slot, clock_us());
+    } else {
+        fprintf(stderr, "the slot's initialiser returned %d\n", rc);
+    }
+    return false;
+}
+
 _Noreturn void task_slot_run(const struct task_ends *ends, const struct belt_agent_options *options)
 {
     struct slot slot = {
@@ -466,9 +501,8 @@ _Noreturn void task_slot_run(const struct task_ends *ends, const struct belt_age
     slot.typical_us = calloc(options->function_count + 1, sizeof(*slot.typical_us));
     if (!slot.typical_us)
         _exit(1);
-    int rc = options->slot_init ? options->slot_init(options->slot_ctx) : 0;
-    if (rc != 0) {
-        fprintf(stderr, "the slot's initialiser returned %d\n", rc);
+    if (!slot_begin(&slot)) {
+        fflush(NULL);
         _exit(1);
     }
     slot_write_hello(&slot.out);

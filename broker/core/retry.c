@@ -31,7 +31,8 @@ bool retry_wanted(struct core *core, struct job *job, struct task *task, const s
     bool again = false;
     if (item->code == BELT_TASK_LOST)
         again = count_try(&task->n.tries.losses) < job->options.max_attempts;
-    else if (item->code == BELT_TASK_TIMEOUT || (item->code == BELT_TASK_FAILED && !is_final_status(job, item)))
+    else if (item->code == BELT_TASK_TIMEOUT || item->code == BELT_SLOT_FAILED ||
+             (item->code == BELT_TASK_FAILED && !is_final_status(job, item)))
         again = count_try(&task->n.tries.failures) <= job->options.retries;
     if (again)
         retry_note(core, job, item->index);

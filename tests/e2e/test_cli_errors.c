@@ -118,6 +118,7 @@ Test(cli_errors, a_slot_that_cannot_start)
 {
     fails(ARGV("map", "--coproc", "echo no licence >&2; exit 3"), 1,
           "task 0 failed: the slot cannot start: exit status 3: no licence");
+    fails(ARGV("map", "--coproc", "printf 'unable 10\\nno licence'; exit 3"), 1, "task 0 failed: no licence");
     fails(ARGV("map", "--coproc", "exit 3"), 1, "warning: the slots of 'exit 3' cannot start: exit status 3");
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What functions in slots say beside a result: failures with a payload.
+ * What functions in slots say beside a result: failures with a payload, and why a slot cannot serve.
  */
 #include "library_stock.h"
 
@@ -115,5 +115,98 @@ Test(library_tasks, a_failure_with_a_payload_is_tried_again_and_counted)
     cr_assert_eq(status->count, 1);
     cr_assert(status->queues[0]->failed == 1 && status->queues[0]->retried == 3 && status->queues[0]->done == 1);
     belt_status_free(&status);
+    belt_pool_close(&pool);
+}
+
+/* ---- slots that cannot serve ---- */
+
+#define REASON "Traceback (most recent call last):\n  File \"model.py\", line 3\nFileNotFoundError: weights"
+
+static int no_model(void *ctx)
+{
+    (void)ctx;
+    return belt_slot_fail(REASON);
+}
+
+static int no_model_twice(void *ctx)
+{
+    int *seen = ctx;
+
+    seen[0] = belt_slot_fail(REASON);
+    seen[1] = belt_slot_fail("another reason");
+    return seen[1] == BELT_INVALID ? BELT_OK : -1;
+}
+
+static int late_reason(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    int code = belt_slot_fail("too late");
+
+    (void)data, (void)len, (void)ctx;
+    return belt_task_reply(task, &code, sizeof(code));
+}
+
+static belt_pool *open_with(int slots, int (*slot_init)(void *), void *ctx)
+{
+    belt_pool_options options = BELT_POOL_OPTIONS_INIT;
+    belt_pool *pool = NULL;
+
+    stock_functions();
+    belt_function_register("late_reason", late_reason, NULL);
+    options.slots = slots;
+    options.slot_init = slot_init;
+    options.slot_ctx = ctx;
+    cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_OK, "%s", belt_error_text());
+    return pool;
+}
+
+Test(library_tasks, an_initialiser_says_why_its_slot_cannot_serve)
+{
+    int seen[2];
+    belt_pool *pool = open_with(3, no_model, NULL);
+    belt_result *result = apply(pool, "echo", "x", 1, NULL);
+
+    cr_assert_eq(result->code, BELT_SLOT_FAILED);
+    cr_assert_str_eq(belt_code_name(result->code), "SLOT_FAILED");
+    cr_assert_str_eq(result->text, REASON);
+    belt_result_free(&result);
+    belt_pool_close(&pool);
+
+    pool = open_with(1, no_model_twice, seen);
+    result = apply(pool, "echo", "x", 1, NULL);
+    cr_assert_eq(result->code, BELT_SLOT_FAILED, "whatever the initialiser returns");
+    cr_assert_str_eq(result->text, REASON, "the first reason counts");
+    belt_result_free(&result);
+    belt_pool_close(&pool);
+}
+
+static int says_nothing(void *ctx)
+{
+    (void)ctx;
+    return 7;
+}
+
+Test(library_tasks, an_initialiser_that_only_fails_is_told_apart_from_a_failed_task)
+{
+    belt_pool *pool = open_with(1, says_nothing, NULL);
+    belt_job_options options = BELT_JOB_OPTIONS_INIT;
+    options.retries = 1;
+    options.backoff_ms = -1;
+    belt_result *result = apply(pool, "echo", "x", 1, &options);
+
+    cr_assert_eq(result->code, BELT_SLOT_FAILED);
+    cr_assert_eq(result->attempt, 2, "it is tried again as often as a failed task");
+    cr_assert_not_null(strstr(result->text, "returned 7"), "%s", result->text);
+    belt_result_free(&result);
+    belt_pool_close(&pool);
+}
+
+Test(library_tasks, a_task_cannot_say_that_its_slot_cannot_serve)
+{
+    belt_pool *pool = open_with(1, NULL, NULL);
+    belt_result *result = apply(pool, "late_reason", "x", 1, NULL);
+
+    cr_assert(result->code == BELT_OK && *(const int *)result->data == BELT_INVALID);
+    belt_result_free(&result);
+    cr_assert_eq(belt_slot_fail("not in a slot"), BELT_INVALID);
     belt_pool_close(&pool);
 }

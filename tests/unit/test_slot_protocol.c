@@ -93,6 +93,8 @@ Test(slot_protocol, answers_written_by_hand_are_read)
     struct slot_got_message m;
 
     cr_expect(read_text(SLOT_SIDE_AGENT, "ok 0\n", &m) == SLOT_GOT_OK && m.payload.len == 0 && !m.timed);
+    cr_expect(read_text(SLOT_SIDE_AGENT, "unable 3\nwhy", &m) == SLOT_GOT_UNABLE && is(m.text, "why"));
+    cr_expect(read_text(SLOT_SIDE_AGENT, "unable why\n", &m) == SLOT_GOT_BAD);
     cr_expect(read_text(SLOT_SIDE_AGENT, "ok 2\nab", &m) == SLOT_GOT_OK && is(m.payload, "ab"));
     cr_expect(read_text(SLOT_SIDE_AGENT, "fail 3 0 1 9\nwhy", &m) == SLOT_GOT_FAIL && m.code == BELT_TASK_REFUSED);
     cr_expect(read_text(SLOT_SIDE_AGENT, "fail 3 0\nwhy", &m) == SLOT_GOT_FAIL && is(m.text, "why") &&

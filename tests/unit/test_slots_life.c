@@ -149,8 +149,8 @@ static void die_starting(struct slots *s, uint64_t now, uint32_t slot)
     slots_died(s, now, slot, &o);
 }
 
-/** One coprocess program alone in the table, which fails to start three times; a task waits. */
-static struct slots *broken(bool alone)
+/** One coprocess program alone in the table, with one slot. */
+static struct slots *coprocess(bool alone)
 {
     static const struct slots_program program = {.lasting = true, .greets = true, .ahead = true};
     const struct slots_function function = {rig_text("co"), 0};
@@ -162,7 +162,14 @@ static struct slots *broken(bool alone)
                                         .start_us = 10000 * MS,
                                         .kill_us = 2000 * MS,
                                         .alone = alone};
-    struct slots *s = slots_new(&config);
+
+    return slots_new(&config);
+}
+
+/** It fails to start three times; tasks wait. */
+static struct slots *broken(bool alone)
+{
+    struct slots *s = coprocess(alone);
 
     rig_dispatch(s, 1, "co", 0, 3);
     for (uint32_t i = 0; i < SLOTS_FAILURES; i++) {
@@ -182,12 +189,30 @@ Test(slots_life, tasks_do_not_wait_for_a_slot_that_cannot_start)
     cr_assert_eq(slots_unrecorded(s), 3);
     cr_expect_eq(slots_held(s), 0);
     rig_result(s, 2, &r);
-    cr_expect_eq(r.item.code, BELT_TASK_FAILED);
+    cr_expect_eq(r.item.code, BELT_SLOT_FAILED);
     cr_expect_eq(r.extras.text.len, strlen("the slot cannot start: exit status 3: no licence"));
     cr_expect_eq(memcmp(r.extras.text.data, "the slot cannot start: exit status 3: no licence", r.extras.text.len), 0);
     rig_dispatch(s, 1, "co", 3, 1);
     rig_turn(s, 6, SLOTS_START, NULL);
     cr_expect_eq(slots_unrecorded(s), 4, "nor do those that come in the pause");
+    slots_free(s);
+}
+
+Test(slots_life, a_slot_that_says_why_it_cannot_serve_is_believed_the_first_time)
+{
+    struct slots *s = coprocess(true);
+    struct slots_result r;
+    struct belt_bytes why = {(const uint8_t *)"no model\nfile", 13};
+
+    rig_dispatch(s, 1, "co", 0, 1);
+    cr_assert_eq(rig_turn(s, 0, SLOTS_START, NULL), 1);
+    cr_assert(slots_unable(s, 0, why));
+    die_starting(s, 1, 0);
+    cr_expect_eq(rig_turn(s, 2, SLOTS_START, NULL), 0, "trying again would tell the same");
+    cr_assert_eq(slots_unrecorded(s), 1);
+    rig_result(s, 0, &r);
+    cr_expect_eq(r.item.code, BELT_SLOT_FAILED);
+    cr_expect(r.extras.text.len == why.len && memcmp(r.extras.text.data, why.data, why.len) == 0);
     slots_free(s);
 }
 

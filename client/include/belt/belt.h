@@ -117,11 +117,11 @@ typedef int (*belt_function)(belt_task *task, const void *data, size_t len, void
 /** Begin with BELT_POOL_OPTIONS_INIT. Strings are copied. What is said to be of a private pool has no effect on others.
  */
 typedef struct belt_pool_options {
-    size_t size;                 /* set by BELT_POOL_OPTIONS_INIT */
-    int slots;                   /* of a private pool: how many; 0: one per processor */
-    uint64_t max_tasks_per_slot; /* of a private pool: a slot is replaced after this many tasks; 0: never */
-    int (*slot_init)(void *ctx); /* of a private pool: runs in each slot before its first task; nonzero: the slot cannot
-                                    start. NULL: nothing runs */
+    size_t size;                  /* set by BELT_POOL_OPTIONS_INIT */
+    int slots;                    /* of a private pool: how many; 0: one per processor */
+    uint64_t max_tasks_per_slot;  /* of a private pool: a slot is replaced after this many tasks; 0: never */
+    int (*slot_init)(void *ctx);  /* of a private pool: runs in each slot before its first task; nonzero, or
+                                     belt_slot_fail() in it: the slot cannot start. NULL: nothing runs */
     void (*slot_exit)(void *ctx); /* of a private pool: runs in each slot after its last task. NULL: nothing runs */
     void *slot_ctx;               /* handed to both */
     int64_t connect_timeout_ms; /* belt_pool_open() waits this long for the broker; default 10000, -1: for ever, 0: does
@@ -591,8 +591,8 @@ typedef struct belt_worker_options {
     const char *name;             /* shown in status; NULL: host:pid */
     int slots;                    /* tasks at a time; 0: one per processor */
     uint64_t max_tasks_per_slot;  /* a slot is replaced after this many tasks; 0: never */
-    int (*slot_init)(void *ctx);  /* runs in each slot before its first task; nonzero: the slot cannot start. NULL:
-                                     nothing runs */
+    int (*slot_init)(void *ctx);  /* runs in each slot before its first task; nonzero, or belt_slot_fail() in it: the
+                                     slot cannot start. NULL: nothing runs */
     void (*slot_exit)(void *ctx); /* runs in each slot after its last task. NULL: nothing runs */
     void *slot_ctx;               /* handed to both */
     uint64_t drain_ms;            /* after SIGTERM running tasks may finish for this long; 0: 10000 */
@@ -628,6 +628,13 @@ BELT_API int belt_task_fail_final(belt_task *task, const char *text);
  * can read, for one. It counts and is tried again like any failure. Errors: as belt_task_fail(), and RESULT_TOO_LARGE:
  * the payload is over the limit, and the task has failed with its text alone. */
 BELT_API int belt_task_fail_data(belt_task *task, const char *text, const void *data, size_t len);
+/**
+ * Called by slot_init(): this slot cannot serve, for this reason (*copies*), whatever slot_init() returns. Where no
+ * other slot runs, the tasks of a private pool get SLOT_FAILED with this text, and belt_worker_run() leaves them to
+ * other workers; starting is tried again from time to time. Errors: INVALID (not within slot_init(), or the second
+ * time), NO_MEMORY.
+ */
+BELT_API int belt_slot_fail(const char *text);
 /** How far a long task is, in units of its own; shown by `belt jobs`. Cheap: call it as often as you like. */
 BELT_API void belt_task_progress(belt_task *task, uint64_t done, uint64_t total);
 /** True when the result is not wanted any more: return soon, the slot is stopped by force after a grace. */

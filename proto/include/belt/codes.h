@@ -27,6 +27,7 @@
       "raise max-payload on the broker, or write large results to shared storage")                                     \
     X(NOT_SERVED, 8, "the worker does not serve this function", "register the function there")                         \
     X(TASK_REFUSED, 9, "the task refused its input for good", "correct the input: it was not tried again")             \
+    X(SLOT_FAILED, 10, "no slot could start to run the task", "read why its initialiser or its command failed")        \
     X(BAD_MESSAGE, 32, "the message is malformed", "compare both programs' versions")                                  \
     X(BAD_VERSION, 33, "the protocol version is not supported", "install matching versions")                           \
     X(BAD_ROLE, 34, "this endpoint does not serve that role",                                                          \
