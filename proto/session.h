@@ -2,7 +2,7 @@
  *
  * A peer's side of its connection to the broker (PROTOCOL.md §6): hello,
  * sequence numbers, heartbeats, loss and return. Pure; used by the client's
- * and the worker's shells alike. The broker's side is broker/core/peer.c.
+ * and the worker's shells alike. The broker's side is broker/core/events/peer.c.
  *
  * A lost message, a new connection, a broker that restarted: each ends in
  * "say hello again", and the upper layer re-synchronises when SESSION_READY

@@ -2,23 +2,32 @@
  *
  * The dispatcher: one event to the file of its family, one turn in its order.
  */
-#include "budget.h"
-#include "dispatch.h"
-#include "durable.h"
-#include "failed.h"
-#include "job.h"
-#include "late.h"
-#include "letter.h"
-#include "past.h"
-#include "peer.h"
-#include "release.h"
-#include "report.h"
-#include "stream.h"
-#include "timer.h"
-#include "update.h"
-#include "worker.h"
+#include "core.h"
+#include "events/failed.h"
+#include "events/job.h"
+#include "events/peer.h"
+#include "events/report.h"
+#include "events/subscription.h"
+#include "events/worker.h"
+#include "life/expire.h"
+#include "policy/delay.h"
+#include "journal/dead_letter.h"
+#include "journal/durable.h"
+#include "journal/history.h"
+#include "life/closing.h"
+#include "life/grant.h"
+#include "life/release.h"
+#include "model/mark.h"
+#include "model/queue.h"
+#include "model/table.h"
+#include "model/timer.h"
+#include "model/update.h"
+#include "policy/budget.h"
+#include "policy/dispatch.h"
+#include "policy/owed.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 static uint64_t or_default(uint64_t value, uint64_t fallback)
 {
@@ -60,7 +69,7 @@ static void free_jobs(struct core *core)
 {
     struct job *job, *next;
     HASH_ITER(by_id, core->by_job, job, next)
-    job_free(core, job);
+    closing_free(core, job);
 }
 
 static void free_agents(struct core *core)
@@ -82,8 +91,8 @@ void core_free(struct core *core)
     if (!core)
         return;
     free_jobs(core);
-    letter_free_all(core);
-    past_free_all(core);
+    dead_letter_free_all(core);
+    history_free_all(core);
     free(core->due);
     free_agents(core);
     peer_forget_all(core);
@@ -108,17 +117,11 @@ void core_store_works(struct core *core, bool works, uint64_t spare)
         return;
     core->store_failed = !works;
     if (works)
-        job_keep_retired(core);
+        closing_keep_all(core);
     struct job *job, *next;
     HASH_ITER(by_id, core->by_job, job, next)
-    job_touch(core, job);
+    mark_job(core, job);
     core->again = true;
-}
-
-void core_alarm(struct core *core, uint64_t when)
-{
-    if (when < core->alarm)
-        core->alarm = when;
 }
 
 uint64_t core_deadline(const struct core *core)
@@ -158,13 +161,13 @@ static void from_client(struct core *core, struct session *from, const struct be
         job_end(core, from, &msg->u.end);
         break;
     case BELT_MSG_SUBSCRIBE:
-        stream_subscribe(core, from, &msg->u.subscribe);
+        subscription_open(core, from, &msg->u.subscribe);
         break;
     case BELT_MSG_ACK:
-        stream_ack(core, from, &msg->u.ack);
+        subscription_ack(core, from, &msg->u.ack);
         break;
     case BELT_MSG_DETACH:
-        stream_detach(core, from, &msg->u.detach);
+        subscription_detach(core, from, &msg->u.detach);
         break;
     case BELT_MSG_CANCEL:
         job_cancel(core, from, &msg->u.cancel);
@@ -267,6 +270,20 @@ static void on_gone(struct core *core, const struct core_event *event)
         update_drop(core, event->peer);
 }
 
+static void due_turn(struct core *core)
+{
+    struct job *job;
+    while ((job = timer_due(core))) {
+        closing_remembered_turn(core, job);
+        closing_idle_turn(core, job);
+        if (job->unserved_ms)
+            mark_job(core, job); /* the turn tells its owner that no worker serves it */
+        expire_turn(core, job);
+        delay_turn(core, job);
+        timer_set(core, job);
+    }
+}
+
 static void record_turn(struct core *core)
 {
     struct job *job;
@@ -275,7 +292,7 @@ static void record_turn(struct core *core)
     core->turn_bytes = 0;
     LL_FOREACH2(core->dirty_jobs, job, dirty_next)
     durable_turn(core, job);
-    letter_turn(core);
+    dead_letter_turn(core);
 }
 
 /* What the burst has piled up, in the order in which one thing leads to the next. */
@@ -284,12 +301,12 @@ static void on_turn(struct core *core)
     core->again = false;
     core->alarm = UINT64_MAX;
     peer_expire(core);
-    job_expire(core);
-    timer_turn(core);
-    past_turn(core);
-    letter_tell(core);
+    closing_turn(core);
+    due_turn(core);
+    history_turn(core);
+    dead_letter_tell(core);
     budget_turn(core);
-    late_turn(core);
+    owed_turn(core);
     release_turn(core);
     dispatch_turn(core);
     record_turn(core);
@@ -298,7 +315,7 @@ static void on_turn(struct core *core)
     LL_FOREACH_SAFE2(readers, reader, next_reader, dirty_next)
     {
         reader->dirty = false;
-        stream_deliver(core, reader);
+        subscription_deliver(core, reader);
     }
     struct job *jobs = core->dirty_jobs, *job, *next_job;
     core->dirty_jobs = NULL;
@@ -306,10 +323,10 @@ static void on_turn(struct core *core)
     {
         job->dirty = false;
         if (job->kept.withheld && !core->store_failed) {
-            job_touch(core, job);
+            mark_job(core, job);
             core->again = true;
         }
-        job_accept(core, job);
+        grant_accept(core, job);
         dispatch_notices(core, job);
     }
     struct agent *agents = core->dirty_agents, *agent, *next_agent;
@@ -319,7 +336,7 @@ static void on_turn(struct core *core)
         agent->dirty = false;
         worker_record(core, agent);
     }
-    late_turn_over(core);
+    owed_turn_over(core);
     core->asked_ms = core->again ? core->now : core->alarm;
 }
 

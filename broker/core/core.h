@@ -11,13 +11,15 @@
  * answers at once. The shell applies an update in one fixed order: persist
  * the records, then send, then free (core_update_clear).
  *
- * One file per event family: peer.c (connections), job.c (open, push, end,
- * cancel), worker.c (sync, results, returns, retries), stream.c (subscriptions),
- * retry.c (what runs again, and when), expire.c (start and deadline of a job),
- * letter.c and failed.c (failed tasks that are kept),
- * dispatch.c (who gets what), fair.c (whose turn it is), balance.c and stuck.c (taking back), sizing.c (how much),
- * report.c (status), catalog.c (jobs by id and by name), past.c (the history). table.c keeps the tasks of a job,
- * timer.c knows which job is due next, late.c which acknowledgements wait, update.c what a step asks for.
+ * Layers, each of which calls only those before it (tests/layers.sh):
+ *
+ *     util/      a heap; knows nothing of Belt
+ *     model/     what there is: tasks, jobs, queues, agents, sessions, readers, and what the turn must look at (mark.h)
+ *     policy/    who gets what, when and how much: reads the model, gives tasks and takes them back
+ *     journal/   what is on disk: jobs, tries, failed tasks (dead letters), the history
+ *     life/      how a job begins and ends, and what becomes of each of its tasks
+ *     events/    one file for each family of messages; restore.c for the records of an earlier life
+ *     core.c     one event to its family, one turn in its order
  */
 #ifndef BELT_CORE_H
 #define BELT_CORE_H

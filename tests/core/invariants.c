@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "invariants.h"
 
-#include "broker/core/pin.h"
-#include "broker/core/stream.h"
-#include "broker/core/state.h"
+#include "broker/core/model/completions.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -45,8 +46,8 @@ static const char *check_task(const struct job *job, uint64_t index, struct coun
     } else if (task->state == TASK_DONE) {
         counts->kept++;
         counts->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
-        MUST(stream_place(job, task) < job->log_base + job->log_count, job->id);
-        MUST(stream_log_at(job, stream_place(job, task)) == index, job->id);
+        MUST(completions_place(job, task) < job->log_base + job->log_count, job->id);
+        MUST(completions_at(job, completions_place(job, task)) == index, job->id);
     } else {
         counts->running++;
         MUST(task->u.run && task->u.run->job == job && task->u.run->index == index, job->id);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * catalog.c, past.c, report_jobs.c and the cancelling in job.c: what somebody
+ * catalog.c, history.c, report_jobs.c and the cancelling in job.c: what somebody
  * calls a job names the right one, all are listed, and what is over stays known.
  */
-#include "broker/core/state.h"
+#include "broker/core/model/state.h"
 #include "cluster.h"
 
 #include <criterion/criterion.h>

@@ -2,7 +2,8 @@
  *
  * durable.c and restore.c: what is on disk, and what comes back (I9, I2, I3), with and without room in the store.
  */
-#include "broker/core/table.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 #include "cluster.h"
 
 #include <criterion/criterion.h>

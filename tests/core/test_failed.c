@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * letter.c and failed.c: failed tasks that are kept, asked for, tried again and
+ * dead_letter.c and failed.c: failed tasks that are kept, asked for, tried again and
  * dropped (PROTOCOL.md §9.3).
  */
 #include "cluster.h"

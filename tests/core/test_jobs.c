@@ -455,7 +455,7 @@ Test(jobs, a_job_that_nobody_comes_for_is_kept_as_long_as_it_says)
     cluster_free(c);
 }
 
-/* ---- late.c ---- */
+/* ---- owed.c ---- */
 
 Test(jobs, accepted_waits_for_company_but_not_long)
 {

@@ -4,8 +4,8 @@
  * message costs the broker more than its size, however large the job is (PROTOCOL.md §7.2). Costs are counted in steps.
  */
 #include "cluster.h"
-#include "broker/core/job.h"
-#include "broker/core/state.h"
+#include "broker/core/model/catalog.h"
+#include "broker/core/model/state.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -55,7 +55,7 @@ static struct scene scene_new(uint32_t tasks, bool detached)
 
 static const struct job *job_of(const struct scene *s)
 {
-    return job_find(s->c->core, s->job);
+    return catalog_find(s->c->core, s->job);
 }
 
 static uint64_t subscribe(struct scene *s, struct peer *from, const char *reader, uint8_t mode, uint64_t items)

@@ -2,7 +2,8 @@
  *
  * report.c and sizing.c: what status shows, and how much is given at once.
  */
-#include "broker/core/sizing.h"
+#include "broker/core/policy/sizing.h"
+#include "broker/core/model/state.h"
 #include "cluster.h"
 
 #include <criterion/criterion.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * stream.c: cursors, credit, acknowledgements, several readers (PROTOCOL.md §7.2).
+ * subscription.c: cursors, credit, acknowledgements, several readers (PROTOCOL.md §7.2).
  */
 #include "cluster.h"
 

@@ -246,7 +246,7 @@ Test(workers, progress_shows)
     cluster_free(c);
 }
 
-/* ---- late.c ---- */
+/* ---- owed.c ---- */
 
 Test(workers, recorded_waits_for_company_but_not_long)
 {

@@ -3,8 +3,9 @@
  * What the broker has promised by the messages that left it, and whether a broker that was started anew still keeps
  * it (I9). Looks into the core; decides nothing.
  */
-#include "broker/core/job.h"
-#include "broker/core/state.h"
+#include "broker/core/model/catalog.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 #include "sim.h"
 
 #include <stdio.h>
@@ -29,7 +30,7 @@ static struct job_model *model_of(struct sim *sim, const struct job *job)
 
 static struct job_model *model_by_id(struct sim *sim, uint64_t id, struct job **found)
 {
-    struct job *job = job_find(sim->core, id);
+    struct job *job = catalog_find(sim->core, id);
     *found = job;
     return job ? model_of(sim, job) : NULL;
 }
@@ -125,7 +126,7 @@ void ledger_left(struct sim *sim, uint64_t peer, const struct belt_msg *msg)
 
 void ledger_expect(struct sim *sim, const struct belt_msg_results *msg)
 {
-    const struct job *job = sim->core ? job_find(sim->core, msg->job) : NULL;
+    const struct job *job = sim->core ? catalog_find(sim->core, msg->job) : NULL;
     for (uint32_t i = 0; i < msg->count && i < SIM_BATCH; i++) {
         const struct task *task = job ? table_at(&job->table, msg->results[i].index) : NULL;
         sim->fresh[i] = task && task->state == TASK_RUNNING;
@@ -189,7 +190,7 @@ void ledger_synced(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->finished_count; i++) {
         const struct belt_task_ref *ref = &sim->finished[i];
-        const struct job *job = sim->core ? job_find(sim->core, ref->job) : NULL;
+        const struct job *job = sim->core ? catalog_find(sim->core, ref->job) : NULL;
         const struct task *task = job ? table_at(&job->table, ref->index) : NULL;
         if (task && task->state == TASK_WAITING)
             sim_fail(sim, "job %llu task %llu waits again, and its agent has the result", ULL(ref->job),
@@ -268,7 +269,7 @@ void ledger_restored(struct sim *sim)
         struct job_model *model = sim_job(sim, number);
         if (!model || !model->durable || !model->promised_id)
             continue;
-        const struct job *job = job_find(sim->core, model->promised_id);
+        const struct job *job = catalog_find(sim->core, model->promised_id);
         if (job && model_of(sim, job) == model) {
             check_kept(sim, model, job);
             check_readers(sim, model, job);
@@ -286,7 +287,7 @@ void ledger_readers(struct sim *sim)
 {
     for (uint32_t number = 0; number < SIM_CLIENTS * SIM_JOBS; number++) {
         const struct job_model *model = sim_job(sim, number);
-        const struct job *job = model ? job_find(sim->core, model->id) : NULL;
+        const struct job *job = model ? catalog_find(sim->core, model->id) : NULL;
         for (const struct reader *reader = job ? job->readers : NULL; reader; reader = reader->next)
             for (uint32_t i = 0; i < model->stream_count; i++)
                 if (model->streams[i].detached && strcmp(model->streams[i].name, reader->name) == 0)

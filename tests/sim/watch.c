@@ -2,8 +2,8 @@
  *
  * Progress (I7): no slot idles for long while there is work that it could do.
  */
-#include "broker/core/job.h"
-#include "broker/core/state.h"
+#include "broker/core/model/catalog.h"
+#include "broker/core/model/state.h"
 #include "sim.h"
 
 #include <stdio.h>
@@ -39,7 +39,7 @@ static bool work_lies_elsewhere(struct sim *sim, const struct agent_model *idle)
         if (other == idle || !node_ready(&other->node) || sim->now < other->node.asleep_until)
             continue;
         for (uint32_t n = 0; (id = agent_unstarted_job(other, idle->mask, n)); n++) {
-            const struct job *job = job_find(sim->core, id);
+            const struct job *job = catalog_find(sim->core, id);
             if (job && !stands_still(sim, job))
                 return true;
         }
@@ -82,7 +82,7 @@ static void watch(struct sim *sim, struct agent_model *model)
 static void watch_feeder(struct sim *sim, struct client_model *client, struct stream_model *stream)
 {
     const struct client_stream *wire = &stream->wire;
-    const struct job *job = sim->core && stream->live ? job_find(sim->core, wire->job) : NULL;
+    const struct job *job = sim->core && stream->live ? catalog_find(sim->core, wire->job) : NULL;
     bool there = job && job->owner && job->owner->peer && job->next > wire->accepted;
     bool unsure = there && stream->live && stream->feeder && sim->fault_at == UINT64_MAX && node_ready(&client->node) &&
                   sim->now >= client->node.asleep_until && sim->now >= sim->asleep_until &&

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Jobs: opening, input, grants, the end, cancelling, and how long a job that
+ * is over is remembered (PROTOCOL.md §7.1, §7.3, §7.5).
+ */
+#include "job.h"
+#include "../journal/history.h"
+#include "../life/closing.h"
+#include "../life/expire.h"
+#include "../life/grant.h"
+#include "../life/opening.h"
+#include "../model/catalog.h"
+#include "../model/mark.h"
+#include "../model/owner.h"
+#include "../model/pin.h"
+#include "../model/queue.h"
+#include "../model/table.h"
+#include "../model/update.h"
+#include "../policy/budget.h"
+#include "../policy/fair.h"
+#include "../policy/owed.h"
+#include "../policy/waiting.h"
+#include "key.h"
+
+#include <string.h>
+
+/* ---- input ---- */
+
+static void job_error(struct core *core, struct session *to, uint64_t job, unsigned code, struct belt_bytes text)
+{
+    update_error(core, to, 0, job, code, text);
+}
+
+/* The job that `from` may feed, or NULL after an answer. */
+static struct job *job_to_feed(struct core *core, struct session *from, uint64_t id)
+{
+    struct job *job = catalog_find(core, id);
+    if (!job)
+        job_error(core, from, id, BELT_UNKNOWN_JOB, update_text(core, "there is no job %llu", (unsigned long long)id));
+    else if (job->owner != from)
+        job_error(core, from, id, BELT_NOT_ALLOWED,
+                  update_text(core, "job %llu belongs to another client", (unsigned long long)id));
+    else if (job->state == BELT_JOB_STOPPED)
+        job_error(core, from, id, BELT_JOB_CANCELLED,
+                  update_text(core, "job %llu was cancelled", (unsigned long long)id));
+    else
+        return job;
+    return NULL;
+}
+
+/* True when one more task of the job may be accepted. */
+static bool within_grant(const struct job *job)
+{
+    return job->next < job->granted.items && job->next_bytes < job->granted.bytes;
+}
+
+/* Tasks that there is no room for are not taken: their client keeps them, and is asked for them later (§7.1). */
+static bool is_put_off(const struct core *core, struct job *job, uint64_t end)
+{
+    if (job->resync_due && end > job->next) /* what comes behind those that were not taken */
+        return true;
+    if (!core->store_failed || !job->options.durable || job->state != BELT_JOB_OPEN || end <= job->next)
+        return false;
+    job->resync_due = true;
+    return true;
+}
+
+/* What keeping it takes. Small payloads share the frame they came in: the first one brings all of it (pin.c). */
+static uint64_t cost_of(const struct pinned *last, const struct belt_payload *payload)
+{
+    bool small = payload->buf && payload->len <= BELT_INLINE_PAYLOAD;
+    if (small && payload->buf == last->frame)
+        return 0;
+    return sizeof(struct task) + (small ? payload->buf->len : payload->len);
+}
+
+void job_push(struct core *core, struct session *from, const struct belt_msg_push *msg)
+{
+    struct job *job = job_to_feed(core, from, msg->job);
+    if (!job || is_put_off(core, job, msg->first + msg->count))
+        return;
+    if (msg->first > job->next) {
+        job_error(core, from, job->id, BELT_SYNC_LOST,
+                  update_text(core, "task %llu is next, not %llu", (unsigned long long)job->next,
+                              (unsigned long long)msg->first));
+        return;
+    }
+    uint64_t skip = job->next - msg->first;
+    uint64_t before = job->next;
+    struct pinned last = {0};
+    for (uint64_t i = skip; i < msg->count; i++) {
+        if (job->state != BELT_JOB_OPEN) {
+            job_error(core, from, job->id, BELT_JOB_ENDED,
+                      update_text(core, "the job has %llu inputs, and more were handed in: use another key",
+                                  (unsigned long long)job->next));
+            break;
+        }
+        if (!within_grant(job)) {
+            job_error(core, from, job->id, BELT_BAD_MESSAGE,
+                      update_text(core, "task %llu is beyond the grant", (unsigned long long)job->next));
+            break;
+        }
+        uint64_t cost = cost_of(&last, &msg->tasks[i].payload);
+        if (cost && !budget_takes(core, job, cost)) {
+            budget_starve(core, job, cost);
+            job->resync_due = true;
+            break;
+        }
+        grant_take(core, job, msg->tasks[i].payload, &last);
+    }
+    pin_done(&last);
+    core->accepted += job->next - before;
+    job->queue->waiting += job->next - before;
+    owed_accept(core, job);
+    mark_job(core, job);
+    if (job->next > before)
+        waiting_changed(core, job);
+    if (job->expired)
+        expire_more(core, job);
+}
+
+void job_end(struct core *core, struct session *from, const struct belt_msg_end *msg)
+{
+    struct job *job = job_to_feed(core, from, msg->job);
+    if (!job || is_put_off(core, job, msg->count))
+        return;
+    if (msg->count > job->next) {
+        job_error(core, from, job->id, BELT_SYNC_LOST,
+                  update_text(core, "task %llu is next, the end was said at %llu", (unsigned long long)job->next,
+                              (unsigned long long)msg->count));
+        return;
+    }
+    if (msg->count < job->next) {
+        job_error(core, from, job->id, BELT_BAD_MESSAGE,
+                  update_text(core, "the job has %llu inputs, and the end was said at %llu: use another key",
+                              (unsigned long long)job->next, (unsigned long long)msg->count));
+        return;
+    }
+    struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_ENDED);
+    answer->u.ended = (struct belt_msg_end){.job = job->id, .count = job->next};
+    if (job->state != BELT_JOB_OPEN)
+        return;
+    job->state = BELT_JOB_ENDED_INPUT;
+    waiting_changed(core, job); /* a partial chunk may go */
+    closing_settle(core, job);
+}
+
+/* ---- opening ---- */
+
+static void opened(struct core *core, struct session *to, uint64_t ref, const struct job *job)
+{
+    struct belt_msg *msg = update_send_kept(core, to, job, BELT_MSG_OPENED);
+    msg->u.opened = (struct belt_msg_opened){.ref = ref,
+                                             .job = job->id,
+                                             .next = job->next,
+                                             .next_bytes = job->next_bytes,
+                                             .grant = job->granted,
+                                             .state = job->state};
+}
+
+/* What the broker alone says of a job, on its disk. */
+static bool says_too_much(struct core *core, struct session *from, const struct belt_msg_open *msg)
+{
+    const struct belt_open_options *options = &msg->options;
+    if (!options->opened_at && !options->over_at && !options->owner.len)
+        return false;
+    update_error(core, from, msg->ref, 0, BELT_BAD_OPTION,
+                 update_text(core, "opened_at, over_at and owner are the broker's to say"));
+    return true;
+}
+
+static bool contradicts_itself(struct core *core, struct session *from, const struct belt_msg_open *msg)
+{
+    if (!msg->options.durable || !msg->options.never_durable)
+        return false;
+    update_error(core, from, msg->ref, 0, BELT_BAD_OPTION,
+                 update_text(core, "durable and volatile contradict each other: a job is on the broker's disk, or it "
+                                   "is not"));
+    return true;
+}
+
+void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg)
+{
+    struct job *job = NULL;
+    if (says_too_much(core, from, msg) || contradicts_itself(core, from, msg))
+        return;
+    if (msg->key.len)
+        HASH_FIND(by_key, core->by_key, msg->key.data, (unsigned)msg->key.len, job);
+    if (!job)
+        closing_make_room(core);
+    if (job && job->owner && job->owner != from && !job->options.detached) {
+        update_error(core, from, msg->ref, 0, BELT_NOT_ALLOWED,
+                     update_text(core, "a job with this key belongs to another client"));
+        return;
+    }
+    if (job ? key_refused(core, from, msg, job) : opening_refused(core, from, msg->ref, &msg->options))
+        return;
+    if (job && job->owner != from) {
+        if (job->owner)
+            memcpy(job->ousted, job->owner->id, sizeof job->ousted);
+        fair_leave(core, job);
+        share_drop(job->queue, job->share);
+        job->share = share_take(job->queue, from);
+        if (job->active)
+            fair_enter(core, job);
+        owner_set(core, job, from);
+    }
+    if (!job) {
+        job = opening_new(core, from, opening_id(core, is_durable(core, &msg->options)), msg);
+        update_trace(core, "%s > job %llu opened: function %s", from->name, (unsigned long long)job->id,
+                     job->queue->function);
+    }
+    closing_anew(core, job);
+    opened(core, from, msg->ref, job);
+}
+
+/* ---- cancelling ---- */
+
+static void cancelled(struct core *core, struct session *to, const struct belt_msg_cancel *msg, const struct job *job)
+{
+    struct belt_msg *answer =
+        job ? update_send_kept(core, to, job, BELT_MSG_CANCELLED) : update_send(core, to, BELT_MSG_CANCELLED);
+    answer->u.cancelled = (struct belt_msg_cancel){.ref = msg->ref, .job = msg->job};
+}
+
+/* §7.3: complete is complete. */
+static void complete_already(struct core *core, struct session *to, const struct belt_msg_cancel *msg, bool past)
+{
+    update_error(core, to, msg->ref, msg->job, BELT_JOB_ENDED,
+                 update_text(core, "job %llu is complete: there is nothing to cancel%s", (unsigned long long)msg->job,
+                             past ? "" : ", and its results stay until they are read"));
+}
+
+/* A job that is over and forgotten, but for its line in the history. */
+static void cancel_past(struct core *core, struct session *from, const struct belt_msg_cancel *msg)
+{
+    struct past_job *past = history_find(core, msg->job);
+    if (!past)
+        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
+                     update_text(core, "there is no job %llu", (unsigned long long)msg->job));
+    else if (msg->forget && from->role == BELT_ROLE_ADMIN) {
+        history_drop(core, past);
+        cancelled(core, from, msg, NULL);
+    } else if (msg->forget || past->row.state == BELT_JOB_STOPPED)
+        cancelled(core, from, msg, NULL);
+    else
+        complete_already(core, from, msg, true);
+}
+
+void job_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg)
+{
+    struct job *job = catalog_find(core, msg->job);
+    if (!job) {
+        cancel_past(core, from, msg);
+        return;
+    }
+    if (from->role != BELT_ROLE_ADMIN && job->owner != from && !job->options.detached) {
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core, "job %llu belongs to another client", (unsigned long long)msg->job));
+        return;
+    }
+    if (msg->waiting) {
+        if (job->state < BELT_JOB_COMPLETE)
+            expire_halt(core, job, from->name);
+        return;
+    }
+    if (job->state == BELT_JOB_COMPLETE && !msg->forget) {
+        complete_already(core, from, msg, false);
+        return;
+    }
+    job->forgotten |= job->state == BELT_JOB_COMPLETE;
+    closing_stop(core, job, from->name, NULL);
+    cancelled(core, from, msg, job);
+}

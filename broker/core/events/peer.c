@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Connections and the sessions behind them: hello, sequence, leases, leaving
+ * (PROTOCOL.md §6, §7.5, §8.5).
+ */
+#include "peer.h"
+#include "../life/closing.h"
+#include "../model/mark.h"
+#include "../model/name.h"
+#include "../model/update.h"
+#include "subscription.h"
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct session *peer_find(struct core *core, uint64_t peer)
+{
+    struct session *session = NULL;
+    HASH_FIND(by_peer, core->by_peer, &peer, sizeof peer, session);
+    return session;
+}
+
+bool core_stamp(struct core *core, uint64_t peer, uint8_t type, uint64_t *seq)
+{
+    struct session *session = peer_find(core, peer);
+    *seq = 0;
+    if (!session)
+        return type == BELT_MSG_ERROR; /* to a stranger */
+    *seq = session->seq_out = type == BELT_MSG_WELCOME ? 0 : session->seq_out + 1;
+    return true;
+}
+
+static const char *role_name(unsigned role)
+{
+    return role == BELT_ROLE_WORKER ? "worker" : role == BELT_ROLE_ADMIN ? "admin" : "client";
+}
+
+/* The session has no connection any more; what becomes of the connection is the caller's. */
+static void part(struct core *core, struct session *session)
+{
+    HASH_DELETE(by_peer, core->by_peer, session);
+    session->peer = 0;
+    if (session->agent)
+        session->agent->synced = false;
+    else
+        subscription_unplug(core, session);
+}
+
+/* The last word to this connection: its seq is 0, since nobody counts on it any more (§6.2). */
+static void refuse_telling(struct core *core, uint64_t peer, uint64_t ref, unsigned code, struct belt_bytes text)
+{
+    struct session *session = peer_find(core, peer);
+    if (session)
+        part(core, session);
+    struct belt_msg *msg = update_send_stranger(core, peer, BELT_MSG_ERROR);
+    msg->u.error = (struct belt_msg_error){.ref = ref, .code = code, .text = text};
+    update_drop(core, peer);
+}
+
+static void refuse(struct core *core, uint64_t peer, unsigned code, struct belt_bytes text)
+{
+    refuse_telling(core, peer, 0, code, text);
+}
+
+/* The connection is over, the session is not. */
+static void unbind(struct core *core, struct session *session)
+{
+    if (!session->peer)
+        return;
+    update_drop(core, session->peer);
+    part(core, session);
+}
+
+static void session_free(struct core *core, struct session *session)
+{
+    unbind(core, session);
+    HASH_DELETE(by_id, core->by_id, session);
+    if (session->gone_ms)
+        DL_DELETE(core->gone, session);
+    else
+        DL_DELETE(core->live, session);
+    if (session->role == BELT_ROLE_WORKER)
+        core->workers--;
+    else
+        core->clients--;
+    free(session);
+}
+
+/* How long it may be silent before it is spoken to. */
+static uint64_t patience_of(const struct core *core)
+{
+    return core->config.heartbeat_ms + core->config.heartbeat_ms / 2;
+}
+
+/* Least recently heard stays in front. */
+static void heard(struct core *core, struct session *session)
+{
+    session->heard_ms = core->now;
+    if (core->probe_ms > core->now + patience_of(core))
+        core->probe_ms = core->now + patience_of(core);
+    if (session->next) {
+        DL_DELETE(core->live, session);
+        DL_APPEND(core->live, session);
+    }
+}
+
+bool peer_admit(struct core *core, const struct core_event *event, struct session **found)
+{
+    struct session *session = peer_find(core, event->peer);
+    *found = session;
+    if (!session) {
+        refuse(core, event->peer, BELT_SYNC_LOST, update_text(core, "say hello first"));
+        return false;
+    }
+    heard(core, session);
+    uint64_t seq = event->type == CORE_BAD ? session->seq_in + 1 : event->msg->seq;
+    if (seq <= session->seq_in)
+        return false;
+    if (seq > session->seq_in + 1) {
+        update_trace(core, "%s > lost %llu messages: hello again", session->name,
+                     (unsigned long long)(seq - session->seq_in - 1));
+        refuse(core, session->peer, BELT_SYNC_LOST, update_text(core, "messages were lost on the way"));
+        return false;
+    }
+    session->seq_in = seq;
+    return true;
+}
+
+static struct session *session_new(struct core *core, const struct belt_msg_hello *hello)
+{
+    struct session *session = calloc(1, sizeof *session);
+    if (!session)
+        abort();
+    memcpy(session->id, hello->session.data, BELT_SESSION_LEN);
+    session->role = hello->role;
+    HASH_ADD(by_id, core->by_id, id, BELT_SESSION_LEN, session);
+    DL_APPEND(core->live, session);
+    if (session->role == BELT_ROLE_WORKER)
+        core->workers++;
+    else
+        core->clients++;
+    return session;
+}
+
+/* In `ref`, which nobody waits for before the welcome, stands the version that we speak. */
+void peer_other_version(struct core *core, uint64_t peer, uint64_t version)
+{
+    refuse_telling(core, peer, BELT_PROTOCOL_VERSION, BELT_BAD_VERSION,
+                   update_text(core,
+                               "you speak version %llu of the protocol, this broker speaks %u: install matching "
+                               "versions",
+                               (unsigned long long)version, BELT_PROTOCOL_VERSION));
+}
+
+static bool hello_refused(struct core *core, const struct core_event *event, const struct session *known)
+{
+    const struct belt_msg_hello *hello = &event->msg->u.hello;
+    if (hello->version != BELT_PROTOCOL_VERSION) {
+        peer_other_version(core, event->peer, hello->version);
+        return true;
+    }
+    if ((hello->role == BELT_ROLE_WORKER) != event->worker_side) {
+        refuse(core, event->peer, BELT_BAD_ROLE,
+               update_text(core,
+                           "this is the endpoint for %s, and your role is %s: use the other endpoint of the broker",
+                           event->worker_side ? "workers" : "clients", role_name(hello->role)));
+        return true;
+    }
+    if (known && known->role != hello->role) {
+        refuse(core, event->peer, BELT_BAD_ROLE,
+               update_text(core, "your session is known as that of another role (%s): draw a session of its own for %s",
+                           role_name(known->role), role_name(hello->role)));
+        return true;
+    }
+    if (!known && core->clients + core->workers >= core->config.max_peers) {
+        refuse(core, event->peer, BELT_LIMIT,
+               update_text(core, "the broker serves %u peers already, its limit", core->config.max_peers));
+        return true;
+    }
+    return false;
+}
+
+static void welcome(struct core *core, struct session *session)
+{
+    struct belt_msg *msg = update_send(core, session, BELT_MSG_WELCOME);
+    msg->u.welcome = (struct belt_msg_welcome){
+        .version = BELT_PROTOCOL_VERSION,
+        .epoch = core->config.epoch,
+        .heartbeat_ms = core->config.heartbeat_ms,
+        .lease_ms = core->config.lease_ms,
+        .max_payload = core->config.max_payload,
+        .max_frame = belt_max_frame(core->config.max_payload),
+        .name = name_bytes(core->config.name),
+    };
+}
+
+void peer_hello(struct core *core, const struct core_event *event)
+{
+    const struct belt_msg_hello *hello = &event->msg->u.hello;
+    struct session *session = NULL;
+    HASH_FIND(by_id, core->by_id, hello->session.data, BELT_SESSION_LEN, session);
+    if (hello_refused(core, event, session))
+        return;
+    struct session *before = peer_find(core, event->peer);
+    uint8_t was_full = before ? before->full : 0; /* the connection is, whoever speaks on it */
+    if (before && before != session)
+        part(core, before); /* one connection, one session: the later hello counts */
+    bool back = session != NULL;
+    if (!session)
+        session = session_new(core, hello);
+    if (session->peer != event->peer)
+        unbind(core, session);
+    else if (!session->agent)
+        subscription_unplug(core, session);
+    if (session->gone_ms) {
+        DL_DELETE(core->gone, session);
+        DL_APPEND(core->live, session);
+        session->gone_ms = 0;
+    }
+    if (!session->peer) {
+        session->peer = event->peer;
+        HASH_ADD(by_peer, core->by_peer, peer, sizeof session->peer, session);
+    }
+    session->full = was_full;
+    name_copy(session->name, sizeof session->name, hello->name);
+    session->seq_in = 0;
+    heard(core, session);
+    welcome(core, session);
+    update_trace(core, "%s > %s %s", session->name, role_name(session->role), back ? "is back" : "said hello");
+    if (session->role == BELT_ROLE_WORKER)
+        worker_hello(core, session, &hello->worker);
+}
+
+static int heard_before(const struct session *a, const struct session *b)
+{
+    return (a->heard_ms > b->heard_ms) - (a->heard_ms < b->heard_ms);
+}
+
+void peer_lost(struct core *core, struct session *session, const char *why)
+{
+    update_trace(core, "%s > connection lost: %s", session->name, why);
+    unbind(core, session);
+    /* It may come back at once; it need not be waited for as long as one that is only silent. */
+    uint64_t wait = core->config.heartbeat_ms;
+    uint64_t early = core->now + wait > core->config.lease_ms ? core->now + wait - core->config.lease_ms : 0;
+    if (early < session->heard_ms) {
+        session->heard_ms = early;
+        DL_DELETE(core->live, session);
+        DL_INSERT_INORDER(core->live, session, heard_before);
+    }
+}
+
+void peer_full(struct core *core, const struct core_event *event)
+{
+    struct session *session = peer_find(core, event->peer);
+    bool full = event->type == CORE_FULL;
+    int where = event->held ? FULL_DISK : FULL_LINK;
+    if (!session)
+        return;
+    update_trace(core, "%s > %s%s", session->name, full ? "does not get what it is sent" : "gets what it is sent again",
+                 event->held ? ", for the disk" : "");
+    session->full = (uint8_t)(full ? session->full | where : session->full & ~where);
+    if (!full)
+        subscription_resume(core, session);
+}
+
+static void client_over(struct core *core, struct session *session)
+{
+    closing_orphan(core, session);
+    session_free(core, session);
+}
+
+static void worker_over(struct core *core, struct session *session, bool blame)
+{
+    worker_gone(core, session->agent, blame);
+    session_free(core, session);
+}
+
+void peer_bye(struct core *core, struct session *session)
+{
+    update_trace(core, "%s > bye", session->name);
+    if (session->agent)
+        worker_over(core, session, false);
+    else
+        client_over(core, session);
+}
+
+static void lease_over(struct core *core, struct session *session)
+{
+    update_trace(core, "%s > lease expired", session->name);
+    if (session->agent) {
+        worker_over(core, session, true);
+    } else if (session->jobs == 0) {
+        client_over(core, session);
+    } else {
+        unbind(core, session);
+        DL_DELETE(core->live, session);
+        session->gone_ms = core->now;
+        DL_APPEND(core->gone, session);
+    }
+}
+
+/* When its lease is over. What came in while the broker itself was held up is not read yet: all have a lease anew. */
+static uint64_t lease_end(const struct core *core, const struct session *session)
+{
+    uint64_t from = session->heard_ms > core->awake_ms ? session->heard_ms : core->awake_ms;
+    return from + core->config.lease_ms;
+}
+
+/* A peer that is silent for longer than its heartbeat is spoken to: when its process is dead the transport says so.
+ * Returns when to look at it again. */
+static uint64_t probe(struct core *core, struct session *session)
+{
+    uint64_t spoken = session->probed_ms > session->heard_ms ? session->probed_ms : session->heard_ms;
+    uint64_t wait = spoken == session->heard_ms ? patience_of(core) : core->config.heartbeat_ms;
+    if (!session->peer)
+        return UINT64_MAX;
+    if (core->now >= spoken + wait) {
+        update_send(core, session, BELT_MSG_PONG);
+        session->probed_ms = spoken = core->now;
+        wait = core->config.heartbeat_ms;
+    }
+    return spoken + wait;
+}
+
+static uint64_t probe_all(struct core *core)
+{
+    uint64_t next = UINT64_MAX, when;
+    struct session *session;
+    DL_FOREACH(core->live, session)
+    {
+        bool silent = core->now >= session->heard_ms + patience_of(core);
+        when = silent ? probe(core, session) : session->heard_ms + patience_of(core);
+        next = when < next ? when : next;
+        if (!silent)
+            break;
+    }
+    return next;
+}
+
+void peer_expire(struct core *core)
+{
+    if (core->asked_ms && core->now > core->config.heartbeat_ms &&
+        core->now - core->config.heartbeat_ms > core->asked_ms)
+        core->awake_ms = core->now;
+    while (core->live && core->now >= lease_end(core, core->live))
+        lease_over(core, core->live);
+    if (core->now >= core->probe_ms)
+        core->probe_ms = probe_all(core);
+    mark_alarm(core, core->probe_ms);
+    if (core->live)
+        mark_alarm(core, lease_end(core, core->live));
+    while (core->gone && core->now >= core->gone->gone_ms + core->config.grace_ms)
+        client_over(core, core->gone);
+    if (core->gone)
+        mark_alarm(core, core->gone->gone_ms + core->config.grace_ms);
+}
+
+void peer_forget_all(struct core *core)
+{
+    struct session *session, *next;
+    HASH_CLEAR(by_peer, core->by_peer);
+    HASH_CLEAR(by_id, core->by_id);
+    DL_FOREACH_SAFE(core->live, session, next)
+    free(session);
+    DL_FOREACH_SAFE(core->gone, session, next)
+    free(session);
+}

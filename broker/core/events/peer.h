@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Connections. Private to broker/core.
+ */
+#ifndef BELT_CORE_PEER_H
+#define BELT_CORE_PEER_H
+
+#include "../model/state.h"
+
+struct session *peer_find(struct core *core, uint64_t peer);
+/* True: `msg` is next in sequence and from a known peer. */
+bool peer_admit(struct core *core, const struct core_event *event, struct session **session);
+void peer_other_version(struct core *core, uint64_t peer, uint64_t version); /* refuses it */
+void peer_hello(struct core *core, const struct core_event *event);
+void peer_lost(struct core *core, struct session *session, const char *why);
+void peer_full(struct core *core, const struct core_event *event);
+void peer_bye(struct core *core, struct session *session);
+void peer_expire(struct core *core);
+void peer_forget_all(struct core *core);
+
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ *  Private to broker/core.
+ */
+#ifndef BELT_CORE_REPORT_JOBS_H
+#define BELT_CORE_REPORT_JOBS_H
+
+#include "../model/state.h"
+
+void report_jobs(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report);
+
+#endif

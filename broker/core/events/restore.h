@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ *  Private to broker/core.
+ */
+#ifndef BELT_CORE_RESTORE_H
+#define BELT_CORE_RESTORE_H
+
+#include "../model/state.h"
+
+#endif

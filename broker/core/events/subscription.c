@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Subscriptions: cursors, credit, deliveries, acknowledgements, and the
+ * release of what every reader has taken (PROTOCOL.md §7.2). Ordering happens
+ * here: a delivery number is an index (ordered) or a place in the job's log
+ * of completions (unordered).
+ */
+#include "subscription.h"
+#include "../life/closing.h"
+#include "../life/grant.h"
+#include "../life/reader.h"
+#include "../life/release.h"
+#include "../model/attend.h"
+#include "../model/catalog.h"
+#include "../model/cursor.h"
+#include "../model/mark.h"
+#include "../model/table.h"
+#include "../model/update.h"
+
+#include <string.h>
+
+/* Batches sent to one reader in one turn: the others' turn comes soon. */
+#define BATCHES_A_TURN 32u
+#define BYTES_A_TURN   (4u * BELT_BATCH_ATTACHED)
+
+/* ---- taking and releasing ---- */
+
+static void acknowledge(struct core *core, struct reader *reader, uint64_t upto)
+{
+    uint64_t from = reader->acked;
+    if (upto <= from)
+        return;
+    reader->acked = upto;
+    release_acknowledged(core, reader, from);
+}
+
+/* ---- subscribing ---- */
+
+/* A reader holds results back until it has taken them, so not everybody may add one (§7.2). */
+static bool may_add_reader(const struct job *job, const struct session *from)
+{
+    return job->options.detached || job->owner == from || !job->owner || from->role == BELT_ROLE_ADMIN;
+}
+
+/* The answer when `from` may not read the job as this reader; false: it may. */
+static bool subscribe_refused(struct core *core, struct session *from, const struct belt_msg_subscribe *msg,
+                              const struct job *job, const struct reader *reader)
+{
+    bool owned = !job->options.detached || memcmp(job->ousted, from->id, sizeof job->ousted) == 0;
+    bool privileged = job->owner == from || from->role == BELT_ROLE_ADMIN;
+    if (reader && reader->session && reader->session != from && job->owner != from && owned &&
+        from->role != BELT_ROLE_ADMIN)
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core, "another client reads job %llu under this name", (unsigned long long)job->id));
+    else if (!reader && !may_add_reader(job, from))
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core,
+                                 "job %llu belongs to another client: only a detached job takes readers of others",
+                                 (unsigned long long)job->id));
+    else if (!reader && job->reader_count >= BELT_MAX_READERS - (privileged ? 0 : BELT_READERS_RESERVED))
+        update_error(core, from, msg->ref, msg->job, BELT_LIMIT,
+                     update_text(core,
+                                 "job %llu has %u readers already, the limit: 'belt readers' lists them, and removes "
+                                 "those that nobody needs",
+                                 (unsigned long long)job->id, job->reader_count));
+    else
+        return false;
+    return true;
+}
+
+/* A reader that has given no credit holds nothing back, so what it has not read may be gone: it goes on behind that. */
+static void skip_released(struct reader *reader)
+{
+    if (!reader->engaged && reader->acked < reader->job->whole_from[reader->mode])
+        reader->acked = reader->job->whole_from[reader->mode];
+    if (reader->sent < reader->acked)
+        reader->sent = reader->acked;
+}
+
+/* From its first credit on it holds back what it has not acknowledged. */
+static void engage(struct core *core, struct reader *reader)
+{
+    if (reader->engaged || reader->credit.items == 0 || reader->credit.bytes == 0)
+        return;
+    reader->engaged = true;
+    attend_note(core, reader->job);
+    release_came(core, reader);
+}
+
+static void seat_anew(struct core *core, struct reader *reader, struct session *from)
+{
+    struct job *job = reader->job;
+    if (reader->session && reader->session != from) { /* §7.2 */
+        struct belt_msg *done = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
+        done->u.done = (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = BELT_UNKNOWN_READER};
+    }
+    reader_seat(core, reader, from);
+    reader->was_left = false;
+    if (job->accept_due) /* who feeds the job knows what others may be shown (owed.c) */
+        grant_accept(core, job);
+}
+
+void subscription_open(struct core *core, struct session *from, const struct belt_msg_subscribe *msg)
+{
+    struct job *job = catalog_find(core, msg->job);
+    if (!job) {
+        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
+                     update_text(core, "there is no job %llu: it ended, or never was", (unsigned long long)msg->job));
+        return;
+    }
+    struct reader *reader = reader_by_name(job, msg->reader);
+    if (subscribe_refused(core, from, msg, job, reader))
+        return;
+    if (reader)
+        skip_released(reader);
+    uint64_t from_number = reader ? reader->acked : job->whole_from[msg->mode];
+    uint64_t end = (reader ? reader->mode : msg->mode) == BELT_ORDERED ? job->next : job->log_base + job->log_count;
+    uint64_t cursor = msg->cursor == BELT_CURSOR_KEPT ? from_number : msg->cursor;
+    if (cursor < from_number || (cursor > end && cursor > from_number)) {
+        update_error(core, from, msg->ref, msg->job, BELT_GONE,
+                     update_text(core, "delivery %llu cannot be had: results %llu to %llu are kept",
+                                 (unsigned long long)cursor, (unsigned long long)from_number, (unsigned long long)end));
+        return;
+    }
+    if (!reader)
+        reader = reader_new(core, job, msg->reader, msg->mode, from_number);
+    seat_anew(core, reader, from);
+    reader->sent = cursor;
+    reader->credit = msg->credit;
+    reader->sent_bytes = 0;
+    reader->done_sent = false;
+    engage(core, reader);
+    struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_SUBSCRIBED);
+    answer->u.subscribed =
+        (struct belt_msg_subscribed){.ref = msg->ref, .job = job->id, .sub = reader->id, .cursor = cursor};
+    mark_reader(core, reader);
+    mark_job(core, job);
+}
+
+/* Its first credit comes after results that it was to see were let go: it has to say where it wants to begin. */
+static bool comes_too_late(struct core *core, struct reader *reader)
+{
+    struct job *job = reader->job;
+    if (reader->engaged || reader->sent >= job->whole_from[reader->mode])
+        return false;
+    update_error(core, reader->session, 0, job->id, BELT_GONE,
+                 update_text(core,
+                             "delivery %llu cannot be had: reader '%s' gave no credit, and the other readers have "
+                             "taken the results; subscribe again without a cursor",
+                             (unsigned long long)reader->sent, reader->name));
+    reader_free(core, reader);
+    return true;
+}
+
+void subscription_ack(struct core *core, struct session *from, const struct belt_msg_ack *msg)
+{
+    struct reader *reader = reader_find(core, msg->sub);
+    if (!reader || reader->session != from) {
+        update_error(core, from, 0, 0, BELT_UNKNOWN_READER,
+                     update_text(core, "there is no subscription %llu of yours", (unsigned long long)msg->sub));
+        return;
+    }
+    /* It may have taken what was sent before it subscribed again: held messages cross a hello. */
+    if (msg->upto > reader->sent && msg->upto <= reader->most_sent)
+        reader->sent = msg->upto;
+    if (msg->upto > reader->sent) {
+        update_error(core, from, 0, reader->job->id, BELT_BAD_MESSAGE,
+                     update_text(core, "delivery %llu was never sent", (unsigned long long)msg->upto - 1));
+        return;
+    }
+    if (comes_too_late(core, reader))
+        return;
+    skip_released(reader);
+    if (msg->credit.items > reader->credit.items)
+        reader->credit.items = msg->credit.items;
+    if (msg->credit.bytes > reader->credit.bytes)
+        reader->credit.bytes = msg->credit.bytes;
+    engage(core, reader);
+    mark_reader(core, reader);
+    acknowledge(core, reader, msg->upto);
+}
+
+/* What it alone held back is free. */
+static void reader_remove(struct core *core, struct reader *reader)
+{
+    struct job *job = reader->job;
+    uint64_t acked = reader->acked;
+    unsigned mode = reader->mode;
+    bool engaged = reader->engaged;
+    reader_free(core, reader);
+    if (engaged)
+        release_left(core, job, mode, acked);
+    closing_settle(core, job);
+}
+
+/* Who lost its connection may have lost its DETACH with it, and says it again without subscribing (§7.2). */
+static bool may_detach(const struct reader *reader, const struct session *from)
+{
+    if (reader->session || !reader->was_left)
+        return reader->session == from;
+    return memcmp(reader->client, from->id, BELT_SESSION_LEN) == 0;
+}
+
+void subscription_detach(struct core *core, struct session *from, const struct belt_msg_sub *msg)
+{
+    struct reader *reader = reader_find(core, msg->sub);
+    if (!reader || !may_detach(reader, from))
+        return; /* gone already: what was wanted */
+    reader_remove(core, reader);
+}
+
+void subscription_unplug(struct core *core, struct session *session)
+{
+    while (session->readers) {
+        struct reader *reader = session->readers;
+        if (!reader->engaged) {
+            reader_remove(core, reader);
+            continue;
+        }
+        reader_seat(core, reader, NULL);
+        reader->was_left = true;
+        memcpy(reader->client, session->id, BELT_SESSION_LEN);
+        closing_settle(core, reader->job); /* nobody waits for its DONE */
+    }
+}
+
+void subscription_resume(struct core *core, struct session *session)
+{
+    struct reader *reader;
+    DL_FOREACH2(session->readers, reader, session_next)
+    mark_reader(core, reader);
+    core->again = true;
+}
+
+/* ---- delivering (turn) ---- */
+
+static bool has_credit(const struct reader *reader)
+{
+    return reader->sent < reader->credit.items && reader->sent_bytes < reader->credit.bytes;
+}
+
+static size_t extras_size(const struct belt_result_extras *extras)
+{
+    return extras ? 64 + extras->text.len + extras->log.len + extras->host.len : 16;
+}
+
+/* One message; false when there was nothing to send. */
+static bool deliver_batch(struct core *core, struct reader *reader)
+{
+    const struct job *job = reader->job;
+    uint64_t index, first = reader->sent;
+    struct task *task = has_credit(reader) ? cursor_task(reader, reader->sent, &index) : NULL;
+    if (!task)
+        return false;
+    uint64_t kept = job->done + job->failed - job->released;
+    uint32_t room = kept < BELT_MAX_BATCH ? (uint32_t)kept : BELT_MAX_BATCH;
+    struct belt_result_item *items = update_alloc(core, room * sizeof *items);
+    struct belt_batch batch = {0};
+    while (task && belt_batch_add(&batch, task->len, extras_size(task->u.extras))) {
+        items[batch.count - 1] = task_item(index, task);
+        reader->sent++;
+        reader->sent_bytes += task->len;
+        task = has_credit(reader) && batch.count < room ? cursor_task(reader, reader->sent, &index) : NULL;
+    }
+    if (reader->sent > reader->most_sent)
+        reader->most_sent = reader->sent;
+    struct belt_msg *msg = update_send_kept(core, reader->session, job, BELT_MSG_DELIVER);
+    msg->u.deliver =
+        (struct belt_msg_deliver){.sub = reader->id, .first = first, .results = items, .count = batch.count};
+    return true;
+}
+
+static void deliver_done(struct core *core, struct reader *reader)
+{
+    struct job *job = reader->job;
+    bool stopped = job->state == BELT_JOB_STOPPED;
+    if (reader->done_sent || !(stopped || (job->state == BELT_JOB_COMPLETE && reader->sent == job->next)))
+        return;
+    struct belt_msg *msg = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
+    msg->u.done = (struct belt_msg_done){
+        .sub = reader->id, .count = reader->sent, .code = stopped ? BELT_JOB_CANCELLED : BELT_OK};
+    reader->done_sent = true;
+    closing_settle(core, job);
+}
+
+static bool is_full(const struct reader *reader)
+{
+    return reader->session->full & (reader->job->options.durable ? FULL_LINK | FULL_DISK : FULL_LINK);
+}
+
+void subscription_deliver(struct core *core, struct reader *reader)
+{
+    if (!reader->session)
+        return;
+    uint32_t batches = 0;
+    uint64_t end = reader->sent_bytes + BYTES_A_TURN;
+    if (reader->job->state != BELT_JOB_STOPPED && !is_full(reader)) /* else subscription_resume() comes back to it */
+        while (batches < BATCHES_A_TURN && reader->sent_bytes < end && deliver_batch(core, reader))
+            batches++;
+    if (batches == BATCHES_A_TURN || reader->sent_bytes >= end) {
+        core->again = true;
+        mark_reader(core, reader);
+    }
+    deliver_done(core, reader);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Subscriptions. Private to broker/core.
+ */
+#ifndef BELT_CORE_SUBSCRIPTION_H
+#define BELT_CORE_SUBSCRIPTION_H
+
+#include "../model/state.h"
+
+void subscription_open(struct core *core, struct session *from, const struct belt_msg_subscribe *msg);
+void subscription_ack(struct core *core, struct session *from, const struct belt_msg_ack *msg);
+void subscription_detach(struct core *core, struct session *from, const struct belt_msg_sub *msg);
+void subscription_unplug(struct core *core, struct session *session); /* its readers lose their connection */
+void subscription_resume(struct core *core, struct session *session); /* its connection has room for deliveries again */
+void subscription_deliver(struct core *core, struct reader *reader);  /* turn */
+
+#endif

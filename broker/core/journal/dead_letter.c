@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Failed tasks that are kept with their inputs: one list per function, bounded,
+ * the oldest let go first; those of durable jobs on disk (PROTOCOL.md §9.3).
+ * What is asked about them is in failed.c.
+ */
+#include "dead_letter.h"
+#include "../model/catalog.h"
+#include "../model/mark.h"
+#include "../model/name.h"
+#include "../model/pin.h"
+#include "../model/queue.h"
+#include "../model/table.h"
+#include "../model/update.h"
+#include "records.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct letter_job *dead_letter_job_find(struct core *core, uint64_t id)
+{
+    struct letter_job *job = NULL;
+    HASH_FIND(hh, core->letter_jobs, &id, sizeof id, job);
+    return job;
+}
+
+static void charge(struct core *core, struct queue *queue, int64_t bytes)
+{
+    core->bytes += (uint64_t)bytes;
+    core->letter_bytes += (uint64_t)bytes;
+    queue->letter_bytes += (uint64_t)bytes;
+}
+
+static int64_t bytes_of(const struct letter *letter)
+{
+    return (int64_t)(sizeof *letter + letter->payload.len) + extras_bytes(letter->extras);
+}
+
+static int64_t bytes_of_job(const struct letter_job *job)
+{
+    return (int64_t)(sizeof *job + sizeof *job->queue + job->argument.len);
+}
+
+static struct letter_job *job_add(struct core *core, uint64_t id, struct queue *queue,
+                                  const struct belt_open_options *options, bool durable)
+{
+    struct letter_job *job = calloc(1, sizeof *job);
+    if (!job)
+        abort();
+    job->id = id;
+    job->queue = queue;
+    queue->letter_jobs++;
+    job->options = *options;
+    job->options.opened_at = job->options.over_at = 0; /* a job that tries them again has its own */
+    job->options.owner = (struct belt_bytes){0};
+    job->durable = durable;
+    if (options->argument.len)
+        job->argument = belt_payload_copy(options->argument.data, (uint32_t)options->argument.len);
+    job->options.argument = (struct belt_bytes){job->argument.data, job->argument.len};
+    HASH_ADD(hh, core->letter_jobs, id, sizeof job->id, job);
+    charge(core, queue, bytes_of_job(job));
+    return job;
+}
+
+/* The record goes with the turn, not before what takes its place is on disk. */
+static void record_gone(struct core *core, uint64_t number, uint64_t job)
+{
+    if (!number)
+        return;
+    if (core->gone_record_count == core->gone_record_room) {
+        core->gone_record_room = core->gone_record_room ? core->gone_record_room * 2 : 16;
+        core->gone_records = realloc(core->gone_records, core->gone_record_room * sizeof *core->gone_records);
+        if (!core->gone_records)
+            abort();
+    }
+    core->gone_records[core->gone_record_count++] = (struct gone_record){number, job | CORE_KEPT_FAILED};
+}
+
+static void job_release(struct core *core, struct letter_job *job)
+{
+    struct queue *queue = job->queue;
+    if (job->count)
+        return;
+    record_gone(core, job->number, job->id);
+    record_gone(core, job->let_go_number, job->id);
+    if (job->let_go_due)
+        DL_DELETE2(core->let_go_due, job, due_prev, due_next);
+    charge(core, queue, -bytes_of_job(job));
+    HASH_DELETE(hh, core->letter_jobs, job);
+    belt_payload_clear(&job->argument);
+    free(job);
+    queue->letter_jobs--;
+    queue_prune(core, queue);
+}
+
+void dead_letter_drop(struct core *core, struct letter *letter)
+{
+    struct letter_job *job = letter->job;
+    record_gone(core, letter->number, job->id);
+    charge(core, job->queue, -bytes_of(letter));
+    job->queue->letter_count--;
+    core->letter_count--;
+    DL_DELETE(job->queue->letters, letter);
+    DL_DELETE2(core->letters, letter, all_prev, all_next);
+    if (letter->due)
+        DL_DELETE2(core->letters_due, letter, due_prev, due_next);
+    belt_payload_clear(&letter->payload);
+    free(letter->extras);
+    free(letter);
+    job->count--;
+    job_release(core, job);
+}
+
+static void let_go(struct core *core, struct letter *letter)
+{
+    struct letter_job *of = letter->job;
+    struct job *job = catalog_find(core, of->id);
+    of->let_go++;
+    if (job)
+        job->let_go = of->let_go;
+    if (of->durable && !of->let_go_due) {
+        of->let_go_due = true;
+        DL_APPEND2(core->let_go_due, of, due_prev, due_next);
+    }
+    core->letters_dropped++;
+    core->let_go_untold++;
+    memcpy(core->let_go_of, of->queue->function, sizeof core->let_go_of);
+    dead_letter_drop(core, letter);
+}
+
+/* The oldest make room for the newest. */
+static void trim(struct core *core, struct queue *queue)
+{
+    const struct core_config *config = &core->config;
+    uint64_t all = config->memory_budget / BELT_FAILED_SHARE;
+    if (config->failed_bytes != BELT_FAILED_BYTES && all < config->failed_bytes)
+        all = config->failed_bytes; /* somebody wanted it so */
+    /* The queue goes with its last letter, so it is looked at only while it has some. */
+    while (queue->letter_count > config->max_failed ||
+           (queue->letter_count > 1 && queue->letter_bytes > config->failed_bytes))
+        let_go(core, queue->letters);
+    while (core->letters && core->letter_bytes > all)
+        let_go(core, core->letters);
+}
+
+uint64_t dead_letter_let_go(struct core *core, uint64_t id)
+{
+    const struct letter_job *of = dead_letter_job_find(core, id);
+    const struct job *job = catalog_find(core, id);
+    return of ? of->let_go : job ? job->let_go : 0;
+}
+
+void dead_letter_tell(struct core *core)
+{
+    uint64_t next = core->let_go_told_ms ? core->let_go_told_ms + BELT_LET_GO_TOLD_MS : 0;
+    if (!core->let_go_untold)
+        return;
+    if (core->now < next) {
+        mark_alarm(core, next);
+        return;
+    }
+    update_notice(core,
+                  "%llu failed task%s (the last: function %s) let go to stay within the bounds of --failed-count and "
+                  "--failed-bytes: they cannot be retried",
+                  (unsigned long long)core->let_go_untold, core->let_go_untold == 1 ? "" : "s", core->let_go_of);
+    core->let_go_untold = 0;
+    core->let_go_told_ms = core->now;
+}
+
+/* A small input is copied, so that it does not keep the frame it came in; a large one has a frame of its own. */
+static struct belt_payload keep_input(struct belt_payload payload)
+{
+    if (!payload.len)
+        return (struct belt_payload){0};
+    if (payload.len > BELT_INLINE_PAYLOAD)
+        return belt_payload_ref(payload);
+    payload = belt_payload_copy(payload.data, payload.len);
+    if (!payload.buf)
+        abort();
+    return payload;
+}
+
+static struct letter *letter_add(struct core *core, struct letter_job *job, const struct belt_result_item *item,
+                                 struct belt_payload input)
+{
+    struct letter *letter = calloc(1, sizeof *letter);
+    if (!letter || (item->extras && !(letter->extras = extras_copy(item->extras))))
+        abort();
+    letter->job = job;
+    letter->serial = ++core->last_letter;
+    letter->index = item->index;
+    letter->attempt = item->attempt;
+    letter->code = item->code;
+    letter->payload = keep_input(input);
+    job->count++;
+    job->queue->letter_count++;
+    core->letter_count++;
+    DL_APPEND(job->queue->letters, letter);
+    DL_APPEND2(core->letters, letter, all_prev, all_next);
+    charge(core, job->queue, bytes_of(letter));
+    return letter;
+}
+
+void dead_letter_add(struct core *core, struct job *job, const struct task *task, const struct belt_result_item *item)
+{
+    struct letter_job *of = dead_letter_job_find(core, job->id);
+    if (!of)
+        of = job_add(core, job->id, job->queue, &job->options, job->options.durable);
+    of->let_go = job->let_go;
+    struct letter *letter = letter_add(core, of, item, (struct belt_payload){task->buf, task->data, task->len});
+    letter->failed_at = core->wall;
+    if (of->durable) {
+        letter->due = true;
+        DL_APPEND2(core->letters_due, letter, due_prev, due_next);
+    }
+    trim(core, job->queue);
+}
+
+/* ---- on disk ---- */
+
+static void write_job(struct core *core, struct letter_job *job)
+{
+    struct belt_msg msg = {.type = BELT_MSG_OPEN};
+    msg.u.open = (struct belt_msg_open){
+        .ref = job->id | CORE_KEPT_FAILED, .function = name_bytes(job->queue->function), .options = job->options};
+    job->number = records_put(core, job->id | CORE_KEPT_FAILED, msg, 0, 0);
+}
+
+static void write_letter(struct core *core, struct letter *letter)
+{
+    if (!letter->job->number)
+        write_job(core, letter->job);
+    struct belt_result_item *item = update_alloc(core, sizeof *item);
+    *item = (struct belt_result_item){.index = letter->index,
+                                      .attempt = letter->attempt,
+                                      .code = letter->code,
+                                      .payload = letter->payload,
+                                      .extras = letter->extras};
+    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
+    msg.u.results = (struct belt_msg_results){
+        .first = letter->failed_at, .job = letter->job->id | CORE_KEPT_FAILED, .results = item, .count = 1};
+    letter->number = records_put(core, letter->job->id | CORE_KEPT_FAILED, msg, letter->index, 1);
+}
+
+/* Its result is not recorded yet: the task may run again. Both go to disk in one turn. */
+static bool is_withheld(struct core *core, const struct letter *letter)
+{
+    const struct job *job = core->withheld ? catalog_find(core, letter->job->id) : NULL;
+    const struct task *task = job ? table_at(&job->table, letter->index) : NULL;
+    return task && task->state == TASK_DONE && task->tie == TIE_UNKEPT;
+}
+
+/* How many of a job were let go; the record keeps its place. */
+static void write_let_go(struct core *core)
+{
+    struct letter_job *job, *next;
+    DL_FOREACH_SAFE2(core->let_go_due, job, next, due_next)
+    {
+        uint64_t of = job->id | CORE_KEPT_FAILED;
+        struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
+        msg.u.progress = (struct belt_msg_progress){.task = {.job = of}, .done = job->let_go};
+        if (!job->number) /* its own record waits for the store */
+            continue;
+        if (job->let_go_number)
+            *update_record(core) =
+                (struct core_record){.op = CORE_PUT, .number = job->let_go_number, .job = of, .msg = msg};
+        else
+            job->let_go_number = records_put(core, of, msg, 0, 0);
+        DL_DELETE2(core->let_go_due, job, due_prev, due_next);
+        job->let_go_due = false;
+    }
+}
+
+void dead_letter_turn(struct core *core)
+{
+    struct letter *letter, *next;
+    DL_FOREACH_SAFE2(core->letters_due, letter, next, due_next)
+    {
+        if (is_withheld(core, letter))
+            continue;
+        DL_DELETE2(core->letters_due, letter, due_prev, due_next);
+        letter->due = false;
+        write_letter(core, letter);
+    }
+    write_let_go(core);
+    for (uint32_t i = 0; i < core->gone_record_count; i++)
+        records_drop(core, core->gone_records[i].job, &core->gone_records[i].number);
+    core->gone_record_count = 0;
+}
+
+int dead_letter_restore_job(struct core *core, uint64_t number, const struct belt_msg_open *msg)
+{
+    uint64_t id = msg->ref & ~CORE_KEPT_FAILED;
+    char function[BELT_MAX_NAME + 1];
+    if (id == 0 || id > INT64_MAX / 2 || dead_letter_job_find(core, id))
+        return BELT_BAD_MESSAGE;
+    name_copy(function, sizeof function, msg->function);
+    job_add(core, id, queue_get(core, function), &msg->options, true)->number = number;
+    if (core->last_job < id)
+        core->last_job = id;
+    return BELT_OK;
+}
+
+int dead_letter_restore_let_go(struct core *core, uint64_t number, const struct belt_msg_progress *msg)
+{
+    struct letter_job *job = dead_letter_job_find(core, msg->task.job & ~CORE_KEPT_FAILED);
+    if (!job || job->let_go_number || msg->done == 0)
+        return BELT_BAD_MESSAGE;
+    job->let_go_number = number;
+    job->let_go += msg->done;
+    return BELT_OK;
+}
+
+int dead_letter_restore(struct core *core, uint64_t number, const struct belt_msg_results *msg)
+{
+    struct letter_job *job = dead_letter_job_find(core, msg->job & ~CORE_KEPT_FAILED);
+    if (!job || msg->count != 1)
+        return BELT_BAD_MESSAGE;
+    struct letter *letter = letter_add(core, job, msg->results, msg->results->payload);
+    letter->failed_at = msg->first;
+    letter->number = number;
+    trim(core, job->queue);
+    return BELT_OK;
+}
+
+void dead_letter_free_all(struct core *core)
+{
+    while (core->letters)
+        dead_letter_drop(core, core->letters);
+    struct letter_job *job, *next;
+    HASH_ITER(hh, core->letter_jobs, job, next)
+    job_release(core, job);
+    free(core->gone_records);
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What of a durable job is on disk: which records a turn asks for, which are
+ * not needed any more, and how a job is built anew from them. Only what changes the promise to somebody is recorded:
+ * accepted tasks, results, the end, what readers have taken. Dispatches are not.
+ *
+ * A record of tasks goes when each of them has a result on disk; a record of
+ * results goes when all in it are released and none of their tasks could be
+ * read back as waiting. What has gone is summed up in the job's mark.
+ */
+#include "durable.h"
+#include "../model/completions.h"
+#include "../model/mark.h"
+#include "../model/name.h"
+#include "../model/pin.h"
+#include "../model/table.h"
+#include "../model/update.h"
+#include "history.h"
+#include "records.h"
+#include "tries.h"
+#include "withheld.h"
+
+#include <stdlib.h>
+
+/* A record of results that were taken is written anew without them when it is larger than this: some pages; when the
+ * store has no room, anything. */
+#define SHORTEN_BYTES ((uint64_t)64 << 10)
+#define SHORTEN_FULL  ((uint64_t)15)
+
+/* ---- writing ---- */
+
+static uint64_t put(struct core *core, struct job *job, struct belt_msg msg, uint64_t first, uint32_t count)
+{
+    return records_put(core, job->id, msg, first, count);
+}
+
+static void drop(struct core *core, struct job *job, uint64_t *number)
+{
+    records_drop(core, job->id, number);
+}
+
+/* Times and owner change; whatever its record says keeps its place. */
+static void put_job_anew(struct core *core, struct job *job, struct belt_msg msg)
+{
+    *update_record(core) = (struct core_record){.op = CORE_PUT, .number = job->kept.job, .job = job->id, .msg = msg};
+}
+
+static void put_job(struct core *core, struct job *job)
+{
+    job->options.owner = name_bytes(job->owner_name);
+    job->kept.job_due = false;
+    job->kept.written_over_at = job->options.over_at;
+    /* The store remembers the highest number for ever, and so no job's id is used twice. */
+    if (core->last_record < job->id)
+        core->last_record = job->id;
+    struct belt_msg msg = {.type = BELT_MSG_OPEN};
+    msg.u.open = (struct belt_msg_open){.ref = job->id,
+                                        .key = name_bytes(job->key),
+                                        .function = name_bytes(job->queue->function),
+                                        .options = job->options};
+    if (job->kept.job)
+        put_job_anew(core, job, msg);
+    else
+        job->kept.job = put(core, job, msg, 0, 0);
+}
+
+static void put_tasks(struct core *core, struct job *job)
+{
+    struct belt_batch batch = {0};
+    uint64_t first = job->kept.next;
+    uint64_t most = job->next - first < BELT_MAX_BATCH ? job->next - first : BELT_MAX_BATCH;
+    struct belt_task_item *items = update_alloc(core, most * sizeof *items);
+    while (batch.count < most) {
+        const struct task *task = table_at(&job->table, first + batch.count);
+        if (!belt_batch_add(&batch, task->len, 8))
+            break;
+        items[batch.count - 1] = (struct belt_task_item){.payload = {task->buf, task->data, task->len}};
+    }
+    struct belt_msg msg = {.type = BELT_MSG_PUSH};
+    msg.u.push = (struct belt_msg_push){.job = job->id, .first = first, .tasks = items, .count = batch.count};
+    records_add(&job->kept.tasks, put(core, job, msg, first, batch.count), first, batch.count, 0);
+    job->kept.next += batch.count;
+}
+
+/* Records of tasks that all have their results on disk now. */
+static void drop_settled(struct core *core, struct job *job)
+{
+    struct kept_list *list = &job->kept.tasks;
+    for (uint32_t i = list->head; i < list->head + list->count; i++)
+        if (list->rows[i].live == 0 && list->rows[i].number) {
+            drop(core, job, &list->rows[i].number);
+            job->kept.mark_due = true;
+        }
+    records_trim(list);
+}
+
+/* The next results in the log, at most so many, in one record: about so many bytes. */
+static void put_results(struct core *core, struct job *job, uint64_t most, uint64_t most_bytes)
+{
+    struct belt_batch batch = {0};
+    uint64_t first = job->kept.place, bytes = 0;
+    most = most < BELT_MAX_BATCH ? most : BELT_MAX_BATCH;
+    struct belt_result_item *items = update_alloc(core, most * sizeof *items);
+    while (batch.count < most && (bytes < most_bytes || batch.count == 0)) {
+        uint64_t index = completions_at(job, first + batch.count);
+        struct task *task = table_at(&job->table, index);
+        bool there = task && task->state == TASK_DONE;
+        if (!belt_batch_add(&batch, there ? task->len : 0, there ? 16 + (size_t)extras_bytes(task->u.extras) : 16))
+            break;
+        /* OK without an attempt: every reader had taken it before it was written. (What expired had none either.) */
+        items[batch.count - 1] = there ? task_item(index, task) : (struct belt_result_item){.index = index};
+        if (!there)
+            continue;
+        bytes += task->len + (uint64_t)extras_bytes(task->u.extras);
+        task->tie = TIE_NONE;
+    }
+    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
+    msg.u.results = (struct belt_msg_results){.first = first, .job = job->id, .results = items, .count = batch.count};
+    records_add(&job->kept.results, put(core, job, msg, first, batch.count), first, batch.count, bytes);
+    for (uint32_t i = 0; i < batch.count; i++)
+        job->kept.settled |= records_settle(job, items[i].index);
+    job->kept.place += batch.count;
+}
+
+/* What had been withheld comes in parts: the store must have room for all that is on its way to it. */
+static void put_all_results(struct core *core, struct job *job)
+{
+    uint64_t end = job->log_base + job->log_count, most = core->store_spare ? core->store_spare : UINT64_MAX;
+    while (job->kept.place < end && core->turn_bytes < most) {
+        put_results(core, job, end - job->kept.place, most - core->turn_bytes);
+        core->turn_bytes += records_last(&job->kept.results)->bytes;
+    }
+    if (job->kept.withheld)
+        mark_readers(core, job);
+    withheld_taken(core, job); /* there is room for all */
+}
+
+static void put_reader(struct core *core, struct reader *reader)
+{
+    struct job *job = reader->job;
+    struct belt_msg msg = {.type = BELT_MSG_SUBSCRIBE};
+    msg.u.subscribe = (struct belt_msg_subscribe){
+        .job = job->id, .reader = name_bytes(reader->name), .mode = reader->mode, .cursor = reader->acked};
+    drop(core, job, &reader->kept_number);
+    reader->kept_number = put(core, job, msg, reader->acked, 0);
+    reader->kept_acked = reader->acked;
+}
+
+/* Of the results that are recorded: those that wait for room lie behind them. */
+static uint64_t failed_kept(const struct job *job)
+{
+    uint64_t failed = job->failed;
+    for (uint64_t place = job->kept.place; place < job->log_base + job->log_count; place++) {
+        const struct task *task = table_at(&job->table, completions_at(job, place));
+        failed -= task && task->state == TASK_DONE && task->code != BELT_OK;
+    }
+    return failed;
+}
+
+static void put_mark(struct core *core, struct job *job)
+{
+    struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
+    msg.u.progress = (struct belt_msg_progress){
+        .task = {.job = job->id, .index = job->kept.next}, .done = job->kept.place, .total = failed_kept(job)};
+    drop(core, job, &job->kept.mark);
+    job->kept.mark = put(core, job, msg, 0, 0);
+    /* Grants are running totals of bytes, too. */
+    msg = (struct belt_msg){.type = BELT_MSG_ACCEPTED};
+    msg.u.accepted =
+        (struct belt_msg_accepted){.job = job->id, .next = job->kept.next, .grant = {job->kept.next, job->next_bytes}};
+    drop(core, job, &job->kept.bytes_mark);
+    job->kept.bytes_mark = put(core, job, msg, 0, 0);
+    job->kept.mark_due = false;
+}
+
+static bool results_needed(const struct job *job, const struct kept_record *row)
+{
+    for (uint64_t place = row->first; place < row->first + row->count; place++) {
+        if (place < job->log_base)
+            continue;
+        uint64_t index = completions_at(job, place);
+        const struct task *task = table_at(&job->table, index);
+        if (task && task->state != TASK_RELEASED)
+            return true;
+    }
+    return false;
+}
+
+/* A task that is still in a record of tasks would be read back as waiting without its result. */
+static bool tasks_recorded(const struct job *job, uint64_t from_number)
+{
+    return job->kept.tasks.count && job->kept.tasks.rows[job->kept.tasks.head].number < from_number;
+}
+
+/* All in the record were taken, but their tasks' record still needs to know that: their payloads go. */
+static void shorten(struct core *core, struct job *job, struct kept_record *row)
+{
+    struct belt_result_item *items = update_alloc(core, row->count * sizeof *items);
+    for (uint32_t i = 0; i < row->count; i++)
+        items[i] = (struct belt_result_item){.index = completions_at(job, row->first + i)};
+    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
+    msg.u.results =
+        (struct belt_msg_results){.first = row->first, .job = job->id, .results = items, .count = row->count};
+    *update_record(core) = (struct core_record){
+        .op = CORE_PUT, .number = row->number, .job = job->id, .first = row->first, .count = row->count, .msg = msg};
+    row->bytes = 0;
+    job->kept.mark_due = true; /* which of them had failed is only there now */
+}
+
+/* What was read makes room; the log need not remember it any longer. */
+static void release_read(struct core *core, struct job *job)
+{
+    struct kept_record *row;
+    while ((row = records_find(&job->kept.results, job->kept.taken)) && !results_needed(job, row)) {
+        if (row->bytes > (core->store_failed ? SHORTEN_FULL : SHORTEN_BYTES) && tasks_recorded(job, row->number))
+            shorten(core, job, row);
+        job->kept.taken = row->first + row->count;
+    }
+    completions_trim(job);
+}
+
+static void drop_read(struct core *core, struct job *job)
+{
+    struct kept_list *list = &job->kept.results;
+    while (list->count) {
+        struct kept_record *row = &list->rows[list->head];
+        if (row->first + row->count > job->log_base || results_needed(job, row) || tasks_recorded(job, row->number))
+            return;
+        drop(core, job, &row->number);
+        records_trim(list);
+        job->kept.mark_due = true;
+    }
+}
+
+/* Room is made first, then used for what readers wait for. */
+static void put_wanted_results(struct core *core, struct job *job)
+{
+    release_read(core, job);
+    struct kept_record *row = records_last(&job->kept.results);
+    if (job->kept.urgent_number && !(row && results_needed(job, row))) {
+        withheld_taken(core, job);
+        if (row && row->bytes && tasks_recorded(job, row->number))
+            shorten(core, job, row);
+    }
+    uint32_t count = withheld_wanted(core, job);
+    if (!count)
+        return;
+    put_results(core, job, count, UINT64_MAX);
+    row = records_last(&job->kept.results);
+    withheld_written(core, job, row->number, row->first, row->count);
+    mark_readers(core, job);
+}
+
+/* A job that was read as it became complete is about to go: that is not worth a record. */
+static bool job_record_is_old(const struct job *job)
+{
+    return job->kept.job_due || (job->kept.written_over_at != job->options.over_at && job->released < job->next);
+}
+
+void durable_turn(struct core *core, struct job *job)
+{
+    struct reader *reader;
+    if (!job->options.durable || job->state == BELT_JOB_STOPPED)
+        return;
+    if (!job->kept.job || (!core->store_failed && job_record_is_old(job)))
+        put_job(core, job);
+    while (job->kept.next < job->next)
+        put_tasks(core, job);
+    if (core->store_failed)
+        put_wanted_results(core, job);
+    else
+        put_all_results(core, job);
+    tries_turn(core, job);
+    if (job->state != BELT_JOB_OPEN && !job->kept.end) {
+        struct belt_msg msg = {.type = BELT_MSG_END};
+        msg.u.end = (struct belt_msg_end){.job = job->id, .count = job->next};
+        job->kept.end = put(core, job, msg, 0, 0);
+    }
+    DL_FOREACH(job->readers, reader)
+    if (reader->engaged && (!reader->kept_number || reader->kept_acked != reader->acked))
+        put_reader(core, reader);
+    if (job->kept.settled)
+        drop_settled(core, job);
+    job->kept.settled = false;
+    release_read(core, job);
+    drop_read(core, job);
+    if (job->kept.mark_due)
+        put_mark(core, job);
+    withheld_note(core, job);
+}
+
+void durable_reader_gone(struct core *core, struct reader *reader)
+{
+    drop(core, reader->job, &reader->kept_number);
+}
+
+void durable_forget(struct core *core, struct job *job)
+{
+    if (job->kept.job)
+        history_note(core, job);
+    if (job->kept.job && core->out)
+        *update_record(core) =
+            (struct core_record){.op = CORE_DELETE_JOB, .number = ++core->last_record, .job = job->id};
+    job->kept.job = 0;
+    tries_forget(job);
+    struct reader *reader;
+    DL_FOREACH(job->readers, reader)
+    reader->kept_number = 0;
+    free(job->kept.tasks.rows);
+    free(job->kept.results.rows);
+    job->kept.tasks = job->kept.results = (struct kept_list){0};
+    withheld_taken(core, job);
+    job->kept.place = job->log_base + job->log_count;
+    withheld_note(core, job);
+}

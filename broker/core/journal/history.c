@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The history: a line of each job that is over and forgotten, for some time and
+ * within bounds; those of durable jobs on disk (PROTOCOL.md §7.3).
+ */
+#include "history.h"
+#include "../model/catalog.h"
+#include "../model/mark.h"
+#include "../model/name.h"
+#include "../model/row.h"
+#include "../model/update.h"
+#include "records.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct past_job *history_find(struct core *core, uint64_t id)
+{
+    struct past_job *past = NULL;
+    HASH_FIND(by_id, core->past_by_id, &id, sizeof id, past);
+    return past;
+}
+
+struct past_job *history_of_key(struct core *core, struct belt_bytes key)
+{
+    struct past_job *past = NULL;
+    if (key.len)
+        HASH_FIND(by_key, core->past_by_key, key.data, (unsigned)key.len, past);
+    return past;
+}
+
+/* Those of one key hang on the one that is in the table. */
+static void key_add(struct core *core, struct past_job *past)
+{
+    struct past_job *first = history_of_key(core, past->row.key);
+    past->same_key = NULL;
+    if (!first) {
+        HASH_ADD_KEYPTR(by_key, core->past_by_key, past->row.key.data, (unsigned)past->row.key.len, past);
+        return;
+    }
+    past->same_key = first->same_key;
+    first->same_key = past;
+}
+
+static void key_remove(struct core *core, struct past_job *past)
+{
+    struct past_job *first = history_of_key(core, past->row.key), *rest = past->same_key;
+    if (first != past) {
+        while (first->same_key != past)
+            first = first->same_key;
+        first->same_key = rest;
+        return;
+    }
+    HASH_DELETE(by_key, core->past_by_key, past);
+    if (rest)
+        HASH_ADD_KEYPTR(by_key, core->past_by_key, rest->row.key.data, (unsigned)rest->row.key.len, rest);
+}
+
+static size_t words_of(const struct belt_row_job *row)
+{
+    return row->key.len + row->function.len + row->owner.len + row->why.len;
+}
+
+static void copy_word(struct belt_bytes *word, uint8_t **at)
+{
+    if (word->len)
+        memcpy(*at, word->data, word->len);
+    word->data = *at;
+    *at += word->len;
+}
+
+static void copy_words(struct belt_row_job *row, uint8_t **at)
+{
+    copy_word(&row->key, at);
+    copy_word(&row->function, at);
+    copy_word(&row->owner, at);
+    copy_word(&row->why, at);
+}
+
+/* Copies the row. */
+static struct past_job *past_new(struct core *core, const struct belt_row_job *row)
+{
+    struct past_job *past = calloc(1, sizeof *past + words_of(row));
+    if (!past)
+        abort();
+    uint8_t *at = past->words;
+    past->row = *row;
+    copy_words(&past->row, &at);
+    past->row.past = true;
+    past->since_ms = core->now;
+    past->expire_ms = core->now + core->config.history_ms;
+    HASH_ADD(by_id, core->past_by_id, row.job, sizeof past->row.job, past);
+    key_add(core, past);
+    DL_APPEND(core->past, past);
+    core->past_count++;
+    core->past_bytes += sizeof *past + words_of(row);
+    return past;
+}
+
+void history_drop(struct core *core, struct past_job *past)
+{
+    records_drop(core, past->row.job | CORE_KEPT_PAST, &past->number);
+    if (past->due)
+        DL_DELETE2(core->past_due, past, due_prev, due_next);
+    key_remove(core, past);
+    HASH_DELETE(by_id, core->past_by_id, past);
+    DL_DELETE(core->past, past);
+    core->past_count--;
+    core->past_bytes -= sizeof *past + words_of(&past->row);
+    free(past);
+}
+
+static void trim(struct core *core)
+{
+    while (core->past && (core->past_count > core->config.max_history ||
+                          core->past_bytes > core->config.memory_budget / BELT_HISTORY_SHARE))
+        history_drop(core, core->past);
+}
+
+/* ---- on disk ---- */
+
+/* The job may be freed before the record is written: it borrows nothing of it. */
+static uint64_t put(struct core *core, const struct belt_row_job *row)
+{
+    struct belt_row_job *copy = update_alloc(core, sizeof *copy + words_of(row));
+    uint8_t *at = (uint8_t *)(copy + 1);
+    *copy = *row;
+    copy_words(copy, &at);
+    copy->past = true;
+    copy->age_ms = copy->running = copy->waiting = 0;
+    struct belt_msg msg = {.type = BELT_MSG_REPORT};
+    msg.u.report = (struct belt_msg_report){
+        .ref = row->job, .what = BELT_REPORT_JOBS, .count = 1, .rows = {.jobs = copy}, .extended = true};
+    return records_put(core, row->job | CORE_KEPT_PAST, msg, 0, 0);
+}
+
+void history_note(struct core *core, struct job *job)
+{
+    if (core->store_failed || job->kept.past || !core->out)
+        return;
+    struct belt_row_job row = row_job(core, job);
+    row.why = name_bytes(job->stopped);
+    job->kept.past = put(core, &row);
+}
+
+void history_add(struct core *core, struct job *job)
+{
+    struct belt_row_job row = row_job(core, job);
+    row.why = name_bytes(job->stopped);
+    struct past_job *past = past_new(core, &row);
+    past->number = job->kept.past;
+    if (job->options.durable && !past->number) {
+        past->due = true;
+        DL_APPEND2(core->past_due, past, due_prev, due_next);
+    }
+    trim(core);
+}
+
+void history_turn(struct core *core)
+{
+    while (core->past && core->past->expire_ms <= core->now)
+        history_drop(core, core->past);
+    if (core->past)
+        mark_alarm(core, core->past->expire_ms);
+    while (core->past_due && !core->store_failed) {
+        struct past_job *past = core->past_due;
+        DL_DELETE2(core->past_due, past, due_prev, due_next);
+        past->due = false;
+        past->number = put(core, &past->row);
+    }
+}
+
+/* It was written by history_note() or history_turn(); a line that is too old goes with the first turn. */
+int history_restore(struct core *core, uint64_t number, const struct belt_msg_report *msg)
+{
+    const struct belt_row_job *row = msg->rows.jobs;
+    if (msg->what != BELT_REPORT_JOBS || msg->count != 1 || !msg->extended || msg->ref != row->job || !row->past ||
+        row->job == 0 || row->job >= CORE_KEPT_PAST || row->key.len == 0 || catalog_find(core, row->job) ||
+        history_find(core, row->job))
+        return BELT_BAD_MESSAGE;
+
+    struct past_job *past = past_new(core, row);
+    uint64_t over = row->over_at && core->wall > row->over_at ? core->wall - row->over_at : 0;
+    past->number = number;
+    past->row.age_ms = row->opened_at && core->wall > row->opened_at ? core->wall - row->opened_at : 0;
+    past->expire_ms -= over < core->config.history_ms ? over : core->config.history_ms;
+    if (core->last_job < row->job)
+        core->last_job = row->job;
+    return BELT_OK;
+}
+
+void history_free_all(struct core *core)
+{
+    while (core->past)
+        history_drop(core, core->past);
+}

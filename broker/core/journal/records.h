@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What is on disk, record by record: writing and deleting them, and which records of a job there are. Private to
+ * broker/core.
+ */
+#ifndef BELT_CORE_RECORDS_H
+#define BELT_CORE_RECORDS_H
+
+#include "../model/state.h"
+
+struct kept_record {
+    uint64_t number;
+    uint64_t first; /* index, or place in the log */
+    uint32_t count;
+    uint32_t live;  /* of tasks: those without a result on disk */
+    uint64_t bytes; /* of results: their payloads, texts and logs */
+};
+void records_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count, uint64_t bytes);
+uint64_t records_put(struct core *core, uint64_t job, struct belt_msg msg, uint64_t first, uint32_t count);
+void records_drop(struct core *core, uint64_t job, uint64_t *number);
+bool records_settle(struct job *job, uint64_t index); /* has a result on disk; true: so have all tasks of its record */
+/* The record that holds `at`, or NULL. */
+struct kept_record *records_find(const struct kept_list *list, uint64_t at);
+/* Forgets the records at the front that were deleted. */
+void records_trim(struct kept_list *list);
+struct kept_record *records_last(const struct kept_list *list);
+
+#endif

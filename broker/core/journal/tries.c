@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The tries of durable tasks on disk.
+ */
+#include "tries.h"
+#include "../model/mark.h"
+#include "../model/table.h"
+#include "records.h"
+
+#include <stdlib.h>
+
+static void note(struct core *core, struct job *job, struct tried *tried)
+{
+    mark_job(core, job);
+    if (tried->due)
+        return;
+    tried->due = true;
+    LL_PREPEND2(job->tried_due, tried, due_next);
+}
+
+static struct tried *tried_get(struct job *job, uint64_t index)
+{
+    struct tried *tried = NULL;
+    HASH_FIND(hh, job->tried, &index, sizeof index, tried);
+    if (tried)
+        return tried;
+    tried = calloc(1, sizeof *tried);
+    if (!tried)
+        abort();
+    tried->index = index;
+    HASH_ADD(hh, job->tried, index, sizeof tried->index, tried);
+    return tried;
+}
+
+void tries_note(struct core *core, struct job *job, uint64_t index)
+{
+    if (job->options.durable)
+        note(core, job, tried_get(job, index));
+}
+
+void tries_over(struct core *core, struct job *job, uint64_t index)
+{
+    struct tried *tried = NULL;
+    if (!job->tried)
+        return;
+    HASH_FIND(hh, job->tried, &index, sizeof index, tried);
+    if (!tried)
+        return;
+    tried->over = true;
+    note(core, job, tried);
+}
+
+static void write_tried(struct core *core, struct job *job, struct tried *tried)
+{
+    const struct task *task = table_at(&job->table, tried->index);
+    records_drop(core, job->id, &tried->number);
+    /* A run under way is not on disk: the attempt is the last one that ended. 0: a loss was taken back. */
+    uint32_t ended = task ? task->attempt - (task->state == TASK_RUNNING) : 0;
+    if (tried->over || !ended || task->state == TASK_DONE || task->state == TASK_RELEASED) {
+        HASH_DELETE(hh, job->tried, tried);
+        free(tried);
+        return;
+    }
+    struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
+    msg.u.progress = (struct belt_msg_progress){
+        .task = {job->id, tried->index, ended}, .done = task->n.tries.failures, .total = task->n.tries.losses};
+    tried->number = records_put(core, job->id, msg, tried->index, 1);
+}
+
+/* Until its result is on disk its tries are not forgiven. */
+static bool result_withheld(const struct job *job, uint64_t index)
+{
+    const struct task *task = table_at(&job->table, index);
+    return task && task->state == TASK_DONE && task->tie == TIE_UNKEPT;
+}
+
+void tries_turn(struct core *core, struct job *job)
+{
+    struct tried *later = NULL;
+    while (job->tried_due) {
+        struct tried *tried = job->tried_due;
+        LL_DELETE2(job->tried_due, tried, due_next);
+        if (result_withheld(job, tried->index)) {
+            LL_PREPEND2(later, tried, due_next);
+            continue;
+        }
+        tried->due = false;
+        write_tried(core, job, tried);
+    }
+    job->tried_due = later;
+}
+
+int tries_restore(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg)
+{
+    struct task *task = table_at(&job->table, msg->task.index);
+    struct tried *tried = tried_get(job, msg->task.index);
+    if (tried->number || msg->task.attempt > INT32_MAX || msg->done > UINT16_MAX || msg->total > UINT16_MAX)
+        return BELT_BAD_MESSAGE;
+    tried->number = number;
+    if (!task || task->state != TASK_WAITING) {
+        tried->over = true;
+        note(core, job, tried);
+        return BELT_OK;
+    }
+    task->attempt = msg->task.attempt;
+    task->tie = TIE_NONE; /* this attempt is over; a later one may be running somewhere */
+    task->n.tries.failures = (uint16_t)msg->done;
+    task->n.tries.losses = (uint16_t)msg->total;
+    return BELT_OK;
+}
+
+void tries_forget(struct job *job)
+{
+    struct tried *tried, *next;
+    HASH_ITER(hh, job->tried, tried, next)
+    {
+        HASH_DELETE(hh, job->tried, tried);
+        free(tried);
+    }
+    job->tried_due = NULL;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Results that wait in memory because the store has no room. Nobody has seen them, so their places in the log are still
+ * free to be chosen: they are kept in order of index. Room is made by readers, so what all readers of a job are waiting
+ * for is recorded nevertheless, a little at a time: the next such result only when the last ones were taken.
+ */
+#include "withheld.h"
+#include "../model/completions.h"
+#include "../model/mark.h"
+#include "../model/pin.h"
+#include "../model/table.h"
+
+bool withheld_any(const struct job *job)
+{
+    return job->kept.place < job->log_base + job->log_count;
+}
+
+/* One job's part of what may be recorded without room. */
+#define SPARE_SHARE 8u
+
+/* Those that came since the last look take their places among the others. Most come nearly in order. */
+static void sort(struct job *job)
+{
+    struct kept *kept = &job->kept;
+    uint64_t end = job->log_base + job->log_count;
+    if (kept->sorted < kept->place)
+        kept->sorted = kept->place;
+    for (; kept->sorted < end; kept->sorted++) {
+        uint64_t index = completions_at(job, kept->sorted), at = kept->sorted;
+        for (; at > kept->place && completions_at(job, at - 1) > index; at--)
+            completions_set(job, at, completions_at(job, at - 1));
+        completions_set(job, at, index);
+    }
+}
+
+/* Every reader has taken this index, or waits for it. */
+static bool all_wait_for(const struct job *job, uint64_t index)
+{
+    const struct reader *reader;
+    bool any = false;
+    DL_FOREACH(job->readers, reader)
+    {
+        if (!reader->engaged)
+            continue;
+        any = true;
+        bool waits = reader->acked == (reader->mode == BELT_ORDERED ? index : job->kept.place);
+        bool taken = reader->mode == BELT_ORDERED && reader->acked > index;
+        if (!taken && !(waits && reader->session))
+            return false;
+    }
+    return any;
+}
+
+static uint64_t size_at(const struct job *job, uint64_t place)
+{
+    const struct task *task = table_at(&job->table, completions_at(job, place));
+    return task && task->state == TASK_DONE ? task->len + (uint64_t)extras_bytes(task->u.extras) : 0;
+}
+
+/* From the first place on: as many as follow on each other and are within the job's part; the first in any case. */
+static uint32_t count_run(const struct job *job, uint64_t part)
+{
+    uint64_t place = job->kept.place, end = job->log_base + job->log_count, bytes = 0;
+    uint64_t first = completions_at(job, place);
+    uint32_t count = 0;
+    while (place + count < end && count < BELT_MAX_BATCH && completions_at(job, place + count) == first + count) {
+        bytes += size_at(job, place + count);
+        if (count && bytes > part)
+            break;
+        count++;
+    }
+    return count;
+}
+
+uint32_t withheld_wanted(const struct core *core, struct job *job)
+{
+    if (!withheld_any(job) || job->kept.urgent_number)
+        return 0;
+    sort(job);
+    uint64_t part = core->store_spare / SPARE_SHARE;
+    uint64_t left = core->store_spare > core->store_urgent ? core->store_spare - core->store_urgent : 0;
+    if (size_at(job, job->kept.place) > left || !all_wait_for(job, completions_at(job, job->kept.place)))
+        return 0;
+    return count_run(job, part < left ? part : left);
+}
+
+void withheld_written(struct core *core, struct job *job, uint64_t number, uint64_t first, uint32_t count)
+{
+    struct kept *kept = &job->kept;
+    kept->urgent_number = number;
+    for (uint64_t place = first; place < first + count; place++)
+        kept->urgent += size_at(job, place);
+    core->store_urgent += kept->urgent;
+}
+
+void withheld_taken(struct core *core, struct job *job)
+{
+    core->store_urgent -= job->kept.urgent;
+    job->kept.urgent = job->kept.urgent_number = 0;
+}
+
+static void wake_agents(struct core *core)
+{
+    struct agent *agent;
+    DL_FOREACH(core->agents, agent)
+    if (agent->record_due)
+        mark_agent(core, agent);
+    core->again = true;
+}
+
+void withheld_note(struct core *core, struct job *job)
+{
+    bool withheld = job->options.durable && job->state != BELT_JOB_STOPPED && withheld_any(job);
+    if (withheld == job->kept.withheld)
+        return;
+    job->kept.withheld = withheld;
+    core->withheld += withheld ? 1 : UINT32_MAX;
+    if (core->withheld == 0)
+        wake_agents(core);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The end of a job: complete, cancelled or given up; how long it is kept and remembered when it is over (PROTOCOL.md
+ * §7.1, §7.3, §7.5).
+ */
+#include "closing.h"
+#include "../journal/durable.h"
+#include "../journal/history.h"
+#include "../model/catalog.h"
+#include "../model/mark.h"
+#include "../model/owner.h"
+#include "../model/pin.h"
+#include "../model/queue.h"
+#include "../model/sweep.h"
+#include "../model/table.h"
+#include "../model/timer.h"
+#include "../model/update.h"
+#include "../policy/budget.h"
+#include "../policy/delay.h"
+#include "../policy/fair.h"
+#include "../policy/owed.h"
+#include "../policy/run.h"
+#include "../policy/waiting.h"
+#include "reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Jobs that are over are kept for a client that lost its connection just then, but not more than these. */
+#define RETIRED_MAX 1024u
+
+static uint64_t retired_for(const struct core *core)
+{
+    return 2 * (uint64_t)core->config.lease_ms;
+}
+
+static void retire(struct core *core, struct job *job)
+{
+    if (job->retired)
+        return;
+    job->retired = true;
+    job->retired_ms = core->now;
+    DL_APPEND2(core->retired, job, retired_prev, retired_next);
+    core->retired_count++;
+    mark_alarm(core, core->now + retired_for(core));
+}
+
+void closing_anew(struct core *core, struct job *job)
+{
+    if (!job->retired || !job->retired_ms)
+        return;
+    job->retired_ms = core->now;
+    DL_DELETE2(core->retired, job, retired_prev, retired_next);
+    DL_APPEND2(core->retired, job, retired_prev, retired_next);
+}
+
+void closing_keep_all(struct core *core)
+{
+    struct job *job;
+    DL_FOREACH2(core->retired, job, retired_next)
+    if (job->retired_ms)
+        job->retired_ms = core->now;
+}
+
+/* Free at the next look, wherever it stands in the list. */
+static void retire_now(struct core *core, struct job *job)
+{
+    if (job->retired) {
+        DL_DELETE2(core->retired, job, retired_prev, retired_next);
+        core->retired_count--;
+        job->retired = false;
+    }
+    retire(core, job);
+    job->retired_ms = 0;
+    mark_alarm(core, core->now); /* this turn may have looked already */
+    DL_DELETE2(core->retired, job, retired_prev, retired_next);
+    DL_PREPEND2(core->retired, job, retired_prev, retired_next);
+}
+
+static void unremember(struct core *core, struct job *job)
+{
+    if (!job->remember_ms)
+        return;
+    DL_DELETE2(core->remembered, job, remembered_prev, remembered_next);
+    job->remember_ms = 0;
+    timer_set(core, job);
+}
+
+/* All was read, and nothing is kept of it but what its key stands for (§7.1). */
+static void remember(struct core *core, struct job *job)
+{
+    if (job->remember_ms || job->retired)
+        return;
+    uint64_t least = retired_for(core); /* as long as any other job that is over */
+    job->remember_ms = core->now + (job->options.remember_ms > least ? job->options.remember_ms : least);
+    DL_APPEND2(core->remembered, job, remembered_prev, remembered_next);
+    timer_set(core, job);
+}
+
+void closing_remembered_turn(struct core *core, struct job *job)
+{
+    if (!job->remember_ms || core->now < job->remember_ms)
+        return;
+    unremember(core, job);
+    retire_now(core, job);
+}
+
+static bool read_to_the_end(const struct job *job)
+{
+    const struct reader *reader;
+    if (!job->was_read || job->released < job->next)
+        return false;
+    DL_FOREACH(job->readers, reader)
+    if (!reader->done_sent && reader->session && reader->engaged)
+        return false;
+    return true;
+}
+
+void closing_settle(struct core *core, struct job *job)
+{
+    if (job->state == BELT_JOB_ENDED_INPUT && job->done + job->failed == job->next) {
+        job->state = BELT_JOB_COMPLETE;
+        if (!job->options.over_at) /* it may have been so before a restart */
+            job->options.over_at = core->wall;
+        timer_set(core, job);
+        update_trace(core, "job %llu > complete: %llu done, %llu failed", (unsigned long long)job->id,
+                     (unsigned long long)job->done, (unsigned long long)job->failed);
+        mark_readers(core, job);
+    }
+    if (job->state == BELT_JOB_COMPLETE && read_to_the_end(job)) {
+        if (job->options.remember_ms)
+            remember(core, job);
+        else
+            retire(core, job);
+    }
+    if (job->state == BELT_JOB_STOPPED)
+        unremember(core, job);
+    if (job->state == BELT_JOB_STOPPED && job->running == 0) {
+        if (job->owner)
+            retire(core, job);
+        else
+            retire_now(core, job);
+    }
+}
+
+/* Jobs that outlive their client do not live for ever. */
+void closing_idle_turn(struct core *core, struct job *job)
+{
+    if (job->idle_ms && timer_patience_left(core, job) == 0 && !job->remember_ms && !job->retired)
+        closing_stop(core, job, NULL, "nobody came for it");
+}
+
+/* In its place comes its line in the history. */
+static void let_go(struct core *core, struct job *job)
+{
+    durable_forget(core, job);
+    history_add(core, job);
+    closing_free(core, job);
+}
+
+void closing_turn(struct core *core)
+{
+    uint64_t keep = retired_for(core);
+    while (core->retired) {
+        struct job *job = core->retired;
+        if (job->retired_ms && core->retired_count <= RETIRED_MAX &&
+            (core->store_failed || core->now < job->retired_ms + keep)) { /* answers about it may wait for the store */
+            mark_alarm(core, core->now < job->retired_ms + keep ? job->retired_ms + keep : UINT64_MAX);
+            return;
+        }
+        let_go(core, job);
+    }
+}
+
+void closing_make_room(struct core *core)
+{
+    struct job *job = core->remembered;
+    if (core->jobs >= core->config.max_jobs && job)
+        let_go(core, job);
+}
+
+void closing_free(struct core *core, struct job *job)
+{
+    struct queue *queue = job->queue;
+    durable_forget(core, job);
+    sweep_forget(core, job);
+    reader_free_all(core, job);
+    owed_accept_told(core, job);
+    timer_remove(core, job);
+    if (job->retired) {
+        DL_DELETE2(core->retired, job, retired_prev, retired_next);
+        core->retired_count--;
+    }
+    if (job->remember_ms)
+        DL_DELETE2(core->remembered, job, remembered_prev, remembered_next);
+    if (job->active)
+        DL_DELETE2(queue->active, job, active_prev, active_next);
+    fair_leave(core, job);
+    if (job->dirty)
+        LL_DELETE2(core->dirty_jobs, job, dirty_next);
+    if (job->owner) {
+        DL_DELETE2(job->owner->owned, job, owned_prev, owned_next);
+        job->owner->jobs--;
+    }
+    catalog_remove(core, job);
+    queue->waiting -= job->waiting;
+    queue->delayed -= job->delays;
+    share_drop(queue, job->share);
+    queue->jobs--;
+    core->jobs--;
+    HASH_DELETE(by_id, core->by_job, job);
+    HASH_DELETE(by_key, core->by_key, job);
+    core->bytes -= (job->next - job->released) * sizeof(struct task);
+    table_clear(&job->table);
+    core->bytes -= job->bytes + job->own_bytes; /* large payloads, texts and logs; itself */
+    budget_feed(core, job);
+    belt_payload_clear(&job->argument);
+    free(job->again);
+    free(job->delayed);
+    free(job->log);
+    free(job);
+    queue_prune(core, queue);
+}
+
+/* Everything but what runs is let go. */
+static void release_all(struct core *core, struct job *job)
+{
+    for (uint64_t index = table_seek(&job->table, 0); index < job->next; index = table_seek(&job->table, index + 1)) {
+        struct task *task = table_at(&job->table, index);
+        if (task->state == TASK_RELEASED || task->state == TASK_RUNNING)
+            continue;
+        task_forget(core, job, index, task);
+    }
+    job->queue->waiting -= job->waiting;
+    job->waiting = 0;
+    job->fresh = job->next;
+    job->again_count = 0;
+    delay_forget(core, job);
+    job->log_base += job->log_count;
+    job->log_count = 0;
+}
+
+void closing_stop(struct core *core, struct job *job, const char *who, const char *why)
+{
+    if (job->state == BELT_JOB_STOPPED)
+        return;
+    update_trace(core, "job %llu > cancelled: %s", (unsigned long long)job->id, who ? who : why);
+    snprintf(job->stopped, sizeof job->stopped, "%s%s",
+             !who             ? "given up: "
+             : job->forgotten ? "its results were dropped by "
+                              : "cancelled by ",
+             who ? who : why);
+    job->state = BELT_JOB_STOPPED;
+    budget_feed(core, job);
+    if (!job->options.over_at)
+        job->options.over_at = core->wall;
+    timer_set(core, job);
+    durable_forget(core, job);
+    sweep_forget(core, job);
+    release_all(core, job);
+    run_drop_job(core, job);
+    waiting_changed(core, job);
+    mark_readers(core, job);
+    closing_settle(core, job);
+}
+
+void closing_orphan(struct core *core, struct session *owner)
+{
+    while (owner->owned) {
+        struct job *job = owner->owned;
+        owner_set(core, job, NULL);
+        if (job->options.detached)
+            continue;
+        if (job->remember_ms)
+            continue;
+        if (!job->retired)
+            closing_stop(core, job, NULL, "its client is gone");
+        if (job->running == 0)
+            retire_now(core, job);
+    }
+}

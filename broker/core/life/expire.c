@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * When a job starts and when what is left of it expires (PROTOCOL.md §9.2). The
+ * wall clock is read once, when a job comes or comes back; from there on the
+ * monotonic clock counts.
+ */
+#include "expire.h"
+#include "../model/table.h"
+#include "../model/timer.h"
+#include "../model/update.h"
+#include "../policy/balance.h"
+#include "../policy/delay.h"
+#include "../policy/run.h"
+#include "../policy/waiting.h"
+#include "outcome.h"
+
+/* Tasks that expire in one turn: the others' turn comes soon. */
+#define EXPIRE_A_TURN 16384u
+
+/* How long from now, by whichever way the client has said it. */
+static uint64_t wait_of(const struct core *core, uint64_t relative, uint64_t at)
+{
+    if (!at)
+        return relative;
+    uint64_t wait = at > core->wall ? at - core->wall : 0;
+    return wait < BELT_MAX_WAIT_MS ? wait : BELT_MAX_WAIT_MS;
+}
+
+/* The same as a moment of the wall clock, which is what goes to disk. */
+static void settle_on(const struct core *core, uint64_t *relative, uint64_t *at)
+{
+    if (*relative && !*at)
+        *at = core->wall + *relative;
+    *relative = 0;
+}
+
+void expire_times(struct core *core, struct job *job)
+{
+    struct belt_open_options *options = &job->options;
+    uint64_t after = wait_of(core, options->after_ms, options->after_at);
+    uint64_t deadline = wait_of(core, options->deadline_ms, options->deadline_at);
+    bool ends = options->deadline_ms || options->deadline_at;
+    job->start_ms = after ? core->now + after : 0;
+    job->deadline_ms = ends ? core->now + deadline : UINT64_MAX;
+    settle_on(core, &options->after_ms, &options->after_at);
+    settle_on(core, &options->deadline_ms, &options->deadline_at);
+    timer_set(core, job);
+}
+
+/* True when the task was waiting, in one way or the other. */
+static bool expire_waiting(struct core *core, struct job *job, uint64_t index)
+{
+    struct task *task = table_at(&job->table, index);
+    if (task->state == TASK_DELAYED)
+        delay_remove(core, job, task);
+    else if (task->state == TASK_WAITING) {
+        job->waiting--;
+        job->queue->waiting--;
+    } else
+        return false;
+    outcome_expire(core, job, index, task);
+    return true;
+}
+
+void expire_more(struct core *core, struct job *job)
+{
+    uint32_t count = 0;
+    uint64_t index = table_seek(&job->table, job->expire_next);
+    for (; index < job->next && count < EXPIRE_A_TURN; index = table_seek(&job->table, index + 1))
+        count += expire_waiting(core, job, index);
+    job->expire_next = index < job->next ? index : job->next;
+    job->expire_ms = core->now + 1;
+    waiting_changed(core, job);
+    timer_set(core, job);
+}
+
+void expire_halt(struct core *core, struct job *job, const char *who)
+{
+    struct agent *agent;
+
+    if (job->expired)
+        return;
+    job->expired = job->halted = true;
+    update_trace(core, "job %llu > nothing more begins, %s has asked for it: %llu tasks wait, %llu run",
+                 (unsigned long long)job->id, who, (unsigned long long)(job->waiting + job->delays),
+                 (unsigned long long)job->running);
+    DL_FOREACH(core->agents, agent)
+    {
+        const struct run *run;
+        bool any = false;
+        DL_FOREACH(agent->runs, run)
+        any |= run->job == job;
+        if (any) /* all that has not begun there: which are of this job the agent does not know */
+            balance_recall(core, job->queue, agent, agent->held, "a job begins nothing more");
+    }
+    expire_more(core, job);
+}
+
+void expire_turn(struct core *core, struct job *job)
+{
+    if (job->start_ms && core->now >= job->start_ms) {
+        job->start_ms = 0;
+        update_trace(core, "job %llu > starts", (unsigned long long)job->id);
+        waiting_changed(core, job);
+    }
+    if (!job->expired && core->now >= job->deadline_ms) {
+        job->expired = true;
+        update_trace(core, "job %llu > its deadline has passed: %llu tasks wait, %llu run", (unsigned long long)job->id,
+                     (unsigned long long)(job->waiting + job->delays), (unsigned long long)job->running);
+        run_drop_job(core, job);
+        expire_more(core, job);
+    } else if (job->expired && job->expire_next < job->next && core->now >= job->expire_ms) {
+        expire_more(core, job);
+    }
+}

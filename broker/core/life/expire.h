@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Start and deadline. Private to broker/core.
+ */
+#ifndef BELT_CORE_EXPIRE_H
+#define BELT_CORE_EXPIRE_H
+
+#include "../model/state.h"
+
+void expire_times(struct core *core, struct job *job);                 /* of a new job, from its options */
+void expire_turn(struct core *core, struct job *job);                  /* it is due, maybe for this */
+void expire_more(struct core *core, struct job *job);                  /* tasks came after the deadline */
+void expire_halt(struct core *core, struct job *job, const char *who); /* nothing more of it begins */
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How many tasks a job may hand in, and the acknowledgement of those that came (PROTOCOL.md §7.1).
+ */
+#include "grant.h"
+#include "../model/pin.h"
+#include "../model/table.h"
+#include "../model/update.h"
+#include "../policy/budget.h"
+#include "../policy/owed.h"
+
+#include <stdlib.h>
+
+struct belt_grant grant_now(const struct core *core, const struct job *job)
+{
+    struct belt_grant grant = job->granted;
+    uint64_t left = budget_left(core, job);
+    if (job->state != BELT_JOB_OPEN || core->draining || (core->store_failed && job->options.durable) || left == 0)
+        return grant;
+    uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
+    uint64_t items =
+        job->options.window_items ? job->released + job->options.window_items : job->next + BELT_MAX_BATCH * 16;
+    /* Half of what restore.c takes. */
+    if (job->options.durable && job->table.used && items > job->table.base + BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH)
+        items = job->table.base + BELT_MAX_SPAN / 2 - 2 * BELT_MAX_BATCH;
+    if (items > job->next + left / sizeof(struct task) + 1) /* empty ones take memory, too */
+        items = job->next + left / sizeof(struct task) + 1;
+    uint64_t more = job->bytes < window ? window - job->bytes : 0;
+    if (more > left)
+        more = left;
+    if (job->options.durable && core->store_spare &&
+        more > core->store_spare) /* what comes must have room on its way */
+        more = core->store_spare;
+    uint64_t bytes = job->next_bytes + more;
+    if (items > grant.items)
+        grant.items = items;
+    if (bytes > grant.bytes)
+        grant.bytes = bytes;
+    return grant;
+}
+
+void grant_accept(struct core *core, struct job *job)
+{
+    struct belt_grant grant = grant_now(core, job);
+    uint64_t step = job->options.window_items ? job->options.window_items / 8 + 1 : BELT_MAX_BATCH;
+    bool starved = job->next >= job->granted.items || job->next_bytes >= job->granted.bytes;
+    bool wider = grant.items >= job->granted.items + step || grant.bytes >= job->granted.bytes + BELT_BATCH_BYTES;
+    bool more = grant.items > job->granted.items || grant.bytes > job->granted.bytes;
+    if (starved && budget_left(core, job) == 0 && job->state == BELT_JOB_OPEN && !job->starved)
+        budget_starve(core, job, 1);
+    else if (job->starved && budget_takes(core, job, job->starved_for))
+        budget_feed(core, job);
+    if (job->resync_due && !job->starved && !(core->store_failed && job->options.durable)) {
+        job->resync_due = false;
+        update_error(core, job->owner, 0, job->id, BELT_SYNC_LOST,
+                     update_text(core, "there is room again: task %llu is next", (unsigned long long)job->next));
+    }
+    if (!wider && !(starved && more) && (!job->accept_due || owed_accept_waits(core, job)))
+        return;
+    job->granted = grant;
+    owed_accept_told(core, job);
+    struct belt_msg *msg = update_send_kept(core, job->owner, job, BELT_MSG_ACCEPTED);
+    msg->u.accepted = (struct belt_msg_accepted){.job = job->id, .next = job->next, .grant = grant};
+}
+
+void grant_take(struct core *core, struct job *job, struct belt_payload from, struct pinned *last)
+{
+    struct task *task = table_add(&job->table, job->next);
+    if (!task)
+        abort();
+    struct belt_payload payload = pin_payload(core, job, last, from);
+    task->buf = payload.buf;
+    task->data = payload.data;
+    task->len = payload.len;
+    task->u.since_ms = core->now;
+    job->next++;
+    job->next_bytes += payload.len;
+    core->bytes += sizeof *task;
+    job->waiting++;
+}

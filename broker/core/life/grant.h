@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How many tasks a job may hand in, and the acknowledgement of those that came (PROTOCOL.md §7.1). Private to
+ * broker/core.
+ */
+#ifndef BELT_CORE_GRANT_H
+#define BELT_CORE_GRANT_H
+
+#include "../model/pin.h"
+#include "../model/state.h"
+
+void grant_take(struct core *core, struct job *job, struct belt_payload payload,
+                struct pinned *last);                  /* its next task */
+void grant_accept(struct core *core, struct job *job); /* turn: ACCEPTED when owed */
+struct belt_grant grant_now(const struct core *core, const struct job *job);
+
+#endif

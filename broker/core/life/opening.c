@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A new job, in the books and in its queue.
+ */
+#include "opening.h"
+#include "../journal/dead_letter.h"
+#include "../journal/history.h"
+#include "../model/catalog.h"
+#include "../model/mark.h"
+#include "../model/name.h"
+#include "../model/owner.h"
+#include "../model/queue.h"
+#include "../model/table.h"
+#include "../model/update.h"
+#include "../policy/budget.h"
+#include "expire.h"
+#include "grant.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a job takes before it has any task. */
+static uint64_t job_cost(const struct belt_open_options *options)
+{
+    return sizeof(struct job) + sizeof(struct share) + options->argument.len;
+}
+
+bool opening_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_open_options *options)
+{
+    if (core->draining)
+        update_error(core, from, ref, 0, BELT_DRAINING,
+                     update_text(core, "the broker is shutting down: open the job on another, or later"));
+    else if (core->store_failed && !options->never_durable)
+        update_error(core, from, ref, 0, BELT_STORE_FAILED,
+                     update_text(core,
+                                 "the disk of the broker is full, or fails: it takes durable jobs again when results "
+                                 "have been read or room was made; a volatile job needs no disk"));
+    else if (options->durable && !core->config.durable)
+        update_error(core, from, ref, 0, BELT_NOT_DURABLE, update_text(core, "this broker keeps no durable jobs"));
+    else if (core->jobs >= core->config.max_jobs)
+        update_error(core, from, ref, 0, BELT_LIMIT,
+                     update_text(core, "the broker has %u jobs already, its limit", core->jobs));
+    else if (!budget_keeps(core, job_cost(options)))
+        update_error(core, from, ref, 0, BELT_LIMIT,
+                     update_text(core,
+                                 "the broker's memory budget of %llu bytes is used up: it takes new jobs when results "
+                                 "have been read, or start it with a larger --memory-budget",
+                                 (unsigned long long)core->config.memory_budget));
+    else
+        return false;
+    return true;
+}
+
+struct job *opening_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg)
+{
+    struct job *job = calloc(1, sizeof *job);
+    if (!job)
+        abort();
+    job->id = id;
+    if (core->last_job < id && is_durable(core, &msg->options))
+        core->last_job = id;
+    if (msg->key.len)
+        name_copy(job->key, sizeof job->key, msg->key);
+    else
+        snprintf(job->key, sizeof job->key, "job-%llx-%llu", (unsigned long long)core->config.epoch,
+                 (unsigned long long)job->id);
+    char function[BELT_MAX_NAME + 1];
+    name_copy(function, sizeof function, msg->function);
+    job->queue = queue_get(core, function);
+    job->queue->jobs++;
+    job->share = share_take(job->queue, owner);
+    job->options = msg->options;
+    job->options.durable = is_durable(core, &msg->options);
+    if (!job->options.max_attempts)
+        job->options.max_attempts = BELT_MAX_ATTEMPTS_DEFAULT;
+    if (msg->options.argument.len)
+        job->argument = belt_payload_copy(msg->options.argument.data, (uint32_t)msg->options.argument.len);
+    job->options.argument = (struct belt_bytes){job->argument.data, job->argument.len};
+    if (!job->options.opened_at)
+        job->options.opened_at = core->wall;
+    job->opened_ms = core->now;
+    table_init(&job->table);
+    HASH_ADD(by_id, core->by_job, id, sizeof job->id, job);
+    HASH_ADD(by_key, core->by_key, key, (unsigned)strlen(job->key), job);
+    catalog_add(core, job);
+    core->jobs++;
+    job->own_bytes = job_cost(&job->options);
+    core->bytes += job->own_bytes;
+    expire_times(core, job);
+    name_copy(job->owner_name, sizeof job->owner_name, msg->options.owner);
+    owner_set(core, job, owner);
+    job->options.owner = name_bytes(job->owner_name);
+    job->granted = grant_now(core, job);
+    mark_job(core, job);
+    return job;
+}
+
+uint64_t opening_id(struct core *core, bool durable)
+{
+    uint64_t *last = durable ? &core->last_job : &core->last_volatile_job;
+    do
+        ++*last;
+    while (catalog_find(core, *last) || dead_letter_job_find(core, *last) || history_find(core, *last));
+    return *last;
+}

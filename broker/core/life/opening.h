@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A new job, in the books and in its queue. Private to broker/core.
+ */
+#ifndef BELT_CORE_OPENING_H
+#define BELT_CORE_OPENING_H
+
+#include "../model/state.h"
+
+struct job *opening_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg);
+uint64_t opening_id(struct core *core, bool durable); /* durable jobs count from 1 for the life of the store */
+bool opening_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_open_options *options);
+
+#endif

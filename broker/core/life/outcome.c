@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The end of a run, and of a task: which outcome it has, or that it runs again.
+ */
+#include "outcome.h"
+#include "../journal/dead_letter.h"
+#include "../journal/tries.h"
+#include "../model/completions.h"
+#include "../model/mark.h"
+#include "../model/pin.h"
+#include "../model/table.h"
+#include "../model/update.h"
+#include "../policy/delay.h"
+#include "../policy/run.h"
+#include "../policy/waiting.h"
+#include "closing.h"
+#include "release.h"
+#include "retry.h"
+
+#include <stdlib.h>
+
+void outcome_expire(struct core *core, struct job *job, uint64_t index, struct task *task)
+{
+    struct belt_result_item item = {
+        .index = index, .attempt = task->attempt, .code = job->halted ? BELT_TASK_CANCELLED : BELT_TASK_EXPIRED};
+    struct pinned none = {0};
+    outcome_set(core, job, task, &item, &none);
+}
+
+static void stream_finished(struct core *core, struct job *job, uint64_t index)
+{
+    struct task *task = table_at(&job->table, index);
+    struct reader *reader;
+    completions_add(job, index);
+    completions_note(job, job->log_base + job->log_count - 1, index);
+    mark_job(core, job);
+    task->tie = job->options.durable ? TIE_UNKEPT : TIE_NONE;
+    DL_FOREACH(job->readers, reader)
+    if (reader->mode == BELT_UNORDERED || reader->sent == index)
+        mark_reader(core, reader);
+    release_finished(core, job, index, task);
+}
+
+/* A task of a stopped job has run out; or of one whose deadline has passed. */
+static void let_go(struct core *core, struct run *run, struct task *task)
+{
+    struct job *job = run->job;
+    uint64_t index = run->index;
+    run_free(core, run);
+    if (job->state != BELT_JOB_STOPPED) {
+        outcome_expire(core, job, index, task);
+        return;
+    }
+    task_forget(core, job, index, task);
+    closing_settle(core, job);
+}
+
+void outcome_again(struct core *core, struct run *run, struct task *task, enum task_tie tie)
+{
+    struct job *job = run->job;
+    uint64_t index = run->index;
+    if (run->dropped || job->halted) {
+        let_go(core, run, task);
+        return;
+    }
+    run_free(core, run);
+    task->tie = (uint8_t)tie;
+    waiting_add(core, job, index, task);
+}
+
+/* The same, after the pause that its tries ask for. */
+static void try_again(struct core *core, struct run *run, struct task *task, const char *how, enum task_tie tie)
+{
+    struct job *job = run->job;
+    uint64_t index = run->index, pause = retry_pause(core, job, task);
+    job->retried++;
+    job->queue->retried++;
+    core->retried++;
+    if (pause)
+        update_trace(core, "job %llu > task %llu %s: again in %llu ms (attempt %u)", (unsigned long long)job->id,
+                     (unsigned long long)index, how, (unsigned long long)pause, task->attempt);
+    else
+        update_trace(core, "job %llu > task %llu %s: waits again (attempt %u)", (unsigned long long)job->id,
+                     (unsigned long long)index, how, task->attempt);
+    if (!pause) {
+        outcome_again(core, run, task, tie);
+        return;
+    }
+    run_free(core, run);
+    task->tie = (uint8_t)tie;
+    delay_add(core, job, index, task, pause);
+}
+
+void outcome_set(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item,
+                 struct pinned *last)
+{
+    if (item->code != BELT_OK && item->code != BELT_TASK_CANCELLED) /* that was not begun: nobody has failed */
+        dead_letter_add(core, job, task, item);
+    tries_over(core, job, item->index);
+    pin_drop(core, job, task);
+    struct belt_payload payload = pin_payload(core, job, last, item->payload);
+    task->buf = payload.buf;
+    task->data = payload.data;
+    task->len = payload.len;
+    task->u.extras = NULL;
+    if (item->extras && !(task->u.extras = extras_copy(item->extras)))
+        abort();
+    charge_bytes(core, job, extras_bytes(task->u.extras));
+    job->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
+    task->n.service_us = item->service_us;
+    task->code = (uint8_t)item->code;
+    task->state = TASK_DONE;
+    bool ok = item->code == BELT_OK;
+    *(ok ? &job->done : &job->failed) += 1;
+    *(ok ? &job->queue->done : &job->queue->failed) += 1;
+    *(ok ? &core->done : &core->failed) += 1;
+    stream_finished(core, job, item->index);
+    if (job->state == BELT_JOB_ENDED_INPUT)
+        closing_settle(core, job);
+}
+
+void outcome_of_run(struct core *core, struct run *run, struct task *task, const struct belt_result_item *item,
+                    struct pinned *last, enum task_tie tie)
+{
+    struct job *job = run->job;
+    if (run->dropped) {
+        let_go(core, run, task);
+        return;
+    }
+    if (item->code != BELT_OK && !job->halted && retry_wanted(core, job, task, item)) {
+        try_again(core, run, task, item->code == BELT_TASK_LOST ? "lost" : "failed", tie);
+        return;
+    }
+    run_free(core, run);
+    outcome_set(core, job, task, item, last);
+}

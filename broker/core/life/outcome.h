@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The end of a run, and of a task: which outcome it has, or that it runs again. Private to broker/core.
+ */
+#ifndef BELT_CORE_OUTCOME_H
+#define BELT_CORE_OUTCOME_H
+
+#include "../model/pin.h"
+#include "../model/table.h"
+#include "../model/state.h"
+
+void outcome_expire(struct core *core, struct job *job, uint64_t index, struct task *task);
+/* The one place where a task gets its result; its state is its caller's. */
+void outcome_set(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item,
+                 struct pinned *last);
+void outcome_again(struct core *core, struct run *run, struct task *task, enum task_tie tie);
+void outcome_of_run(struct core *core, struct run *run, struct task *task, const struct belt_result_item *item,
+                    struct pinned *last, enum task_tie tie);
+
+#endif

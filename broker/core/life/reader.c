@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Readers of a job: who reads, under which name, and where it stands.
+ */
+#include "reader.h"
+#include "../journal/durable.h"
+#include "../model/attend.h"
+#include "../model/mark.h"
+#include "../model/name.h"
+
+#include <stdlib.h>
+
+struct reader *reader_find(struct core *core, uint64_t id)
+{
+    struct reader *reader = NULL;
+    HASH_FIND(hh, core->readers, &id, sizeof id, reader);
+    return reader;
+}
+
+struct reader *reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked)
+{
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (!reader)
+        abort();
+    reader->id = ++core->last_reader;
+    reader->job = job;
+    reader->mode = mode;
+    name_copy(reader->name, sizeof reader->name, name);
+    HASH_ADD(hh, core->readers, id, sizeof reader->id, reader);
+    reader->acked = reader->sent = acked;
+    DL_APPEND(job->readers, reader);
+    job->reader_count++;
+    job->was_read = true;
+    mark_job(core, job);
+    return reader;
+}
+
+struct reader *reader_by_name(struct job *job, struct belt_bytes name)
+{
+    struct reader *reader;
+    DL_FOREACH(job->readers, reader)
+    if (name_equals(reader->name, name))
+        return reader;
+    return NULL;
+}
+
+void reader_seat(struct core *core, struct reader *reader, struct session *session)
+{
+    if (reader->session)
+        DL_DELETE2(reader->session->readers, reader, session_prev, session_next);
+    reader->session = session;
+    if (session)
+        DL_APPEND2(session->readers, reader, session_prev, session_next);
+    attend_note(core, reader->job);
+}
+
+void reader_free(struct core *core, struct reader *reader)
+{
+    struct job *job = reader->job;
+    if (reader->dirty)
+        LL_DELETE2(core->dirty_readers, reader, dirty_next);
+    durable_reader_gone(core, reader);
+    reader_seat(core, reader, NULL);
+    DL_DELETE(job->readers, reader);
+    job->reader_count--;
+    HASH_DELETE(hh, core->readers, reader);
+    free(reader);
+}
+
+void reader_free_all(struct core *core, struct job *job)
+{
+    while (job->readers)
+        reader_free(core, job->readers);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whose job it is.
+ */
+#include "owner.h"
+#include "attend.h"
+#include "mark.h"
+
+#include <string.h>
+
+void owner_set(struct core *core, struct job *job, struct session *owner)
+{
+    if (job->owner) {
+        DL_DELETE2(job->owner->owned, job, owned_prev, owned_next);
+        job->owner->jobs--;
+    }
+    job->owner = owner;
+    if (owner) {
+        DL_APPEND2(owner->owned, job, owned_prev, owned_next);
+        owner->jobs++;
+        memcpy(job->owner_name, owner->name, sizeof job->owner_name);
+        job->kept.job_due = true;
+        mark_job(core, job);
+    }
+    attend_note(core, job);
+}

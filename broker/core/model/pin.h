@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What kept payloads cost. Private to broker/core.
+ */
+#ifndef BELT_CORE_PIN_H
+#define BELT_CORE_PIN_H
+
+#include "completions.h"
+#include "table.h"
+#include "state.h"
+
+static inline void charge_bytes(struct core *core, struct job *job, int64_t bytes)
+{
+    core->bytes += (uint64_t)bytes;
+    job->bytes += (uint64_t)bytes;
+}
+/* Memory of a result beside its payload. */
+static inline int64_t extras_bytes(const struct belt_result_extras *extras)
+{
+    return extras ? (int64_t)(sizeof *extras + extras->text.len + extras->log.len + extras->host.len) : 0;
+}
+/* The frame that the last payload of a message came in; zero at first, pin_done() at the end. */
+struct pinned {
+    const struct belt_buf *frame;
+    struct belt_buf *pin;
+};
+/* A reference to keep; its frame is charged to the job until the last one into it is given back. */
+struct belt_payload pin_payload(struct core *core, struct job *job, struct pinned *last, struct belt_payload payload);
+void pin_done(struct pinned *last);
+void pin_drop(struct core *core, struct job *job, struct task *task); /* the task's payload is not needed any more */
+/* Lets go of a task for good. */
+static inline void task_forget(struct core *core, struct job *job, uint64_t index, struct task *task)
+{
+    if (task->state == TASK_DONE) {
+        charge_bytes(core, job, -extras_bytes(task->u.extras));
+        job->unread -= task->len + (uint64_t)extras_bytes(task->u.extras);
+    }
+    if (task->state == TASK_DONE && job->whole_from[BELT_UNORDERED] <= completions_place(job, task))
+        job->whole_from[BELT_UNORDERED] = completions_place(job, task) + 1;
+    if (job->whole_from[BELT_ORDERED] <= index)
+        job->whole_from[BELT_ORDERED] = index + 1;
+    pin_drop(core, job, task);
+    core->bytes -= sizeof *task;
+    table_release(&job->table, index, job->next);
+    job->released++;
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A job as a row of a report, with the reason why it does not move in a person's words. Reads, never decides.
+ */
+#include "row.h"
+#include "attend.h"
+#include "name.h"
+#include "timer.h"
+#include "update.h"
+
+#include <stdio.h>
+
+uint64_t row_since(const struct core *core, uint64_t then)
+{
+    return then && core->now > then ? core->now - then : 0;
+}
+
+/* A reader that is looked at in the text of a job: more would hide the rest. */
+#define READERS_SHOWN 4u
+
+static const char *span_text(uint64_t ms, char *out, size_t size)
+{
+    uint64_t s = (ms + 999) / 1000;
+    if (s < 120)
+        snprintf(out, size, "%llu s", (unsigned long long)s);
+    else if (s < 7200)
+        snprintf(out, size, "%llu min", (unsigned long long)(s + 30) / 60);
+    else if (s < 172800)
+        snprintf(out, size, "%llu h", (unsigned long long)(s + 1800) / 3600);
+    else
+        snprintf(out, size, "%llu d", (unsigned long long)(s + 43200) / 86400);
+    return out;
+}
+
+/* Who has read how far. */
+static struct belt_bytes readers_text(struct core *core, const struct job *job)
+{
+    const struct reader *reader;
+    struct belt_bytes text = {0};
+    uint32_t shown = 0;
+    DL_FOREACH(job->readers, reader)
+    if (shown++ < READERS_SHOWN)
+        text =
+            update_text(core, "%.*s; reader '%s' (%s, %s) stands at %llu of %llu", (int)text.len,
+                        text.len ? (const char *)text.data : "", reader->name,
+                        reader->mode == BELT_ORDERED ? "ordered" : "unordered", reader->session ? "connected" : "away",
+                        (unsigned long long)reader->acked, (unsigned long long)job->next);
+    if (shown > READERS_SHOWN)
+        text = update_text(core, "%.*s; and %u readers more", (int)text.len, (const char *)text.data,
+                           shown - READERS_SHOWN);
+    return shown ? text : update_text(core, "; no reader has come yet");
+}
+
+/* What is kept of a complete job, for whom and how long. */
+static struct belt_bytes kept_text(struct core *core, const struct job *job)
+{
+    struct belt_bytes readers = readers_text(core, job);
+    char span[32];
+    span_text(timer_patience_left(core, job), span, sizeof span);
+    return update_text(core, "%llu results wait to be read%.*s; %s %s", (unsigned long long)(job->next - job->released),
+                       (int)readers.len, (const char *)readers.data,
+                       attend_any(job) ? "kept while somebody is connected to it, and then for" : "given up in", span);
+}
+
+/* Why the job does not move, in a person's words; empty when it does. */
+static struct belt_bytes why_of(struct core *core, const struct job *job)
+{
+    if (job->state == BELT_JOB_STOPPED && job->running)
+        return update_text(core, "cancelled: waiting for %llu running tasks to stop", (unsigned long long)job->running);
+    if (job->state == BELT_JOB_STOPPED)
+        return name_bytes(job->stopped);
+    if (core->store_failed && job->options.durable && job->kept.withheld)
+        return update_text(core, "%llu results wait in memory: the disk of the broker is full; reading makes room%.*s",
+                           (unsigned long long)(job->log_base + job->log_count - job->kept.place),
+                           (int)readers_text(core, job).len, (const char *)readers_text(core, job).data);
+    if (job->state == BELT_JOB_COMPLETE)
+        return job->released < job->next ? kept_text(core, job) : (struct belt_bytes){0};
+    if (job->start_ms)
+        return update_text(core, "it starts in %llu s", (unsigned long long)(job->start_ms - core->now + 999) / 1000);
+    if (job->halted && job->running)
+        return update_text(core, "it begins nothing more: waiting for %llu running tasks",
+                           (unsigned long long)job->running);
+    if (job->expired && job->running)
+        return update_text(core, "its deadline has passed: waiting for %llu running tasks to stop",
+                           (unsigned long long)job->running);
+    if (job->waiting && job->queue->agent_count == 0)
+        return update_text(core, "no connected worker serves '%s'", job->queue->function);
+    if (job->options.window_bytes && job->unread > job->options.window_bytes)
+        return update_text(core, "its reader takes no results: the window (%llu bytes) is full",
+                           (unsigned long long)job->options.window_bytes);
+    if (job->running == 0 && job->waiting == 0 && job->delays)
+        return update_text(core, "%llu tasks wait for another try, the next in %llu ms",
+                           (unsigned long long)job->delays,
+                           (unsigned long long)(job->due_ms > core->now ? job->due_ms - core->now : 0));
+    if (job->running == 0 && job->waiting == 0 && job->next >= job->granted.items)
+        return update_text(core, "its reader takes no results: the window (%llu tasks) is full",
+                           (unsigned long long)job->options.window_items);
+    if (job->running == 0 && job->waiting == 0)
+        return update_text(core, "its client sends no tasks");
+    if (job->running == 0)
+        return update_text(core, "all slots are busy with other jobs");
+    return (struct belt_bytes){0};
+}
+
+struct belt_row_job row_job(struct core *core, const struct job *job)
+{
+    return (struct belt_row_job){
+        .job = job->id,
+        .key = name_bytes(job->key),
+        .function = name_bytes(job->queue->function),
+        .owner = name_bytes(job->owner_name),
+        .state = job->forgotten ? BELT_JOB_COMPLETE : job->state,
+        .priority = job->options.priority,
+        .total = job->next,
+        .waiting = job->waiting + job->delays,
+        .running = job->running,
+        .done = job->done,
+        .failed = job->failed,
+        .retried = job->retried,
+        .unread = job->state == BELT_JOB_STOPPED ? 0 : job->done + job->failed - job->released,
+        .age_ms = row_since(core, job->opened_ms) + job->age_before_ms,
+        .readers = job->reader_count,
+        .progress_permille = job->progress_permille < UINT32_MAX ? (uint32_t)job->progress_permille : UINT32_MAX,
+        .why = why_of(core, job),
+        .opened_at = job->options.opened_at,
+        .over_at = job->options.over_at,
+    };
+}

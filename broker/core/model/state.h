@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the core keeps. Private to broker/core; what each file does with it: its header.
+ * Lists are intrusive (utlist), look-ups are uthash.
+ */
+#ifndef BELT_CORE_STATE_H
+#define BELT_CORE_STATE_H
+
+#include "../core.h"
+#include "../policy/sizing.h"
+#include "table.h"
+#include "../util/heap.h"
+
+#include <stdlib.h>
+#define HASH_FUNCTION     HASH_JEN
+#define uthash_fatal(msg) abort()
+#include <uthash.h>
+#include <utlist.h>
+
+struct job;
+struct agent;
+struct queue;
+struct session;
+
+/* One task in the hands of an agent. */
+struct run {
+    struct job *job;
+    struct agent *agent;
+    uint64_t index;
+    uint64_t order; /* of dispatch at its agent, from 1 */
+    uint64_t dispatched_ms;
+    uint32_t progress_permille;
+    uint32_t bytes;          /* of its payload: the agent's window counts them */
+    float cost_us;           /* that its job was charged */
+    uint32_t used_us;        /* that it took */
+    uint64_t chunk;          /* runs of one chunk are neighbours with one number; 0: alone */
+    bool named;              /* seen in the SYNC under way */
+    bool dropped;            /* DROP was sent: the result is not wanted */
+    struct run *prev, *next; /* of the agent, in dispatch order */
+};
+
+/* Where it waits: on the connection; for the disk, which is of durable jobs. */
+enum full { FULL_LINK = 1, FULL_DISK = 2 };
+
+/* A connection and who is behind it. A client's session outlives its connection by the grace time. */
+struct session {
+    uint64_t peer; /* 0: not connected */
+    uint8_t role;
+    uint8_t id[BELT_SESSION_LEN];
+    char name[BELT_MAX_NAME + 1];
+    uint64_t seq_in, seq_out; /* last received, last sent */
+    uint64_t heard_ms;
+    uint64_t probed_ms;          /* when it was last spoken to because it was silent */
+    uint64_t gone_ms;            /* when the connection was given up */
+    uint8_t full;                /* enum full, or'ed: what it was sent has not left, its readers are not served */
+    uint32_t jobs;               /* it owns */
+    struct job *owned;           /* these */
+    struct reader *readers;      /* that it reads as */
+    struct agent *agent;         /* of a worker */
+    struct session *prev, *next; /* in core->live (least recently heard first) or core->gone (longest gone first) */
+    UT_hash_handle by_peer, by_id;
+};
+
+/* What the core knows of a worker. */
+struct agent {
+    struct session *session;
+    uint32_t slots;
+    uint32_t window_items;
+    uint64_t window_bytes;
+    struct queue **queues;
+    double *passes; /* service that each of them has had here, in us */
+    double level;   /* where the one that was served last stood */
+    uint32_t queue_count;
+    struct run *runs; /* in dispatch order */
+    uint32_t held;
+    uint32_t parts;   /* that need a slot each: chunks and single tasks */
+    uint32_t adopted; /* tasks of the chunk that was adopted last */
+    uint64_t held_bytes;
+    double load_us; /* what the tasks it holds seem to take */
+    uint64_t connected_ms;
+    uint64_t results_next; /* number of the next result */
+    uint64_t done, failed, lost;
+    bool synced, leaving;
+    bool met;              /* it has named all that it held from an earlier life of the broker */
+    bool record_due;       /* results came: RECORDED is owed */
+    uint64_t record_ms;    /* at the latest */
+    bool late;             /* in core->late_agents */
+    uint64_t recorded;     /* the number that RECORDED told last */
+    uint64_t record_bytes; /* payload bytes of what it did not tell */
+    struct agent *late_prev, *late_next;
+    bool holds_kept;              /* there were results that must be on disk first */
+    bool recalling;               /* a RECALL is not answered yet */
+    const struct queue *recalled; /* for whose sake; to be compared only */
+    uint64_t recall_ms;           /* it had nothing to give back: not asked again before */
+    uint64_t asked_ms;            /* when it was sent its last RECALL */
+    uint64_t begun_ms;            /* what came before has begun: it was asked then, and had nothing to give back */
+    uint64_t orders, passed;      /* of dispatch: the last one given, and the latest of those that have ended here */
+    bool stuck;                   /* its slots are busy with long ones among short tasks: nothing is put behind them */
+    bool surplus, surplus_asked;  /* what it has not begun was given for shorter: it is to come back; RECALL was sent */
+    bool watched;                 /* in core->watched[pace] */
+    uint8_t pace;
+    uint64_t moved_ms; /* when a task of it ended last, or came */
+    uint64_t ended;    /* tasks since it was stuck last, or came */
+    struct agent *watched_prev, *watched_next;
+    bool dirty; /* in core->dirty_agents */
+    bool unfed; /* in core->unfed */
+    struct agent *unfed_prev, *unfed_next;
+    struct agent *prev, *next; /* in core->agents */
+    struct agent *dirty_next;
+};
+
+/* One client's part of a queue, for as long as it has jobs there. */
+struct share {
+    uint8_t client[BELT_SESSION_LEN]; /* all zero: jobs that belong to nobody */
+    double pass;                      /* service used, in us */
+    double level;                     /* where its job that was served last stood */
+    uint32_t jobs;
+    struct heap jobs_heap; /* those with waiting tasks */
+    uint32_t place;        /* in the queue's heap, from 1; 0: none of its jobs has any */
+    UT_hash_handle hh;
+};
+
+/* All waiting tasks of one function name. */
+struct queue {
+    char function[BELT_MAX_NAME + 1];
+    struct agent **agents;
+    uint32_t agent_count, agent_room, cursor;
+    uint32_t slots;
+    struct job *active; /* jobs with waiting tasks */
+    uint32_t jobs;
+    uint64_t waiting, running, delayed, done, failed, retried;
+    struct letter *letters; /* failed tasks, the oldest first */
+    uint32_t letter_count, letter_jobs;
+    uint64_t letter_bytes;
+    double service_us;    /* estimate */
+    struct share *shares; /* hash by client */
+    uint32_t share_count;
+    double level;                 /* where the client that was served last stood */
+    uint64_t rate_ms, rate_count; /* results since rate_ms */
+    double rate;                  /* per second */
+    struct heap shares_heap;      /* clients with waiting tasks: whose turn it is */
+    bool hungry;                  /* agents may be idle: at the last look all waiting tasks were given out */
+    bool dirty;                   /* in core->dirty_queues */
+    bool risen;                   /* run times have: agents hold too much */
+    uint64_t given_ms;            /* when the last of its tasks was given to an agent */
+    uint64_t balanced_ms;         /* when recall was last considered */
+    bool revisit;                 /* it wants to be looked at again at some time */
+    struct queue *dirty_next;
+    struct queue *prev, *next;
+    UT_hash_handle hh;
+};
+
+/* Records of one kind that are on disk. */
+struct kept_list {
+    struct kept_record *rows; /* from `head`, in order of `first` */
+    uint32_t head, count, room;
+};
+
+/* What of a durable job is on disk. */
+struct kept {
+    uint64_t job, end, mark, bytes_mark; /* numbers of their records, 0: none */
+    uint64_t next;                       /* tasks below it are */
+    uint64_t place;                      /* places in the log of completions below it are */
+    uint64_t taken; /* those below it were taken by all, and their records know it: the log may forget them */
+    struct kept_list tasks, results;
+    bool mark_due;
+    bool settled;           /* some record of tasks may have become superfluous */
+    bool withheld;          /* there are results that the store has no room for */
+    uint64_t sorted;        /* places below it are in order of index, of those that are withheld */
+    uint64_t urgent_number; /* of the record of results that was written without room, 0: none */
+    uint64_t urgent;        /* its bytes */
+    uint64_t restored;      /* while it is built anew: tasks that are there */
+    uint64_t mark_next, mark_place, mark_failed;
+    uint64_t past;            /* number of its line in the history, which is written when the rest goes; 0: none */
+    uint64_t written_over_at; /* as the record of the job says it */
+    bool job_due;             /* something that the record of the job says has changed */
+};
+
+/* A task that waits for its next try: heap by `when`. Stale when the task has moved on. */
+struct delay {
+    uint64_t when, index;
+};
+
+/* The tries of a task that are on disk, or will be at the end of the turn. */
+struct tried {
+    uint64_t index;
+    uint64_t number; /* of its record, 0: none */
+    bool over;       /* it has its result: the record goes */
+    bool due;        /* in job->tried_due */
+    struct tried *due_next;
+    UT_hash_handle hh;
+};
+
+/* What failed tasks of one job share; outlives the job. */
+struct letter_job {
+    uint64_t id;
+    struct queue *queue;
+    struct belt_open_options options;
+    struct belt_payload argument;
+    uint64_t number; /* of its record on disk, 0: none */
+    uint64_t let_go; /* failed tasks of it that were not kept, or not for long */
+    uint64_t let_go_number;
+    bool let_go_due; /* in core->let_go_due: to be written */
+    struct letter_job *due_prev, *due_next;
+    uint32_t count;
+    bool durable;
+    UT_hash_handle hh;
+};
+
+/* A failed task with its input. */
+struct letter {
+    struct letter_job *job;
+    uint64_t serial, index, failed_at;
+    uint32_t attempt, code;
+    struct belt_payload payload;
+    struct belt_result_extras *extras;
+    uint64_t number;                    /* of its record on disk, 0: none */
+    bool due;                           /* in core->letters_due: to be written */
+    struct letter *prev, *next;         /* of the queue */
+    struct letter *all_prev, *all_next; /* in core->letters */
+    struct letter *due_prev, *due_next;
+};
+
+/* A record to be deleted at the end of the turn. */
+struct gone_record {
+    uint64_t number, job;
+};
+
+/* Numbers of one mode (indexes, or places of the log) whose results may have become free: see release.c. */
+struct sweep {
+    uint64_t at, end;           /* what is left of the sweep under way */
+    uint64_t next_at, next_end; /* to be looked at after it */
+};
+
+/* A reader's cursor over a job. */
+struct reader {
+    uint64_t id;
+    struct job *job;
+    struct session *session; /* NULL: nobody reads at present */
+    bool was_left;           /* its client lost its connection; it is known by: */
+    uint8_t client[BELT_SESSION_LEN];
+    char name[BELT_MAX_KEY + 1];
+    uint8_t mode;
+    uint64_t acked, sent;
+    uint64_t most_sent; /* before it subscribed again, too */
+    struct belt_grant credit;
+    uint64_t sent_bytes;
+    uint64_t kept_number, kept_acked; /* its record on disk */
+    bool engaged;                     /* it has given credit for a delivery: until then it holds nothing back */
+    bool done_sent;
+    bool dirty; /* in core->dirty_readers */
+    struct reader *dirty_next;
+    struct reader *prev, *next; /* of the job */
+    struct reader *session_prev, *session_next;
+    UT_hash_handle hh;
+};
+
+struct job {
+    uint64_t id;
+    char key[BELT_MAX_KEY + 1];
+    struct queue *queue;
+    struct session *owner; /* NULL: nobody, or forgotten */
+    char owner_name[BELT_MAX_NAME + 1];
+    uint8_t ousted[BELT_SESSION_LEN]; /* whose job it was when another one opened it; all zero: nobody's */
+    char stopped[BELT_MAX_NAME + 32]; /* STOPPED: by whom, or why; else "" */
+    struct belt_open_options options;
+    struct belt_payload argument;
+    uint8_t state; /* enum belt_job_state */
+    uint64_t opened_ms;
+    uint64_t age_before_ms;     /* its age when this life of the broker took it over */
+    uint64_t progress_permille; /* sum over running tasks that tell */
+    uint64_t let_go;            /* failed tasks of it that were not kept, or not for long */
+    bool forgotten;             /* it was complete when its results were dropped */
+
+    struct table table;
+    uint64_t next; /* tasks accepted */
+    uint64_t next_bytes;
+    uint64_t fresh;     /* lowest index never dispatched */
+    uint64_t spoken_of; /* of tasks below it agents spoke of attempts that nobody knows of since a restart, up to … */
+    uint32_t spoken;    /* … this one: no other gets their numbers */
+    uint64_t *again;    /* heap of indexes that wait again */
+    uint32_t again_count, again_room;
+    uint64_t waiting, running, done, failed, retried, released;
+    uint64_t delays;       /* tasks that wait for their next try; not among the waiting */
+    struct delay *delayed; /* heap */
+    uint32_t delayed_count, delayed_room;
+    struct tried *tried, *tried_due;
+    uint64_t start_ms;    /* nothing is dispatched before, 0: it has started */
+    uint64_t deadline_ms; /* what has no result then expires; UINT64_MAX: never */
+    uint64_t expire_ms;   /* when to go on expiring */
+    uint64_t expire_next; /* lower indexes have expired, unless they run */
+    bool expired;
+    bool halted;     /* what has not begun gets TASK_CANCELLED: `expired` is set, too */
+    uint64_t due_ms; /* the next of these; UINT64_MAX: none */
+    uint32_t due_at; /* place in core->due, from 1; 0: not in it */
+    uint64_t bytes;  /* memory that its payloads and results hold */
+    uint64_t unread; /* bytes of results that are not released */
+    struct sizing_typical typical;
+    double pass;         /* fair share: service used, in us */
+    uint64_t rank;       /* among equals: since when it has waiting tasks */
+    uint32_t place;      /* in the heap of its share, from 1; 0: not in it */
+    struct share *share; /* of its client in the queue */
+
+    uint64_t *log; /* order of completion: ring of indexes */
+    uint64_t log_base, log_count, log_room, log_head;
+
+    struct reader *readers;
+    uint32_t reader_count;
+    bool was_read;
+    uint64_t whole_from[2]; /* by mode: from this number on nothing has been released */
+    struct sweep sweep[2];  /* by mode */
+    bool sweeping;          /* in core->sweeping */
+    struct job *sweeping_prev, *sweeping_next;
+
+    struct kept kept;
+    struct belt_grant granted;
+    bool accept_due;                   /* ACCEPTED is owed */
+    uint64_t accept_ms;                /* at the latest */
+    bool late;                         /* in core->late_jobs */
+    uint64_t accepted, accepted_bytes; /* `next` as ACCEPTED told it last */
+    struct job *late_prev, *late_next;
+    bool resync_due;      /* tasks were not taken, since there was no room: to be pushed again */
+    bool starved;         /* in core->starved */
+    uint64_t starved_for; /* bytes of the task that it waits to have room for */
+    uint64_t own_bytes;   /* of itself and its argument, part of core->bytes */
+    bool active;          /* in queue->active */
+    bool dirty;           /* in core->dirty_jobs */
+    bool unserved;        /* NO_WORKER was told */
+    uint64_t recover_ms;  /* built anew: agents may still hold its tasks, so it is not dispatched before */
+    uint64_t chunk_ms;    /* since when a partial chunk waits, 0: none */
+    uint64_t unserved_ms; /* when to tell NO_WORKER, 0: not */
+    uint64_t idle_ms;     /* since when nobody reads or feeds it, 0: somebody does */
+    uint64_t retired_ms;  /* when everything was read or stopped */
+    bool retired;         /* in core->retired */
+    uint64_t remember_ms; /* until when its key stands for it although all was read; 0: it is not in core->remembered */
+    struct job *remembered_prev, *remembered_next;
+    struct job *dirty_next;
+    struct job *aside_next;
+    double owes_us; /* what its tasks took beyond what it was charged for them */
+    bool unsettled; /* in core->unsettled */
+    struct job *unsettled_next;
+    struct job *active_prev, *active_next;
+    struct job *owned_prev, *owned_next;     /* of its owner */
+    struct job *catalog_prev, *catalog_next; /* in core->catalog, in order of id */
+    struct job *retired_prev, *retired_next;
+    struct job *starved_prev, *starved_next;
+    UT_hash_handle by_id, by_key;
+};
+
+/* A job that is over and forgotten, but for its line in the history. */
+struct past_job {
+    struct belt_row_job row; /* its texts lie in `words`; its age was so at `since_ms` */
+    uint64_t since_ms;
+    uint64_t expire_ms;           /* when the line goes, too */
+    uint64_t number;              /* of its record on disk, 0: none */
+    bool due;                     /* in core->past_due: to be written */
+    struct past_job *same_key;    /* another one of this key */
+    struct past_job *prev, *next; /* in core->past, the earliest that was over first */
+    struct past_job *due_prev, *due_next;
+    UT_hash_handle by_id, by_key; /* by_key: only the first of those with the same */
+    uint8_t words[];
+};
+
+/* A RETRY or DROP that was answered: the answer may be lost, and the question sent again. */
+struct settled {
+    uint8_t session[BELT_SESSION_LEN], action;
+    uint64_t ref, job;            /* of the question */
+    uint64_t count, made, let_go; /* the answer; made: the new job */
+};
+/* So many are remembered: who asks again does so within seconds. */
+#define SETTLED_MAX 64u
+
+struct core {
+    struct core_config config;
+    uint64_t now, wall;
+    uint64_t random; /* state of the generator; events stir it */
+    uint64_t started_ms;
+    struct core_update *out; /* of the step under way */
+    struct session *by_peer, *by_id;
+    struct session *live, *gone;
+    struct agent *agents;
+    struct queue *queues; /* hash by function */
+    struct job *by_job, *by_key;
+    struct reader *readers; /* hash by id */
+    struct job *retired;
+    uint32_t retired_count;
+    struct job *sweeping;      /* results of theirs may have become free: release.c */
+    uint64_t release_steps;    /* that release.c has taken */
+    struct job *starved;       /* wait for room in memory */
+    struct job *remembered;    /* read to their end; the first one longest ago */
+    struct job *late_jobs;     /* whose ACCEPTED waits, the longest first */
+    struct agent *late_agents; /* whose RECORDED waits, likewise */
+    struct agent *unfed;       /* the last turn had given out enough before it came to them; the first ones first */
+    struct agent *dirty_agents;
+    struct queue *dirty_queues;
+    struct job *dirty_jobs;
+    struct reader *dirty_readers;
+    struct job *unsettled; /* tasks of theirs have ended */
+    struct job *aside;     /* have waiting tasks, and may not go in this turn */
+    uint64_t last_rank;
+    struct run *spare_runs; /* free list */
+    struct job *catalog[2]; /* volatile, durable jobs in order of id */
+    struct past_job *past, *past_due, *past_by_id, *past_by_key;
+    uint32_t past_count;
+    uint64_t past_bytes;
+    uint64_t last_job, last_volatile_job, last_reader, last_chunk;
+    uint64_t bytes; /* memory of all jobs */
+    uint32_t clients, workers, slots, jobs;
+    uint64_t accepted, done, failed, retried, stale;
+    struct job **due; /* heap of jobs by due_ms */
+    uint32_t due_count, due_room;
+    struct letter_job *letter_jobs; /* hash by id */
+    struct letter *letters;         /* the oldest first */
+    struct letter *letters_due;
+    struct letter_job *let_go_due;
+    uint64_t let_go_untold, let_go_told_ms; /* since the log was told */
+    char let_go_of[BELT_MAX_NAME + 1];      /* the function of the last of them */
+    uint64_t letter_bytes;                  /* of all, part of `bytes` */
+    uint64_t letter_count, letters_dropped, last_letter;
+    struct settled settled[SETTLED_MAX]; /* a ring */
+    uint32_t settled_next;
+    struct gone_record *gone_records;
+    uint32_t gone_record_count, gone_record_room;
+    uint64_t last_record;
+    uint64_t awake_ms;                  /* since when nobody's silence can be the fault of a turn that came late */
+    uint64_t probe_ms;                  /* before it no peer is silent for so long that it is spoken to */
+    uint64_t asked_ms;                  /* when the last turn wanted to come back */
+    bool store_failed;                  /* nothing that grows is recorded */
+    uint64_t store_spare, store_urgent; /* bytes of results that may be recorded nevertheless, and that are */
+    uint64_t turn_bytes;                /* of results that this turn records */
+    uint32_t withheld;                  /* jobs with results that wait for the store */
+    bool draining;
+    struct agent *watched[SIZING_PACES]; /* with tasks behind those that run */
+    uint64_t stuck_ms;                   /* when they were looked at */
+    bool revisit;                        /* some queue wants to be looked at again */
+    bool again;                          /* more to do: call CORE_TURN at once */
+    uint64_t alarm;                      /* of the turn: earliest of what it left to a timer */
+};
+
+static inline bool is_durable(const struct core *core, const struct belt_open_options *options)
+{
+    return core->config.durable && !options->never_durable;
+}
+
+#endif

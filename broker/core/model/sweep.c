@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which places of a job the turns look at because results there may have become free (life/release.c).
+ */
+#include "sweep.h"
+
+#include <string.h>
+
+static bool is_sweeping(const struct job *job)
+{
+    return job->sweep[BELT_ORDERED].at < job->sweep[BELT_ORDERED].end ||
+           job->sweep[BELT_UNORDERED].at < job->sweep[BELT_UNORDERED].end;
+}
+
+void sweep_enlist(struct core *core, struct job *job)
+{
+    if (job->sweeping || !is_sweeping(job))
+        return;
+    job->sweeping = true;
+    DL_APPEND2(core->sweeping, job, sweeping_prev, sweeping_next);
+    core->again = true;
+}
+
+void sweep_forget(struct core *core, struct job *job)
+{
+    if (job->sweeping)
+        DL_DELETE2(core->sweeping, job, sweeping_prev, sweeping_next);
+    job->sweeping = false;
+    memset(job->sweep, 0, sizeof job->sweep);
+}
+
+static uint64_t end_of(const struct job *job, unsigned mode)
+{
+    return mode == BELT_ORDERED ? job->next : job->log_base + job->log_count;
+}
+
+void sweep_request(struct core *core, struct job *job, unsigned mode, uint64_t from, uint64_t end)
+{
+    struct sweep *sweep = &job->sweep[mode];
+    if (end > end_of(job, mode))
+        end = end_of(job, mode);
+    if (from >= end)
+        return;
+    if (sweep->at >= sweep->end) {
+        *sweep = (struct sweep){.at = from, .end = end};
+    } else if (sweep->next_at >= sweep->next_end) {
+        sweep->next_at = from;
+        sweep->next_end = end;
+    } else {
+        sweep->next_at = from < sweep->next_at ? from : sweep->next_at;
+        sweep->next_end = end > sweep->next_end ? end : sweep->next_end;
+    }
+    sweep_enlist(core, job);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Which places of a job the turns look at because results there may have become free (life/release.c). Private to
+ * broker/core.
+ */
+#ifndef BELT_CORE_SWEEP_H
+#define BELT_CORE_SWEEP_H
+
+#include "state.h"
+
+void sweep_forget(struct core *core, struct job *job); /* nothing of it is looked at any more */
+void sweep_enlist(struct core *core, struct job *job);
+/* A sweep that is under way comes to its end before it begins anew: readers that come and go do not hold it up. */
+void sweep_request(struct core *core, struct job *job, unsigned mode, uint64_t from, uint64_t end);
+
+#endif

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct belt_result_item task_item(uint64_t index, const struct task *task)
+{
+    return (struct belt_result_item){.index = index,
+                                     .attempt = task->attempt,
+                                     .code = task->code,
+                                     .service_us = task->n.service_us,
+                                     .payload = {task->buf, task->data, task->len},
+                                     .extras = task->u.extras};
+}
+
+struct table_segment {
+    uint32_t live; /* tasks added and not released */
+    struct task tasks[TABLE_SEGMENT];
+};
+
+_Static_assert(sizeof(struct task) <= 48, "a waiting task must stay small");
+
+void table_init(struct table *table)
+{
+    memset(table, 0, sizeof *table);
+}
+
+static struct table_segment **segment_slot(const struct table *table, uint32_t n)
+{
+    return &table->segments[(table->head + n) % table->room];
+}
+
+void task_drop_payload(struct task *task)
+{
+    belt_buf_unref(task->buf);
+    task->buf = NULL;
+    task->data = NULL;
+    task->len = 0;
+}
+
+static void task_release(struct task *task)
+{
+    task_drop_payload(task);
+    if (task->state == TASK_DONE)
+        free(task->u.extras);
+    task->u.extras = NULL;
+    task->state = TASK_RELEASED;
+}
+
+void table_clear(struct table *table)
+{
+    for (uint32_t i = 0; i < table->used; i++) {
+        struct table_segment *segment = *segment_slot(table, i);
+        if (!segment)
+            continue;
+        for (uint32_t k = 0; k < TABLE_SEGMENT; k++)
+            task_release(&segment->tasks[k]);
+        free(segment);
+    }
+    free(table->segments);
+    memset(table, 0, sizeof *table);
+}
+
+struct task *table_at(const struct table *table, uint64_t index)
+{
+    if (index < table->base)
+        return NULL;
+    uint64_t n = (index - table->base) / TABLE_SEGMENT;
+    if (n >= table->used)
+        return NULL;
+    struct table_segment *segment = *segment_slot(table, (uint32_t)n);
+    return segment ? &segment->tasks[index % TABLE_SEGMENT] : NULL;
+}
+
+uint64_t table_seek(const struct table *table, uint64_t index)
+{
+    if (index < table->base)
+        index = table->base;
+    for (uint64_t n = (index - table->base) / TABLE_SEGMENT; n < table->used; n++) {
+        if (*segment_slot(table, (uint32_t)n))
+            return index;
+        index = table->base + (n + 1) * TABLE_SEGMENT;
+    }
+    return UINT64_MAX;
+}
+
+static bool table_grow(struct table *table)
+{
+    uint32_t room = table->room ? table->room * 2 : 4;
+    struct table_segment **segments = calloc(room, sizeof *segments);
+    if (!segments)
+        return false;
+    for (uint32_t i = 0; i < table->used; i++)
+        segments[i] = *segment_slot(table, i);
+    free(table->segments);
+    table->segments = segments;
+    table->room = room;
+    table->head = 0;
+    return true;
+}
+
+static bool table_add_segment(struct table *table, uint64_t index)
+{
+    if (table->used == table->room && !table_grow(table))
+        return false;
+    struct table_segment *segment = calloc(1, sizeof *segment);
+    if (!segment)
+        return false;
+    if (table->used == 0)
+        table->base = index - index % TABLE_SEGMENT;
+    table->used++;
+    *segment_slot(table, table->used - 1) = segment;
+    return true;
+}
+
+struct task *table_add(struct table *table, uint64_t index)
+{
+    if (index % TABLE_SEGMENT == 0 && !table_add_segment(table, index))
+        return NULL;
+    uint32_t n = (uint32_t)((index - table->base) / TABLE_SEGMENT);
+    assert(table->used > 0 && n == table->used - 1);
+    struct table_segment *segment = *segment_slot(table, n);
+    segment->live++;
+    struct task *task = &segment->tasks[index % TABLE_SEGMENT];
+    memset(task, 0, sizeof *task);
+    return task;
+}
+
+/* Room for one more pointer at the front or the end. */
+static bool table_extend(struct table *table, uint64_t base)
+{
+    if (table->used == table->room && !table_grow(table))
+        return false;
+    if (table->used == 0) {
+        table->base = base;
+    } else if (base < table->base) {
+        table->head = (table->head + table->room - 1) % table->room;
+        table->base -= TABLE_SEGMENT;
+        table->used++;
+        *segment_slot(table, 0) = NULL;
+        return true;
+    }
+    table->used++;
+    *segment_slot(table, table->used - 1) = NULL;
+    return true;
+}
+
+/* The segment of `index`, all of it RELEASED when it is new. */
+static struct table_segment *table_reach(struct table *table, uint64_t index)
+{
+    uint64_t base = index - index % TABLE_SEGMENT;
+    while (table->used == 0 || base < table->base || base >= table->base + (uint64_t)table->used * TABLE_SEGMENT)
+        if (!table_extend(table, base))
+            return NULL;
+    struct table_segment **slot = segment_slot(table, (uint32_t)((base - table->base) / TABLE_SEGMENT));
+    if (!*slot && (*slot = calloc(1, sizeof **slot)))
+        for (uint32_t i = 0; i < TABLE_SEGMENT; i++)
+            (*slot)->tasks[i].state = TASK_RELEASED;
+    return *slot;
+}
+
+struct task *table_restore(struct table *table, uint64_t index)
+{
+    struct table_segment *segment = table_reach(table, index);
+    if (!segment)
+        return NULL;
+    segment->live++;
+    struct task *task = &segment->tasks[index % TABLE_SEGMENT];
+    memset(task, 0, sizeof *task);
+    return task;
+}
+
+void table_restored(struct table *table, uint64_t next)
+{
+    if (next % TABLE_SEGMENT && !table_reach(table, next))
+        abort();
+    /* The next segment is added behind all that ever were, also those that are gone. */
+    while (table->used && table->base + (uint64_t)table->used * TABLE_SEGMENT < next)
+        if (!table_extend(table, next))
+            abort();
+}
+
+void table_release(struct table *table, uint64_t index, uint64_t next)
+{
+    struct task *task = table_at(table, index);
+    assert(task && task->state != TASK_RELEASED);
+    task_release(task);
+    struct table_segment **slot = segment_slot(table, (uint32_t)((index - table->base) / TABLE_SEGMENT));
+    bool full = index - index % TABLE_SEGMENT + TABLE_SEGMENT <= next;
+    if (--(*slot)->live > 0 || !full)
+        return;
+    free(*slot);
+    *slot = NULL;
+    while (table->used > 0 && !*segment_slot(table, 0)) {
+        table->head = (table->head + 1) % table->room;
+        table->base += TABLE_SEGMENT;
+        table->used--;
+    }
+}
+
+static struct belt_bytes bytes_into(char **at, struct belt_bytes from)
+{
+    struct belt_bytes to = {(const uint8_t *)*at, from.len};
+    if (from.len)
+        memcpy(*at, from.data, from.len);
+    *at += from.len;
+    return to;
+}
+
+struct belt_result_extras *extras_copy(const struct belt_result_extras *extras)
+{
+    size_t size = sizeof *extras + extras->text.len + extras->log.len + extras->host.len;
+    struct belt_result_extras *copy = malloc(size);
+    if (!copy)
+        return NULL;
+    *copy = *extras;
+    char *at = (char *)(copy + 1);
+    copy->text = bytes_into(&at, extras->text);
+    copy->log = bytes_into(&at, extras->log);
+    copy->host = bytes_into(&at, extras->host);
+    return copy;
+}

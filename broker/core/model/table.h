@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The tasks of one job, by index. Segments of a fixed size, made when their
+ * first task is accepted and freed when all their tasks are released: a
+ * stream of any length keeps what lies between its slowest task and its newest.
+ * Knows nothing of scheduling.
+ */
+#ifndef BELT_CORE_TABLE_H
+#define BELT_CORE_TABLE_H
+
+#include "../../../proto/codec.h"
+
+struct run;
+enum task_state { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_RELEASED, TASK_DELAYED /* until its next try */ };
+/* What becomes of the latest attempt when its agent comes back with it; of a result, whether it is to be written. */
+enum task_tie {
+    TIE_NONE,   /* over: it has an outcome, or was never begun */
+    TIE_HELD,   /* its agent was lost and may still hold it */
+    TIE_BLAMED, /* the same, and it was counted as lost */
+    TIE_UNKEPT  /* DONE: its result is not written yet, and nobody may see it */
+};
+/* Kept at 48 bytes: a million waiting tasks are 48 MB beside their payloads. */
+struct task {
+    struct belt_buf *buf; /* payload: the input until the task is done, then the output */
+    const uint8_t *data;
+    union {
+        uint64_t since_ms;                 /* WAITING: since when */
+        uint64_t until_ms;                 /* DELAYED: until when */
+        struct run *run;                   /* RUNNING */
+        struct belt_result_extras *extras; /* DONE: NULL or owned */
+    } u;
+    uint32_t len;
+    union {
+        struct {
+            uint16_t failures; /* WAITING, DELAYED, RUNNING: runs that ended as failed or timed out */
+            uint16_t losses;   /* runs whose slot died */
+        } tries;
+        uint32_t service_us; /* DONE */
+    } n;
+    uint32_t attempt; /* of the latest dispatch, 0: none yet */
+    uint32_t place;   /* DONE: of its job's log of completions, the lower half: completions_place() */
+    uint8_t state;    /* enum task_state */
+    uint8_t code;     /* DONE: of the result */
+    uint8_t tie;      /* WAITING, DELAYED, DONE: enum task_tie */
+};
+#define TABLE_SEGMENT 256u
+struct table {
+    struct table_segment **segments; /* ring of `room` pointers, starting at `head` */
+    uint64_t base;                   /* index of the first task of the first segment */
+    uint32_t head, used, room;
+};
+void table_init(struct table *table);
+/** Releases every task that is left. */
+void table_clear(struct table *table);
+/** The task at `index`; NULL when it was never added or its segment is gone (all of it released). */
+struct task *table_at(const struct table *table, uint64_t index);
+/** The first index from `index` on whose segment is there; UINT64_MAX when there is none. For walks over what is left.
+ */
+uint64_t table_seek(const struct table *table, uint64_t index);
+/** Adds the next task, whose index must be one above the last one added; zeroed, WAITING. NULL when out of memory. */
+struct task *table_add(struct table *table, uint64_t index);
+/** When a job is built anew: the task at any `index`, counted as live; those around it are RELEASED until asked for. */
+struct task *table_restore(struct table *table, uint64_t index);
+/** The end of that: `next` is the index that will be added next. */
+void table_restored(struct table *table, uint64_t next);
+/** Frees what the task holds, marks it RELEASED, and frees its segment when it was the last there. `next` is the
+ *  index that will be added next: a segment that may still grow stays. */
+void table_release(struct table *table, uint64_t index, uint64_t next);
+/** Drops the payload of a task. */
+void task_drop_payload(struct task *task);
+/** An owned copy of `extras` in one block (free() it); NULL when out of memory. */
+struct belt_result_extras *extras_copy(const struct belt_result_extras *extras);
+struct belt_result_item task_item(uint64_t index, const struct task *task);
+
+#endif

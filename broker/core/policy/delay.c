@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Tasks that wait for their next try.
+ */
+#include "delay.h"
+#include "../model/table.h"
+#include "../model/timer.h"
+#include "waiting.h"
+
+#include <stdlib.h>
+
+static void heap_push(struct job *job, struct delay delay)
+{
+    if (job->delayed_count == job->delayed_room) {
+        job->delayed_room = job->delayed_room ? job->delayed_room * 2 : 8;
+        job->delayed = realloc(job->delayed, job->delayed_room * sizeof *job->delayed);
+        if (!job->delayed)
+            abort();
+    }
+    uint32_t at = job->delayed_count++;
+    for (; at && job->delayed[(at - 1) / 2].when > delay.when; at = (at - 1) / 2)
+        job->delayed[at] = job->delayed[(at - 1) / 2];
+    job->delayed[at] = delay;
+}
+
+static struct delay heap_pop(struct job *job)
+{
+    struct delay first = job->delayed[0], last = job->delayed[--job->delayed_count];
+    uint32_t at = 0;
+    for (uint32_t child; (child = 2 * at + 1) < job->delayed_count; at = child) {
+        if (child + 1 < job->delayed_count && job->delayed[child + 1].when < job->delayed[child].when)
+            child++;
+        if (job->delayed[child].when >= last.when)
+            break;
+        job->delayed[at] = job->delayed[child];
+    }
+    job->delayed[at] = last;
+    return first;
+}
+
+void delay_add(struct core *core, struct job *job, uint64_t index, struct task *task, uint64_t pause)
+{
+    task->state = TASK_DELAYED;
+    task->u.until_ms = core->now + pause;
+    job->delays++;
+    job->queue->delayed++;
+    heap_push(job, (struct delay){task->u.until_ms, index});
+    timer_set(core, job);
+}
+
+void delay_remove(struct core *core, struct job *job, struct task *task)
+{
+    (void)core;
+    task->state = TASK_WAITING;
+    job->delays--;
+    job->queue->delayed--;
+}
+
+void delay_turn(struct core *core, struct job *job)
+{
+    while (job->delayed_count && job->delayed[0].when <= core->now) {
+        struct delay delay = heap_pop(job);
+        struct task *task = table_at(&job->table, delay.index);
+        if (!task || task->state != TASK_DELAYED || task->u.until_ms != delay.when)
+            continue; /* it was adopted, or has expired */
+        delay_remove(core, job, task);
+        waiting_add(core, job, delay.index, task);
+    }
+}
+
+void delay_forget(struct core *core, struct job *job)
+{
+    job->queue->delayed -= job->delays;
+    job->delays = 0;
+    job->delayed_count = 0;
+    timer_set(core, job);
+}

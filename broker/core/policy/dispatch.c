@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Who gets what: queues, filling agents. Whose turn it is says fair.c, how much
+ * sizing.c; taking back what lies unstarted is balance.c's and stuck.c's.
+ */
+#include "dispatch.h"
+#include "../model/mark.h"
+#include "../model/name.h"
+#include "../model/table.h"
+#include "../model/timer.h"
+#include "../model/update.h"
+#include "balance.h"
+#include "fair.h"
+#include "ready.h"
+#include "run.h"
+#include "sizing.h"
+#include "stuck.h"
+#include "waiting.h"
+
+/* What is given out in one turn: some milliseconds' work. With many agents all that waits may go at once, and meanwhile
+ * nobody else would be heard. */
+#define TASKS_A_TURN 32768u
+
+#define MESSAGES_A_TURN 512u
+
+/* ---- choosing a job ---- */
+
+/* Among the functions of one agent: priority, then the one that has had least of it. */
+static struct job *choose(struct core *core, const struct agent *agent, uint32_t *place)
+{
+    struct job *best = NULL;
+    for (uint32_t i = 0; i < agent->queue_count; i++) {
+        struct job *job = fair_first(core, agent->queues[i]);
+        if (!job || (best && job->options.priority < best->options.priority))
+            continue;
+        if (best && job->options.priority == best->options.priority && agent->passes[i] >= agent->passes[*place])
+            continue;
+        best = job;
+        *place = i;
+    }
+    return best;
+}
+
+/* ---- giving ---- */
+
+static void fill_dispatch(struct belt_msg *msg, struct job *job, const struct belt_task_item *items, uint32_t count)
+{
+    msg->u.dispatch = (struct belt_msg_dispatch){
+        .job = job->id,
+        .function = name_bytes(job->queue->function),
+        .timeout_ms = job->options.timeout_ms,
+        .detail = job->options.detail,
+        .together = job->options.chunk > 1,
+        .argument = job->options.argument,
+        .tasks = items,
+        .count = count,
+    };
+}
+
+/* Not one that an agent has spoken of since the restart (worker.c). */
+static uint32_t next_attempt(const struct job *job, uint64_t index, const struct task *task)
+{
+    bool spoken = index < job->spoken_of && job->spoken > task->attempt;
+    return (spoken ? job->spoken : task->attempt) + 1;
+}
+
+/* A line for each run of neighbours among the tasks that go. */
+static void trace_given(struct core *core, const struct agent *agent, const struct job *job,
+                        const struct belt_task_item *items, uint32_t count)
+{
+    for (uint32_t first = 0, i = 1; core->config.trace && i <= count; i++)
+        if (i == count || items[i].index != items[i - 1].index + 1) {
+            update_trace(core, "%s > job %llu tasks %llu to %llu go there", agent->session->name,
+                         (unsigned long long)job->id, (unsigned long long)items[first].index,
+                         (unsigned long long)items[i - 1].index);
+            first = i;
+        }
+}
+
+/* One DISPATCH of up to `want` tasks; returns how many went. */
+static uint32_t give(struct core *core, struct agent *agent, struct job *job, uint32_t want)
+{
+    if (want > BELT_MAX_BATCH)
+        want = BELT_MAX_BATCH;
+    struct belt_task_item *items = update_alloc(core, want * sizeof *items);
+    struct belt_batch batch = {0};
+    uint64_t chunk = job->options.chunk > 1 ? ++core->last_chunk : 0;
+    while (batch.count < want && job->waiting) {
+        uint64_t index = waiting_pop(job);
+        struct task *task = table_at(&job->table, index);
+        if (!run_has_room(agent, task->len) || !belt_batch_add(&batch, task->len, 16)) {
+            waiting_put_back(job, index);
+            break;
+        }
+        task->attempt = next_attempt(job, index, task);
+        struct run *run = run_new(core, agent, job, index, task, chunk);
+        run->cost_us = fair_cost(job);
+        agent->load_us += (double)run->cost_us;
+        items[batch.count - 1] = (struct belt_task_item){index, task->attempt, {task->buf, task->data, task->len}};
+    }
+    if (batch.count == 0)
+        return 0;
+    fill_dispatch(update_send(core, agent->session, BELT_MSG_DISPATCH), job, items, batch.count);
+    trace_given(core, agent, job, items, batch.count);
+    job->chunk_ms = 0;
+    waiting_changed(core, job);
+    return batch.count;
+}
+
+/* A chunk goes to one slot: one for each, one ahead, and more as far as chunks are short work. It is cut only where the
+ * agent's window ends and a slot idles. */
+static uint32_t chunk_share(const struct agent *agent, const struct job *job, uint32_t late, bool eager)
+{
+    uint32_t size = job->waiting < job->options.chunk ? (uint32_t)job->waiting : job->options.chunk;
+    uint32_t room = agent->window_items - agent->held;
+    uint32_t target = eager ? agent->slots : sizing_target(job->typical.us * job->options.chunk, agent->slots);
+    uint32_t least = agent->slots + (!eager && late < agent->slots);
+    if (agent->parts >= (target > least && late < agent->slots ? target : least))
+        return 0;
+    if (size <= room)
+        return size;
+    return agent->parts < agent->slots ? room : 0;
+}
+
+/* What the agent should hold: work for some time, and no more than its part. */
+static uint32_t target_of(const struct agent *agent, const struct job *job, uint32_t late)
+{
+    const struct queue *queue = job->queue;
+    uint32_t target =
+        late + (late < agent->slots ? sizing_target(sizing_expect(&job->typical), agent->slots - late) : 0);
+    uint64_t most = sizing_most(agent->slots, agent->ended);
+    if (queue->agent_count > 1 && target > most)
+        target = (uint32_t)most;
+    uint32_t part = sizing_part(agent->slots, queue->slots, queue->waiting + queue->running);
+    if (target > part)
+        target = part;
+    return target < agent->window_items ? target : agent->window_items;
+}
+
+/* How many tasks of `job` the agent should get now; it has room for one at least. `eager`: fill idle slots only. */
+static uint32_t share_of(struct core *core, struct agent *agent, const struct job *job, bool eager)
+{
+    uint32_t room = agent->window_items - agent->held;
+    uint32_t slots = agent->slots, late = eager ? 0 : stuck_late(core, agent);
+    if (job->options.chunk > 1)
+        return chunk_share(agent, job, late, eager);
+    uint32_t target = eager ? slots : target_of(agent, job, late);
+    uint32_t held = sizing_held(job->typical.us, agent->parts, agent->load_us, slots);
+    if (late)
+        stuck_check(core, agent, job, held, target);
+    uint32_t share = sizing_share(target, held, slots, job->queue->slots, job->queue->waiting);
+    if (share > job->waiting)
+        share = (uint32_t)job->waiting;
+    return share < room ? share : room;
+}
+
+/* So much waits that all idle slots find some of it, whoever is served first: an agent gets what fills its slots and
+ * what lies ahead in one message. */
+static bool is_plenty(const struct job *job)
+{
+    return job->options.chunk <= 1 && job->queue->waiting / 256 >= job->queue->slots;
+}
+
+static uint32_t feed(struct core *core, struct agent *agent, bool eager)
+{
+    if (!agent->synced || agent->leaving || !agent->session->peer || agent->held >= agent->window_items)
+        return 0;
+    uint32_t place = 0;
+    struct job *job = choose(core, agent, &place);
+    uint32_t share = !job || (eager && is_plenty(job)) ? 0 : share_of(core, agent, job, eager);
+    uint32_t given = share ? give(core, agent, job, share) : 0;
+    if (given) {
+        fair_given(agent, place, job, given);
+        job->queue->given_ms = core->now;
+        stuck_watch(core, agent, job->typical.us);
+    }
+    return given;
+}
+
+/* Round after round over the agents that may have room, until none takes more: idle slots first, then what lies ahead.
+ * Where it ended because that was enough for one turn; else `count`. */
+static uint32_t feed_all(struct core *core, struct agent **agents, uint32_t count)
+{
+    uint32_t tasks = 0, messages = 0;
+    for (int eager = 1; eager >= 0; eager--) {
+        bool any = true;
+        while (any) {
+            any = false;
+            for (uint32_t i = 0; i < count; i++) {
+                if (tasks >= TASKS_A_TURN || messages >= MESSAGES_A_TURN)
+                    return i;
+                uint32_t given = feed(core, agents[i], eager);
+                any |= given > 0;
+                tasks += given;
+                messages += given > 0;
+            }
+        }
+    }
+    return count;
+}
+
+/* They are looked at again in the next turn, which comes at once: those first that had least. */
+static void go_on_later(struct core *core, struct agent **agents, uint32_t count, uint32_t from)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct agent *agent = agents[(from + i) % count];
+        agent->unfed = true;
+        DL_APPEND2(core->unfed, agent, unfed_prev, unfed_next);
+    }
+    core->again = true;
+}
+
+/* ---- the turn ---- */
+
+/* Agents worth a look: those of the last turn, those that got room, and all of a queue that had nothing for them
+ * before. */
+static uint32_t candidates(struct core *core, struct agent ***list)
+{
+    struct queue *queue;
+    LL_FOREACH2(core->dirty_queues, queue, dirty_next)
+    if (queue->hungry && queue->waiting)
+        for (uint32_t i = 0; i < queue->agent_count; i++)
+            mark_agent(core, queue->agents[(queue->cursor + i) % queue->agent_count]);
+    uint32_t count = 0;
+    struct agent *agent;
+    LL_FOREACH2(core->dirty_agents, agent, dirty_next)
+    count += !agent->unfed;
+    DL_FOREACH2(core->unfed, agent, unfed_next)
+    count++;
+    *list = update_alloc(core, (count + 1) * sizeof **list);
+    count = 0;
+    DL_FOREACH2(core->unfed, agent, unfed_next)
+    (*list)[count++] = agent;
+    LL_FOREACH2(core->dirty_agents, agent, dirty_next)
+    if (!agent->unfed)
+        (*list)[count++] = agent;
+    while ((agent = core->unfed)) {
+        DL_DELETE2(core->unfed, agent, unfed_prev, unfed_next);
+        agent->unfed = false;
+    }
+    return count;
+}
+
+static bool has_eligible(struct core *core, struct queue *queue)
+{
+    struct job *job;
+    DL_FOREACH2(queue->active, job, active_next)
+    if (ready_may_go(core, job))
+        return true;
+    return false;
+}
+
+static void look_again(struct core *core)
+{
+    struct queue *queue, *next;
+    if (!core->revisit)
+        return;
+    core->revisit = false;
+    HASH_ITER(hh, core->queues, queue, next)
+    {
+        if (queue->revisit) {
+            queue->hungry = true; /* an agent may have found nothing that was ready */
+            mark_queue(core, queue);
+        }
+        queue->revisit = false;
+    }
+}
+
+void dispatch_turn(struct core *core)
+{
+    struct agent **agents;
+    look_again(core);
+    fair_turn(core);
+    stuck_shift(core);
+    uint32_t count = candidates(core, &agents);
+    uint32_t end = feed_all(core, agents, count);
+    if (end < count)
+        go_on_later(core, agents, count, end);
+    fair_turn_over(core);
+    stuck_turn(core);
+    balance_offer(core, agents, count);
+    while (core->dirty_queues) {
+        struct queue *queue = core->dirty_queues;
+        LL_DELETE2(core->dirty_queues, queue, dirty_next);
+        queue->dirty = false;
+        queue->cursor++;
+        queue->hungry = !has_eligible(core, queue);
+        balance_turn(core, queue);
+    }
+}
+
+void dispatch_notices(struct core *core, struct job *job)
+{
+    bool served = job->queue->agent_count > 0 || !job->active || job->state == BELT_JOB_STOPPED;
+    if (served) {
+        job->unserved_ms = 0;
+        if (job->unserved) {
+            job->unserved = false;
+            update_send(core, job->owner, BELT_MSG_NOTICE)->u.notice = (struct belt_msg_notice){.job = job->id};
+        }
+        return;
+    }
+    if (job->unserved)
+        return;
+    if (!job->unserved_ms)
+        job->unserved_ms = core->now + core->config.heartbeat_ms;
+    if (core->now < job->unserved_ms) {
+        timer_set(core, job); /* comes back to it */
+        return;
+    }
+    job->unserved = true;
+    struct belt_msg *msg = update_send(core, job->owner, BELT_MSG_NOTICE);
+    msg->u.notice = (struct belt_msg_notice){
+        .job = job->id,
+        .code = BELT_NO_WORKER,
+        .text = update_text(core, "no connected worker serves function '%s': %llu tasks wait", job->queue->function,
+                            (unsigned long long)job->waiting),
+    };
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Whether tasks of a job may be given out now.
+ */
+#include "ready.h"
+#include "../model/cursor.h"
+#include "../model/mark.h"
+
+/* A partial chunk is given out when it has waited this long: progress goes before a round number. */
+#define CHUNK_WAIT_MS 100u
+
+/* A job whose results nobody takes must not fill the broker. When its readers have taken all they can, and wait for
+ * one that is not done, it goes on one task at a time. */
+static bool is_stalled(const struct core *core, const struct job *job)
+{
+    uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
+    return job->unread > window && (job->running > 0 || cursor_lags(job));
+}
+
+/* A chunk that could still fill up waits for that, for a moment. */
+static bool is_partial(struct core *core, struct job *job)
+{
+    if (job->options.chunk <= 1 || job->waiting >= job->options.chunk || job->state != BELT_JOB_OPEN ||
+        job->next >= job->granted.items || job->next_bytes >= job->granted.bytes)
+        return false;
+    if (!job->chunk_ms)
+        job->chunk_ms = core->now;
+    if (core->now >= job->chunk_ms + CHUNK_WAIT_MS)
+        return false;
+    mark_queue_later(core, job->queue, job->chunk_ms + CHUNK_WAIT_MS);
+    return true;
+}
+
+static bool is_recovering(struct core *core, struct job *job)
+{
+    if (core->now >= job->recover_ms)
+        return false;
+    mark_queue_later(core, job->queue, job->recover_ms);
+    return true;
+}
+
+bool ready_may_go(struct core *core, struct job *job)
+{
+    return !job->expired && !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Taking back what lies unstarted at an agent whose slots are all busy with tasks that are much longer than was
+ * expected, so that it begins elsewhere in the order in which it was to go. When is sizing.c's.
+ */
+#include "stuck.h"
+#include "../model/mark.h"
+#include "balance.h"
+#include "fair.h"
+#include "sizing.h"
+
+/* What its slots have in hand ends in rows of so many, as they do (worker/slots_place.c). */
+#define ROW_MAX 8u
+/* An agent gives back what is too much when it is so many times what it should hold. */
+#define SURPLUS_TIMES 2u
+
+static void watch_out(struct core *core, struct agent *agent)
+{
+    if (agent->watched)
+        DL_DELETE2(core->watched[agent->pace], agent, watched_prev, watched_next);
+    agent->watched = false;
+}
+
+/* One list for each pace: who has been without a result longest is first, and due first. */
+static void watch(struct core *core, struct agent *agent, uint8_t pace)
+{
+    watch_out(core, agent);
+    if (agent->stuck || agent->parts <= agent->slots || pace == SIZING_PACES)
+        return;
+    agent->watched = true;
+    agent->pace = pace;
+    agent->moved_ms = core->now;
+    DL_APPEND2(core->watched[pace], agent, watched_prev, watched_next);
+}
+
+void stuck_watch(struct core *core, struct agent *agent, double typical_us)
+{
+    uint8_t pace = sizing_pace(typical_us);
+    watch(core, agent, agent->watched && agent->pace > pace ? agent->pace : pace);
+}
+
+void stuck_moved(struct core *core, struct agent *agent)
+{
+    agent->stuck = false;
+    if (agent->watched)
+        watch(core, agent, agent->pace);
+}
+
+void stuck_forget(struct core *core, struct agent *agent)
+{
+    watch_out(core, agent);
+    agent->stuck = agent->surplus = agent->surplus_asked = false;
+}
+
+/* Nobody else could have it sooner when there is nobody else. */
+static bool is_alone(const struct agent *agent)
+{
+    return !agent->runs || agent->runs->prev->job->queue->agent_count < 2;
+}
+
+/* How many tasks those are that came last and make so many parts. */
+static uint32_t tasks_of(const struct agent *agent, uint32_t parts)
+{
+    uint32_t count = 0;
+    for (const struct run *run = agent->runs->prev; parts && count < agent->held; run = run->prev, count++)
+        parts -= !run->chunk || run == agent->runs || run->prev->chunk != run->chunk;
+    return count;
+}
+
+/* Of what has not begun `keep` less its slots may stay. */
+static bool give_back(struct core *core, struct agent *agent, uint32_t keep, const char *why)
+{
+    if (agent->parts <= keep || is_alone(agent))
+        return false;
+    const struct queue *last = agent->runs->prev->job->queue; /* what came last is given back first */
+    return balance_recall(core, last, agent, tasks_of(agent, agent->parts - keep), why);
+}
+
+/* It runs for much longer than was expected, as far as can be seen, and than what came before it and is still there. */
+static bool is_late(const struct core *core, const struct run *run, double before_us, uint64_t margin)
+{
+    uint8_t pace = sizing_pace((double)run->cost_us);
+    if (pace == SIZING_PACES || run->chunk || run->order + margin >= run->agent->passed)
+        return false;
+    return core->now > run->dispatched_ms + sizing_stuck_ms(pace) + (uint64_t)(before_us / 1000);
+}
+
+uint32_t stuck_late(const struct core *core, const struct agent *agent)
+{
+    uint32_t late = 0, first = 0;
+    double before_us = 0;
+    if (agent->stuck || agent->surplus)
+        return agent->slots;
+    for (const struct run *run = agent->runs; run && first < agent->slots; run = run->next, first++) {
+        late += is_late(core, run, before_us, (uint64_t)ROW_MAX * agent->slots);
+        before_us += (double)run->cost_us;
+    }
+    return late;
+}
+
+void stuck_check(struct core *core, struct agent *agent, const struct job *job, uint32_t held, uint32_t target)
+{
+    uint32_t much = held < agent->parts ? held : agent->parts;   /* by number and by time */
+    bool is_last = agent->runs && agent->runs->prev->job == job; /* another job's may be as many as they should */
+    if (is_last && much / SURPLUS_TIMES >= target && core->now >= agent->recall_ms)
+        (void)give_back(core, agent, target > agent->slots ? target : agent->slots,
+                        "some of its slots are busy with long ones");
+}
+
+static void ask_surplus(struct core *core, struct agent *agent)
+{
+    if (!agent->surplus || agent->recalling)
+        return;
+    agent->surplus_asked = give_back(core, agent, agent->slots, "its tasks take longer than was expected");
+    agent->surplus = agent->surplus_asked;
+}
+
+void stuck_shift(struct core *core)
+{
+    struct queue *queue;
+    LL_FOREACH2(core->dirty_queues, queue, dirty_next)
+    {
+        for (uint32_t i = 0; queue->risen && i < queue->agent_count; i++) {
+            queue->agents[i]->surplus = true;
+            ask_surplus(core, queue->agents[i]);
+        }
+        queue->risen = false;
+    }
+}
+
+void stuck_returned(struct core *core, struct agent *agent)
+{
+    struct run *run;
+    if (agent->surplus_asked) {
+        agent->surplus = agent->surplus_asked = false;
+        DL_FOREACH(agent->runs, run)
+        fair_charge_anew(core, run);
+    }
+    ask_surplus(core, agent);
+}
+
+static void look_at(struct core *core, uint8_t pace, bool again)
+{
+    uint64_t after = sizing_stuck_ms(pace);
+    struct agent *agent, *next;
+    DL_FOREACH_SAFE2(core->watched[pace], agent, next, watched_next)
+    {
+        uint64_t when = agent->moved_ms + after;
+        if (when > core->now || again) {
+            mark_alarm(core, when > core->now ? when : core->now + 1);
+            break;
+        }
+        if (agent->recalling) /* its answer comes first */
+            continue;
+        watch_out(core, agent);
+        agent->ended = 0;
+        agent->stuck = give_back(core, agent, agent->slots, "its slots are busy with long ones");
+    }
+}
+
+/* What lies there goes to others, in the order in which it was to go: those that waited longest come first. */
+void stuck_turn(struct core *core)
+{
+    bool again = core->now == core->stuck_ms; /* once a ms will do */
+    core->stuck_ms = core->now;
+    for (uint8_t pace = 0; pace < SIZING_PACES; pace++)
+        look_at(core, pace, again);
+}
