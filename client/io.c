@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The helm, and the thread that is at it when no reader is. See io.h.
+ * The thread that drives the connection when no reader does, and what it takes to drive. See io.h. Who drives is
+ * decided in helm.c, here its steps are made: each is one atomic exchange of the whole state.
  *
  * Waking costs a system call, so it is rare: while there was something to do in the last milliseconds the thread
  * only naps (1 ms), and whoever hands over small work lets it nap. Whoever is about to wait wakes it at once.
@@ -12,6 +13,7 @@
 #include "process.h"
 #include "proto/link.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -39,22 +41,46 @@ static void raise_fd(int fd)
         ;
 }
 
+/* The state of the helm as it is exchanged. */
+union helm_word {
+    uint64_t word;
+    struct client_helm state;
+};
+static_assert(sizeof(struct client_helm) == sizeof(uint64_t), "the helm's state is exchanged as one word");
+
+struct client_helm client_io_helm(const belt_pool *pool)
+{
+    return (union helm_word){.word = atomic_load(&pool->helm)}.state;
+}
+
+/** Makes a step. One that changes nothing only looks: what its caller has put in its place before is seen by whoever
+ * makes the next step that does. */
+static uint32_t step(belt_pool *pool, client_helm_step *make, uint32_t argument)
+{
+    union helm_word before = {.word = atomic_load(&pool->helm)}, after;
+    uint32_t answer;
+
+    do {
+        after = before;
+        answer = make(&after.state, argument);
+    } while (after.word != before.word && !atomic_compare_exchange_weak(&pool->helm, &before.word, after.word));
+    return answer;
+}
+
+static void ring(belt_pool *pool, uint32_t rings)
+{
+    if (rings & CLIENT_HELM_RING_DRIVER)
+        raise_fd(pool->wake_fd);
+    if (rings & CLIENT_HELM_RING_ASIDE)
+        raise_fd(pool->standby_fd);
+}
+
 void client_io_kick(belt_pool *pool, bool urgent)
 {
-    int state;
+    int saved = errno;
 
-    atomic_store(&pool->work, true);
-    state = atomic_load(&pool->io_state);
-    if (state == CLIENT_IO_AWAKE || (state == CLIENT_IO_NAP && !urgent))
-        return;
-    if (atomic_compare_exchange_strong(&pool->io_state, &state, CLIENT_IO_AWAKE)) {
-        int saved = errno;
-
-        raise_fd(pool->wake_fd);
-        if (atomic_load(&pool->standing_by) && !atomic_load(&pool->helm))
-            raise_fd(pool->standby_fd);
-        errno = saved;
-    }
+    ring(pool, step(pool, client_helm_kick, urgent));
+    errno = saved;
 }
 
 void client_io_touch(struct belt_stream *stream)
@@ -269,7 +295,7 @@ static bool may_go_on(belt_pool *pool, bool to_send)
  */
 static void note_overslept(belt_pool *pool, bool talks)
 {
-    bool owed = atomic_load(&pool->queue) != NULL && !atomic_load(&pool->work);
+    bool owed = atomic_load(&pool->queue) != NULL && !client_io_helm(pool).work;
 
     if (talks && (belt_link_events(pool->socket) & ZMQ_POLLIN) != 0)
         owed = pool->watch.look = true;
@@ -277,41 +303,59 @@ static void note_overslept(belt_pool *pool, bool talks)
         atomic_fetch_add(&pool->overslept, 1);
 }
 
-/** Waits for messages, for a wake-up, for the next timer; at most `most` ms (-1: no limit). */
+/** What wakes the driver: its bell, the socket, the end of a child. */
+struct alarms {
+    struct pollfd items[2 + CLIENT_CHILDREN];
+};
+
+static void watch_alarms(belt_pool *pool, bool talks, struct alarms *alarms)
+{
+    int fds[CLIENT_CHILDREN] = {-1, -1};
+
+    if (pool->children != NULL && !atomic_load(&pool->lost))
+        client_private_fds(pool->children, fds);
+    alarms->items[0] = (struct pollfd){.fd = pool->wake_fd, .events = POLLIN};
+    alarms->items[1] = (struct pollfd){.fd = talks ? belt_link_fd(pool->socket) : -1, .events = POLLIN};
+    for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
+        alarms->items[2 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+}
+
+/** Sleeps. False when nothing but the time has ended it. */
+static bool sleep_until_alarm(belt_pool *pool, struct alarms *alarms, int timeout)
+{
+    int ready = poll(alarms->items, 2 + CLIENT_CHILDREN, timeout);
+    uint64_t drained;
+
+    step(pool, client_helm_end_wait, 0);
+    if (ready > 0 && alarms->items[1].revents != 0)
+        pool->watch.look = true;
+    if (ready > 0 && alarms->items[0].revents != 0 && read(pool->wake_fd, &drained, sizeof(drained)) > 0)
+        pool->active_ms = client_now_ms();
+    return ready != 0;
+}
+
+/** Waits for messages, for a wake-up, for the next timer; at most `most` ms (-1: no limit). Whoever calls it calls
+ * work() afterwards: the word of what others have left is taken here. */
 static void wait(belt_pool *pool, bool nap, long most)
 {
-    struct pollfd items[2 + CLIENT_CHILDREN] = {{.fd = pool->wake_fd, .events = POLLIN}};
-    int fds[CLIENT_CHILDREN] = {-1, -1};
-    bool lost = atomic_load(&pool->lost), talks = pool->socket != NULL && !lost;
-    bool to_send = pool->unsent.count > 0 || pool->hello_waits, busy, goes_on;
+    bool talks = pool->socket != NULL && !atomic_load(&pool->lost);
+    bool to_send = pool->unsent.count > 0 || pool->hello_waits;
     long timer = sleep_time(pool), timeout = timer < INT_MAX ? timer : INT_MAX;
-    int ready = -1;
-    uint64_t drained;
+    struct alarms alarms;
 
     if (nap && (timeout < 0 || timeout > NAP_MS))
         timeout = NAP_MS;
     if (most >= 0 && (timeout < 0 || timeout > most))
         timeout = most;
-    if (pool->children != NULL && !lost)
-        client_private_fds(pool->children, fds);
-    items[1] = (struct pollfd){.fd = talks ? belt_link_fd(pool->socket) : -1, .events = POLLIN};
-    for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
-        items[2 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
-    atomic_store(&pool->io_state, nap ? CLIENT_IO_NAP : CLIENT_IO_SLEEP);
-    busy = atomic_exchange(&pool->work, false); /* helm.pml: take_word; whoever takes it calls work() */
-    goes_on = talks && may_go_on(pool, to_send);
-    if (busy)
+    watch_alarms(pool, talks, &alarms);
+    if (talks && may_go_on(pool, to_send))
+        pool->watch.sent |= step(pool, client_helm_take_word, 0) != 0;
+    else if (!step(pool, client_helm_begin_wait, nap))
         pool->watch.sent = true; /* the descriptor is not looked at now: the next time the socket is asked */
-    else if (!goes_on)
-        ready = poll(items, 2 + CLIENT_CHILDREN, (int)timeout);
-    pool->watch.look |= ready > 0 && items[1].revents != 0;
-    atomic_store(&pool->io_state, CLIENT_IO_AWAKE);
-    if (ready == 0 && !nap)
+    else if (!sleep_until_alarm(pool, &alarms, (int)timeout) && !nap)
         note_overslept(pool, talks && timeout == timer);
     if (pool->hello_waits && talks && (belt_link_events(pool->socket) & ZMQ_POLLOUT) != 0)
         send_hello(pool); /* connected: sooner than the session's own retry */
-    if (items[0].revents != 0 && read(pool->wake_fd, &drained, sizeof(drained)) > 0)
-        pool->active_ms = client_now_ms();
 }
 
 static void acknowledge(belt_pool *pool)
@@ -341,35 +385,42 @@ static void turn(belt_pool *pool)
 
     if (!nap)
         acknowledge(pool);
-    if (atomic_load(&pool->wanted) == NULL)
+    if (client_io_helm(pool).wanted == 0)
         wait(pool, nap, -1);
     work(pool);
 }
 
-/* ---- the helm: each step is one of tests/models/helm.pml, which bears its name ---- */
+/* ---- who drives ---- */
 
-static bool take_helm(belt_pool *pool)
+/** The name of a stream in the helm's state; never 0. */
+static uint32_t number_of(const struct belt_stream *stream)
 {
-    if (atomic_exchange(&pool->helm, true))
-        return false;
-    atomic_store(&pool->io_state, CLIENT_IO_AWAKE);
-    return true;
+    uint32_t number = (uint32_t)stream->wire.config.ref;
+
+    return number != 0 ? number : 1;
+}
+
+/** Its reader may drive: nobody else would be served between his calls. */
+static bool is_alone(const belt_pool *pool, const struct belt_stream *stream)
+{
+    return stream != NULL && pool->streams == stream && stream->next == NULL;
 }
 
 bool client_io_take(struct belt_stream *stream, bool later)
 {
     belt_pool *pool = stream->pool;
 
-    if (!take_helm(pool)) {
-        if (later)
-            atomic_store(&pool->wanted, stream);
+    if (!step(pool, client_helm_take_reader, later ? number_of(stream) : 0))
         return false;
-    }
-    atomic_fetch_add(&pool->helm_count, 1);
-    if (pool->streams == stream && stream->next == NULL)
+    if (is_alone(pool, stream))
         return true;
-    client_io_leave(stream); /* others wait too, whom nobody would serve between our calls */
+    client_io_leave(stream);
     return false;
+}
+
+void client_io_forgo(struct belt_stream *stream)
+{
+    step(stream->pool, client_helm_forgo, number_of(stream));
 }
 
 void client_io_turn(belt_pool *pool, uint64_t deadline)
@@ -387,74 +438,72 @@ void client_io_turn(belt_pool *pool, uint64_t deadline)
 
 void client_io_leave(struct belt_stream *stream)
 {
-    belt_pool *pool = stream->pool;
-
-    atomic_store(&pool->io_state, CLIENT_IO_NAP);
-    atomic_store(&pool->helm, false);
-    if (atomic_load(&pool->deep))
-        raise_fd(pool->standby_fd);
+    ring(stream->pool, step(stream->pool, client_helm_leave, 0));
 }
 
-/** The I/O thread gives the helm to a reader who waits for it. The lock keeps his stream from being closed meanwhile.
- */
-static void hand_over(belt_pool *pool, struct belt_stream *stream)
+/** The I/O thread lets the reader `number` drive, who waits for it. The lock keeps his stream from being closed
+ * meanwhile. False when he may not. */
+static bool hand_over(belt_pool *pool, uint32_t number)
 {
-    struct client_mail *mail = &stream->mail;
+    struct belt_stream *stream = pool->streams;
 
-    pthread_mutex_lock(&mail->lock);
-    atomic_store(&pool->standing_by, true);
-    atomic_store(&pool->io_state, CLIENT_IO_NAP);
-    atomic_store(&pool->helm, false);
-    pthread_cond_broadcast(&mail->cond);
-    pthread_mutex_unlock(&mail->lock);
+    if (!is_alone(pool, stream) || number_of(stream) != number) {
+        step(pool, client_helm_release, 0);
+        return false;
+    }
+    pthread_mutex_lock(&stream->mail.lock);
+    step(pool, client_helm_hand_over, 0);
+    pthread_cond_broadcast(&stream->mail.cond);
+    pthread_mutex_unlock(&stream->mail.lock);
+    return true;
 }
 
-/** Sleeps while a reader is at the helm, or was within the last nap. */
+/** Sleeps while a reader drives, or did within the last nap. */
 static void stand_by(belt_pool *pool)
 {
     struct pollfd item = {.fd = pool->standby_fd, .events = POLLIN};
     uint64_t drained;
-    unsigned seen;
 
-    atomic_store(&pool->standing_by, true);
+    step(pool, client_helm_stand_by, 0);
     do {
-        seen = atomic_load(&pool->helm_count);
-        if (poll(&item, 1, NAP_MS) == 0 && seen == atomic_load(&pool->helm_count)) { /* he sleeps: so do we */
-            atomic_store(&pool->deep, true);
-            if (atomic_load(&pool->helm) && !atomic_load(&pool->stop))
+        if (poll(&item, 1, NAP_MS) == 0 && step(pool, client_helm_deepen, 0)) { /* he sleeps: so do we */
+            if (!atomic_load(&pool->stop))
                 poll(&item, 1, -1);
-            atomic_store(&pool->deep, false);
+            step(pool, client_helm_rouse, 0);
         }
         if (read(pool->standby_fd, &drained, sizeof(drained)) > 0)
             break;
-    } while (!atomic_load(&pool->stop) && (atomic_load(&pool->helm) || seen != atomic_load(&pool->helm_count)));
-    atomic_store(&pool->standing_by, false);
+    } while (step(pool, client_helm_look_again, 0) && !atomic_load(&pool->stop));
+    step(pool, client_helm_come_back, 0);
+}
+
+/** The I/O thread, until the pool closes: a round at the helm where nobody else is. */
+static void drive(belt_pool *pool)
+{
+    uint32_t reader;
+
+    while (!atomic_load(&pool->stop)) {
+        if (!step(pool, client_helm_take, 0)) {
+            stand_by(pool);
+            continue;
+        }
+        turn(pool);
+        reader = step(pool, client_helm_give, 0);
+        if (reader != 0 && hand_over(pool, reader))
+            stand_by(pool);
+    }
 }
 
 static void *run(void *argument)
 {
     belt_pool *pool = argument;
     struct belt_msg bye = {.type = BELT_MSG_BYE};
-    struct belt_stream *reader;
 
-    take_helm(pool);
+    step(pool, client_helm_take, 0);
     reconnect(pool);
-    atomic_store(&pool->helm, false);
-    while (!atomic_load(&pool->stop)) {
-        if (!take_helm(pool)) {
-            stand_by(pool);
-            continue;
-        }
-        turn(pool);
-        reader = atomic_exchange(&pool->wanted, NULL);
-        if (reader == NULL) {
-            atomic_store(&pool->helm, false);
-            continue;
-        }
-        hand_over(pool, reader);
-        stand_by(pool);
-    }
-    while (!take_helm(pool)) /* who is at it sees that the pool closes */
+    step(pool, client_helm_release, 0);
+    drive(pool);
+    while (!step(pool, client_helm_take, 0)) /* who is at it sees that the pool closes */
         stand_by(pool);
     client_flow_work(pool);
     client_flow_pump(pool, true);

@@ -33,6 +33,10 @@ bool client_io_take(struct belt_stream *stream, bool later);
 /** At the helm: does what there is to do and sleeps until there is more, or until `deadline` (client_now_ms). */
 void client_io_turn(belt_pool *pool, uint64_t deadline);
 void client_io_leave(struct belt_stream *stream);
+/** He does not want the helm any more. */
+void client_io_forgo(struct belt_stream *stream);
+/** Who drives, at this moment. */
+struct client_helm client_io_helm(const belt_pool *pool);
 
 /* ---- for flow.c, at the helm ---- */
 

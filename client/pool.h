@@ -11,6 +11,7 @@
 #ifndef BELT_CLIENT_POOL_H
 #define BELT_CLIENT_POOL_H
 
+#include "helm.h"
 #include "hold.h"
 #include "private.h"
 #include "proto/link.h"
@@ -127,8 +128,6 @@ struct client_request {
     struct belt_msg_failures *failures;
 };
 
-enum client_io_state { CLIENT_IO_AWAKE, CLIENT_IO_NAP, CLIENT_IO_SLEEP };
-
 struct belt_pool {
     uint32_t magic;
     struct client_private *children; /* NULL: a broker of somebody else */
@@ -158,16 +157,12 @@ struct belt_pool {
 
     /* waking the I/O thread */
     int wake_fd;
-    atomic_int io_state;
-    atomic_bool work, stop;
+    atomic_bool stop;
     _Atomic(struct belt_stream *) queue;
     atomic_uint overslept; /* sleeps that a timer ended although there was something to do: a fault, for tests */
 
     /* the helm (io.h) */
-    atomic_bool helm;                     /* somebody is at it */
-    atomic_uint helm_count;               /* how often a reader was */
-    _Atomic(struct belt_stream *) wanted; /* its reader would like to be */
-    atomic_bool standing_by, deep;        /* the I/O thread is not, and has no time to look */
+    atomic_uint_fast64_t helm; /* struct client_helm as one word */
     int standby_fd;
     pthread_t thread;
 

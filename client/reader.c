@@ -344,7 +344,7 @@ static bool wait_for_mail(struct belt_stream *stream, uint64_t granted, uint64_t
     if (helm)
         client_io_leave(stream);
     else if (soon)
-        atomic_compare_exchange_strong(&stream->pool->wanted, &(struct belt_stream *){stream}, NULL);
+        client_io_forgo(stream);
     return in_time || is_due(stream, granted);
 }
 

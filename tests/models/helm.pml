@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The helm of a pool's connection (client/io.c, client/reader.c): who drives it, and how he who is about to sleep
- * learns that there is work. Explored by spin; the steps bear the names of the functions.
+ * The helm of a pool's connection (client/helm.c, io.c, reader.c): who drives it, and how he who is about to sleep
+ * learns that there is work. Explored by spin; the steps bear the names of the functions, and those of helm.c happen at
+ * once here as they do there. tests/wake/helm_explore.c explores the same with the C code of helm.c.
  *
  * Four processes: the I/O thread; a reader who feeds a task and waits for its result, in one call or two, ROUNDS times;
  * another thread that asks for the status once; the broker. Each access to what threads share without a lock is a step; what
  * happens under the mail's lock alone is one. The heartbeat, and the 5 ms after which acknowledgements go, do not exist
  * here: whoever sleeps with work sleeps for ever, and spin finds an invalid end state. A nap of a millisecond ends by
- * itself, since what naps is meant to be that late; how often a reader was at the helm meanwhile is left to chance.
+ * itself, since what naps is meant to be that late.
  *
  * -DWORK_FIRST plants the order in which the I/O thread works first and waits afterwards: it takes the word of work
  * and gives the helm away without doing the work. -DWORK_AGAIN plants a cure of it that is none: hand_over() says that
@@ -17,11 +18,13 @@
 #define ROUNDS 1 /* 2 takes 40 s and finds nothing more */
 #endif
 
-mtype = { AWAKE, NAP, SLEEP };
+mtype = { AWAKE, NAP, ASLEEP };
+mtype = { NOBODY, IO_THREAD, READER };
+mtype = { HERE, ASIDE, DISTANT };
 
-/* what the threads share: struct belt_pool */
-bool work, helm, wanted, standing_by, deep;
-mtype io_state = AWAKE;
+/* what the threads share: struct client_helm and the two bells */
+bool work, wanted, drove;
+mtype sleep = AWAKE, driver = NOBODY, aside = HERE;
 bool wake_fd, standby_fd;
 bool queue, queued; /* the one stream is in the list of those that want attention; its own mark of that */
 
@@ -49,51 +52,50 @@ inline touch()
     fi
 }
 
-/* client_io_kick() */
+/* client_helm_kick(), then ring() */
 inline kick(urgent)
 {
-    work = true;
-    state = io_state;
+    atomic {
+        work = true;
+        ring_driver = (sleep == ASLEEP || (sleep == NAP && urgent));
+        ring_aside = ring_driver && aside != HERE && driver == NOBODY;
+        sleep = (ring_driver -> AWAKE : sleep)
+    };
     if
-    :: state == AWAKE || (state == NAP && !urgent)
-    :: else ->
-        if
-        :: atomic { io_state != state -> state = AWAKE }
-        :: atomic { io_state == state -> io_state = AWAKE; state = AWAKE };
-            wake_fd = true;
-            if
-            :: standing_by ->
-                if
-                :: !helm -> standby_fd = true
-                :: helm
-                fi
-            :: !standing_by
-            fi
-        fi
+    :: atomic { ring_driver -> ring_driver = false; wake_fd = true }
+    :: !ring_driver
     fi;
-    state = AWAKE
-}
-
-/* take_helm() */
-inline take_helm(mine)
-{
     if
-    :: atomic { helm -> mine = false }
-    :: atomic { !helm -> helm = true; mine = true }; io_state = AWAKE
+    :: atomic { ring_aside -> ring_aside = false; standby_fd = true }
+    :: !ring_aside
     fi
 }
 
-/* wait(): take_word and sleep. The socket may be asked at any time before the sleep: what comes is there by then, or
- * ends it (watch.pml). */
+/* client_helm_take() */
+inline take(mine)
+{
+    if
+    :: atomic { driver != NOBODY -> mine = false }
+    :: atomic { driver == NOBODY -> driver = IO_THREAD; sleep = AWAKE; mine = true }
+    fi
+}
+
+/* client_helm_take_reader() */
+inline take_reader(mine, later)
+{
+    if
+    :: atomic { driver != NOBODY -> mine = false; wanted = wanted || later }
+    :: atomic { driver == NOBODY -> driver = READER; sleep = AWAKE; drove = true; mine = true }
+    fi
+}
+
+/* wait(): client_helm_begin_wait(), sleep_until_alarm() with client_helm_end_wait(). The socket may be asked at any
+ * time before the sleep: what comes is there by then, or ends it (watch.pml). */
 inline wait(nap)
 {
     if
-    :: nap -> io_state = NAP
-    :: !nap -> io_state = SLEEP
-    fi;
-    if
-    :: atomic { work -> work = false } /* take_word: no sleep */
-    :: atomic { !work -> skip };
+    :: atomic { work -> work = false } /* no sleep */
+    :: atomic { !work -> sleep = (nap -> NAP : ASLEEP) };
         if
         :: nap -> skip
         :: wake_fd || result_in || answer_in || finished
@@ -101,9 +103,9 @@ inline wait(nap)
         if
         :: atomic { wake_fd -> rung = true }
         :: atomic { !wake_fd -> skip }
-        fi
+        fi;
+        sleep = AWAKE
     fi;
-    io_state = AWAKE;
     if
     :: atomic { rung -> rung = false; wake_fd = false }
     :: !rung
@@ -136,43 +138,40 @@ inline do_work()
 /* stand_by() */
 inline stand_by()
 {
-    standing_by = true;
+    atomic { aside = ASIDE; drove = false }; /* client_helm_stand_by() */
     do
     :: true ->
         if
         :: standby_fd /* the poll is ended by a ring ... */
-        :: true       /* ... or by its millisecond, within which a reader was at the helm, ... */
-        :: true ->    /* ... or was not */
-            deep = true;
-            if
-            :: helm -> (standby_fd || finished)
-            :: !helm
-            fi;
-            deep = false
+        :: true ->    /* ... or by its millisecond */
+            if        /* client_helm_deepen() */
+            :: atomic { !drove && driver != NOBODY -> aside = DISTANT };
+                (standby_fd || finished);
+                aside = ASIDE /* client_helm_rouse() */
+            :: atomic { drove || driver == NOBODY -> skip }
+            fi
         fi;
         if
         :: atomic { standby_fd -> standby_fd = false }; break
         :: atomic { !standby_fd -> skip }
         fi;
-        if
+        if /* client_helm_look_again() */
         :: finished -> break
-        :: !helm -> break
-        :: true
+        :: atomic { driver == NOBODY && !drove -> break }
+        :: atomic { driver != NOBODY || drove -> drove = false }
         fi
     od;
-    standing_by = false
+    aside = HERE /* client_helm_come_back() */
 }
 
-/* hand_over() */
+/* hand_over(): client_helm_hand_over(), with the lock */
 inline hand_over()
 {
     mail_lock();
 #ifdef WORK_AGAIN
     work = true;
 #endif
-    standing_by = true;
-    io_state = NAP;
-    helm = false;
+    atomic { aside = ASIDE; sleep = NAP; driver = NOBODY };
     in_cond = false;
     mail_unlock()
 }
@@ -184,7 +183,7 @@ active proctype io_thread()
     do
     :: finished -> break
     :: !finished ->
-        take_helm(mine);
+        take(mine);
         if
         :: !mine -> stand_by()
         :: mine ->
@@ -207,8 +206,8 @@ active proctype io_thread()
             do_work();
 #endif
             if
-            :: atomic { wanted -> wanted = false }; hand_over(); stand_by()
-            :: atomic { !wanted -> skip }; helm = false
+            :: atomic { wanted -> wanted = false }; hand_over(); stand_by() /* client_helm_give() */
+            :: atomic { !wanted -> driver = NOBODY }
             fi
         fi
     od
@@ -216,8 +215,7 @@ active proctype io_thread()
 
 active proctype reader()
 {
-    bool mine, rung, soon, again;
-    mtype state = AWAKE;
+    bool mine, rung, soon, again, ring_driver, ring_aside;
     byte round;
 
     do
@@ -237,11 +235,7 @@ active proctype reader()
         :: !result ->
             if
             :: soon = true; /* comes_back_soon() */
-                take_helm(mine);
-                if
-                :: mine
-                :: !mine -> wanted = true
-                fi
+                take_reader(mine, true)
             :: true
             fi;
             mail_unlock();
@@ -259,7 +253,7 @@ active proctype reader()
                 atomic { lock = false; in_cond = true }; /* client_wait() */
                 atomic { !in_cond && !lock -> lock = true };
                 if
-                :: soon && !result -> take_helm(mine)
+                :: soon && !result -> take_reader(mine, false)
                 :: !soon || result
                 fi
             :: !result && mine -> /* client_io_turn() */
@@ -269,15 +263,14 @@ active proctype reader()
                 mail_lock()
             od;
             if
-            :: mine -> /* client_io_leave() */
+            :: mine ->
                 mine = false;
-                io_state = NAP;
-                helm = false;
+                atomic { ring_aside = (aside == DISTANT); sleep = NAP; driver = NOBODY }; /* client_helm_leave() */
                 if
-                :: deep -> standby_fd = true
-                :: !deep
+                :: atomic { ring_aside -> ring_aside = false; standby_fd = true }
+                :: !ring_aside
                 fi
-            :: !mine && soon -> wanted = false
+            :: !mine && soon -> wanted = false /* client_helm_forgo() */
             :: !mine && !soon
             fi;
             soon = false
@@ -297,7 +290,7 @@ active proctype reader()
 /* client_admin_ask() */
 active proctype asker()
 {
-    mtype state = AWAKE;
+    bool ring_driver, ring_aside;
 
     request = 1;
     kick(true);

@@ -58,10 +58,10 @@ static void hold_io_thread(void)
     atomic_store(&stage, HELD);
     for (int i = 0; i < HOLD_MS && !fed; i++) {
         pause_ms();
-        fed = atomic_load(&pool->wanted) != NULL && !__atomic_load_n(&stream->unkicked, __ATOMIC_SEQ_CST);
+        fed = client_io_helm(pool).wanted != 0 && !__atomic_load_n(&stream->unkicked, __ATOMIC_SEQ_CST);
     }
     usleep(SETTLE_US); /* it is about to sleep on its mail's condition, which nobody can look at */
-    fed = fed && atomic_load(&pool->wanted) != NULL && atomic_load(&pool->work) && atomic_load(&pool->queue) != NULL;
+    fed = fed && client_io_helm(pool).wanted != 0 && client_io_helm(pool).work && atomic_load(&pool->queue) != NULL;
     atomic_store(&stage, fed ? MET : MISSED);
 }
 
@@ -112,7 +112,7 @@ int poll(struct pollfd *items, nfds_t count, int timeout)
     int (*real)(struct pollfd *, nfds_t, int) = (int (*)(struct pollfd *, nfds_t, int))dlsym(RTLD_NEXT, __func__);
 
     if (is_user() && timeout != 0 && atomic_load(&stage) == MET &&
-        (window == INTERRUPTED || (atomic_load(&pool->queue) != NULL && !atomic_load(&pool->work))))
+        (window == INTERRUPTED || (atomic_load(&pool->queue) != NULL && !client_io_helm(pool).work)))
         atomic_fetch_add(&slept, 1);
     return real(items, count, timeout);
 }
@@ -183,7 +183,7 @@ static void try_hand_over(void)
     usleep(SETTLE_US); /* no message of the round trip before may come and wake the reader */
     arm();
     for (int i = 0; i < HOLD_MS && atomic_load(&stage) == ARMED; i++) {
-        if (atomic_load(&pool->helm)) /* by the I/O thread: it takes another turn */
+        if (client_io_helm(pool).driver != CLIENT_HELM_NOBODY) /* by the I/O thread: it takes another turn */
             client_io_kick(pool, true);
         pause_ms();
     }
