@@ -131,6 +131,8 @@ static int open_core(struct broker *broker, size_t descriptors)
         .max_peers = peers < BELT_MAX_PEERS ? (uint32_t)peers : BELT_MAX_PEERS,
         .durable = options->state && *options->state,
         .keep_ms = options->keep_ms,
+        .keep_max_ms = options->keep_max_ms,
+        .tell_refusals = !is_private(options), /* a pool hears of them itself */
         .max_failed = options->max_failed,
         .failed_bytes = options->failed_bytes,
         .history_ms = options->history_ms,

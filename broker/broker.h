@@ -24,6 +24,7 @@ struct belt_broker_options {
     uint64_t failed_bytes; /* and their bytes */
     uint64_t history_ms;   /* a job that is over and forgotten is remembered for this long */
     uint64_t keep_ms;      /* a durable job that nobody reads or feeds is kept for this long */
+    uint64_t keep_max_ms;  /* the most that a job may ask for instead of keep_ms */
     bool trace;            /* trace lines of the core to standard error */
     bool quiet;            /* no log on standard error below warnings */
     int ready_fd;    /* > 0: "CLIENTS-ENDPOINT WORKERS-ENDPOINT\n" is written there once bound, then it is closed */

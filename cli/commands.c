@@ -157,6 +157,8 @@ static const struct option_def broker_options[] = {
      .help = "Keep jobs in DIR: they survive the broker. Without it they end with it."},
     {.name = "keep", .type = OPTION_DURATION, .arg = "TIME", BROKER(keep),
      .help = "A detached job that nobody feeds or reads is given up after TIME (7d)."},
+    {.name = "keep-max", .type = OPTION_DURATION, .arg = "TIME", BROKER(keep_max),
+     .help = "The most that a job may ask for with its own --keep (366d)."},
     {.name = "failed-count", .type = OPTION_COUNT, .arg = "N", BROKER(failed_count), .min = 1, .max = 100000000,
      .help = "Keep up to N failed tasks of a function with their inputs, for 'belt retry' (100000)."},
     {.name = "failed-bytes", .type = OPTION_SIZE, .arg = "SIZE", BROKER(failed_bytes),

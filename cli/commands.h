@@ -63,7 +63,7 @@ struct broker_command_values {
     const char *clients, *workers, *name;
     int insecure_plaintext;
     uint64_t max_payload, memory_budget, heartbeat, lease, grace, drain, ready_fd, keep, history, failed_count,
-        failed_bytes;
+        failed_bytes, keep_max;
     const char *state;
     int trace, quiet;
 };

@@ -59,9 +59,18 @@
 #define BELT_MAX_HELD 65536u
 
 /* What one broker keeps: each is some kilobytes at most when idle. */
-#define BELT_MAX_PEERS   16384u
-#define BELT_MAX_JOBS    131072u
-#define BELT_MAX_READERS 64u /* subscriptions of one job */
+#define BELT_MAX_PEERS 16384u
+#define BELT_MAX_JOBS  131072u
+/* Sessions that came over one connection and are not over: a client has one, and one that draws a new session again and
+ * again cannot take the places of all. */
+#define BELT_MAX_LINK_SESSIONS 8u
+/* Places beyond BELT_MAX_PEERS for those that come in on the administration's endpoint. */
+#define BELT_PEERS_RESERVED 16u
+/* Of the jobs of a broker: this part is left to other sessions by the one that has most, … */
+#define BELT_SESSION_JOBS_SHARE 8u
+/* … and this part to jobs that end with their client by those that do not. */
+#define BELT_DETACHED_JOBS_SHARE 4u
+#define BELT_MAX_READERS         64u /* subscriptions of one job */
 /* Of these: only for its owner and administrators, so that others cannot lock them out. */
 #define BELT_READERS_RESERVED 8u
 /* Jobs that are over and still shown by `belt jobs`: some hundred bytes each, and no more than this part of the
@@ -95,6 +104,8 @@
 #define BELT_GRACE_MS 90000u
 /* A detached job that nobody reads or feeds is kept for this: a week-end and a holiday. */
 #define BELT_KEEP_MS (7ull * 24 * 3600 * 1000)
+/* The most that a job may ask to be kept for, when the operator names no other time. */
+#define BELT_KEEP_MAX_MS (366ull * 24 * 3600 * 1000)
 /* A key stands for its job so long after that was read to its end, when the user names no other time: the same command
  * again, from a script that was restarted, is told that all is done. */
 #define BELT_REMEMBER_MS (3600ull * 1000)
@@ -111,6 +122,8 @@
 #define BELT_FAILED_SHARE 8u
 /* Between two lines of the broker's log on those that were let go. */
 #define BELT_LET_GO_TOLD_MS 10000u
+/* The same on what peers were refused. */
+#define BELT_REFUSALS_TOLD_MS 10000u
 /* Exit statuses of a command, as bits. */
 #define BELT_STATUS_BYTES 32u
 /* Runs of a task whose slot died before it is called poison. */

@@ -19,6 +19,7 @@
 #include "life/release.h"
 #include "model/mark.h"
 #include "model/queue.h"
+#include "model/refusal.h"
 #include "model/table.h"
 #include "model/timer.h"
 #include "model/update.h"
@@ -51,6 +52,9 @@ struct core *core_new(const struct core_config *config)
     to->memory_budget = or_default(config->memory_budget, BELT_MEMORY_BUDGET_DEFAULT);
     to->max_peers = (uint32_t)or_default(config->max_peers, BELT_MAX_PEERS);
     to->keep_ms = or_default(config->keep_ms, BELT_KEEP_MS);
+    to->keep_max_ms = or_default(config->keep_max_ms, BELT_KEEP_MAX_MS);
+    if (to->keep_max_ms < to->keep_ms)
+        to->keep_max_ms = to->keep_ms;
     to->max_jobs = (uint32_t)or_default(config->max_jobs, BELT_MAX_JOBS);
     to->max_failed = (uint32_t)or_default(config->max_failed, BELT_MAX_FAILED);
     to->failed_bytes = or_default(config->failed_bytes, BELT_FAILED_BYTES);
@@ -256,8 +260,10 @@ static void on_bad(struct core *core, const struct core_event *event)
         update_error(core, from, named->ref, named->job, event->code, bad_text(core, event));
         return;
     }
+    struct belt_bytes text = bad_text(core, event);
+    refusal_note(core, "a connection without HELLO", event->code, text);
     update_send_stranger(core, event->peer, BELT_MSG_ERROR)->u.error =
-        (struct belt_msg_error){.code = event->code, .text = bad_text(core, event)};
+        (struct belt_msg_error){.code = event->code, .text = text};
     update_drop(core, event->peer);
 }
 
@@ -305,6 +311,7 @@ static void on_turn(struct core *core)
     due_turn(core);
     history_turn(core);
     dead_letter_tell(core);
+    refusal_tell(core);
     budget_turn(core);
     owed_turn(core);
     release_turn(core);

@@ -49,6 +49,8 @@ struct core_config {
     uint64_t failed_bytes; /* and their bytes; also of all functions, when that is more than their part of the budget */
     uint64_t history_ms;   /* a job that is over and forgotten is remembered for this, */
     uint32_t max_history;  /* and so many of them at the most */
+    uint64_t keep_max_ms;  /* the most that a job may ask to be kept for */
+    bool tell_refusals;    /* the log hears of what peers were refused */
     uint64_t wall_ms;      /* the wall clock now, for jobs that are built anew: ms since 1970 */
     bool trace;            /* write trace lines into each update */
 };
@@ -71,8 +73,11 @@ struct core_event {
     uint64_t wall;   /* ms since 1970, for what is shown or outlives this process; 0: not known. Drives nothing */
     uint64_t random; /* of a TURN: bits for the back-off of retries; 0: none */
     uint64_t peer;
-    bool worker_side;           /* the endpoint it came in on */
-    bool held;                  /* of FULL and ROOM */
+    bool worker_side; /* the endpoint it came in on */
+    bool reserved;    /* it came in on the endpoint that places are kept for: administration */
+    uint64_t link;    /* of HELLO: the connection it came over, which has the same number under another handle;
+                       * 0: not known */
+    bool held;        /* of FULL and ROOM */
     const struct belt_msg *msg; /* borrowed during the call */
     unsigned code;
     const char *text;

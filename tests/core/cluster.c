@@ -291,9 +291,12 @@ static void submit(struct peer *peer, const struct belt_msg *msg)
     cr_assert_eq(code, BELT_OK, "%s cannot be encoded: %s", belt_msg_name(msg->type), belt_code_name((unsigned)code));
     code = belt_decode(cluster->decoder, &frames, &copy);
     cr_assert_eq(code, BELT_OK, "%s", belt_decoder_error(cluster->decoder));
-    step(cluster,
-         (struct core_event){
-             .type = CORE_MESSAGE, .peer = peer->handle, .worker_side = peer->role == BELT_ROLE_WORKER, .msg = &copy});
+    step(cluster, (struct core_event){.type = CORE_MESSAGE,
+                                      .peer = peer->handle,
+                                      .worker_side = peer->role == BELT_ROLE_WORKER,
+                                      .link = peer->link,
+                                      .reserved = peer->reserved,
+                                      .msg = &copy});
     belt_frames_clear(&frames);
     after_message(cluster);
 }

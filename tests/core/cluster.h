@@ -38,6 +38,8 @@ struct peer {
     uint8_t role;
     uint8_t session[BELT_SESSION_LEN];
     char name[32];
+    uint64_t link; /* its connection, as the shell numbers it; 0: not known */
+    bool reserved; /* it comes in on the endpoint of the administration */
     uint64_t seq_in, seq_out;
     bool alive; /* says PING by itself in cluster_advance() */
     struct belt_frames *inbox;

@@ -215,10 +215,14 @@ Test(bounds, jobs_of_a_broker)
     bare_hello(&bare, 1, 1, false);
     for (uint32_t i = 0; i < BELT_MAX_JOBS; i++) {
         snprintf(key, sizeof key, "k%u", i);
+        if (i == BELT_MAX_JOBS - BELT_MAX_JOBS / BELT_SESSION_JOBS_SHARE) {
+            is_error(bare_open(&bare, key), BELT_LIMIT);
+            bare_hello(&bare, 1, 2, false); /* the rest is another session's */
+        }
         cr_assert_eq(bare_open(&bare, key)->type, BELT_MSG_OPENED, "job %u", i);
     }
     is_error(bare_open(&bare, "more"), BELT_LIMIT);
-    uint64_t job = bare_open(&bare, "k7")->u.opened.job;
+    uint64_t job = bare_open(&bare, "k131000")->u.opened.job;
     cr_assert_neq(job, 0, "those that are there go on");
     bare_say(&bare, (struct belt_msg){.type = BELT_MSG_CANCEL, .u.cancel = {.ref = 1, .job = job}});
     is_error(bare_open(&bare, "more"), BELT_LIMIT);
@@ -226,7 +230,7 @@ Test(bounds, jobs_of_a_broker)
     bare_say(&bare, (struct belt_msg){.type = BELT_MSG_PING});
     bare_step(&bare, (struct core_event){.type = CORE_TURN});
     cr_assert_eq(bare_open(&bare, "more")->type, BELT_MSG_OPENED);
-    is_error(bare_open(&bare, "k7"), BELT_LIMIT);
+    is_error(bare_open(&bare, "k131000"), BELT_LIMIT);
     bare_free(&bare);
 }
 

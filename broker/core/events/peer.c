@@ -7,12 +7,16 @@
 #include "../life/closing.h"
 #include "../model/mark.h"
 #include "../model/name.h"
+#include "../model/refusal.h"
 #include "../model/update.h"
 #include "subscription.h"
 #include "worker.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* Of the sessions that were heard of longest ago, when a place is looked for: a HELLO costs no walk over all. */
+#define PLACES_LOOKED_AT 64u
 
 struct session *peer_find(struct core *core, uint64_t peer)
 {
@@ -53,6 +57,7 @@ static void refuse_telling(struct core *core, uint64_t peer, uint64_t ref, unsig
     struct session *session = peer_find(core, peer);
     if (session)
         part(core, session);
+    refusal_note(core, session ? session->name : "a connection without HELLO", code, text);
     struct belt_msg *msg = update_send_stranger(core, peer, BELT_MSG_ERROR);
     msg->u.error = (struct belt_msg_error){.ref = ref, .code = code, .text = text};
     update_drop(core, peer);
@@ -72,9 +77,35 @@ static void unbind(struct core *core, struct session *session)
     part(core, session);
 }
 
+/* Which connection it came over; 0: it is over, or that is not known. */
+static void set_link(struct core *core, struct session *session, uint64_t id)
+{
+    struct link *link = session->link;
+    if (link ? link->id == id : id == 0)
+        return;
+    if (link && --link->sessions == 0) {
+        HASH_DEL(core->links, link);
+        free(link);
+    }
+    session->link = NULL;
+    if (id == 0)
+        return;
+    HASH_FIND(hh, core->links, &id, sizeof id, link);
+    if (!link) {
+        link = calloc(1, sizeof *link);
+        if (!link)
+            abort();
+        link->id = id;
+        HASH_ADD(hh, core->links, id, sizeof link->id, link);
+    }
+    link->sessions++;
+    session->link = link;
+}
+
 static void session_free(struct core *core, struct session *session)
 {
     unbind(core, session);
+    set_link(core, session, 0);
     HASH_DELETE(by_id, core->by_id, session);
     if (session->gone_ms)
         DL_DELETE(core->gone, session);
@@ -153,6 +184,47 @@ void peer_other_version(struct core *core, uint64_t peer, uint64_t version)
                                (unsigned long long)version, BELT_PROTOCOL_VERSION));
 }
 
+/* Sessions that nobody would miss: without a connection, a job, or tasks. */
+static void make_place(struct core *core)
+{
+    struct session *session, *next;
+    uint32_t looked = 0;
+    DL_FOREACH_SAFE(core->live, session, next)
+    {
+        if (looked++ == PLACES_LOOKED_AT)
+            return;
+        if (session->peer || session->jobs || session->agent)
+            continue;
+        update_trace(core, "%s > gives up its place, it is not connected and has no job", session->name);
+        session_free(core, session);
+        return;
+    }
+}
+
+/* A new session finds no place. Some are kept for the endpoint of the administration. */
+static bool place_refused(struct core *core, const struct core_event *event)
+{
+    uint32_t most = core->config.max_peers + (event->reserved ? BELT_PEERS_RESERVED : 0);
+    struct link *link = NULL;
+    HASH_FIND(hh, core->links, &event->link, sizeof event->link, link);
+    if (event->link && link && link->sessions >= BELT_MAX_LINK_SESSIONS) {
+        refuse(core, event->peer, BELT_LIMIT,
+               update_text(core,
+                           "%u sessions came over this connection, the limit, and are not over: draw a session once "
+                           "and keep it, or use another connection",
+                           link->sessions));
+        return true;
+    }
+    if (core->clients + core->workers >= most)
+        make_place(core);
+    if (core->clients + core->workers >= most) {
+        refuse(core, event->peer, BELT_LIMIT,
+               update_text(core, "the broker serves %u peers already, its limit", core->config.max_peers));
+        return true;
+    }
+    return false;
+}
+
 static bool hello_refused(struct core *core, const struct core_event *event, const struct session *known)
 {
     const struct belt_msg_hello *hello = &event->msg->u.hello;
@@ -173,12 +245,7 @@ static bool hello_refused(struct core *core, const struct core_event *event, con
                            role_name(known->role), role_name(hello->role)));
         return true;
     }
-    if (!known && core->clients + core->workers >= core->config.max_peers) {
-        refuse(core, event->peer, BELT_LIMIT,
-               update_text(core, "the broker serves %u peers already, its limit", core->config.max_peers));
-        return true;
-    }
-    return false;
+    return !known && place_refused(core, event);
 }
 
 static void welcome(struct core *core, struct session *session)
@@ -223,6 +290,7 @@ void peer_hello(struct core *core, const struct core_event *event)
         HASH_ADD(by_peer, core->by_peer, peer, sizeof session->peer, session);
     }
     session->full = was_full;
+    set_link(core, session, event->link);
     name_copy(session->name, sizeof session->name, hello->name);
     session->seq_in = 0;
     heard(core, session);
@@ -360,6 +428,12 @@ void peer_expire(struct core *core)
 void peer_forget_all(struct core *core)
 {
     struct session *session, *next;
+    struct link *link, *next_link;
+    HASH_ITER(hh, core->links, link, next_link)
+    {
+        HASH_DEL(core->links, link);
+        free(link);
+    }
     HASH_CLEAR(by_peer, core->by_peer);
     HASH_CLEAR(by_id, core->by_id);
     DL_FOREACH_SAFE(core->live, session, next)

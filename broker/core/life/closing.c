@@ -208,6 +208,7 @@ void closing_free(struct core *core, struct job *job)
     share_drop(queue, job->share);
     queue->jobs--;
     core->jobs--;
+    core->detached -= job->options.detached;
     HASH_DELETE(by_id, core->by_job, job);
     HASH_DELETE(by_key, core->by_key, job);
     core->bytes -= (job->next - job->released) * sizeof(struct task);

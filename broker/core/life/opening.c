@@ -26,6 +26,18 @@ static uint64_t job_cost(const struct belt_open_options *options)
     return sizeof(struct job) + sizeof(struct share) + options->argument.len;
 }
 
+/* One session leaves places for others. */
+static uint32_t session_jobs(const struct core *core)
+{
+    return core->config.max_jobs - core->config.max_jobs / BELT_SESSION_JOBS_SHARE;
+}
+
+/* Jobs that outlive their clients leave places for those that do not. */
+static uint32_t detached_jobs(const struct core *core)
+{
+    return core->config.max_jobs - core->config.max_jobs / BELT_DETACHED_JOBS_SHARE;
+}
+
 bool opening_refused(struct core *core, struct session *from, uint64_t ref, const struct belt_open_options *options)
 {
     if (core->draining)
@@ -41,6 +53,23 @@ bool opening_refused(struct core *core, struct session *from, uint64_t ref, cons
     else if (core->jobs >= core->config.max_jobs)
         update_error(core, from, ref, 0, BELT_LIMIT,
                      update_text(core, "the broker has %u jobs already, its limit", core->jobs));
+    else if (from->jobs >= session_jobs(core))
+        update_error(core, from, ref, 0, BELT_LIMIT,
+                     update_text(core, "your session has %u jobs already, the limit of one session: end some of them",
+                                 from->jobs));
+    else if (options->detached && core->detached >= detached_jobs(core))
+        update_error(
+            core, from, ref, 0, BELT_LIMIT,
+            update_text(core,
+                        "the broker has %u detached jobs already, its limit: read and forget some ('belt jobs' "
+                        "lists them, 'belt cancel' ends them)",
+                        core->detached));
+    else if (options->keep_ms > core->config.keep_max_ms)
+        update_error(core, from, ref, 0, BELT_BAD_OPTION,
+                     update_text(core,
+                                 "keep_ms is %llu, and this broker keeps a job that nobody attends for %llu ms at the "
+                                 "most: ask for less, or start it with a larger --keep-max",
+                                 (unsigned long long)options->keep_ms, (unsigned long long)core->config.keep_max_ms));
     else if (!budget_keeps(core, job_cost(options)))
         update_error(core, from, ref, 0, BELT_LIMIT,
                      update_text(core,
@@ -85,6 +114,7 @@ struct job *opening_new(struct core *core, struct session *owner, uint64_t id, c
     HASH_ADD(by_key, core->by_key, key, (unsigned)strlen(job->key), job);
     catalog_add(core, job);
     core->jobs++;
+    core->detached += job->options.detached;
     job->own_bytes = job_cost(&job->options);
     core->bytes += job->own_bytes;
     expire_times(core, job);

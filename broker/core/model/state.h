@@ -53,6 +53,7 @@ struct session {
     uint64_t probed_ms;          /* when it was last spoken to because it was silent */
     uint64_t gone_ms;            /* when the connection was given up */
     uint8_t full;                /* enum full, or'ed: what it was sent has not left, its readers are not served */
+    struct link *link;           /* over which it came last; NULL: not known */
     uint32_t jobs;               /* it owns */
     struct job *owned;           /* these */
     struct reader *readers;      /* that it reads as */
@@ -370,6 +371,21 @@ struct settled {
 /* So many are remembered: who asks again does so within seconds. */
 #define SETTLED_MAX 64u
 
+/* What was refused since the log was told: refusal.c. */
+#define REFUSAL_CODES 64u /* codes of the broker are below */
+struct refusals {
+    uint64_t counts[REFUSAL_CODES]; /* by code */
+    uint64_t untold, told_ms;
+    char last[BELT_MAX_NAME + 204]; /* who, and why */
+};
+
+/* A connection as the shell knows it, and how many sessions came over it that are not over. */
+struct link {
+    uint64_t id;
+    uint32_t sessions;
+    UT_hash_handle hh;
+};
+
 struct core {
     struct core_config config;
     uint64_t now, wall;
@@ -404,7 +420,11 @@ struct core {
     uint32_t past_count;
     uint64_t past_bytes;
     uint64_t last_job, last_volatile_job, last_reader, last_chunk;
-    uint64_t bytes; /* memory of all jobs */
+    uint32_t detached;  /* jobs that outlive their client */
+    struct link *links; /* hash by id */
+    struct refusals refusals;
+    uint64_t refused; /* requests of peers, in this life of the broker */
+    uint64_t bytes;   /* memory of all jobs */
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
     struct job **due; /* heap of jobs by due_ms */

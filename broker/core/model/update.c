@@ -4,6 +4,7 @@
  * borrow from, which is given back all at once.
  */
 #include "update.h"
+#include "refusal.h"
 #include "../../../proto/terminal_text.h"
 #include "../../../proto/text_cut.h"
 
@@ -189,6 +190,7 @@ void update_error(struct core *core, struct session *to, uint64_t ref, uint64_t 
                   struct belt_bytes text)
 {
     struct belt_msg *msg = update_send(core, to, BELT_MSG_ERROR);
+    refusal_note(core, to ? to->name : "nobody", code, text);
     msg->u.error = (struct belt_msg_error){.ref = ref, .job = job, .code = code, .text = text};
 }
 
