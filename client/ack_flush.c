@@ -33,13 +33,14 @@ static int ack_flush(struct belt_stream *stream, int64_t timeout_ms)
     mail->waiting = mail->waiting_accepted = true;
     while ((rc = standing(stream)) == BELT_AGAIN && in_time && !atomic_load(&stream->pool->closing) &&
            !atomic_load(&stream->interrupted))
-        in_time = client_wait(&mail->cond, &mail->lock, deadline);
+        in_time = client_stream_wait(stream, deadline);
     mail->waiting = mail->waiting_accepted = false;
     pthread_mutex_unlock(&mail->lock);
     if (rc != BELT_AGAIN)
         return rc;
-    if (atomic_exchange(&stream->interrupted, false))
-        return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt()");
+    rc = client_stream_interrupted(stream);
+    if (rc != BELT_OK)
+        return rc;
     if (atomic_load(&stream->pool->closing))
         return client_error(BELT_CLOSED, "the pool was closed");
     return client_error(BELT_AGAIN, "the broker has not confirmed the last acknowledgement within %lld ms",

@@ -83,7 +83,7 @@ static void answer(belt_pool *pool, struct client_request *request, unsigned cod
     request->done = true;
     request->code = code;
     snprintf(request->text, sizeof(request->text), "%.*s", (int)len, text);
-    pthread_cond_broadcast(&pool->cond);
+    client_tell(&pool->cond);
 }
 
 bool client_admin_work(belt_pool *pool)
@@ -269,6 +269,7 @@ static void end_requests(struct client_request *requests, size_t count, unsigned
 static void ask_all(belt_pool *pool, struct client_request *requests, size_t count, int64_t timeout_ms)
 {
     uint64_t deadline = client_deadline(timeout_ms);
+    bool stopped = false;
 
     pthread_mutex_lock(&pool->lock);
     link_requests(pool, requests, count);
@@ -277,9 +278,9 @@ static void ask_all(belt_pool *pool, struct client_request *requests, size_t cou
     pthread_mutex_lock(&pool->lock);
     if (pool->code != BELT_OK)
         end_requests(requests, count, pool->code, pool->text);
-    while (!all_done(requests, count) && client_wait(&pool->cond, &pool->lock, deadline))
-        ;
-    end_requests(requests, count, BELT_AGAIN, "");
+    while (!all_done(requests, count) && !stopped && client_wait(&pool->cond, &pool->lock, deadline))
+        stopped = client_pool_signalled(pool);
+    end_requests(requests, count, stopped ? BELT_INTERRUPTED : BELT_AGAIN, "");
     for (size_t i = 0; i < count; i++)
         unlink_request(pool, &requests[i]);
     pthread_mutex_unlock(&pool->lock);
@@ -307,6 +308,9 @@ int client_admin_ask(belt_pool *pool, struct client_request *request, int64_t ti
     if (request->code == BELT_AGAIN)
         return client_error(BELT_AGAIN, "the broker at %s did not answer within %lld ms; call again", pool->endpoint,
                             (long long)timeout_ms);
+    if (request->code == BELT_INTERRUPTED)
+        return client_error(BELT_INTERRUPTED, "the wait for the broker at %s was interrupted by a signal",
+                            pool->endpoint);
     if (request->code != BELT_OK)
         return client_error((int)request->code, "the broker at %s answers: %s", pool->endpoint, request->text);
     return BELT_OK;

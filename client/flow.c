@@ -105,7 +105,6 @@ void client_flow_stream_free(struct belt_stream *stream)
     if (mail->fd >= 0)
         close(mail->fd);
     pthread_mutex_destroy(&mail->lock);
-    pthread_cond_destroy(&mail->cond);
     free(stream->words);
     free(stream);
     client_pool_unref(pool);
@@ -175,7 +174,7 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
         wake = true;
     }
     if (wake && mail->waiting)
-        pthread_cond_broadcast(&mail->cond);
+        client_tell(&mail->cond);
     if (mail->fd >= 0)
         client_fd_update(stream);
     pthread_mutex_unlock(&mail->lock);
@@ -215,7 +214,7 @@ static void collect(struct belt_stream *stream)
     stream->closed = mail->closed;
     client_stream_take(&stream->wire, mail->taken, mail->taken_bytes, mail->window);
     if (atomic_load(&stream->interrupted)) {
-        pthread_cond_broadcast(&mail->cond);
+        client_tell(&mail->cond);
         if (mail->fd >= 0)
             client_fd_update(stream);
     }

@@ -137,7 +137,7 @@ void client_io_lost(belt_pool *pool, unsigned code, const char *text)
         snprintf(pool->text, sizeof(pool->text), "%s", text);
         atomic_store(&pool->lost, true);
     }
-    pthread_cond_broadcast(&pool->cond);
+    client_tell(&pool->cond);
     pthread_mutex_unlock(&pool->lock);
     client_flow_fail(pool, code, text);
 }
@@ -182,7 +182,7 @@ static void welcomed(belt_pool *pool)
     atomic_store(&pool->max_payload, pool->session.max_payload);
     pthread_mutex_lock(&pool->lock);
     pool->ready = true;
-    pthread_cond_broadcast(&pool->cond);
+    client_tell(&pool->cond);
     pthread_mutex_unlock(&pool->lock);
     client_flow_welcome(pool);
 }
@@ -323,7 +323,7 @@ static void watch_alarms(belt_pool *pool, bool talks, struct alarms *alarms)
 /** Sleeps. False when nothing but the time has ended it. */
 static bool sleep_until_alarm(belt_pool *pool, struct alarms *alarms, int timeout)
 {
-    int ready = poll(alarms->items, 2 + CLIENT_CHILDREN, timeout);
+    int ready = client_poll(alarms->items, 2 + CLIENT_CHILDREN, timeout);
     uint64_t drained;
 
     step(pool, client_helm_end_wait, 0);
@@ -453,7 +453,7 @@ static bool hand_over(belt_pool *pool, uint32_t number)
     }
     pthread_mutex_lock(&stream->mail.lock);
     step(pool, client_helm_hand_over, 0);
-    pthread_cond_broadcast(&stream->mail.cond);
+    client_tell(&stream->mail.cond);
     pthread_mutex_unlock(&stream->mail.lock);
     return true;
 }

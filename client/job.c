@@ -342,6 +342,7 @@ static int cancel(struct belt_stream *stream, int64_t timeout_ms)
 {
     struct client_mail *mail = &stream->mail;
     uint64_t deadline = client_deadline(timeout_ms);
+    bool stopped = false;
     int rc = BELT_OK;
 
     stream->cancelled = true; /* no result is given from here on, whatever the broker says */
@@ -354,8 +355,9 @@ static int cancel(struct belt_stream *stream, int64_t timeout_ms)
     client_io_kick(stream->pool, true);
     pthread_mutex_lock(&mail->lock);
     mail->waiting = true;
-    while (!mail->over && !atomic_load(&stream->pool->closing) && client_wait(&mail->cond, &mail->lock, deadline))
-        ;
+    while (!mail->over && !atomic_load(&stream->pool->closing) && !stopped &&
+           client_wait(&mail->cond, &mail->lock, deadline))
+        stopped = client_pool_signalled(stream->pool);
     mail->waiting = false;
     client_results_drop(&mail->results);
     mail->hand_ready = true; /* belt_stream_next() answers JOB_CANCELLED */
@@ -363,6 +365,9 @@ static int cancel(struct belt_stream *stream, int64_t timeout_ms)
         client_fd_update(stream);
     if (!mail->over && atomic_load(&stream->pool->closing))
         rc = client_error(BELT_CLOSED, "the pool was closed");
+    else if (!mail->over && stopped)
+        rc = client_error(BELT_INTERRUPTED, "the wait for the broker's word was interrupted by a signal; the cancel is "
+                                            "asked for all the same");
     else if (!mail->over)
         rc = client_error(BELT_AGAIN,
                           "the broker did not confirm the cancel within %lld ms; it is asked for all the same",

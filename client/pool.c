@@ -32,26 +32,9 @@ uint64_t client_deadline(int64_t timeout_ms)
     return timeout_ms < 0 ? UINT64_MAX : client_now_ms() + (uint64_t)timeout_ms;
 }
 
-void client_lock_init(pthread_mutex_t *lock, pthread_cond_t *cond)
+bool client_pool_signalled(const belt_pool *pool)
 {
-    pthread_condattr_t attributes;
-
-    pthread_mutex_init(lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(cond, &attributes);
-    pthread_condattr_destroy(&attributes);
-}
-
-bool client_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline)
-{
-    struct timespec until;
-
-    if (deadline == UINT64_MAX)
-        return pthread_cond_wait(cond, lock) == 0;
-    until.tv_sec = (time_t)(deadline / 1000);
-    until.tv_nsec = (long)(deadline % 1000) * 1000000;
-    return pthread_cond_timedwait(cond, lock, &until) != ETIMEDOUT;
+    return client_signalled() && pool->interruptible;
 }
 
 int client_pool_check(belt_pool *pool)
@@ -110,6 +93,7 @@ static belt_pool *pool_new(const belt_pool_options *options)
     atomic_init(&pool->refs_held, 1);
     pool->role = BELT_ROLE_CLIENT;
     pool->lost_timeout_ms = options->lost_timeout_ms;
+    pool->interruptible = options->signals_interrupt;
     atomic_init(&pool->max_payload, BELT_MAX_PAYLOAD_DEFAULT);
     gethostname(host, sizeof(host) - 1);
     if (options->name != NULL)
@@ -123,15 +107,19 @@ static belt_pool *pool_new(const belt_pool_options *options)
 static int connect_pool(belt_pool *pool, int64_t timeout_ms)
 {
     uint64_t deadline = client_deadline(timeout_ms);
+    bool stopped = false;
     int rc = client_io_start(pool);
 
     if (rc != BELT_OK)
         return rc;
     pthread_mutex_lock(&pool->lock);
-    while (!pool->ready && pool->code == BELT_OK && client_wait(&pool->cond, &pool->lock, deadline))
-        ;
+    while (!pool->ready && pool->code == BELT_OK && !stopped && client_wait(&pool->cond, &pool->lock, deadline))
+        stopped = client_pool_signalled(pool);
     if (pool->code != BELT_OK)
         rc = client_error((int)pool->code, "%s", pool->text);
+    else if (!pool->ready && stopped)
+        rc =
+            client_error(BELT_INTERRUPTED, "the wait for the broker at %s was interrupted by a signal", pool->endpoint);
     else if (!pool->ready)
         rc = client_error(BELT_NO_BROKER, "no broker answered at %s within %lld ms: check the address and that it runs",
                           pool->endpoint, (long long)timeout_ms);
@@ -150,7 +138,6 @@ void client_pool_unref(belt_pool *pool)
         return;
     client_io_free(pool);
     pthread_mutex_destroy(&pool->lock);
-    pthread_cond_destroy(&pool->cond);
     free(pool);
 }
 

@@ -18,6 +18,7 @@
 #include "proto/session.h"
 #include "result.h"
 #include "stream.h"
+#include "wait.h"
 #include "window.h"
 
 #include <belt/belt.h>
@@ -31,7 +32,7 @@
 /** Under `lock`. */
 struct client_mail {
     pthread_mutex_t lock;
-    pthread_cond_t cond;
+    struct client_cond cond;
     /* to the I/O thread */
     struct belt_payload *tasks;
     size_t task_count, task_capacity;
@@ -135,6 +136,7 @@ struct belt_pool {
     char name[128];
     enum belt_role role;
     int64_t lost_timeout_ms;
+    bool interruptible; /* a signal handler ends what waits */
     uint8_t session_id[BELT_SESSION_LEN];
     char key_prefix[24];
     atomic_uint_fast64_t refs; /* the last ref given */
@@ -148,7 +150,7 @@ struct belt_pool {
     atomic_uint refs_held;       /* the open pool's own and one of each stream: the last one frees the struct */
 
     pthread_mutex_t lock;
-    pthread_cond_t cond;
+    struct client_cond cond;
     struct client_request *requests;
     bool ready;    /* the broker has welcomed us once */
     unsigned code; /* not OK: the pool is lost */
@@ -183,9 +185,8 @@ struct belt_pool {
 uint64_t client_now_ms(void);
 /** The moment `timeout_ms` from now, UINT64_MAX for -1. */
 uint64_t client_deadline(int64_t timeout_ms);
-void client_lock_init(pthread_mutex_t *lock, pthread_cond_t *cond);
-/** Waits until signalled or `deadline` (client_now_ms); false when it has passed. */
-bool client_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline);
+/** Whether a signal handler has ended the last sleep of this thread, and such are to end calls of this pool. */
+bool client_pool_signalled(const belt_pool *pool);
 /** The pool is lost: keeps the sentence, returns the code; BELT_OK when it is not. */
 int client_pool_check(belt_pool *pool);
 
@@ -197,6 +198,11 @@ void client_pool_unref(belt_pool *pool);
 /* reader.c */
 /** Draws from the source as far as the window allows. */
 int client_draw(struct belt_stream *stream);
+/** With the mail's lock: sleeps until something is told or `deadline`; false when it has passed. A signal handler that
+ * has run meanwhile interrupts the stream when the pool says so. */
+bool client_stream_wait(struct belt_stream *stream, uint64_t deadline);
+/** INTERRUPTED once after an interruption, else BELT_OK. */
+int client_stream_interrupted(struct belt_stream *stream);
 /** Lets the I/O thread know what was taken and drawn: at once, or when it is enough or the last. */
 void client_settle(struct belt_stream *stream, bool now);
 /** Results that count as taken, and their payload bytes. */

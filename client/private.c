@@ -13,6 +13,7 @@
 #include "directory.h"
 #include "error.h"
 #include "process.h"
+#include "wait.h"
 #include "worker/spawn.h"
 
 #include <errno.h>
@@ -346,8 +347,9 @@ static uint64_t now_ms(void)
 }
 
 /** Until the broker says where it listens. */
-static int await_ready(struct client_private *self, int64_t timeout_ms)
+static int await_ready(struct client_private *self, const belt_pool_options *options)
 {
+    int64_t timeout_ms = options->connect_timeout_ms;
     uint64_t deadline = timeout_ms < 0 ? UINT64_MAX : now_ms() + (uint64_t)timeout_ms;
     char line[2 * CLIENT_DIRECTORY_MAX + 32], text[600];
 
@@ -359,7 +361,9 @@ static int await_ready(struct client_private *self, int64_t timeout_ms)
         if (now >= deadline)
             return client_error(BELT_NO_BROKER, "the private broker did not start within %lld ms",
                                 (long long)timeout_ms);
-        (void)poll(&ready, 1, deadline - now > 100 ? 100 : (int)(deadline - now));
+        (void)client_poll(&ready, 1, deadline - now > 100 ? 100 : (int)(deadline - now));
+        if (client_signalled() && options->signals_interrupt)
+            return client_error(BELT_INTERRUPTED, "the start of the private broker was interrupted by a signal");
         if (client_private_ended(self, text, sizeof(text)))
             return client_error(BELT_SYSTEM, "cannot open a private pool: %s", text);
         if ((ready.revents & (POLLIN | POLLHUP)) == 0)
@@ -409,7 +413,7 @@ static int start(struct client_private *self, const struct belt_agent_function *
     close_fd(&self->ready[1]);
     close_fd(&self->lock);
     if (rc == BELT_OK) /* an agent that comes too early would wait for its next try to connect */
-        rc = await_ready(self, options->connect_timeout_ms);
+        rc = await_ready(self, options);
     if (rc == BELT_OK)
         rc = fork_child(self, AGENT, functions, count, options);
     close_fd(&self->lifeline_read);

@@ -315,6 +315,28 @@ static bool is_due(const struct belt_stream *stream, uint64_t granted)
            mail->granted_bytes > granted || atomic_load(&stream->pool->closing);
 }
 
+/** A signal that ends a sleep does what belt_stream_interrupt() does. */
+static void note_signal(struct belt_stream *stream)
+{
+    if (client_pool_signalled(stream->pool))
+        atomic_store(&stream->interrupted, true);
+}
+
+bool client_stream_wait(struct belt_stream *stream, uint64_t deadline)
+{
+    bool in_time = client_wait(&stream->mail.cond, &stream->mail.lock, deadline);
+
+    note_signal(stream);
+    return in_time;
+}
+
+int client_stream_interrupted(struct belt_stream *stream)
+{
+    if (!atomic_load(&stream->interrupted) || !atomic_exchange(&stream->interrupted, false))
+        return BELT_OK;
+    return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt() or a signal");
+}
+
 /** A reader who keeps coming back soon drives the connection himself while he waits. */
 static bool comes_back_soon(const struct belt_stream *stream, uint64_t deadline)
 {
@@ -332,12 +354,13 @@ static bool wait_for_mail(struct belt_stream *stream, uint64_t granted, uint64_t
     pthread_mutex_lock(&mail->lock);
     while (!is_due(stream, granted) && in_time) {
         if (!helm) {
-            in_time = client_wait(&mail->cond, &mail->lock, deadline);
+            in_time = client_stream_wait(stream, deadline);
             helm = soon && in_time && !is_due(stream, granted) && client_io_take(stream, false);
             continue;
         }
         pthread_mutex_unlock(&mail->lock);
         client_io_turn(stream->pool, deadline);
+        note_signal(stream);
         pthread_mutex_lock(&mail->lock);
         in_time = client_now_ms() < deadline;
     }
@@ -382,8 +405,9 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
     int rc;
 
     for (;;) {
-        if (atomic_load(&stream->interrupted) && atomic_exchange(&stream->interrupted, false))
-            return client_error(BELT_INTERRUPTED, "the wait for a result was interrupted by belt_stream_interrupt()");
+        rc = client_stream_interrupted(stream);
+        if (rc != BELT_OK)
+            return rc;
         if (atomic_load(&stream->pool->closing))
             return refuse_closed();
         if (stream->cancelled)
@@ -492,13 +516,13 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     if (stream->window.ended)
         return client_error(BELT_JOB_ENDED, "belt_stream_feed: the input was ended with belt_stream_end()");
     pthread_mutex_lock(&mail->lock);
-    while (in_time && !is_hopeless(stream) && !has_room(stream)) {
+    while (in_time && !is_hopeless(stream) && !has_room(stream) && !atomic_load(&stream->interrupted)) {
         mail->waiting = mail->waiting_grant = mail->waiting_accepted = true;
         pthread_mutex_unlock(&mail->lock);
         client_settle(stream, true);
         pthread_mutex_lock(&mail->lock);
         if (!has_room(stream) && !is_hopeless(stream)) /* what came before the lock was held again has woken nobody */
-            in_time = client_wait(&mail->cond, &mail->lock, deadline);
+            in_time = client_stream_wait(stream, deadline);
     }
     mail->waiting_grant = mail->waiting_accepted = false;
     stream->granted_bytes = mail->granted_bytes;
@@ -508,7 +532,7 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
         rc = client_error(BELT_JOB_CANCELLED, "belt_stream_feed: the job was cancelled");
     else if (mail->over && mail->code != BELT_OK)
         rc = client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
-    else if (!has_room(stream))
+    else if (!has_room(stream) && (rc = client_stream_interrupted(stream)) == BELT_OK)
         rc = client_error(BELT_WINDOW_FULL, "the window of %llu items is full: take a result, then feed again",
                           (unsigned long long)stream->window.size);
     pthread_mutex_unlock(&mail->lock);

@@ -42,7 +42,7 @@ static bool wait_accepted(struct belt_stream *stream, uint64_t deadline, int *rc
     *rc = standing(stream); /* with the lock that is held until the wait: what comes before it wakes nobody */
     while (in_time && *rc == BELT_AGAIN && !atomic_load(&stream->pool->closing) && mail->accepted == accepted &&
            mail->granted_bytes <= granted && !atomic_load(&stream->interrupted)) {
-        in_time = client_wait(&mail->cond, &mail->lock, deadline);
+        in_time = client_stream_wait(stream, deadline);
         *rc = standing(stream);
     }
     mail->waiting = mail->waiting_grant = mail->waiting_accepted = false;
@@ -59,8 +59,9 @@ static int flush(struct belt_stream *stream, int64_t timeout_ms)
     int rc = BELT_AGAIN;
 
     for (bool in_time = true; rc == BELT_AGAIN;) {
-        if (atomic_load(&stream->interrupted) && atomic_exchange(&stream->interrupted, false))
-            return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt()");
+        rc = client_stream_interrupted(stream);
+        if (rc != BELT_OK)
+            return rc;
         if (atomic_load(&stream->pool->closing))
             return client_error(BELT_CLOSED, "the pool was closed");
         if (!in_time)

@@ -24,11 +24,12 @@
  * codes that it may return. Two groups of codes have a name in those lists:
  *
  *   POOL ERRORS   INVALID (no pool or stream was given, or it belongs to another process), CLOSED (the pool is closed),
- *                 and what the pool's connection has ended with: LOST_BROKER, or, when the broker that came back
- * refuses it, BAD_VERSION, BAD_ROLE, BAD_MESSAGE, LIMIT or NOT_ALLOWED. JOB ERRORS    What the broker has refused or
- * ended the job of a stream with: BAD_OPTION (an option, or the key names a job of another function or with other
- * options), LIMIT, DRAINING, NOT_DURABLE, STORE_FAILED, NOT_ALLOWED (another program feeds or owns the job), TOO_LARGE
- * (the argument), JOB_ENDED (the key's job has fewer inputs), BAD_MESSAGE (the key's job has more inputs),
+ *                 INTERRUPTED (by belt_stream_interrupt(), or by a signal, with the option signals_interrupt; only of
+ *                 calls that wait), and what the pool's connection has ended with: LOST_BROKER, or, when the broker
+ * that came back refuses it, BAD_VERSION, BAD_ROLE, BAD_MESSAGE, LIMIT or NOT_ALLOWED. JOB ERRORS    What the broker
+ * has refused or ended the job of a stream with: BAD_OPTION (an option, or the key names a job of another function or
+ * with other options), LIMIT, DRAINING, NOT_DURABLE, STORE_FAILED, NOT_ALLOWED (another program feeds or owns the job),
+ * TOO_LARGE (the argument), JOB_ENDED (the key's job has fewer inputs), BAD_MESSAGE (the key's job has more inputs),
  * JOB_CANCELLED, UNKNOWN_JOB (the broker has forgotten the job: it was restarted, or nobody came for the job in time),
  * UNKNOWN_READER (another program reads under this reader's name), GONE, NO_MEMORY, LOST_BROKER.
  *
@@ -117,11 +118,13 @@ typedef int (*belt_function)(belt_task *task, const void *data, size_t len, void
 /** Begin with BELT_POOL_OPTIONS_INIT. Strings are copied. What is said to be of a private pool has no effect on others.
  */
 typedef struct belt_pool_options {
-    size_t size;                  /* set by BELT_POOL_OPTIONS_INIT */
-    int slots;                    /* of a private pool: how many; 0: one per processor */
-    uint64_t max_tasks_per_slot;  /* of a private pool: a slot is replaced after this many tasks; 0: never */
-    int (*slot_init)(void *ctx);  /* of a private pool: runs in each slot before its first task; nonzero, or
-                                     belt_slot_fail() in it: the slot cannot start. NULL: nothing runs */
+    size_t size;                 /* set by BELT_POOL_OPTIONS_INIT */
+    int slots;                   /* of a private pool: how many; 0: one per processor */
+    bool signals_interrupt;      /* when a signal handler has run in a thread that waits in a call of this pool, or of a
+                                    stream of it, the call ends with INTERRUPTED */
+    uint64_t max_tasks_per_slot; /* of a private pool: a slot is replaced after this many tasks; 0: never */
+    int (*slot_init)(void *ctx); /* of a private pool: runs in each slot before its first task; nonzero, or
+                                    belt_slot_fail() in it: the slot cannot start. NULL: nothing runs */
     void (*slot_exit)(void *ctx); /* of a private pool: runs in each slot after its last task. NULL: nothing runs */
     void *slot_ctx;               /* handed to both */
     int64_t connect_timeout_ms; /* belt_pool_open() waits this long for the broker; default 10000, -1: for ever, 0: does
@@ -135,7 +138,7 @@ typedef struct belt_pool_options {
                                    default 2000, 0: SIGKILL at once. Functions can look at belt_task_cancelled()
                                    before: SIGTERM comes to them after half of it. */
 } belt_pool_options;
-#define BELT_POOL_OPTIONS_INIT {sizeof(belt_pool_options), 0, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000}
+#define BELT_POOL_OPTIONS_INIT {sizeof(belt_pool_options), 0, false, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000}
 static inline void belt_pool_options_init(belt_pool_options *options)
 {
     belt_pool_options initial = BELT_POOL_OPTIONS_INIT;
@@ -147,8 +150,8 @@ static inline void belt_pool_options_init(belt_pool_options *options)
  * or NULL: BELT_BROKER from the environment is not read; a private broker and `slots` local slots are started as child
  * processes, which run the functions registered so far and end with the pool or with this process, however it ends.
  * *Gives* `*pool`. Errors: INVALID (no place for the pool, no address of a broker, an option out of its range, a
- * private pool without functions), BAD_OPTION, NO_BROKER, SYSTEM, NO_MEMORY, and what the broker refuses with:
- * BAD_VERSION, BAD_ROLE, BAD_MESSAGE, LIMIT, NOT_ALLOWED.
+ * private pool without functions), BAD_OPTION, NO_BROKER, SYSTEM, NO_MEMORY, INTERRUPTED, and what the broker refuses
+ * with: BAD_VERSION, BAD_ROLE, BAD_MESSAGE, LIMIT, NOT_ALLOWED.
  *
  * A private pool may be opened from any thread, by several at once. Its processes are forks of the program: of its
  * threads only the one that opens the pool is there in them, and what other threads had locked at that moment stays
@@ -304,7 +307,7 @@ BELT_API int belt_stream_end(belt_stream *stream);
 /**
  * The next result: BELT_OK *gives* `*result`, whose code tells the task's own outcome. END: all results were given.
  * AGAIN: nothing within `timeout_ms`. Taking a result is what opens the window. Draws from the source meanwhile.
- * Errors: END, AGAIN, INTERRUPTED (belt_stream_interrupt), INVALID (the stream gives no results, or this is its own
+ * Errors: END, AGAIN, INVALID (the stream gives no results, or this is its own
  * source), NO_MEMORY, POOL ERRORS, JOB ERRORS.
  */
 BELT_API int belt_stream_next(belt_stream *stream, int64_t timeout_ms, belt_result **result);
@@ -344,7 +347,8 @@ BELT_API int belt_stream_halt(belt_stream *stream);
  * broker's word. Errors: AGAIN (it did not come in time; the job is cancelled all the same), POOL ERRORS, JOB ERRORS
  * but JOB_CANCELLED, which is a success. */
 BELT_API int belt_stream_cancel(belt_stream *stream, int64_t timeout_ms);
-/** Makes a belt_stream_next() that waits in another thread, or the next one, return INTERRUPTED. Async-signal-safe. */
+/** Makes a call that waits for this stream in another thread, or the next one that would, return INTERRUPTED.
+ * Async-signal-safe. */
 BELT_API void belt_stream_interrupt(belt_stream *stream);
 /** Cancels what is not finished and frees. *Takes*. Accepts NULL. */
 BELT_API void belt_stream_close(belt_stream **stream);
@@ -372,7 +376,7 @@ BELT_API int belt_pool_submit_open(belt_pool *pool, const char *function, belt_s
 /**
  * Waits until the broker has accepted all that was handed in and, after its end, the end; draws a submitted job's
  * source meanwhile (a source that says "nothing yet" is asked again at the next call). Errors: AGAIN,
- * INTERRUPTED, INVALID (the stream takes no input, or this is its own source), SOURCE_FAILED, TOO_LARGE, NO_MEMORY,
+ * INVALID (the stream takes no input, or this is its own source), SOURCE_FAILED, TOO_LARGE, NO_MEMORY,
  * POOL ERRORS, JOB ERRORS.
  */
 BELT_API int belt_stream_flush(belt_stream *stream, int64_t timeout_ms);
@@ -419,7 +423,7 @@ BELT_API int belt_stream_ack(belt_stream *stream, uint64_t number);
 /**
  * After END: waits until the broker has the last acknowledgement, for a durable job on its disk. Then no result comes
  * again, whatever happens to the broker. Only with the option `acknowledge`, when all was acknowledged. Errors: AGAIN,
- * INTERRUPTED, INVALID (not at the end, without the option, or in its own source), POOL ERRORS, JOB ERRORS.
+ * INVALID (not at the end, without the option, or in its own source), POOL ERRORS, JOB ERRORS.
  */
 BELT_API int belt_stream_ack_flush(belt_stream *stream, int64_t timeout_ms);
 /** Lets go of a stream without cancelling: a detached job goes on, its reader's cursor stays. What was fed and not
