@@ -221,6 +221,7 @@ static void run_agent(struct client_private *self, int said, const struct belt_a
                                          .drain_ms = 1,
                                          .kill_ms = belt_agent_kill_ms((uint64_t)given->kill_after_ms),
                                          .max_tasks_per_slot = given->max_tasks_per_slot,
+                                         .inherit_output = given->inherit_output,
                                          .slot_init = given->slot_init,
                                          .slot_exit = given->slot_exit,
                                          .slot_ctx = given->slot_ctx,

@@ -45,6 +45,7 @@ struct belt_agent_options {
     int lifeline_fd;             /* > 0: stop at once when it reads end of file */
     int owner_fd;                /* > 0: stop at once when the process of this pidfd has ended */
     bool quiet;                  /* warnings only */
+    bool inherit_output;         /* slots of C functions write to our own standard output and error, and no log */
     bool reaper;                 /* the process has no other children: those that tasks leave behind become its own */
     bool alone; /* the broker's only worker: tasks of a slot that cannot start fail instead of going back */
 };

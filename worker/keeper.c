@@ -121,7 +121,9 @@ static _Noreturn void slot_child(struct kept *kept, uint32_t slot, pid_t parent,
         _exit(127);
     close(kept->fd);
     close(kept->signals);
-    if (dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
+    if (dup2(null, 0) < 0)
+        _exit(127);
+    if (!kept->options->inherit_output && (dup2(log, 1) < 0 || dup2(log, 2) < 0))
         _exit(127);
     close(null);
     close(log);

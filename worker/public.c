@@ -80,6 +80,7 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         .start_ms = o.start_timeout_ms,
         .kill_ms = belt_agent_kill_ms((uint64_t)o.kill_after_ms),
         .max_tasks_per_slot = o.max_tasks_per_slot,
+        .inherit_output = o.inherit_output,
         .slot_init = o.slot_init,
         .slot_exit = o.slot_exit,
         .slot_ctx = o.slot_ctx,

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What functions in slots say beside a result: failures with a payload, and why a slot cannot serve.
+ * What functions in slots say beside a result: failures with a payload, output, and why a slot cannot serve.
  */
 #include "library_stock.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LARGE (1u << 20)
 
@@ -116,6 +118,72 @@ Test(library_tasks, a_failure_with_a_payload_is_tried_again_and_counted)
     cr_assert(status->queues[0]->failed == 1 && status->queues[0]->retried == 3 && status->queues[0]->done == 1);
     belt_status_free(&status);
     belt_pool_close(&pool);
+}
+
+/* ---- output ---- */
+
+static int says(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    (void)ctx;
+    printf("out %.*s\n", (int)len, (const char *)data);
+    fprintf(stderr, "err %.*s\n", (int)len, (const char *)data);
+    return belt_task_reply(task, data, len);
+}
+
+/** A pool of a program whose standard output and error are the pipe `ends`. */
+static belt_pool *open_within(const int ends[2], bool inherit_output)
+{
+    belt_pool_options options = BELT_POOL_OPTIONS_INIT;
+    int out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
+    belt_pool *pool = NULL;
+
+    options.slots = 1;
+    options.inherit_output = inherit_output;
+    belt_function_register("says", says, NULL);
+    cr_assert(dup2(ends[1], STDOUT_FILENO) >= 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    int rc = belt_pool_open(NULL, &options, &pool);
+    cr_assert(dup2(out, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0);
+    cr_assert_eq(rc, BELT_OK, "%s", belt_error_text());
+    close(out);
+    close(err);
+    return pool;
+}
+
+static size_t written(int ends[2], char text[256])
+{
+    size_t used = 0;
+    ssize_t n;
+
+    close(ends[1]);
+    while ((n = read(ends[0], text + used, 255 - used)) > 0)
+        used += (size_t)n;
+    close(ends[0]);
+    text[used] = '\0';
+    return used;
+}
+
+Test(library_tasks, output_of_slots_goes_to_the_program_when_the_pool_says_so)
+{
+    char text[256];
+    int ends[2];
+
+    cr_assert_eq(pipe(ends), 0);
+    belt_pool *pool = open_within(ends, true);
+    belt_result *result = apply(pool, "says", "hi", 2, NULL);
+    cr_assert(result->code == BELT_OK && result->log_len == 0, "it is no log");
+    belt_result_free(&result);
+    belt_pool_close(&pool); /* nobody has the pipe any more: its end can be read */
+    written(ends, text);
+    cr_assert_not_null(strstr(text, "out hi\n"), "%s", text);
+    cr_assert_not_null(strstr(text, "err hi\n"), "%s", text);
+
+    cr_assert_eq(pipe(ends), 0);
+    pool = open_within(ends, false);
+    result = apply(pool, "says", "hi", 2, NULL);
+    cr_assert(result->code == BELT_OK && result->log_len > 0);
+    belt_result_free(&result);
+    belt_pool_close(&pool);
+    cr_assert_eq(written(ends, text), 0, "%s", text);
 }
 
 /* ---- slots that cannot serve ---- */

@@ -118,13 +118,15 @@ typedef int (*belt_function)(belt_task *task, const void *data, size_t len, void
 /** Begin with BELT_POOL_OPTIONS_INIT. Strings are copied. What is said to be of a private pool has no effect on others.
  */
 typedef struct belt_pool_options {
-    size_t size;                 /* set by BELT_POOL_OPTIONS_INIT */
-    int slots;                   /* of a private pool: how many; 0: one per processor */
-    bool signals_interrupt;      /* when a signal handler has run in a thread that waits in a call of this pool, or of a
-                                    stream of it, the call ends with INTERRUPTED */
-    uint64_t max_tasks_per_slot; /* of a private pool: a slot is replaced after this many tasks; 0: never */
-    int (*slot_init)(void *ctx); /* of a private pool: runs in each slot before its first task; nonzero, or
-                                    belt_slot_fail() in it: the slot cannot start. NULL: nothing runs */
+    size_t size;            /* set by BELT_POOL_OPTIONS_INIT */
+    int slots;              /* of a private pool: how many; 0: one per processor */
+    bool signals_interrupt; /* when a signal handler has run in a thread that waits in a call of this pool, or of a
+                               stream of it, the call ends with INTERRUPTED */
+    bool inherit_output; /* of a private pool: what slots write to standard output and standard error goes to those of
+                            the program, and results have no log */
+    uint64_t max_tasks_per_slot;  /* of a private pool: a slot is replaced after this many tasks; 0: never */
+    int (*slot_init)(void *ctx);  /* of a private pool: runs in each slot before its first task; nonzero, or
+                                     belt_slot_fail() in it: the slot cannot start. NULL: nothing runs */
     void (*slot_exit)(void *ctx); /* of a private pool: runs in each slot after its last task. NULL: nothing runs */
     void *slot_ctx;               /* handed to both */
     int64_t connect_timeout_ms; /* belt_pool_open() waits this long for the broker; default 10000, -1: for ever, 0: does
@@ -138,7 +140,8 @@ typedef struct belt_pool_options {
                                    default 2000, 0: SIGKILL at once. Functions can look at belt_task_cancelled()
                                    before: SIGTERM comes to them after half of it. */
 } belt_pool_options;
-#define BELT_POOL_OPTIONS_INIT {sizeof(belt_pool_options), 0, false, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000}
+#define BELT_POOL_OPTIONS_INIT                                                                                         \
+    {sizeof(belt_pool_options), 0, false, false, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000}
 static inline void belt_pool_options_init(belt_pool_options *options)
 {
     belt_pool_options initial = BELT_POOL_OPTIONS_INIT;
@@ -591,9 +594,11 @@ BELT_API int belt_pool_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us);
 
 /** Begin with BELT_WORKER_OPTIONS_INIT. Strings are copied. */
 typedef struct belt_worker_options {
-    size_t size;                  /* set by BELT_WORKER_OPTIONS_INIT */
-    const char *name;             /* shown in status; NULL: host:pid */
-    int slots;                    /* tasks at a time; 0: one per processor */
+    size_t size;         /* set by BELT_WORKER_OPTIONS_INIT */
+    const char *name;    /* shown in status; NULL: host:pid */
+    int slots;           /* tasks at a time; 0: one per processor */
+    bool inherit_output; /* what slots write to standard output and standard error goes to those of this process, and
+                            results have no log */
     uint64_t max_tasks_per_slot;  /* a slot is replaced after this many tasks; 0: never */
     int (*slot_init)(void *ctx);  /* runs in each slot before its first task; nonzero, or belt_slot_fail() in it: the
                                      slot cannot start. NULL: nothing runs */
@@ -603,7 +608,7 @@ typedef struct belt_worker_options {
     uint64_t start_timeout_ms; /* slot_init may take this long, then the slot is killed and started again; 0: 10000 */
     int64_t kill_after_ms;     /* as in belt_pool_options: default 2000, 0: SIGKILL at once */
 } belt_worker_options;
-#define BELT_WORKER_OPTIONS_INIT {sizeof(belt_worker_options), NULL, 0, 0, NULL, NULL, NULL, 0, 0, 2000}
+#define BELT_WORKER_OPTIONS_INIT {sizeof(belt_worker_options), NULL, 0, false, 0, NULL, NULL, NULL, 0, 0, 2000}
 static inline void belt_worker_options_init(belt_worker_options *options)
 {
     belt_worker_options initial = BELT_WORKER_OPTIONS_INIT;
