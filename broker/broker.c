@@ -284,9 +284,12 @@ static int loop(struct broker *broker)
         bool more = false;
         for (int side = 0; side < 2; side++)
             more |= belt_link_look(shell->sockets[side], &shell->watch[side]);
-        if (poll(items, sizeof items / sizeof *items, more ? 0 : (int)wait_ms(broker, shell_now())) < 0 &&
-            errno != EINTR)
+        int timeout_ms = more ? 0 : (int)wait_ms(broker, shell_now());
+        int ready = poll(items, sizeof items / sizeof *items, timeout_ms);
+        if (ready < 0 && errno != EINTR)
             return system_error(broker, "cannot wait for messages");
+        if (ready == 0)
+            shell_slept(shell, timeout_ms);
         for (int side = 0; side < 2; side++)
             shell->watch[side].look |= items[side].revents != 0;
         if (items[2].revents)

@@ -405,6 +405,17 @@ void shell_turn(struct shell *shell)
     tell_gone(shell, now / 1000000u);
 }
 
+void shell_slept(struct shell *shell, int timeout_ms)
+{
+    for (int side = 0; side < 2 && timeout_ms >= BELT_OVERSLEPT_MS; side++)
+        if (belt_link_overslept(shell->sockets[side], &shell->watch[side]))
+            shell_log(shell, true,
+                      "a message of a %s was slept through for up to %d ms (%llu so far): this is a fault of Belt, "
+                      "please report it",
+                      side == BROKER_WORKERS ? "worker" : "client", timeout_ms,
+                      (unsigned long long)core_overslept(shell->core));
+}
+
 void shell_drain(struct shell *shell)
 {
     step(shell, &(struct core_event){.type = CORE_DRAIN, .now = shell_now()});

@@ -52,6 +52,8 @@ void shell_durable(struct shell *shell);
 
 /** Tells the core to take no new work. */
 void shell_drain(struct shell *shell);
+/** Its time has ended a sleep: counts and tells when a message was there, which is a fault. */
+void shell_slept(struct shell *shell, int timeout_ms);
 /** Tells every peer that the broker ends (PROTOCOL.md §6.4). False: there is none. */
 bool shell_bye(struct shell *shell);
 

@@ -136,6 +136,7 @@ static json_t *broker_row(const belt_broker_status *broker)
     set_number(row, "past", broker->past);
     set_number(row, "failed_kept", broker->failed_kept);
     set_number(row, "failed_let_go", broker->failed_let_go);
+    set_number(row, "overslept", broker->overslept);
     return row;
 }
 

@@ -289,17 +289,12 @@ static bool may_go_on(belt_pool *pool, bool to_send)
     return belt_link_look(pool->socket, &pool->watch) || can_send;
 }
 
-/** A timer has ended a sleep: counts it when there was something to do meanwhile, which is a fault of this library. Of
- * a message only the session's timer tells for certain: one that came this moment is as good as none within a
- * heartbeat.
- */
+/** Its time has ended a sleep: counts it when there was something to do meanwhile, which is a fault of this library. */
 static void note_overslept(belt_pool *pool, bool talks)
 {
     bool owed = atomic_load(&pool->queue) != NULL && !client_io_helm(pool).work;
 
-    if (talks && (belt_link_events(pool->socket) & ZMQ_POLLIN) != 0)
-        owed = pool->watch.look = true;
-    if (owed)
+    if ((talks && belt_link_overslept(pool->socket, &pool->watch)) || owed)
         atomic_fetch_add(&pool->overslept, 1);
 }
 
@@ -353,7 +348,7 @@ static void wait(belt_pool *pool, bool nap, long most)
     else if (!step(pool, client_helm_begin_wait, nap))
         pool->watch.sent = true; /* the descriptor is not looked at now: the next time the socket is asked */
     else if (!sleep_until_alarm(pool, &alarms, (int)timeout) && !nap)
-        note_overslept(pool, talks && timeout == timer);
+        note_overslept(pool, talks && timeout >= BELT_OVERSLEPT_MS);
     if (pool->hello_waits && talks && (belt_link_events(pool->socket) & ZMQ_POLLOUT) != 0)
         send_hello(pool); /* connected: sooner than the session's own retry */
 }

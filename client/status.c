@@ -130,7 +130,8 @@ static void put_broker(belt_broker_status *to, const struct belt_row_broker *fro
                                .draining = from->draining != 0,
                                .past = from->past,
                                .failed_kept = from->failed_kept,
-                               .failed_let_go = from->failed_let_go};
+                               .failed_let_go = from->failed_let_go,
+                               .overslept = from->overslept};
 }
 
 static void put_reader(belt_reader_status *to, const struct belt_row_reader *from, struct walk *walk)

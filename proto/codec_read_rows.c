@@ -99,10 +99,10 @@ static bool row_reader(struct belt_decoder *d, struct belt_row_reader *row)
 
 static bool row_broker(struct belt_decoder *d, struct belt_row_broker *row)
 {
-    static const char *const names[] = {"past", "failed_kept", "failed_let_go"};
-    uint64_t *const numbers[] = {&row->past, &row->failed_kept, &row->failed_let_go};
+    static const char *const names[] = {"past", "failed_kept", "failed_let_go", "overslept"};
+    uint64_t *const numbers[] = {&row->past, &row->failed_kept, &row->failed_let_go, &row->overslept};
     struct scanner *s = &d->s;
-    row->past = row->failed_kept = row->failed_let_go = 0;
+    row->past = row->failed_kept = row->failed_let_go = row->overslept = 0;
     return scan_tuple(s, NULL, fields(d, 16)) && scan_text(s, "name", &row->name) &&
            scan_text(s, "version", &row->version) && scan_u64(s, "epoch", &row->epoch) &&
            scan_u64(s, "uptime_ms", &row->uptime_ms) && scan_u64(s, "bytes", &row->bytes) &&
@@ -111,7 +111,7 @@ static bool row_broker(struct belt_decoder *d, struct belt_row_broker *row)
            scan_u32(s, "jobs", &row->jobs) && scan_u64(s, "accepted", &row->accepted) &&
            scan_u64(s, "done", &row->done) && scan_u64(s, "failed", &row->failed) &&
            scan_u64(s, "retried", &row->retried) && scan_u64(s, "stale", &row->stale) &&
-           scan_u8(s, "draining", 1, &row->draining) && row_more(d, (struct row_map){names, numbers, NULL, 3, 0});
+           scan_u8(s, "draining", 1, &row->draining) && row_more(d, (struct row_map){names, numbers, NULL, 4, 0});
 }
 
 /* One loop for all: `rows` is the array of the kind that `what` names. */

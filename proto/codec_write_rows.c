@@ -110,10 +110,12 @@ static void row_broker(struct writer *w, const struct belt_row_broker *row, bool
         pack_uint(&w->p, numbers[i]);
     if (!extended)
         return;
-    pack_map(&w->p, (uint32_t)(row->past > 0) + (row->failed_kept > 0) + (row->failed_let_go > 0));
+    pack_map(&w->p,
+             (uint32_t)(row->past > 0) + (row->failed_kept > 0) + (row->failed_let_go > 0) + (row->overslept > 0));
     writer_map_uint(w, "past", row->past);
     writer_map_uint(w, "failed_kept", row->failed_kept);
     writer_map_uint(w, "failed_let_go", row->failed_let_go);
+    writer_map_uint(w, "overslept", row->overslept);
 }
 
 void writer_report(struct writer *w, const struct belt_msg *msg)

@@ -6,6 +6,7 @@
 #include "link.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -414,4 +415,13 @@ bool belt_link_look(void *socket, struct belt_link_watch *watch)
         watch->look = (belt_link_events(socket) & ZMQ_POLLIN) != 0;
     watch->sent = false;
     return watch->look;
+}
+
+bool belt_link_overslept(void *socket, struct belt_link_watch *watch)
+{
+    struct pollfd item = {.fd = belt_link_fd(socket), .events = POLLIN};
+    if (poll(&item, 1, 0) != 0 || (belt_link_events(socket) & ZMQ_POLLIN) == 0)
+        return false;
+    watch->look = true;
+    return true;
 }

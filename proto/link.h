@@ -75,4 +75,14 @@ int belt_link_send_watched(void *socket, struct belt_link_watch *watch, const st
 /** Before sleeping: `look`, after asking the socket if need be. */
 bool belt_link_look(void *socket, struct belt_link_watch *watch);
 
+/* A shorter sleep that its time has ended is not looked into: it has kept nobody waiting for long. */
+#define BELT_OVERSLEPT_MS 100
+
+/**
+ * A sleep was ended by its time, and not by the descriptor. True when a message is there all the same: its wake-up was
+ * lost, which is a fault of whoever slept. Sets `look` then. A message that came since is none of these: the descriptor
+ * tells of it.
+ */
+bool belt_link_overslept(void *socket, struct belt_link_watch *watch);
+
 #endif

@@ -375,6 +375,7 @@ struct belt_row_broker {
     uint64_t past;          /* jobs that are over and remembered */
     uint64_t failed_kept;   /* failed tasks that are kept with their inputs */
     uint64_t failed_let_go; /* and those that were not, or not for long, to stay within the bounds */
+    uint64_t overslept;     /* sleeps that their time ended although a message was there: a fault */
 };
 
 struct belt_msg_report {

@@ -387,9 +387,11 @@ static void agent_asks(struct agent *agent)
         memmove(agent->asks, agent->asks + done, agent->ask_count * sizeof(*agent->asks));
 }
 
-/** A process that closed its output but lives holds its slot for nothing. */
-static void agent_hung(struct agent *agent)
+/** A process that closed its output but lives holds its slot for nothing. True: there was one. */
+static bool agent_hung(struct agent *agent)
 {
+    bool any = false;
+
     for (uint32_t i = 0; agent->hung > 0 && i < slots_count(agent->table); i++) {
         struct place *place = &agent->places[i];
         if (!place->ended || place->lingers || agent->now - place->ended_us < HUNG_US)
@@ -397,7 +399,9 @@ static void agent_hung(struct agent *agent)
         if (place->error[0] == '\0')
             snprintf(place->error, sizeof(place->error), "it closed its output and went on");
         place_fault(agent, place);
+        any = true;
     }
+    return any;
 }
 
 /** A task seems to be over its time: which one runs is asked first. */
@@ -410,16 +414,22 @@ static void agent_look(struct agent *agent)
     }
 }
 
-static void agent_dirty(struct agent *agent)
+/** Writes to the slots that got something, and reads on where the last read left something. True: it read. */
+static bool agent_dirty(struct agent *agent)
 {
+    bool any = false;
+
     for (uint32_t n = agent->dirty_count; n > 0; n--) {
         struct place *place = &agent->places[agent->dirty[--agent->dirty_count]];
         place->dirty = false;
         if (!place->writing)
             place_write(agent, place);
-        if (place->unread && place->pid > 0)
+        if (place->unread && place->pid > 0) {
             place->program->runner->output(agent, place);
+            any = true;
+        }
     }
+    return any;
 }
 
 /** After a signal that asks the agent to end: whether the tasks have got it too. */
@@ -433,7 +443,7 @@ static void agent_shared(struct agent *agent)
         slots_shared(agent->table);
 }
 
-/** True: an action ended a task at once, so there is more to decide. */
+/** True: something has changed behind the turn, so there is more to decide before anything is waited for. */
 static bool agent_act(struct agent *agent)
 {
     struct slots_action action;
@@ -448,9 +458,9 @@ static bool agent_act(struct agent *agent)
         agent_action(agent, &action);
         acted = true;
     }
-    agent_dirty(agent);
+    acted |= agent_dirty(agent);
     agent_asks(agent);
-    agent_hung(agent);
+    acted |= agent_hung(agent);
     places_rest(agent);
     if (slots_recovered(agent->table))
         belt_session_again(&agent->session, agent->now / 1000);
@@ -549,6 +559,17 @@ static int agent_timeout_ms(struct agent *agent, bool again)
     return ms < 3600000 ? (int)ms : 3600000;
 }
 
+/** Its time has ended a sleep, which must not be while a message is there. */
+static void agent_slept(struct agent *agent, int timeout_ms)
+{
+    if (timeout_ms < BELT_OVERSLEPT_MS || !agent->socket || !belt_link_overslept(agent->socket, &agent->socket_watch))
+        return;
+    agent_warn(agent,
+               "a message of the broker was slept through for up to %d ms (%llu so far): this is a fault of Belt, "
+               "please report it",
+               timeout_ms, (unsigned long long)++agent->overslept);
+}
+
 void agent_loop(struct agent *agent)
 {
     struct epoll_event events[EVENTS];
@@ -564,7 +585,10 @@ void agent_loop(struct agent *agent)
             agent_leave_step(agent);
         if (agent->done)
             break;
-        int n = epoll_wait(agent->epoll, events, EVENTS, agent_timeout_ms(agent, again));
+        int timeout_ms = agent_timeout_ms(agent, again);
+        int n = epoll_wait(agent->epoll, events, EVENTS, timeout_ms);
+        if (n == 0)
+            agent_slept(agent, timeout_ms);
         agent->now = agent_clock_us();
         for (int i = 0; i < n && !agent->done; i++)
             agent_event(agent, events[i].data.u64);

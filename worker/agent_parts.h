@@ -136,6 +136,7 @@ struct agent {
     void *context, *socket;
     int socket_fd;
     struct belt_link_watch socket_watch;
+    uint64_t overslept; /* sleeps that their time ended although a message was there: a fault */
     struct belt_session session;
     struct belt_decoder *decoder;
     uint8_t id[BELT_SESSION_LEN];

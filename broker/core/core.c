@@ -128,6 +128,11 @@ void core_store_works(struct core *core, bool works, uint64_t spare)
     core->again = true;
 }
 
+uint64_t core_overslept(struct core *core)
+{
+    return ++core->overslept;
+}
+
 uint64_t core_deadline(const struct core *core)
 {
     return core->again ? 0 : core->alarm;

@@ -163,6 +163,9 @@ int core_restored(struct core *core, uint64_t now, uint64_t last_number); /* the
  */
 void core_store_works(struct core *core, bool works, uint64_t spare);
 
+/** The shell has found a message that it should have been woken for. For the report; answers how often so far. */
+uint64_t core_overslept(struct core *core);
+
 /** When CORE_TURN must come at the latest (ms on the events' clock); UINT64_MAX: never. Before `now`: at once. */
 uint64_t core_deadline(const struct core *core);
 

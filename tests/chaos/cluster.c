@@ -488,7 +488,8 @@ static void check_logs(struct cluster *cluster)
 {
     char command[200];
 
-    snprintf(command, sizeof(command), "grep -hE 'Sanitizer:|runtime error:|Assertion' %s/*.log >&2", cluster->dir);
+    snprintf(command, sizeof(command), "grep -hE 'Sanitizer:|runtime error:|Assertion|slept through' %s/*.log >&2",
+             cluster->dir);
     if (system(command) == 0) {
         cluster->violations++;
         fprintf(stderr, "VIOLATION a process says so in its log\n");

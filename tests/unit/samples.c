@@ -130,6 +130,7 @@ static void fill_rows(void)
     fuller_broker.past = 1;
     fuller_broker.failed_kept = 2;
     fuller_broker.failed_let_go = UINT64_MAX;
+    fuller_broker.overslept = 3;
 }
 
 static void fill_texts(void)

@@ -294,6 +294,7 @@ static const char *differ_broker(const struct belt_row_broker *a, const struct b
     SAME(past);
     SAME(failed_kept);
     SAME(failed_let_go);
+    SAME(overslept);
     return NULL;
 }
 

@@ -290,6 +290,28 @@ Test(link, a_watched_socket_is_asked_when_it_may_have_something)
     zmq_close(router);
 }
 
+/* A wake-up was lost when the descriptor says nothing and a message is there: here the question has taken its word. */
+Test(link, a_message_that_was_slept_through_is_found)
+{
+    void *router = belt_link_router(context, "tcp://127.0.0.1:*", MAX_FRAME, bound);
+    void *dealer = belt_link_dealer(context, bound, MAX_FRAME);
+    struct belt_link_watch watch = {0};
+    struct belt_frames frames = message(10);
+    cr_assert_not(belt_link_overslept(router, &watch), "nothing is there");
+    send(dealer, NULL, &frames);
+    zmq_pollitem_t item = {.fd = belt_link_fd(router), .events = ZMQ_POLLIN};
+    while ((belt_link_events(router) & ZMQ_POLLIN) == 0) {
+        cr_assert_eq(zmq_poll(&item, 1, WAIT_MS), 1, "the descriptor tells, of a connection at least");
+        cr_assert_not(belt_link_overslept(router, &watch), "the descriptor tells of it");
+    }
+    while (zmq_poll(&item, 1, 0) == 1)
+        cr_assert(belt_link_events(router) & ZMQ_POLLIN);
+    cr_assert(belt_link_overslept(router, &watch));
+    cr_assert(watch.look);
+    zmq_close(dealer);
+    zmq_close(router);
+}
+
 /* A signal that interrupts a question does not answer it: what ZeroMQ told the socket its descriptor does not tell
  * again. */
 Test(link, a_signal_loses_nothing)

@@ -225,6 +225,7 @@ static void report_broker(struct core *core, struct belt_msg_report *report)
         .past = core->past_count,
         .failed_kept = core->letter_count,
         .failed_let_go = core->letters_dropped,
+        .overslept = core->overslept,
     };
     report->rows.broker = row;
     report->count = 1;

@@ -427,7 +427,8 @@ struct core {
     uint64_t bytes;   /* memory of all jobs */
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
-    struct job **due; /* heap of jobs by due_ms */
+    uint64_t overslept; /* see core_overslept() */
+    struct job **due;   /* heap of jobs by due_ms */
     uint32_t due_count, due_room;
     struct letter_job *letter_jobs; /* hash by id */
     struct letter *letters;         /* the oldest first */

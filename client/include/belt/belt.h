@@ -534,6 +534,7 @@ typedef struct belt_broker_status {
     uint64_t past;          /* jobs that are over and remembered */
     uint64_t failed_kept;   /* failed tasks that are kept with their inputs */
     uint64_t failed_let_go; /* failed tasks that were dropped to stay within the broker's bounds */
+    uint64_t overslept; /* messages that it should have been woken for, and was not: more than 0 is a fault of Belt */
 } belt_broker_status;
 
 /** What the broker answers. The library makes it, and the row `i` of `count` is behind the pointer `jobs[i]`. */
