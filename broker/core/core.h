@@ -11,7 +11,7 @@
  * answers at once. The shell applies an update in one fixed order: persist
  * the records, then send, then free (core_update_clear).
  *
- * Layers, each of which calls only those before it (tests/layers.sh):
+ * Layers, each of which calls only those before it (tests/layers.py):
  *
  *     util/      a heap; knows nothing of Belt
  *     model/     what there is: tasks, jobs, queues, agents, sessions, readers, and what the turn must look at (mark.h)

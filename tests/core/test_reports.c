@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * report.c and sizing.c: what status shows, and how much is given at once.
+ * report.c, sizing.c and run_time.c: what status shows, and how much is given at once.
  */
+#include "broker/core/model/run_time.h"
 #include "broker/core/policy/sizing.h"
 #include "broker/core/model/state.h"
 #include "cluster.h"
@@ -132,11 +133,11 @@ Test(sizing, half_of_what_is_there_lies_ahead)
 
 Test(sizing, the_estimate_rises_fast_and_falls_slowly)
 {
-    cr_assert_eq(sizing_estimate(0, 100), 100);
-    cr_assert_gt(sizing_estimate(0, 0), 0);
-    cr_assert_eq(sizing_estimate(100, 300), 150);
-    cr_assert_eq(sizing_estimate(100, 1000000), sizing_estimate(100, 400), "one outlier says little");
-    double down = sizing_estimate(500, 100);
+    cr_assert_eq(run_time_estimate(0, 100), 100);
+    cr_assert_gt(run_time_estimate(0, 0), 0);
+    cr_assert_eq(run_time_estimate(100, 300), 150);
+    cr_assert_eq(run_time_estimate(100, 1000000), run_time_estimate(100, 400), "one outlier says little");
+    double down = run_time_estimate(500, 100);
     cr_assert(down > 480 && down < 500);
 }
 
@@ -149,15 +150,15 @@ Test(sizing, what_an_agent_holds_is_counted_in_time)
     cr_assert_eq(sizing_held(1000, 100, 40, 2), 2, "no slot idles");
 }
 
-static void learn(struct sizing_typical *typical, int times, uint32_t us, bool risen)
+static void learn(struct run_time_typical *typical, int times, uint32_t us, bool risen)
 {
     for (int i = 1; i <= times; i++)
-        cr_assert_eq(sizing_learn(typical, us), risen && i == times, "%u us, sample %d", us, i);
+        cr_assert_eq(run_time_learn(typical, us), risen && i == times, "%u us, sample %d", us, i);
 }
 
 Test(sizing, the_typical_task_is_a_rather_short_one)
 {
-    struct sizing_typical typical = {0};
+    struct run_time_typical typical = {0};
     learn(&typical, 1, 20, false);
     cr_assert_eq(typical.us, 20);
     for (int i = 0; i < 1000; i++) {
@@ -172,16 +173,16 @@ Test(sizing, the_typical_task_is_a_rather_short_one)
 
 Test(sizing, a_shift_of_run_times_is_believed_when_several_in_a_row_say_so)
 {
-    struct sizing_typical typical = {0};
+    struct run_time_typical typical = {0};
     learn(&typical, 1, 1, false);
     learn(&typical, 3, 104, false);
     cr_assert_lt(typical.us, 1.2, "that may be the machine");
     learn(&typical, 3, 300000, false);
-    cr_assert_eq(sizing_expect(&typical), 300000, "but what is given out heeds it");
+    cr_assert_eq(run_time_expect(&typical), 300000, "but what is given out heeds it");
     learn(&typical, 1, 1, false);
-    cr_assert_lt(sizing_expect(&typical), 2);
+    cr_assert_lt(run_time_expect(&typical), 2);
     learn(&typical, 1, 300000, false);
-    cr_assert(sizing_expect(&typical) > 100 && sizing_expect(&typical) < 1000, "one long one says little");
+    cr_assert(run_time_expect(&typical) > 100 && run_time_expect(&typical) < 1000, "one long one says little");
     learn(&typical, 2, 5000, false);
     learn(&typical, 1, 6000, true);
     cr_assert_eq(typical.us, 5000, "the nearest of them");

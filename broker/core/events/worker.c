@@ -16,7 +16,7 @@
 #include "../policy/delay.h"
 #include "../policy/owed.h"
 #include "../policy/run.h"
-#include "../policy/sizing.h"
+#include "../model/run_time.h"
 #include "../policy/stuck.h"
 
 #include <stdlib.h>
@@ -30,8 +30,8 @@
 static void measure(struct core *core, struct job *job, const struct belt_result_item *item)
 {
     struct queue *queue = job->queue;
-    queue->risen |= sizing_learn(&job->typical, item->service_us);
-    queue->service_us = sizing_estimate(queue->service_us, item->service_us);
+    queue->risen |= run_time_learn(&job->typical, item->service_us);
+    queue->service_us = run_time_estimate(queue->service_us, item->service_us);
     queue->rate_count++;
     uint64_t span = core->now - queue->rate_ms;
     if (span >= 1000) {

@@ -7,7 +7,7 @@
 #define BELT_CORE_STATE_H
 
 #include "../core.h"
-#include "../policy/sizing.h"
+#include "run_time.h"
 #include "table.h"
 #include "../util/heap.h"
 
@@ -296,7 +296,7 @@ struct job {
     uint32_t due_at; /* place in core->due, from 1; 0: not in it */
     uint64_t bytes;  /* memory that its payloads and results hold */
     uint64_t unread; /* bytes of results that are not released */
-    struct sizing_typical typical;
+    struct run_time_typical typical;
     double pass;         /* fair share: service used, in us */
     uint64_t rank;       /* among equals: since when it has waiting tasks */
     uint32_t place;      /* in the heap of its share, from 1; 0: not in it */
@@ -451,11 +451,11 @@ struct core {
     uint64_t turn_bytes;                /* of results that this turn records */
     uint32_t withheld;                  /* jobs with results that wait for the store */
     bool draining;
-    struct agent *watched[SIZING_PACES]; /* with tasks behind those that run */
-    uint64_t stuck_ms;                   /* when they were looked at */
-    bool revisit;                        /* some queue wants to be looked at again */
-    bool again;                          /* more to do: call CORE_TURN at once */
-    uint64_t alarm;                      /* of the turn: earliest of what it left to a timer */
+    struct agent *watched[RUN_TIME_PACES]; /* with tasks behind those that run */
+    uint64_t stuck_ms;                     /* when they were looked at */
+    bool revisit;                          /* some queue wants to be looked at again */
+    bool again;                            /* more to do: call CORE_TURN at once */
+    uint64_t alarm;                        /* of the turn: earliest of what it left to a timer */
 };
 
 static inline bool is_durable(const struct core *core, const struct belt_open_options *options)

@@ -13,6 +13,7 @@
 #include "fair.h"
 #include "ready.h"
 #include "run.h"
+#include "../model/run_time.h"
 #include "sizing.h"
 #include "stuck.h"
 #include "waiting.h"
@@ -127,7 +128,7 @@ static uint32_t target_of(const struct agent *agent, const struct job *job, uint
 {
     const struct queue *queue = job->queue;
     uint32_t target =
-        late + (late < agent->slots ? sizing_target(sizing_expect(&job->typical), agent->slots - late) : 0);
+        late + (late < agent->slots ? sizing_target(run_time_expect(&job->typical), agent->slots - late) : 0);
     uint64_t most = sizing_most(agent->slots, agent->ended);
     if (queue->agent_count > 1 && target > most)
         target = (uint32_t)most;

@@ -7,7 +7,7 @@
 #include "../model/mark.h"
 #include "balance.h"
 #include "fair.h"
-#include "sizing.h"
+#include "../model/run_time.h"
 
 /* What its slots have in hand ends in rows of so many, as they do (worker/slots_place.c). */
 #define ROW_MAX 8u
@@ -25,7 +25,7 @@ static void watch_out(struct core *core, struct agent *agent)
 static void watch(struct core *core, struct agent *agent, uint8_t pace)
 {
     watch_out(core, agent);
-    if (agent->stuck || agent->parts <= agent->slots || pace == SIZING_PACES)
+    if (agent->stuck || agent->parts <= agent->slots || pace == RUN_TIME_PACES)
         return;
     agent->watched = true;
     agent->pace = pace;
@@ -35,7 +35,7 @@ static void watch(struct core *core, struct agent *agent, uint8_t pace)
 
 void stuck_watch(struct core *core, struct agent *agent, double typical_us)
 {
-    uint8_t pace = sizing_pace(typical_us);
+    uint8_t pace = run_time_pace(typical_us);
     watch(core, agent, agent->watched && agent->pace > pace ? agent->pace : pace);
 }
 
@@ -79,10 +79,10 @@ static bool give_back(struct core *core, struct agent *agent, uint32_t keep, con
 /* It runs for much longer than was expected, as far as can be seen, and than what came before it and is still there. */
 static bool is_late(const struct core *core, const struct run *run, double before_us, uint64_t margin)
 {
-    uint8_t pace = sizing_pace((double)run->cost_us);
-    if (pace == SIZING_PACES || run->chunk || run->order + margin >= run->agent->passed)
+    uint8_t pace = run_time_pace((double)run->cost_us);
+    if (pace == RUN_TIME_PACES || run->chunk || run->order + margin >= run->agent->passed)
         return false;
-    return core->now > run->dispatched_ms + sizing_stuck_ms(pace) + (uint64_t)(before_us / 1000);
+    return core->now > run->dispatched_ms + run_time_stuck_ms(pace) + (uint64_t)(before_us / 1000);
 }
 
 uint32_t stuck_late(const struct core *core, const struct agent *agent)
@@ -141,7 +141,7 @@ void stuck_returned(struct core *core, struct agent *agent)
 
 static void look_at(struct core *core, uint8_t pace, bool again)
 {
-    uint64_t after = sizing_stuck_ms(pace);
+    uint64_t after = run_time_stuck_ms(pace);
     struct agent *agent, *next;
     DL_FOREACH_SAFE2(core->watched[pace], agent, next, watched_next)
     {
@@ -163,6 +163,6 @@ void stuck_turn(struct core *core)
 {
     bool again = core->now == core->stuck_ms; /* once a ms will do */
     core->stuck_ms = core->now;
-    for (uint8_t pace = 0; pace < SIZING_PACES; pace++)
+    for (uint8_t pace = 0; pace < RUN_TIME_PACES; pace++)
         look_at(core, pace, again);
 }
