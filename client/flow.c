@@ -97,6 +97,7 @@ void client_flow_stream_free(struct belt_stream *stream)
     for (size_t i = 0; i < mail->task_count; i++)
         belt_payload_clear(&mail->tasks[i]);
     free(mail->tasks);
+    free(mail->unwanted);
     free(stream->spare);
     belt_buf_unref(stream->chunk);
     client_window_fini(&stream->window);
@@ -190,6 +191,17 @@ static void take_tasks(struct belt_stream *stream, size_t count)
     }
 }
 
+/** Under the mail's lock. */
+static void take_unwanted(struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+
+    for (size_t i = 0; i < mail->unwanted_count; i++)
+        if (!client_stream_cancel_task(&stream->wire, mail->unwanted[i]))
+            client_stream_fail(&stream->wire, BELT_NO_MEMORY, "out of memory for tasks that are cancelled");
+    mail->unwanted_count = 0;
+}
+
 /** Takes what the user's thread left. */
 static void collect(struct belt_stream *stream)
 {
@@ -213,6 +225,7 @@ static void collect(struct belt_stream *stream)
     detach = mail->detach;
     stream->closed = mail->closed;
     client_stream_take(&stream->wire, mail->taken, mail->taken_bytes, mail->window);
+    take_unwanted(stream);
     if (atomic_load(&stream->interrupted)) {
         client_tell(&mail->cond);
         if (mail->fd >= 0)

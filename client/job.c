@@ -410,6 +410,67 @@ int belt_stream_halt(belt_stream *stream)
     return BELT_OK;
 }
 
+/** Of the failed inputs that were not given yet, how many stand at `index` or behind it. `*is`: one stands there. */
+static uint64_t failed_after(const struct belt_stream *stream, uint64_t index, bool *is)
+{
+    uint64_t count = 0;
+
+    *is = false;
+    for (const struct client_result *failed = stream->failed.first; failed != NULL; failed = failed->next) {
+        count += failed->shown.index >= index;
+        *is = *is || failed->shown.index == index;
+    }
+    return count;
+}
+
+static int cancel_task(struct belt_stream *stream, uint64_t index)
+{
+    struct client_mail *mail = &stream->mail;
+    uint64_t after, task = index; /* of a job that is handed in no input fails */
+    bool is_failed, grown = true;
+
+    after = failed_after(stream, index, &is_failed);
+    if (stream->kind == CLIENT_STREAM_MAPS && (is_failed || !client_window_task(&stream->window, index, after, &task)))
+        return BELT_OK; /* it has its result */
+    pthread_mutex_lock(&mail->lock);
+    if (mail->unwanted_count == mail->unwanted_capacity) {
+        size_t capacity = mail->unwanted_capacity == 0 ? 16 : 2 * mail->unwanted_capacity;
+        uint64_t *unwanted = realloc(mail->unwanted, capacity * sizeof(*unwanted));
+
+        grown = unwanted != NULL;
+        if (grown) {
+            mail->unwanted = unwanted;
+            mail->unwanted_capacity = capacity;
+        }
+    }
+    if (grown)
+        mail->unwanted[mail->unwanted_count++] = task;
+    pthread_mutex_unlock(&mail->lock);
+    if (!grown)
+        return client_error(BELT_NO_MEMORY, "belt_stream_cancel_task: out of memory");
+    client_io_touch(stream);
+    client_io_kick(stream->pool, true);
+    return BELT_OK;
+}
+
+int belt_stream_cancel_task(belt_stream *stream, uint64_t index)
+{
+    int rc;
+
+    if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
+        return client_error(BELT_INVALID, "belt_stream_cancel_task: a stream that takes input is needed");
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK)
+        return rc;
+    if (index >= stream->window.drawn)
+        rc = client_error(BELT_INVALID, "belt_stream_cancel_task: %llu inputs were drawn, there is no input %llu yet",
+                          (unsigned long long)stream->window.drawn, (unsigned long long)index);
+    else
+        rc = cancel_task(stream, index);
+    client_stream_leave(stream);
+    return rc;
+}
+
 void belt_stream_interrupt(belt_stream *stream)
 {
     if (!client_process_is(stream->mark))

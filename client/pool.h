@@ -38,6 +38,8 @@ struct client_mail {
     size_t task_count, task_capacity;
     uint64_t taken, taken_bytes, window;
     bool ended, cancel, halt, detach, closed;
+    uint64_t *unwanted; /* tasks to be cancelled */
+    size_t unwanted_count, unwanted_capacity;
     bool waiting;          /* the reader has nothing to do: it sleeps on `cond` or in an event loop of its own */
     bool waiting_grant;    /* and would draw more if the broker granted bytes */
     bool waiting_accepted; /* or wants to know what the broker has accepted */

@@ -9,6 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HASH_NONFATAL_OOM 1 /* calls that add say when there is no memory */
+#include <uthash.h>
+
+struct client_unwanted {
+    uint64_t task;
+    UT_hash_handle hh;
+};
+
 /* What a batch item takes beside its payload: nothing but its msgpack header. */
 #define TASK_OVERHEAD 0u
 
@@ -37,11 +45,21 @@ static void accept_below(struct client_stream *stream, uint64_t next)
         stream->accepted = next;
 }
 
+static void forget_unwanted(struct client_stream *stream, struct client_unwanted *unwanted)
+{
+    if (stream->unwanted_next == unwanted)
+        stream->unwanted_next = unwanted->hh.next;
+    HASH_DELETE(hh, stream->unwanted, unwanted);
+    free(unwanted);
+}
+
 void client_stream_fini(struct client_stream *stream)
 {
     accept_below(stream, stream->next);
     free(stream->ring);
     stream->ring = NULL;
+    while (stream->unwanted != NULL)
+        forget_unwanted(stream, stream->unwanted);
 }
 
 static bool ring_grow(struct client_stream *stream)
@@ -132,6 +150,39 @@ void client_stream_halt(struct client_stream *stream)
     stream->halt = true;
 }
 
+bool client_stream_cancel_task(struct client_stream *stream, uint64_t task)
+{
+    struct client_unwanted *unwanted;
+
+    HASH_FIND(hh, stream->unwanted, &task, sizeof(task), unwanted);
+    if (unwanted != NULL)
+        return true;
+    unwanted = calloc(1, sizeof(*unwanted));
+    if (unwanted == NULL)
+        return false;
+    unwanted->task = task;
+    HASH_ADD(hh, stream->unwanted, task, sizeof(unwanted->task), unwanted);
+    if (unwanted->hh.tbl == NULL) {
+        free(unwanted);
+        return false;
+    }
+    if (stream->unwanted_next == NULL)
+        stream->unwanted_next = unwanted;
+    return true;
+}
+
+/** What has a result need not be cancelled any more. */
+static void settle_unwanted(struct client_stream *stream, const struct belt_msg_deliver *msg)
+{
+    for (uint32_t i = 0; stream->unwanted != NULL && i < msg->count; i++) {
+        struct client_unwanted *unwanted;
+
+        HASH_FIND(hh, stream->unwanted, &msg->results[i].index, sizeof(msg->results[i].index), unwanted);
+        if (unwanted != NULL)
+            forget_unwanted(stream, unwanted);
+    }
+}
+
 void client_stream_detach(struct client_stream *stream)
 {
     stream->detach = true;
@@ -161,9 +212,10 @@ bool client_stream_settled(const struct client_stream *stream)
     if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
         return true;
     if (stream->config.kind == CLIENT_STREAM_SUBMITS && client_stream_complete(stream))
-        return true;
+        return stream->unwanted_next == NULL;
     if (stream->detach)
-        return is_fed(stream) && (stream->acked == stream->taken || stream->config.kind == CLIENT_STREAM_SUBMITS);
+        return stream->unwanted_next == NULL && is_fed(stream) &&
+               (stream->acked == stream->taken || stream->config.kind == CLIENT_STREAM_SUBMITS);
     return client_stream_complete(stream) && stream->acked == stream->received &&
            (!stream->config.confirm || stream->confirmed || stream->taken < stream->received);
 }
@@ -173,6 +225,7 @@ void client_stream_resync(struct client_stream *stream)
     if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
         return;
     stream->cancel_sent = stream->halt_sent = stream->confirm_sent = false;
+    stream->unwanted_next = stream->unwanted;
     if (stream->config.kind == CLIENT_STREAM_READS) { /* asking again makes no job, and the last ACK may be owed */
         stream->state = CLIENT_STREAM_OPEN;
         stream->acked = stream->start;
@@ -273,6 +326,7 @@ static enum client_stream_action on_deliver(struct client_stream *stream, const 
         stream->received_bytes += msg->results[i].payload.len;
     stream->received = msg->first + msg->count;
     accept_delivered(stream, msg);
+    settle_unwanted(stream, msg);
     return CLIENT_STREAM_RESULTS;
 }
 
@@ -395,6 +449,20 @@ static void send_halt(struct client_stream *stream, struct belt_msg *msg)
     msg->type = BELT_MSG_CANCEL;
     msg->u.cancel = (struct belt_msg_cancel){.ref = stream->config.ref, .job = stream->job, .waiting = true};
     stream->halt_sent = true;
+}
+
+/** The broker must have accepted it: of what it does not have it would know nothing afterwards. */
+static bool cancels_task(const struct client_stream *stream)
+{
+    return stream->unwanted_next != NULL && stream->unwanted_next->task < stream->accepted;
+}
+
+static void send_cancel_task(struct client_stream *stream, struct belt_msg *msg)
+{
+    msg->type = BELT_MSG_CANCEL;
+    msg->u.cancel = (struct belt_msg_cancel){
+        .ref = stream->config.ref, .job = stream->job, .one = true, .task = stream->unwanted_next->task};
+    stream->unwanted_next = stream->unwanted_next->hh.next;
 }
 
 static uint64_t cursor_now(const struct client_stream *stream)
@@ -536,6 +604,8 @@ bool client_stream_send(struct client_stream *stream, bool idle, struct belt_msg
         return false;
     else if (stream->halt && !stream->halt_sent)
         send_halt(stream, msg);
+    else if (cancels_task(stream))
+        send_cancel_task(stream, msg);
     else if (stream->state == CLIENT_STREAM_OPEN && subscribes(stream))
         send_subscribe(stream, msg);
     else if (may_push(stream) && is_over_limit(stream, task_at(stream, stream->sent)->payload.len)) {

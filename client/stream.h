@@ -51,6 +51,8 @@ struct client_stream_config {
                        a small one */
 };
 
+struct client_unwanted; /* a task that was cancelled by itself */
+
 struct client_stream {
     struct client_stream_config config;
     enum client_stream_state state;
@@ -82,9 +84,11 @@ struct client_stream {
     bool confirm_sent, confirmed; /* see config.confirm */
 
     bool cancel, cancel_sent;
-    bool halt, halt_sent; /* nothing more is to begin */
-    bool detach;          /* nobody reads or feeds here any more; the job stays */
-    unsigned notice;      /* BELT_NO_WORKER or BELT_OK */
+    bool halt, halt_sent;                  /* nothing more is to begin */
+    struct client_unwanted *unwanted;      /* tasks that are not wanted any more, and have no result: a hash by index */
+    struct client_unwanted *unwanted_next; /* of those the first that was not told on this connection */
+    bool detach;                           /* nobody reads or feeds here any more; the job stays */
+    unsigned notice;                       /* BELT_NO_WORKER or BELT_OK */
     unsigned code;
     char text[512];
 };
@@ -105,6 +109,8 @@ void client_stream_take(struct client_stream *stream, uint64_t taken, uint64_t b
 void client_stream_cancel(struct client_stream *stream);
 /** What has not begun is not wanted any more; what runs is. */
 void client_stream_halt(struct client_stream *stream);
+/** This task is not wanted any more. False when out of memory. */
+bool client_stream_cancel_task(struct client_stream *stream, uint64_t task);
 /** The job and its subscription stay at the broker: only what was handed in and what was taken is still told. */
 void client_stream_detach(struct client_stream *stream);
 /** The connection was made anew (PROTOCOL.md §7.4). */

@@ -92,6 +92,26 @@ uint64_t client_window_index(const struct client_window *window, uint64_t task)
     return low == 0 ? task : task + window->gaps[low - 1].failures;
 }
 
+bool client_window_task(const struct client_window *window, uint64_t index, uint64_t after, uint64_t *task)
+{
+    size_t low = 0, high = window->gap_count;
+
+    if (window->mode == BELT_ORDERED) {
+        *task = index - (window->failures - after);
+        return index >= window->taken;
+    }
+    while (low < high) { /* the gaps whose first task stands at or before `index` */
+        size_t middle = low + (high - low) / 2;
+
+        if (window->gaps[middle].from + window->gaps[middle].failures <= index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *task = low == 0 ? index : index - window->gaps[low - 1].failures;
+    return low == window->gap_count || *task < window->gaps[low].from;
+}
+
 void client_window_accept(struct client_window *window, uint64_t accepted)
 {
     if (accepted > window->taken)

@@ -58,6 +58,9 @@ void client_window_start(struct client_window *window, uint64_t cursor);
 bool client_window_due(const struct client_window *window, uint64_t index);
 /** The caller's index of the task with the broker's index `task`, which is given next. */
 uint64_t client_window_index(const struct client_window *window, uint64_t task);
+/** What became of an input that was drawn. `after`: of failed inputs that were not given yet, how many stand at `index`
+ * or behind it (ordered only). False: it failed, or its result was given. */
+bool client_window_task(const struct client_window *window, uint64_t index, uint64_t after, uint64_t *task);
 /** Of a job that is only handed in: the broker has accepted so many tasks, which is what opens the window. */
 void client_window_accept(struct client_window *window, uint64_t accepted);
 /** One result was given to the caller. True when a lap is full: call client_window_lap(). */

@@ -421,7 +421,7 @@ static bool read_detach(struct belt_decoder *d, struct belt_msg *msg)
 
 static bool read_cancelled(struct belt_decoder *d, struct belt_msg *msg)
 {
-    msg->u.cancelled.forget = msg->u.cancelled.waiting = false;
+    msg->u.cancelled = (struct belt_msg_cancel){0};
     return scan_u64(&d->s, "ref", &msg->u.cancelled.ref) && scan_u64(&d->s, "job", &msg->u.cancelled.job);
 }
 
@@ -432,14 +432,17 @@ struct cancel_options {
 
 static bool read_cancel_option(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
-    static const char *const names[] = {"forget", "waiting"};
+    static const char *const names[] = {"forget", "waiting", "task"};
     struct cancel_options *options = into;
-    switch (reader_find_key(d, key, names, 2, &options->mask)) {
+    switch (reader_find_key(d, key, names, 3, &options->mask)) {
     case 0:
         return scan_bool(&d->s, "forget", &options->to->forget);
     case 1:
         return scan_bool(&d->s, "waiting", &options->to->waiting);
     case 2:
+        options->to->one = true;
+        return scan_u64(&d->s, "task", &options->to->task);
+    case 3:
         return reader_unknown_option(d, key);
     default:
         return false;

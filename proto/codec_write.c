@@ -459,14 +459,19 @@ static void write_cancel(struct writer *w, const struct belt_msg *msg)
 {
     bool forget = msg->type == BELT_MSG_CANCEL && msg->u.cancel.forget;
     bool waiting = msg->type == BELT_MSG_CANCEL && msg->u.cancel.waiting;
-    writer_head(w, msg, 2u + (forget || waiting));
+    bool one = msg->type == BELT_MSG_CANCEL && msg->u.cancel.one;
+    writer_head(w, msg, 2u + (forget || waiting || one));
     pack_uint(&w->p, msg->u.cancel.ref);
     pack_uint(&w->p, msg->u.cancel.job);
-    if (!forget && !waiting)
+    if (!forget && !waiting && !one)
         return;
-    pack_map(&w->p, (uint32_t)forget + waiting);
+    pack_map(&w->p, (uint32_t)forget + waiting + one);
     map_true(w, "forget", forget);
     map_true(w, "waiting", waiting);
+    if (!one)
+        return;
+    writer_key(w, "task");
+    pack_uint(&w->p, msg->u.cancel.task);
 }
 
 static void write_notice(struct writer *w, const struct belt_msg *msg)

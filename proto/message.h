@@ -259,6 +259,8 @@ struct belt_msg_cancel { /* CANCEL, CANCELLED */
     uint64_t job;
     bool forget;  /* of CANCEL: what is complete is forgotten, too */
     bool waiting; /* of CANCEL: only what has not begun */
+    bool one;     /* of CANCEL: only this task */
+    uint64_t task;
 };
 
 struct belt_msg_notice {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * expire.c: when a job starts, and when what is left of it expires (PROTOCOL.md §9.2).
+ * expire.c: when a job starts, when what is left of it expires (PROTOCOL.md §9.2), and tasks that are not wanted any
+ * more (§7.3).
  */
 #include "cluster.h"
 
@@ -227,5 +228,124 @@ Test(halt, a_complete_job_is_left_alone)
     client_halt(p, job);
     reader_of(p, job);
     cr_assert_str_eq(client_read(p), "0.");
+    cluster_free(c);
+}
+
+/* ---- one task ---- */
+
+static uint32_t code_of(const struct belt_msg *msg, uint64_t index)
+{
+    for (uint32_t i = 0; i < msg->u.deliver.count; i++)
+        if (msg->u.deliver.results[i].index == index)
+            return msg->u.deliver.results[i].code;
+    cr_assert_fail("task %llu was not delivered", (unsigned long long)index);
+    return 0;
+}
+
+Test(cancel_task, one_that_waits_has_its_result_at_once_and_the_others_go_on)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
+    uint64_t job = client_job(p, "f", 3, NULL);
+    reader_of(p, job);
+    cr_assert_eq(agent_take(w), 1);
+    client_cancel_task(p, job, 1);
+    agent_result(w, 0, BELT_OK);
+    const struct belt_msg *msg = peer_skip_to(p, BELT_MSG_DELIVER);
+    cr_assert_eq(code_of(msg, 1), BELT_TASK_CANCELLED);
+    cr_assert_eq(agent_take(w), 1);
+    cr_assert_eq(w->held[0].ref.index, 2, "task 1 is not run");
+    agent_result(w, 0, BELT_OK);
+    cr_assert_str_eq(client_read(p), "2.");
+    cluster_free(c);
+}
+
+Test(cancel_task, one_that_runs_is_stopped_and_has_its_result_when_it_has_ended)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 2, "f");
+    uint64_t job = client_job(p, "f", 2, &(struct belt_open_options){.retries = 9});
+    reader_of(p, job);
+    cr_assert_eq(agent_take(w), 2);
+    client_cancel_task(p, job, 0);
+    const struct belt_msg *drop = peer_skip_to(w, BELT_MSG_DROP);
+    cr_assert(drop->u.drop.count == 1 && drop->u.drop.refs[0].index == 0);
+    client_cancel_task(p, job, 0);
+    peer_expect_nothing(w);
+    agent_result(w, 0, BELT_OK);
+    const struct belt_msg *msg = peer_skip_to(p, BELT_MSG_DELIVER);
+    cr_assert_eq(code_of(msg, 0), BELT_TASK_CANCELLED, "whatever it came to");
+    agent_result(w, 0, BELT_OK);
+    cr_assert_str_eq(client_read(p), "1.");
+    cluster_free(c);
+}
+
+Test(cancel_task, an_agent_that_is_lost_or_gives_it_back_holds_nothing_up)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 2, "f");
+    uint64_t job = client_job(p, "f", 2, NULL);
+    reader_of(p, job);
+    cr_assert_eq(agent_take(w), 2);
+    client_cancel_task(p, job, 0);
+    client_cancel_task(p, job, 1);
+    agent_return(w, 0);
+    peer_gone(w);
+    w->alive = false;
+    cluster_advance(c, 60000);
+    cr_assert_str_eq(client_read(p), "0! 1!.");
+    cluster_free(c);
+}
+
+Test(cancel_task, a_pause_between_tries_ends)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 1, "f");
+    uint64_t job = client_job(p, "f", 1, &(struct belt_open_options){.retries = 9, .backoff_ms = 60000});
+    reader_of(p, job);
+    agent_take(w);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    client_cancel_task(p, job, 0);
+    const struct belt_msg *msg = peer_skip_to(p, BELT_MSG_DELIVER);
+    cr_assert_eq(code_of(msg, 0), BELT_TASK_CANCELLED);
+    cluster_free(c);
+}
+
+Test(cancel_task, one_that_is_done_or_does_not_exist_is_left_alone)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *other = client_new(c, "c2"), *w = agent_new(c, "w1", 1, 1, "f");
+    uint64_t job = client_job(p, "f", 2, NULL);
+    agent_take(w);
+    agent_result(w, 0, BELT_OK);
+    agent_take(w);
+    client_cancel_task(p, job, 0);
+    client_cancel_task(p, job, 2);
+    client_cancel_task(p, job, UINT64_MAX);
+    client_cancel_task(other, job, 1);
+    peer_expect_error(other, BELT_NOT_ALLOWED);
+    agent_result(w, 0, BELT_OK);
+    client_cancel_task(p, job, 1);
+    reader_of(p, job);
+    cr_assert_str_eq(client_read(p), "0 1.");
+    cluster_free(c);
+}
+
+Test(cancel_task, a_durable_one_stays_cancelled_in_the_next_broker)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true});
+    struct peer *p = client_new(c, "c1");
+    uint64_t job = client_job(p, "f", 2, &(struct belt_open_options){.durable = true, .detached = true});
+    client_cancel_task(p, job, 0);
+    cluster_advance(c, 10);
+    cluster_restart(c);
+    peer_connect(p);
+    struct peer *w = agent_new(c, "w1", 1, 1, "f");
+    cluster_advance(c, 60000);
+    cr_assert_eq(agent_take(w), 1);
+    cr_assert_eq(w->held[0].ref.index, 1);
+    agent_result(w, 0, BELT_OK);
+    reader_of(p, job);
+    cr_assert_str_eq(client_read(p), "0! 1.");
     cluster_free(c);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What functions in slots say beside a result: failures with a payload, output, and why a slot cannot serve.
+ * What functions in slots say beside a result: failures with a payload, output, and why a slot cannot
+ * serve; and tasks that are not wanted any more.
  */
 #include "library_stock.h"
 
@@ -277,4 +278,58 @@ Test(library_tasks, a_task_cannot_say_that_its_slot_cannot_serve)
     belt_result_free(&result);
     cr_assert_eq(belt_slot_fail("not in a slot"), BELT_INVALID);
     belt_pool_close(&pool);
+}
+
+/* ---- cancelling one task ---- */
+
+/** Runs until it is not wanted for the input "0", else echoes. */
+static int endless_first(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    (void)ctx;
+    while (len == 1 && *(const char *)data == '0' && !belt_task_cancelled(task))
+        usleep(1000);
+    return belt_task_reply(task, data, len);
+}
+
+static void cancels_one(bool ordered)
+{
+    belt_pool *pool;
+    belt_stream *stream = NULL;
+    belt_result *result;
+    belt_job_options options = stock_options(0, 8);
+    unsigned seen = 0;
+
+    belt_function_register("endless_first", endless_first, NULL);
+    pool = stock_pool(1);
+    cr_assert_eq(
+        (ordered ? belt_pool_imap : belt_pool_imap_unordered)(pool, "endless_first", NULL, NULL, &options, &stream),
+        BELT_OK);
+    cr_assert_eq(belt_stream_feed_error(stream, "no input", -1), BELT_OK);
+    for (char digit = '0'; digit < '5'; digit++)
+        cr_assert_eq(belt_stream_feed(stream, &digit, 1, -1), BELT_OK);
+    cr_assert_eq(belt_stream_cancel_task(stream, 6), BELT_INVALID, "there is no such input yet");
+    cr_assert_eq(belt_stream_cancel_task(stream, 0), BELT_OK, "it has failed already");
+    cr_assert_eq(belt_stream_cancel_task(stream, 4), BELT_OK, "it waits behind one that never ends");
+    cr_assert_eq(belt_stream_cancel_task(stream, 4), BELT_OK);
+    cr_assert_eq(belt_stream_cancel_task(stream, 1), BELT_OK, "it may run by now");
+    cr_assert_eq(belt_stream_end(stream), BELT_OK);
+    while (belt_stream_next(stream, WAIT_MS, &result) == BELT_OK) {
+        unsigned expected = result->index == 0 ? BELT_SOURCE_FAILED : BELT_OK;
+
+        if (result->index == 1 || result->index == 4)
+            expected = BELT_TASK_CANCELLED;
+        cr_assert_eq(result->code, expected, "input %u: %s", (unsigned)result->index, result->text);
+        seen |= 1u << result->index;
+        belt_result_free(&result);
+    }
+    cr_assert_eq(seen, 63, "%s", belt_error_text());
+    cr_assert_eq(belt_stream_cancel_task(stream, 2), BELT_OK, "it is done");
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
+}
+
+Test(library_tasks, one_task_of_a_stream_is_cancelled_and_the_others_go_on)
+{
+    cancels_one(true);
+    cancels_one(false);
 }

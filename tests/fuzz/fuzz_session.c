@@ -333,7 +333,12 @@ static bool make(struct story *story, struct hostile *peer, struct belt_msg *msg
         msg->u.detach.sub = a_sub(story);
         return true;
     case BELT_MSG_CANCEL:
-        msg->u.cancel = (struct belt_msg_cancel){draw_number(from, 9), a_job(story), chance(from, 3), chance(from, 3)};
+        msg->u.cancel = (struct belt_msg_cancel){.ref = draw_number(from, 9),
+                                                 .job = a_job(story),
+                                                 .forget = chance(from, 3),
+                                                 .waiting = chance(from, 3),
+                                                 .one = chance(from, 2),
+                                                 .task = draw_number(from, 9)};
         return true;
     case BELT_MSG_STATUS:
         msg->u.status = (struct belt_msg_status){.ref = draw_number(from, 9),

@@ -433,6 +433,8 @@ const char *samples_differ(const struct belt_msg *a, const struct belt_msg *b)
         SAME(u.cancel.job);
         SAME(u.cancel.forget);
         SAME(u.cancel.waiting);
+        SAME(u.cancel.one);
+        SAME(u.cancel.task);
         return NULL;
     case BELT_MSG_DELIVER:
         SAME(u.deliver.sub);

@@ -171,3 +171,45 @@ Test(window, of_a_job_that_is_handed_in_moves_with_what_is_accepted)
     cr_assert(client_window_open(&window, 0));
     client_window_fini(&window);
 }
+
+/** Draws as `what` says: 't' a task, 'f' an input that fails. */
+static void draw_these(struct client_window *window, const char *what)
+{
+    uint64_t index;
+
+    for (; *what != '\0'; what++) {
+        if (*what == 't')
+            client_window_draw(window, 1);
+        else
+            cr_assert(client_window_fail(window, &index));
+    }
+}
+
+Test(window, the_task_of_an_input_is_found_beside_inputs_that_failed)
+{
+    static const char drawn[] = "fttfftft";
+    static const uint64_t tasks[] = {9, 0, 1, 9, 9, 2, 9, 3};
+    struct client_window window;
+    uint64_t task;
+
+    client_window_init(&window, BELT_UNORDERED, 99, MIB);
+    draw_these(&window, drawn);
+    for (uint64_t i = 0; i < 8; i++) {
+        bool is_task = client_window_task(&window, i, 0, &task);
+
+        cr_assert_eq(is_task, drawn[i] == 't', "%llu", (unsigned long long)i);
+        cr_assert(!is_task || (task == tasks[i] && client_window_index(&window, task) == i));
+    }
+    client_window_fini(&window);
+
+    client_window_init(&window, BELT_ORDERED, 99, MIB);
+    draw_these(&window, drawn);
+    cr_assert(client_window_task(&window, 1, 3, &task) && task == 0);
+    cr_assert(client_window_task(&window, 5, 1, &task) && task == 2);
+    cr_assert(client_window_task(&window, 7, 0, &task) && task == 3);
+    client_window_take(&window);
+    client_window_take(&window);
+    cr_assert_not(client_window_task(&window, 1, 3, &task), "its result was given");
+    cr_assert(client_window_task(&window, 2, 3, &task) && task == 1);
+    client_window_fini(&window);
+}

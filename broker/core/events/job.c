@@ -259,6 +259,11 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
                      update_text(core, "job %llu belongs to another client", (unsigned long long)msg->job));
         return;
     }
+    if (msg->one) {
+        if (job->state < BELT_JOB_COMPLETE)
+            expire_one(core, job, msg->task, from->name);
+        return;
+    }
     if (msg->waiting) {
         if (job->state < BELT_JOB_COMPLETE)
             expire_halt(core, job, from->name);

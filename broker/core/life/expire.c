@@ -47,10 +47,9 @@ void expire_times(struct core *core, struct job *job)
     timer_set(core, job);
 }
 
-/* True when the task was waiting, in one way or the other. */
-static bool expire_waiting(struct core *core, struct job *job, uint64_t index)
+/* True when the task was waiting, in one way or the other: it does not any more. */
+static bool stop_waiting(struct core *core, struct job *job, struct task *task)
 {
-    struct task *task = table_at(&job->table, index);
     if (task->state == TASK_DELAYED)
         delay_remove(core, job, task);
     else if (task->state == TASK_WAITING) {
@@ -58,8 +57,34 @@ static bool expire_waiting(struct core *core, struct job *job, uint64_t index)
         job->queue->waiting--;
     } else
         return false;
+    return true;
+}
+
+static bool expire_waiting(struct core *core, struct job *job, uint64_t index)
+{
+    struct task *task = table_at(&job->table, index);
+    if (!stop_waiting(core, job, task))
+        return false;
     outcome_expire(core, job, index, task);
     return true;
+}
+
+void expire_one(struct core *core, struct job *job, uint64_t index, const char *who)
+{
+    struct task *task = index < job->next ? table_at(&job->table, index) : NULL;
+    if (!task)
+        return;
+    if (task->state == TASK_RUNNING) {
+        update_trace(core, "job %llu > task %llu is cancelled while it runs, %s has asked for it",
+                     (unsigned long long)job->id, (unsigned long long)index, who);
+        task->u.run->cancelled = true;
+        run_drop(core, task->u.run);
+    } else if (stop_waiting(core, job, task)) {
+        update_trace(core, "job %llu > task %llu is cancelled, %s has asked for it", (unsigned long long)job->id,
+                     (unsigned long long)index, who);
+        outcome_cancel(core, job, index, task);
+        waiting_changed(core, job);
+    }
 }
 
 void expire_more(struct core *core, struct job *job)

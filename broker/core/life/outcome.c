@@ -19,12 +19,21 @@
 
 #include <stdlib.h>
 
-void outcome_expire(struct core *core, struct job *job, uint64_t index, struct task *task)
+static void end_unwanted(struct core *core, struct job *job, uint64_t index, struct task *task, unsigned code)
 {
-    struct belt_result_item item = {
-        .index = index, .attempt = task->attempt, .code = job->halted ? BELT_TASK_CANCELLED : BELT_TASK_EXPIRED};
+    struct belt_result_item item = {.index = index, .attempt = task->attempt, .code = code};
     struct pinned none = {0};
     outcome_set(core, job, task, &item, &none);
+}
+
+void outcome_expire(struct core *core, struct job *job, uint64_t index, struct task *task)
+{
+    end_unwanted(core, job, index, task, job->halted ? BELT_TASK_CANCELLED : BELT_TASK_EXPIRED);
+}
+
+void outcome_cancel(struct core *core, struct job *job, uint64_t index, struct task *task)
+{
+    end_unwanted(core, job, index, task, BELT_TASK_CANCELLED);
 }
 
 static void stream_finished(struct core *core, struct job *job, uint64_t index)
@@ -41,12 +50,17 @@ static void stream_finished(struct core *core, struct job *job, uint64_t index)
     release_finished(core, job, index, task);
 }
 
-/* A task of a stopped job has run out; or of one whose deadline has passed. */
+/* A task of a stopped job has run out; or of one whose deadline has passed; or one that was cancelled by itself. */
 static void let_go(struct core *core, struct run *run, struct task *task)
 {
     struct job *job = run->job;
     uint64_t index = run->index;
+    bool cancelled = run->cancelled;
     run_free(core, run);
+    if (job->state != BELT_JOB_STOPPED && cancelled) {
+        outcome_cancel(core, job, index, task);
+        return;
+    }
     if (job->state != BELT_JOB_STOPPED) {
         outcome_expire(core, job, index, task);
         return;

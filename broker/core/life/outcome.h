@@ -10,6 +10,7 @@
 #include "../model/state.h"
 
 void outcome_expire(struct core *core, struct job *job, uint64_t index, struct task *task);
+void outcome_cancel(struct core *core, struct job *job, uint64_t index, struct task *task);
 /* The one place where a task gets its result; its state is its caller's. */
 void outcome_set(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item,
                  struct pinned *last);

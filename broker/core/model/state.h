@@ -36,6 +36,7 @@ struct run {
     uint64_t chunk;          /* runs of one chunk are neighbours with one number; 0: alone */
     bool named;              /* seen in the SYNC under way */
     bool dropped;            /* DROP was sent: the result is not wanted */
+    bool cancelled;          /* this task alone is not wanted any more */
     struct run *prev, *next; /* of the agent, in dispatch order */
 };
 

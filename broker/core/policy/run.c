@@ -148,3 +148,17 @@ void run_drop_job(struct core *core, struct job *job)
             drop_marked(core, agent, job);
     }
 }
+
+void run_drop(struct core *core, struct run *run)
+{
+    struct belt_task_ref *ref;
+
+    if (run->dropped)
+        return;
+    run->dropped = true;
+    if (!run->agent->synced) /* it is told when it is */
+        return;
+    ref = update_alloc(core, sizeof *ref);
+    *ref = ref_of(run);
+    run_send_drop(core, run->agent, ref, 1);
+}

@@ -10,7 +10,9 @@
 
 struct run *run_adopt(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task);
 bool run_has_room(const struct agent *agent, uint32_t bytes); /* for a task of this size, in its byte window */
-void run_drop_job(struct core *core, struct job *job);        /* DROP for all that runs of it */
+/* DROP for this run alone. */
+void run_drop(struct core *core, struct run *run);
+void run_drop_job(struct core *core, struct job *job); /* DROP for all that runs of it */
 void run_free(struct core *core, struct run *run);
 struct run *run_new(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task,
                     uint64_t chunk);

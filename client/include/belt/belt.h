@@ -350,6 +350,11 @@ BELT_API int belt_stream_halt(belt_stream *stream);
  * broker's word. Errors: AGAIN (it did not come in time; the job is cancelled all the same), POOL ERRORS, JOB ERRORS
  * but JOB_CANCELLED, which is a success. */
 BELT_API int belt_stream_cancel(belt_stream *stream, int64_t timeout_ms);
+/** One input is not wanted any more: unless its result is there already, that becomes TASK_CANCELLED, when it has not
+ * begun at once, and else when it was stopped. `index` is its place in the job, from 0, of inputs that were drawn or
+ * fed. Does not wait. Errors: INVALID (there is no such input yet, or the stream reads a job that others feed), CLOSED,
+ * NO_MEMORY. */
+BELT_API int belt_stream_cancel_task(belt_stream *stream, uint64_t index);
 /** Makes a call that waits for this stream in another thread, or the next one that would, return INTERRUPTED.
  * Async-signal-safe. */
 BELT_API void belt_stream_interrupt(belt_stream *stream);
