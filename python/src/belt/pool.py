@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pool: multiprocessing.Pool's interface on libbelt's pools."""
+
+import atexit
+import multiprocessing
+import os
+import sys
+import threading
+import warnings
+import weakref
+from ipaddress import ip_address
+from multiprocessing.pool import CLOSE, INIT, RUN, TERMINATE
+
+import _belt
+
+from . import functions, packing
+from .calls import Calls
+from .errors import PoolTerminated, from_error
+from .iterators import IMapIterator, _Source
+from .results import MapResult, SingleResult
+from .slot import Slot
+
+_cores = weakref.WeakSet()
+
+
+def function_name(queue=None):
+    """The name under which brokers know the Python functions of this version; `queue` keeps some workers apart."""
+    name = f"python-{sys.version_info.major}.{sys.version_info.minor}"
+    return name if queue is None else f"{name}.{queue}"
+
+
+def check_address(address, insecure):
+    """Payloads are pickles, which run code: an address on a network is for those who say that they trust it."""
+    if insecure or not address.startswith("tcp://"):
+        return
+    host = address[len("tcp://") :].rsplit(":", 1)[0].strip("[]")
+    try:
+        local = ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    if not local:
+        raise ValueError(
+            f"{address} is on a network, where whoever reaches the broker may run code in this program by its results: "
+            "use ipc or the loopback interface (a tunnel, for one), or say insecure=True if all who reach it are trusted"
+        )
+
+
+class Core:
+    """The open pool of libbelt and what belongs to it. It does not know the Pool object, which may be dropped."""
+
+    def __init__(self, broker, slots, slot, function, seen, options):
+        self.owner = os.getpid()
+        self.function, self.seen = function, seen
+        self.streams = weakref.WeakSet()
+        self._calls, self._lock = {}, threading.Lock()
+        self._closed = False
+        try:
+            self._pool = _belt.Pool(broker, function, slot.start, slot.run, slot.stop, slots=slots or 0, **options)
+        except _belt.Error as error:
+            raise from_error(error) from None
+        self.slots = slots if slots else self._count_slots()
+        _cores.add(self)
+
+    def _count_slots(self):
+        try:
+            return self._pool.slots(self.function) or 1
+        except _belt.Error:
+            return 1
+
+    def check(self):
+        if os.getpid() != self.owner:
+            raise ValueError("this pool belongs to the process that opened it: a forked process opens its own")
+        if self._closed:
+            raise ValueError("Pool not running")
+
+    def stream(self, **options):
+        self.check()
+        try:
+            return self._pool.stream(self.function, **options)
+        except _belt.Error as error:
+            raise from_error(error) from None
+
+    def subscribe(self, job, reader, **options):
+        self.check()
+        try:
+            return self._pool.subscribe(job, reader, **options)
+        except _belt.Error as error:
+            raise from_error(error) from None
+
+    def calls(self, near=False, **options):
+        """The stream of the calls with these options."""
+        name = (near, *sorted(options.items()))
+        calls = self._calls.get(name)
+        if calls is None:
+            with self._lock:
+                calls = self._calls.get(name)
+                if calls is None:
+                    calls = self._calls[name] = Calls(self, options, near)
+        return calls
+
+    def end(self):
+        """No more calls."""
+        for calls in list(self._calls.values()):
+            calls.end()
+
+    def join(self):
+        """Until all calls have their results; the results of iterators that are left are taken."""
+        for stream in list(self.streams):
+            stream.drain()
+        self.end()
+        for calls in list(self._calls.values()):
+            calls.join()
+
+    def close(self):
+        """Ends everything; what waits for results gets PoolTerminated."""
+        if self._closed or os.getpid() != self.owner:
+            return
+        self._closed = True
+        _cores.discard(self)
+        self._pool.close()
+        for calls in list(self._calls.values()):
+            calls.join(5)
+
+
+@atexit.register
+def _close_all():
+    for core in list(_cores):
+        core.close()
+
+
+def _milliseconds(seconds, what):
+    if seconds is None:
+        return 0
+    if not seconds > 0:
+        raise ValueError(f"{what} must be more than 0 seconds, not {seconds!r}")
+    return max(1, round(seconds * 1000))
+
+
+def processors():
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def kept_output():
+    """Copies of the standard output and error, for slots, whose own go to the agent."""
+    kept = []
+    for fd in (1, 2):
+        try:
+            kept.append((fd, os.dup(fd)))
+        except OSError:  # this program has none
+            pass
+    return kept
+
+
+def open_core(
+    processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after, name="BeltWorker"
+):
+    """The core of a Pool or an executor."""
+    if processes is not None and processes < 1:
+        raise ValueError("Number of processes must be at least 1")
+    if maxtasksperchild is not None:
+        if not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0:
+            raise ValueError("maxtasksperchild must be a positive int or None")
+    if initializer is not None and not callable(initializer):
+        raise TypeError("initializer must be a callable")
+    options = {"max_tasks": maxtasksperchild or 0, "kill_after_ms": round(kill_after * 1000)}
+    if broker is not None:
+        if initializer is not None or maxtasksperchild is not None:
+            raise ValueError("initializer and maxtasksperchild are for pools without a broker: its workers serve others")
+        check_address(broker, insecure)
+        seen = functions.Seen(inherited=False, shared_main=False)
+        return Core(broker, None, Slot(), function_name(queue), seen, options)
+    if queue is not None:
+        raise ValueError("queue names workers of a broker: give broker, too")
+    method = (context or multiprocessing).get_start_method()
+    if method != "fork":
+        raise NotImplementedError(
+            f"slots by the start method {method!r} are not there yet: use context=multiprocessing.get_context('fork')"
+        )
+    output = kept_output()
+    slot = Slot(initializer, initargs, output, name)
+    try:
+        slots = processes or processors()
+        return Core(None, slots, slot, function_name(), functions.Seen(), {**options, "start_timeout_ms": 2**31})
+    finally:
+        for _, fd in output:
+            os.close(fd)
+
+
+class Pool:
+    """Runs functions in other processes: slots of its own, or those of a broker's workers."""
+
+    _state = INIT  # of one that was never opened
+
+    def __init__(
+        self,
+        processes=None,
+        initializer=None,
+        initargs=(),
+        maxtasksperchild=None,
+        context=None,
+        *,
+        broker=None,
+        queue=None,
+        buffersize=None,
+        insecure=False,
+        kill_after=2.0,
+    ):
+        self._buffersize = _positive(buffersize, "buffersize")
+        self._core = open_core(
+            processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after
+        )
+        self._state = RUN
+
+    def __repr__(self):
+        cls = type(self)
+        slots = self._core.slots if self._state != INIT else 0
+        return f"<{cls.__module__}.{cls.__qualname__} state={self._state} pool_size={slots}>"
+
+    def __del__(self, _warn=warnings.warn, RUN=RUN):
+        if self._state == RUN and self._core.owner == os.getpid():
+            _warn(f"unclosed running multiprocessing pool {self!r}", ResourceWarning, source=self)
+            self._core.close()
+
+    def __reduce__(self):
+        raise NotImplementedError("pool objects cannot be passed between processes or pickled")
+
+    def __enter__(self):
+        self._check_running()
+        return self
+
+    def __exit__(self, *error):
+        self.terminate()
+
+    def _check_running(self):
+        if self._state != RUN:
+            raise ValueError("Pool not running")
+        self._core.check()
+
+    # ---- single calls
+
+    def apply(self, func, args=(), kwds={}):
+        """func(*args, **kwds) in a slot, waited for."""
+        return self.apply_async(func, args, kwds).get()
+
+    def apply_async(
+        self, func, args=(), kwds={}, callback=None, error_callback=None, *, timeout=None, retries=0, priority=0
+    ):
+        """The same, not waited for: an AsyncResult."""
+        self._check_running()
+        calls = self._core.calls(**_call_options(timeout, retries, priority))
+        encoded = functions.encode(func, self._core.seen)
+        result = SingleResult(None, callback, error_callback)
+        try:
+            result._payload = packing.encode((tuple(args), dict(kwds)), packing.CALL, encoded)
+        except Exception as error:
+            result.fail(None, error)
+            return result
+        calls.submit(result)
+        return result
+
+    # ---- maps
+
+    def map(self, func, iterable, chunksize=None, **options):
+        """[func(item) for item in iterable]"""
+        return self.map_async(func, iterable, chunksize, **options).get()
+
+    def starmap(self, func, iterable, chunksize=None, **options):
+        """[func(*item) for item in iterable]"""
+        return self.starmap_async(func, iterable, chunksize, **options).get()
+
+    def map_async(self, func, iterable, chunksize=None, callback=None, error_callback=None, **options):
+        """map(), not waited for: an AsyncResult."""
+        return self._map_async(func, iterable, False, chunksize, callback, error_callback, **options)
+
+    def starmap_async(self, func, iterable, chunksize=None, callback=None, error_callback=None, **options):
+        """starmap(), not waited for: an AsyncResult."""
+        return self._map_async(func, iterable, True, chunksize, callback, error_callback, **options)
+
+    def _map_async(
+        self,
+        func,
+        iterable,
+        star,
+        chunksize,
+        callback,
+        error_callback,
+        *,
+        timeout=None,
+        retries=0,
+        priority=0,
+        on_error="raise",
+    ):
+        self._check_running()
+        packer = _packer(chunksize, timeout, retries, on_error)
+        calls = self._core.calls(**_call_options(timeout, retries, priority))
+        encoded = functions.encode(func, self._core.seen)
+        result = MapResult(encoded, list(iterable), star, packer, callback, error_callback, on_error)
+        result._resubmit = calls.submit
+        if not result.ready():
+            calls.submit(result)
+        return result
+
+    def imap(self, func, iterable, chunksize=None, **options):
+        """The results in the order of `iterable`, which is drawn as they are taken."""
+        return self._imap(func, iterable, False, False, chunksize, **options)
+
+    def imap_unordered(self, func, iterable, chunksize=None, **options):
+        """The results as they are done."""
+        return self._imap(func, iterable, False, True, chunksize, **options)
+
+    def istarmap(self, func, iterable, chunksize=None, **options):
+        """imap() of func(*item)."""
+        return self._imap(func, iterable, True, False, chunksize, **options)
+
+    def istarmap_unordered(self, func, iterable, chunksize=None, **options):
+        """imap_unordered() of func(*item)."""
+        return self._imap(func, iterable, True, True, chunksize, **options)
+
+    def _imap(
+        self,
+        func,
+        iterable,
+        star,
+        unordered,
+        chunksize,
+        *,
+        buffersize=None,
+        timeout=None,
+        retries=0,
+        priority=0,
+        on_error="raise",
+        key=None,
+        durable=None,
+    ):
+        self._check_running()
+        packer = _packer(chunksize, timeout, retries, on_error, key)
+        size = _positive(buffersize, "buffersize") or self._buffersize
+        options = _call_options(timeout, retries, priority)
+        if key is not None:
+            options.update(key=key, detached=True, durability=_durability(durable))
+        elif durable is not None:
+            raise ValueError("durable is for jobs with a key: give key, too")
+        encoded = functions.encode(func, self._core.seen)
+        source = _Source(self._core, encoded, iterable, star, packer, size)
+        return IMapIterator(
+            self._core,
+            source,
+            packer,
+            unordered,
+            on_error,
+            acknowledge=key is not None,
+            argument=encoded,
+            buffersize=size or 0,
+            **options,
+        )
+
+    # ---- the end
+
+    def close(self):
+        """No more calls; what was handed in goes on."""
+        if self._state == RUN:
+            self._state = CLOSE
+            self._core.end()
+
+    def terminate(self):
+        """Stops everything at once."""
+        self._state = TERMINATE
+        self._core.close()
+
+    def join(self):
+        """Until all is done, after close(), or all is stopped, after terminate()."""
+        if self._state == RUN:
+            raise ValueError("Pool is still running")
+        if self._state not in (CLOSE, TERMINATE):
+            raise ValueError("In unknown state")
+        if self._core.owner != os.getpid():
+            return
+        if self._state == CLOSE:
+            self._core.join()
+        self._core.close()
+
+
+def _positive(value, what):
+    if value is None:
+        return None
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{what} must be 1 or more, not {value!r}")
+    return value
+
+
+def _packer(chunksize, timeout, retries, on_error, key=None):
+    if on_error not in ("raise", "return"):
+        raise ValueError(f'on_error is "raise" or "return", not {on_error!r}')
+    if chunksize is not None and chunksize < 1:
+        raise ValueError(f"Chunksize must be 1+, not {chunksize:n}")
+    alone = timeout is not None or retries or key is not None
+    if alone and chunksize is not None and chunksize > 1:
+        raise ValueError("timeout, retries and key are for items by themselves: leave chunksize out")
+    return packing.Packer(chunksize, enabled=not alone)
+
+
+def _call_options(timeout, retries, priority):
+    options = {}
+    if timeout is not None:
+        options["timeout_ms"] = _milliseconds(timeout, "timeout")
+    if retries:
+        options["retries"] = retries
+    if priority:
+        options["priority"] = priority
+    return options
+
+
+def _durability(durable):
+    return 0 if durable is None else 1 if durable else 2

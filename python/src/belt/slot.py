@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs in slots: the initializer, then task after task. The extension calls start(), run() and stop()."""
+
+import multiprocessing
+import multiprocessing.util
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from multiprocessing import process
+from multiprocessing.pool import MaybeEncodingError
+
+import _belt
+
+from . import functions, packing
+from .errors import TaskCancelled
+
+# Of the payload of a failed task: what failed.
+TASK, INITIALIZER = 0, 1
+_FUNCTIONS_KEPT = 256
+
+
+class Current:
+    """The task that runs, for its own function: belt.current()."""
+
+    def __init__(self):
+        self.state = {}
+
+    @property
+    def index(self):
+        """Place of the task in its job: 0, 1, 2 …"""
+        return _belt.task_index()
+
+    @property
+    def attempt(self):
+        """Which run of the task this is, from 1."""
+        return _belt.task_attempt()
+
+    @property
+    def cancelled(self):
+        """True when the result is not wanted any more."""
+        return _belt.task_cancelled()
+
+    def progress(self, done, total=0):
+        """Tells how far the task is, in units of its own."""
+        _belt.task_progress(done, total)
+
+
+_current = None
+
+
+def current():
+    """The running task: index, attempt, cancelled, progress(done, total), and `state`, a dict that is kept per slot."""
+    if _current is None:
+        raise RuntimeError("belt.current() is for functions that a slot runs: no task runs here")
+    return _current
+
+
+def failure(kind, error):
+    """(payload, text) of an exception with its traceback."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:  # the slot's own frames
+        trace = trace.tb_next
+    lines = "".join(traceback.format_exception(type(error), error, trace))
+    error.__traceback__ = None
+    text = "".join(_one_line(error))
+    try:
+        data = pickle.dumps((kind, error, lines), 5)
+    except Exception as wrong:
+        data = pickle.dumps((kind, MaybeEncodingError(wrong, error), lines), 5)
+    return data, text
+
+
+def _one_line(error):
+    words = str(error) if _prints(error) else "(its text cannot be made)"
+    return type(error).__qualname__, ": " if words else "", words[:1000]
+
+
+def _prints(error):
+    try:
+        str(error)
+    except Exception:
+        return False
+    return True
+
+
+class Slot:
+    """The slot's side of one pool or worker."""
+
+    def __init__(self, initializer=None, initargs=(), output=None, name="BeltWorker", inherited=True):
+        self._initializer, self._initargs = initializer, initargs
+        self._output, self._name, self._inherited = output, name, inherited
+        self._owner = os.getpid()
+        self._broken = None
+        self._runs = False
+        self._functions = {}
+
+    # ---- called by the extension
+
+    def start(self):
+        global _current
+        self._become_process()
+        _current = Current()
+        signal.signal(signal.SIGUSR1, self._on_cancel)
+        if self._initializer is None:
+            return
+        try:
+            self._initializer(*self._initargs)
+        except BaseException as error:
+            self._broken = failure(INITIALIZER, error)
+        self._flush()
+
+    def run(self, payload, argument):
+        if self._broken is not None:
+            return self._broken
+        try:
+            answer = self._answer(payload, argument)
+        except TaskCancelled:
+            return b"", "the task was cancelled"
+        self._flush()
+        return answer
+
+    def stop(self):
+        threading._shutdown()
+        multiprocessing.util._exit_function()
+        self._flush()
+
+    # ---- inside
+
+    def _become_process(self):
+        """As multiprocessing's children do it."""
+        if self._output is not None:
+            for fd, kept in self._output:
+                os.dup2(kept, fd)
+        if not self._inherited:
+            return
+        parent = process._current_process
+        child = multiprocessing.Process(name=f"{self._name}-{os.getpid()}")
+        child._config = {**parent._config, "daemon": False}
+        child._parent_pid = self._owner
+        process._current_process = child
+        process._parent_process = process._ParentProcess(parent.name, self._owner, os.pidfd_open(self._owner))
+        process._children.clear()
+        multiprocessing.util._close_stdin()
+        multiprocessing.util._finalizer_registry.clear()
+        multiprocessing.util._run_after_forkers()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _on_cancel(self, number, frame):
+        if self._runs and _belt.task_cancelled():
+            raise TaskCancelled("the result of this task is not wanted any more")
+
+    @staticmethod
+    def _flush():
+        for stream in sys.stdout, sys.stderr:
+            try:
+                stream.flush()
+            except (AttributeError, ValueError, OSError):
+                pass
+
+    def _function(self, data):
+        function = self._functions.get(data)
+        if function is None:
+            function = functions.decode(data)
+            if len(self._functions) >= _FUNCTIONS_KEPT:
+                self._functions.clear()
+            self._functions[data] = function
+        return function
+
+    def _answer(self, payload, argument):
+        kind = None
+        try:
+            tag = payload[-1]
+            kind = tag & packing.KIND
+            if tag & packing.FUNCTION:
+                argument = packing.split(payload)[2]
+            value = packing.decode(payload)
+            function = self._functions.get(argument) or self._function(argument)
+            self._runs = True
+            if kind == packing.ITEM:
+                value = function(value)
+            elif kind == packing.STAR:
+                value = function(*value)
+            elif kind == packing.CALL:
+                value = function(*value[0], **value[1])
+            else:
+                return self._pack(function, value, kind == packing.PACK_STAR)
+            self._runs = False
+        except TaskCancelled:
+            raise
+        except BaseException as error:
+            self._runs = False
+            return failure(TASK, error)
+        finally:
+            self._runs = False
+        return self._encode(value)
+
+    def _encode(self, value):
+        try:
+            return packing.encode(value, packing.VALUE)
+        except Exception as error:
+            return failure(TASK, MaybeEncodingError(error, value))
+
+    def _pack(self, function, items, star):
+        rows = []
+        try:
+            for item in items:
+                try:
+                    rows.append((True, function(*item) if star else function(item)))
+                except TaskCancelled:
+                    raise
+                except BaseException as error:
+                    rows.append((False, failure(TASK, error)))
+        finally:
+            self._runs = False
+        if packing.are_simple(value for _, value in rows):
+            return packing.encode([value for _, value in rows], packing.VALUES)
+        # Each by itself: a result that cannot be unpickled where it is wanted spoils no other.
+        rows = [(True, self._encode(value)) if good else (False, value) for good, value in rows]
+        apart = [(False, row[1]) if not row[0] or type(row[1]) is tuple else row for row in rows]
+        return packing.encode(apart, packing.APART)
