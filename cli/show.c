@@ -41,6 +41,13 @@ void show_broker(const belt_broker_status *broker, bool colours, struct bytes *o
                  broker->workers, broker->slots, broker->jobs, units_show_count(broker->done, done),
                  units_show_count(broker->failed, failed), units_show_bytes(broker->bytes, bytes),
                  units_show_bytes(broker->budget, budget));
+    if (broker->stalled)
+        bytes_format(
+            out,
+            "%u worker%s not answered for the tasks that %s for %s: 'belt workers' shows which; --timeout of a "
+            "job takes tasks back\n",
+            broker->stalled, broker->stalled == 1 ? " has" : "s have", broker->stalled == 1 ? "it holds" : "they hold",
+            units_show_ms(broker->stalled_ms, up));
     if (broker->failed_let_go)
         bytes_format(out,
                      "%llu failed tasks were let go to stay within the bounds (belt broker --failed-count, "
@@ -87,6 +94,18 @@ void show_queues(const belt_status *status, bool colours, struct bytes *out)
         }
 }
 
+static void add_worker_state(struct grid *grid, const belt_worker_status *worker)
+{
+    char text[64], time[32];
+
+    if (worker->stalled) {
+        snprintf(text, sizeof text, "stalled %s", units_show_ms(worker->quiet_ms, time));
+        grid_add(grid, text, GRID_RED);
+    } else {
+        grid_add(grid, worker->leaving ? "leaving" : "ready", worker->leaving ? GRID_YELLOW : GRID_GREEN);
+    }
+}
+
 void show_workers(const belt_status *status, bool colours, struct bytes *out)
 {
     static const char *const heads[] = {"<WORKER", "<STATE", "SLOTS",     "RUNNING", "QUEUED",    "DONE",
@@ -101,7 +120,7 @@ void show_workers(const belt_status *status, bool colours, struct bytes *out)
     for (size_t i = 0; i < status->count; i++) {
         const belt_worker_status *worker = status->workers[i];
         grid_add(&grid, worker->name, GRID_PLAIN);
-        grid_add(&grid, worker->leaving ? "leaving" : "ready", worker->leaving ? GRID_YELLOW : GRID_GREEN);
+        add_worker_state(&grid, worker);
         add_count(&grid, worker->slots, GRID_PLAIN);
         add_count(&grid, worker->running, GRID_GREEN);
         add_count(&grid, worker->queued, GRID_PLAIN);

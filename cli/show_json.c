@@ -58,7 +58,7 @@ static json_t *worker_row(const belt_worker_status *worker)
         at += len + (at[len] == ',');
     }
     json_object_set_new(row, "functions", functions);
-    set_text(row, "state", worker->leaving ? "leaving" : "ready");
+    set_text(row, "state", worker->stalled ? "stalled" : worker->leaving ? "leaving" : "ready");
     set_number(row, "slots", worker->slots);
     set_number(row, "running", worker->running);
     set_number(row, "queued", worker->queued);
@@ -67,6 +67,8 @@ static json_t *worker_row(const belt_worker_status *worker)
     set_number(row, "lost", worker->lost);
     set_number(row, "connected_ms", worker->connected_ms);
     set_number(row, "silent_ms", worker->silent_ms);
+    set_number(row, "quiet_ms", worker->quiet_ms);
+    set_number(row, "overdue", worker->overdue);
     return row;
 }
 
@@ -132,6 +134,9 @@ static json_t *broker_row(const belt_broker_status *broker)
     set_number(row, "failed", broker->failed);
     set_number(row, "retried", broker->retried);
     set_number(row, "stale", broker->stale);
+    set_number(row, "refused", broker->refused);
+    set_number(row, "overdue", broker->overdue);
+    set_number(row, "stalled_workers", broker->stalled);
     json_object_set_new(row, "draining", json_boolean(broker->draining));
     set_number(row, "past", broker->past);
     set_number(row, "failed_kept", broker->failed_kept);

@@ -76,7 +76,10 @@ static void put_worker(belt_worker_status *to, const struct belt_row_worker *fro
                                .lost = from->lost,
                                .connected_ms = from->connected_ms,
                                .silent_ms = from->silent_ms,
-                               .leaving = from->state == 1};
+                               .leaving = from->state == 1,
+                               .stalled = from->stalled,
+                               .quiet_ms = from->quiet_ms,
+                               .overdue = from->overdue};
 }
 
 static const char *state_name(uint8_t state)
@@ -128,6 +131,10 @@ static void put_broker(belt_broker_status *to, const struct belt_row_broker *fro
                                .retried = from->retried,
                                .stale = from->stale,
                                .draining = from->draining != 0,
+                               .refused = from->refused,
+                               .overdue = from->overdue,
+                               .stalled = (unsigned)from->stalled,
+                               .stalled_ms = from->stalled_ms,
                                .past = from->past,
                                .failed_kept = from->failed_kept,
                                .failed_let_go = from->failed_let_go,

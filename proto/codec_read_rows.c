@@ -60,13 +60,17 @@ static bool row_queue(struct belt_decoder *d, struct belt_row_queue *row)
 
 static bool row_worker(struct belt_decoder *d, struct belt_row_worker *row)
 {
+    static const char *const names[] = {"stalled", "quiet_ms", "overdue"};
+    uint64_t *const numbers[] = {NULL, &row->quiet_ms, &row->overdue};
     struct scanner *s = &d->s;
+    row->stalled = false;
+    row->quiet_ms = row->overdue = 0;
     return scan_tuple(s, NULL, fields(d, 11)) && scan_text(s, "name", &row->name) &&
            scan_text(s, "functions", &row->functions) && scan_u32(s, "slots", &row->slots) &&
            scan_u32(s, "running", &row->running) && scan_u32(s, "queued", &row->queued) &&
            scan_u64(s, "done", &row->done) && scan_u64(s, "failed", &row->failed) && scan_u64(s, "lost", &row->lost) &&
            scan_u64(s, "connected_ms", &row->connected_ms) && scan_u64(s, "silent_ms", &row->silent_ms) &&
-           scan_u8(s, "state", 1, &row->state) && no_more(d);
+           scan_u8(s, "state", 1, &row->state) && row_more(d, (struct row_map){names, numbers, &row->stalled, 3, 0});
 }
 
 static bool row_job(struct belt_decoder *d, struct belt_row_job *row)
@@ -99,10 +103,13 @@ static bool row_reader(struct belt_decoder *d, struct belt_row_reader *row)
 
 static bool row_broker(struct belt_decoder *d, struct belt_row_broker *row)
 {
-    static const char *const names[] = {"past", "failed_kept", "failed_let_go", "overslept"};
-    uint64_t *const numbers[] = {&row->past, &row->failed_kept, &row->failed_let_go, &row->overslept};
+    static const char *const names[] = {"past",    "failed_kept", "failed_let_go", "overslept",
+                                        "refused", "overdue",     "stalled",       "stalled_ms"};
+    uint64_t *const numbers[] = {&row->past,    &row->failed_kept, &row->failed_let_go, &row->overslept,
+                                 &row->refused, &row->overdue,     &row->stalled,       &row->stalled_ms};
     struct scanner *s = &d->s;
-    row->past = row->failed_kept = row->failed_let_go = row->overslept = 0;
+    row->past = row->failed_kept = row->failed_let_go = row->overslept = row->refused = row->overdue = row->stalled =
+        row->stalled_ms = 0;
     return scan_tuple(s, NULL, fields(d, 16)) && scan_text(s, "name", &row->name) &&
            scan_text(s, "version", &row->version) && scan_u64(s, "epoch", &row->epoch) &&
            scan_u64(s, "uptime_ms", &row->uptime_ms) && scan_u64(s, "bytes", &row->bytes) &&
@@ -111,7 +118,7 @@ static bool row_broker(struct belt_decoder *d, struct belt_row_broker *row)
            scan_u32(s, "jobs", &row->jobs) && scan_u64(s, "accepted", &row->accepted) &&
            scan_u64(s, "done", &row->done) && scan_u64(s, "failed", &row->failed) &&
            scan_u64(s, "retried", &row->retried) && scan_u64(s, "stale", &row->stale) &&
-           scan_u8(s, "draining", 1, &row->draining) && row_more(d, (struct row_map){names, numbers, NULL, 4, 0});
+           scan_u8(s, "draining", 1, &row->draining) && row_more(d, (struct row_map){names, numbers, NULL, 8, 0});
 }
 
 /* One loop for all: `rows` is the array of the kind that `what` names. */

@@ -57,8 +57,15 @@ static void row_worker(struct writer *w, const struct belt_row_worker *row, bool
                                 row->lost,  row->connected_ms, row->silent_ms, row->state};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         pack_uint(&w->p, numbers[i]);
-    if (extended)
-        pack_map(&w->p, 0);
+    if (!extended)
+        return;
+    pack_map(&w->p, (uint32_t)row->stalled + (row->quiet_ms > 0) + (row->overdue > 0));
+    if (row->stalled) {
+        writer_key(w, "stalled");
+        pack_bool(&w->p, true);
+    }
+    writer_map_uint(w, "quiet_ms", row->quiet_ms);
+    writer_map_uint(w, "overdue", row->overdue);
 }
 
 static void row_job(struct writer *w, const struct belt_row_job *row, bool extended)
@@ -110,12 +117,17 @@ static void row_broker(struct writer *w, const struct belt_row_broker *row, bool
         pack_uint(&w->p, numbers[i]);
     if (!extended)
         return;
-    pack_map(&w->p,
-             (uint32_t)(row->past > 0) + (row->failed_kept > 0) + (row->failed_let_go > 0) + (row->overslept > 0));
+    pack_map(&w->p, (uint32_t)(row->past > 0) + (row->failed_kept > 0) + (row->failed_let_go > 0) +
+                        (row->overslept > 0) + (row->refused > 0) + (row->overdue > 0) + (row->stalled > 0) +
+                        (row->stalled_ms > 0));
     writer_map_uint(w, "past", row->past);
     writer_map_uint(w, "failed_kept", row->failed_kept);
     writer_map_uint(w, "failed_let_go", row->failed_let_go);
     writer_map_uint(w, "overslept", row->overslept);
+    writer_map_uint(w, "refused", row->refused);
+    writer_map_uint(w, "overdue", row->overdue);
+    writer_map_uint(w, "stalled", row->stalled);
+    writer_map_uint(w, "stalled_ms", row->stalled_ms);
 }
 
 void writer_report(struct writer *w, const struct belt_msg *msg)

@@ -98,6 +98,9 @@
  * The lease forgives four lost heartbeats: a busy host is not a dead one. */
 #define BELT_HEARTBEAT_MS 1000u
 #define BELT_LEASE_MS     5000u
+/* A task with a time-out that its worker has not answered for is taken back when so many leases more are over: the
+ * worker stops it by itself, with some seconds' grace, and its answer may be on its way. */
+#define BELT_OVERDUE_LEASES 6u
 /* A job that is not detached outlives its client's connection by this: a broken network heals, a crashed client does
  * not. Longer than a client waits by default for a broker that is away (60 s, belt_pool_options.lost_timeout_ms): one
  * that was stopped for less than that finds its job. */

@@ -342,6 +342,10 @@ struct belt_row_worker {
     uint64_t done, failed, lost; /* lost: slots that died */
     uint64_t connected_ms, silent_ms;
     uint8_t state; /* 0 ready, 1 leaving */
+    /* in an extended report only: */
+    bool stalled;      /* it does not answer for what it holds, as far as can be seen */
+    uint64_t quiet_ms; /* since it answered for a task last, of one that holds some */
+    uint64_t overdue;  /* tasks that were taken back from it and still hold its slots */
 };
 
 struct belt_row_job {
@@ -378,6 +382,10 @@ struct belt_row_broker {
     uint64_t failed_kept;   /* failed tasks that are kept with their inputs */
     uint64_t failed_let_go; /* and those that were not, or not for long, to stay within the bounds */
     uint64_t overslept;     /* sleeps that their time ended although a message was there: a fault */
+    uint64_t refused;       /* requests of peers */
+    uint64_t overdue;       /* tasks that were taken back, since no worker answered for them */
+    uint64_t stalled;       /* workers that do not answer for what they hold */
+    uint64_t stalled_ms;    /* the longest time for which one has not */
 };
 
 struct belt_msg_report {

@@ -16,6 +16,7 @@
 #include "journal/history.h"
 #include "life/closing.h"
 #include "life/grant.h"
+#include "life/overdue.h"
 #include "life/release.h"
 #include "model/mark.h"
 #include "model/queue.h"
@@ -84,6 +85,7 @@ static void free_agents(struct core *core)
         struct run *run, *after;
         DL_FOREACH_SAFE(agent->runs, run, after)
         free(run);
+        free(agent->overdue);
         free(agent->queues);
         free(agent->passes);
         free(agent);
@@ -320,6 +322,7 @@ static void on_turn(struct core *core)
     budget_turn(core);
     owed_turn(core);
     release_turn(core);
+    overdue_turn(core);
     dispatch_turn(core);
     record_turn(core);
     struct reader *readers = core->dirty_readers, *reader, *next_reader;

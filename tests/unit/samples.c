@@ -28,6 +28,7 @@ static struct belt_row_worker workers[2];
 static struct belt_row_job jobs[2];
 static struct belt_row_reader readers[2];
 static struct belt_row_job past_jobs[2];
+static struct belt_row_worker stalled_workers[2];
 static struct belt_row_broker broker, fuller_broker;
 static struct belt_letter letters[3];
 
@@ -84,7 +85,7 @@ static void fill_rows(void)
 {
     queues[0] = (struct belt_row_queue){.function = str("analyze"), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
     queues[1] = (struct belt_row_queue){.function = str(longest_name), .waiting = UINT64_MAX, .workers = UINT32_MAX};
-    workers[0] = (struct belt_row_worker){str("host:1"), str("a,b"), 1, 2, 3, 4, 5, 6, 7, 8, 1};
+    workers[0] = (struct belt_row_worker){str("host:1"), str("a,b"), 1, 2, 3, 4, 5, 6, 7, 8, 1, false, 0, 0};
     workers[1] = (struct belt_row_worker){.name = str(longest_text), .functions = str("")};
     jobs[0] = (struct belt_row_job){.job = 1,
                                     .key = str("key"),
@@ -106,6 +107,10 @@ static void fill_rows(void)
     jobs[1] = (struct belt_row_job){.job = UINT64_MAX, .key = str(longest_key), .function = str("f"), .priority = 100};
     readers[0] = (struct belt_row_reader){1, str("r"), 1, 1, 2, 3, 4};
     readers[1] = (struct belt_row_reader){.job = UINT64_MAX, .reader = str(longest_key), .unread = UINT64_MAX};
+    memcpy(stalled_workers, workers, sizeof stalled_workers);
+    stalled_workers[0].stalled = true;
+    stalled_workers[0].quiet_ms = 9;
+    stalled_workers[1].overdue = UINT64_MAX;
     memcpy(past_jobs, jobs, sizeof past_jobs);
     past_jobs[0].past = true;
     past_jobs[0].opened_at = 1;
@@ -128,6 +133,10 @@ static void fill_rows(void)
                                       .draining = 1};
     fuller_broker = broker;
     fuller_broker.past = 1;
+    fuller_broker.refused = 2;
+    fuller_broker.overdue = 3;
+    fuller_broker.stalled = 4;
+    fuller_broker.stalled_ms = 5;
     fuller_broker.failed_kept = 2;
     fuller_broker.failed_let_go = UINT64_MAX;
     fuller_broker.overslept = 3;
@@ -274,7 +283,7 @@ static void add_reading(void)
     add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){
         .ref = 1, .what = BELT_REPORT_QUEUES, .count = 2, .rows = {.queues = queues}, .extended = true};
     add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){
-        .ref = 1, .what = BELT_REPORT_WORKERS, .count = 2, .rows = {.workers = workers}, .extended = true};
+        .ref = 1, .what = BELT_REPORT_WORKERS, .count = 2, .rows = {.workers = stalled_workers}, .extended = true};
     add(BELT_MSG_REPORT)->u.report = (struct belt_msg_report){
         .ref = 1, .what = BELT_REPORT_READERS, .count = 2, .rows = {.readers = readers}, .extended = true};
     add(BELT_MSG_REPORT)->u.report =

@@ -233,6 +233,9 @@ static const char *differ_worker(const struct belt_row_worker *a, const struct b
     SAME(connected_ms);
     SAME(silent_ms);
     SAME(state);
+    SAME(stalled);
+    SAME(quiet_ms);
+    SAME(overdue);
     return NULL;
 }
 
@@ -295,6 +298,10 @@ static const char *differ_broker(const struct belt_row_broker *a, const struct b
     SAME(failed_kept);
     SAME(failed_let_go);
     SAME(overslept);
+    SAME(refused);
+    SAME(overdue);
+    SAME(stalled);
+    SAME(stalled_ms);
     return NULL;
 }
 

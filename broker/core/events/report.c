@@ -8,6 +8,7 @@
 #include "../model/name.h"
 #include "../model/row.h"
 #include "../model/update.h"
+#include "../policy/stalled.h"
 #include "../policy/waiting.h"
 #include "report_jobs.h"
 
@@ -120,6 +121,9 @@ static struct belt_row_worker worker_row(struct core *core, const struct agent *
         .connected_ms = row_since(core, agent->connected_ms),
         .silent_ms = row_since(core, agent->session->heard_ms),
         .state = agent->leaving,
+        .stalled = stalled_seems(core, agent),
+        .quiet_ms = stalled_quiet(core, agent),
+        .overdue = agent->overdue_count,
     };
 }
 
@@ -204,6 +208,13 @@ static void report_readers(struct core *core, const struct belt_msg_status *msg,
 
 static void report_broker(struct core *core, struct belt_msg_report *report)
 {
+    const struct agent *agent;
+    uint64_t stalled = 0, longest = 0;
+    DL_FOREACH(core->agents, agent)
+    if (stalled_seems(core, agent)) {
+        stalled++;
+        longest = stalled_quiet(core, agent) > longest ? stalled_quiet(core, agent) : longest;
+    }
     struct belt_row_broker *row = update_alloc(core, sizeof *row);
     *row = (struct belt_row_broker){
         .name = name_bytes(core->config.name),
@@ -226,6 +237,10 @@ static void report_broker(struct core *core, struct belt_msg_report *report)
         .failed_kept = core->letter_count,
         .failed_let_go = core->letters_dropped,
         .overslept = core->overslept,
+        .refused = core->refused,
+        .overdue = core->overdue,
+        .stalled = stalled,
+        .stalled_ms = longest,
     };
     report->rows.broker = row;
     report->count = 1;

@@ -17,6 +17,7 @@
 #include "../policy/owed.h"
 #include "../policy/run.h"
 #include "../model/run_time.h"
+#include "../policy/stalled.h"
 #include "../policy/stuck.h"
 
 #include <stdlib.h>
@@ -65,6 +66,7 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
         struct run *run = run_find(core, agent, &ref, &job, &task);
         /* Also of a stale one: it may be sent again because the answer waits for the disk still. */
         agent->holds_kept |= job && job->options.durable;
+        stalled_named(agent, &ref);
         if (!run) {
             core->stale++;
             update_trace(core, "%s > job %llu task %llu attempt %u: stale, ignored", agent->session->name,
@@ -89,6 +91,7 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
     if (msg->first + msg->count > agent->results_next)
         agent->results_next = msg->first + msg->count;
     owed_record(core, agent, msg);
+    stalled_answered(core, agent);
     stuck_moved(core, agent);
     mark_agent(core, agent);
 }
@@ -100,6 +103,8 @@ void worker_returned(struct core *core, struct agent *agent, const struct belt_m
     bool gave = false; /* what it was asked for */
     for (uint32_t i = 0; i < msg->count; i++) {
         struct run *run = run_find(core, agent, &msg->refs[i], &job, &task);
+        stalled_named(agent, &msg->refs[i]);
+        stalled_answered(core, agent);
         if (!run)
             continue;
         gave |= job->queue == agent->recalled;
@@ -124,6 +129,7 @@ void worker_progress(struct core *core, struct agent *agent, const struct belt_m
     struct run *run = run_find(core, agent, &msg->task, &job, &task);
     if (!run)
         return;
+    stalled_answered(core, agent);
     uint32_t permille = msg->total == 0           ? 0
                         : msg->done >= msg->total ? 1000
                                                   : (uint32_t)((double)msg->done * 1000.0 / (double)msg->total);
@@ -166,6 +172,7 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
     agent->window_bytes = props->window_bytes;
     agent->synced = agent->leaving = agent->recalling = false;
     stuck_forget(core, agent);
+    stalled_forget(agent);
     agent->queues = realloc(agent->queues, (props->function_count + 1) * sizeof *agent->queues);
     agent->passes = realloc(agent->passes, (props->function_count + 1) * sizeof *agent->passes);
     if (!agent->queues || !agent->passes)
@@ -270,6 +277,7 @@ void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_r
     if (!run->named)
         outcome_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
     agent->synced = agent->met = true;
+    agent->synced_ms = core->now;
     for (uint32_t i = 0; i < agent->queue_count; i++)
         mark_queue(core, agent->queues[i]);
     mark_agent(core, agent);
@@ -287,16 +295,9 @@ void worker_leaving(struct core *core, struct agent *agent)
 /* The agent died while it must have been running this task. */
 static void lose(struct core *core, struct agent *agent, struct run *run)
 {
-    struct task *task = table_at(&run->job->table, run->index);
-    struct belt_result_extras extras = {
-        .text = update_text(core, "worker %s was lost while it ran the task (attempt %u)", agent->session->name,
-                            task->attempt),
-        .exit_status = -1,
-    };
-    struct belt_result_item item = {
-        .index = run->index, .attempt = task->attempt, .code = BELT_TASK_LOST, .extras = &extras};
-    struct pinned none = {0};
-    outcome_of_run(core, run, task, &item, &none, TIE_BLAMED);
+    outcome_lost(core, run, TIE_BLAMED,
+                 update_text(core, "worker %s was lost while it ran the task (attempt %u)", agent->session->name,
+                             table_at(&run->job->table, run->index)->attempt));
 }
 
 void worker_gone(struct core *core, struct agent *agent, bool blame)
@@ -324,6 +325,7 @@ void worker_gone(struct core *core, struct agent *agent, bool blame)
     DL_DELETE(core->agents, agent);
     agent->session->agent = NULL;
     owed_record_told(core, agent);
+    stalled_forget(agent);
     free(agent->queues);
     free(agent->passes);
     free(agent);

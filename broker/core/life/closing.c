@@ -209,6 +209,7 @@ void closing_free(struct core *core, struct job *job)
     queue->jobs--;
     core->jobs--;
     core->detached -= job->options.detached;
+    core->timed -= job->options.timeout_ms > 0;
     HASH_DELETE(by_id, core->by_job, job);
     HASH_DELETE(by_key, core->by_key, job);
     core->bytes -= (job->next - job->released) * sizeof(struct task);

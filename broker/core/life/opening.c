@@ -115,6 +115,7 @@ struct job *opening_new(struct core *core, struct session *owner, uint64_t id, c
     catalog_add(core, job);
     core->jobs++;
     core->detached += job->options.detached;
+    core->timed += job->options.timeout_ms > 0;
     job->own_bytes = job_cost(&job->options);
     core->bytes += job->own_bytes;
     expire_times(core, job);

@@ -148,3 +148,13 @@ void outcome_of_run(struct core *core, struct run *run, struct task *task, const
     run_free(core, run);
     outcome_set(core, job, task, item, last);
 }
+
+void outcome_lost(struct core *core, struct run *run, enum task_tie tie, struct belt_bytes text)
+{
+    struct task *task = table_at(&run->job->table, run->index);
+    struct belt_result_extras extras = {.text = text, .exit_status = -1};
+    struct belt_result_item item = {
+        .index = run->index, .attempt = task->attempt, .code = BELT_TASK_LOST, .extras = &extras};
+    struct pinned none = {0};
+    outcome_of_run(core, run, task, &item, &none, tie);
+}

@@ -15,6 +15,9 @@ void outcome_cancel(struct core *core, struct job *job, uint64_t index, struct t
 void outcome_set(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item,
                  struct pinned *last);
 void outcome_again(struct core *core, struct run *run, struct task *task, enum task_tie tie);
+/* The agent must have been running it and will not end it, for this reason; `tie` says whether it may still come back
+ * with it. */
+void outcome_lost(struct core *core, struct run *run, enum task_tie tie, struct belt_bytes text);
 void outcome_of_run(struct core *core, struct run *run, struct task *task, const struct belt_result_item *item,
                     struct pinned *last, enum task_tie tie);
 

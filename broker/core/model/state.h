@@ -29,6 +29,7 @@ struct run {
     uint64_t index;
     uint64_t order; /* of dispatch at its agent, from 1 */
     uint64_t dispatched_ms;
+    uint64_t begun_ms; /* since when it is seen among those that have a slot, 0: it is not; see overdue.c */
     uint32_t progress_permille;
     uint32_t bytes;          /* of its payload: the agent's window counts them */
     float cost_us;           /* that its job was charged */
@@ -104,8 +105,12 @@ struct agent {
     uint64_t moved_ms; /* when a task of it ended last, or came */
     uint64_t ended;    /* tasks since it was stuck last, or came */
     struct agent *watched_prev, *watched_next;
-    bool dirty; /* in core->dirty_agents */
-    bool unfed; /* in core->unfed */
+    struct belt_task_ref *overdue; /* tasks that were taken back and hold its slots, as far as is known */
+    uint32_t overdue_count;
+    uint64_t quiet_ms;  /* when it answered for a task last, or was given the first */
+    uint64_t synced_ms; /* when it had named what it holds */
+    bool dirty;         /* in core->dirty_agents */
+    bool unfed;         /* in core->unfed */
     struct agent *unfed_prev, *unfed_next;
     struct agent *prev, *next; /* in core->agents */
     struct agent *dirty_next;
@@ -421,8 +426,11 @@ struct core {
     uint32_t past_count;
     uint64_t past_bytes;
     uint64_t last_job, last_volatile_job, last_reader, last_chunk;
-    uint32_t detached;  /* jobs that outlive their client */
-    struct link *links; /* hash by id */
+    uint32_t detached;   /* jobs that outlive their client */
+    struct link *links;  /* hash by id */
+    uint32_t timed;      /* jobs with a time-out */
+    uint64_t overdue_ms; /* when to look next for tasks whose time-out is long over */
+    uint64_t overdue;    /* tasks that were taken back, since no worker answered for them */
     struct refusals refusals;
     uint64_t refused; /* requests of peers, in this life of the broker */
     uint64_t bytes;   /* memory of all jobs */

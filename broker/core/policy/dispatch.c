@@ -15,6 +15,7 @@
 #include "run.h"
 #include "../model/run_time.h"
 #include "sizing.h"
+#include "stalled.h"
 #include "stuck.h"
 #include "waiting.h"
 
@@ -164,7 +165,8 @@ static bool is_plenty(const struct job *job)
 
 static uint32_t feed(struct core *core, struct agent *agent, bool eager)
 {
-    if (!agent->synced || agent->leaving || !agent->session->peer || agent->held >= agent->window_items)
+    if (!agent->synced || agent->leaving || !agent->session->peer || agent->held >= agent->window_items ||
+        stalled_is_full(agent))
         return 0;
     uint32_t place = 0;
     struct job *job = choose(core, agent, &place);

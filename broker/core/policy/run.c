@@ -27,6 +27,8 @@ struct run *run_new(struct core *core, struct agent *agent, struct job *job, uin
                         .bytes = task->len,
                         .chunk = chunk,
                         .dispatched_ms = core->now};
+    if (agent->held == 0)
+        agent->quiet_ms = core->now;
     task->state = TASK_RUNNING;
     task->u.run = run;
     DL_APPEND(agent->runs, run);

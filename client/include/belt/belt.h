@@ -493,6 +493,9 @@ typedef struct belt_worker_status {
     uint64_t connected_ms;       /* since it connected */
     uint64_t silent_ms;          /* since it was heard */
     bool leaving;                /* it finishes what runs and takes nothing new */
+    bool stalled;                /* it speaks, and does not answer for the tasks that it holds, as far as can be seen */
+    uint64_t quiet_ms;           /* since it answered for a task last; 0: it holds none */
+    uint64_t overdue;            /* tasks that were taken back from it, long after their time-out */
 } belt_worker_status;
 
 typedef struct belt_job_status {
@@ -539,7 +542,11 @@ typedef struct belt_broker_status {
     uint64_t past;          /* jobs that are over and remembered */
     uint64_t failed_kept;   /* failed tasks that are kept with their inputs */
     uint64_t failed_let_go; /* failed tasks that were dropped to stay within the broker's bounds */
-    uint64_t overslept; /* messages that it should have been woken for, and was not: more than 0 is a fault of Belt */
+    uint64_t overslept;  /* messages that it should have been woken for, and was not: more than 0 is a fault of Belt */
+    uint64_t refused;    /* requests of peers */
+    uint64_t overdue;    /* tasks that were taken back: no worker answered for them in their time-out */
+    unsigned stalled;    /* workers that do not answer for their tasks, as far as can be seen, … */
+    uint64_t stalled_ms; /* … and the longest time for which one has not */
 } belt_broker_status;
 
 /** What the broker answers. The library makes it, and the row `i` of `count` is behind the pointer `jobs[i]`. */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Workers that speak, and do not answer for their tasks. Of a task without a time-out nobody can tell whether it is
+ * only long: a worker is called stalled when its silence is out of all proportion.
+ */
+#include "stalled.h"
+
+#include <stdlib.h>
+
+/* Times of what such tasks take; a worker that has answered nothing for so long is called stalled, … */
+#define STALLED_TIMES 20u
+/* … but not before so many leases (a minute), and when nobody knows how long they take, so many (five minutes). */
+#define STALLED_LEASES         12u
+#define STALLED_LEASES_UNKNOWN 60u
+
+void stalled_answered(const struct core *core, struct agent *agent)
+{
+    agent->quiet_ms = core->now;
+}
+
+bool stalled_is_full(const struct agent *agent)
+{
+    return agent->overdue_count >= agent->slots;
+}
+
+void stalled_named(struct agent *agent, const struct belt_task_ref *ref)
+{
+    for (uint32_t i = 0; i < agent->overdue_count; i++) {
+        const struct belt_task_ref *taken = &agent->overdue[i];
+        if (taken->job != ref->job || taken->index != ref->index || taken->attempt != ref->attempt)
+            continue;
+        agent->overdue[i] = agent->overdue[--agent->overdue_count];
+        return;
+    }
+}
+
+void stalled_forget(struct agent *agent)
+{
+    free(agent->overdue);
+    agent->overdue = NULL;
+    agent->overdue_count = 0;
+}
+
+uint64_t stalled_quiet(const struct core *core, const struct agent *agent)
+{
+    bool holds = agent->held || agent->overdue_count;
+    return holds && core->now > agent->quiet_ms ? core->now - agent->quiet_ms : 0;
+}
+
+bool stalled_seems(const struct core *core, const struct agent *agent)
+{
+    uint64_t quiet = stalled_quiet(core, agent), lease = core->config.lease_ms;
+    double longest = 0;
+    uint32_t seen = 0;
+    bool known = true;
+    if (agent->overdue_count)
+        return true;
+    if (quiet < STALLED_LEASES * lease)
+        return false;
+    for (const struct run *run = agent->runs; run && seen < agent->slots; run = run->next, seen++) {
+        known &= run->job->queue->service_us > 0;
+        if (run->job->queue->service_us > longest)
+            longest = run->job->queue->service_us;
+    }
+    return known ? (double)quiet > STALLED_TIMES * longest / 1000 : quiet >= STALLED_LEASES_UNKNOWN * lease;
+}
