@@ -250,6 +250,8 @@ static void keeper_event(struct agent *agent, const struct keeper_event *event)
     switch (event->type) {
     case KEEPER_STARTED:
         stream_started(agent, place, event->pid, event->io, event->io, event->log);
+        if (agent->ending) /* agent_end_slots() has ended the others' input before this one was known */
+            stream_close(agent, place);
         break;
     case KEEPER_FAILED:
         if (spawn_is_short(event->status)) {
@@ -503,7 +505,7 @@ void agent_end_slots(struct agent *agent)
     if (agent->abrupt || agent->keeper.pid <= 0 || agent->epoll < 0)
         return;
     agent->now = start;
-    agent->leaving = true;
+    agent->leaving = agent->ending = true;
     if (agent->socket)
         agent_unwatch(agent, agent->socket_fd);
     HASH_ITER(hh, agent->by_pid, place, next)

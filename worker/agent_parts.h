@@ -108,6 +108,7 @@ struct agent {
     int rc;
     bool done; /* leave the loop */
     bool leaving, said_leaving;
+    bool ending;          /* the input of all slots is at its end */
     bool abrupt;          /* asked twice */
     bool orphan;          /* the pool's owner is gone */
     bool signalled;       /* asked by a signal */
