@@ -22,6 +22,7 @@ struct stream {
     PyObject *draw;         /* draw(): bytes; None: no more; False: not yet; str: it failed */
     PyObject *drawn;        /* bytes that the library borrows until the next call of the source */
     PyThreadState *waiting; /* NULL: the lock is held */
+    bool keeps;             /* the job is not cancelled when the stream is dropped */
     bool busy;              /* a thread is inside */
     bool failed;            /* draw() has raised an exception, which is raised when there are no results to give */
     PyObject *error[3];     /* that exception */
@@ -170,6 +171,7 @@ PyObject *belt_python_stream_new(PyObject *pool, belt_pool *belt, PyObject *args
     self = stream_alloc(pool, source);
     if (self == NULL)
         return NULL;
+    self->keeps = detached && options.key != NULL;
     self->busy = true;
     rc = open_stream(self, belt, function, &options, unordered, submits);
     if (leave_with(self, rc) == NULL) {
@@ -460,7 +462,7 @@ static PyObject *stream_close(PyObject *object, PyObject *none)
         Py_RETURN_NONE;
     if (enter(object) == NULL)
         return NULL;
-    let_go(self, false);
+    let_go(self, self->keeps);
     Py_INCREF(Py_None);
     return leave(self, Py_None);
 }
@@ -495,7 +497,7 @@ static int stream_clear(PyObject *object)
     struct stream *self = (struct stream *)object;
 
     if (self->stream != NULL)
-        let_go(self, false);
+        let_go(self, self->keeps);
     Py_CLEAR(self->draw);
     Py_CLEAR(self->drawn);
     for (int i = 0; i < 3; i++)
@@ -526,7 +528,7 @@ static PyMethodDef methods[] = {
     {"job", stream_job, METH_NOARGS, "The job's id."},
     {"fd", stream_fd, METH_NOARGS, "A descriptor that is readable when next() has something."},
     {"interrupt", stream_interrupt, METH_NOARGS, "Ends a next() that waits in another thread."},
-    {"close", stream_close, METH_NOARGS, "Cancels what is not finished."},
+    {"close", stream_close, METH_NOARGS, "Cancels what is not finished, unless the job has a key."},
     {"detach", stream_detach, METH_NOARGS, "Lets go of the job without cancelling it."},
     {NULL, NULL, 0, NULL}};
 

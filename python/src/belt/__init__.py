@@ -18,6 +18,7 @@ from .errors import (
     TooLarge,
     WorkerLost,
 )
+from .futures import ProcessPoolExecutor
 from .pool import Pool
 from .results import AsyncResult
 from .slot import current
@@ -28,6 +29,7 @@ __all__ = [
     "InitializerFailed",
     "Pool",
     "PoolTerminated",
+    "ProcessPoolExecutor",
     "TaskCancelled",
     "TimeoutError",
     "TooLarge",

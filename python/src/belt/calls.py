@@ -19,34 +19,47 @@ from .errors import InitializerFailed, PoolTerminated, from_code, from_error
 _TAKE = 128
 
 
-def outcome(row):
-    """(True, value) or (False, exception, text of its traceback or None) of a result."""
+def outcome(row, plain=False):
+    """(True, value) or (False, exception, text of its traceback or None) of a result. `plain`: what pickle raised in
+    the slot, and not a MaybeEncodingError that tells of it."""
     code, data = row[1], row[2]
     if code == _belt.OK:
         try:
             return True, packing.decode(data)
-        except Exception as error:
+        except BaseException as error:  # also what exits
             return False, unreadable(error), None
     if code in (_belt.TASK_FAILED, _belt.TASK_REFUSED) and data:
-        return raised(data)
+        return raised(data, plain)
     return False, from_code(code, row[5]), None
 
 
-def raised(data):
+def raised(data, plain=False):
     """The same of the payload of a failed task."""
     try:
-        kind, error, lines = pickle.loads(data)
-    except Exception as wrong:
+        kind, error, lines, shown = pickle.loads(data)
+    except BaseException as wrong:
         return False, unreadable(wrong), None
+    if kind == slot.RESULT and not plain:
+        return False, MaybeEncodingError(error, _Shown(shown)), lines
     if kind == slot.INITIALIZER:
         broken = InitializerFailed(f"the initializer failed: {type(error).__qualname__}: {error}")
         return False, broken, lines
     return False, error, lines
 
 
+class _Shown:
+    """What had this text in a slot."""
+
+    def __init__(self, text):
+        self._text = text
+
+    def __repr__(self):
+        return self._text
+
+
 def unreadable(error):
     """Of a result that cannot be unpickled here."""
-    wrapped = MaybeEncodingError(error, "a result that cannot be unpickled in this process")
+    wrapped = MaybeEncodingError(error, _Shown("a result that cannot be unpickled in this process"))
     wrapped.__cause__ = error
     return wrapped
 
@@ -61,6 +74,7 @@ class Calls:
         self._held = None  # a piece that the window has no room for
         self._waiting = {}  # index: (call, token)
         self._fed = 0
+        self._began = threading.Event()
         self._task_us = None
         self._idle = self._ending = False
         self._ended = None  # an exception, when nothing goes on
@@ -80,6 +94,17 @@ class Calls:
         """No more calls. The thread ends when all have their results."""
         self._ending = True
         self._wake()
+
+    @property
+    def has_ended(self):
+        """All that was handed in before end() is done."""
+        return self._ending and self._ended is not None
+
+    def cancel_pending(self):
+        """Cancels the calls that were not handed in yet, where they can be cancelled. The first ones are."""
+        self._began.wait(1)
+        for call in list(self._pending):
+            call.cancel()
 
     def join(self, timeout=None):
         if self._thread is not threading.current_thread():
@@ -106,6 +131,7 @@ class Calls:
             raise
         finally:
             self._stream.close()
+            self._core = None  # the core knows this object: without a circle both go at once
 
     def _turn(self):
         self._feed()
@@ -123,7 +149,10 @@ class Calls:
             call, token = waiting.pop(row[0])
             if self._near:
                 self._task_us = row[3] if self._task_us is None else (3 * self._task_us + row[3]) / 4
-            call.deliver(token, row)
+            try:
+                call.deliver(token, row)
+            except BaseException as error:
+                call.fail(token, error)
         call = token = row = None
 
     def _has_room(self):
@@ -161,6 +190,8 @@ class Calls:
             self._fed += 1
             held = None
         self._held = held
+        if self._fed:
+            self._began.set()
 
     def _finish(self, error):
         self._ended = error

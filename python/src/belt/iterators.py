@@ -38,6 +38,7 @@ class _Source:
         self.packs = {}  # index: the items of a task, while it has no result
         self.refused = {}  # index: why an input was not sent
         self.error = None  # what the input raised; it is at its end then
+        self.strict = False  # an input that fails ends the job as a failure: there is no reader to tell it to
         self.urgent = None  # Ctrl-C while the input was drawn: it is the caller's, and the input goes on afterwards
 
     def draw(self):
@@ -55,6 +56,8 @@ class _Source:
         if self.urgent is not None:
             self._split.extend(items)
             return False
+        if self.error is not None and self.strict:
+            return "the input failed"
         return self._send(items) if items else None
 
     def _next_items(self, room):
@@ -86,6 +89,8 @@ class _Source:
                 self._split.extend(items)
                 return self._send([self._split.popleft()])
             self.refused[index] = error
+            if self.strict:
+                self.error = error
             payload = "the input cannot be pickled"
         self._index += 1
         return payload
@@ -102,7 +107,7 @@ class _Source:
 class IMapIterator:
     """Gives the results. What is drawn ahead of them is at most `buffersize`, exactly."""
 
-    def __init__(self, core, source, packer, unordered, on_error, acknowledge=False, **options):
+    def __init__(self, core, source, packer, on_error, stream, acknowledge=False):
         self._core, self._source, self._packer = core, source, packer
         self._keep_errors = on_error == "return"
         self._lock = threading.RLock()
@@ -110,7 +115,9 @@ class IMapIterator:
         self._over = False
         self._error = None
         self._acknowledge, self._number = acknowledge, None
-        self._stream = core.stream(draw=source.draw, unordered=unordered, acknowledge=acknowledge, **options)
+        self._stream = stream
+        if acknowledge:
+            stream.fd()  # with a descriptor each acknowledgement leaves at once, not when a quarter of the window is taken
         core.streams.add(self)
         with self._lock:
             self._look(0)  # the first inputs are on their way

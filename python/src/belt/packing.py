@@ -40,14 +40,6 @@ def are_simple(values):
     return _SIMPLE.issuperset(map(type, values))
 
 
-class _Pickler(ForkingPickler):
-    """With the reducers that were registered with multiprocessing, for what plain pickle refuses."""
-
-    def __init__(self, file, buffer_callback):
-        pickle.Pickler.__init__(self, file, _PROTOCOL, buffer_callback=buffer_callback)
-        self.dispatch_table = self._copyreg_dispatch.new_child(self._extra_reducers)
-
-
 def _dumps(value, buffers):
     def take(buffer):
         try:
@@ -63,7 +55,7 @@ def _dumps(value, buffers):
     except (TypeError, pickle.PicklingError):
         buffers.clear()
         file = BytesIO()
-        _Pickler(file, take).dump(value)
+        ForkingPickler(file, _PROTOCOL, True, take).dump(value)  # with the reducers that were registered there
         return file.getvalue()
 
 

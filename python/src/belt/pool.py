@@ -17,8 +17,10 @@ from . import functions, packing
 from .calls import Calls
 from .errors import PoolTerminated, from_error
 from .iterators import IMapIterator, _Source
-from .results import MapResult, SingleResult
+from .results import MapResult, SingleResult, without_frames
 from .slot import Slot
+
+CLIENTS_PORT, WORKERS_PORT = 7878, 7879
 
 _cores = weakref.WeakSet()
 
@@ -27,6 +29,16 @@ def function_name(queue=None):
     """The name under which brokers know the Python functions of this version; `queue` keeps some workers apart."""
     name = f"python-{sys.version_info.major}.{sys.version_info.minor}"
     return name if queue is None else f"{name}.{queue}"
+
+
+def endpoint(address, port):
+    """A broker's address, of which the beginning and the port may be left out."""
+    if "://" in address:
+        return address
+    host, colon, given = address.rpartition(":")
+    if not colon or address.endswith("]"):
+        host, given = address, port
+    return f"tcp://{host}:{given}"
 
 
 def check_address(address, insecure):
@@ -40,8 +52,8 @@ def check_address(address, insecure):
         local = host == "localhost"
     if not local:
         raise ValueError(
-            f"{address} is on a network, where whoever reaches the broker may run code in this program by its results: "
-            "use ipc or the loopback interface (a tunnel, for one), or say insecure=True if all who reach it are trusted"
+            f"{address} is on a network, where whoever reaches the broker may run code here: use ipc or the loopback "
+            "interface (a tunnel, for one), or say insecure=True if all who reach it are trusted"
         )
 
 
@@ -91,10 +103,10 @@ class Core:
         """The stream of the calls with these options."""
         name = (near, *sorted(options.items()))
         calls = self._calls.get(name)
-        if calls is None:
+        if calls is None or calls.has_ended and not self._closed:
             with self._lock:
                 calls = self._calls.get(name)
-                if calls is None:
+                if calls is None or calls.has_ended and not self._closed:
                     calls = self._calls[name] = Calls(self, options, near)
         return calls
 
@@ -167,6 +179,7 @@ def open_core(
     if broker is not None:
         if initializer is not None or maxtasksperchild is not None:
             raise ValueError("initializer and maxtasksperchild are for pools without a broker: its workers serve others")
+        broker = endpoint(broker, CLIENTS_PORT)
         check_address(broker, insecure)
         seen = functions.Seen(inherited=False, shared_main=False)
         return Core(broker, None, Slot(), function_name(queue), seen, options)
@@ -254,7 +267,7 @@ class Pool:
         try:
             result._payload = packing.encode((tuple(args), dict(kwds)), packing.CALL, encoded)
         except Exception as error:
-            result.fail(None, error)
+            result.fail(None, without_frames(error))
             return result
         calls.submit(result)
         return result
@@ -336,24 +349,55 @@ class Pool:
         self._check_running()
         packer = _packer(chunksize, timeout, retries, on_error, key)
         size = _positive(buffersize, "buffersize") or self._buffersize
-        options = _call_options(timeout, retries, priority)
-        if key is not None:
-            options.update(key=key, detached=True, durability=_durability(durable))
-        elif durable is not None:
-            raise ValueError("durable is for jobs with a key: give key, too")
+        options = _job_options(_call_options(timeout, retries, priority), key, durable)
         encoded = functions.encode(func, self._core.seen)
         source = _Source(self._core, encoded, iterable, star, packer, size)
-        return IMapIterator(
-            self._core,
-            source,
-            packer,
-            unordered,
-            on_error,
-            acknowledge=key is not None,
+        keyed = key is not None
+        stream = self._core.stream(
+            draw=source.draw,
             argument=encoded,
+            unordered=unordered,
             buffersize=size or 0,
+            acknowledge=keyed,
             **options,
         )
+        return IMapIterator(self._core, source, packer, on_error, stream, keyed)
+
+    # ---- jobs that outlive the program
+
+    def submit(self, func, iterable, *, star=False, timeout=None, retries=0, priority=0, key=None, durable=None):
+        """Hands in a job whose results are read by results(), here or elsewhere: its Job. Returns when the broker has
+        accepted all of it; with a key that the broker knows it is the job of old, and only what is missing is sent."""
+        self._check_running()
+        options = {"detached": True, **_job_options(_call_options(timeout, retries, priority), key, durable)}
+        encoded = functions.encode(func, self._core.seen)
+        source = _Source(self._core, encoded, iterable, star, _packer(1, timeout, retries, "raise", key), None)
+        source.strict = True
+        stream = self._core.stream(draw=source.draw, argument=encoded, submits=True, **options)
+        try:
+            while not stream.flush(1000):
+                _raise(source.urgent)
+            _raise(source.urgent)
+            job = Job(stream.job())
+        except _belt.Error as error:
+            stream.close()
+            raise (source.error or from_error(error)) from None
+        except BaseException:
+            stream.close()
+            raise
+        stream.detach()
+        return job
+
+    def results(self, job, reader, *, unordered=False, buffersize=None, on_error="raise"):
+        """The results of a job that submit() has handed in. Each reader has a name and a place of its own: who comes
+        again under it goes on after the last result whose loop body ended."""
+        self._check_running()
+        size = _positive(buffersize, "buffersize")
+        packer = _packer(1, None, 0, on_error)
+        stream = self._core.subscribe(int(job), reader, unordered=unordered, acknowledge=True, buffersize=size or 0)
+        source = _Source(self._core, b"", (), False, packer, None)
+        source.hint = None
+        return IMapIterator(self._core, source, packer, on_error, stream, acknowledge=True)
 
     # ---- the end
 
@@ -411,5 +455,21 @@ def _call_options(timeout, retries, priority):
     return options
 
 
-def _durability(durable):
-    return 0 if durable is None else 1 if durable else 2
+def _job_options(options, key, durable):
+    if key is not None:
+        options.update(key=key, detached=True)
+    if durable is not None:
+        options["durability"] = 1 if durable else 2
+    return options
+
+
+def _raise(error):
+    if error is not None:
+        raise error
+
+
+class Job(int):
+    """A job that the broker keeps: its id."""
+
+    def __repr__(self):
+        return f"<belt job {int(self)}>"

@@ -2,6 +2,7 @@
 """Results of calls that are not waited for: multiprocessing's AsyncResult and MapResult."""
 
 import _thread
+import traceback
 from multiprocessing.pool import RemoteTraceback
 
 from . import packing
@@ -15,6 +16,13 @@ def with_cause(error, lines, kind=RemoteTraceback):
     if lines is not None:
         error.__cause__ = kind('\n"""\n%s"""' % lines)
     return error
+
+
+def without_frames(error, kind=RemoteTraceback):
+    """The exception, caused by its own traceback as text: its frames would keep alive what they know."""
+    lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    error.__traceback__ = error.__context__ = None
+    return with_cause(error, lines, kind)
 
 
 class AsyncResult:
@@ -122,7 +130,7 @@ class MapResult(AsyncResult):
                 if count > 1:
                     self._split(first, items)
                 else:
-                    self._put(first, False, error)
+                    self._put(first, False, without_frames(error))
                     self._count(1)
 
     def _encode(self, items):
@@ -177,12 +185,12 @@ class MapResult(AsyncResult):
             self._set(False, self._error)
 
 
-def unpacked(row, count):
-    """The outcomes of all `count` items of a task."""
+def unpacked(row, count, plain=False):
+    """The outcomes of all `count` items of a task; `plain` as of outcome()."""
     if count == 1:
-        return (outcome(row),)
+        return (outcome(row, plain),)
     if row[1] != _belt.OK:
-        one = outcome(row)
+        one = outcome(row, plain)
         return (one,) * count
     kind = row[2][-1] & packing.KIND
     good, value, *_ = whole = outcome(row)
@@ -190,4 +198,4 @@ def unpacked(row, count):
         return (whole,) * count
     if kind == packing.VALUES:
         return [(True, each) for each in value]
-    return [outcome((0, _belt.OK, row[1])) if row[0] else raised(row[1][0]) for row in value]
+    return [outcome((0, _belt.OK, row[1])) if row[0] else raised(row[1][0], plain) for row in value]

@@ -18,7 +18,7 @@ from . import functions, packing
 from .errors import TaskCancelled
 
 # Of the payload of a failed task: what failed.
-TASK, INITIALIZER = 0, 1
+TASK, INITIALIZER, RESULT = 0, 1, 2  # RESULT: it ran, and its result cannot be pickled
 _FUNCTIONS_KEPT = 256
 
 
@@ -58,19 +58,27 @@ def current():
     return _current
 
 
-def failure(kind, error):
-    """(payload, text) of an exception with its traceback."""
+def failure(kind, error, value=None):
+    """(payload, text) of an exception with its traceback; `value`: the result that cannot be pickled."""
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:  # the slot's own frames
         trace = trace.tb_next
     lines = "".join(traceback.format_exception(type(error), error, trace))
     error.__traceback__ = None
     text = "".join(_one_line(error))
+    shown = _shown(value) if kind == RESULT else None
     try:
-        data = pickle.dumps((kind, error, lines), 5)
-    except Exception as wrong:
-        data = pickle.dumps((kind, MaybeEncodingError(wrong, error), lines), 5)
+        data = pickle.dumps((kind, error, lines, shown), 5)
+    except BaseException as wrong:
+        data = pickle.dumps((kind, MaybeEncodingError(_shown(wrong), _shown(error)), lines, shown), 5)
     return data, text
+
+
+def _shown(value):
+    try:
+        return repr(value)[:1000]
+    except Exception:
+        return f"<{type(value).__qualname__}, whose text cannot be made>"
 
 
 def _one_line(error):
@@ -200,8 +208,10 @@ class Slot:
     def _encode(self, value):
         try:
             return packing.encode(value, packing.VALUE)
-        except Exception as error:
-            return failure(TASK, MaybeEncodingError(error, value))
+        except TaskCancelled:
+            raise
+        except BaseException as error:
+            return failure(RESULT, error, value)
 
     def _pack(self, function, items, star):
         rows = []

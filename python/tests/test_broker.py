@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pools on a broker, with workers in Python; and jobs that outlive a program."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import belt
+from belt import Pool
+
+WAIT = 60
+BELT = os.environ.get("BELT_PROGRAM") or shutil.which("belt")
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def square(x):
+    return x * x
+
+
+def where(_):
+    import broker_functions
+
+    return broker_functions.value()
+
+
+@unittest.skipUnless(BELT, "the program belt is not there")
+class OnABroker(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="belt-python-")
+        cls.clients, cls.workers = (f"ipc://{cls.directory}/{name}" for name in ("clients", "workers"))
+        with open(f"{cls.directory}/broker_functions.py", "w") as file:
+            file.write("def value():\n    return 'of the worker'\n\ndef half(x):\n    return x / 2\n")
+        cls.programs = []
+        cls.start_broker()
+        cls.start_worker("--preload", "broker_functions")
+
+    @classmethod
+    def start_broker(cls):
+        options = "--clients", cls.clients, "--workers", cls.workers, "--state", f"{cls.directory}/state", "--quiet"
+        ready = os.pipe()
+        program = subprocess.Popen([BELT, "broker", *options, "--ready-fd", str(ready[1])], pass_fds=ready[1:])
+        cls.programs.append(program)
+        os.close(ready[1])
+        with open(ready[0]) as file:
+            file.readline()
+
+    @classmethod
+    def start_worker(cls, *options):
+        command = [sys.executable, "-m", "belt", "worker", "--broker", cls.workers, "--slots", "2"]
+        cls.programs.append(subprocess.Popen([*command, "--path", cls.directory, *options]))
+
+    @classmethod
+    def tearDownClass(cls):
+        for program in reversed(cls.programs):
+            program.terminate()
+        for program in cls.programs:
+            program.wait(WAIT)
+        shutil.rmtree(cls.directory)
+
+    def test_functions_of_this_program_and_of_the_worker(self):
+        with Pool(broker=self.clients) as pool:
+            self.assertEqual(pool.apply(square, (7,)), 49)
+            self.assertEqual(list(pool.imap(square, range(300))), [i * i for i in range(300)])
+            self.assertEqual(pool.map(where, [0]), ["of the worker"])
+            with self.assertRaises(ZeroDivisionError):
+                pool.apply(divmod, (1, 0))
+
+    def test_an_executor(self):
+        with belt.ProcessPoolExecutor(broker=self.clients) as pool:
+            self.assertEqual(pool.submit(square, 7).result(WAIT), 49)
+
+    def test_queues_are_apart(self):
+        with Pool(broker=self.clients, queue="other") as pool:
+            result = pool.apply_async(square, (3,))
+            with self.assertRaises(TimeoutError):
+                result.get(0.3)
+            self.start_worker("--queue", "other")
+            self.assertEqual(result.get(WAIT), 9)
+
+    def test_a_job_that_is_read_later(self):
+        with Pool(broker=self.clients) as pool:
+            job = pool.submit(square, range(20))
+        with Pool(broker=self.clients) as pool:
+            got = []
+            for value in pool.results(job, "me"):
+                got.append(value)
+                if len(got) == 5:
+                    break  # its body did not end: the fifth comes again
+            for value in pool.results(job, "me"):
+                got.append(value)
+            self.assertEqual(got[:5] + got[6:], [i * i for i in range(20)])
+            self.assertEqual(got[4], got[5])
+            with self.assertRaises(LookupError):
+                list(pool.results(2**60, "me"))
+
+    def test_a_job_whose_input_fails_is_no_job(self):
+        def numbers():
+            yield 1
+            raise KeyError("input")
+
+        with Pool(broker=self.clients) as pool:
+            with self.assertRaisesRegex(KeyError, "input"):
+                pool.submit(square, numbers())
+
+    def test_with_a_key_a_program_goes_on_where_it_was_killed(self):
+        program = (
+            "import os, sys, time\nfrom operator import neg\nfrom belt import Pool\n"
+            "with Pool(broker=sys.argv[1]) as pool:\n"
+            "    for value in pool.imap(neg, range(30), key='night'):\n"
+            "        if -value == int(sys.argv[2]): os.kill(os.getpid(), 9)\n"
+            "        print(value, flush=True)\n"
+            "        time.sleep(0.05)\n"
+        )
+
+        def run(last):
+            done = subprocess.run(
+                [sys.executable, "-c", program, self.clients, str(last)], capture_output=True, text=True, timeout=WAIT
+            )
+            self.assertEqual(done.returncode, 0 if last < 0 else -signal.SIGKILL, done.stderr)
+            return [int(line) for line in done.stdout.split()]
+
+        first, second, third = run(7), run(20), run(-1)
+        self.assertEqual(first, [-i for i in range(7)])
+        # What was printed in the last moment before the kill may come again; nothing is left out.
+        for run_before, run_after in (first, second), (second, third):
+            self.assertEqual(run_after, list(range(run_after[0], run_after[-1] - 1, -1)))
+            self.assertLess(run_after[0], run_before[0])
+            self.assertGreaterEqual(run_after[0], run_before[-1] - 1)
+        self.assertEqual(third[-1], -29)
+        self.assertEqual(run(-1), [])
+
+    def test_a_worker_that_cannot_start_says_why(self):
+        for options, words in (
+            (["--preload", "no_such_module"], "no_such_module"),
+            (["--broker", "192.0.2.1"], "on a network"),
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "belt", "worker", "--broker", self.workers, *options],
+                capture_output=True,
+                text=True,
+                timeout=WAIT,
+            )
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(words, done.stderr)
+            self.assertNotIn("Traceback", done.stderr)
+
+    def test_a_worker_ends_at_once(self):
+        self.start_worker()
+        worker = self.programs.pop()
+        time.sleep(0.5)
+        worker.terminate()
+        self.assertEqual(worker.wait(WAIT), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
