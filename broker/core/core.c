@@ -352,6 +352,7 @@ static void on_turn(struct core *core)
         worker_record(core, agent);
     }
     owed_turn_over(core);
+    core->again |= budget_has_room(core);
     core->asked_ms = core->again ? core->now : core->alarm;
 }
 

@@ -58,6 +58,20 @@ void budget_feed(struct core *core, struct job *job)
     job->starved = false;
 }
 
+bool budget_has_room(const struct core *core)
+{
+    const struct job *job;
+    uint32_t looked = 0;
+    DL_FOREACH2(core->starved, job, starved_next)
+    {
+        if (looked++ == STARVED_A_TURN)
+            break;
+        if (budget_takes(core, job, job->starved_for))
+            return true;
+    }
+    return false;
+}
+
 void budget_turn(struct core *core)
 {
     struct job *job, *next;

@@ -14,5 +14,7 @@ bool budget_keeps(const struct core *core, uint64_t size);                      
 void budget_starve(struct core *core, struct job *job, uint64_t size);
 void budget_feed(struct core *core, struct job *job); /* it has room, or is over */
 void budget_turn(struct core *core);
+bool budget_has_room(
+    const struct core *core); /* for a job that waits: what a turn has freed is the next one's to give */
 
 #endif
