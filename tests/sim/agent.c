@@ -213,11 +213,30 @@ static void leave_step(struct agent_model *agent)
 
 /* ---- its loop ---- */
 
+/* True: there is more to decide before it waits. */
 static bool act(struct agent_model *agent)
 {
     slots_turn(agent->table, now_us(agent));
-    process_act(agent);
-    return process_run(agent);
+    bool acted = process_act(agent);
+    return process_run(agent) || acted;
+}
+
+/* As the broker's (I25): who waits has nothing to give to a slot and nothing to tell. */
+static void look_again(struct agent_model *agent)
+{
+    struct sim *sim = agent->node.sim;
+    struct slots_action action;
+    uint64_t first, next;
+    if (sim->error[0] || !agent->node.alive || agent_deadline(agent) <= sim->now)
+        return;
+    slots_turn(agent->table, now_us(agent));
+    if (slots_next_action(agent->table, &action))
+        sim_fail(sim, "%s sleeps until %llu with something to do for slot %u (I25)", agent->node.name,
+                 ULL(agent_deadline(agent)), action.slot);
+    slots_unsent(agent->table, &first, &next);
+    if (node_ready(&agent->node) && first < next && slots_results_due(agent->table, now_us(agent)) <= now_us(agent))
+        sim_fail(sim, "%s sleeps until %llu with results to be sent (I25)", agent->node.name,
+                 ULL(agent_deadline(agent)));
 }
 
 void agent_run(struct agent_model *agent)
@@ -239,6 +258,7 @@ void agent_run(struct agent_model *agent)
         belt_session_again(&node->session, sim->now);
     if (agent->leaving)
         leave_step(agent);
+    look_again(agent);
 }
 
 uint64_t agent_deadline(const struct agent_model *agent)
@@ -303,7 +323,7 @@ void agent_start(struct sim *sim, struct agent_model *agent, const char *name)
     agent->node.fill_hello = fill_hello;
     agent->slots = 1 + (uint32_t)sim_random(sim, 4);
     agent->window = agent->slots + (uint32_t)sim_random(sim, 60);
-    agent->window_bytes = sim_chance(sim, 3000) ? 100 : 1 << 20;
+    agent->window_bytes = sim_chance(sim, 3000) ? SMALL_WINDOW : 1 << 20;
     agent->mask = sim_chance(sim, 7000) || sim->fault_at == UINT64_MAX ? 7 : 1u << sim_random(sim, 3);
     agent->taken_count = 0;
     agent->leaving = agent->said_leaving = false;

@@ -290,6 +290,24 @@ static void turn(struct sim *sim)
             held->through = sim->disk.recorded;
 }
 
+/* Whoever waits for a message or a time has nothing to do (I25): a second turn at the same moment finds nothing. What
+ * it finds would otherwise have waited for the next message, a heartbeat at the latest. */
+static void look_again(struct sim *sim)
+{
+    uint64_t gone[16];
+    uint32_t gone_count = 0;
+    if (sim->error[0] || core_deadline(sim->core) <= sim->now)
+        return;
+    core_step(sim->core, &(struct core_event){.type = CORE_TURN, .now = sim->now, .wall = sim_wall(sim)}, sim->update);
+    if (sim->update->send_count && watch_waits(sim, &sim->update->sends[0]))
+        sim_fail(sim, "the broker sleeps until %llu with %s to be sent (I25)", ULL(core_deadline(sim->core)),
+                 belt_msg_name(sim->update->sends[0].msg.type));
+    else if (sim->update->record_count)
+        sim_fail(sim, "the broker sleeps until %llu with something to be recorded (I25)",
+                 ULL(core_deadline(sim->core)));
+    apply(sim, gone, &gone_count);
+}
+
 static bool hear(struct sim *sim)
 {
     struct node *node;
@@ -348,8 +366,11 @@ void broker_run(struct sim *sim)
     if (!sim->core)
         return;
     tell_full(sim);
-    if (!sim->dying && (any || core_deadline(sim->core) <= sim->now))
+    if (!sim->dying && (any || core_deadline(sim->core) <= sim->now)) {
         turn(sim);
+        if (!sim->dying)
+            look_again(sim);
+    }
     if (!sim->dying && sim->config.durable) {
         disk_run(sim);
         send_held(sim);

@@ -416,6 +416,16 @@ void client_crash(struct client_model *client)
     }
 }
 
+/* As the broker's (I25): who waits has nothing to send. */
+static void look_again(struct client_model *client, struct job_model *job, struct stream_model *stream)
+{
+    struct belt_msg msg;
+    if (!client->node.sim->error[0] && node_ready(&client->node) && stream->live && !stream->left &&
+        !stream->detached_at && client_stream_send(&stream->wire, stream->hand_at == stream->hand_count, &msg))
+        sim_fail(client->node.sim, "%s of job %s sleeps with %s to be sent (I25)", stream->name, job->key,
+                 belt_msg_name(msg.type));
+}
+
 void client_run(struct client_model *client)
 {
     struct node *node = &client->node;
@@ -424,8 +434,12 @@ void client_run(struct client_model *client)
     if (node_asleep(node))
         return;
     node_run(node);
-    for (uint32_t i = 0; i < client->job_count; i++)
-        run_job(client, &client->jobs[i]);
+    for (uint32_t i = 0; i < client->job_count; i++) {
+        struct job_model *job = &client->jobs[i];
+        run_job(client, job);
+        for (uint32_t k = 0; k < job->stream_count && client_deadline(client) > node->sim->now; k++)
+            look_again(client, job, &job->streams[k]);
+    }
 }
 
 static uint64_t stream_deadline(const struct job_model *job, const struct stream_model *stream)

@@ -12,7 +12,7 @@
  *     client.c  a client's connection; user.c the user of a stream and what is checked of what he is shown
  *     admin.c   who asks for failed tasks, and has them tried again or dropped
  *     ledger.c  what the broker has promised, and whether it keeps it (I9)
- *     watch.c   progress (I7)
+ *     watch.c   progress (I7); that nobody sleeps with work (I25) is checked by who sleeps, after each of his turns
  *     faults.c  what goes wrong
  *     sim.c     the run
  */
@@ -37,9 +37,10 @@
 #define SIM_INPUTS    250u /* of one job */
 #define SIM_SLOTS     8u   /* slot numbers of one agent: slots times programs */
 #define SIM_GIVEN     256u
-#define SIM_BATCH     64u /* results in one message */
-#define SIM_RETRIES   4u  /* jobs that try failed tasks again */
-#define SIM_CHOSEN    8u  /* failed tasks of one of these */
+#define SIM_BATCH     64u  /* results in one message */
+#define SIM_RETRIES   4u   /* jobs that try failed tasks again */
+#define SMALL_WINDOW  100u /* bytes of an agent's window, in some runs */
+#define SIM_CHOSEN    8u   /* failed tasks of one of these */
 #define ULL(x)        ((unsigned long long)(x))
 
 struct sim;
@@ -343,7 +344,7 @@ bool agent_has_result(const struct agent_model *agent, const struct belt_task_re
 uint64_t agent_unstarted_job(const struct agent_model *agent, uint32_t mask, uint32_t n);
 uint32_t agent_held(const struct agent_model *agent);
 bool agent_waits(const struct agent_model *agent); /* for RECORDED, on a connection that works */
-void process_act(struct agent_model *agent);
+bool process_act(struct agent_model *agent);       /* true: there was something to do */
 bool process_run(struct agent_model *agent);
 uint64_t process_deadline(const struct agent_model *agent);
 void process_kill_one(struct agent_model *agent);
@@ -379,6 +380,10 @@ void admin_dispatched(struct sim *sim, const struct job_model *job, uint64_t id,
 void admin_fini(struct sim *sim);
 
 /* ---- watch.c, faults.c ---- */
+/* Somebody waits for a message that a turn has left (I25). Of tasks only an idle slot does: what lies ahead at an agent
+ * may change from turn to turn, and whose turn it is may have a task that does not fit into a window of few bytes.
+ * Tasks are taken back from others at times of their own: that is I7's. */
+bool watch_waits(struct sim *sim, const struct core_send *send);
 void watch_progress(struct sim *sim);
 void faults_run(struct sim *sim);
 

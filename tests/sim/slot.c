@@ -84,11 +84,13 @@ static void start(struct sim *sim, struct process *process)
     }
 }
 
-void process_act(struct agent_model *agent)
+bool process_act(struct agent_model *agent)
 {
+    bool any = false;
     struct slots_action action;
     while (slots_next_action(agent->table, &action)) {
         struct process *process = &agent->process[action.slot];
+        any = true;
         switch (action.type) {
         case SLOTS_START:
             start(agent->node.sim, process);
@@ -111,6 +113,7 @@ void process_act(struct agent_model *agent)
             signalled(agent, process, action.type);
         }
     }
+    return any;
 }
 
 /* ---- ends ---- */

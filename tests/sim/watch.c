@@ -15,6 +15,19 @@ static struct agent *core_agent(struct sim *sim, const struct agent_model *model
     return session && model->node.handle && session->agent && session->agent->synced ? session->agent : NULL;
 }
 
+bool watch_waits(struct sim *sim, const struct core_send *send)
+{
+    if (send->msg.type == BELT_MSG_RECALL)
+        return false;
+    for (uint32_t i = 0; i < sim->agent_count && send->msg.type == BELT_MSG_DISPATCH; i++) {
+        const struct agent *agent = core_agent(sim, &sim->agents[i]);
+        if (agent && sim->agents[i].node.handle == send->peer)
+            return agent->held - send->msg.u.dispatch.count < agent->slots &&
+                   sim->agents[i].window_bytes != SMALL_WINDOW;
+    }
+    return true;
+}
+
 /* Its window is full of results that are not taken, or its agents may still come back: it waits by right. */
 static bool stands_still(const struct sim *sim, const struct job *job)
 {
@@ -67,7 +80,7 @@ static void watch(struct sim *sim, struct agent_model *model)
     uint32_t held = agent_held(model);
     bool idle = agent && node_ready(&model->node) && !model->leaving && !agent->leaving &&
                 sim->now >= model->node.asleep_until && sim->now >= sim->asleep_until && held < model->slots;
-    bool small = model->window_bytes == 100;
+    bool small = model->window_bytes == SMALL_WINDOW;
     since(&model->starved_since, idle && (!small || held == 0) && work_waits(sim, agent), sim->now);
     since(&model->idle_since, idle && !small && work_lies_elsewhere(sim, model), sim->now);
     uint64_t most = patience(sim);
