@@ -10,7 +10,7 @@
 #include "signals.h"
 #include "units.h"
 
-#include "../client/private.h"
+#include "../client/open.h"
 
 #include <errno.h>
 #include <inttypes.h>

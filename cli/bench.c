@@ -17,7 +17,7 @@
 #include "signals.h"
 #include "units.h"
 
-#include "../client/private.h"
+#include "../client/open.h"
 #include "../proto/heap.h"
 
 #include <inttypes.h>

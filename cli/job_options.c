@@ -9,7 +9,8 @@
 #include "moment.h"
 #include "say.h"
 
-#include "../client/private.h"
+#include "../client/open.h"
+#include "../worker/agent.h"
 
 #include <time.h>
 

@@ -15,7 +15,8 @@
 #include "say.h"
 #include "signals.h"
 
-#include "../client/private.h"
+#include "../client/open.h"
+#include "../worker/agent.h"
 #include "../proto/heap.h"
 
 #include <fcntl.h>

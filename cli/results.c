@@ -11,7 +11,8 @@
 #include "say.h"
 #include "signals.h"
 
-#include "../client/private.h"
+#include "../client/open.h"
+#include "../worker/agent.h"
 
 #include <inttypes.h>
 #include <stdio.h>

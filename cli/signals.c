@@ -4,7 +4,7 @@
  */
 #include "signals.h"
 
-#include "../client/private.h"
+#include "../client/open.h"
 
 #include <errno.h>
 #include <fcntl.h>

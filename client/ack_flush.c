@@ -2,8 +2,10 @@
  *
  * Waiting until the broker has the last acknowledgement of a stream. In the user's own thread.
  */
+#include "closing.h"
 #include "error.h"
 #include "inside.h"
+#include "mail.h"
 #include "pool.h"
 #include "proto/codes.h"
 

@@ -4,11 +4,12 @@
  */
 #include "admin.h"
 
+#include "connection.h"
 #include "error.h"
 #include "failed.h"
 #include "inside.h"
-#include "io.h"
 #include "options.h"
+#include "wake.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,7 +76,7 @@ static void send_request(belt_pool *pool, const struct client_request *request)
         msg.type = BELT_MSG_CANCEL;
         msg.u.cancel = (struct belt_msg_cancel){.ref = request->ref, .job = request->job, .forget = request->forget};
     }
-    client_io_send(pool, &msg);
+    client_connection_send(pool, &msg);
 }
 
 static void answer(belt_pool *pool, struct client_request *request, unsigned code, const char *text, size_t len)
@@ -94,7 +95,7 @@ bool client_admin_work(belt_pool *pool)
     do {
         ready = NULL;
         pthread_mutex_lock(&pool->lock);
-        if (client_io_ready(pool) && pool->code == BELT_OK)
+        if (client_connection_ready(pool) && pool->code == BELT_OK)
             for (ready = pool->requests; ready != NULL && (ready->sent || ready->done); ready = ready->next)
                 ;
         if (ready != NULL) {
@@ -274,7 +275,7 @@ static void ask_all(belt_pool *pool, struct client_request *requests, size_t cou
     pthread_mutex_lock(&pool->lock);
     link_requests(pool, requests, count);
     pthread_mutex_unlock(&pool->lock);
-    client_io_kick(pool, true);
+    client_wake(pool, true);
     pthread_mutex_lock(&pool->lock);
     if (pool->code != BELT_OK)
         end_requests(requests, count, pool->code, pool->text);

@@ -5,8 +5,9 @@
 #include "flow.h"
 
 #include "admin.h"
+#include "connection.h"
 #include "inside.h"
-#include "io.h"
+#include "mail.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,32 +86,6 @@ static void attach(belt_pool *pool, struct belt_stream *stream)
     pool->streams = stream;
 }
 
-void client_flow_stream_free(struct belt_stream *stream)
-{
-    struct client_mail *mail = &stream->mail;
-    belt_pool *pool = stream->pool;
-
-    client_stream_fini(&stream->wire);
-    client_results_drop(&mail->results);
-    client_results_drop(&stream->hand);
-    client_results_drop(&stream->failed);
-    for (size_t i = 0; i < mail->task_count; i++)
-        belt_payload_clear(&mail->tasks[i]);
-    free(mail->tasks);
-    free(mail->unwanted);
-    free(stream->spare);
-    belt_buf_unref(stream->chunk);
-    client_window_fini(&stream->window);
-    client_hold_fini(&stream->hold);
-    client_shelf_leave(stream->shelf);
-    if (mail->fd >= 0)
-        close(mail->fd);
-    pthread_mutex_destroy(&mail->lock);
-    free(stream->words);
-    free(stream);
-    client_pool_unref(pool);
-}
-
 /** Takes it out of all tables. */
 static void detach(belt_pool *pool, struct belt_stream *stream)
 {
@@ -131,7 +106,7 @@ static bool forget(belt_pool *pool, struct belt_stream *stream)
     if (!stream->closed || !client_stream_settled(&stream->wire) || atomic_load(&stream->queued))
         return false;
     detach(pool, stream);
-    client_flow_stream_free(stream);
+    client_stream_free(stream);
     return true;
 }
 
@@ -250,8 +225,8 @@ static void pump(belt_pool *pool, struct belt_stream *stream, bool idle)
     struct belt_msg msg;
 
     client_stream_limit(&stream->wire, pool->session.max_payload);
-    while (client_io_ready(pool) && client_stream_send(&stream->wire, idle, &msg))
-        client_io_send(pool, &msg);
+    while (client_connection_ready(pool) && client_stream_send(&stream->wire, idle, &msg))
+        client_connection_send(pool, &msg);
     if (stream->wire.state == CLIENT_STREAM_FAILED)
         publish(stream, NULL, 0, 0);
 }
@@ -260,7 +235,7 @@ void client_flow_pump(belt_pool *pool, bool idle)
 {
     struct belt_stream *next;
 
-    for (struct belt_stream *stream = pool->streams; stream != NULL && client_io_ready(pool); stream = next) {
+    for (struct belt_stream *stream = pool->streams; stream != NULL && client_connection_ready(pool); stream = next) {
         next = stream->next;
         pump(pool, stream, idle);
         (void)forget(pool, stream);
@@ -462,7 +437,7 @@ static void orphan(belt_pool *pool, struct belt_stream *stream)
     stream->orphaned = !closed;
     pthread_mutex_unlock(&stream->mail.lock);
     if (closed)
-        client_flow_stream_free(stream);
+        client_stream_free(stream);
 }
 
 void client_flow_free(belt_pool *pool)

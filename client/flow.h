@@ -21,7 +21,5 @@ void client_flow_fail(belt_pool *pool, unsigned code, const char *text);
 /** The thread has ended: waits for who is inside of a stream, frees the streams that were closed, and lets go of the
  * others, which stay until they are. */
 void client_flow_free(belt_pool *pool);
-/** Frees a stream that no pool knows, and its hold on its pool. */
-void client_flow_stream_free(struct belt_stream *stream);
 
 #endif

@@ -121,34 +121,16 @@ int client_stream_enter(struct belt_stream *stream)
     atomic_fetch_add(&stream->users, 1);
     if (!atomic_load(&stream->pool->closing))
         return BELT_OK;
-    client_stream_leave(stream);
+    client_stream_out(stream);
     return client_error(BELT_CLOSED, "the pool of this stream is closed");
 }
 
-void client_stream_leave(struct belt_stream *stream)
+void client_stream_out(struct belt_stream *stream)
 {
     belt_pool *pool = stream->pool;
-    enum client_fate fate = CLIENT_FATE_NONE;
-    bool shuts = false;
 
-    if (!client_source_runs(stream)) { /* the call that was entered first */
-        fate = stream->fate;
-        shuts = stream->shuts;
-        stream->fate = CLIENT_FATE_NONE;
-        stream->shuts = false;
-    }
-    if (fate != CLIENT_FATE_NONE || shuts)
-        client_pool_ref(pool);
     if (atomic_fetch_sub(&stream->users, 1) == 1)
         client_pool_told(pool);
-    if (fate == CLIENT_FATE_CLOSE)
-        belt_stream_close(&stream);
-    else if (fate == CLIENT_FATE_DETACH)
-        belt_stream_detach(&stream);
-    if (shuts)
-        client_pool_shut(pool);
-    if (fate != CLIENT_FATE_NONE || shuts)
-        client_pool_unref(pool);
 }
 
 void client_stream_await(struct belt_stream *stream)

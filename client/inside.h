@@ -31,8 +31,8 @@ void client_pool_await(belt_pool *pool);
 
 /** BELT_OK, CLOSED or INVALID. */
 int client_stream_enter(struct belt_stream *stream);
-/** The stream may be gone afterwards. */
-void client_stream_leave(struct belt_stream *stream);
+/** The stream may be gone afterwards. Public calls leave it with client_stream_leave() (closing.h). */
+void client_stream_out(struct belt_stream *stream);
 /** Waits until nobody is inside of it. Its pool is withdrawn. */
 void client_stream_await(struct belt_stream *stream);
 

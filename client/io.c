@@ -8,10 +8,13 @@
  */
 #include "io.h"
 
+#include "connection.h"
 #include "error.h"
 #include "flow.h"
+#include "private.h"
 #include "process.h"
 #include "proto/link.h"
+#include "wake.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -33,113 +36,21 @@
 /* BYE and the last acknowledgement may take so long to leave. */
 #define LINGER_MS 200
 
-static void raise_fd(int fd)
+/** Nothing goes on from here. */
+static void lose(belt_pool *pool, unsigned code, const char *text)
 {
-    const uint64_t one = 1;
-
-    while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
-        ;
-}
-
-/* The state of the helm as it is exchanged. */
-union helm_word {
-    uint64_t word;
-    struct client_helm state;
-};
-static_assert(sizeof(struct client_helm) == sizeof(uint64_t), "the helm's state is exchanged as one word");
-
-struct client_helm client_io_helm(const belt_pool *pool)
-{
-    return (union helm_word){.word = atomic_load(&pool->helm)}.state;
-}
-
-/** Makes a step. One that changes nothing only looks: what its caller has put in its place before is seen by whoever
- * makes the next step that does. */
-static uint32_t step(belt_pool *pool, client_helm_step *make, uint32_t argument)
-{
-    union helm_word before = {.word = atomic_load(&pool->helm)}, after;
-    uint32_t answer;
-
-    do {
-        after = before;
-        answer = make(&after.state, argument);
-    } while (after.word != before.word && !atomic_compare_exchange_weak(&pool->helm, &before.word, after.word));
-    return answer;
-}
-
-static void ring(belt_pool *pool, uint32_t rings)
-{
-    if (rings & CLIENT_HELM_RING_DRIVER)
-        raise_fd(pool->wake_fd);
-    if (rings & CLIENT_HELM_RING_ASIDE)
-        raise_fd(pool->standby_fd);
-}
-
-void client_io_kick(belt_pool *pool, bool urgent)
-{
-    int saved = errno;
-
-    ring(pool, step(pool, client_helm_kick, urgent));
-    errno = saved;
-}
-
-void client_io_touch(struct belt_stream *stream)
-{
-    belt_pool *pool = stream->pool;
-    struct belt_stream *head;
-
-    if (atomic_exchange(&stream->queued, true))
-        return;
-    head = atomic_load(&pool->queue);
-    do
-        stream->queue_next = head;
-    while (!atomic_compare_exchange_weak(&pool->queue, &head, stream));
-}
-
-bool client_io_ready(const belt_pool *pool)
-{
-    return pool->session.state == BELT_SESSION_READY && pool->unsent.count == 0;
-}
-
-/** Sends what was kept. True when it has left, so that others may send again. */
-static bool flush(belt_pool *pool)
-{
-    if (pool->unsent.count == 0 || pool->socket == NULL ||
-        belt_link_send_watched(pool->socket, &pool->watch, NULL, &pool->unsent) != 0)
-        return false;
-    memset(&pool->unsent, 0, sizeof(pool->unsent)); /* the link took the references */
-    return true;
-}
-
-void client_io_send(belt_pool *pool, struct belt_msg *msg)
-{
-    int rc;
-
-    belt_session_stamp(&pool->session, client_now_ms(), msg);
-    rc = belt_encode(msg, &pool->unsent);
-    if (rc != BELT_OK) {
-        char text[200];
-
-        belt_frames_clear(&pool->unsent);
-        snprintf(text, sizeof(text), "a %s message could not be made: %s", belt_msg_name(msg->type),
-                 belt_code_text((unsigned)rc));
-        client_io_lost(pool, (unsigned)rc, text);
-        return;
-    }
-    flush(pool);
-}
-
-void client_io_lost(belt_pool *pool, unsigned code, const char *text)
-{
-    pthread_mutex_lock(&pool->lock);
-    if (pool->code == BELT_OK) {
-        pool->code = code;
-        snprintf(pool->text, sizeof(pool->text), "%s", text);
-        atomic_store(&pool->lost, true);
-    }
-    client_tell(&pool->cond);
-    pthread_mutex_unlock(&pool->lock);
+    client_connection_lost(pool, code, text);
     client_flow_fail(pool, code, text);
+    pool->lost_told = true;
+}
+
+/** A message that could not be made has ended the connection, in the middle of a stream's work. */
+static void tell_lost(belt_pool *pool)
+{
+    if (!atomic_load(&pool->lost) || pool->lost_told)
+        return;
+    pool->lost_told = true;
+    client_flow_fail(pool, pool->code, pool->text);
 }
 
 static void send_hello(belt_pool *pool)
@@ -152,7 +63,7 @@ static void send_hello(belt_pool *pool)
                                           .role = (uint8_t)pool->role,
                                           .session = {pool->session_id, BELT_SESSION_LEN},
                                           .name = {(const uint8_t *)pool->name, strlen(pool->name)}};
-    client_io_send(pool, &msg);
+    client_connection_send(pool, &msg);
     if (pool->unsent.count != 0) { /* not connected yet */
         belt_frames_clear(&pool->unsent);
         belt_session_unsent(&pool->session, client_now_ms());
@@ -172,7 +83,7 @@ static void reconnect(belt_pool *pool)
         char text[400];
 
         snprintf(text, sizeof(text), "cannot connect to %s: %s", pool->endpoint, zmq_strerror(errno));
-        client_io_lost(pool, BELT_SYSTEM, text);
+        lose(pool, BELT_SYSTEM, text);
     }
 }
 
@@ -203,8 +114,8 @@ static void act(belt_pool *pool, enum belt_session_action action, const struct b
         send_hello(pool);
         break;
     case BELT_SESSION_SEND_PING:
-        if (client_io_ready(pool))
-            client_io_send(pool, &ping);
+        if (client_connection_ready(pool))
+            client_connection_send(pool, &ping);
         else /* something of ours waits for room: the silence is not ours to break */
             pool->session.spoke_ms = client_now_ms();
         break;
@@ -213,7 +124,7 @@ static void act(belt_pool *pool, enum belt_session_action action, const struct b
         break;
     case BELT_SESSION_FAILED:
         snprintf(text, sizeof(text), "the broker at %s refuses this client: %s", pool->endpoint, pool->session.text);
-        client_io_lost(pool, pool->session.code, text);
+        lose(pool, pool->session.code, text);
         break;
     case BELT_SESSION_NOTHING:
         break;
@@ -252,14 +163,14 @@ static void timers(belt_pool *pool)
         act(pool, action, NULL);
     }
     if (pool->children != NULL && client_private_ended(pool->children, text, sizeof(text))) {
-        client_io_lost(pool, BELT_LOST_BROKER, text);
+        lose(pool, BELT_LOST_BROKER, text);
         return;
     }
     if (pool->lost_timeout_ms >= 0 && pool->ready && pool->session.state != BELT_SESSION_READY &&
         now - pool->session.lost_ms >= (uint64_t)pool->lost_timeout_ms) {
         snprintf(text, sizeof(text), "the connection to the broker at %s was lost and did not come back within %lld ms",
                  pool->endpoint, (long long)pool->lost_timeout_ms);
-        client_io_lost(pool, BELT_LOST_BROKER, text);
+        lose(pool, BELT_LOST_BROKER, text);
     }
 }
 
@@ -292,7 +203,7 @@ static bool may_go_on(belt_pool *pool, bool to_send)
 /** Its time has ended a sleep: counts it when there was something to do meanwhile, which is a fault of this library. */
 static void note_overslept(belt_pool *pool, bool talks)
 {
-    bool owed = atomic_load(&pool->queue) != NULL && !client_io_helm(pool).work;
+    bool owed = atomic_load(&pool->queue) != NULL && !client_wake_helm(pool).work;
 
     if ((talks && belt_link_overslept(pool->socket, &pool->watch)) || owed)
         atomic_fetch_add(&pool->overslept, 1);
@@ -321,7 +232,7 @@ static bool sleep_until_alarm(belt_pool *pool, struct alarms *alarms, int timeou
     int ready = client_poll(alarms->items, 2 + CLIENT_CHILDREN, timeout);
     uint64_t drained;
 
-    step(pool, client_helm_end_wait, 0);
+    client_wake_step(pool, client_helm_end_wait, 0);
     if (ready > 0 && alarms->items[1].revents != 0)
         pool->watch.look = true;
     if (ready > 0 && alarms->items[0].revents != 0 && read(pool->wake_fd, &drained, sizeof(drained)) > 0)
@@ -344,8 +255,8 @@ static void wait(belt_pool *pool, bool nap, long most)
         timeout = most;
     watch_alarms(pool, talks, &alarms);
     if (talks && may_go_on(pool, to_send))
-        pool->watch.sent |= step(pool, client_helm_take_word, 0) != 0;
-    else if (!step(pool, client_helm_begin_wait, nap))
+        pool->watch.sent |= client_wake_step(pool, client_helm_take_word, 0) != 0;
+    else if (!client_wake_step(pool, client_helm_begin_wait, nap))
         pool->watch.sent = true; /* the descriptor is not looked at now: the next time the socket is asked */
     else if (!sleep_until_alarm(pool, &alarms, (int)timeout) && !nap)
         note_overslept(pool, talks && timeout >= BELT_OVERSLEPT_MS);
@@ -362,7 +273,7 @@ static void acknowledge(belt_pool *pool)
 /** Does what there is to do. */
 static void work(belt_pool *pool)
 {
-    if (flush(pool)) /* the streams that found no room are told by nobody else */
+    if (client_connection_flush(pool)) /* the streams that found no room are told by nobody else */
         client_flow_pump(pool, false);
     receive(pool);
     timers(pool);
@@ -370,6 +281,7 @@ static void work(belt_pool *pool)
         pool->active_ms = client_now_ms();
     if (client_now_ms() - pool->acked_ms >= ACTIVE_MS)
         acknowledge(pool);
+    tell_lost(pool);
 }
 
 /** A round of the I/O thread at the helm. It waits first, as client_io_turn() does: whoever has taken the word of work
@@ -380,7 +292,7 @@ static void turn(belt_pool *pool)
 
     if (!nap)
         acknowledge(pool);
-    if (client_io_helm(pool).wanted == 0)
+    if (client_wake_helm(pool).wanted == 0)
         wait(pool, nap, -1);
     work(pool);
 }
@@ -405,7 +317,7 @@ bool client_io_take(struct belt_stream *stream, bool later)
 {
     belt_pool *pool = stream->pool;
 
-    if (!step(pool, client_helm_take_reader, later ? number_of(stream) : 0))
+    if (!client_wake_step(pool, client_helm_take_reader, later ? number_of(stream) : 0))
         return false;
     if (is_alone(pool, stream))
         return true;
@@ -415,7 +327,7 @@ bool client_io_take(struct belt_stream *stream, bool later)
 
 void client_io_forgo(struct belt_stream *stream)
 {
-    step(stream->pool, client_helm_forgo, number_of(stream));
+    client_wake_step(stream->pool, client_helm_forgo, number_of(stream));
 }
 
 void client_io_turn(belt_pool *pool, uint64_t deadline)
@@ -433,7 +345,7 @@ void client_io_turn(belt_pool *pool, uint64_t deadline)
 
 void client_io_leave(struct belt_stream *stream)
 {
-    ring(stream->pool, step(stream->pool, client_helm_leave, 0));
+    client_wake_ring(stream->pool, client_wake_step(stream->pool, client_helm_leave, 0));
 }
 
 /** The I/O thread lets the reader `number` drive, who waits for it. The lock keeps his stream from being closed
@@ -443,11 +355,11 @@ static bool hand_over(belt_pool *pool, uint32_t number)
     struct belt_stream *stream = pool->streams;
 
     if (!is_alone(pool, stream) || number_of(stream) != number) {
-        step(pool, client_helm_release, 0);
+        client_wake_step(pool, client_helm_release, 0);
         return false;
     }
     pthread_mutex_lock(&stream->mail.lock);
-    step(pool, client_helm_hand_over, 0);
+    client_wake_step(pool, client_helm_hand_over, 0);
     client_tell(&stream->mail.cond);
     pthread_mutex_unlock(&stream->mail.lock);
     return true;
@@ -459,17 +371,17 @@ static void stand_by(belt_pool *pool)
     struct pollfd item = {.fd = pool->standby_fd, .events = POLLIN};
     uint64_t drained;
 
-    step(pool, client_helm_stand_by, 0);
+    client_wake_step(pool, client_helm_stand_by, 0);
     do {
-        if (poll(&item, 1, NAP_MS) == 0 && step(pool, client_helm_deepen, 0)) { /* he sleeps: so do we */
+        if (poll(&item, 1, NAP_MS) == 0 && client_wake_step(pool, client_helm_deepen, 0)) { /* he sleeps: so do we */
             if (!atomic_load(&pool->stop))
                 poll(&item, 1, -1);
-            step(pool, client_helm_rouse, 0);
+            client_wake_step(pool, client_helm_rouse, 0);
         }
         if (read(pool->standby_fd, &drained, sizeof(drained)) > 0)
             break;
-    } while (step(pool, client_helm_look_again, 0) && !atomic_load(&pool->stop));
-    step(pool, client_helm_come_back, 0);
+    } while (client_wake_step(pool, client_helm_look_again, 0) && !atomic_load(&pool->stop));
+    client_wake_step(pool, client_helm_come_back, 0);
 }
 
 /** The I/O thread, until the pool closes: a round at the helm where nobody else is. */
@@ -478,12 +390,12 @@ static void drive(belt_pool *pool)
     uint32_t reader;
 
     while (!atomic_load(&pool->stop)) {
-        if (!step(pool, client_helm_take, 0)) {
+        if (!client_wake_step(pool, client_helm_take, 0)) {
             stand_by(pool);
             continue;
         }
         turn(pool);
-        reader = step(pool, client_helm_give, 0);
+        reader = client_wake_step(pool, client_helm_give, 0);
         if (reader != 0 && hand_over(pool, reader))
             stand_by(pool);
     }
@@ -494,17 +406,17 @@ static void *run(void *argument)
     belt_pool *pool = argument;
     struct belt_msg bye = {.type = BELT_MSG_BYE};
 
-    step(pool, client_helm_take, 0);
+    client_wake_step(pool, client_helm_take, 0);
     reconnect(pool);
-    step(pool, client_helm_release, 0);
+    client_wake_step(pool, client_helm_release, 0);
     drive(pool);
-    while (!step(pool, client_helm_take, 0)) /* who is at it sees that the pool closes */
+    while (!client_wake_step(pool, client_helm_take, 0)) /* who is at it sees that the pool closes */
         stand_by(pool);
     client_flow_work(pool);
     client_flow_pump(pool, true);
-    if (client_io_ready(pool) && !atomic_load(&pool->lost))
-        client_io_send(pool, &bye);
-    client_io_lost(pool, BELT_CLOSED, "the pool was closed");
+    if (client_connection_ready(pool) && !atomic_load(&pool->lost))
+        client_connection_send(pool, &bye);
+    lose(pool, BELT_CLOSED, "the pool was closed");
     client_flow_work(pool); /* who came in the meantime */
     return NULL;            /* and nobody is at the helm again */
 }
@@ -548,9 +460,9 @@ int client_io_start(belt_pool *pool)
 void client_io_leave_soon(belt_pool *pool)
 {
     atomic_store(&pool->stop, true);
-    client_io_kick(pool, true);
-    raise_fd(pool->wake_fd); /* whatever the state says: a reader may be at the helm */
-    raise_fd(pool->standby_fd);
+    client_wake(pool, true);
+    client_wake_raise(pool->wake_fd); /* whatever the state says: a reader may be at the helm */
+    client_wake_raise(pool->standby_fd);
 }
 
 void client_io_stop(belt_pool *pool)
@@ -576,12 +488,4 @@ void client_io_close(belt_pool *pool)
         while (zmq_ctx_term(pool->context) != 0 && errno == EINTR)
             ;
     belt_decoder_free(pool->decoder);
-}
-
-void client_io_free(belt_pool *pool)
-{
-    if (pool->wake_fd >= 0)
-        close(pool->wake_fd);
-    if (pool->standby_fd >= 0)
-        close(pool->standby_fd);
 }

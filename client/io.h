@@ -18,13 +18,6 @@ void client_io_leave_soon(belt_pool *pool);
 void client_io_stop(belt_pool *pool);
 /** Ends the connection, when nobody is inside any more. */
 void client_io_close(belt_pool *pool);
-/** What streams that are still there may use: the descriptors that wake the thread. */
-void client_io_free(belt_pool *pool);
-
-/** There is work. `urgent`: at once; else the thread may finish its nap of a millisecond. Async-signal-safe. */
-void client_io_kick(belt_pool *pool, bool urgent);
-/** This stream wants attention. Async-signal-safe; kick afterwards. */
-void client_io_touch(struct belt_stream *stream);
 
 /* ---- for a reader who is about to wait ---- */
 
@@ -35,16 +28,5 @@ void client_io_turn(belt_pool *pool, uint64_t deadline);
 void client_io_leave(struct belt_stream *stream);
 /** He does not want the helm any more. */
 void client_io_forgo(struct belt_stream *stream);
-/** Who drives, at this moment. */
-struct client_helm client_io_helm(const belt_pool *pool);
-
-/* ---- for flow.c, at the helm ---- */
-
-/** True when a message can be handed to the socket now. */
-bool client_io_ready(const belt_pool *pool);
-/** Numbers, encodes and sends; what does not fit is kept and goes first later. */
-void client_io_send(belt_pool *pool, struct belt_msg *msg);
-/** Nothing goes on from here: every call fails with this. */
-void client_io_lost(belt_pool *pool, unsigned code, const char *text);
 
 #endif

@@ -2,14 +2,16 @@
  *
  * Starting, cancelling and closing a stream.
  */
+#include "closing.h"
 #include "error.h"
-#include "flow.h"
 #include "inside.h"
-#include "io.h"
+#include "mail.h"
 #include "options.h"
 #include "pool.h"
+#include "private.h"
 #include "process.h"
 #include "statuses.h"
+#include "wake.h"
 #include "../proto/text_cut.h"
 
 #include <ctype.h>
@@ -274,8 +276,8 @@ static int open_entered(belt_pool *pool, const struct work *work, belt_source so
         return client_error(BELT_NO_MEMORY, "cannot open a stream: out of memory");
     stream->source = source;
     stream->ctx = ctx;
-    client_io_touch(stream);
-    client_io_kick(pool, false);
+    client_wake_touch(stream);
+    client_wake(pool, false);
     *out = stream;
     return BELT_OK;
 }
@@ -351,8 +353,8 @@ static int cancel(struct belt_stream *stream, int64_t timeout_ms)
     pthread_mutex_lock(&mail->lock);
     mail->cancel = true;
     pthread_mutex_unlock(&mail->lock);
-    client_io_touch(stream);
-    client_io_kick(stream->pool, true);
+    client_wake_touch(stream);
+    client_wake(stream->pool, true);
     pthread_mutex_lock(&mail->lock);
     mail->waiting = true;
     while (!mail->over && !atomic_load(&stream->pool->closing) && !stopped &&
@@ -404,8 +406,8 @@ int belt_stream_halt(belt_stream *stream)
     pthread_mutex_lock(&stream->mail.lock);
     stream->mail.halt = true;
     pthread_mutex_unlock(&stream->mail.lock);
-    client_io_touch(stream);
-    client_io_kick(stream->pool, true);
+    client_wake_touch(stream);
+    client_wake(stream->pool, true);
     client_stream_leave(stream);
     return BELT_OK;
 }
@@ -448,8 +450,8 @@ static int cancel_task(struct belt_stream *stream, uint64_t index)
     pthread_mutex_unlock(&mail->lock);
     if (!grown)
         return client_error(BELT_NO_MEMORY, "belt_stream_cancel_task: out of memory");
-    client_io_touch(stream);
-    client_io_kick(stream->pool, true);
+    client_wake_touch(stream);
+    client_wake(stream->pool, true);
     return BELT_OK;
 }
 
@@ -476,90 +478,6 @@ void belt_stream_interrupt(belt_stream *stream)
     if (!client_process_is(stream->mark))
         return;
     atomic_store(&stream->interrupted, true);
-    client_io_touch(stream);
-    client_io_kick(stream->pool, true);
-}
-
-/** Under the mail's lock: the last word, after which the I/O thread frees the stream. */
-static void say_closed(struct belt_stream *stream, bool cancel, bool detach)
-{
-    struct client_mail *mail = &stream->mail;
-
-    mail->closed = true;
-    mail->taken = client_taken(stream, &mail->taken_bytes);
-    mail->ended = stream->window.ended;
-    mail->cancel = mail->cancel || cancel;
-    mail->detach = detach;
-    client_io_touch(stream); /* under the lock: once it is seen closed and not queued, the I/O thread frees it */
-}
-
-/** Hands over the last word and lets go of the stream, which whoever comes last frees: the I/O thread, who closes the
- * pool, or we. */
-static void leave(struct belt_stream *stream, bool cancel, bool detach)
-{
-    belt_pool *pool = stream->pool;
-    bool orphaned;
-
-    client_pool_ref(pool);
-    atomic_fetch_add(&stream->users, 1); /* who closes the pool does not look at it before we are through */
-    pthread_mutex_lock(&stream->mail.lock);
-    orphaned = stream->orphaned;
-    if (!orphaned)
-        say_closed(stream, cancel, detach);
-    atomic_fetch_sub(&stream->users, 1);
-    pthread_mutex_unlock(&stream->mail.lock);
-    if (orphaned)
-        client_flow_stream_free(stream);
-    else
-        client_io_kick(pool, false);
-    client_pool_told(pool);
-    client_pool_unref(pool);
-}
-
-static bool is_over(struct belt_stream *stream)
-{
-    bool failed;
-
-    pthread_mutex_lock(&stream->mail.lock);
-    failed = stream->mail.over && stream->mail.code != BELT_OK;
-    pthread_mutex_unlock(&stream->mail.lock);
-    return failed || client_window_over(&stream->window);
-}
-
-/** A stream that is closed by its own source goes when that returns; one of another process is not ours to free. */
-static bool goes_later(struct belt_stream *stream, enum client_fate fate)
-{
-    if (!client_process_is(stream->mark))
-        return true;
-    if (!client_source_runs(stream))
-        return false;
-    stream->fate = (uint8_t)fate;
-    return true;
-}
-
-void belt_stream_close(belt_stream **out)
-{
-    struct belt_stream *stream;
-    bool over;
-
-    if (out == NULL || *out == NULL)
-        return;
-    stream = *out;
-    *out = NULL;
-    if (goes_later(stream, CLIENT_FATE_CLOSE))
-        return;
-    over = stream->kind == CLIENT_STREAM_READS || is_over(stream);
-    leave(stream, !over, over && (stream->kind == CLIENT_STREAM_READS || stream->acknowledges));
-}
-
-void belt_stream_detach(belt_stream **out)
-{
-    struct belt_stream *stream;
-
-    if (out == NULL || *out == NULL)
-        return;
-    stream = *out;
-    *out = NULL;
-    if (!goes_later(stream, CLIENT_FATE_DETACH))
-        leave(stream, false, true);
+    client_wake_touch(stream);
+    client_wake(stream->pool, true);
 }

@@ -1,21 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Opening and closing pools.
+ * What everybody needs who has a pool: the clock, whether it is lost, and its end with that of its last stream. See
+ * pool.h.
  */
 #include "pool.h"
 
 #include "error.h"
-#include "flow.h"
-#include "inside.h"
-#include "io.h"
-#include "options.h"
-#include "proto/codes.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,83 +42,6 @@ int client_pool_check(belt_pool *pool)
     return rc;
 }
 
-static int complete_options(const belt_pool_options *given, belt_pool_options *options)
-{
-    int rc;
-
-    belt_pool_options_init(options);
-    rc = client_options_read(options, sizeof(*options), given, "BELT_POOL_OPTIONS_INIT");
-    if (rc != BELT_OK)
-        return rc;
-    if (options->slots < 0 || options->slots > (int)BELT_MAX_SLOTS)
-        return client_error(BELT_INVALID, "a pool has 1 to %u slots, or 0 for one per processor, not %d",
-                            BELT_MAX_SLOTS, options->slots);
-    if (options->kill_after_ms < 0)
-        return client_error(BELT_INVALID, "kill_after_ms is negative: give a time, or 0 for at once");
-    return BELT_OK;
-}
-
-static int draw_session(belt_pool *pool)
-{
-    static const char digits[] = "0123456789abcdef";
-    uint8_t bytes[8];
-
-    if (getrandom(pool->session_id, sizeof(pool->session_id), 0) != (ssize_t)sizeof(pool->session_id) ||
-        getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
-        return client_error(BELT_SYSTEM, "cannot draw random numbers: %s", strerror(errno));
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        pool->key_prefix[2 * i] = digits[bytes[i] >> 4];
-        pool->key_prefix[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    return BELT_OK;
-}
-
-static belt_pool *pool_new(const belt_pool_options *options)
-{
-    belt_pool *pool = calloc(1, sizeof(*pool));
-    char host[64] = "localhost";
-
-    if (pool == NULL)
-        return NULL;
-    client_lock_init(&pool->lock, &pool->cond);
-    pool->wake_fd = pool->standby_fd = -1;
-    atomic_init(&pool->refs_held, 1);
-    pool->role = BELT_ROLE_CLIENT;
-    pool->lost_timeout_ms = options->lost_timeout_ms;
-    pool->interruptible = options->signals_interrupt;
-    atomic_init(&pool->max_payload, BELT_MAX_PAYLOAD_DEFAULT);
-    gethostname(host, sizeof(host) - 1);
-    if (options->name != NULL)
-        snprintf(pool->name, sizeof(pool->name), "%s", options->name);
-    else
-        snprintf(pool->name, sizeof(pool->name), "%s:%ld", host, (long)getpid());
-    return pool;
-}
-
-/** Waits for the broker's welcome. */
-static int connect_pool(belt_pool *pool, int64_t timeout_ms)
-{
-    uint64_t deadline = client_deadline(timeout_ms);
-    bool stopped = false;
-    int rc = client_io_start(pool);
-
-    if (rc != BELT_OK)
-        return rc;
-    pthread_mutex_lock(&pool->lock);
-    while (!pool->ready && pool->code == BELT_OK && !stopped && client_wait(&pool->cond, &pool->lock, deadline))
-        stopped = client_pool_signalled(pool);
-    if (pool->code != BELT_OK)
-        rc = client_error((int)pool->code, "%s", pool->text);
-    else if (!pool->ready && stopped)
-        rc =
-            client_error(BELT_INTERRUPTED, "the wait for the broker at %s was interrupted by a signal", pool->endpoint);
-    else if (!pool->ready)
-        rc = client_error(BELT_NO_BROKER, "no broker answered at %s within %lld ms: check the address and that it runs",
-                          pool->endpoint, (long long)timeout_ms);
-    pthread_mutex_unlock(&pool->lock);
-    return rc;
-}
-
 void client_pool_ref(belt_pool *pool)
 {
     atomic_fetch_add(&pool->refs_held, 1);
@@ -136,121 +51,36 @@ void client_pool_unref(belt_pool *pool)
 {
     if (atomic_fetch_sub(&pool->refs_held, 1) != 1)
         return;
-    client_io_free(pool);
+    if (pool->wake_fd >= 0)
+        close(pool->wake_fd);
+    if (pool->standby_fd >= 0)
+        close(pool->standby_fd);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
 }
 
-void client_pool_shut(belt_pool *pool)
+void client_stream_free(struct belt_stream *stream)
 {
-    client_io_stop(pool);
-    client_pool_await(pool);
-    client_flow_free(pool);
-    client_io_close(pool);
-    client_private_stop(&pool->children);
+    struct client_mail *mail = &stream->mail;
+    belt_pool *pool = stream->pool;
+
+    client_stream_fini(&stream->wire);
+    client_results_drop(&mail->results);
+    client_results_drop(&stream->hand);
+    client_results_drop(&stream->failed);
+    for (size_t i = 0; i < mail->task_count; i++)
+        belt_payload_clear(&mail->tasks[i]);
+    free(mail->tasks);
+    free(mail->unwanted);
+    free(stream->spare);
+    belt_buf_unref(stream->chunk);
+    client_window_fini(&stream->window);
+    client_hold_fini(&stream->hold);
+    client_shelf_leave(stream->shelf);
+    if (mail->fd >= 0)
+        close(mail->fd);
+    pthread_mutex_destroy(&mail->lock);
+    free(stream->words);
+    free(stream);
     client_pool_unref(pool);
-}
-
-/** One that could not be opened. */
-static void give_up(belt_pool *pool)
-{
-    atomic_store(&pool->closing, true);
-    client_pool_shut(pool);
-}
-
-int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_options *options, belt_pool **out)
-{
-    belt_pool_options complete;
-    belt_pool *pool = NULL;
-    int rc;
-
-    if (broker == NULL || out == NULL || strlen(broker) >= sizeof(pool->endpoint) || strstr(broker, "://") == NULL)
-        return client_error(BELT_INVALID,
-                            "\"%s\" is not the address of a broker: it looks like tcp://host:7878 or ipc:///path",
-                            broker != NULL ? broker : "(none)");
-    *out = NULL;
-    rc = complete_options(options, &complete);
-    if (rc != BELT_OK)
-        return rc;
-    pool = pool_new(&complete);
-    if (pool == NULL)
-        return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
-    pool->role = role;
-    snprintf(pool->endpoint, sizeof(pool->endpoint), "%s", broker);
-    rc = draw_session(pool);
-    if (rc == BELT_OK)
-        rc = connect_pool(pool, complete.connect_timeout_ms);
-    if (rc != BELT_OK) {
-        give_up(pool);
-        return rc;
-    }
-    client_pool_publish(pool);
-    *out = pool;
-    return BELT_OK;
-}
-
-int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t count,
-                           const belt_pool_options *options, belt_pool **out)
-{
-    belt_pool_options complete;
-    belt_pool *pool = NULL;
-    int rc;
-
-    if (out == NULL)
-        return client_error(BELT_INVALID, "belt_pool_open: no place for the pool was given");
-    *out = NULL;
-    if (functions == NULL || count == 0)
-        return client_error(BELT_INVALID,
-                            "a private pool has no functions to run: call belt_function_register() first, "
-                            "or give the address of a broker");
-    rc = complete_options(options, &complete);
-    if (rc != BELT_OK)
-        return rc;
-    pool = pool_new(&complete);
-    if (pool == NULL)
-        return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
-    rc = draw_session(pool);
-    if (rc == BELT_OK)
-        rc = client_private_start(functions, count, &complete, pool->endpoint, sizeof(pool->endpoint), &pool->children);
-    if (rc == BELT_OK)
-        rc = connect_pool(pool, complete.connect_timeout_ms);
-    if (rc != BELT_OK) {
-        give_up(pool);
-        return rc;
-    }
-    client_pool_publish(pool);
-    *out = pool;
-    return BELT_OK;
-}
-
-pid_t belt_pool_agent(const belt_pool *pool)
-{
-    return pool->children ? client_private_agent(pool->children) : 0;
-}
-
-int belt_pool_open(const char *broker, const belt_pool_options *options, belt_pool **pool)
-{
-    const struct belt_agent_function *functions;
-    uint32_t count;
-
-    if (broker != NULL)
-        return belt_pool_open_as(broker, BELT_ROLE_CLIENT, options, pool);
-    functions = belt_function_list(&count);
-    return belt_pool_open_private(functions, count, options, pool);
-}
-
-void belt_pool_close(belt_pool **out)
-{
-    belt_pool *pool;
-
-    if (out == NULL || *out == NULL)
-        return;
-    pool = *out;
-    *out = NULL;
-    if (!client_pool_withdraw(pool))
-        return;
-    if (client_source_shuts(pool)) /* we are inside of it ourselves */
-        client_io_leave_soon(pool);
-    else
-        client_pool_shut(pool);
 }

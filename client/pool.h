@@ -13,7 +13,6 @@
 
 #include "helm.h"
 #include "hold.h"
-#include "private.h"
 #include "proto/link.h"
 #include "proto/session.h"
 #include "result.h"
@@ -131,6 +130,8 @@ struct client_request {
     struct belt_msg_failures *failures;
 };
 
+struct client_private;
+
 struct belt_pool {
     uint32_t magic;
     struct client_private *children; /* NULL: a broker of somebody else */
@@ -176,6 +177,7 @@ struct belt_pool {
     struct belt_decoder *decoder;
     struct belt_frames unsent;    /* did not fit: goes before anything else */
     struct belt_link_watch watch; /* of the socket */
+    bool lost_told;               /* to the streams and questions */
     bool hello_waits;             /* the socket was not connected when a hello was to be sent */
     uint64_t active_ms;           /* when there was last something to do */
     uint64_t acked_ms;            /* when all that was taken was last acknowledged */
@@ -183,7 +185,6 @@ struct belt_pool {
     struct belt_stream *by_ref[CLIENT_BUCKETS], *by_job[CLIENT_BUCKETS], *by_sub[CLIENT_BUCKETS];
 };
 
-/* pool.c */
 uint64_t client_now_ms(void);
 /** The moment `timeout_ms` from now, UINT64_MAX for -1. */
 uint64_t client_deadline(int64_t timeout_ms);
@@ -192,24 +193,9 @@ bool client_pool_signalled(const belt_pool *pool);
 /** The pool is lost: keeps the sentence, returns the code; BELT_OK when it is not. */
 int client_pool_check(belt_pool *pool);
 
-/** Ends what a withdrawn pool is made of, once nobody is inside. */
-void client_pool_shut(belt_pool *pool);
 void client_pool_ref(belt_pool *pool);
 void client_pool_unref(belt_pool *pool);
-
-/* reader.c */
-/** Draws from the source as far as the window allows. */
-int client_draw(struct belt_stream *stream);
-/** With the mail's lock: sleeps until something is told or `deadline`; false when it has passed. A signal handler that
- * has run meanwhile interrupts the stream when the pool says so. */
-bool client_stream_wait(struct belt_stream *stream, uint64_t deadline);
-/** INTERRUPTED once after an interruption, else BELT_OK. */
-int client_stream_interrupted(struct belt_stream *stream);
-/** Lets the I/O thread know what was taken and drawn: at once, or when it is enough or the last. */
-void client_settle(struct belt_stream *stream, bool now);
-/** Results that count as taken, and their payload bytes. */
-uint64_t client_taken(const struct belt_stream *stream, uint64_t *bytes);
-/** Makes the descriptor tell the truth. Under the mail's lock. */
-void client_fd_update(struct belt_stream *stream);
+/** Frees a stream that no pool knows, and its hold on its pool. */
+void client_stream_free(struct belt_stream *stream);
 
 #endif

@@ -3,8 +3,11 @@
  * Handing in a job that others read. Everything here runs in the user's own
  * thread.
  */
+#include "closing.h"
 #include "error.h"
+#include "input.h"
 #include "inside.h"
+#include "mail.h"
 #include "pool.h"
 #include "proto/codes.h"
 

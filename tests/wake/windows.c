@@ -9,7 +9,7 @@
  * Ends with 0, with 1 when a wake-up was lost, and with 77 when the window was not met often enough: then the library
  * goes another way, and the test says nothing.
  */
-#include "client/io.h"
+#include "client/wake.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -58,10 +58,10 @@ static void hold_io_thread(void)
     atomic_store(&stage, HELD);
     for (int i = 0; i < HOLD_MS && !fed; i++) {
         pause_ms();
-        fed = client_io_helm(pool).wanted != 0 && !__atomic_load_n(&stream->unkicked, __ATOMIC_SEQ_CST);
+        fed = client_wake_helm(pool).wanted != 0 && !__atomic_load_n(&stream->unkicked, __ATOMIC_SEQ_CST);
     }
     usleep(SETTLE_US); /* it is about to sleep on its mail's condition, which nobody can look at */
-    fed = fed && client_io_helm(pool).wanted != 0 && client_io_helm(pool).work && atomic_load(&pool->queue) != NULL;
+    fed = fed && client_wake_helm(pool).wanted != 0 && client_wake_helm(pool).work && atomic_load(&pool->queue) != NULL;
     atomic_store(&stage, fed ? MET : MISSED);
 }
 
@@ -112,7 +112,7 @@ int poll(struct pollfd *items, nfds_t count, int timeout)
     int (*real)(struct pollfd *, nfds_t, int) = (int (*)(struct pollfd *, nfds_t, int))dlsym(RTLD_NEXT, __func__);
 
     if (is_user() && timeout != 0 && atomic_load(&stage) == MET &&
-        (window == INTERRUPTED || (atomic_load(&pool->queue) != NULL && !client_io_helm(pool).work)))
+        (window == INTERRUPTED || (atomic_load(&pool->queue) != NULL && !client_wake_helm(pool).work)))
         atomic_fetch_add(&slept, 1);
     return real(items, count, timeout);
 }
@@ -183,8 +183,8 @@ static void try_hand_over(void)
     usleep(SETTLE_US); /* no message of the round trip before may come and wake the reader */
     arm();
     for (int i = 0; i < HOLD_MS && atomic_load(&stage) == ARMED; i++) {
-        if (client_io_helm(pool).driver != CLIENT_HELM_NOBODY) /* by the I/O thread: it takes another turn */
-            client_io_kick(pool, true);
+        if (client_wake_helm(pool).driver != CLIENT_HELM_NOBODY) /* by the I/O thread: it takes another turn */
+            client_wake(pool, true);
         pause_ms();
     }
     stream->woke_ms = client_now_ms(); /* as after a result a moment ago: it would like to be at the helm */

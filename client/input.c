@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Inputs on their way to the I/O thread: drawn from a source, or handed in one by one. See input.h.
+ */
+#include "input.h"
+
+#include "error.h"
+#include "inside.h"
+#include "mail.h"
+#include "options.h"
+#include "proto/codes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Payloads up to CUT_MAX are cut from a chunk: one allocation serves many. */
+#define CHUNK_BYTES (64u << 10)
+#define CUT_MAX     (4u << 10)
+/* When results are there the source gets at most about so long before they are given. */
+#define DRAW_MS 1u
+
+/** What a source fills, with room for what a newer header adds: that has to stay unset. */
+union drawn {
+    belt_input input;
+    unsigned char bytes[CLIENT_INPUT_ROOM];
+};
+
+static bool tasks_grow(struct client_mail *mail)
+{
+    size_t capacity = mail->task_capacity == 0 ? 64 : 2 * mail->task_capacity;
+    struct belt_payload *tasks = realloc(mail->tasks, capacity * sizeof(*tasks));
+
+    if (tasks == NULL)
+        return false;
+    mail->tasks = tasks;
+    mail->task_capacity = capacity;
+    return true;
+}
+
+static struct belt_payload cut(struct belt_stream *stream, const void *data, uint32_t len)
+{
+    struct belt_payload payload = {0};
+
+    if (len == 0)
+        return payload;
+    if (len > CUT_MAX)
+        return belt_payload_copy(data, len);
+    if (stream->chunk == NULL || CHUNK_BYTES - stream->chunk_used < len) {
+        belt_buf_unref(stream->chunk);
+        stream->chunk = belt_buf_new(CHUNK_BYTES);
+        stream->chunk_used = 0;
+        if (stream->chunk == NULL)
+            return payload;
+    }
+    memcpy(stream->chunk->data + stream->chunk_used, data, len);
+    payload.buf = belt_buf_ref(stream->chunk);
+    payload.data = stream->chunk->data + stream->chunk_used;
+    payload.len = len;
+    stream->chunk_used += len;
+    return payload;
+}
+
+int client_add_task(struct belt_stream *stream, const void *data, size_t len, bool *results)
+{
+    struct client_mail *mail = &stream->mail;
+    struct belt_payload payload = cut(stream, data, (uint32_t)len);
+    bool ok;
+
+    if (len > 0 && payload.buf == NULL)
+        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", len);
+    client_window_draw(&stream->window, len);
+    pthread_mutex_lock(&mail->lock);
+    ok = mail->task_count < mail->task_capacity || tasks_grow(mail);
+    if (ok)
+        mail->tasks[mail->task_count++] = payload;
+    stream->granted_bytes = mail->granted_bytes;
+    *results = mail->results.first != NULL;
+    client_mail_tell(stream);
+    pthread_mutex_unlock(&mail->lock);
+    if (!ok) {
+        belt_payload_clear(&payload);
+        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", len);
+    }
+    client_mail_kick(stream, false);
+    return BELT_OK;
+}
+
+int client_add_failed(struct belt_stream *stream, unsigned code, const char *text, size_t len)
+{
+    struct client_result *result = client_result_local(0, code, text, len);
+
+    if (result == NULL || !client_window_fail(&stream->window, &result->shown.index)) {
+        client_result_drop(result);
+        return client_error(BELT_NO_MEMORY, "out of memory for the error of an input");
+    }
+    client_results_add(&stream->failed, result);
+    return BELT_OK;
+}
+
+static int add_too_large(struct belt_stream *stream, size_t len)
+{
+    char text[160];
+    int n = snprintf(text, sizeof(text), "input %llu has %zu bytes, over the broker's payload limit of %u",
+                     (unsigned long long)stream->window.drawn, len, atomic_load(&stream->pool->max_payload));
+
+    if (stream->kind == CLIENT_STREAM_SUBMITS)
+        return client_error(BELT_TOO_LARGE, "%s", text);
+    return client_add_failed(stream, BELT_TOO_LARGE, text, (size_t)n);
+}
+
+static int add_input(struct belt_stream *stream, int answer, const belt_input *input, bool *results)
+{
+    if (stream->kind == CLIENT_STREAM_SUBMITS &&
+        answer != BELT_INPUT_READY) /* there is no stream of results to put it into */
+        return client_error(BELT_SOURCE_FAILED, "input %llu: %.*s", (unsigned long long)stream->window.drawn,
+                            input->data != NULL ? (int)input->len : 24,
+                            input->data != NULL ? (const char *)input->data : "the source has failed it");
+    if (answer != BELT_INPUT_READY)
+        return client_add_failed(stream, BELT_SOURCE_FAILED, input->data, input->data != NULL ? input->len : 0);
+    if (input->len > atomic_load(&stream->pool->max_payload))
+        return add_too_large(stream, input->len);
+    return client_add_task(stream, input->data, input->len, results);
+}
+
+int client_draw(struct belt_stream *stream)
+{
+    uint64_t since = 0;
+    bool results = stream->hand.first != NULL;
+    int rc = BELT_OK;
+
+    if (stream->source == NULL || client_source_runs(stream))
+        return BELT_OK;
+    while (rc == BELT_OK && client_window_open(&stream->window, stream->granted_bytes)) {
+        union drawn drawn = {.bytes = {0}};
+        int answer;
+
+        if (results || stream->failed.first != NULL) { /* somebody could be served: do not keep him for a slow source */
+            if (since == 0)
+                since = client_now_ms();
+            else if (client_now_ms() - since > DRAW_MS)
+                break;
+        }
+        answer = client_source_call(stream, &drawn.input);
+        if (stream->fate != CLIENT_FATE_NONE)
+            return client_error(BELT_CLOSED, "the stream was closed by its own source");
+        if (atomic_load(&stream->pool->closing))
+            return client_refuse_closed();
+        if (answer == BELT_INPUT_LATER)
+            break;
+        if (answer == BELT_INPUT_END)
+            stream->window.ended = true;
+        else if (!client_options_unset(drawn.bytes, sizeof(drawn.input), sizeof(drawn.bytes)))
+            rc = client_error(BELT_BAD_OPTION,
+                              "the source sets a field of belt_input that libbelt " BELT_VERSION " does not know");
+        else
+            rc = add_input(stream, answer, &drawn.input, &results);
+    }
+    return rc;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A stream's mail from the user's side: what the I/O thread is told, and the waiting for what it tells.
+ */
+#ifndef BELT_CLIENT_MAIL_H
+#define BELT_CLIENT_MAIL_H
+
+#include "pool.h"
+
+/** Under the mail's lock: what was taken, and whether the input has ended. */
+void client_mail_tell(struct belt_stream *stream);
+/** Something was put into the mail: it will be looked into, at once if it is `urgent`. */
+void client_mail_kick(struct belt_stream *stream, bool urgent);
+/** With the mail's lock: sleeps until something is told or `deadline`; false when it has passed. A signal handler that
+ * has run meanwhile interrupts the stream when the pool says so. */
+bool client_stream_wait(struct belt_stream *stream, uint64_t deadline);
+/** After a sleep of this thread: a signal handler that has run interrupts the stream when the pool says so. */
+void client_stream_note_signal(struct belt_stream *stream);
+/** INTERRUPTED once after an interruption, else BELT_OK. */
+int client_stream_interrupted(struct belt_stream *stream);
+/** Lets the I/O thread know what was taken and drawn: at once, or when it is enough or the last. */
+void client_settle(struct belt_stream *stream, bool now);
+/** Results that count as taken, and their payload bytes. */
+uint64_t client_taken(const struct belt_stream *stream, uint64_t *bytes);
+/** Makes the descriptor tell the truth. Under the mail's lock. */
+void client_fd_update(struct belt_stream *stream);
+/** More could be drawn if the broker granted bytes, and not before. */
+bool client_waits_for_grant(const struct belt_stream *stream);
+/** CLOSED, with its text. */
+int client_refuse_closed(void);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The descriptor of a stream for an event loop. See stream_fd.h.
+ */
+#include "stream_fd.h"
+
+#include "closing.h"
+#include "error.h"
+#include "input.h"
+#include "inside.h"
+#include "mail.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+void client_fd_refresh(struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+
+    if (mail->fd < 0)
+        return;
+    if (stream->hand.first == NULL && !stream->cancelled) /* a loop that takes one result per event must not starve */
+        (void)client_draw(stream);
+    pthread_mutex_lock(&mail->lock);
+    mail->hand_ready =
+        stream->hand.first != NULL || stream->cancelled || client_window_over(&stream->window) ||
+        (stream->failed.first != NULL && client_window_due(&stream->window, stream->failed.first->shown.index));
+    mail->waiting = true; /* for the acknowledgements: the loop may do something else now */
+    mail->draws_beyond = stream->source != NULL && client_waits_for_grant(stream) ? stream->granted_bytes : UINT64_MAX;
+    client_fd_update(stream);
+    pthread_mutex_unlock(&mail->lock);
+    client_settle(stream, true);
+}
+
+static int make_fd(struct belt_stream *stream)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    if (fd < 0) {
+        client_error(BELT_SYSTEM, "cannot make a descriptor for the stream: %s", strerror(errno));
+        return -1;
+    }
+    pthread_mutex_lock(&stream->mail.lock);
+    stream->mail.fd = fd;
+    pthread_mutex_unlock(&stream->mail.lock);
+    client_fd_refresh(stream);
+    return fd;
+}
+
+int belt_stream_fd(belt_stream *stream)
+{
+    int rc, fd;
+
+    if (stream == NULL)
+        return -1;
+    rc = client_stream_enter(stream);
+    if (rc != BELT_OK) /* of a closed pool: the one that is there stays readable */
+        return rc == BELT_CLOSED ? stream->mail.fd : -1;
+    fd = stream->mail.fd >= 0 ? stream->mail.fd : make_fd(stream);
+    client_stream_leave(stream);
+    return fd;
+}
