@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -33,8 +34,14 @@
 /* For peers to read BYE: a connection that ends takes along what its peer has received and not read yet
  * (ZMQ_IMMEDIATE). */
 #define BYE_MS 100
-/* Connections that did not say hello yet, and the broker's own files. */
-#define DESCRIPTORS_SPARE 128u
+/* The broker's own files, and ZeroMQ's; and more where there are many: ZeroMQ accepts some connections more before one
+ * that is too many is closed. With a Unix socket it would end the process when it has no descriptor left. */
+#define DESCRIPTORS_OWN   64u
+#define DESCRIPTORS_SHARE 4u
+/* With fewer of them the log says how many peers that makes. */
+#define DESCRIPTORS_FEW 4096u
+/* Connections that have no session yet, or are told that there is no place for one. */
+#define CONNECTIONS_SPARE 48u
 /* A private broker has no store, and no strangers. */
 #define DESCRIPTORS_SPARE_PRIVATE 32u
 /* Acknowledgements of what is not on disk may wait so long for company. */
@@ -51,7 +58,10 @@ struct broker {
     void *context;
     const char *endpoints[2]; /* as asked for, by enum broker_side */
     char bound[2][BELT_MAX_TEXT];
+    char admin_bound[BELT_MAX_TEXT]; /* "": there is none */
     char name[256];
+    size_t descriptors; /* that it may open */
+    uint32_t peers;     /* that it may serve */
     sigset_t mask_before;
     bool mask_set;
     int signals; /* signalfd */
@@ -115,11 +125,21 @@ static bool is_private(const struct belt_broker_options *options)
     return options->lifeline_fd > 0;
 }
 
+/* How many peers there may be with so many descriptors. */
+static uint32_t peers_of(const struct belt_broker_options *options, size_t descriptors)
+{
+    size_t own = descriptors / DESCRIPTORS_SHARE > DESCRIPTORS_OWN ? descriptors / DESCRIPTORS_SHARE : DESCRIPTORS_OWN;
+    size_t spare =
+        is_private(options) ? DESCRIPTORS_SPARE_PRIVATE : own + CONNECTIONS_SPARE + BELT_CONNECTIONS_RESERVED;
+    size_t peers = descriptors - spare;
+    uint32_t most = options->max_peers && options->max_peers < BELT_MAX_PEERS ? options->max_peers : BELT_MAX_PEERS;
+    return peers < most ? (uint32_t)peers : most;
+}
+
 static int open_core(struct broker *broker, size_t descriptors)
 {
     const struct belt_broker_options *options = broker->options;
     struct shell *shell = &broker->shell;
-    size_t peers = descriptors - (is_private(options) ? DESCRIPTORS_SPARE_PRIVATE : DESCRIPTORS_SPARE);
     struct core_config config = {
         .name = own_name(broker),
         .version = BELT_VERSION,
@@ -128,7 +148,7 @@ static int open_core(struct broker *broker, size_t descriptors)
         .grace_ms = options->grace_ms,
         .max_payload = options->max_payload ? options->max_payload : BELT_MAX_PAYLOAD_DEFAULT,
         .memory_budget = options->memory_budget ? options->memory_budget : BELT_MEMORY_BUDGET_DEFAULT,
-        .max_peers = peers < BELT_MAX_PEERS ? (uint32_t)peers : BELT_MAX_PEERS,
+        .max_peers = peers_of(options, descriptors),
         .durable = options->state && *options->state,
         .keep_ms = options->keep_ms,
         .keep_max_ms = options->keep_max_ms,
@@ -144,7 +164,12 @@ static int open_core(struct broker *broker, size_t descriptors)
     if (rc != BELT_OK)
         return rc;
     config.first_job = (10000 + config.epoch % 90000) * 100000; /* the life before began elsewhere */
+    broker->descriptors = descriptors;
+    broker->peers = config.max_peers;
     peers_init(&shell->peers, config.max_peers + STRANGERS_MAX);
+    uint32_t lease = config.lease_ms ? config.lease_ms : BELT_LEASE_MS;
+    connections_init(&shell->gate.connections, config.max_peers + CONNECTIONS_SPARE, BELT_CONNECTIONS_RESERVED,
+                     (uint64_t)BELT_HELLO_LEASES * lease);
     shell->parked_max = (size_t)(config.memory_budget / PARKED_SHARE);
     shell->trace = options->trace;
     shell->quiet = options->quiet;
@@ -164,6 +189,21 @@ static int open_core(struct broker *broker, size_t descriptors)
     return rc;
 }
 
+/* Its connections are known by their own end: a path, or a port. */
+static int open_admin(struct broker *broker)
+{
+    const char *endpoint = broker->options->admin;
+    struct gate *gate = &broker->shell.gate;
+    int rc = broker_listen_also(broker->shell.sockets[BROKER_CLIENTS], endpoint, broker->admin_bound, broker->error,
+                                broker->size);
+    if (rc != BELT_OK)
+        return rc;
+    gate->admin = broker_endpoint_path(endpoint);
+    const char *port = gate->admin ? NULL : strrchr(broker->admin_bound, ':');
+    gate->admin_port = port ? (uint16_t)strtoul(port + 1, NULL, 10) : 0;
+    return BELT_OK;
+}
+
 static int open_sockets(struct broker *broker)
 {
     uint32_t max_payload = broker->options->max_payload ? broker->options->max_payload : BELT_MAX_PAYLOAD_DEFAULT;
@@ -173,12 +213,16 @@ static int open_sockets(struct broker *broker)
     if (!broker->context)
         return system_error(broker, "cannot start ZeroMQ");
     for (int side = 0; side < 2; side++) {
+        void **monitor = is_private(broker->options) ? NULL : &broker->shell.gate.monitors[side];
         broker->shell.sockets[side] = broker_listen(broker->context, broker->endpoints[side], max_frame,
-                                                    broker->bound[side], broker->error, broker->size);
+                                                    broker->bound[side], monitor, broker->error, broker->size);
         if (!broker->shell.sockets[side])
             return BELT_SYSTEM;
+        broker->shell.gate.watch[side].look = true;
     }
-    return BELT_OK;
+    if (!broker->options->admin)
+        return BELT_OK;
+    return open_admin(broker);
 }
 
 static int check_options(struct broker *broker)
@@ -192,6 +236,8 @@ static int check_options(struct broker *broker)
         if (rc != BELT_OK)
             return rc;
     }
+    if (options->admin && broker_endpoint_check(options->admin, false, broker->error, broker->size) != BELT_OK)
+        return BELT_INVALID;
     if (options->max_payload > BELT_MAX_PAYLOAD_CEILING) {
         snprintf(broker->error, broker->size, "max-payload is %u bytes, at most %u are possible", options->max_payload,
                  BELT_MAX_PAYLOAD_CEILING);
@@ -211,7 +257,12 @@ static void say_ready(struct broker *broker)
 {
     char line[2 * BELT_MAX_TEXT + 2];
     const char *clients = broker->bound[BROKER_CLIENTS], *workers = broker->bound[BROKER_WORKERS];
-    shell_log(&broker->shell, false, "listening for clients on %s, for workers on %s", clients, workers);
+    shell_log(&broker->shell, false, "listening for clients on %s, for workers on %s%s%s", clients, workers,
+              *broker->admin_bound ? ", for administration on " : "", broker->admin_bound);
+    if (broker->descriptors < DESCRIPTORS_FEW && !is_private(broker->options))
+        shell_log(&broker->shell, true,
+                  "the limit of open files is %zu: %u peers can be served (ulimit -Hn, LimitNOFILE= raise it)",
+                  broker->descriptors, broker->peers);
     if (broker->options->ready_fd <= 0)
         return;
     int len = snprintf(line, sizeof(line), "%s %s\n", clients, workers);
@@ -268,6 +319,12 @@ static bool drained(const struct broker *broker)
     return broker->draining && (core_drained(broker->shell.core) || shell_now() >= broker->drain_until);
 }
 
+static int monitor_fd(const struct broker *broker, enum broker_side side)
+{
+    void *monitor = broker->shell.gate.monitors[side];
+    return monitor ? belt_link_fd(monitor) : -1;
+}
+
 /* zmq_poll() would ask each socket twice, and answer late what is there already. */
 static int loop(struct broker *broker)
 {
@@ -279,11 +336,16 @@ static int loop(struct broker *broker)
         {.fd = broker->options->lifeline_fd > 0 ? broker->options->lifeline_fd : -1, .events = POLLIN},
         {.fd = shell->durability ? durability_fd(shell->durability) : -1, .events = POLLIN},
         {.fd = broker->options->owner_fd > 0 ? broker->options->owner_fd : -1, .events = POLLIN},
+        {.fd = monitor_fd(broker, BROKER_CLIENTS), .events = POLLIN},
+        {.fd = monitor_fd(broker, BROKER_WORKERS), .events = POLLIN},
     };
+    const int monitors = 6;
     while (!broker->ended && !drained(broker)) {
         bool more = false;
-        for (int side = 0; side < 2; side++)
+        for (int side = 0; side < 2; side++) {
             more |= belt_link_look(shell->sockets[side], &shell->watch[side]);
+            more |= shell->gate.monitors[side] && belt_link_look(shell->gate.monitors[side], &shell->gate.watch[side]);
+        }
         int timeout_ms = more ? 0 : (int)wait_ms(broker, shell_now());
         int ready = poll(items, sizeof items / sizeof *items, timeout_ms);
         if (ready < 0 && errno != EINTR)
@@ -292,6 +354,8 @@ static int loop(struct broker *broker)
             shell_slept(shell, timeout_ms);
         for (int side = 0; side < 2; side++)
             shell->watch[side].look |= items[side].revents != 0;
+        for (int side = 0; side < 2; side++)
+            shell->gate.watch[side].look |= items[monitors + side].revents != 0;
         if (items[2].revents)
             read_signals(broker);
         if (items[3].revents)
@@ -308,8 +372,14 @@ static void close_socket(struct broker *broker, enum broker_side side)
 {
     void *socket = broker->shell.sockets[side];
     const char *path = socket ? broker_endpoint_path(broker->endpoints[side]) : NULL;
+    if (side == BROKER_CLIENTS && *broker->admin_bound && broker->shell.gate.admin)
+        unlink(broker->shell.gate.admin);
     if (path)
         unlink(path);
+    void **monitor = &broker->shell.gate.monitors[side];
+    if (*monitor)
+        belt_link_unmonitor(socket, *monitor);
+    *monitor = NULL;
     if (socket)
         zmq_close(socket);
 }

@@ -10,8 +10,11 @@
 
 /** Zero or NULL: the default. Strings are borrowed during the call. */
 struct belt_broker_options {
-    const char *clients;     /* endpoint for clients and administration, default tcp://127.0.0.1:7878 */
-    const char *workers;     /* endpoint for workers, default tcp://127.0.0.1:7879 */
+    const char *clients; /* endpoint for clients and administration, default tcp://127.0.0.1:7878 */
+    const char *workers; /* endpoint for workers, default tcp://127.0.0.1:7879 */
+    const char
+        *admin; /* a further endpoint for clients, ipc://PATH: descriptors and places are kept for it; may be NULL */
+    uint32_t max_peers;      /* that may be connected at a time */
     const char *name;        /* default: the host's name */
     bool insecure_plaintext; /* allow a plain listener on a non-loopback address */
     uint32_t max_payload;    /* bytes */

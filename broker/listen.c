@@ -101,19 +101,40 @@ static const char *with_address(const char *endpoint, char *buffer, size_t size)
     return buffer;
 }
 
-void *broker_listen(void *context, const char *endpoint, size_t max_frame, char *bound, char *error, size_t size)
+void *broker_listen(void *context, const char *endpoint, size_t max_frame, char *bound, void **monitor, char *error,
+                    size_t size)
 {
     char buffer[64];
     const char *path = broker_endpoint_path(endpoint);
     int err = path ? path_taken(path) : 0;
     void *socket = NULL;
     if (err == 0) {
+        const char *address = with_address(endpoint, buffer, sizeof(buffer));
         mode_t before = umask(077); /* a Unix socket is for its owner; no other thread creates files here */
-        socket = belt_link_router(context, with_address(endpoint, buffer, sizeof(buffer)), max_frame, bound);
+        if (monitor)
+            belt_link_router_monitored(context, address, max_frame, bound, &socket, monitor);
+        else
+            socket = belt_link_router(context, address, max_frame, bound);
         err = errno;
         umask(before);
     }
     if (!socket)
         explain(err, endpoint, error, size);
     return socket;
+}
+
+int broker_listen_also(void *router, const char *endpoint, char *bound, char *error, size_t size)
+{
+    char buffer[64];
+    const char *path = broker_endpoint_path(endpoint);
+    int err = path ? path_taken(path) : 0;
+    if (err == 0) {
+        mode_t before = umask(077);
+        err = belt_link_bind(router, with_address(endpoint, buffer, sizeof(buffer)), bound) == 0 ? 0 : errno;
+        umask(before);
+    }
+    if (err == 0)
+        return BELT_OK;
+    explain(err, endpoint, error, size);
+    return BELT_SYSTEM;
 }

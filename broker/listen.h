@@ -19,8 +19,13 @@
  */
 int broker_raise_descriptors(size_t least, size_t *limit, char *error, size_t size);
 
-/** A ROUTER bound to `endpoint`; `bound` (BELT_MAX_TEXT bytes) gets its real address. NULL with the reason in `error`.
+/**
+ * A ROUTER bound to `endpoint`; `bound` (BELT_MAX_TEXT bytes) gets its real address, `monitor` (may be NULL) a socket
+ * that tells of its connections. NULL with the reason in `error`.
  */
-void *broker_listen(void *context, const char *endpoint, size_t max_frame, char *bound, char *error, size_t size);
+void *broker_listen(void *context, const char *endpoint, size_t max_frame, char *bound, void **monitor, char *error,
+                    size_t size);
+/** Makes it listen at a further address, `bound` as above. BELT_OK, or BELT_SYSTEM with the reason in `error`. */
+int broker_listen_also(void *router, const char *endpoint, char *bound, char *error, size_t size);
 
 #endif

@@ -20,8 +20,10 @@ struct peer {
     size_t held;                              /* bytes of messages to it that wait for the disk */
     struct peer *next_pressed, *prev_pressed; /* those for which much waits: shell.c */
     bool pressed;
-    bool full[2]; /* the core was told so: of the outbox, of what is held */
-    bool gone;    /* the core is told at the next occasion; nothing is sent any more */
+    bool full[2];  /* the core was told so: of the outbox, of what is held */
+    int fd;        /* of the connection that it said HELLO over, */
+    uint64_t link; /* and its number; 0: not known */
+    bool gone;     /* the core is told at the next occasion; nothing is sent any more */
     UT_hash_handle by_route, by_handle;
     uint8_t side; /* enum broker_side; with the route it is one key, so nothing stands between them */
     struct belt_route route;

@@ -121,6 +121,8 @@ static void forget(struct shell *shell, struct peer *peer)
 {
     stop_waiting(shell, peer);
     release(shell, peer);
+    if (peer->link)
+        connections_parted(&shell->gate.connections, peer->fd, peer->link, shell_now());
     peers_remove(&shell->peers, peer);
 }
 
@@ -325,6 +327,25 @@ static void retry_waiting(struct shell *shell)
 
 /* ---- in ---- */
 
+/* The connection that a HELLO came over: it says how many sessions came with it, and which places it may take. */
+static void find_link(struct shell *shell, struct core_event *event, int source)
+{
+    const struct connection *connection = gate_find(&shell->gate, source, event->now);
+    event->link = connection ? connection->id : 0;
+    event->reserved = connection && connection->reserved;
+}
+
+/* It was welcome, unless the core has forgotten it. */
+static void note_greeting(struct shell *shell, const struct core_event *event, int source)
+{
+    struct peer *peer = peers_find(&shell->peers, event->peer);
+    if (!peer || !event->link)
+        return;
+    peer->fd = source;
+    peer->link = event->link;
+    connections_greeted(&shell->gate.connections, source);
+}
+
 static void take_message(struct shell *shell, uint64_t now, enum broker_side side, const struct belt_route *route,
                          const struct belt_frames *frames)
 {
@@ -351,7 +372,13 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
         event.msg = NULL;
         belt_decoder_named(shell->decoder, frames, &event.named);
     }
+    int source = shell->watch[side].source;
+    bool hello = rc == BELT_OK && msg.type == BELT_MSG_HELLO;
+    if (hello)
+        find_link(shell, &event, source);
     step(shell, &event);
+    if (hello)
+        note_greeting(shell, &event, source);
 }
 
 /* What a turn records is one transaction: it must not be larger than what the store has in reserve for it. */
@@ -378,12 +405,21 @@ static uint32_t take_some(struct shell *shell, uint64_t now, enum broker_side si
     return count;
 }
 
+static void watch_connections(struct shell *shell, uint64_t now)
+{
+    char line[256];
+    gate_turn(&shell->gate, now);
+    if (gate_tell(&shell->gate, now, line, sizeof line))
+        shell_log(shell, true, "%s", line);
+}
+
 void shell_turn(struct shell *shell)
 {
     uint64_t start = now_ns(), now = start;
     uint32_t total = 0, some;
     shell->wall = shell_wall();
     memset(shell->burst_bytes, 0, sizeof shell->burst_bytes);
+    watch_connections(shell, now / 1000000u);
     while ((some = take_some(shell, now / 1000000u, BROKER_CLIENTS) +
                    take_some(shell, now / 1000000u, BROKER_WORKERS)) >= BURST_LEAST) {
         total += some;
@@ -436,7 +472,8 @@ bool shell_bye(struct shell *shell)
 
 long shell_timeout(const struct shell *shell, uint64_t now)
 {
-    uint64_t deadline = core_deadline(shell->core);
+    uint64_t deadline = core_deadline(shell->core), gate = gate_due(&shell->gate);
+    deadline = gate < deadline ? gate : deadline;
     uint64_t wait = deadline > now ? deadline - now : 0;
     if (shell->waiting && wait > RETRY_MS)
         wait = RETRY_MS;
@@ -450,6 +487,7 @@ long shell_timeout(const struct shell *shell, uint64_t now)
 void shell_fini(struct shell *shell)
 {
     peers_fini(&shell->peers);
+    gate_fini(&shell->gate);
     free(shell->gone);
     shell->gone = NULL;
 }

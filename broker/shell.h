@@ -8,6 +8,7 @@
 
 #include "core/core.h"
 #include "durability.h"
+#include "gate.h"
 #include "peers.h"
 
 #include "proto/link.h"
@@ -19,6 +20,7 @@ struct shell {
     void *sockets[2];                /* by enum broker_side, like the next */
     struct belt_link_watch watch[2]; /* of the sockets */
     struct peers peers;
+    struct gate gate;
     struct peer *waiting; /* those whose connection had no room */
     struct peer *pressed; /* those for which much waits, or did at the last look */
     size_t parked;        /* bytes in all outboxes */

@@ -46,6 +46,8 @@ int run_broker(const struct options *options)
                                          .drain_ms = values->drain ? values->drain : 1,
                                          .state = values->state,
                                          .keep_ms = values->keep,
+                                         .max_peers = (uint32_t)values->max_peers,
+                                         .admin = values->admin,
                                          .keep_max_ms = values->keep_max,
                                          .max_failed = (uint32_t)values->failed_count,
                                          .failed_bytes = values->failed_bytes,

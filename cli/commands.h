@@ -60,10 +60,10 @@ struct results_values {
 struct broker_command_values {
     const char *config;
     int help;
-    const char *clients, *workers, *name;
+    const char *clients, *workers, *admin, *name;
     int insecure_plaintext;
     uint64_t max_payload, memory_budget, heartbeat, lease, grace, drain, ready_fd, keep, history, failed_count,
-        failed_bytes, keep_max;
+        failed_bytes, keep_max, max_peers;
     const char *state;
     int trace, quiet;
 };

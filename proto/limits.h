@@ -66,6 +66,10 @@
 #define BELT_MAX_LINK_SESSIONS 8u
 /* Places beyond BELT_MAX_PEERS for those that come in on the administration's endpoint. */
 #define BELT_PEERS_RESERVED 16u
+/* The same of connections, whose descriptors the broker keeps for them. */
+#define BELT_CONNECTIONS_RESERVED 16u
+/* A connection that has no session for so many leases is closed: it takes a descriptor. */
+#define BELT_HELLO_LEASES 2u
 /* Of the jobs of a broker: this part is left to other sessions by the one that has most, … */
 #define BELT_SESSION_JOBS_SHARE 8u
 /* … and this part to jobs that end with their client by those that do not. */

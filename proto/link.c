@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,20 +147,62 @@ static void unmap(char *address)
     memmove(address + sizeof("tcp://") - 1, from, strlen(from) + 1);
 }
 
-void *belt_link_router(void *context, const char *endpoint, size_t max_frame, char *bound)
+/* The events of `router` come on the socket that is returned. Its queue has no bound: ZeroMQ's thread would wait at it,
+ * and there are two events for each connection. */
+static void *monitor_of(void *context, void *router)
+{
+    static atomic_uint count;
+    char address[64];
+    int unbounded = 0;
+    snprintf(address, sizeof(address), "inproc://monitor-%u", atomic_fetch_add(&count, 1));
+    if (zmq_socket_monitor(router, address, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED) != 0)
+        return NULL;
+    void *monitor = zmq_socket(context, ZMQ_PAIR);
+    if (monitor && zmq_setsockopt(monitor, ZMQ_RCVHWM, &unbounded, sizeof(unbounded)) == 0 &&
+        zmq_connect(monitor, address) == 0)
+        return monitor;
+    return close_failed(monitor);
+}
+
+static void *router_new(void *context, const char *endpoint, size_t max_frame, char *bound, void **monitor)
 {
     static const int options[][2] = {
         {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_SNDHWM, HIGH_WATER_ROUTER}, {ZMQ_RCVHWM, HIGH_WATER_ROUTER}};
     size_t len = BELT_MAX_TEXT;
     void *socket = zmq_socket(context, ZMQ_ROUTER);
     if (!socket || set_common(socket, max_frame) != 0 ||
-        set_all(socket, options, sizeof(options) / sizeof(options[0])) != 0 || attach(zmq_bind, socket, endpoint) != 0)
+        set_all(socket, options, sizeof(options) / sizeof(options[0])) != 0 ||
+        (monitor && !(*monitor = monitor_of(context, socket))) || attach(zmq_bind, socket, endpoint) != 0)
         return close_failed(socket);
     if (bound && zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &len) != 0)
         return close_failed(socket);
     if (bound)
         unmap(bound);
     return socket;
+}
+
+void *belt_link_router(void *context, const char *endpoint, size_t max_frame, char *bound)
+{
+    return router_new(context, endpoint, max_frame, bound, NULL);
+}
+
+bool belt_link_router_monitored(void *context, const char *endpoint, size_t max_frame, char *bound, void **router,
+                                void **monitor)
+{
+    *monitor = NULL;
+    *router = router_new(context, endpoint, max_frame, bound, monitor);
+    if (!*router)
+        *monitor = close_failed(*monitor);
+    return *router != NULL;
+}
+
+int belt_link_bind(void *router, const char *endpoint, char *bound)
+{
+    size_t len = BELT_MAX_TEXT;
+    if (attach(zmq_bind, router, endpoint) != 0 || zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, bound, &len) != 0)
+        return -1;
+    unmap(bound);
+    return 0;
 }
 
 void *belt_link_dealer(void *context, const char *endpoint, size_t max_frame)
@@ -227,13 +271,29 @@ static void keep_header(struct belt_frames *frames)
     frames->cut = true;
 }
 
+/* As far as the type can be read from the first bytes: an array, and in it the number of HELLO in any width. */
+static bool may_be_hello(const uint8_t *bytes, size_t len)
+{
+    size_t at = len == 0 ? 0 : (bytes[0] & 0xf0) == 0x90 ? 1 : bytes[0] == 0xdc ? 3 : bytes[0] == 0xdd ? 5 : 0;
+    size_t width = at && at < len && bytes[at] >= 0xcc && bytes[at] <= 0xcf ? (size_t)1 << (bytes[at] - 0xcc) : 0;
+    return at && at + width < len && bytes[at + width] == BELT_MSG_HELLO;
+}
+
+/* The descriptor that a whole message came over; it is there on the last frame only. */
+static int source_of(zmq_msg_t *msg)
+{
+    return may_be_hello(zmq_msg_data(msg), zmq_msg_size(msg)) ? zmq_msg_get(msg, ZMQ_SRCFD) : -1;
+}
+
 /* The frames after the route. All parts of a message are there once the first one is. */
-static int receive_frames(void *socket, zmq_msg_t *msg, bool more, struct belt_frames *frames)
+static int receive_frames(void *socket, zmq_msg_t *msg, bool more, struct belt_frames *frames, int *source)
 {
     while (more) {
         if (receive_part(socket, msg) != 0)
             return -1;
         more = zmq_msg_more(msg);
+        if (source && !more && frames->count == 0)
+            *source = source_of(msg);
         if (frames->cut)
             continue;
         struct belt_buf *buf = frames->count < BELT_MAX_FRAMES ? take(msg) : NULL;
@@ -245,7 +305,7 @@ static int receive_frames(void *socket, zmq_msg_t *msg, bool more, struct belt_f
     return 1;
 }
 
-int belt_link_recv(void *socket, struct belt_route *route, struct belt_frames *frames)
+static int receive(void *socket, struct belt_route *route, struct belt_frames *frames, int *source)
 {
     zmq_msg_t msg;
     int rc = -1;
@@ -259,7 +319,7 @@ int belt_link_recv(void *socket, struct belt_route *route, struct belt_frames *f
         fill_route(route, &msg);
         more = zmq_msg_more(&msg);
     }
-    rc = receive_frames(socket, &msg, more, frames);
+    rc = receive_frames(socket, &msg, more, frames, source);
 out:
     if (rc < 0 && errno == EAGAIN)
         rc = 0;
@@ -269,6 +329,11 @@ out:
     zmq_msg_close(&msg);
     errno = err;
     return rc;
+}
+
+int belt_link_recv(void *socket, struct belt_route *route, struct belt_frames *frames)
+{
+    return receive(socket, route, frames, NULL);
 }
 
 /* ---- sending ---- */
@@ -396,9 +461,10 @@ int belt_link_fd(void *socket)
 int belt_link_recv_watched(void *socket, struct belt_link_watch *watch, struct belt_route *route,
                            struct belt_frames *frames)
 {
-    int rc = watch->look ? belt_link_recv(socket, route, frames) : 0;
+    watch->source = -1;
+    int rc = watch->look ? receive(socket, route, frames, route ? &watch->source : NULL) : 0;
     if (watch->look && rc != 1)
-        *watch = (struct belt_link_watch){0};
+        *watch = (struct belt_link_watch){.source = -1};
     return rc;
 }
 
@@ -424,4 +490,32 @@ bool belt_link_overslept(void *socket, struct belt_link_watch *watch)
         return false;
     watch->look = true;
     return true;
+}
+
+/* ---- connections ---- */
+
+void belt_link_unmonitor(void *router, void *monitor)
+{
+    zmq_socket_monitor(router, NULL, 0);
+    zmq_close(monitor);
+}
+
+int belt_link_monitor_recv(void *monitor, struct belt_link_watch *watch, struct belt_link_news *news)
+{
+    struct belt_frames frames;
+    uint16_t event;
+    uint32_t value;
+    while (belt_link_recv_watched(monitor, watch, NULL, &frames) == 1) {
+        bool whole = frames.count == 2 && frames.frame[0]->len >= sizeof(event) + sizeof(value);
+        if (whole) { /* in the byte order of this machine */
+            memcpy(&event, frames.frame[0]->data, sizeof(event));
+            memcpy(&value, frames.frame[0]->data + sizeof(event), sizeof(value));
+        }
+        belt_frames_clear(&frames);
+        if (!whole || (event != ZMQ_EVENT_ACCEPTED && event != ZMQ_EVENT_DISCONNECTED))
+            continue;
+        *news = (struct belt_link_news){.came = event == ZMQ_EVENT_ACCEPTED, .fd = (int)value};
+        return 1;
+    }
+    return 0;
 }

@@ -31,6 +31,8 @@ void *belt_link_context(void);
  * `bound` (BELT_MAX_TEXT bytes, may be NULL) gets the address really bound (port 0, `tcp://…:*`).
  */
 void *belt_link_router(void *context, const char *endpoint, size_t max_frame, char *bound);
+/** Makes a ROUTER that is bound already listen at a further address; `bound` as above. 0, or -1 with errno. */
+int belt_link_bind(void *router, const char *endpoint, char *bound);
 void *belt_link_dealer(void *context, const char *endpoint, size_t max_frame);
 
 /**
@@ -63,8 +65,9 @@ int belt_link_fd(void *socket);
  * belt_link_events() does.
  */
 struct belt_link_watch {
-    bool look; /* something may be there: to be set for a new socket, and when the descriptor is readable */
-    bool sent; /* since it was asked last, something was sent or the descriptor was not looked at */
+    bool look;  /* something may be there: to be set for a new socket, and when the descriptor is readable */
+    bool sent;  /* since it was asked last, something was sent or the descriptor was not looked at */
+    int source; /* of a ROUTER: the descriptor that the last message came over, if that is a HELLO; else -1 */
 };
 /** As belt_link_recv(), but 0 at once where `look` is false; sets it to false when nothing is left. */
 int belt_link_recv_watched(void *socket, struct belt_link_watch *watch, struct belt_route *route,
@@ -72,6 +75,21 @@ int belt_link_recv_watched(void *socket, struct belt_link_watch *watch, struct b
 /** As belt_link_send(). */
 int belt_link_send_watched(void *socket, struct belt_link_watch *watch, const struct belt_route *route,
                            struct belt_frames *frames);
+/** A connection of a listening socket came, or went. */
+struct belt_link_news {
+    bool came;
+    int fd;
+};
+/**
+ * A ROUTER bound to `endpoint` as belt_link_router() makes it, and a socket that tells of its connections from the
+ * first one on. False on failure with errno set.
+ */
+bool belt_link_router_monitored(void *context, const char *endpoint, size_t max_frame, char *bound, void **router,
+                                void **monitor);
+/** Before either of the two is closed otherwise: ZeroMQ would wait for whoever takes what it tells. */
+void belt_link_unmonitor(void *router, void *monitor);
+/** 1: got something, 0: nothing is there. What is not about a connection is passed over. */
+int belt_link_monitor_recv(void *monitor, struct belt_link_watch *watch, struct belt_link_news *news);
 /** Before sleeping: `look`, after asking the socket if need be. */
 bool belt_link_look(void *socket, struct belt_link_watch *watch);
 
