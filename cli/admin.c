@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -59,6 +60,13 @@ int admin_open_as(const struct broker_values *values, enum belt_role role, uint6
         options.lost_timeout_ms = (int64_t)lost_timeout;
     code = belt_pool_open_as(endpoint, role, &options, pool);
     return code == BELT_OK ? EXIT_OK : admin_failed(code);
+}
+
+bool admin_colours(void)
+{
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+
+    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
 }
 
 bool admin_is_id(const char *name, uint64_t *id)

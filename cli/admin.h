@@ -46,4 +46,7 @@ int admin_usage(const struct options *options, const char *text);
 /** Waits, but not for a signal: false when one came. */
 bool admin_sleep(uint64_t ms);
 
+/** Standard output is a terminal that shows them, and nobody has forbidden it. */
+bool admin_colours(void);
+
 #endif

@@ -502,7 +502,7 @@ const struct command *const commands_all[COMMAND_COUNT + 1] = {
     [COMMAND_BROKER] = &broker_command, [COMMAND_WORKER] = &worker_command,
     [COMMAND_STATUS] = &status_command,   [COMMAND_WORKERS] = &workers_command, [COMMAND_JOBS] = &jobs_command,
     [COMMAND_CANCEL] = &cancel_command,   [COMMAND_FORGET] = &forget_command, [COMMAND_WAIT] = &wait_command,     [COMMAND_PING] = &ping_command,
-    [COMMAND_FAILED] = &commands_failed,  [COMMAND_RETRY] = &commands_retry,
+    [COMMAND_READERS] = &commands_readers, [COMMAND_FAILED] = &commands_failed,  [COMMAND_RETRY] = &commands_retry,
     [COMMAND_STORE] = &store_command,     [COMMAND_BENCH] = &bench_command,
     [COMMAND_HELP] = &help_command,       [COMMAND_VERSION] = &version_command,
     [COMMAND_COMPLETION] = &completion_command,

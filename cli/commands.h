@@ -112,6 +112,11 @@ struct failed_values {
     int json, all, input, failed;
 };
 
+struct readers_values {
+    struct broker_values common;
+    int json;
+};
+
 struct store_values {
     const char *state, *config;
     int json, help;
@@ -143,6 +148,7 @@ enum command_id {
     COMMAND_FORGET,
     COMMAND_WAIT,
     COMMAND_PING,
+    COMMAND_READERS,
     COMMAND_FAILED,
     COMMAND_RETRY,
     COMMAND_STORE,

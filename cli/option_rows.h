@@ -13,7 +13,7 @@
 /* clang-format off */
 bool commands_check_clients(const char *text);
 bool commands_check_given(const char *text); /* it is not empty */
-extern const struct command commands_submit, commands_results, commands_failed, commands_retry;
+extern const struct command commands_submit, commands_results, commands_readers, commands_failed, commands_retry;
 
 #define ADDRESS_EXPECTED \
     "an address: host, host:port with a port of 1 to 65535, [IPv6 address]:port, tcp://host:port, or ipc:///path of 107 " \

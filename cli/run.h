@@ -17,6 +17,7 @@ int run_cancel(const struct options *options);
 int run_forget(const struct options *options);
 int run_wait(const struct options *options);
 int run_ping(const struct options *options);
+int run_readers(const struct options *options);
 int run_failed(const struct options *options);
 int run_retry(const struct options *options);
 int run_store(const struct options *options);

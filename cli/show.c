@@ -220,6 +220,34 @@ void show_count(const belt_status *status, const char *what, struct bytes *out)
     bytes_text(out, "\n");
 }
 
+static void add_reader(struct grid *grid, const belt_reader_status *reader)
+{
+    grid_add(grid, reader->reader, GRID_PLAIN);
+    grid_add(grid, reader->unordered ? "unordered" : "ordered", GRID_PLAIN);
+    grid_add(grid, reader->connected ? "connected" : "away", reader->connected ? GRID_GREEN : GRID_YELLOW);
+    add_count(grid, reader->acknowledged, GRID_PLAIN);
+    add_count(grid, reader->unread, GRID_PLAIN);
+}
+
+void show_all_readers(const belt_status *status, bool colours, struct bytes *out)
+{
+    static const char *const heads[] = {"JOB", "<READER", "<MODE", "<STATE", "ACKNOWLEDGED", "UNREAD"};
+    struct grid grid;
+
+    if (!status->count) {
+        bytes_text(out, "no reader has come\n");
+        return;
+    }
+    grid_init(&grid, heads, sizeof heads / sizeof *heads);
+    for (size_t i = 0; i < status->count; i++) {
+        char job[24];
+        snprintf(job, sizeof job, "%llu", (unsigned long long)status->readers[i]->job);
+        grid_add(&grid, job, GRID_PLAIN);
+        add_reader(&grid, status->readers[i]);
+    }
+    finish(&grid, colours, out);
+}
+
 void show_readers(const belt_status *status, bool colours, struct bytes *out)
 {
     static const char *const heads[] = {"<READER", "<MODE", "<STATE", "ACKNOWLEDGED", "UNREAD"};
@@ -228,13 +256,7 @@ void show_readers(const belt_status *status, bool colours, struct bytes *out)
     if (!status->count)
         return;
     grid_init(&grid, heads, sizeof heads / sizeof *heads);
-    for (size_t i = 0; i < status->count; i++) {
-        const belt_reader_status *reader = status->readers[i];
-        grid_add(&grid, reader->reader, GRID_PLAIN);
-        grid_add(&grid, reader->unordered ? "unordered" : "ordered", GRID_PLAIN);
-        grid_add(&grid, reader->connected ? "connected" : "away", reader->connected ? GRID_GREEN : GRID_YELLOW);
-        add_count(&grid, reader->acknowledged, GRID_PLAIN);
-        add_count(&grid, reader->unread, GRID_PLAIN);
-    }
+    for (size_t i = 0; i < status->count; i++)
+        add_reader(&grid, status->readers[i]);
     finish(&grid, colours, out);
 }

@@ -38,18 +38,11 @@ static const struct view *find_view(const char *command)
     return &views[0];
 }
 
-static bool wants_colours(void)
-{
-    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
-
-    return isatty(STDOUT_FILENO) && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
-}
-
 /* `broker` belongs to the overview, `readers` to one job; else NULL. */
 static void render(const struct view *view, const struct show_values *values, const belt_status *rows,
                    const belt_status *broker, const belt_status *readers, bool named, struct bytes *out)
 {
-    bool colours = wants_colours();
+    bool colours = admin_colours();
     json_t *object;
 
     if (values->json) {

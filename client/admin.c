@@ -24,7 +24,7 @@
 /** What a question says is the asker's, who may give up while it is sent: a copy of it. */
 struct question {
     struct client_request request;
-    char name[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1], owner[BELT_MAX_NAME + 1];
+    char name[BELT_MAX_KEY + 1], reader[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1], owner[BELT_MAX_NAME + 1];
     struct belt_msg_failed *failed;
 };
 
@@ -47,6 +47,10 @@ static bool question_copy(struct question *to, const struct client_request *from
     if (from->name != NULL) {
         snprintf(to->name, sizeof(to->name), "%s", from->name);
         to->request.name = to->name;
+    }
+    if (from->reader != NULL) {
+        snprintf(to->reader, sizeof(to->reader), "%s", from->reader);
+        to->request.reader = to->reader;
     }
     query->function = copy_text(to->function, sizeof(to->function), from->query.function);
     query->owner = copy_text(to->owner, sizeof(to->owner), from->query.owner);
@@ -75,6 +79,10 @@ static void send_request(belt_pool *pool, const struct client_request *request)
     } else {
         msg.type = BELT_MSG_CANCEL;
         msg.u.cancel = (struct belt_msg_cancel){.ref = request->ref, .job = request->job, .forget = request->forget};
+        if (request->reader != NULL) {
+            msg.u.cancel.leaves = true;
+            msg.u.cancel.reader = (struct belt_bytes){(const uint8_t *)request->reader, strlen(request->reader)};
+        }
     }
     client_connection_send(pool, &msg);
 }
@@ -423,6 +431,16 @@ int belt_job_cancel(belt_pool *pool, uint64_t job, int64_t timeout_ms)
 int belt_job_forget(belt_pool *pool, uint64_t job, int64_t timeout_ms)
 {
     return cancel_job(pool, job, true, timeout_ms);
+}
+
+int belt_reader_remove(belt_pool *pool, uint64_t job, const char *reader, int64_t timeout_ms)
+{
+    struct client_request request = {.type = CLIENT_REQUEST_CANCEL, .job = job, .reader = reader};
+
+    if (pool == NULL || reader == NULL || strlen(reader) > BELT_MAX_KEY)
+        return client_error(BELT_INVALID, "a pool and the name of a reader, of %u bytes at the most, are needed",
+                            BELT_MAX_KEY);
+    return client_admin_ask(pool, &request, timeout_ms);
 }
 
 int client_cancel_all(belt_pool *pool, struct client_cancel *cancels, size_t count, bool forget, int64_t timeout_ms)

@@ -122,6 +122,7 @@ struct client_request {
     struct belt_status_query query; /* its texts, too, are the asker's */
     uint64_t job;
     bool forget;
+    const char *reader; /* of CANCEL: only this reader goes; NULL: the job does */
     const struct belt_msg_failed *failed;
     bool sent, done;
     unsigned code;

@@ -432,9 +432,9 @@ struct cancel_options {
 
 static bool read_cancel_option(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
-    static const char *const names[] = {"forget", "waiting", "task"};
+    static const char *const names[] = {"forget", "waiting", "task", "reader"};
     struct cancel_options *options = into;
-    switch (reader_find_key(d, key, names, 3, &options->mask)) {
+    switch (reader_find_key(d, key, names, 4, &options->mask)) {
     case 0:
         return scan_bool(&d->s, "forget", &options->to->forget);
     case 1:
@@ -443,6 +443,9 @@ static bool read_cancel_option(struct belt_decoder *d, struct belt_bytes key, vo
         options->to->one = true;
         return scan_u64(&d->s, "task", &options->to->task);
     case 3:
+        options->to->leaves = true;
+        return scan_key(&d->s, "reader", &options->to->reader);
+    case 4:
         return reader_unknown_option(d, key);
     default:
         return false;

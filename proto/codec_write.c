@@ -460,18 +460,23 @@ static void write_cancel(struct writer *w, const struct belt_msg *msg)
     bool forget = msg->type == BELT_MSG_CANCEL && msg->u.cancel.forget;
     bool waiting = msg->type == BELT_MSG_CANCEL && msg->u.cancel.waiting;
     bool one = msg->type == BELT_MSG_CANCEL && msg->u.cancel.one;
-    writer_head(w, msg, 2u + (forget || waiting || one));
+    bool leaves = msg->type == BELT_MSG_CANCEL && msg->u.cancel.leaves;
+    writer_head(w, msg, 2u + (forget || waiting || one || leaves));
     pack_uint(&w->p, msg->u.cancel.ref);
     pack_uint(&w->p, msg->u.cancel.job);
-    if (!forget && !waiting && !one)
+    if (!forget && !waiting && !one && !leaves)
         return;
-    pack_map(&w->p, (uint32_t)forget + waiting + one);
+    pack_map(&w->p, (uint32_t)forget + waiting + one + leaves);
     map_true(w, "forget", forget);
     map_true(w, "waiting", waiting);
-    if (!one)
-        return;
-    writer_key(w, "task");
-    pack_uint(&w->p, msg->u.cancel.task);
+    if (one) {
+        writer_key(w, "task");
+        pack_uint(&w->p, msg->u.cancel.task);
+    }
+    if (leaves) {
+        writer_key(w, "reader");
+        writer_str(w, msg->u.cancel.reader, BELT_MAX_KEY);
+    }
 }
 
 static void write_notice(struct writer *w, const struct belt_msg *msg)

@@ -261,6 +261,8 @@ struct belt_msg_cancel { /* CANCEL, CANCELLED */
     bool waiting; /* of CANCEL: only what has not begun */
     bool one;     /* of CANCEL: only this task */
     uint64_t task;
+    bool leaves; /* of CANCEL: only this reader goes */
+    struct belt_bytes reader;
 };
 
 struct belt_msg_notice {

@@ -181,7 +181,10 @@ static void from_client(struct core *core, struct session *from, const struct be
         subscription_detach(core, from, &msg->u.detach);
         break;
     case BELT_MSG_CANCEL:
-        job_cancel(core, from, &msg->u.cancel);
+        if (msg->u.cancel.leaves)
+            subscription_cancel(core, from, &msg->u.cancel);
+        else
+            job_cancel(core, from, &msg->u.cancel);
         break;
     case BELT_MSG_FAILED:
         failed_request(core, from, &msg->u.failed);

@@ -211,3 +211,46 @@ Test(release, a_reader_without_credit_is_forgotten_with_its_connection)
     cr_assert(job_of(&s)->retired, "nobody else has to read it");
     cluster_free(s.c);
 }
+
+/* ---- removing a reader ---- */
+
+static void remove_reader(struct scene *s, struct peer *from, const char *reader)
+{
+    struct belt_msg msg = {.type = BELT_MSG_CANCEL};
+    msg.u.cancel = (struct belt_msg_cancel){
+        .ref = 7, .job = s->job, .leaves = true, .reader = {(const uint8_t *)reader, strlen(reader)}};
+    peer_send(from, msg);
+    settle(s);
+}
+
+Test(release, the_owner_and_an_administrator_remove_readers)
+{
+    struct scene s = scene_new(4, true);
+    struct peer *stranger = client_new(s.c, "c2"), *admin = peer_new(s.c, BELT_ROLE_ADMIN, "admin");
+    peer_connect(admin);
+    subscribe(&s, stranger, "slow", BELT_UNORDERED, 1);
+    uint64_t sub = subscribe(&s, s.p, "r", BELT_ORDERED, 4);
+    client_ack(s.p, sub, 4, 4);
+    settle(&s);
+    cr_assert_eq(job_of(&s)->released, 0);
+    peer_clear(stranger);
+
+    remove_reader(&s, stranger, "r");
+    peer_expect_error(stranger, BELT_NOT_ALLOWED);
+    remove_reader(&s, admin, "nobody");
+    peer_expect_error(admin, BELT_UNKNOWN_READER);
+    cr_assert_eq(job_of(&s)->reader_count, 2);
+
+    remove_reader(&s, admin, "slow");
+    cr_assert_eq(peer_expect(admin, BELT_MSG_CANCELLED)->u.cancelled.ref, 7);
+    cr_assert_eq(peer_expect(stranger, BELT_MSG_DONE)->u.done.code, BELT_UNKNOWN_READER);
+    cr_assert_eq(job_of(&s)->released, 4, "what it alone held back");
+
+    subscribe(&s, stranger, "again", BELT_ORDERED, 1);
+    peer_clear(s.p);
+    remove_reader(&s, s.p, "again");
+    peer_expect(s.p, BELT_MSG_CANCELLED);
+    cr_assert_eq(job_of(&s)->reader_count, 1);
+    cr_assert_eq(job_of(&s)->state, BELT_JOB_OPEN, "the job goes on");
+    cluster_free(s.c);
+}

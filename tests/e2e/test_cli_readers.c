@@ -403,3 +403,37 @@ Test(cli_readers, a_second_reader_of_one_name_ends_the_first)
     process_free(first);
     process_free(second);
 }
+
+Test(cli_readers, readers_are_listed_and_removed, .timeout = 120)
+{
+    prints(ARGV("readers", "list"), NULL, 0, "no reader has come\n");
+    process_free(run(ARGV("submit", "--key", "k", "unserved"), "a\nb\n", 0));
+    struct process *reading = start(ARGV("results", "--reader", "old", "--follow", "k"), NULL), *list;
+    for (unsigned waited = 0, there = 0; !there; waited += 20) {
+        list = run(ARGV("readers", "list", "k"), NULL, 0);
+        there = strstr(process_out(list), "connected") != NULL;
+        process_free(list);
+        cr_assert_lt(waited, BOUND_MS);
+        usleep(20000);
+    }
+    list = run(ARGV("readers", "list", "--json"), NULL, 0);
+    json_t *object = json_loads(process_out(list), 0, NULL);
+    const char *name = NULL;
+    cr_assert_eq(json_unpack(object, "{s:[{s:s}]}", "readers", "reader", &name), 0, "%s", process_out(list));
+    cr_assert_str_eq(name, "old");
+    json_decref(object);
+    process_free(list);
+
+    process_free(run(ARGV("readers", "remove", "k", "nobody"), NULL, 7));
+    struct process *some = run(ARGV("readers", "remove", "k", "nobody", "old"), NULL, 8);
+    cr_assert_str_eq(process_out(some), "reader 'old' of job 1 is removed\n");
+    process_free(some);
+    cr_assert(process_wait(reading, BOUND_MS), "it does not read any more");
+    cr_assert_neq(process_status(reading), 0);
+    process_free(reading);
+    prints(ARGV("readers", "list", "k"), NULL, 0, "no reader has come\n");
+    kill_broker();
+    prints(ARGV("readers", "list", "k"), NULL, 0, "no reader has come\n");
+    process_free(run(ARGV("readers"), NULL, 2));
+    process_free(run(ARGV("readers", "remove", "k"), NULL, 2));
+}

@@ -338,7 +338,9 @@ static bool make(struct story *story, struct hostile *peer, struct belt_msg *msg
                                                  .forget = chance(from, 3),
                                                  .waiting = chance(from, 3),
                                                  .one = chance(from, 2),
-                                                 .task = draw_number(from, 9)};
+                                                 .task = draw_number(from, 9),
+                                                 .leaves = chance(from, 3),
+                                                 .reader = a_name(story)};
         return true;
     case BELT_MSG_STATUS:
         msg->u.status = (struct belt_msg_status){.ref = draw_number(from, 9),

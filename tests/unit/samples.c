@@ -237,6 +237,8 @@ static void add_jobs(void)
     add(BELT_MSG_CANCEL)->u.cancel = (struct belt_msg_cancel){.ref = 1, .job = 2, .one = true};
     add(BELT_MSG_CANCEL)->u.cancel = (struct belt_msg_cancel){.ref = 1, .job = 2, .one = true, .task = UINT64_MAX};
     add(BELT_MSG_CANCEL)->u.cancel = (struct belt_msg_cancel){.ref = 1, .job = 2, .forget = true, .waiting = true};
+    add(BELT_MSG_CANCEL)->u.cancel = (struct belt_msg_cancel){.ref = 1, .job = 2, .leaves = true, .reader = str("log")};
+    add(BELT_MSG_CANCEL)->u.cancel = (struct belt_msg_cancel){.ref = 1, .job = 2, .leaves = true, .reader = str("")};
     add(BELT_MSG_CANCELLED)->u.cancelled = (struct belt_msg_cancel){.ref = 1, .job = 2};
     add(BELT_MSG_NOTICE)->u.notice = (struct belt_msg_notice){1, BELT_NO_WORKER, str("no worker serves f")};
     add(BELT_MSG_NOTICE)->u.notice = (struct belt_msg_notice){1, BELT_OK, str("")};

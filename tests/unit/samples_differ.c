@@ -440,6 +440,8 @@ const char *samples_differ(const struct belt_msg *a, const struct belt_msg *b)
         SAME(u.cancel.job);
         SAME(u.cancel.forget);
         SAME(u.cancel.waiting);
+        SAME(u.cancel.leaves);
+        SAME_BYTES(u.cancel.reader);
         SAME(u.cancel.one);
         SAME(u.cancel.task);
         return NULL;

@@ -87,13 +87,18 @@ static void engage(struct core *core, struct reader *reader)
     release_came(core, reader);
 }
 
+/* Who read as it until now is told that it does not any more (§7.2). */
+static void taken_away(struct core *core, struct reader *reader)
+{
+    struct belt_msg *done = update_send_kept(core, reader->session, reader->job, BELT_MSG_DONE);
+    done->u.done = (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = BELT_UNKNOWN_READER};
+}
+
 static void seat_anew(struct core *core, struct reader *reader, struct session *from)
 {
     struct job *job = reader->job;
-    if (reader->session && reader->session != from) { /* §7.2 */
-        struct belt_msg *done = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
-        done->u.done = (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = BELT_UNKNOWN_READER};
-    }
+    if (reader->session && reader->session != from)
+        taken_away(core, reader);
     reader_seat(core, reader, from);
     reader->was_left = false;
     if (job->accept_due) /* who feeds the job knows what others may be shown (owed.c) */
@@ -207,6 +212,37 @@ void subscription_detach(struct core *core, struct session *from, const struct b
     if (!reader || !may_detach(reader, from))
         return; /* gone already: what was wanted */
     reader_remove(core, reader);
+}
+
+void subscription_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg)
+{
+    struct job *job = catalog_find(core, msg->job);
+    struct reader *reader = job ? reader_by_name(job, msg->reader) : NULL;
+    if (!job) {
+        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
+                     update_text(core, "there is no job %llu: it ended, or never was", (unsigned long long)msg->job));
+        return;
+    }
+    if (job->owner != from && from->role != BELT_ROLE_ADMIN) {
+        update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core, "job %llu is not yours: its owner and administrators remove its readers",
+                                 (unsigned long long)job->id));
+        return;
+    }
+    if (!reader) {
+        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_READER,
+                     update_text(core, "job %llu has no reader of this name: 'belt readers' lists them",
+                                 (unsigned long long)job->id));
+        return;
+    }
+    update_trace(core, "job %llu > its reader %s is removed by %s", (unsigned long long)job->id, reader->name,
+                 from->name);
+    if (reader->session)
+        taken_away(core, reader);
+    reader_remove(core, reader);
+    update_send_kept(core, from, job, BELT_MSG_CANCELLED)->u.cancelled =
+        (struct belt_msg_cancel){.ref = msg->ref, .job = msg->job};
+    mark_job(core, job);
 }
 
 void subscription_unplug(struct core *core, struct session *session)

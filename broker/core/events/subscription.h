@@ -10,6 +10,8 @@
 void subscription_open(struct core *core, struct session *from, const struct belt_msg_subscribe *msg);
 void subscription_ack(struct core *core, struct session *from, const struct belt_msg_ack *msg);
 void subscription_detach(struct core *core, struct session *from, const struct belt_msg_sub *msg);
+/* CANCEL with `reader`: the reader goes, whoever reads as it. */
+void subscription_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg);
 void subscription_unplug(struct core *core, struct session *session); /* its readers lose their connection */
 void subscription_resume(struct core *core, struct session *session); /* its connection has room for deliveries again */
 void subscription_deliver(struct core *core, struct reader *reader);  /* turn */

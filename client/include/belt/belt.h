@@ -600,6 +600,9 @@ BELT_API int belt_job_cancel(belt_pool *pool, uint64_t job, int64_t timeout_ms);
 /** The same, and a complete job's results are dropped as if they had been read; of one that is past the line in the
  * history goes. Errors: UNKNOWN_JOB, NOT_ALLOWED, STORE_FAILED, AGAIN, POOL ERRORS. */
 BELT_API int belt_job_forget(belt_pool *pool, uint64_t job, int64_t timeout_ms);
+/** Removes a reader of a job, whoever reads as it: what it alone held back is released. For the program that opened the
+ * job, and for administrators. Errors: UNKNOWN_JOB, UNKNOWN_READER, NOT_ALLOWED, AGAIN, INVALID, POOL ERRORS. */
+BELT_API int belt_reader_remove(belt_pool *pool, uint64_t job, const char *reader, int64_t timeout_ms);
 /** Round trip to the broker in µs. Errors: AGAIN, NO_MEMORY, POOL ERRORS. */
 BELT_API int belt_pool_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us);
 
