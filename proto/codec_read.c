@@ -316,7 +316,7 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     case 10:
         return scan_bool(s, "volatile", &o->never_durable);
     case 11:
-        return scan_bytes(s, "argument", SCAN_BIN, BELT_MAX_ARGUMENT, &o->argument);
+        return reader_argument(d, &o->argument);
     case 12:
         return read_backoff(s, &o->backoff_ms);
     case 13:

@@ -40,6 +40,8 @@ bool reader_options(struct belt_decoder *d, reader_key_fn read, void *into);
 int reader_find_key(struct belt_decoder *d, struct belt_bytes key, const char *const *names, int count, uint32_t *mask);
 /** Notes BAD_OPTION with the key. Returns false. */
 bool reader_unknown_option(struct belt_decoder *d, struct belt_bytes key);
+/** The option `argument`: within the header, or an attachment. */
+bool reader_argument(struct belt_decoder *d, struct belt_bytes *argument);
 /** job, index, attempt. */
 bool reader_ref(struct scanner *s, struct belt_task_ref *ref);
 

@@ -9,21 +9,32 @@
 #include <inttypes.h>
 #include <string.h>
 
-static bool attached(struct belt_decoder *d, struct belt_payload *payload)
+static bool attached(struct belt_decoder *d, const char *what, struct belt_payload *payload)
 {
     uint64_t len = 0;
-    if (!scan_uint(&d->s, "payload", UINT64_MAX, &len))
+    if (!scan_uint(&d->s, what, UINT64_MAX, &len))
         return false;
     if (len > d->max_payload)
-        return scan_fail(&d->s, BELT_TOO_LARGE, "payload", "has %" PRIu64 " bytes, at most %" PRIu32 " are allowed",
-                         len, d->max_payload);
+        return scan_fail(&d->s, BELT_TOO_LARGE, what, "has %" PRIu64 " bytes, at most %" PRIu32 " are allowed", len,
+                         d->max_payload);
     if (d->attachment == d->frames->count)
-        return reader_bad(d, "payload", "names an attachment that is not there");
+        return reader_bad(d, what, "names an attachment that is not there");
     struct belt_buf *frame = d->frames->frame[d->attachment++];
     if (frame->len != len)
-        return scan_fail(&d->s, BELT_BAD_MESSAGE, "payload",
-                         "is declared with %" PRIu64 " bytes, its attachment has %zu", len, frame->len);
+        return scan_fail(&d->s, BELT_BAD_MESSAGE, what, "is declared with %" PRIu64 " bytes, its attachment has %zu",
+                         len, frame->len);
     *payload = (struct belt_payload){.buf = len ? frame : NULL, .data = frame->data, .len = (uint32_t)len};
+    return true;
+}
+
+bool reader_argument(struct belt_decoder *d, struct belt_bytes *argument)
+{
+    struct belt_payload payload = {0};
+    if (!scan_is_int(&d->s))
+        return scan_bytes(&d->s, "argument", SCAN_BIN, BELT_MAX_ARGUMENT, argument);
+    if (!attached(d, "argument", &payload))
+        return false;
+    *argument = (struct belt_bytes){payload.data, payload.len};
     return true;
 }
 
@@ -32,7 +43,7 @@ static inline bool read_payload(struct belt_decoder *d, struct belt_payload *pay
     struct scanner *s = &d->s;
     struct belt_bytes bytes;
     if (scan_is_int(s))
-        return attached(d, payload);
+        return attached(d, "payload", payload);
     if (s->end - s->at >= 2 && *s->at == 0xc4 && s->end - s->at - 2 >= s->at[1]) {
         bytes = (struct belt_bytes){.data = s->at + 2, .len = s->at[1]};
         s->at += 2 + bytes.len;
@@ -205,7 +216,7 @@ static bool read_dispatch_option(struct belt_decoder *d, struct belt_bytes key, 
     case 2:
         return scan_bool(&d->s, "together", &m->together);
     case 3:
-        return scan_bytes(&d->s, "argument", SCAN_BIN, BELT_MAX_ARGUMENT, &m->argument);
+        return reader_argument(d, &m->argument);
     case 4:
         return reader_unknown_option(d, key);
     default:

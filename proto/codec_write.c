@@ -313,6 +313,20 @@ static void map_bin(struct writer *w, const char *key, struct belt_bytes bytes, 
     bin(w, bytes, max);
 }
 
+static void argument(struct writer *w, struct belt_bytes bytes, struct belt_buf *buf)
+{
+    struct belt_payload payload = {.buf = buf, .data = bytes.data, .len = (uint32_t)bytes.len};
+    if (bytes.len <= BELT_MAX_ARGUMENT) {
+        map_bin(w, "argument", bytes, BELT_MAX_ARGUMENT);
+        return;
+    }
+    writer_key(w, "argument");
+    if (bytes.len > BELT_MAX_PAYLOAD_CEILING)
+        writer_refuse(w);
+    else if (pack_room(&w->p, PACK_WORD))
+        attach(w, &payload);
+}
+
 static void open_options(struct writer *w, const struct belt_open_options *o)
 {
     struct belt_bytes statuses = {o->final_status, any_status(o) ? sizeof(o->final_status) : 0};
@@ -336,7 +350,7 @@ static void open_options(struct writer *w, const struct belt_open_options *o)
     map_true(w, "detached", o->detached);
     map_true(w, "durable", o->durable);
     map_true(w, "volatile", o->never_durable);
-    map_bin(w, "argument", o->argument, BELT_MAX_ARGUMENT);
+    argument(w, o->argument, NULL);
     backoff(w, o->backoff_ms);
     writer_map_uint(w, "after_ms", o->after_ms);
     writer_map_uint(w, "deadline_ms", o->deadline_ms);
@@ -510,7 +524,7 @@ static void write_dispatch(struct writer *w, const struct belt_msg *msg)
     writer_map_uint(w, "timeout_ms", m->timeout_ms);
     map_true(w, "detail", m->detail);
     map_true(w, "together", m->together);
-    map_bin(w, "argument", m->argument, BELT_MAX_ARGUMENT);
+    argument(w, m->argument, m->argument_buf);
     list(w, m->count, BELT_MAX_BATCH);
     for (uint32_t i = 0; i < m->count && pack_room(&w->p, item_room(&m->tasks[i].payload)); i++) {
         pack_byte(&w->p, 0x93);

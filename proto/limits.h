@@ -43,7 +43,8 @@
 #define BELT_MAX_TEXT 4096u
 /* What a task wrote to standard error, its tail. */
 #define BELT_MAX_LOG (16u << 10)
-/* The argument that all tasks of a job share (for `exec`: the command). */
+/* The argument that all tasks of a job share (for `exec`: the command) within a header; a longer one is an attachment,
+ * and as long as a payload may be. */
 #define BELT_MAX_ARGUMENT (64u << 10)
 
 /* Nesting of msgpack values: message > items > item > extras > value. */

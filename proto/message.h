@@ -425,6 +425,7 @@ struct belt_msg_dispatch {
     bool detail;
     bool together; /* the tasks are one chunk: they go to one slot */
     struct belt_bytes argument;
+    struct belt_buf *argument_buf; /* where it lies, for one that is not copied; NULL: nowhere */
     const struct belt_task_item *tasks;
     uint32_t count;
 };

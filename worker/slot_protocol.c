@@ -517,8 +517,6 @@ static enum slot_got reader_message(struct slot_reader *reader, size_t len, stru
     bool good = reader->side == SLOT_SIDE_SLOT ? parse_task(&words, m, &a) : parse_answer(&words, m, &a);
     if (!good || (m->shared && !shared_good(reader, &a)))
         return reader_bad(reader, SLOT_GOT_BAD, "not the slot protocol", line, len);
-    if (reader->side == SLOT_SIDE_SLOT)
-        a.one_limit = BELT_MAX_ARGUMENT;
     if (a.one > a.one_limit || a.two > a.two_limit)
         return reader_bad(reader, SLOT_GOT_LARGE, "a length over the limit", line, len);
     size_t follow = (size_t)a.one + (m->shared ? 0 : (size_t)a.two);

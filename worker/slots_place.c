@@ -19,13 +19,14 @@
 #define SHIFT_TIMES 4u
 #define SHIFT_US    100u
 
-/** A task whose answer must be here before the slot begins another: it may write a log, or not be named by its answer.
- */
+/** A task whose answer must be here before the slot begins another: it may write a log, not be named by its answer, or
+ * come with so much that the slot is to hold it once. */
 static bool goes_alone(const struct slots *slots, const struct slots_task *task)
 {
     const struct slots_function_state *function = &slots->functions[task->job->pub.function];
 
-    return function->one_by_one || function->measured < SLOTS_MEASURED;
+    return function->one_by_one || function->measured < SLOTS_MEASURED ||
+           task->job->pub.argument.len > BELT_MAX_ARGUMENT; /* it is handed over with each task */
 }
 
 static uint64_t credit_of(const struct slots *slots, uint32_t program)

@@ -477,3 +477,27 @@ Test(dispatch, drained_when_what_can_be_finished_is_finished)
     cr_assert(core_drained(c->core));
     cluster_free(c);
 }
+
+Test(dispatch, a_large_argument_goes_beside_as_many_large_tasks_as_a_message_takes)
+{
+    static uint8_t argument[BELT_MAX_ARGUMENT + 1], payload[BELT_INLINE_PAYLOAD + 1];
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 1, 300, "f");
+    struct belt_task_item items[BELT_MAX_FRAMES - 1];
+    struct belt_msg push = {.type = BELT_MSG_PUSH};
+
+    memset(argument, 'a', sizeof(argument));
+    uint64_t job =
+        client_open(p, "k", "f", &(struct belt_open_options){.argument = {argument, sizeof(argument)}, .chunk = 200});
+    for (uint64_t first = 0; first < 4 * (BELT_MAX_FRAMES - 1); first += BELT_MAX_FRAMES - 1) {
+        for (uint32_t i = 0; i < BELT_MAX_FRAMES - 1; i++)
+            items[i] = (struct belt_task_item){.index = first + i, .payload = {NULL, payload, sizeof(payload)}};
+        push.u.push = (struct belt_msg_push){job, first, items, BELT_MAX_FRAMES - 1};
+        peer_send(p, push);
+    }
+    const struct belt_msg *msg = peer_skip_to(w, BELT_MSG_DISPATCH);
+    cr_assert_eq(msg->u.dispatch.argument.len, sizeof(argument));
+    cr_assert_eq(memcmp(msg->u.dispatch.argument.data, argument, sizeof(argument)), 0);
+    cr_assert_eq(msg->u.dispatch.count, BELT_MAX_FRAMES - 2, "one frame is the header, and one the argument");
+    cluster_free(c);
+}

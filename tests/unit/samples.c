@@ -16,7 +16,7 @@ static size_t sample_count;
 static uint8_t large_bytes[BELT_INLINE_PAYLOAD + 1];
 static struct belt_buf *large_buf;
 static char longest_name[BELT_MAX_NAME + 1], longest_key[BELT_MAX_KEY + 1], longest_text[BELT_MAX_TEXT + 1];
-static uint8_t longest_log[BELT_MAX_LOG], longest_argument[BELT_MAX_ARGUMENT];
+static uint8_t longest_log[BELT_MAX_LOG], longest_argument[BELT_MAX_ARGUMENT], attached_argument[BELT_MAX_ARGUMENT + 1];
 static struct belt_bytes names[BELT_MAX_FUNCTIONS];
 static char name_texts[BELT_MAX_FUNCTIONS][8];
 static struct belt_task_item tasks[BIG];
@@ -149,6 +149,7 @@ static void fill_texts(void)
     memset(longest_text, 't', BELT_MAX_TEXT);
     memset(longest_log, 0xee, sizeof(longest_log));
     memset(longest_argument, 0xdd, sizeof(longest_argument));
+    memset(attached_argument, 0xee, sizeof(attached_argument));
     for (size_t i = 0; i < sizeof(large_bytes); i++)
         large_bytes[i] = (uint8_t)(i * 7 + i / 256);
     large_buf = belt_buf_copy(large_bytes, sizeof(large_bytes));
@@ -329,7 +330,18 @@ static void add_work(void)
     add(BELT_MSG_DISPATCH)->u.dispatch =
         (struct belt_msg_dispatch){.job = 1, .function = str("f"), .tasks = tasks, .count = 9};
     add(BELT_MSG_DISPATCH)->u.dispatch = (struct belt_msg_dispatch){
-        1, str("f"), UINT64_MAX, true, true, {longest_argument, sizeof(longest_argument)}, tasks + 9, BIG - 9};
+        1, str("f"), UINT64_MAX, true, true, {longest_argument, sizeof(longest_argument)}, NULL, tasks + 9, BIG - 9};
+    add(BELT_MSG_DISPATCH)->u.dispatch =
+        (struct belt_msg_dispatch){.job = 1,
+                                   .function = str("f"),
+                                   .argument = {attached_argument, sizeof(attached_argument)},
+                                   .tasks = tasks,
+                                   .count = 9};
+    add(BELT_MSG_OPEN)->u.open =
+        (struct belt_msg_open){.ref = 1,
+                               .key = str("k"),
+                               .function = str("f"),
+                               .options = {.argument = {attached_argument, sizeof(attached_argument)}}};
     add(BELT_MSG_RESULTS)->u.results = (struct belt_msg_results){0, 1, results, BIG};
     add(BELT_MSG_RECORDED)->u.recorded.upto = UINT64_MAX;
     add(BELT_MSG_RECALL)->u.recall.count = UINT32_MAX;

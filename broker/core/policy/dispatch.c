@@ -54,6 +54,7 @@ static void fill_dispatch(struct belt_msg *msg, struct job *job, const struct be
         .detail = job->options.detail,
         .together = job->options.chunk > 1,
         .argument = job->options.argument,
+        .argument_buf = job->argument.buf,
         .tasks = items,
         .count = count,
     };
@@ -85,7 +86,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
     if (want > BELT_MAX_BATCH)
         want = BELT_MAX_BATCH;
     struct belt_task_item *items = update_alloc(core, want * sizeof *items);
-    struct belt_batch batch = {0};
+    struct belt_batch batch = {.attached = job->options.argument.len > BELT_MAX_ARGUMENT};
     uint64_t chunk = job->options.chunk > 1 ? ++core->last_chunk : 0;
     while (batch.count < want && job->waiting) {
         uint64_t index = waiting_pop(job);
