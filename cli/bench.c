@@ -93,7 +93,8 @@ static int draw(void *ctx, belt_input *input)
     if (bench->size >= STAMPED)
         memcpy(bench->payload + STAMP_AT, &now, sizeof now);
     bench->drawn++;
-    *input = (belt_input){bench->payload, bench->size};
+    input->data = bench->payload;
+    input->len = bench->size;
     return BELT_INPUT_READY;
 }
 

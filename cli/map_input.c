@@ -152,7 +152,8 @@ static int give(struct map_input *input, int drawn, const char *data, size_t len
         return no_more(input);
     }
     input->drawn++;
-    *out = (belt_input){.data = data, .len = len};
+    out->data = data;
+    out->len = len;
     return drawn;
 }
 

@@ -7,6 +7,7 @@
 #include "inside.h"
 #include "mail.h"
 #include "pool.h"
+#include "turn.h"
 #include "proto/codes.h"
 
 /** Under the mail's lock. BELT_AGAIN: wait. */
@@ -30,11 +31,12 @@ static int ack_flush(struct belt_stream *stream, int64_t timeout_ms)
     bool in_time = true;
     int rc;
 
+    client_stream_begins();
     client_settle(stream, true);
     pthread_mutex_lock(&mail->lock);
     mail->waiting = mail->waiting_accepted = true;
     while ((rc = standing(stream)) == BELT_AGAIN && in_time && !atomic_load(&stream->pool->closing) &&
-           !atomic_load(&stream->interrupted))
+           !client_stream_stops(stream))
         in_time = client_stream_wait(stream, deadline);
     mail->waiting = mail->waiting_accepted = false;
     pthread_mutex_unlock(&mail->lock);
@@ -56,7 +58,7 @@ int belt_stream_ack_flush(belt_stream *stream, int64_t timeout_ms)
     if (stream == NULL || !stream->acknowledges)
         return client_error(BELT_INVALID,
                             "belt_stream_ack_flush: a stream that was opened with `acknowledge` is needed");
-    rc = client_stream_enter(stream);
+    rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (client_source_runs(stream))
@@ -64,6 +66,6 @@ int belt_stream_ack_flush(belt_stream *stream, int64_t timeout_ms)
                           "belt_stream_ack_flush: a source cannot wait for the stream that it is drawn for");
     else
         rc = ack_flush(stream, timeout_ms);
-    client_stream_leave(stream);
+    client_turn_leave(stream);
     return rc;
 }

@@ -128,7 +128,7 @@ void client_stream_leave(struct belt_stream *stream)
     enum client_fate fate = CLIENT_FATE_NONE;
     bool shuts = false;
 
-    if (!client_source_runs(stream)) { /* the call that was entered first */
+    if (stream->source != NULL && !client_source_runs(stream)) { /* the call that was entered first */
         fate = stream->fate;
         shuts = stream->shuts;
         stream->fate = CLIENT_FATE_NONE;

@@ -131,9 +131,10 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
         client_results_move(&mail->results, results);
     mail->done += done;
     mail->failed += failed;
-    wake = wake || (mail->waiting_accepted && (mail->accepted != wire->accepted || mail->end_known != wire->end_known ||
-                                               mail->job != wire->job || mail->confirmed != wire->confirmed));
-    wake = wake || (mail->waiting_grant && mail->granted_bytes < wire->grant.bytes);
+    wake = wake || ((mail->waiting_accepted || mail->feeders > 0) &&
+                    (mail->accepted != wire->accepted || mail->end_known != wire->end_known || mail->job != wire->job ||
+                     mail->confirmed != wire->confirmed));
+    wake = wake || ((mail->waiting_grant || mail->feeders > 0) && mail->granted_bytes < wire->grant.bytes);
     if (mail->start != wire->start)
         wake = mail->moved = true;
     mail->job = wire->job;
@@ -149,7 +150,7 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
         memcpy(mail->text, wire->text, sizeof(mail->text));
         wake = true;
     }
-    if (wake && mail->waiting)
+    if (wake && (mail->waiting || mail->feeders > 0))
         client_tell(&mail->cond);
     if (mail->fd >= 0)
         client_fd_update(stream);

@@ -38,38 +38,55 @@ static bool tasks_grow(struct client_mail *mail)
     return true;
 }
 
-static struct belt_payload cut(struct belt_stream *stream, const void *data, uint32_t len)
+static void copy_parts(uint8_t *to, const struct client_parts *parts)
+{
+    for (size_t i = 0; i < parts->count; i++) {
+        if (parts->spans[i].len > 0)
+            memcpy(to, parts->spans[i].data, parts->spans[i].len);
+        to += parts->spans[i].len;
+    }
+}
+
+static struct belt_payload cut(struct belt_stream *stream, const struct client_parts *parts)
 {
     struct belt_payload payload = {0};
+    uint32_t len = (uint32_t)parts->len;
+    uint8_t *to;
 
     if (len == 0)
         return payload;
-    if (len > CUT_MAX)
-        return belt_payload_copy(data, len);
-    if (stream->chunk == NULL || CHUNK_BYTES - stream->chunk_used < len) {
-        belt_buf_unref(stream->chunk);
-        stream->chunk = belt_buf_new(CHUNK_BYTES);
-        stream->chunk_used = 0;
-        if (stream->chunk == NULL)
+    if (len > CUT_MAX) {
+        payload.buf = belt_buf_new(len);
+        if (payload.buf == NULL)
             return payload;
+        to = payload.buf->data;
+    } else {
+        if (stream->chunk == NULL || CHUNK_BYTES - stream->chunk_used < len) {
+            belt_buf_unref(stream->chunk);
+            stream->chunk = belt_buf_new(CHUNK_BYTES);
+            stream->chunk_used = 0;
+            if (stream->chunk == NULL)
+                return payload;
+        }
+        payload.buf = belt_buf_ref(stream->chunk);
+        to = stream->chunk->data + stream->chunk_used;
+        stream->chunk_used += len;
     }
-    memcpy(stream->chunk->data + stream->chunk_used, data, len);
-    payload.buf = belt_buf_ref(stream->chunk);
-    payload.data = stream->chunk->data + stream->chunk_used;
+    copy_parts(to, parts);
+    payload.data = to;
     payload.len = len;
-    stream->chunk_used += len;
     return payload;
 }
 
-int client_add_task(struct belt_stream *stream, const void *data, size_t len, bool *results)
+int client_add_task(struct belt_stream *stream, const struct client_parts *parts, bool *results)
 {
     struct client_mail *mail = &stream->mail;
-    struct belt_payload payload = cut(stream, data, (uint32_t)len);
+    struct belt_payload payload = cut(stream, parts);
     bool ok;
 
-    if (len > 0 && payload.buf == NULL)
-        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", len);
-    client_window_draw(&stream->window, len);
+    if (parts->len > 0 && payload.buf == NULL)
+        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", parts->len);
+    client_window_draw(&stream->window, parts->len);
     pthread_mutex_lock(&mail->lock);
     ok = mail->task_count < mail->task_capacity || tasks_grow(mail);
     if (ok)
@@ -80,7 +97,7 @@ int client_add_task(struct belt_stream *stream, const void *data, size_t len, bo
     pthread_mutex_unlock(&mail->lock);
     if (!ok) {
         belt_payload_clear(&payload);
-        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", len);
+        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", parts->len);
     }
     client_mail_kick(stream, false);
     return BELT_OK;
@@ -109,8 +126,33 @@ static int add_too_large(struct belt_stream *stream, size_t len)
     return client_add_failed(stream, BELT_TOO_LARGE, text, (size_t)n);
 }
 
+bool client_parts_measure(struct client_parts *parts)
+{
+    parts->len = 0;
+    for (size_t i = 0; i < parts->count; i++) {
+        const belt_span *span = &parts->spans[i];
+
+        if ((span->data == NULL && span->len > 0) || __builtin_add_overflow(parts->len, span->len, &parts->len))
+            return false;
+    }
+    return true;
+}
+
+static bool parts_of(const belt_input *input, belt_span *one, struct client_parts *parts)
+{
+    *one = (belt_span){input->data, input->len};
+    *parts = (struct client_parts){.spans = one, .count = 1};
+    if (input->parts != NULL)
+        *parts = (struct client_parts){.spans = input->parts, .count = input->part_count};
+    return client_parts_measure(parts);
+}
+
 static int add_input(struct belt_stream *stream, int answer, const belt_input *input, bool *results)
 {
+    static const char bad_parts[] = "the source has given an input without an address";
+    struct client_parts parts;
+    belt_span one;
+
     if (stream->kind == CLIENT_STREAM_SUBMITS &&
         answer != BELT_INPUT_READY) /* there is no stream of results to put it into */
         return client_error(BELT_SOURCE_FAILED, "input %llu: %.*s", (unsigned long long)stream->window.drawn,
@@ -118,9 +160,11 @@ static int add_input(struct belt_stream *stream, int answer, const belt_input *i
                             input->data != NULL ? (const char *)input->data : "the source has failed it");
     if (answer != BELT_INPUT_READY)
         return client_add_failed(stream, BELT_SOURCE_FAILED, input->data, input->data != NULL ? input->len : 0);
-    if (input->len > atomic_load(&stream->pool->max_payload))
-        return add_too_large(stream, input->len);
-    return client_add_task(stream, input->data, input->len, results);
+    if (!parts_of(input, &one, &parts))
+        return client_add_failed(stream, BELT_SOURCE_FAILED, bad_parts, sizeof(bad_parts) - 1);
+    if (parts.len > atomic_load(&stream->pool->max_payload))
+        return add_too_large(stream, parts.len);
+    return client_add_task(stream, &parts, results);
 }
 
 int client_draw(struct belt_stream *stream)

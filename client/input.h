@@ -9,8 +9,15 @@
 
 /** Draws from the source as far as the window allows. */
 int client_draw(struct belt_stream *stream);
+/** Bytes in parts, and how many they are in all. */
+struct client_parts {
+    const belt_span *spans;
+    size_t count, len;
+};
+/** Sets the length. False when a part has a length and no address. */
+bool client_parts_measure(struct client_parts *parts);
 /** A task on its way. `*results`: there are some to take meanwhile. */
-int client_add_task(struct belt_stream *stream, const void *data, size_t len, bool *results);
+int client_add_task(struct belt_stream *stream, const struct client_parts *parts, bool *results);
 /** An input that has no task: its place in the stream gets this. */
 int client_add_failed(struct belt_stream *stream, unsigned code, const char *text, size_t len);
 

@@ -8,6 +8,7 @@
 #include "mail.h"
 #include "options.h"
 #include "pool.h"
+#include "turn.h"
 #include "private.h"
 #include "process.h"
 #include "statuses.h"
@@ -61,7 +62,7 @@ static int check_times(const belt_job_options *options)
     return BELT_OK;
 }
 
-static int complete_options(const belt_job_options *given, belt_job_options *options)
+static int complete_options(const belt_job_options *given, unsigned limit, belt_job_options *options)
 {
     int rc;
 
@@ -80,9 +81,11 @@ static int complete_options(const belt_job_options *given, belt_job_options *opt
         return client_error(BELT_INVALID, "a key is remembered for ten years at most");
     if (options->key != NULL && !key_ok(options->key))
         return client_error(BELT_INVALID, "a job's key is 1 to %u printable ASCII characters", BELT_MAX_KEY);
-    if (options->argument_len > BELT_MAX_ARGUMENT || (options->argument == NULL && options->argument_len > 0))
+    if (options->argument == NULL && options->argument_len > 0)
+        return client_error(BELT_INVALID, "the job's argument has %zu bytes and no address", options->argument_len);
+    if (options->argument_len > limit)
         return client_error(BELT_TOO_LARGE, "the job's argument has %zu bytes, at most %u are allowed",
-                            options->argument_len, BELT_MAX_ARGUMENT);
+                            options->argument_len, limit);
     return check_times(options);
 }
 
@@ -234,6 +237,7 @@ static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, 
     client_results_init(&stream->failed);
     client_results_init(&stream->mail.results);
     client_lock_init(&stream->mail.lock, &stream->mail.cond);
+    pthread_mutex_init(&stream->calls, NULL);
     stream->mail.fd = -1;
     stream->mail.draws_beyond = UINT64_MAX;
     stream->mail.window = stream->window.size;
@@ -267,7 +271,7 @@ static int open_entered(belt_pool *pool, const struct work *work, belt_source so
     int rc = check_function(pool, work);
 
     if (rc == BELT_OK)
-        rc = complete_options(given, &options);
+        rc = complete_options(given, atomic_load(&pool->max_payload), &options);
     if (rc != BELT_OK)
         return rc;
     options.detached = options.detached || work->kind == CLIENT_STREAM_SUBMITS;
@@ -386,11 +390,11 @@ int belt_stream_cancel(belt_stream *stream, int64_t timeout_ms)
 
     if (stream == NULL)
         return client_error(BELT_INVALID, "belt_stream_cancel: a stream is needed");
-    rc = client_stream_enter(stream);
+    rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     rc = cancel(stream, timeout_ms);
-    client_stream_leave(stream);
+    client_turn_leave(stream);
     return rc;
 }
 
@@ -461,7 +465,7 @@ int belt_stream_cancel_task(belt_stream *stream, uint64_t index)
 
     if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
         return client_error(BELT_INVALID, "belt_stream_cancel_task: a stream that takes input is needed");
-    rc = client_stream_enter(stream);
+    rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (index >= stream->window.drawn)
@@ -469,7 +473,7 @@ int belt_stream_cancel_task(belt_stream *stream, uint64_t index)
                           (unsigned long long)stream->window.drawn, (unsigned long long)index);
     else
         rc = cancel_task(stream, index);
-    client_stream_leave(stream);
+    client_turn_leave(stream);
     return rc;
 }
 

@@ -51,10 +51,31 @@ void client_settle(struct belt_stream *stream, bool now)
     client_mail_kick(stream, now);
 }
 
-void client_stream_note_signal(struct belt_stream *stream)
+/* A signal handler has ended a sleep in the call that this thread is in. */
+static _Thread_local bool stopped;
+
+void client_stream_note_signal(const struct belt_stream *stream)
 {
-    if (client_pool_signalled(stream->pool))
-        atomic_store(&stream->interrupted, true);
+    stopped = client_pool_signalled(stream->pool) || stopped;
+}
+
+void client_stream_begins(void)
+{
+    stopped = false;
+}
+
+bool client_stream_stops(const struct belt_stream *stream)
+{
+    return stopped || atomic_load(&stream->interrupted);
+}
+
+void client_mail_stir(struct belt_stream *stream)
+{
+    pthread_mutex_lock(&stream->mail.lock);
+    stream->mail.stirred = true;
+    client_tell(&stream->mail.cond);
+    pthread_mutex_unlock(&stream->mail.lock);
+    client_mail_kick(stream, true);
 }
 
 bool client_stream_wait(struct belt_stream *stream, uint64_t deadline)
@@ -67,9 +88,11 @@ bool client_stream_wait(struct belt_stream *stream, uint64_t deadline)
 
 int client_stream_interrupted(struct belt_stream *stream)
 {
+    if (stopped)
+        return client_error(BELT_INTERRUPTED, "the wait was interrupted by a signal");
     if (!atomic_load(&stream->interrupted) || !atomic_exchange(&stream->interrupted, false))
         return BELT_OK;
-    return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt() or a signal");
+    return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt()");
 }
 
 void client_fd_update(struct belt_stream *stream)
@@ -100,4 +123,16 @@ bool client_waits_for_grant(const struct belt_stream *stream)
 {
     return !stream->window.ended && !client_window_open(&stream->window, stream->granted_bytes) &&
            client_window_open(&stream->window, UINT64_MAX);
+}
+
+bool client_follow_start(struct belt_stream *stream)
+{
+    bool moved = stream->mail.moved;
+
+    stream->mail.moved = false;
+    if (moved) {
+        stream->start = stream->mail.start;
+        client_window_start(&stream->window, stream->start);
+    }
+    return moved;
 }

@@ -144,13 +144,13 @@ int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t
     if (out == NULL)
         return client_error(BELT_INVALID, "belt_pool_open: no place for the pool was given");
     *out = NULL;
-    if (functions == NULL || count == 0)
-        return client_error(BELT_INVALID,
-                            "a private pool has no functions to run: call belt_function_register() first, "
-                            "or give the address of a broker");
     rc = complete_options(options, &complete);
     if (rc != BELT_OK)
         return rc;
+    if (!complete.external_workers && (functions == NULL || count == 0))
+        return client_error(BELT_INVALID,
+                            "a private pool has no functions to run: call belt_function_register() first, "
+                            "or give the address of a broker");
     pool = pool_new(&complete);
     if (pool == NULL)
         return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
@@ -171,6 +171,16 @@ int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t
 pid_t belt_pool_agent(const belt_pool *pool)
 {
     return pool->children ? client_private_agent(pool->children) : 0;
+}
+
+const char *belt_pool_workers(const belt_pool *pool)
+{
+    return pool != NULL && pool->children != NULL ? client_private_workers(pool->children) : NULL;
+}
+
+int belt_pool_lifeline(const belt_pool *pool)
+{
+    return pool != NULL && pool->children != NULL ? client_private_lifeline(pool->children) : -1;
 }
 
 int belt_pool_open(const char *broker, const belt_pool_options *options, belt_pool **pool)

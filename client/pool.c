@@ -80,6 +80,7 @@ void client_stream_free(struct belt_stream *stream)
     if (mail->fd >= 0)
         close(mail->fd);
     pthread_mutex_destroy(&mail->lock);
+    pthread_mutex_destroy(&stream->calls);
     free(stream->words);
     free(stream);
     client_pool_unref(pool);

@@ -42,10 +42,12 @@ struct client_mail {
     bool waiting;          /* the reader has nothing to do: it sleeps on `cond` or in an event loop of its own */
     bool waiting_grant;    /* and would draw more if the broker granted bytes */
     bool waiting_accepted; /* or wants to know what the broker has accepted */
+    unsigned feeders;      /* threads that sleep on `cond` until there is room for an input */
     /* from the I/O thread */
     struct client_results results;
     uint64_t job, accepted, granted_bytes, start;
     bool moved;            /* `start` has changed: the window may be open now */
+    bool stirred;          /* an error or the end was fed: a reader in another thread looks again */
     bool end_known;        /* the broker knows how many tasks there are */
     bool confirmed;        /* it has the last acknowledgement */
     uint64_t done, failed; /* results received */
@@ -72,7 +74,8 @@ struct belt_stream {
     bool shuts;        /* its source has closed the pool; the user's thread's */
     bool orphaned;     /* the pool was closed before it: its own close frees it. Under the mail's lock */
 
-    /* the user's thread */
+    pthread_mutex_t calls; /* turn.h */
+    /* the user's threads, one at a time */
     enum client_stream_kind kind;
     bool acknowledges;       /* belt_stream_ack() says what was taken, not belt_stream_next() */
     struct client_hold hold; /* then */

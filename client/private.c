@@ -54,6 +54,7 @@ struct client_private {
     int lifeline_read;
     int ready[2];
     uint64_t kill_ms;
+    bool external; /* it has a broker, and no agent of its own */
     struct child child[CLIENT_CHILDREN];
     char *names; /* of the functions that its slots serve, each ended by NUL, the last by another one */
 };
@@ -96,9 +97,21 @@ bool client_private_serves(const struct client_private *children, const char *fu
 {
     const char *name = children->names;
 
+    if (children->external)
+        return true;
     while (*name != '\0' && strcmp(name, function) != 0)
         name += strlen(name) + 1;
     return *name != '\0';
+}
+
+const char *client_private_workers(const struct client_private *children)
+{
+    return children->external ? children->workers : NULL;
+}
+
+int client_private_lifeline(const struct client_private *children)
+{
+    return children->external ? children->lifeline_read : -1;
 }
 
 void client_private_names(const struct client_private *children, char *text, size_t size)
@@ -405,6 +418,7 @@ static int start(struct client_private *self, const struct belt_agent_function *
     int rc = client_directory_make(self->directory, &self->lock);
 
     self->kill_ms = (uint64_t)options->kill_after_ms;
+    self->external = options->external_workers;
     if (rc == BELT_OK)
         rc = open_lifeline(self);
     if (rc != BELT_OK)
@@ -415,9 +429,10 @@ static int start(struct client_private *self, const struct belt_agent_function *
     close_fd(&self->lock);
     if (rc == BELT_OK) /* an agent that comes too early would wait for its next try to connect */
         rc = await_ready(self, options);
-    if (rc == BELT_OK)
+    if (rc == BELT_OK && !self->external)
         rc = fork_child(self, AGENT, functions, count, options);
-    close_fd(&self->lifeline_read);
+    if (!self->external)
+        close_fd(&self->lifeline_read);
     close_fd(&self->owner);
     return rc;
 }

@@ -21,7 +21,12 @@ struct client_private;
  */
 int client_private_start(const struct belt_agent_function *functions, uint32_t count, const belt_pool_options *options,
                          char *endpoint, size_t size, struct client_private **children);
-/** Whether its slots run a function of this name. What they do not run nobody ever will. */
+/** Where external workers connect, and what tells them that the pool is gone; NULL and -1 when it has slots of its own.
+ */
+const char *client_private_workers(const struct client_private *children);
+int client_private_lifeline(const struct client_private *children);
+/** Whether its slots run a function of this name; true of external workers, which may come at any time. What they do
+ * not run nobody ever will. */
 bool client_private_serves(const struct client_private *children, const char *function);
 /** The names that they do run, as far as `size` bytes hold them: "a, b, c". */
 void client_private_names(const struct client_private *children, char *text, size_t size);

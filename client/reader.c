@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The user's side of a stream: drawing and feeding inputs, taking results.
- * Everything here runs in the user's own thread.
+ * The user's side of a stream: taking results, and looking. Everything here runs in a thread of the user's.
  */
 #include "closing.h"
 #include "error.h"
@@ -13,33 +12,17 @@
 #include "pool.h"
 #include "process.h"
 #include "stream_fd.h"
+#include "turn.h"
 #include "proto/codes.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 /* A reader who is back so soon after he had something to do is served best by himself. */
 #define BACK_MS 1u
 
 /* ---- taking ---- */
-
-/** Others have read the job before us: the window begins behind that. With the lock. True: it may have opened. */
-static bool follow_start(struct belt_stream *stream)
-{
-    bool moved = stream->mail.moved;
-
-    stream->mail.moved = false;
-    if (moved) {
-        stream->start = stream->mail.start;
-        client_window_start(&stream->window, stream->start);
-    }
-    return moved;
-}
 
 /** Swaps out what has come. */
 static void fill_hand(struct belt_stream *stream)
@@ -50,7 +33,7 @@ static void fill_hand(struct belt_stream *stream)
     mail->waiting = false;
     client_results_move(&stream->hand, &mail->results);
     stream->granted_bytes = mail->granted_bytes;
-    stream->moved = follow_start(stream) || stream->moved;
+    stream->moved = client_follow_start(stream) || stream->moved;
     pthread_mutex_unlock(&mail->lock);
 }
 
@@ -120,7 +103,7 @@ static bool is_due(const struct belt_stream *stream, uint64_t granted)
 {
     const struct client_mail *mail = &stream->mail;
 
-    return mail->results.first != NULL || mail->over || mail->moved || atomic_load(&stream->interrupted) ||
+    return mail->results.first != NULL || mail->over || mail->moved || mail->stirred || client_stream_stops(stream) ||
            mail->granted_bytes > granted || atomic_load(&stream->pool->closing);
 }
 
@@ -139,6 +122,7 @@ static bool wait_for_mail(struct belt_stream *stream, uint64_t granted, uint64_t
     pthread_mutex_unlock(&mail->lock);
     client_settle(stream, true);
     pthread_mutex_lock(&mail->lock);
+    client_turn_unlock(stream); /* another thread may feed */
     while (!is_due(stream, granted) && in_time) {
         if (!helm) {
             in_time = client_stream_wait(stream, deadline);
@@ -155,7 +139,11 @@ static bool wait_for_mail(struct belt_stream *stream, uint64_t granted, uint64_t
         client_io_leave(stream);
     else if (soon)
         client_io_forgo(stream);
-    return in_time || is_due(stream, granted);
+    in_time = in_time || is_due(stream, granted);
+    pthread_mutex_unlock(&mail->lock);
+    client_turn_lock(stream);
+    pthread_mutex_lock(&mail->lock);
+    return in_time;
 }
 
 /** Sleeps until there is something new; false when `deadline` has passed. */
@@ -172,11 +160,23 @@ static bool sleep_until(struct belt_stream *stream, uint64_t deadline)
     if (!is_due(stream, UINT64_MAX))
         in_time = wait_for_mail(stream, grant ? granted : UINT64_MAX, deadline);
     stream->granted_bytes = mail->granted_bytes;
-    mail->waiting_grant = false;
+    mail->waiting_grant = mail->stirred = false;
     mail->waiting = !in_time; /* the caller will find nothing: still idle */
     pthread_mutex_unlock(&mail->lock);
     stream->woke_ms = client_now_ms();
     return in_time;
+}
+
+/** What was taken may have made room. */
+static void tell_feeders(struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+
+    if (stream->source != NULL || mail->feeders == 0) /* it changes with the lock of the calls, too */
+        return;
+    pthread_mutex_lock(&mail->lock);
+    client_tell(&mail->cond);
+    pthread_mutex_unlock(&mail->lock);
 }
 
 static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max, size_t *count)
@@ -184,6 +184,7 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
     uint64_t deadline = timeout_ms > 0 ? client_deadline(timeout_ms) : (timeout_ms == 0 ? 0 : UINT64_MAX);
     int rc;
 
+    client_stream_begins();
     for (;;) {
         rc = client_stream_interrupted(stream);
         if (rc != BELT_OK)
@@ -201,6 +202,7 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
         *count = take(stream, results, max);
         if (*count > 0) {
             client_settle(stream, false);
+            tell_feeders(stream);
             return BELT_OK;
         }
         rc = standing(stream);
@@ -223,7 +225,7 @@ int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt_result *
         return client_error(BELT_INVALID, "belt_stream_next: a stream and room for at least one result are needed");
     assert(stream->magic == CLIENT_STREAM_MAGIC);
     *count = 0;
-    rc = client_stream_enter(stream);
+    rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (stream->kind == CLIENT_STREAM_SUBMITS)
@@ -234,7 +236,7 @@ int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt_result *
     else
         rc = next_some(stream, timeout_ms, results, max, count);
     client_fd_refresh(stream);
-    client_stream_leave(stream);
+    client_turn_leave(stream);
     return rc;
 }
 
@@ -247,8 +249,6 @@ int belt_stream_next(belt_stream *stream, int64_t timeout_ms, belt_result **resu
     return belt_stream_next_many(stream, timeout_ms, result, 1, &count);
 }
 
-/* ---- feeding ---- */
-
 /* ---- acknowledging ---- */
 
 int belt_stream_ack(belt_stream *stream, uint64_t number)
@@ -258,7 +258,7 @@ int belt_stream_ack(belt_stream *stream, uint64_t number)
 
     if (stream == NULL || !stream->acknowledges)
         return client_error(BELT_INVALID, "belt_stream_ack: a stream with the option 'acknowledge' is needed");
-    rc = client_stream_enter(stream);
+    rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     upto = upto > stream->start ? upto - stream->start : 0;
@@ -266,7 +266,7 @@ int belt_stream_ack(belt_stream *stream, uint64_t number)
         client_settle(stream, false);
     else
         rc = client_error(BELT_INVALID, "belt_stream_ack: result %llu was not given yet", (unsigned long long)number);
-    client_stream_leave(stream);
+    client_turn_leave(stream);
     return rc;
 }
 
@@ -282,6 +282,7 @@ int belt_stream_progress(const belt_stream *stream, belt_progress *progress)
         return client_error(BELT_INVALID, "belt_stream_progress: a stream and a place for its progress are needed");
     ours = client_process_is(stream->mark); /* else a thread of another process may hold the lock */
     if (ours) {
+        client_turn_lock((struct belt_stream *)stream);
         all.drawn = stream->window.drawn;
         all.taken = stream->window.taken;
         all.window = stream->window.size;
@@ -293,6 +294,7 @@ int belt_stream_progress(const belt_stream *stream, belt_progress *progress)
         all.failed = mail->failed + stream->window.failures;
         all.notice = mail->notice;
         pthread_mutex_unlock(&mail->lock);
+        client_turn_unlock((struct belt_stream *)stream);
     }
     if (!client_options_write(progress, &all, sizeof(all)))
         return client_error(BELT_INVALID, "belt_stream_progress: the struct was not begun with BELT_PROGRESS_INIT");

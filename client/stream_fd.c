@@ -9,6 +9,7 @@
 #include "input.h"
 #include "inside.h"
 #include "mail.h"
+#include "turn.h"
 
 #include <errno.h>
 #include <string.h>
@@ -54,10 +55,10 @@ int belt_stream_fd(belt_stream *stream)
 
     if (stream == NULL)
         return -1;
-    rc = client_stream_enter(stream);
+    rc = client_turn_enter(stream);
     if (rc != BELT_OK) /* of a closed pool: the one that is there stays readable */
         return rc == BELT_CLOSED ? stream->mail.fd : -1;
     fd = stream->mail.fd >= 0 ? stream->mail.fd : make_fd(stream);
-    client_stream_leave(stream);
+    client_turn_leave(stream);
     return fd;
 }

@@ -9,6 +9,7 @@
 #include "inside.h"
 #include "mail.h"
 #include "pool.h"
+#include "turn.h"
 #include "proto/codes.h"
 
 /** Under the mail's lock: how the job stands. BELT_AGAIN: not all is accepted yet. */
@@ -44,7 +45,7 @@ static bool wait_accepted(struct belt_stream *stream, uint64_t deadline, int *rc
     pthread_mutex_lock(&mail->lock);
     *rc = standing(stream); /* with the lock that is held until the wait: what comes before it wakes nobody */
     while (in_time && *rc == BELT_AGAIN && !atomic_load(&stream->pool->closing) && mail->accepted == accepted &&
-           mail->granted_bytes <= granted && !atomic_load(&stream->interrupted)) {
+           mail->granted_bytes <= granted && !client_stream_stops(stream)) {
         in_time = client_stream_wait(stream, deadline);
         *rc = standing(stream);
     }
@@ -61,6 +62,7 @@ static int flush(struct belt_stream *stream, int64_t timeout_ms)
     uint64_t deadline = client_deadline(timeout_ms);
     int rc = BELT_AGAIN;
 
+    client_stream_begins();
     for (bool in_time = true; rc == BELT_AGAIN;) {
         rc = client_stream_interrupted(stream);
         if (rc != BELT_OK)
@@ -83,14 +85,14 @@ int belt_stream_flush(belt_stream *stream, int64_t timeout_ms)
 
     if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
         return client_error(BELT_INVALID, "belt_stream_flush: a stream that takes input is needed");
-    rc = client_stream_enter(stream);
+    rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (client_source_runs(stream))
         rc = client_error(BELT_INVALID, "belt_stream_flush: a source cannot wait for the stream that it is drawn for");
     else
         rc = flush(stream, timeout_ms);
-    client_stream_leave(stream);
+    client_turn_leave(stream);
     return rc;
 }
 

@@ -254,10 +254,10 @@ bool arena_spare(struct arena *arena, enum arena_half half)
 
 /* ---- the slot's side ---- */
 
-bool arena_put(struct arena_memory *memory, struct belt_bytes answer, size_t *at)
+bool arena_take(struct arena_memory *memory, size_t len, size_t *at)
 {
     uint64_t taken[ARENA_WORDS];
-    uint32_t units = memory->units, wanted = units_of(answer.len);
+    uint32_t units = memory->units, wanted = units_of(len);
 
     for (uint32_t i = 0; i < ARENA_WORDS; i++)
         taken[i] = atomic_load(&memory->taken[i]);
@@ -266,6 +266,13 @@ bool arena_put(struct arena_memory *memory, struct belt_bytes answer, size_t *at
         return false;
     run_set(memory->taken, unit, wanted);
     *at = (size_t)(units + unit) * ARENA_UNIT;
+    return true;
+}
+
+bool arena_put(struct arena_memory *memory, struct belt_bytes answer, size_t *at)
+{
+    if (!arena_take(memory, answer.len, at))
+        return false;
     memcpy(memory->bytes + *at, answer.data, answer.len);
     return true;
 }

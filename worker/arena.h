@@ -77,7 +77,9 @@ bool arena_spare(struct arena *arena, enum arena_half half);
 
 /* ---- the slot's side ---- */
 
-/** Copies an answer into a block of the upper half, at `*at`. False: no room. */
+/** A block of the upper half for an answer of `len` bytes, at `*at`, which the caller fills. False: no room. */
+bool arena_take(struct arena_memory *memory, size_t len, size_t *at);
+/** The same, with a copy of the answer in it. */
 bool arena_put(struct arena_memory *memory, struct belt_bytes answer, size_t *at);
 
 #endif

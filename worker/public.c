@@ -9,6 +9,7 @@
 #include "../proto/limits.h"
 
 #include <ctype.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,8 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         return rc;
     if (o.slots < 0)
         return client_error(BELT_INVALID, "%d slots: give a positive number, or 0 for one per processor", o.slots);
+    if (o.lifeline_fd < 0 || (o.lifeline_fd > 0 && fcntl(o.lifeline_fd, F_GETFD) < 0))
+        return client_error(BELT_INVALID, "lifeline_fd is %d, which is no open descriptor", o.lifeline_fd);
     if (o.kill_after_ms < 0)
         return client_error(BELT_INVALID, "kill_after_ms is negative: give a time, or 0 for at once");
     const struct belt_agent_options agent = {
@@ -81,6 +84,9 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         .kill_ms = belt_agent_kill_ms((uint64_t)o.kill_after_ms),
         .max_tasks_per_slot = o.max_tasks_per_slot,
         .inherit_output = o.inherit_output,
+        .lifeline_fd = o.lifeline_fd,
+        .alone = o.only_worker,
+        .quiet = o.quiet,
         .slot_init = o.slot_init,
         .slot_exit = o.slot_exit,
         .slot_ctx = o.slot_ctx,

@@ -241,7 +241,34 @@ static int reply_apart(belt_task *task, struct belt_bytes bytes)
     return BELT_OK;
 }
 
-BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
+/** A large result in parts: gathered where the agent finds it, or sent part by part. */
+static int gather_apart(belt_task *task, const belt_span *parts, size_t count, size_t len)
+{
+    struct arena_memory *arena = task->slot->arena;
+    uint64_t now = clock_us();
+    size_t at;
+
+    if (arena && arena_take(arena, len, &at)) {
+        uint8_t *to = arena->bytes + at;
+        for (size_t i = 0; i < count; to += parts[i++].len)
+            if (parts[i].len > 0)
+                memcpy(to, parts[i].data, parts[i].len);
+        if (slot_write_ok_at(&task->slot->out, &task->got, len, now - task->started_us, at) != 0)
+            return BELT_NO_MEMORY;
+        task->sent = true;
+        slot_flush(task->slot, now);
+        return BELT_OK;
+    }
+    if (slot_write_ok_line(&task->slot->out, &task->got, len, now - task->started_us) != 0)
+        return BELT_NO_MEMORY;
+    task->sent = true;
+    for (size_t i = 0; i < count; i++)
+        slot_send(task->slot, now, (struct belt_bytes){parts[i].data, parts[i].len});
+    return BELT_OK;
+}
+
+/** Whether a result of so many bytes may be given; else it is the task's failure. */
+static int reply_check(belt_task *task, size_t len)
 {
     char text[96];
 
@@ -253,9 +280,37 @@ BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
         return BELT_RESULT_TOO_LARGE;
     }
     task->answered = true;
+    return BELT_OK;
+}
+
+BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len)
+{
+    int rc = reply_check(task, len);
+
+    if (rc != BELT_OK)
+        return rc;
     if (len >= SLOT_LARGE_BYTES) /* sent from where it lies, when the function gives it */
         return reply_apart(task, (struct belt_bytes){data, len});
     return slot_queue_add(&task->answer, data, len) == 0 ? BELT_OK : BELT_NO_MEMORY;
+}
+
+BELT_API int belt_task_reply_parts(belt_task *task, const belt_span *parts, size_t count)
+{
+    size_t len = 0;
+    int rc;
+
+    for (size_t i = 0; i < count; i++)
+        if ((!parts[i].data && parts[i].len > 0) || __builtin_add_overflow(len, parts[i].len, &len))
+            return BELT_INVALID;
+    rc = reply_check(task, len);
+    if (rc != BELT_OK)
+        return rc;
+    if (len >= SLOT_LARGE_BYTES)
+        return gather_apart(task, parts, count, len);
+    for (size_t i = 0; i < count; i++)
+        if (slot_queue_add(&task->answer, parts[i].data, parts[i].len) != 0)
+            return BELT_NO_MEMORY;
+    return BELT_OK;
 }
 
 BELT_API int belt_task_fail(belt_task *task, const char *text)

@@ -54,7 +54,8 @@ static int no_input_yet(void *ctx, belt_input *input)
 static int forever(void *ctx, belt_input *input)
 {
     (void)ctx;
-    *input = (belt_input){"x", 1};
+    input->data = "x";
+    input->len = 1;
     return BELT_INPUT_READY;
 }
 
@@ -320,7 +321,8 @@ static int slow_source(void *ctx, belt_input *input)
     atomic_store(&source_entered, true);
     usleep(50000); /* the close has begun by then, or the test shows nothing */
     atomic_store(&source_left, true);
-    *input = (belt_input){"x", 1};
+    input->data = "x";
+    input->len = 1;
     return BELT_INPUT_READY;
 }
 
@@ -385,7 +387,8 @@ static int closes_pool(void *ctx, belt_input *input)
     belt_pool_close(&within->pool);
     pool_calls(copy, BELT_CLOSED);
     EXPECT(belt_stream_end(within->stream), BELT_INVALID);
-    *input = (belt_input){"x", 1};
+    input->data = "x";
+    input->len = 1;
     return BELT_INPUT_READY;
 }
 
@@ -395,7 +398,8 @@ static int closes_stream(void *ctx, belt_input *input)
 
     within->calls++;
     belt_stream_close(&within->stream);
-    *input = (belt_input){"x", 1};
+    input->data = "x";
+    input->len = 1;
     return BELT_INPUT_READY;
 }
 
@@ -405,7 +409,8 @@ static int detaches_stream(void *ctx, belt_input *input)
 
     within->calls++;
     belt_stream_detach(&within->stream);
-    *input = (belt_input){"x", 1};
+    input->data = "x";
+    input->len = 1;
     return BELT_INPUT_READY;
 }
 
@@ -416,7 +421,8 @@ static int closes_both(void *ctx, belt_input *input)
     within->calls++;
     belt_stream_close(&within->stream);
     belt_pool_close(&within->pool);
-    *input = (belt_input){"x", 1};
+    input->data = "x";
+    input->len = 1;
     return BELT_INPUT_READY;
 }
 
@@ -431,7 +437,8 @@ static int waits_for_itself(void *ctx, belt_input *input)
     EXPECT(belt_stream_next(within->stream, -1, &result), BELT_INVALID);
     belt_stream_progress(within->stream, &progress);
     check(belt_stream_fd(within->stream) >= 0, "a source asks for its stream's descriptor");
-    *input = (belt_input){"x", 1};
+    input->data = "x";
+    input->len = 1;
     return BELT_INPUT_READY;
 }
 
@@ -452,7 +459,8 @@ static int draws_another(void *ctx, belt_input *input)
         belt_result_free(&result);
         belt_stream_close(&stream);
     }
-    *input = (belt_input){"x", 1};
+    input->data = "x";
+    input->len = 1;
     return BELT_INPUT_READY;
 }
 

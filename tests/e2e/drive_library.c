@@ -51,7 +51,8 @@ static int number(void *ctx, belt_input *input)
     if (numbers->next == ITEMS)
         return BELT_INPUT_END;
     numbers->value = numbers->next++;
-    *input = (belt_input){&numbers->value, sizeof(numbers->value)};
+    input->data = &numbers->value;
+    input->len = sizeof(numbers->value);
     return numbers->next % 97 == 0 ? BELT_INPUT_FAILED : BELT_INPUT_READY;
 }
 

@@ -109,7 +109,8 @@ int stock_next(void *ctx, belt_input *input)
     }
     numbers->next++;
     if (n == numbers->fail_at) {
-        *input = (belt_input){"no such line", 12};
+        input->data = "no such line";
+        input->len = 12;
         return BELT_INPUT_FAILED;
     }
     input->len = (size_t)snprintf(numbers->text, sizeof(numbers->text), "%llu", (unsigned long long)n);

@@ -94,7 +94,8 @@ static int source_next(void *ctx, belt_input *input)
         return BELT_INPUT_END;
     for (size_t i = 0; i < len; i++)
         source->bytes[i] = byte_of(source->next, i);
-    *input = (belt_input){source->bytes, len};
+    input->data = source->bytes;
+    input->len = len;
     source->next++;
     return BELT_INPUT_READY;
 }

@@ -280,7 +280,8 @@ static int draw_large(void *ctx, belt_input *input)
     if (*left == 0)
         return BELT_INPUT_END;
     --*left;
-    *input = (belt_input){bytes, sizeof bytes};
+    input->data = bytes;
+    input->len = sizeof bytes;
     return BELT_INPUT_READY;
 }
 

@@ -70,7 +70,8 @@ static int next_input(void *ctx, belt_input *input)
     if (source->next == source->count)
         return BELT_INPUT_END;
     *source->input = (struct number){source->next * 2, (long double)source->next};
-    *input = (belt_input){source->input, sizes[source->next++ % SIZES]};
+    input->data = source->input;
+    input->len = sizes[source->next++ % SIZES];
     return BELT_INPUT_READY;
 }
 

@@ -135,7 +135,7 @@ static int newer_source(void *ctx, belt_input *input)
 {
     const uint64_t *newer = ctx;
 
-    *(struct newer_input *)(void *)input = (struct newer_input){{"x", 1}, *newer};
+    *(struct newer_input *)(void *)input = (struct newer_input){.known = {.data = "x", .len = 1}, .newer = *newer};
     return BELT_INPUT_READY;
 }
 

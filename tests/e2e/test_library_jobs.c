@@ -47,7 +47,8 @@ static int count(void *ctx, belt_input *input)
 
     if (counter->next == counter->limit)
         return BELT_INPUT_END;
-    *input = (belt_input){counter->text, (size_t)snprintf(counter->text, sizeof counter->text, "%u", counter->next)};
+    input->data = counter->text;
+    input->len = (size_t)snprintf(counter->text, sizeof counter->text, "%u", counter->next);
     return counter->next++ == counter->fails ? BELT_INPUT_FAILED : BELT_INPUT_READY;
 }
 

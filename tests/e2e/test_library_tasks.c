@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What functions in slots say beside a result: failures with a payload, output, and why a slot cannot
- * serve; and tasks that are not wanted any more.
+ * serve; tasks that are not wanted any more; and payloads in parts, and inputs that are drawn ahead.
  */
 #include "library_stock.h"
 
@@ -332,4 +332,177 @@ Test(library_tasks, one_task_of_a_stream_is_cancelled_and_the_others_go_on)
 {
     cancels_one(true);
     cancels_one(false);
+}
+
+/* ---- parts ---- */
+
+/** Answers with the input in three parts, of which the middle one is empty. */
+static int in_parts(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    const char *bytes = data;
+    const belt_span parts[] = {{bytes, len / 3}, {NULL, 0}, {bytes + len / 3, len - len / 3}}, bad = {NULL, 1};
+
+    (void)ctx;
+    if (len == 1) {
+        int code = belt_task_reply_parts(task, &bad, 1);
+        return belt_task_reply(task, &code, sizeof(code));
+    }
+    return belt_task_reply_parts(task, parts, len > 0 ? 3 : 0);
+}
+
+struct part_source {
+    const char *bytes;
+    const size_t *sizes; /* ends with SIZE_MAX */
+    belt_span parts[2];
+};
+
+static int next_parts(void *ctx, belt_input *input)
+{
+    struct part_source *source = ctx;
+
+    if (*source->sizes == SIZE_MAX)
+        return BELT_INPUT_END;
+    source->parts[0] = (belt_span){source->bytes, *source->sizes / 2};
+    source->parts[1] = (belt_span){source->bytes + *source->sizes / 2, *source->sizes - *source->sizes / 2};
+    source->sizes++;
+    input->parts = source->parts;
+    input->part_count = 2;
+    return BELT_INPUT_READY;
+}
+
+static void expect_bytes(belt_stream *stream, const char *bytes, size_t len)
+{
+    belt_result *result = NULL;
+
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(result->code, BELT_OK, "%s", result->text);
+    cr_assert_eq(result->len, len);
+    cr_assert_eq(memcmp(result->data, bytes, len), 0, "%zu bytes", len);
+    belt_result_free(&result);
+}
+
+Test(library_tasks, inputs_and_results_may_lie_in_parts)
+{
+    static const size_t sizes[] = {0, 2, 4096, 40000, LARGE, 8 * LARGE, SIZE_MAX};
+    char *bytes = malloc(8 * LARGE);
+    struct part_source source = {.bytes = bytes, .sizes = sizes};
+    belt_span parts[3];
+    belt_stream *stream = NULL;
+
+    for (size_t i = 0; i < 8 * LARGE; i++)
+        bytes[i] = (char)(i * 7 + i / 251);
+    belt_function_register("in_parts", in_parts, NULL);
+    belt_pool *pool = stock_pool(1);
+    cr_assert_eq(belt_pool_imap(pool, "in_parts", next_parts, &source, NULL, &stream), BELT_OK);
+    for (size_t i = 0; sizes[i] != SIZE_MAX; i++)
+        expect_bytes(stream, bytes, sizes[i]);
+    belt_stream_close(&stream);
+
+    cr_assert_eq(belt_pool_imap(pool, "in_parts", NULL, NULL, NULL, &stream), BELT_OK);
+    for (size_t i = 0; sizes[i] != SIZE_MAX; i++) {
+        parts[0] = (belt_span){bytes, 1};
+        parts[1] = (belt_span){NULL, 0};
+        parts[2] = (belt_span){bytes + 1, sizes[i] > 0 ? sizes[i] - 1 : 0};
+        cr_assert_eq(belt_stream_feed_parts(stream, parts, sizes[i] > 0 ? 3 : 0, WAIT_MS), BELT_OK);
+        expect_bytes(stream, bytes, sizes[i]);
+    }
+    parts[0] = (belt_span){NULL, 1};
+    cr_assert_eq(belt_stream_feed_parts(stream, parts, 1, 0), BELT_INVALID);
+    cr_assert_eq(belt_stream_feed_parts(stream, NULL, 1, 0), BELT_INVALID);
+    parts[0] = parts[1] = parts[2] = (belt_span){bytes, 8 * LARGE};
+    cr_assert_eq(belt_stream_feed_parts(stream, parts, 3, 0), BELT_TOO_LARGE);
+    cr_assert_eq(belt_stream_feed(stream, "x", 1, WAIT_MS), BELT_OK);
+    int code = BELT_INVALID;
+    expect_bytes(stream, (const char *)&code, sizeof(code));
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
+    free(bytes);
+}
+
+/* ---- drawing ahead ---- */
+
+Test(library_tasks, inputs_are_drawn_before_somebody_asks_for_a_result)
+{
+    belt_pool *pool = stock_pool(1);
+    belt_job_options options = stock_options(0, 7);
+    struct numbers numbers = stock_numbers(100);
+    belt_progress progress = BELT_PROGRESS_INIT;
+    belt_stream *stream = NULL;
+    belt_result *result = NULL;
+
+    cr_assert_eq(belt_pool_imap(pool, "echo", stock_next, &numbers, &options, &stream), BELT_OK);
+    cr_assert_eq(numbers.next, 0);
+    cr_assert_eq(belt_stream_draw(stream), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(numbers.next, 7, "as many as the window holds");
+    cr_assert_eq(belt_stream_draw(stream), BELT_OK);
+    cr_assert_eq(numbers.next, 7, "and no more, since nothing was taken");
+    for (int i = 0; i < WAIT_MS && progress.done < 7; i++) {
+        usleep(1000);
+        cr_assert_eq(belt_stream_progress(stream, &progress), BELT_OK);
+    }
+    cr_assert(progress.done == 7 && progress.taken == 0, "they run without us");
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK);
+    cr_assert(stock_says_number(result));
+    belt_result_free(&result);
+    cr_assert_eq(belt_stream_cancel(stream, WAIT_MS), BELT_OK);
+    cr_assert_eq(belt_stream_draw(stream), BELT_JOB_CANCELLED);
+    belt_stream_close(&stream);
+    cr_assert_eq(belt_pool_imap(pool, "echo", NULL, NULL, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_stream_draw(stream), BELT_INVALID, "it has no source");
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
+}
+
+/* ---- arguments ---- */
+
+/** Whether the argument is as many bytes as the input says, each with its place in it. */
+static int weighs(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    size_t have, want;
+    const unsigned char *argument = belt_task_argument(task, &have);
+
+    (void)ctx;
+    if (len != sizeof(want))
+        return -1;
+    memcpy(&want, data, sizeof(want));
+    if (have != want)
+        return belt_task_fail(task, "the argument has another length");
+    for (size_t i = 0; i < have; i += 997)
+        if (argument[i] != (unsigned char)(i * 7 + i / 251))
+            return belt_task_fail(task, "the argument has other bytes");
+    return belt_task_reply(task, NULL, 0);
+}
+
+Test(library_tasks, an_argument_is_as_large_as_a_payload_may_be)
+{
+    static const size_t sizes[] = {64 << 10, (64 << 10) + 1, LARGE, 16 * LARGE};
+    unsigned char *argument = malloc(16 * LARGE + 1);
+    belt_job_options options = BELT_JOB_OPTIONS_INIT;
+    belt_stream *stream = NULL;
+    belt_result *result = NULL;
+
+    for (size_t i = 0; i < 16 * LARGE; i++)
+        argument[i] = (unsigned char)(i * 7 + i / 251);
+    belt_function_register("weighs", weighs, NULL);
+    belt_pool *pool = stock_pool(2);
+    options.argument = argument;
+    for (size_t n = 0; n < sizeof(sizes) / sizeof(sizes[0]); n++) {
+        options.argument_len = sizes[n];
+        cr_assert_eq(belt_pool_imap(pool, "weighs", NULL, NULL, &options, &stream), BELT_OK, "%s", belt_error_text());
+        for (int i = 0; i < 12; i++)
+            cr_assert_eq(belt_stream_feed(stream, &sizes[n], sizeof(sizes[n]), WAIT_MS), BELT_OK);
+        cr_assert_eq(belt_stream_end(stream), BELT_OK);
+        for (int i = 0; i < 12; i++) {
+            cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+            cr_assert_eq(result->code, BELT_OK, "%zu: %s", sizes[n], result->text);
+            belt_result_free(&result);
+        }
+        belt_stream_close(&stream);
+    }
+    options.argument_len = 16 * LARGE + 1;
+    cr_assert_eq(belt_pool_imap(pool, "weighs", NULL, NULL, &options, &stream), BELT_TOO_LARGE);
+    options.argument = NULL;
+    cr_assert_eq(belt_pool_imap(pool, "weighs", NULL, NULL, &options, &stream), BELT_INVALID);
+    belt_pool_close(&pool);
+    free(argument);
 }

@@ -261,7 +261,8 @@ static int number(void *ctx, belt_input *input)
     if (numbers->next == numbers->count)
         return BELT_INPUT_END;
     numbers->next++;
-    *input = (belt_input){&numbers->next, sizeof(numbers->next)};
+    input->data = &numbers->next;
+    input->len = sizeof(numbers->next);
     return BELT_INPUT_READY;
 }
 

@@ -13,7 +13,8 @@ extern "C" int source(void *ctx, belt_input *input);
 extern "C" int source(void *ctx, belt_input *input)
 {
     (void)ctx;
-    *input = belt_input{"x", 1};
+    input->data = "x";
+    input->len = 1;
     return BELT_INPUT_READY;
 }
 

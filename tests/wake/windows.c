@@ -143,7 +143,7 @@ int pthread_mutex_lock(pthread_mutex_t *lock)
     if (!real)
         real = (lock_mutex *)dlsym(RTLD_NEXT, __func__);
     if ((window == ACCEPTED || window == ROOM) && is_user() && atomic_load(&stage) == ARMED &&
-        lock == &stream->mail.lock && stream->mail.waiting_accepted)
+        lock == &stream->mail.lock && (stream->mail.waiting_accepted || stream->mail.feeders > 0))
         hold_user(real);
     return real(lock);
 }

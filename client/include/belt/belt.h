@@ -36,9 +36,11 @@
  * Ownership is said in four words: a function *borrows* an argument during the call, *copies* it,
  * *takes* it (T **, set to NULL), or *gives* a new object to the caller, who frees it.
  *
- * Threads: a pool may be used by many threads; a stream by one thread at a time. The library
- * runs one I/O thread per pool; code of yours (sources, hooks) never runs on it. A thread that waits for the results
- * of a pool's only stream may do that thread's work meanwhile.
+ * Threads: a pool may be used by many threads; a stream by one thread at a time, but for two cases:
+ * belt_stream_interrupt() is for any thread, and a stream without a source may be fed (belt_stream_feed() …
+ * belt_stream_cancel_task()) by one thread while another reads it. The library runs one I/O thread per pool; code of
+ * yours (sources, hooks) never runs on it. A thread that waits for the results of a pool's only stream may do that
+ * thread's work meanwhile.
  *
  * Processes: a pool belongs to the process that opened it. In a process that was forked since its calls and those of
  * its streams answer INVALID, closing them frees nothing, and a pool of its own may be opened; results may be read and
@@ -122,8 +124,10 @@ typedef struct belt_pool_options {
     int slots;              /* of a private pool: how many; 0: one per processor */
     bool signals_interrupt; /* when a signal handler has run in a thread that waits in a call of this pool, or of a
                                stream of it, the call ends with INTERRUPTED */
-    bool inherit_output; /* of a private pool: what slots write to standard output and standard error goes to those of
-                            the program, and results have no log */
+    bool inherit_output;   /* of a private pool: what slots write to standard output and standard error goes to those of
+                              the program, and results have no log */
+    bool external_workers; /* of a private pool: it has no slots of its own, programs that belt_pool_workers() is handed
+                              to do the work (belt_worker_run) */
     uint64_t max_tasks_per_slot;  /* of a private pool: a slot is replaced after this many tasks; 0: never */
     int (*slot_init)(void *ctx);  /* of a private pool: runs in each slot before its first task; nonzero, or
                                      belt_slot_fail() in it: the slot cannot start. NULL: nothing runs */
@@ -141,7 +145,7 @@ typedef struct belt_pool_options {
                                    before: SIGTERM comes to them after half of it. */
 } belt_pool_options;
 #define BELT_POOL_OPTIONS_INIT                                                                                         \
-    {sizeof(belt_pool_options), 0, false, false, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000}
+    {sizeof(belt_pool_options), 0, false, false, false, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000}
 static inline void belt_pool_options_init(belt_pool_options *options)
 {
     belt_pool_options initial = BELT_POOL_OPTIONS_INIT;
@@ -169,6 +173,17 @@ BELT_API int belt_pool_open(const char *broker, const belt_pool_options *options
  * of the pointer may be used afterwards, and closed again: it answers CLOSED.
  */
 BELT_API void belt_pool_close(belt_pool **pool);
+
+/** Of a private pool with external_workers: the address that belt_worker_run() is given. Valid until the pool is
+ * closed. NULL of another pool. */
+BELT_API const char *belt_pool_workers(const belt_pool *pool);
+/**
+ * Of a private pool with external_workers: a descriptor that reads end of file when the pool is closed or its process
+ * has ended, however it ended. Hand it to the process that calls belt_worker_run() (option lifeline_fd), so that this
+ * ends with the pool. It belongs to the pool and is close-on-exec: what is to survive an exec is a duplicate. -1 of
+ * another pool.
+ */
+BELT_API int belt_pool_lifeline(const belt_pool *pool);
 
 /**
  * Registers a function for private pools and belt_worker_run(), before either; again under the same name: in place of
@@ -211,7 +226,9 @@ typedef struct belt_span {
 /** What a source fills; the library makes it and sets all of it to zero before each call. */
 typedef struct belt_input {
     const void *data;
-    size_t len; /* in bytes */
+    size_t len;             /* in bytes */
+    const belt_span *parts; /* in place of `data`: the input is these bytes, one behind the other; NULL: none */
+    size_t part_count;
 } belt_input;
 
 /** What a source returns. Any other number is as BELT_INPUT_FAILED. */
@@ -252,7 +269,8 @@ typedef struct belt_job_options {
     belt_durability durability;
     const char *key;      /* the same key again is the same job; NULL: a new job. With another function, argument,
                              retries, max_attempts, timeout_ms or final_statuses: BAD_OPTION. Copied */
-    const void *argument; /* shared by all tasks of the job (belt_task_argument); NULL: none. Copied */
+    const void *argument; /* shared by all tasks of the job (belt_task_argument), up to the payload limit; it travels
+                             with each batch of tasks. NULL: none. Copied */
     size_t argument_len;  /* in bytes; 0: none */
     int64_t backoff_ms;   /* pause before a task's next run, doubled with each up to 30 s; 0: 100, -1: none */
     uint64_t after_ms;    /* no task runs before this time has passed; 0: at once */
@@ -301,6 +319,8 @@ BELT_API int belt_pool_imap_unordered(belt_pool *pool, const char *function, bel
  * that others feed), NO_MEMORY, POOL ERRORS, JOB ERRORS.
  */
 BELT_API int belt_stream_feed(belt_stream *stream, const void *data, size_t len, int64_t timeout_ms);
+/** The same of an input that lies in `count` parts, which become one, one behind the other. */
+BELT_API int belt_stream_feed_parts(belt_stream *stream, const belt_span *parts, size_t count, int64_t timeout_ms);
 /** In place of an input: its index gets SOURCE_FAILED with this text (*copies*; NULL: the code's own). Errors: as
  * belt_stream_feed(), and INVALID for a job that is only handed in. */
 BELT_API int belt_stream_feed_error(belt_stream *stream, const char *text, int64_t timeout_ms);
@@ -318,6 +338,11 @@ BELT_API int belt_stream_next(belt_stream *stream, int64_t timeout_ms, belt_resu
  * belt_stream_next(), and INVALID when `max` is 0. */
 BELT_API int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt_result **results, size_t max,
                                    size_t *count);
+
+/** Draws from the source as far as the window allows, and gives nothing: the first inputs are on their way before
+ * somebody asks for a result. Does not wait. Errors: INVALID (the stream has no source, or this is it), NO_MEMORY,
+ * BAD_OPTION and SOURCE_FAILED, TOO_LARGE of a job that is handed in, POOL ERRORS, JOB ERRORS. */
+BELT_API int belt_stream_draw(belt_stream *stream);
 
 /** A descriptor that is readable while belt_stream_next(…, 0, …) would not answer AGAIN (level-triggered), and when a
  * call of it would draw more from the source. Owned by the stream: never read, written or closed by the caller. -1 when
@@ -610,9 +635,14 @@ BELT_API int belt_pool_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us);
 
 /** Begin with BELT_WORKER_OPTIONS_INIT. Strings are copied. */
 typedef struct belt_worker_options {
-    size_t size;         /* set by BELT_WORKER_OPTIONS_INIT */
-    const char *name;    /* shown in status; NULL: host:pid */
-    int slots;           /* tasks at a time; 0: one per processor */
+    size_t size;      /* set by BELT_WORKER_OPTIONS_INIT */
+    const char *name; /* shown in status; NULL: host:pid */
+    int slots;        /* tasks at a time; 0: one per processor */
+    int lifeline_fd;  /* the worker stops at once, with its tasks, when this descriptor reads end of file
+                         (belt_pool_lifeline); 0: none */
+    bool only_worker; /* no other worker could serve instead: when no slot can start, tasks get SLOT_FAILED instead of
+                         going to others */
+    bool quiet;       /* writes warnings only to standard error */
     bool inherit_output; /* what slots write to standard output and standard error goes to those of this process, and
                             results have no log */
     uint64_t max_tasks_per_slot;  /* a slot is replaced after this many tasks; 0: never */
@@ -624,7 +654,8 @@ typedef struct belt_worker_options {
     uint64_t start_timeout_ms; /* slot_init may take this long, then the slot is killed and started again; 0: 10000 */
     int64_t kill_after_ms;     /* as in belt_pool_options: default 2000, 0: SIGKILL at once */
 } belt_worker_options;
-#define BELT_WORKER_OPTIONS_INIT {sizeof(belt_worker_options), NULL, 0, false, 0, NULL, NULL, NULL, 0, 0, 2000}
+#define BELT_WORKER_OPTIONS_INIT                                                                                       \
+    {sizeof(belt_worker_options), NULL, 0, 0, false, false, false, 0, NULL, NULL, NULL, 0, 0, 2000}
 static inline void belt_worker_options_init(belt_worker_options *options)
 {
     belt_worker_options initial = BELT_WORKER_OPTIONS_INIT;
@@ -643,6 +674,9 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
  * task. Errors: INVALID (second reply, or a process that the function forked), RESULT_TOO_LARGE (which is then
  * the task's result), NO_MEMORY. */
 BELT_API int belt_task_reply(belt_task *task, const void *data, size_t len);
+/** The same of a result that lies in `count` parts, which become one, one behind the other. Errors: as
+ * belt_task_reply(), and INVALID (a part of no address). */
+BELT_API int belt_task_reply_parts(belt_task *task, const belt_span *parts, size_t count);
 /** The task failed, for a reason that a person can read (*copies*). Errors: INVALID (second reply, or a process that
  * the function forked), NO_MEMORY. */
 BELT_API int belt_task_fail(belt_task *task, const char *text);
