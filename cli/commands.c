@@ -12,6 +12,7 @@
 
 #include "../proto/limits.h"
 #include "../worker/agent.h"
+#include "../worker/slot_protocol.h"
 
 #include <string.h>
 
@@ -78,6 +79,7 @@ static const struct option_def map_options[] = {
      .help = "Do not keep the job on the broker's disk: faster, and gone with the broker."},
     {.name = "key", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "KEY", MAP(key),
      .help = "Name the job: the same command again, after a crash, goes on where its output was taken; needs --broker."},
+    TAKE_OVER_ROW("With --key: although another client that is connected has the job; that one ends."),
     {.name = "progress", .type = OPTION_FLAG, MAP(progress),
      .help = "Show a progress line on the terminal (on when results go elsewhere; --no-progress)."},
     {.name = "progress-json", .type = OPTION_FLAG, MAP(progress_json),
@@ -87,6 +89,7 @@ static const struct option_def map_options[] = {
     {.name = "dry-run", .letter = 'n', .type = OPTION_FLAG, MAP(dry_run),
      .help = "Print what would be run, and run nothing."},
     KILL_AFTER_ROW(struct map_values),
+    START_TIMEOUT_ROW(struct map_values),
     {.name = "tty", .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, MAP(tty),
      .help = "Give the task the terminal (/dev/tty), for an editor or a question; needs a private pool and -j1."},
     {.name = "die-with-parent", .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, MAP(with_parent),
@@ -105,6 +108,7 @@ static void map_defaults(void *memory)
                                   .newline = 1,
                                   .lost_timeout = LOST_TIMEOUT_DEFAULT_MS,
                                   .kill_after = BELT_KILL_AFTER_MS,
+                                  .start_timeout = SLOT_HELLO_MS,
                                   .max_input = BELT_MAX_PAYLOAD_DEFAULT,
                                   .halt = "never",
                                   .backoff = UINT64_MAX,
@@ -217,6 +221,7 @@ static const struct option_def worker_options[] = {
     {.name = "drain", .type = OPTION_DURATION, .arg = "TIME", WORKER(drain),
      .help = "On SIGTERM running tasks may finish for so long (10)."},
     KILL_AFTER_ROW(struct worker_values),
+    START_TIMEOUT_ROW(struct worker_values),
     {.name = "max-tasks-per-slot", .type = OPTION_COUNT, .arg = "N", WORKER(max_tasks_per_slot),
      .help = "Replace a slot after N tasks (0: never)."},
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, WORKER(quiet), .help = "Log warnings and errors only."},
@@ -227,7 +232,8 @@ static const struct option_def worker_options[] = {
 
 static void worker_defaults(void *memory)
 {
-    *(struct worker_values *)memory = (struct worker_values){.drain = 10000, .kill_after = BELT_KILL_AFTER_MS};
+    *(struct worker_values *)memory = (struct worker_values){
+        .drain = 10000, .kill_after = BELT_KILL_AFTER_MS, .start_timeout = SLOT_HELLO_MS};
 }
 
 static const struct command worker_command = {

@@ -41,7 +41,8 @@ struct map_values {
     int results_json, dry_run, quiet, volatile_job;
     uint64_t lost_timeout;
     const char *key;
-    uint64_t kill_after;
+    int take_over;
+    uint64_t kill_after, start_timeout;
     int with_parent, tty;
 };
 
@@ -74,7 +75,7 @@ struct worker_values {
     struct option_list command, coproc, filter;
     int allow_commands, echo;
     const char *name;
-    uint64_t drain, kill_after, max_tasks_per_slot;
+    uint64_t drain, kill_after, start_timeout, max_tasks_per_slot;
     int quiet;
 };
 

@@ -66,6 +66,7 @@ int job_options_fill(const struct options *options, const struct map_values *val
     job->priority = (int)values->priority;
     job->durability = values->volatile_job ? BELT_VOLATILE : BELT_DURABLE_IF_KEPT;
     job->key = values->key;
+    job->take_over = values->take_over != 0;
     if (options->dashes && !command_encode(options->rest, options->rest_count, argument)) {
         say("the command is longer than 64 KiB; put it into a script");
         return EXIT_USAGE;

@@ -84,8 +84,10 @@ static int check_options(const struct map *map)
         return usage("--tag and --records exclude each other: a tag would break the record");
     if (values->key && !has_broker(values))
         return usage("--key names a job of a cluster, which needs --broker; a private pool ends with this command");
-    if (!values->key && options_origin(map->options, "keep") == ORIGIN_FLAG)
-        return usage("--keep needs --key: a job without a key ends with this command");
+    if (values->take_over && !values->key)
+        return usage("--take-over needs --key, which names the job that another client has");
+    if (!has_broker(values) && options_origin(map->options, "keep") == ORIGIN_FLAG)
+        return usage("--keep is for a job of a cluster, which needs --broker; a private pool ends with this command");
     if (values->key && values->joblog)
         return usage("--key and --joblog exclude each other: each says by itself where a run goes on");
     if (!command_line_check(map->options, error))
@@ -146,6 +148,7 @@ static int open_pool(struct map *map)
     options.connect_timeout_ms = (int64_t)values->common.connect_timeout;
     options.lost_timeout_ms = (int64_t)values->lost_timeout;
     options.kill_after_ms = (int64_t)values->kill_after;
+    options.start_timeout_ms = values->start_timeout;
     if (values->coproc || values->filter) {
         function.runner = values->coproc ? BELT_RUN_COPROC : BELT_RUN_FILTER;
         function.command = values->coproc ? values->coproc : values->filter;

@@ -82,7 +82,7 @@ extern const struct command commands_submit, commands_results, commands_readers,
     {.name = "at", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "WHEN", MAP(at), \
      .help = "Run nothing before this time: 22:30 (the next one), '2027-01-31 22:30', with Z for UTC, or @SECONDS."}, \
     {.name = "keep", .type = OPTION_DURATION, .arg = "TIME", MAP(keep), \
-     .help = "Give a job that outlives its client up when nobody has fed or read it for TIME (0: the broker's --keep)."}, \
+     .help = "Give the job up when nobody has fed or read it for TIME (0: the broker's --keep; of a map without --key: --grace)."}, \
     {.name = "remember", .type = OPTION_DURATION, .arg = "TIME", MAP(remember), \
      .help = "The --key stands for the job for TIME after it was read to its end (1h; 0: it is free then)."}, \
     {.name = "deadline", .type = OPTION_DURATION, .arg = "TIME", MAP(deadline), \
@@ -93,6 +93,12 @@ extern const struct command commands_submit, commands_results, commands_readers,
      .help = "Tasks that go to a slot at a time (auto: by their measured run time)."}, \
     {.name = "priority", .type = OPTION_SIGNED, .arg = "N", MAP(priority), .min = -100, .max = 100, \
      .help = "Tasks of a higher priority run first, from -100 to 100 (0)."}
+#define TAKE_OVER_ROW(text) \
+    {.name = "take-over", .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, MAP(take_over), .help = (text)}
+#define START_TIMEOUT_ROW(memory) \
+    {.name = "start-timeout", .type = OPTION_DURATION, .arg = "TIME", .offset = offsetof(memory, start_timeout), \
+     .min = 1, .max = BELT_MAX_WAIT_MS, \
+     .help = "A slot's program (--coproc) that is not ready after TIME is killed and started again (10)."}
 #define RESULT_ROWS \
     {.name = "newline", .type = OPTION_FLAG, MAP(newline), \
      .help = "Add a newline to a result that lacks one (on; --no-newline writes it as it is)."}, \

@@ -19,6 +19,8 @@
 #include <string.h>
 
 #define BATCH 64
+/* How often it is looked whether the broker lets us read. */
+#define SEATED_MS 5
 
 struct results {
     const struct results_values *values;
@@ -72,6 +74,7 @@ static int subscribe(struct results *results)
     options.buffersize = values->map.buffersize;
     options.buffer_bytes = values->map.buffer_bytes;
     options.acknowledge = true;
+    options.take_over = values->map.take_over != 0;
     code = belt_pool_subscribe(results->pool, results->job, reader, values->from, &options, &results->stream);
     return code == BELT_OK ? EXIT_OK : admin_failed(code);
 }
@@ -100,6 +103,8 @@ static int take(struct results *results, belt_result **batch, size_t *count)
 {
     int code = belt_stream_next_many(results->stream, 0, batch, BATCH, count);
 
+    while (code == BELT_AGAIN && belt_stream_job(results->stream) == 0 && !signals_stop()) /* maybe it is refused */
+        code = belt_stream_next_many(results->stream, SEATED_MS, batch, BATCH, count);
     if (code != BELT_AGAIN)
         return code;
     if (results->values->follow || results->complete)

@@ -45,6 +45,8 @@ static int check(const struct options *options)
         return admin_usage(options, "--null and --records exclude each other");
     if (values->durable && values->map.volatile_job)
         return admin_usage(options, "--durable and --volatile exclude each other");
+    if (values->map.take_over && !values->map.key)
+        return admin_usage(options, "--take-over needs --key, which names the job that another client has");
     if (!command_line_check(options, error))
         return admin_usage(options, error);
     if (options->colons && values->map.arg_file)
@@ -103,9 +105,10 @@ static int feed(struct submit *submit)
         return submit->input.broken ? EXIT_IO : EXIT_OK;
     if (signals_stop())
         return EXIT_INTERRUPTED;
-    submit->other = submit->values->map.key && (code == BELT_JOB_ENDED || code == BELT_BAD_MESSAGE);
+    submit->other = submit->values->map.key && (code == BELT_JOB_ENDED || code == BELT_BAD_MESSAGE ||
+                                                code == BELT_BAD_OPTION || code == BELT_NOT_ALLOWED);
     if (submit->other)
-        say("key '%s' names a job with another input: %s", submit->values->map.key, belt_error_text());
+        say("key '%s' names a job that is not this one: %s", submit->values->map.key, belt_error_text());
     else
         say("%s", belt_error_text());
     return code == BELT_SOURCE_FAILED || code == BELT_TOO_LARGE ? EXIT_IO : exit_of_code(code);

@@ -17,6 +17,7 @@
 /** Under the mail's lock: the window has room, as far as the broker's last word goes. */
 static bool has_room(struct belt_stream *stream)
 {
+    stream->moved = client_follow_start(stream) || stream->moved;
     client_window_accept(&stream->window, stream->kind == CLIENT_STREAM_SUBMITS ? stream->mail.accepted : 0);
     return client_window_open(&stream->window, stream->mail.granted_bytes);
 }

@@ -124,6 +124,7 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
 {
     struct client_mail *mail = &stream->mail;
     const struct client_stream *wire = &stream->wire;
+    uint64_t known = client_stream_compares(wire) ? wire->expected_at : 0, compared = known > 0 ? wire->next : 0;
     bool wake = results != NULL;
 
     pthread_mutex_lock(&mail->lock);
@@ -135,9 +136,12 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
                     (mail->accepted != wire->accepted || mail->end_known != wire->end_known || mail->job != wire->job ||
                      mail->confirmed != wire->confirmed));
     wake = wake || ((mail->waiting_grant || mail->feeders > 0) && mail->granted_bytes < wire->grant.bytes);
-    if (mail->start != wire->start)
+    if (mail->start != wire->start || mail->known != known || mail->compared != compared)
         wake = mail->moved = true;
-    mail->job = wire->job;
+    mail->known = known;
+    mail->compared = compared;
+    mail->compared_bytes = wire->next_bytes;
+    mail->job = wire->config.kind != CLIENT_STREAM_READS || wire->started ? wire->job : 0;
     mail->start = wire->start;
     mail->accepted = wire->accepted;
     mail->end_known = wire->end_known;
@@ -245,15 +249,18 @@ void client_flow_pump(belt_pool *pool, bool idle)
 
 static void stream_work(belt_pool *pool, struct belt_stream *stream)
 {
+    bool compared;
+
     if (!stream->attached)
         attach(pool, stream);
+    compared = client_stream_compares(&stream->wire);
     collect(stream);
     if (atomic_load(&pool->lost))
         client_stream_fail(&stream->wire, pool->code, pool->text);
     pump(pool, stream, false);
     if (forget(pool, stream))
         return;
-    if (stream->wire.state >= CLIENT_STREAM_FAILED)
+    if (stream->wire.state >= CLIENT_STREAM_FAILED || compared)
         publish(stream, NULL, 0, 0);
 }
 

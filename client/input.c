@@ -93,6 +93,7 @@ int client_add_task(struct belt_stream *stream, const struct client_parts *parts
         mail->tasks[mail->task_count++] = payload;
     stream->granted_bytes = mail->granted_bytes;
     *results = mail->results.first != NULL;
+    client_follow_comparison(stream);
     client_mail_tell(stream);
     pthread_mutex_unlock(&mail->lock);
     if (!ok) {

@@ -185,6 +185,8 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
         client_statuses_parse(options->final_statuses, config.options.final_status);
     config.named = options->key != NULL;
     config.confirm = options->acknowledge;
+    config.options.digest = config.named;
+    config.take_over = options->take_over;
     config.window = stream->window.size;
     config.window_bytes = options->buffer_bytes;
     config.slack = slack_of(work->kind);
@@ -341,6 +343,7 @@ int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint6
     window.buffersize = options.buffersize;
     window.buffer_bytes = options.buffer_bytes;
     window.acknowledge = options.acknowledge;
+    window.take_over = options.take_over;
     return open_stream(pool, &work, NULL, NULL, &window, stream);
 }
 

@@ -125,6 +125,13 @@ bool client_waits_for_grant(const struct belt_stream *stream)
            client_window_open(&stream->window, UINT64_MAX);
 }
 
+void client_follow_comparison(struct belt_stream *stream)
+{
+    const struct client_mail *mail = &stream->mail;
+
+    client_window_compare(&stream->window, mail->known, mail->compared, mail->compared_bytes);
+}
+
 bool client_follow_start(struct belt_stream *stream)
 {
     bool moved = stream->mail.moved;
@@ -133,6 +140,7 @@ bool client_follow_start(struct belt_stream *stream)
     if (moved) {
         stream->start = stream->mail.start;
         client_window_start(&stream->window, stream->start);
+        client_follow_comparison(stream);
     }
     return moved;
 }

@@ -32,8 +32,10 @@ uint64_t client_taken(const struct belt_stream *stream, uint64_t *bytes);
 void client_fd_update(struct belt_stream *stream);
 /** More could be drawn if the broker granted bytes, and not before. */
 bool client_waits_for_grant(const struct belt_stream *stream);
-/** With the mail's lock: others have read the job before us, so the window begins behind that. True: it may have
- * opened. */
+/** With the mail's lock: what of the tasks that the broker has was compared. */
+void client_follow_comparison(struct belt_stream *stream);
+/** With the mail's lock: others have read the job before us, or fed it, so the window begins behind that. True: it may
+ * have opened. */
 bool client_follow_start(struct belt_stream *stream);
 /** CLOSED, with its text. */
 int client_refuse_closed(void);

@@ -46,11 +46,12 @@ struct client_mail {
     /* from the I/O thread */
     struct client_results results;
     uint64_t job, accepted, granted_bytes, start;
-    bool moved;            /* `start` has changed: the window may be open now */
+    bool moved;            /* `start`, or what was compared, has changed: the window may be open now */
     bool stirred;          /* an error or the end was fed: a reader in another thread looks again */
     bool end_known;        /* the broker knows how many tasks there are */
     bool confirmed;        /* it has the last acknowledgement */
     uint64_t done, failed; /* results received */
+    uint64_t known, compared, compared_bytes; /* see struct client_window */
     unsigned notice;
     bool over; /* no further results: done, failed or cancelled */
     unsigned code;
@@ -89,7 +90,7 @@ struct belt_stream {
     struct belt_buf *chunk; /* small payloads are cut from it */
     size_t chunk_used;
     uint64_t granted_bytes, start;
-    bool moved; /* `start` has changed since inputs were drawn */
+    bool moved; /* the window may have opened since inputs were drawn */
     bool ended_told, cancelled;
     bool unkicked; /* something was handed over that the I/O thread may still be napping over */
 

@@ -36,11 +36,22 @@ static struct belt_task_item *task_at(struct client_stream *stream, uint64_t ind
     return &stream->ring[index & (stream->capacity - 1)];
 }
 
+/** One more of the tasks that were appended is at the broker. */
+static void digest_add(struct client_stream *stream, const struct belt_payload *payload)
+{
+    if (stream->config.options.digest)
+        belt_digest_add(&stream->digest, payload->data, payload->len);
+}
+
 /** Tasks below `next` are at the broker for good. */
 static void accept_below(struct client_stream *stream, uint64_t next)
 {
-    for (; stream->accepted < next && stream->accepted < stream->next; stream->accepted++)
-        belt_payload_clear(&task_at(stream, stream->accepted)->payload);
+    for (; stream->accepted < next && stream->accepted < stream->next; stream->accepted++) {
+        struct belt_payload *payload = &task_at(stream, stream->accepted)->payload;
+
+        digest_add(stream, payload);
+        belt_payload_clear(payload);
+    }
     if (stream->accepted < next) /* another stream of the same key has pushed further */
         stream->accepted = next;
 }
@@ -91,19 +102,46 @@ static void check_total(struct client_stream *stream)
     client_stream_fail(stream, more ? BELT_JOB_ENDED : BELT_BAD_MESSAGE, text);
 }
 
+bool client_stream_compares(const struct client_stream *stream)
+{
+    return stream->expected_at > stream->next && stream->state < CLIENT_STREAM_FAILED;
+}
+
+/** The tasks that the broker has under this key are those that were appended here, or it is another one's (§7.1). */
+static void compare(struct client_stream *stream)
+{
+    char text[200];
+
+    if (stream->expected_at == 0 || client_stream_compares(stream))
+        return;
+    if (memcmp(&stream->digest, &stream->expected, sizeof(stream->digest)) == 0) {
+        stream->expected_at = 0;
+        return;
+    }
+    snprintf(text, sizeof(text),
+             "job %llu has this key and other inputs: they differ within the first %llu; use another key, or the same "
+             "input",
+             (unsigned long long)stream->job, (unsigned long long)stream->expected_at);
+    client_stream_fail(stream, BELT_BAD_OPTION, text);
+}
+
 bool client_stream_append(struct client_stream *stream, const struct belt_payload *payload)
 {
     struct belt_payload copy = *payload;
 
     assert(!stream->ended);
     if (stream->next < stream->accepted) { /* the broker has it already (§7.1: same key) */
+        digest_add(stream, &copy);
+        stream->next_bytes += copy.len;
         belt_payload_clear(&copy);
         stream->next++;
+        compare(stream);
         return true;
     }
     if (stream->next - stream->accepted == stream->capacity && !ring_grow(stream))
         return false;
     *task_at(stream, stream->next) = (struct belt_task_item){.index = stream->next, .payload = copy};
+    stream->next_bytes += copy.len;
     stream->next++;
     check_total(stream);
     return true;
@@ -263,6 +301,10 @@ static enum client_stream_action on_opened(struct client_stream *stream, const s
     stream->sent_bytes = opened->next_bytes;
     stream->grant = opened->grant;
     stream->state = CLIENT_STREAM_OPEN;
+    stream->opened = true;
+    stream->expected_at = opened->digested ? opened->next : 0;
+    stream->expected = opened->digest;
+    compare(stream);
     return CLIENT_STREAM_CHANGED;
 }
 
@@ -340,8 +382,8 @@ static enum client_stream_action on_done(struct client_stream *stream, const str
     }
     if (done->code == BELT_UNKNOWN_READER) {
         client_stream_fail(stream, BELT_UNKNOWN_READER,
-                           "another process reads this job under the same reader's name and has taken over: "
-                           "give each reader a name of its own");
+                           "another client has taken over: it asked to read this job under the same reader's name "
+                           "(--take-over); give each reader a name of its own");
         return CLIENT_STREAM_CHANGED;
     }
     stream->done = true;
@@ -433,7 +475,8 @@ static void send_open(struct client_stream *stream, struct belt_msg *msg)
     msg->u.open = (struct belt_msg_open){.ref = stream->config.ref,
                                          .key = stream->config.key,
                                          .function = stream->config.function,
-                                         .options = stream->config.options};
+                                         .options = stream->config.options,
+                                         .take_over = stream->config.take_over && !stream->opened};
     stream->state = CLIENT_STREAM_OPENING;
 }
 
@@ -483,7 +526,8 @@ static void send_subscribe(struct client_stream *stream, struct belt_msg *msg)
                                                    .reader = stream->config.reader,
                                                    .mode = (uint8_t)stream->config.mode,
                                                    .cursor = cursor_now(stream),
-                                                   .credit = stream->credit};
+                                                   .credit = stream->credit,
+                                                   .take_over = stream->config.take_over && !stream->started};
     stream->state = CLIENT_STREAM_SUBSCRIBING;
 }
 
@@ -586,10 +630,12 @@ static void send_end(struct client_stream *stream, struct belt_msg *msg)
     stream->end_sent = true;
 }
 
-/** A stream that is left subscribes only for the acknowledgement that it owes. */
+/** No results of a job whose input may be another one; a stream that is left subscribes only for the acknowledgement
+ * that it owes. */
 static bool subscribes(const struct client_stream *stream)
 {
-    return stream->config.kind != CLIENT_STREAM_SUBMITS && !(stream->detach && stream->taken == stream->acked);
+    return stream->config.kind != CLIENT_STREAM_SUBMITS && !client_stream_compares(stream) &&
+           !(stream->detach && stream->taken == stream->acked);
 }
 
 bool client_stream_send(struct client_stream *stream, bool idle, struct belt_msg *msg)

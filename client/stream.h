@@ -45,6 +45,7 @@ struct client_stream_config {
     bool confirm; /* the broker's word is wanted that it has the last acknowledgement */
     enum belt_mode mode;
     struct belt_open_options options;
+    bool take_over;  /* the job, or its reader, shall be ours although another client has it */
     uint64_t window; /* credit for results beyond what was taken */
     uint64_t window_bytes;
     uint64_t slack; /* deliveries that the broker may be ahead of what it was told, beyond the window: saves messages of
@@ -63,10 +64,15 @@ struct client_stream {
     uint64_t accepted;           /* below it: at the broker for good */
     uint64_t sent;               /* below it: sent on this connection */
     uint64_t next;               /* index of the next task to append */
+    uint64_t next_bytes;         /* payload bytes of all tasks below `next` */
     uint64_t sent_bytes;         /* payload bytes of all tasks below `sent` */
     uint32_t max_payload;        /* the broker's limit; 0: not known */
     struct belt_grant grant;
     bool ended, end_sent, end_known;
+    struct belt_digest digest; /* of the tasks below `accepted` that were appended */
+    uint64_t expected_at;      /* the broker has told its digest of so many tasks; 0: none */
+    struct belt_digest expected;
+    bool opened; /* OPENED came at least once: what is taken over is ours */
 
     uint64_t received; /* number of the next delivery */
     uint64_t received_bytes;
@@ -118,6 +124,8 @@ void client_stream_resync(struct client_stream *stream);
 /** It will not go on, for this reason. */
 void client_stream_fail(struct client_stream *stream, unsigned code, const char *text);
 
+/** The job is known, and has tasks that were not appended here yet: its results wait until these were compared. */
+bool client_stream_compares(const struct client_stream *stream);
 /** True when the broker has nothing left to send. */
 bool client_stream_complete(const struct client_stream *stream);
 /** True when nothing is owed to the broker: a closed stream may be forgotten. */

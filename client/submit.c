@@ -45,12 +45,13 @@ static bool wait_accepted(struct belt_stream *stream, uint64_t deadline, int *rc
     pthread_mutex_lock(&mail->lock);
     *rc = standing(stream); /* with the lock that is held until the wait: what comes before it wakes nobody */
     while (in_time && *rc == BELT_AGAIN && !atomic_load(&stream->pool->closing) && mail->accepted == accepted &&
-           mail->granted_bytes <= granted && !client_stream_stops(stream)) {
+           mail->granted_bytes <= granted && !mail->moved && !client_stream_stops(stream)) {
         in_time = client_stream_wait(stream, deadline);
         *rc = standing(stream);
     }
     mail->waiting = mail->waiting_grant = mail->waiting_accepted = false;
     stream->granted_bytes = mail->granted_bytes;
+    (void)client_follow_start(stream);
     if (stream->kind == CLIENT_STREAM_SUBMITS)
         client_window_accept(&stream->window, mail->accepted);
     pthread_mutex_unlock(&mail->lock);

@@ -26,7 +26,11 @@ void client_window_fini(struct client_window *window)
 bool client_window_open(const struct client_window *window, uint64_t granted_bytes)
 {
     uint64_t bytes = granted_bytes > window->bytes ? granted_bytes : window->bytes;
+    uint64_t tasks = window->drawn - window->failures;
 
+    if (tasks < window->known) /* what is compared is not kept, nor are results on their way */
+        return !window->ended && tasks < window->compared + CLIENT_WINDOW_COMPARED &&
+               window->drawn_bytes < window->compared_bytes + window->bytes;
     return !window->ended && window->drawn < window->taken + window->size && window->drawn_bytes < bytes;
 }
 
@@ -110,6 +114,13 @@ bool client_window_task(const struct client_window *window, uint64_t index, uint
     }
     *task = low == 0 ? index : index - window->gaps[low - 1].failures;
     return low == window->gap_count || *task < window->gaps[low].from;
+}
+
+void client_window_compare(struct client_window *window, uint64_t known, uint64_t compared, uint64_t compared_bytes)
+{
+    window->known = known;
+    window->compared = compared;
+    window->compared_bytes = compared_bytes;
 }
 
 void client_window_accept(struct client_window *window, uint64_t accepted)

@@ -18,6 +18,8 @@
 #define CLIENT_WINDOW_LAST  65536u
 /* A window taken in less than this is too small: a pause of that length anywhere would be felt. */
 #define CLIENT_WINDOW_LAP_MS 250u
+/* Inputs that the broker has already may be so many ahead of the comparison: they are dropped by it at once. */
+#define CLIENT_WINDOW_COMPARED 1024u
 
 /** From the broker's index `from` on, `failures` inputs stand before a task. */
 struct client_gap {
@@ -35,6 +37,8 @@ struct client_window {
     uint64_t drawn_bytes;
     uint64_t taken;    /* results given; ordered: the next index */
     uint64_t failures; /* inputs that failed so far */
+    uint64_t known;    /* tasks that the broker has of an earlier run: to be drawn and compared before any result */
+    uint64_t compared, compared_bytes; /* of these, so far */
     bool lap_started;
     uint64_t lap_ms; /* when the present lap of a whole window began */
     uint64_t lap_taken;
@@ -61,6 +65,8 @@ uint64_t client_window_index(const struct client_window *window, uint64_t task);
 /** What became of an input that was drawn. `after`: of failed inputs that were not given yet, how many stand at `index`
  * or behind it (ordered only). False: it failed, or its result was given. */
 bool client_window_task(const struct client_window *window, uint64_t index, uint64_t after, uint64_t *task);
+/** The broker has `known` tasks already (0: nothing is compared any more), `compared` of which were found the same. */
+void client_window_compare(struct client_window *window, uint64_t known, uint64_t compared, uint64_t compared_bytes);
 /** Of a job that is only handed in: the broker has accepted so many tasks, which is what opens the window. */
 void client_window_accept(struct client_window *window, uint64_t accepted);
 /** One result was given to the caller. True when a lap is full: call client_window_lap(). */

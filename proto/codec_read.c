@@ -259,7 +259,7 @@ static bool read_bye(struct belt_decoder *d, struct belt_msg *msg)
 }
 
 struct open_options {
-    struct belt_open_options *options;
+    struct belt_msg_open *open;
     uint32_t mask;
 };
 
@@ -285,14 +285,15 @@ static bool read_statuses(struct belt_decoder *d, struct belt_open_options *o)
 
 static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
-    static const char *const names[] = {
-        "window_items", "window_bytes", "priority", "retries",   "max_attempts", "chunk",    "timeout_ms",  "detail",
-        "detached",     "durable",      "volatile", "argument",  "backoff_ms",   "after_ms", "deadline_ms", "after_at",
-        "deadline_at",  "final_status", "keep_ms",  "opened_at", "over_at",      "owner",    "remember_ms"};
+    static const char *const names[] = {"window_items", "window_bytes", "priority",     "retries",  "max_attempts",
+                                        "chunk",        "timeout_ms",   "detail",       "detached", "durable",
+                                        "volatile",     "argument",     "backoff_ms",   "after_ms", "deadline_ms",
+                                        "after_at",     "deadline_at",  "final_status", "keep_ms",  "opened_at",
+                                        "over_at",      "owner",        "remember_ms",  "digest",   "take_over"};
     struct open_options *to = into;
-    struct belt_open_options *o = to->options;
+    struct belt_open_options *o = &to->open->options;
     struct scanner *s = &d->s;
-    switch (reader_find_key(d, key, names, 23, &to->mask)) {
+    switch (reader_find_key(d, key, names, 25, &to->mask)) {
     case 0:
         return scan_uint(s, "window_items", BELT_WINDOW_ITEMS_MAX, &o->window_items);
     case 1:
@@ -340,6 +341,10 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     case 22:
         return scan_uint(s, "remember_ms", BELT_MAX_WAIT_MS, &o->remember_ms);
     case 23:
+        return scan_bool(s, "digest", &o->digest);
+    case 24:
+        return scan_bool(s, "take_over", &to->open->take_over);
+    case 25:
         return reader_unknown_option(d, key);
     default:
         return false;
@@ -349,7 +354,7 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
 static bool read_open(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct belt_msg_open *m = &msg->u.open;
-    struct open_options options = {.options = &m->options, .mask = 0};
+    struct open_options options = {.open = m, .mask = 0};
     memset(m, 0, sizeof(*m));
     if (!scan_u64(&d->s, "ref", &m->ref) || !scan_key(&d->s, "key", &m->key) ||
         !scan_name(&d->s, "function", &m->function))
@@ -357,13 +362,48 @@ static bool read_open(struct belt_decoder *d, struct belt_msg *msg)
     return reader_options(d, read_open_option, &options);
 }
 
+struct opened_options {
+    struct belt_msg_opened *to;
+    uint32_t mask;
+};
+
+static bool read_digest(struct belt_decoder *d, struct belt_digest *digest)
+{
+    struct belt_bytes bytes;
+    if (!scan_bytes(&d->s, "digest", SCAN_BIN, BELT_DIGEST_BYTES, &bytes))
+        return false;
+    if (bytes.len != BELT_DIGEST_BYTES)
+        return reader_bad(d, "digest", "must have 16 bytes");
+    memcpy(digest->bytes, bytes.data, bytes.len);
+    return true;
+}
+
+/* What a later broker may say beside it is skipped (§10). */
+static bool read_opened_option(struct belt_decoder *d, struct belt_bytes key, void *into)
+{
+    static const char *const names[] = {"digest"};
+    struct opened_options *options = into;
+    switch (reader_find_key(d, key, names, 1, &options->mask)) {
+    case 0:
+        options->to->digested = true;
+        return read_digest(d, &options->to->digest);
+    case 1:
+        return scan_skip(&d->s, "options", 3);
+    default:
+        return false;
+    }
+}
+
 static bool read_opened(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct belt_msg_opened *m = &msg->u.opened;
-    return scan_u64(&d->s, "ref", &m->ref) && scan_u64(&d->s, "job", &m->job) && scan_u64(&d->s, "next", &m->next) &&
-           scan_u64(&d->s, "next_bytes", &m->next_bytes) &&
-           read_grant(&d->s, "grant_items", "grant_bytes", &m->grant) &&
-           scan_u8(&d->s, "state", BELT_JOB_STOPPED, &m->state);
+    struct opened_options options = {.to = m};
+    m->digested = false;
+    if (!scan_u64(&d->s, "ref", &m->ref) || !scan_u64(&d->s, "job", &m->job) || !scan_u64(&d->s, "next", &m->next) ||
+        !scan_u64(&d->s, "next_bytes", &m->next_bytes) || !read_grant(&d->s, "grant_items", "grant_bytes", &m->grant) ||
+        !scan_u8(&d->s, "state", BELT_JOB_STOPPED, &m->state))
+        return false;
+    return !d->optional || reader_map(d, "options", read_opened_option, &options);
 }
 
 static bool read_accepted(struct belt_decoder *d, struct belt_msg *msg)
@@ -378,9 +418,30 @@ static bool read_end(struct belt_decoder *d, struct belt_msg *msg)
     return scan_u64(&d->s, "job", &msg->u.end.job) && scan_u64(&d->s, "count", &msg->u.end.count);
 }
 
+struct subscribe_options {
+    struct belt_msg_subscribe *to;
+    uint32_t mask;
+};
+
+static bool read_subscribe_option(struct belt_decoder *d, struct belt_bytes key, void *into)
+{
+    static const char *const names[] = {"take_over"};
+    struct subscribe_options *options = into;
+    switch (reader_find_key(d, key, names, 1, &options->mask)) {
+    case 0:
+        return scan_bool(&d->s, "take_over", &options->to->take_over);
+    case 1:
+        return reader_unknown_option(d, key);
+    default:
+        return false;
+    }
+}
+
 static bool read_subscribe(struct belt_decoder *d, struct belt_msg *msg)
 {
     struct belt_msg_subscribe *m = &msg->u.subscribe;
+    struct subscribe_options options = {.to = m};
+    m->take_over = false;
     if (!scan_u64(&d->s, "ref", &m->ref) || !scan_u64(&d->s, "job", &m->job) ||
         !scan_key(&d->s, "reader", &m->reader) || !scan_u8(&d->s, "mode", BELT_UNORDERED, &m->mode))
         return false;
@@ -388,7 +449,9 @@ static bool read_subscribe(struct belt_decoder *d, struct belt_msg *msg)
         m->cursor = BELT_CURSOR_KEPT;
     else if (!scan_uint(&d->s, "cursor", UINT64_MAX - 1, &m->cursor))
         return false;
-    return read_grant(&d->s, "credit_items", "credit_bytes", &m->credit);
+    if (!read_grant(&d->s, "credit_items", "credit_bytes", &m->credit))
+        return false;
+    return !d->optional || reader_options(d, read_subscribe_option, &options);
 }
 
 static bool read_subscribed(struct belt_decoder *d, struct belt_msg *msg)
@@ -500,12 +563,12 @@ static const struct reader readers[] = {
     [BELT_MSG_PONG] = {0, read_empty, 0},
     [BELT_MSG_BYE] = {1, read_bye, 0},
     [BELT_MSG_OPEN] = {4, read_open, 0},
-    [BELT_MSG_OPENED] = {7, read_opened, 0},
+    [BELT_MSG_OPENED] = {7, read_opened, 1},
     [BELT_MSG_PUSH] = {3, reader_push, 0},
     [BELT_MSG_ACCEPTED] = {4, read_accepted, 0},
     [BELT_MSG_END] = {2, read_end, 0},
     [BELT_MSG_ENDED] = {2, read_end, 0},
-    [BELT_MSG_SUBSCRIBE] = {7, read_subscribe, 0},
+    [BELT_MSG_SUBSCRIBE] = {7, read_subscribe, 1},
     [BELT_MSG_SUBSCRIBED] = {4, read_subscribed, 0},
     [BELT_MSG_DELIVER] = {3, reader_deliver, 0},
     [BELT_MSG_ACK] = {4, read_ack, 0},

@@ -327,14 +327,16 @@ static void argument(struct writer *w, struct belt_bytes bytes, struct belt_buf 
         attach(w, &payload);
 }
 
-static void open_options(struct writer *w, const struct belt_open_options *o)
+static void open_options(struct writer *w, const struct belt_msg_open *m)
 {
+    const struct belt_open_options *o = &m->options;
     struct belt_bytes statuses = {o->final_status, any_status(o) ? sizeof(o->final_status) : 0};
     int keys = (o->window_items > 0) + (o->window_bytes > 0) + (o->priority != 0) + (o->retries > 0) +
                (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable +
                o->never_durable + (o->argument.len > 0) + (o->backoff_ms > 0) + (o->after_ms > 0) +
                (o->deadline_ms > 0) + (o->after_at > 0) + (o->deadline_at > 0) + (statuses.len > 0) + (o->keep_ms > 0) +
-               (o->opened_at > 0) + (o->over_at > 0) + (o->owner.len > 0) + (o->remember_ms > 0);
+               (o->opened_at > 0) + (o->over_at > 0) + (o->owner.len > 0) + (o->remember_ms > 0) + o->digest +
+               m->take_over;
     pack_map(&w->p, (uint32_t)keys);
     writer_map_uint(w, "window_items", o->window_items);
     writer_map_uint(w, "window_bytes", o->window_bytes);
@@ -362,6 +364,8 @@ static void open_options(struct writer *w, const struct belt_open_options *o)
     writer_map_uint(w, "over_at", o->over_at);
     writer_map_text(w, "owner", o->owner);
     writer_map_uint(w, "remember_ms", o->remember_ms);
+    map_true(w, "digest", o->digest);
+    map_true(w, "take_over", m->take_over);
 }
 
 static void write_open(struct writer *w, const struct belt_msg *msg)
@@ -371,19 +375,23 @@ static void write_open(struct writer *w, const struct belt_msg *msg)
     pack_uint(&w->p, m->ref);
     writer_str(w, m->key, BELT_MAX_KEY);
     name(w, m->function);
-    open_options(w, &m->options);
+    open_options(w, m);
 }
 
 static void write_opened(struct writer *w, const struct belt_msg *msg)
 {
     const struct belt_msg_opened *m = &msg->u.opened;
-    writer_head(w, msg, 7);
+    writer_head(w, msg, 7u + m->digested);
     pack_uint(&w->p, m->ref);
     pack_uint(&w->p, m->job);
     pack_uint(&w->p, m->next);
     pack_uint(&w->p, m->next_bytes);
     grant(w, m->grant);
     pack_uint(&w->p, m->state);
+    if (!m->digested)
+        return;
+    pack_map(&w->p, 1);
+    map_bin(w, "digest", (struct belt_bytes){m->digest.bytes, BELT_DIGEST_BYTES}, BELT_DIGEST_BYTES);
 }
 
 static void write_push(struct writer *w, const struct belt_msg *msg)
@@ -416,7 +424,7 @@ static void write_end(struct writer *w, const struct belt_msg *msg)
 static void write_subscribe(struct writer *w, const struct belt_msg *msg)
 {
     const struct belt_msg_subscribe *m = &msg->u.subscribe;
-    writer_head(w, msg, 7);
+    writer_head(w, msg, 7u + m->take_over);
     pack_uint(&w->p, m->ref);
     pack_uint(&w->p, m->job);
     writer_str(w, m->reader, BELT_MAX_KEY);
@@ -426,6 +434,10 @@ static void write_subscribe(struct writer *w, const struct belt_msg *msg)
     else
         pack_uint(&w->p, m->cursor);
     grant(w, m->credit);
+    if (!m->take_over)
+        return;
+    pack_map(&w->p, 1);
+    map_true(w, "take_over", true);
 }
 
 static void write_subscribed(struct writer *w, const struct belt_msg *msg)

@@ -110,6 +110,12 @@
  * not. Longer than a client waits by default for a broker that is away (60 s, belt_pool_options.lost_timeout_ms): one
  * that was stopped for less than that finds its job. */
 #define BELT_GRACE_MS 90000u
+/* A client whose connection has ended keeps its jobs and readers from others that ask for them for so long: one that
+ * lives connects again at once, and one that was killed and is started again does not wait for its lease. */
+#define BELT_RETURN_MS 50u
+/* So many OPEN and SUBSCRIBE wait at a time until it is known whether who has the job lives: each for a lease at most.
+ */
+#define BELT_MAX_CLAIMS 1024u
 /* A detached job that nobody reads or feeds is kept for this: a week-end and a holiday. */
 #define BELT_KEEP_MS (7ull * 24 * 3600 * 1000)
 /* The most that a job may ask to be kept for, when the operator names no other time. */

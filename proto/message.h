@@ -13,6 +13,7 @@
 #define BELT_MESSAGE_H
 
 #include "buf.h"
+#include "digest.h"
 #include "limits.h"
 
 #include <belt/codes.h>
@@ -138,6 +139,7 @@ struct belt_open_options {
     uint8_t final_status[BELT_STATUS_BYTES]; /* bit n: exit status n of a command is not tried again */
     uint64_t keep_ms;     /* a job that nobody feeds or reads is given up after this; 0: the broker's own time */
     uint64_t remember_ms; /* its key stands for it so long after it was read to its end; 0: for two leases */
+    bool digest;          /* the broker keeps a digest of the input, and tells it in OPENED */
     /* The broker's own, refused from a client: what it writes to disk of a job's times (ms since 1970) and its owner.
      */
     uint64_t opened_at, over_at; /* 0: not known, or not over yet */
@@ -149,6 +151,7 @@ struct belt_msg_open {
     struct belt_bytes key; /* the same key again is the same job */
     struct belt_bytes function;
     struct belt_open_options options;
+    bool take_over; /* the job shall be ours although another client feeds it */
 };
 
 /* Grants are running totals from the job's beginning: tasks with index < items may be
@@ -165,6 +168,8 @@ struct belt_msg_opened {
     uint64_t next_bytes; /* payload bytes accepted so far */
     struct belt_grant grant;
     uint8_t state;
+    bool digested; /* `digest` is told: of the tasks below `next` */
+    struct belt_digest digest;
 };
 
 /** A task on its way: in PUSH `index` is implied by position and attempt is 0. */
@@ -203,6 +208,7 @@ struct belt_msg_subscribe {
     uint8_t mode;
     uint64_t cursor;
     struct belt_grant credit;
+    bool take_over; /* although another client reads as this reader */
 };
 
 struct belt_msg_subscribed {

@@ -235,6 +235,8 @@ static void agent_defaults(struct agent *agent, struct belt_agent_options *optio
         options->kill_ms = BELT_KILL_AFTER_MS;
     if (options->start_ms == 0)
         options->start_ms = SLOT_HELLO_MS;
+    if (options->start_ms > BELT_MAX_WAIT_MS)
+        options->start_ms = BELT_MAX_WAIT_MS;
     if (options->drain_ms == 0)
         options->drain_ms = DRAIN_MS_DEFAULT;
     gethostname(host, sizeof(host) - 1);

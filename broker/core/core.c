@@ -14,6 +14,7 @@
 #include "journal/dead_letter.h"
 #include "journal/durable.h"
 #include "journal/history.h"
+#include "life/claim.h"
 #include "life/closing.h"
 #include "life/grant.h"
 #include "life/overdue.h"
@@ -311,12 +312,21 @@ static void record_turn(struct core *core)
     dead_letter_turn(core);
 }
 
+static void claim_turn(struct core *core)
+{
+    struct claim *claim, *next;
+    DL_FOREACH_SAFE(core->claims, claim, next)
+    if ((claim->feeds ? job_claim(core, claim) : stream_claim(core, claim)) != CLAIM_WAITS)
+        claim_remove(core, claim);
+}
+
 /* What the burst has piled up, in the order in which one thing leads to the next. */
 static void on_turn(struct core *core)
 {
     core->again = false;
     core->alarm = UINT64_MAX;
     peer_expire(core);
+    claim_turn(core);
     closing_turn(core);
     due_turn(core);
     history_turn(core);

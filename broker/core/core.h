@@ -105,8 +105,8 @@ enum core_record_op { CORE_PUT, CORE_DELETE, CORE_DELETE_JOB };
  * SUBSCRIBE (cursor: acknowledged), PROGRESS (the job's mark: index is its next task, done the places
  * recorded, total the failed among them; with an attempt: the tries of one task, done the failures, total
  * the losses). With CORE_KEPT_FAILED in the job's id: OPEN and RESULTS of tasks that failed, with the input as
- * payload (first: when it failed). ACCEPTED: the bytes of all tasks below its next. REPORT, with CORE_KEPT_PAST in the
- * job's id: the line of a job that is over. Borrows like a send.
+ * payload (first: when it failed). ACCEPTED: the bytes of all tasks below its next; OPENED: those and their digest.
+ * REPORT, with CORE_KEPT_PAST in the job's id: the line of a job that is over. Borrows like a send.
  */
 struct core_record {
     enum core_record_op op;

@@ -128,6 +128,11 @@ struct peer *client_new(struct cluster *cluster, const char *name);
 uint64_t client_open(struct peer *peer, const char *key, const char *function, const struct belt_open_options *options);
 void client_send_open(struct peer *peer, const char *key, const char *function,
                       const struct belt_open_options *options);
+/** The same although another client that is connected feeds it. */
+uint64_t client_take_over(struct peer *peer, const char *key, const char *function,
+                          const struct belt_open_options *options);
+/** Reads as `reader`, in order, although another client that is connected does. */
+uint64_t client_take_reader(struct peer *peer, uint64_t job, const char *reader);
 /** Tasks first .. first + count - 1 with `size` bytes each. */
 void client_push_sized(struct peer *peer, uint64_t job, uint64_t first, uint32_t count, uint32_t size);
 void client_push(struct peer *peer, uint64_t job, uint64_t first, uint32_t count);

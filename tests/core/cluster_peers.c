@@ -41,6 +41,31 @@ uint64_t client_open(struct peer *peer, const char *key, const char *function, c
     return msg->u.opened.job;
 }
 
+uint64_t client_take_over(struct peer *peer, const char *key, const char *function,
+                          const struct belt_open_options *options)
+{
+    struct belt_msg msg = {.type = BELT_MSG_OPEN};
+    msg.u.open = (struct belt_msg_open){
+        .ref = ++peer->last_ref, .key = bytes_of(key), .function = bytes_of(function), .take_over = true};
+    if (options)
+        msg.u.open.options = *options;
+    peer_send(peer, msg);
+    return peer_expect(peer, BELT_MSG_OPENED)->u.opened.job;
+}
+
+uint64_t client_take_reader(struct peer *peer, uint64_t job, const char *reader)
+{
+    struct belt_msg msg = {.type = BELT_MSG_SUBSCRIBE};
+    msg.u.subscribe = (struct belt_msg_subscribe){.ref = ++peer->last_ref,
+                                                  .job = job,
+                                                  .reader = bytes_of(reader),
+                                                  .cursor = BELT_CURSOR_KEPT,
+                                                  .credit = {100, (uint64_t)1 << 40},
+                                                  .take_over = true};
+    peer_send(peer, msg);
+    return peer_expect(peer, BELT_MSG_SUBSCRIBED)->u.subscribed.sub;
+}
+
 void client_push_sized(struct peer *peer, uint64_t job, uint64_t first, uint32_t count, uint32_t size)
 {
     struct belt_task_item *tasks = calloc(count + 1, sizeof *tasks);

@@ -298,7 +298,7 @@ Test(admin, who_takes_a_job_over_owns_it_after_a_restart_too)
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});
     struct peer *p = client_new(c, "c1"), *q = client_new(c, "c2"), *a = admin_new(c);
     client_open(p, "k", "f", &(struct belt_open_options){.detached = true});
-    client_open(q, "k", "f", &(struct belt_open_options){.detached = true});
+    client_take_over(q, "k", "f", &(struct belt_open_options){.detached = true});
     cluster_restart(c);
     peer_connect(a);
     cr_assert(is(ask(a, BELT_REPORT_JOBS, "k", (struct belt_status_query){0})->u.report.rows.jobs->owner, "c2"));

@@ -8,6 +8,28 @@
 #include <stdio.h>
 #include <string.h>
 
+Test(bounds, clients_that_ask_for_jobs_of_others)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *other = client_new(c, "c2");
+    const struct belt_open_options detached = {.detached = true};
+    char key[16];
+    for (unsigned i = 0; i <= BELT_MAX_CLAIMS; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        client_open(p, key, "f", &detached);
+    }
+    for (unsigned i = 0; i < BELT_MAX_CLAIMS; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        client_send_open(other, key, "f", &detached);
+        other->last_ref--;
+        client_send_open(other, key, "f", &detached); /* the same again is the same claim */
+    }
+    peer_expect_nothing(other);
+    client_send_open(other, "k1024", "f", &detached);
+    peer_expect_error(other, BELT_LIMIT);
+    cluster_free(c);
+}
+
 Test(bounds, a_pause_before_a_retry_ends_growing)
 {
     struct cluster *c = cluster_new(NULL);

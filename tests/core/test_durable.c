@@ -93,7 +93,9 @@ Test(durable, what_expired_without_an_attempt_comes_back)
     client_end(p, job, 3);
     cluster_advance(c, 2000);
     cluster_restart(c);
-    come_back(p, job, BELT_ORDERED, BELT_CURSOR_KEPT);
+    peer_connect(p);
+    client_open(p, "k", "f", &(struct belt_open_options){.deadline_ms = 1000});
+    client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
     cr_assert_str_eq(client_read(p), "0! 1! 2!.", "nobody has taken these");
     cluster_free(c);
 }

@@ -182,7 +182,8 @@ Test(expire, times_survive_a_restart)
     cr_assert_eq(peer_skip_to(w, BELT_MSG_DROP)->u.drop.count, 1);
     agent_return(w, 0);
     peer_connect(p);
-    cr_assert_eq(client_open(p, "k", "f", NULL), job);
+    const struct belt_open_options same = {.after_ms = 60000, .deadline_ms = 90000};
+    cr_assert_eq(client_open(p, "k", "f", &same), job);
     reader_of(p, job);
     cr_assert_str_eq(client_read(p), "0 1!.");
     cluster_free(c);

@@ -127,9 +127,11 @@ Test(streams, a_reader_goes_on_where_it_acknowledged)
     peer_connect(s.p);
     cr_assert_eq(ordered(&s, "r", 100), sub);
     cr_assert_str_eq(client_read(s.p), "2 3");
-    client_subscribe(s.p, s.job, "r", BELT_UNORDERED, 4, 100);
+    client_subscribe(s.p, s.job, "r", BELT_ORDERED, 4, 100);
     done(&s, 4);
-    cr_assert_str_eq(client_read(s.p), "4.", "with a cursor: from there, in its mode of old");
+    cr_assert_str_eq(client_read(s.p), "4.", "with a cursor: from there");
+    client_send_subscribe(s.p, s.job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
+    peer_expect_error(s.p, BELT_BAD_OPTION);
     cluster_free(s.c);
 }
 
@@ -336,7 +338,7 @@ Test(streams, a_reader_that_is_taken_over_by_another_session_is_told)
     uint64_t sub = ordered(&s, "r", 100);
     struct peer *other = client_new(s.c, "c2");
     peer_clear(s.p);
-    client_subscribe(other, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    client_take_reader(other, s.job, "r");
     const struct belt_msg *told = peer_expect(s.p, BELT_MSG_DONE);
     cr_assert_eq(told->u.done.sub, sub);
     cr_assert_eq(told->u.done.code, BELT_UNKNOWN_READER);
@@ -345,6 +347,43 @@ Test(streams, a_reader_that_is_taken_over_by_another_session_is_told)
     other->seen[other->seen_count].ordered = true;
     done(&s, 0);
     peer_expect_nothing(s.p);
+    cluster_free(s.c);
+}
+
+Test(streams, who_reads_and_lives_is_not_ousted_unasked)
+{
+    struct scene s = scene_with(2, &(struct belt_open_options){.detached = true});
+    ordered(&s, "r", 100);
+    cluster_advance(s.c, 3000);
+    struct peer *other = client_new(s.c, "c2");
+    client_send_subscribe(other, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    peer_expect_nothing(other);
+    cluster_advance(s.c, BELT_HEARTBEAT_MS);
+    struct belt_msg_error error = peer_expect_error(other, BELT_NOT_ALLOWED);
+    cr_assert_not_null(strstr((const char *)error.text.data, "('c1') has read job"), "who");
+    cr_assert_not_null(strstr((const char *)error.text.data, "as reader 'r' for 4 s"), "since when");
+    done(&s, 0);
+    cr_assert_str_eq(client_read(s.p), "0");
+    cluster_free(s.c);
+}
+
+Test(streams, a_reader_whose_client_is_gone_is_replaced_and_one_that_comes_back_is_not)
+{
+    struct scene s = scene_with(2, &(struct belt_open_options){.detached = true});
+    struct peer *other = client_new(s.c, "c2");
+    ordered(&s, "r", 100);
+    peer_gone(s.p);
+    client_send_subscribe(other, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    peer_expect_nothing(other);
+    cluster_advance(s.c, 1);
+    peer_connect(s.p);
+    peer_expect_error(other, BELT_NOT_ALLOWED);
+    ordered(&s, "r", 100);
+    s.p->alive = false;
+    client_send_subscribe(other, s.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    peer_gone(s.p);
+    cluster_advance(s.c, BELT_RETURN_MS);
+    peer_expect(other, BELT_MSG_SUBSCRIBED);
     cluster_free(s.c);
 }
 
@@ -474,12 +513,12 @@ Test(streams, what_a_dead_client_said_does_not_take_the_subscription_over)
     struct peer *dead = client_new(c, "old"), *p = client_new(c, "new"), *other = client_new(c, "other");
     const struct belt_open_options detached = {.detached = true};
     uint64_t job = client_open(dead, "k", "f", &detached);
-    client_open(p, "k", "f", &detached);
+    client_take_over(p, "k", "f", &detached);
     client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
     client_send_subscribe(dead, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
     peer_expect_error(dead, BELT_NOT_ALLOWED);
     peer_expect_nothing(p);
-    client_subscribe(other, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 10);
+    client_take_reader(other, job, "r");
     cr_assert_eq(peer_expect(p, BELT_MSG_DONE)->u.done.code, BELT_UNKNOWN_READER, "anybody else may: it is detached");
     cluster_free(c);
 }

@@ -233,5 +233,5 @@ Test(cli_admin, a_job_starts_at_a_time)
     says(2, "is over", WORDS("submit", "--at", "2001-01-31 22:30", "f", ":::", "1"));
     says(2, "is no time", WORDS("submit", "--at", "soon", "f", ":::", "1"));
     says(2, "exclude each other", WORDS("submit", "--at", "@2000000000", "--after", "1", "f", ":::", "1"));
-    says(2, "needs --key", WORDS("map", "--keep", "1h", "f", ":::", "1"));
+    says(2, "needs --broker", WORDS("map", "--broker", "local", "--keep", "1h", "--", "echo", ":::", "1"));
 }

@@ -114,6 +114,30 @@ static void find_job(const char *state, char id[32])
     cr_assert_fail("no job is %s", state);
 }
 
+Test(cli_cluster, a_slot_of_a_worker_has_the_time_to_start_that_was_asked_for)
+{
+    struct process *worker = start_worker(
+        ARGV("worker", "-j1", "--start-timeout", "25.5", "--coproc",
+             "time=echo belt-slot 1; while read -r word id function attempt argument payload; do head -c $payload "
+             ">/dev/null; printf 'ok %d\\n%s' ${#BELT_SLOT_START_MS} $BELT_SLOT_START_MS; done"));
+
+    prints(ARGV("map", "time"), "1\n", "25500\n");
+    stop_worker(worker);
+}
+
+/* Without --keep the broker's grace of 90 s would count, which is longer than this test waits. */
+Test(cli_cluster, keep_says_how_long_a_job_waits_for_its_client)
+{
+    struct process *map = start(ARGV("map", "--keep", "0.2", "nobody"), "1\n");
+    char id[32];
+
+    find_job("ended", id);
+    process_signal(map, SIGKILL);
+    cr_assert(process_wait(map, BOUND_MS));
+    process_free(map);
+    find_job("cancelled", id);
+}
+
 Test(cli_cluster, functions_filters_and_commands_on_two_workers)
 {
     struct process *one = start_worker(ARGV("worker", "-j2", "--command", "twice=echo {}{}", "--allow-commands"));

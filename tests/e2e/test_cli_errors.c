@@ -47,6 +47,7 @@ Test(cli_errors, usage)
     fails(ARGV("map", "--filter", "cat", "--", "true"), 2, "too much");
     fails(ARGV("map", "--halt", "later", "--", "true"), 2, "'later' is not valid: expected 'never'");
     fails(ARGV("map", "--broker", "x", "-j3", "f"), 2, "--slots sizes a private pool");
+    fails(ARGV("map", "--keep", "1", "--", "true"), 2, "--keep is for a job of a cluster");
     fails(ARGV("worker"), 2, "nothing to serve");
     fails(ARGV("worker", "--filter", "a=cat", "--coproc", "a=cat"), 2, "'a' is given twice");
     fails(ARGV("cancel"), 2, "a job is missing");
@@ -119,6 +120,8 @@ Test(cli_errors, a_slot_that_cannot_start)
     fails(ARGV("map", "--coproc", "echo no licence >&2; exit 3"), 1,
           "task 0 failed: the slot cannot start: exit status 3: no licence");
     fails(ARGV("map", "--coproc", "printf 'unable 10\\nno licence'; exit 3"), 1, "task 0 failed: no licence");
+    fails(ARGV("map", "-j1", "--start-timeout", "0.05", "--coproc", "exec sleep 1000"), 1, "the slot cannot start");
+    fails(ARGV("map", "--start-timeout", "0", "--coproc", "cat"), 2, "--start-timeout");
     fails(ARGV("map", "--coproc", "exit 3"), 1, "warning: the slots of 'exit 3' cannot start: exit status 3");
 }
 

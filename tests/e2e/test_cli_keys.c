@@ -47,7 +47,9 @@ static void setup(void)
     snprintf(clients, sizeof clients, "BELT_BROKER=ipc://%s/c", directory);
     snprintf(workers, sizeof workers, "BELT_WORKER_BROKER=ipc://%s/w", directory);
     start_broker();
-    worker = start(ARGV("worker", "-j2", "--filter", "same=cat", "--filter", "other=cat"), NULL);
+    worker = start(ARGV("worker", "-j2", "--filter", "same=cat", "--filter", "other=cat", "--filter",
+                        "hold=while read line; do sleep 1000; done"),
+                   NULL);
     cr_assert(process_wait_err(worker, "connected", BOUND_MS), "%s", process_err(worker));
 }
 
@@ -88,6 +90,149 @@ Test(cli_keys, the_same_again_prints_nothing_and_all_else_is_refused, .timeout =
     }
     tells(ARGV("forget", "k"), NULL, 0, "job 1 is forgotten\n", "");
     tells(ARGV("map", "--key", "k", "other"), "5\n", 0, "5\n", "");
+}
+
+/* The first `count` lines of "line 0 with some text", of which line `odd` is another one. */
+static char *lines(unsigned count, unsigned odd)
+{
+    char *text = malloc(40u * count + 1), *at = text;
+
+    cr_assert_not_null(text);
+    *at = '\0';
+    for (unsigned i = 0; i < count; i++)
+        at += sprintf(at, "line %u with %s text\n", i, i == odd ? "other" : "some");
+    return text;
+}
+
+Test(cli_keys, other_inputs_under_a_key_are_refused, .timeout = 120)
+{
+    for (unsigned again = 0; again < 2; again++) {
+        tells(ARGV("map", "--key", "k", "same"), "1\n2\n3\n", 0, again ? "" : "1\n2\n3\n", "");
+        tells(ARGV("map", "--key", "k", "same"), "1\n2\n4\n", 7, "", "differ within the first 3");
+        tells(ARGV("map", "--key", "k", "same"), "12\n\n3\n", 7, "", "differ within the first 3");
+        tells(ARGV("submit", "--key", "k", "same"), "1\n2\n4\n", 7, "", "differ within the first 3");
+        tells(ARGV("submit", "--key", "k", "same"), "1\n2\n3\n", 0, "1\n", "");
+        tells(ARGV("submit", "--key", "waits", "nobody"), "1\n2\n3\n", 0, "2\n", "");
+        tells(ARGV("submit", "--key", "waits", "nobody"), "2\n1\n3\n", 7, "", "differ within the first 3");
+        kill_broker();
+    }
+}
+
+/* Killed in the middle, with more inputs than any window: what was printed before and after is all, and once. */
+Test(cli_keys, a_killed_map_goes_on_with_its_input_and_with_no_other, .timeout = 120)
+{
+    enum { COUNT = 20000 };
+    char *right = lines(COUNT, COUNT), *wrong = lines(COUNT, 3);
+    struct process *process = start(ARGV("map", "--key", "k", "same"), right);
+
+    cr_assert(process_wait_out(process, "line 900 with", BOUND_MS));
+    process_signal(process, SIGKILL);
+    cr_assert(process_wait(process, BOUND_MS));
+    process_free(process);
+    tells(ARGV("map", "--key", "k", "same"), wrong, 7, "", "differ within the first");
+    kill_broker();
+    tells(ARGV("map", "--key", "k", "same"), wrong, 7, "", "differ within the first");
+    process = start(ARGV("map", "--key", "k", "same"), right);
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_expect_eq(process_status(process), 0, "exit %d: %s", process_status(process), process_err(process));
+    size_t len = strlen(process_out(process));
+    cr_expect(len > 0 && len < strlen(right) && !strcmp(right + strlen(right) - len, process_out(process)),
+              "it goes on, to the end");
+    process_free(process);
+    free(right);
+    free(wrong);
+}
+
+Test(cli_keys, options_that_change_what_is_seen_are_compared, .timeout = 120)
+{
+    tells(ARGV("map", "--key", "k", "--deadline", "60", "same"), "1\n", 0, "1\n", "");
+    tells(ARGV("map", "--key", "k", "--deadline", "60", "same"), "1\n", 0, "", "printed before");
+    tells(ARGV("map", "--key", "k", "--deadline", "61", "same"), "1\n", 7, "", "another deadline");
+    tells(ARGV("map", "--key", "k", "same"), "1\n", 7, "", "another deadline");
+    tells(ARGV("map", "--key", "k", "--deadline", "60", "--after", "1", "same"), "1\n", 7, "", "another start");
+    tells(ARGV("map", "--key", "k", "--deadline", "60", "--results-json", "same"), "1\n", 7, "", "another detail");
+    tells(ARGV("map", "--key", "k", "--deadline", "60", "--volatile", "same"), "1\n", 7, "", "another durability");
+    tells(ARGV("map", "--key", "k", "--deadline", "60", "--unordered", "same"), "1\n", 7, "", "in the order of the");
+    tells(ARGV("results", "--reader", "map", "--unordered", "k"), NULL, 7, "", "in the order of the inputs");
+}
+
+/* Reads its input from a pipe that stays open: it lives until it is told to end. */
+static struct process *start_open(const char *const *argv, const char *input, const char *out)
+{
+    struct process *process = process_start(&(struct process_options){.argv = argv, .env = env, .stdin_open = true});
+
+    process_write(process, input);
+    cr_assert(process_wait_out(process, out, BOUND_MS), "%s", process_err(process));
+    return process;
+}
+
+static void ends(struct process *process, int status, const char *err)
+{
+    cr_assert(process_wait(process, BOUND_MS), "it does not end: %s", process_err(process));
+    cr_expect_eq(process_status(process), status, "exit %d: %s", process_status(process), process_err(process));
+    cr_expect(strstr(process_err(process), err), "'%s' is not in: %s", err, process_err(process));
+    process_free(process);
+}
+
+Test(cli_keys, who_feeds_and_lives_is_ousted_only_by_take_over, .timeout = 120)
+{
+    struct process *first = start_open(ARGV("map", "--key", "k", "same"), "1\n", "1\n"), *second;
+
+    tells(ARGV("map", "--key", "k", "same"), "1\n2\n", 7, "", "which has fed it for");
+    tells(ARGV("submit", "--key", "k", "same"), "1\n2\n", 7, "", "--take-over");
+    process_write(first, "2\n");
+    cr_assert(process_wait_out(first, "1\n2\n", BOUND_MS), "%s", process_err(first));
+    second = start(ARGV("map", "--key", "k", "--take-over", "same"), "1\n2\n3\n");
+    cr_assert(process_wait_out(second, "3\n", BOUND_MS), "%s", process_err(second));
+    ends(second, 0, "");
+    process_close_stdin(first);
+    ends(first, 7, "");
+}
+
+Test(cli_keys, who_was_killed_is_replaced_by_the_same_command, .timeout = 120)
+{
+    struct process *first = start_open(ARGV("map", "--key", "k", "same"), "1\n", "1\n");
+
+    process_signal(first, SIGKILL);
+    cr_assert(process_wait(first, BOUND_MS));
+    process_free(first);
+    struct process *second = start(ARGV("map", "--key", "k", "same"), "1\n2\n");
+    cr_assert(process_wait_out(second, "2\n", BOUND_MS), "%s", process_err(second));
+    ends(second, 0, "");
+}
+
+/* Until the job has a reader that is connected. */
+static void wait_reader(const char *job)
+{
+    for (unsigned i = 0; i < BOUND_MS / 20; i++) {
+        struct process *jobs = start(ARGV("jobs", "--json", job), NULL);
+        cr_assert(process_wait(jobs, BOUND_MS));
+        bool there =
+            strstr(process_out(jobs), "\"connected\": true") || strstr(process_out(jobs), "\"connected\":true");
+        process_free(jobs);
+        if (there)
+            return;
+        usleep(20000);
+    }
+    cr_assert(false, "nobody reads job %s", job);
+}
+
+Test(cli_keys, who_reads_and_lives_is_ousted_only_by_take_over, .timeout = 120)
+{
+    tells(ARGV("submit", "hold"), "1\n", 0, "1\n", "");
+    struct process *first = start(ARGV("results", "--follow", "1"), NULL), *second;
+
+    wait_reader("1");
+    tells(ARGV("results", "1"), NULL, 7, "", "as reader 'ordered' for");
+    second = start(ARGV("results", "--follow", "--take-over", "1"), NULL);
+    ends(first, 7, "has taken over");
+    wait_reader("1");
+    process_signal(second, SIGKILL);
+    cr_assert(process_wait(second, BOUND_MS));
+    process_free(second);
+    tells(ARGV("results", "1"), NULL, 5, "", "not complete");
+    tells(ARGV("map", "--take-over", "same"), "1\n", 2, "", "--take-over needs --key");
+    tells(ARGV("submit", "--take-over", "same"), "1\n", 2, "", "--take-over needs --key");
 }
 
 /* Whatever the broker had not written to disk is shown again after a kill: not when the command has said 0. */

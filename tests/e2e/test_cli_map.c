@@ -39,6 +39,17 @@ Test(cli_map, a_command_per_line_in_order)
            "hello 1\nhello 2\nhello 3\nhello 4\nhello 5\n");
 }
 
+/* A coprocess that answers with the time that it had to start. */
+#define START_TIME                                                                                                     \
+    "echo belt-slot 1; while read -r word id function attempt argument payload; do "                                   \
+    "head -c $payload >/dev/null; printf 'ok %d\\n%s' ${#BELT_SLOT_START_MS} $BELT_SLOT_START_MS; done"
+
+Test(cli_map, a_slot_has_the_time_to_start_that_was_asked_for)
+{
+    prints("1\n", ARGV("-j1", "--coproc", START_TIME), "10000\n");
+    prints("1\n", ARGV("-j1", "--start-timeout", "25.5", "--coproc", START_TIME), "25500\n");
+}
+
 Test(cli_map, order_is_kept_though_the_first_is_the_last)
 {
     prints("3\n1\n0\n", ARGV("-j3", "--", "sleep 0.{}; echo {}"), "3\n1\n0\n");

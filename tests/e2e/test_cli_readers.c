@@ -310,6 +310,11 @@ Test(cli_readers, a_job_waits_for_its_readers)
     process_free(process);
     prints(ARGV("wait", "x"), NULL, 0, "job 1 is complete: 3 done, 0 failed\n");
     process = run(ARGV("jobs", "1"), NULL, 0);
+    for (long long end = process_now_ms() + BOUND_MS; /* the broker may hear later that the submitter has gone */
+         strstr(process_out(process), "while somebody is connected") && process_now_ms() < end; usleep(50000)) {
+        process_free(process);
+        process = run(ARGV("jobs", "1"), NULL, 0);
+    }
     cr_assert_not_null(strstr(process_out(process), "job 1 is kept: 3 results wait to be read; no reader has come yet; "
                                                     "given up in 60 min"),
                        "%s", process_out(process));
@@ -382,7 +387,7 @@ Test(cli_readers, exit_codes)
     prints(ARGV("map", "--broker", "local", "--key", "k", "--", "echo"), NULL, 2, "");
 }
 
-Test(cli_readers, a_second_reader_of_one_name_ends_the_first)
+Test(cli_readers, a_second_reader_of_one_name_takes_over_when_it_is_told_to)
 {
     struct process *first, *second;
 
@@ -393,7 +398,8 @@ Test(cli_readers, a_second_reader_of_one_name_ends_the_first)
         found = strstr(process_out(jobs), "\"readers\":1");
         process_free(jobs);
     }
-    second = start(ARGV("results", "1", "--follow"), NULL);
+    prints(ARGV("results", "1", "--follow"), NULL, 7, "");
+    second = start(ARGV("results", "1", "--follow", "--take-over"), NULL);
     cr_assert(process_wait(first, BOUND_MS), "it is not told");
     cr_assert_eq(process_status(first), 7, "%s", process_err(first));
     cr_assert_not_null(strstr(process_err(first), "taken over"), "%s", process_err(first));

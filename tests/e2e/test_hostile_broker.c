@@ -88,8 +88,13 @@ static void adapt(struct known_peer *peer, struct belt_msg *msg, uint64_t ref)
         msg->u.error.code = (uint32_t)draw(peer, 64);
         break;
     case BELT_MSG_OPENED:
-        msg->u.opened = (struct belt_msg_opened){
-            ref, JOB, edge(peer, 0), edge(peer, 0), {edge(peer, 10), edge(peer, 1000)}, (uint8_t)draw(peer, 4)};
+        msg->u.opened = (struct belt_msg_opened){.ref = ref,
+                                                 .job = JOB,
+                                                 .next = edge(peer, 0),
+                                                 .next_bytes = edge(peer, 0),
+                                                 .grant = {edge(peer, 10), edge(peer, 1000)},
+                                                 .state = (uint8_t)draw(peer, 4),
+                                                 .digested = draw(peer, 2)};
         break;
     case BELT_MSG_ACCEPTED:
         msg->u.accepted = (struct belt_msg_accepted){JOB, edge(peer, 2), {edge(peer, 10), edge(peer, 1000)}};

@@ -152,6 +152,7 @@ struct stream_model {
     uint64_t failed[SIM_INPUTS]; /* inputs that the source could not give */
     uint32_t failed_at, failed_count;
     uint64_t taken_tasks, taken_bytes, given, from; /* results before it were not for this reader */
+    uint64_t compared;                              /* so many inputs were at the broker before they were drawn */
     uint64_t unsure_since; /* it has pushed tasks of which it was not told that they were accepted; 0: none */
     uint64_t reached;      /* deliveries the user has taken, over all lives of the reader */
     uint64_t credit;

@@ -213,9 +213,11 @@ static void add_jobs(void)
                     {0x04, [31] = 0x80},
                     UINT64_MAX,
                     1,
+                    true,
                     0,
                     0,
                     {NULL, 0}},
+        .take_over = true,
     };
     add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
         .ref = 1, .key = str("k"), .function = str("f"), .options = {.backoff_ms = 1, .final_status = {[8] = 1}}};
@@ -224,7 +226,10 @@ static void add_jobs(void)
         .key = str("k"),
         .function = str("f"),
         .options = {.opened_at = 1, .over_at = UINT64_MAX, .owner = str("host:1"), .remember_ms = BELT_MAX_WAIT_MS}};
-    add(BELT_MSG_OPENED)->u.opened = (struct belt_msg_opened){1, 2, 3, 4, {5, UINT64_MAX}, BELT_JOB_STOPPED};
+    add(BELT_MSG_OPENED)->u.opened =
+        (struct belt_msg_opened){.ref = 1, .job = 2, .next = 3, .next_bytes = 4, .grant = {5, UINT64_MAX}, .state = 3};
+    add(BELT_MSG_OPENED)->u.opened =
+        (struct belt_msg_opened){.ref = 1, .digested = true, .digest = {{0xff, 1, 2, 3, [15] = 0x80}}};
     add(BELT_MSG_PUSH)->u.push = (struct belt_msg_push){.job = 1, .first = 0, .tasks = tasks, .count = 0};
     add(BELT_MSG_PUSH)->u.push = (struct belt_msg_push){.job = 1, .first = 5, .tasks = tasks, .count = 9};
     add(BELT_MSG_PUSH)->u.push =
@@ -248,9 +253,9 @@ static void add_jobs(void)
 static void add_reading(void)
 {
     add(BELT_MSG_SUBSCRIBE)->u.subscribe =
-        (struct belt_msg_subscribe){1, 2, str("me"), BELT_UNORDERED, BELT_CURSOR_KEPT, {3, 4}};
+        (struct belt_msg_subscribe){1, 2, str("me"), BELT_UNORDERED, BELT_CURSOR_KEPT, {3, 4}, false};
     add(BELT_MSG_SUBSCRIBE)->u.subscribe =
-        (struct belt_msg_subscribe){1, 2, str(""), BELT_ORDERED, UINT64_MAX - 1, {0, 0}};
+        (struct belt_msg_subscribe){1, 2, str(""), BELT_ORDERED, UINT64_MAX - 1, {0, 0}, true};
     add(BELT_MSG_SUBSCRIBED)->u.subscribed = (struct belt_msg_subscribed){1, 2, 3, 4};
     add(BELT_MSG_DELIVER)->u.deliver = (struct belt_msg_deliver){1, 2, results, 9};
     add(BELT_MSG_DELIVER)->u.deliver = (struct belt_msg_deliver){1, 0, results, 0};

@@ -67,6 +67,8 @@ static const char *differ_open(const struct belt_msg_open *a, const struct belt_
     SAME(options.deadline_at);
     SAME(options.keep_ms);
     SAME(options.remember_ms);
+    SAME(options.digest);
+    SAME(take_over);
     SAME(options.opened_at);
     SAME(options.over_at);
     SAME_BYTES(options.owner);
@@ -347,6 +349,9 @@ static const char *differ_answer(const struct belt_msg *a, const struct belt_msg
         SAME_BYTES(u.error.text);
         return NULL;
     case BELT_MSG_OPENED:
+        SAME(u.opened.digested);
+        if (a->u.opened.digested && memcmp(&a->u.opened.digest, &b->u.opened.digest, BELT_DIGEST_BYTES) != 0)
+            return "u.opened.digest";
         SAME(u.opened.ref);
         SAME(u.opened.job);
         SAME(u.opened.next);
@@ -379,6 +384,7 @@ static const char *differ_request(const struct belt_msg *a, const struct belt_ms
         SAME(u.subscribe.mode);
         SAME(u.subscribe.cursor);
         SAME_GRANT(u.subscribe.credit);
+        SAME(u.subscribe.take_over);
         return NULL;
     case BELT_MSG_SUBSCRIBED:
         SAME(u.subscribed.ref);

@@ -4,11 +4,33 @@
  */
 #include "proto/buf.h"
 #include "proto/codes.h"
+#include "proto/digest.h"
 #include "proto/message.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>
 #include <string.h>
+
+/* Computed as PROTOCOL.md §7.1 says with xxhsum -H2. */
+Test(digest, of_known_inputs)
+{
+    static const uint8_t empty[] = {0xd3, 0xfc, 0x68, 0xf1, 0xef, 0x9d, 0xb2, 0x7a,
+                                    0x20, 0x1b, 0xd2, 0x84, 0x02, 0x3c, 0x3c, 0x19};
+    static const uint8_t one[] = {0xde, 0xb8, 0x4c, 0xbe, 0xf9, 0xea, 0xde, 0x25,
+                                  0x17, 0xb5, 0x41, 0x4f, 0xd3, 0xc0, 0x2a, 0xcd};
+    static const uint8_t large[] = {0xdc, 0x85, 0x78, 0x40, 0xaf, 0xd0, 0xca, 0x06,
+                                    0xca, 0x42, 0x52, 0x52, 0x3b, 0x87, 0xa2, 0x12};
+    struct belt_digest digest = {{0}};
+    uint8_t bytes[300];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)i;
+    belt_digest_add(&digest, NULL, 0);
+    cr_assert_arr_eq(digest.bytes, empty, BELT_DIGEST_BYTES);
+    belt_digest_add(&digest, "one", 3);
+    cr_assert_arr_eq(digest.bytes, one, BELT_DIGEST_BYTES);
+    belt_digest_add(&digest, bytes, sizeof bytes);
+    cr_assert_arr_eq(digest.bytes, large, BELT_DIGEST_BYTES);
+}
 
 static int released;
 

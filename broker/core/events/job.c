@@ -5,6 +5,7 @@
  */
 #include "job.h"
 #include "../journal/history.h"
+#include "../life/claim.h"
 #include "../life/closing.h"
 #include "../life/expire.h"
 #include "../life/grant.h"
@@ -147,15 +148,17 @@ void job_end(struct core *core, struct session *from, const struct belt_msg_end 
 
 /* ---- opening ---- */
 
-static void opened(struct core *core, struct session *to, uint64_t ref, const struct job *job)
+static void opened(struct core *core, struct session *to, const struct belt_msg_open *open, const struct job *job)
 {
     struct belt_msg *msg = update_send_kept(core, to, job, BELT_MSG_OPENED);
-    msg->u.opened = (struct belt_msg_opened){.ref = ref,
+    msg->u.opened = (struct belt_msg_opened){.ref = open->ref,
                                              .job = job->id,
                                              .next = job->next,
                                              .next_bytes = job->next_bytes,
                                              .grant = job->granted,
-                                             .state = job->state};
+                                             .state = job->state,
+                                             .digested = open->options.digest && job->options.digest,
+                                             .digest = job->digest};
 }
 
 /* What the broker alone says of a job, on its disk. */
@@ -179,6 +182,29 @@ static bool contradicts_itself(struct core *core, struct session *from, const st
     return true;
 }
 
+/* Another session that is not gone feeds it, or did last. */
+static bool is_held(const struct job *job, const struct session *from)
+{
+    return job->owner && job->owner != from && !job->owner->gone_ms;
+}
+
+/* The job is `from`'s from now on. */
+static void open_known(struct core *core, struct job *job, struct session *from, const struct belt_msg_open *msg)
+{
+    if (job->owner != from) {
+        if (job->owner)
+            memcpy(job->ousted, job->owner->id, sizeof job->ousted);
+        fair_leave(core, job);
+        share_drop(job->queue, job->share);
+        job->share = share_take(job->queue, from);
+        if (job->active)
+            fair_enter(core, job);
+        owner_set(core, job, from);
+    }
+    closing_anew(core, job);
+    opened(core, from, msg, job);
+}
+
 void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg)
 {
     struct job *job = NULL;
@@ -195,23 +221,37 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
     }
     if (job ? key_refused(core, from, msg, job) : opening_refused(core, from, msg->ref, &msg->options))
         return;
-    if (job && job->owner != from) {
-        if (job->owner)
-            memcpy(job->ousted, job->owner->id, sizeof job->ousted);
-        fair_leave(core, job);
-        share_drop(job->queue, job->share);
-        job->share = share_take(job->queue, from);
-        if (job->active)
-            fair_enter(core, job);
-        owner_set(core, job, from);
+    if (job && is_held(job, from) && !msg->take_over) {
+        claim_open(core, from, msg, job);
+        return;
     }
     if (!job) {
         job = opening_new(core, from, opening_id(core, is_durable(core, &msg->options)), msg);
         update_trace(core, "%s > job %llu opened: function %s", from->name, (unsigned long long)job->id,
                      job->queue->function);
     }
-    closing_anew(core, job);
-    opened(core, from, msg->ref, job);
+    open_known(core, job, from, msg);
+}
+
+enum claim_verdict job_claim(struct core *core, struct claim *claim)
+{
+    struct job *job = catalog_find(core, claim->job);
+    enum claim_verdict verdict = claim_judge(core, claim, job ? job->owner : NULL);
+    uint64_t ref = claim->msg.open.ref;
+    if (verdict == CLAIM_GRANTED && job)
+        open_known(core, job, claim->from, &claim->msg.open);
+    else if (verdict == CLAIM_GRANTED)
+        update_error(
+            core, claim->from, ref, 0, BELT_UNKNOWN_JOB,
+            update_text(core, "job %llu, which this key named, is over: try again", (unsigned long long)claim->job));
+    else if (verdict == CLAIM_REFUSED)
+        update_error(core, claim->from, ref, 0, BELT_NOT_ALLOWED,
+                     update_text(core,
+                                 "job %llu is another client's ('%s'), which has fed it for %llu s and is connected: "
+                                 "wait until that ends or stop it, or ask to take the job over (--take-over)",
+                                 (unsigned long long)job->id, job->owner->name,
+                                 (unsigned long long)(core->now - job->owned_ms) / 1000));
+    return verdict;
 }
 
 /* ---- cancelling ---- */
@@ -276,4 +316,12 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
     job->forgotten |= job->state == BELT_JOB_COMPLETE;
     closing_stop(core, job, from->name, NULL);
     cancelled(core, from, msg, job);
+}
+
+void job_leave(struct core *core, struct session *owner)
+{
+    struct job *job, *next;
+    DL_FOREACH_SAFE2(owner->owned, job, next, owned_next)
+    if (job->options.keep_ms && !job->options.detached)
+        owner_set(core, job, NULL);
 }

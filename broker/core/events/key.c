@@ -14,6 +14,26 @@ static bool same_bytes(struct belt_bytes a, const void *data, size_t len)
     return a.len == len && (!len || !memcmp(a.data, data, len));
 }
 
+/* A moment that OPEN names relative to itself, or by the wall clock. The job keeps the latter of both (expire.c). */
+static bool same_time(uint64_t wanted_ms, uint64_t wanted_at, uint64_t is_at, uint64_t opened_at)
+{
+    if (wanted_at || !wanted_ms)
+        return wanted_at == is_at;
+    return is_at >= opened_at && is_at - opened_at == wanted_ms;
+}
+
+/* What was asked for must hold; more than that does no harm. */
+static const char *promise_differs(const struct belt_open_options *is, const struct belt_open_options *wanted)
+{
+    if (wanted->detail && !is->detail)
+        return "detail of results (it has no hosts and times)";
+    if (wanted->durable && !is->durable)
+        return "durability (it is not on disk)";
+    if (wanted->never_durable && is->durable)
+        return "durability (it is on disk)";
+    return NULL;
+}
+
 /* §7.1: what OPEN says that the results of the job of this key do not come from, or NULL. */
 static const char *key_differs(const struct job *job, const struct belt_msg_open *msg)
 {
@@ -32,7 +52,11 @@ static const char *key_differs(const struct job *job, const struct belt_msg_open
         return "time-out of a task";
     if (memcmp(wanted->final_status, is->final_status, sizeof is->final_status) != 0)
         return "list of final exit statuses";
-    return NULL;
+    if (!same_time(wanted->after_ms, wanted->after_at, is->after_at, is->opened_at))
+        return "start";
+    if (!same_time(wanted->deadline_ms, wanted->deadline_at, is->deadline_at, is->opened_at))
+        return "deadline";
+    return promise_differs(is, wanted);
 }
 
 bool key_refused(struct core *core, struct session *from, const struct belt_msg_open *msg, const struct job *job)

@@ -4,11 +4,13 @@
  * (PROTOCOL.md §6, §7.5, §8.5).
  */
 #include "peer.h"
+#include "../life/claim.h"
 #include "../life/closing.h"
 #include "../model/mark.h"
 #include "../model/name.h"
 #include "../model/refusal.h"
 #include "../model/update.h"
+#include "job.h"
 #include "subscription.h"
 #include "worker.h"
 
@@ -45,6 +47,8 @@ static void part(struct core *core, struct session *session)
 {
     HASH_DELETE(by_peer, core->by_peer, session);
     session->peer = 0;
+    session->parted_ms = core->now;
+    claim_forget(core, session);
     if (session->agent)
         session->agent->synced = false;
     else
@@ -357,6 +361,8 @@ void peer_bye(struct core *core, struct session *session)
 static void lease_over(struct core *core, struct session *session)
 {
     update_trace(core, "%s > lease expired", session->name);
+    if (!session->agent)
+        job_leave(core, session);
     if (session->agent) {
         worker_over(core, session, true);
     } else if (session->jobs == 0) {
@@ -434,6 +440,7 @@ void peer_forget_all(struct core *core)
         HASH_DEL(core->links, link);
         free(link);
     }
+    claim_forget_all(core);
     HASH_CLEAR(by_peer, core->by_peer);
     HASH_CLEAR(by_id, core->by_id);
     DL_FOREACH_SAFE(core->live, session, next)

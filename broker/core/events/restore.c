@@ -97,6 +97,10 @@ static int restore_tasks(struct core *core, struct job *job, uint64_t number, co
         task->u.since_ms = core->now;
         task->tie = TIE_HELD; /* somebody may be running it */
         job->next_bytes += task->len;
+        if (job->kept.digest_next == msg->first + i) {
+            belt_digest_add(&job->digest, task->data, task->len);
+            job->kept.digest_next++;
+        }
         job->waiting++;
     }
     pin_done(&last);
@@ -203,13 +207,23 @@ static int restore_mark(struct core *core, struct job *job, uint64_t number, con
 }
 
 /* All tasks in records with lower numbers are below it. */
-static int restore_bytes(struct job *job, uint64_t number, const struct belt_msg_accepted *msg)
+static int restore_bytes(struct job *job, uint64_t number, uint64_t bytes)
 {
-    if (job->kept.bytes_mark || msg->grant.bytes > NUMBER_MAX || msg->grant.bytes < job->next_bytes)
+    if (job->kept.bytes_mark || bytes > NUMBER_MAX || bytes < job->next_bytes)
         return BELT_BAD_MESSAGE;
     job->kept.bytes_mark = number;
-    job->next_bytes = msg->grant.bytes;
+    job->next_bytes = bytes;
     return BELT_OK;
+}
+
+/* The same with their digest. */
+static int restore_digest(struct job *job, uint64_t number, const struct belt_msg_opened *msg)
+{
+    if (!msg->digested || !fits(job, msg->next, 0))
+        return BELT_BAD_MESSAGE;
+    job->digest = msg->digest;
+    job->kept.digest_next = msg->next;
+    return restore_bytes(job, number, msg->next_bytes);
 }
 
 static int restore_end(struct job *job, uint64_t number, const struct belt_msg_end *msg)
@@ -229,6 +243,8 @@ static uint64_t job_of(const struct belt_msg *msg)
         return msg->u.push.job;
     case BELT_MSG_ACCEPTED:
         return msg->u.accepted.job;
+    case BELT_MSG_OPENED:
+        return msg->u.opened.job;
     case BELT_MSG_END:
         return msg->u.end.job;
     case BELT_MSG_RESULTS:
@@ -269,7 +285,9 @@ int core_restore(struct core *core, uint64_t now, uint64_t number, const struct 
     case BELT_MSG_SUBSCRIBE:
         return restore_reader(core, job, number, &msg->u.subscribe);
     case BELT_MSG_ACCEPTED:
-        return restore_bytes(job, number, &msg->u.accepted);
+        return restore_bytes(job, number, msg->u.accepted.grant.bytes);
+    case BELT_MSG_OPENED:
+        return restore_digest(job, number, &msg->u.opened);
     case BELT_MSG_PROGRESS:
         return restore_mark(core, job, number, &msg->u.progress);
     default: /* END: job_of() knows no other */
@@ -322,6 +340,8 @@ static int restored(struct core *core, struct job *job)
         return BELT_BAD_MESSAGE;
     table_restored(&job->table, job->next);
     kept->next = job->next;
+    if (kept->digest_next != job->next) /* of a store that was damaged: there is nothing to compare with */
+        job->options.digest = false;
     job->released = job->next - kept->restored;
     uint64_t over = job->next - job->waiting; /* waiting or over: nothing runs in a broker that has just begun */
     job->failed = job->failed > kept->mark_failed ? job->failed : kept->mark_failed;

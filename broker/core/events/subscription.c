@@ -6,6 +6,7 @@
  * of completions (unordered).
  */
 #include "subscription.h"
+#include "../life/claim.h"
 #include "../life/closing.h"
 #include "../life/grant.h"
 #include "../life/reader.h"
@@ -94,6 +95,29 @@ static void taken_away(struct core *core, struct reader *reader)
     done->u.done = (struct belt_msg_done){.sub = reader->id, .count = reader->sent, .code = BELT_UNKNOWN_READER};
 }
 
+/* The session that reads as it, or did when its connection ended and may come back; NULL: it is gone. */
+static struct session *holder_of(struct core *core, const struct reader *reader)
+{
+    struct session *session = reader->session;
+    if (!session && reader->was_left)
+        HASH_FIND(by_id, core->by_id, reader->client, BELT_SESSION_LEN, session);
+    return session && !session->gone_ms ? session : NULL;
+}
+
+/* A reader goes through a job's results in one order, and whoever reads as it gets that order (§7.2). */
+static bool mode_differs(struct core *core, struct session *from, const struct belt_msg_subscribe *msg,
+                         const struct reader *reader)
+{
+    if (!reader || reader->mode == msg->mode)
+        return false;
+    update_error(core, from, msg->ref, msg->job, BELT_BAD_OPTION,
+                 update_text(core, "reader '%s' of job %llu gets results %s: read %s, or under another name",
+                             reader->name, (unsigned long long)msg->job,
+                             reader->mode == BELT_ORDERED ? "in the order of the inputs" : "as they finish",
+                             reader->mode == BELT_ORDERED ? "in order" : "unordered"));
+    return true;
+}
+
 static void seat_anew(struct core *core, struct reader *reader, struct session *from)
 {
     struct job *job = reader->job;
@@ -114,8 +138,13 @@ void subscription_open(struct core *core, struct session *from, const struct bel
         return;
     }
     struct reader *reader = reader_by_name(job, msg->reader);
-    if (subscribe_refused(core, from, msg, job, reader))
+    if (subscribe_refused(core, from, msg, job, reader) || mode_differs(core, from, msg, reader))
         return;
+    struct session *holder = reader ? holder_of(core, reader) : NULL;
+    if (holder && holder != from && !msg->take_over) {
+        claim_subscribe(core, from, msg, job);
+        return;
+    }
     if (reader)
         skip_released(reader);
     uint64_t from_number = reader ? reader->acked : job->whole_from[msg->mode];
@@ -140,6 +169,25 @@ void subscription_open(struct core *core, struct session *from, const struct bel
         (struct belt_msg_subscribed){.ref = msg->ref, .job = job->id, .sub = reader->id, .cursor = cursor};
     mark_reader(core, reader);
     mark_job(core, job);
+}
+
+enum claim_verdict stream_claim(struct core *core, struct claim *claim)
+{
+    struct job *job = catalog_find(core, claim->job);
+    struct belt_msg_subscribe *msg = &claim->msg.subscribe;
+    struct reader *reader = job ? reader_by_name(job, msg->reader) : NULL;
+    enum claim_verdict verdict = claim_judge(core, claim, reader ? holder_of(core, reader) : NULL);
+    if (verdict == CLAIM_GRANTED) {
+        msg->take_over = true; /* from one that may still be remembered */
+        subscription_open(core, claim->from, msg);
+    } else if (verdict == CLAIM_REFUSED)
+        update_error(core, claim->from, msg->ref, msg->job, BELT_NOT_ALLOWED,
+                     update_text(core,
+                                 "another client ('%s') has read job %llu as reader '%s' for %llu s and is connected: "
+                                 "read under another name, wait until it ends, or ask to take over (--take-over)",
+                                 holder_of(core, reader)->name, (unsigned long long)job->id, reader->name,
+                                 (unsigned long long)(core->now - reader->seated_ms) / 1000));
+    return verdict;
 }
 
 /* Its first credit comes after results that it was to see were let go: it has to say where it wants to begin. */

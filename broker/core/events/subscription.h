@@ -5,9 +5,11 @@
 #ifndef BELT_CORE_SUBSCRIPTION_H
 #define BELT_CORE_SUBSCRIPTION_H
 
+#include "../life/claim.h"
 #include "../model/state.h"
 
 void subscription_open(struct core *core, struct session *from, const struct belt_msg_subscribe *msg);
+enum claim_verdict stream_claim(struct core *core, struct claim *claim); /* turn: answers it once it is judged */
 void subscription_ack(struct core *core, struct session *from, const struct belt_msg_ack *msg);
 void subscription_detach(struct core *core, struct session *from, const struct belt_msg_sub *msg);
 /* CANCEL with `reader`: the reader goes, whoever reads as it. */

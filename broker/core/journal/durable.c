@@ -157,6 +157,25 @@ static uint64_t failed_kept(const struct job *job)
     return failed;
 }
 
+/* Of all tasks, those without a record among them: their bytes, since grants are running totals of bytes, too, and
+ * their digest. */
+static struct belt_msg input_mark(const struct job *job)
+{
+    struct belt_grant grant = {job->kept.next, job->next_bytes};
+    struct belt_msg msg = {.type = BELT_MSG_ACCEPTED};
+    msg.u.accepted = (struct belt_msg_accepted){.job = job->id, .next = job->kept.next, .grant = grant};
+    if (!job->options.digest)
+        return msg;
+    msg.type = BELT_MSG_OPENED;
+    msg.u.opened = (struct belt_msg_opened){.job = job->id,
+                                            .next = job->kept.next,
+                                            .next_bytes = job->next_bytes,
+                                            .grant = grant,
+                                            .digested = true,
+                                            .digest = job->digest};
+    return msg;
+}
+
 static void put_mark(struct core *core, struct job *job)
 {
     struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
@@ -164,12 +183,8 @@ static void put_mark(struct core *core, struct job *job)
         .task = {.job = job->id, .index = job->kept.next}, .done = job->kept.place, .total = failed_kept(job)};
     drop(core, job, &job->kept.mark);
     job->kept.mark = put(core, job, msg, 0, 0);
-    /* Grants are running totals of bytes, too. */
-    msg = (struct belt_msg){.type = BELT_MSG_ACCEPTED};
-    msg.u.accepted =
-        (struct belt_msg_accepted){.job = job->id, .next = job->kept.next, .grant = {job->kept.next, job->next_bytes}};
     drop(core, job, &job->kept.bytes_mark);
-    job->kept.bytes_mark = put(core, job, msg, 0, 0);
+    job->kept.bytes_mark = put(core, job, input_mark(job), 0, 0);
     job->kept.mark_due = false;
 }
 

@@ -73,6 +73,8 @@ void grant_take(struct core *core, struct job *job, struct belt_payload from, st
     task->data = payload.data;
     task->len = payload.len;
     task->u.since_ms = core->now;
+    if (job->options.digest)
+        belt_digest_add(&job->digest, from.data, from.len);
     job->next++;
     job->next_bytes += payload.len;
     core->bytes += sizeof *task;

@@ -48,6 +48,8 @@ void reader_seat(struct core *core, struct reader *reader, struct session *sessi
 {
     if (reader->session)
         DL_DELETE2(reader->session->readers, reader, session_prev, session_next);
+    if (session && reader->session != session)
+        reader->seated_ms = core->now;
     reader->session = session;
     if (session)
         DL_APPEND2(session->readers, reader, session_prev, session_next);

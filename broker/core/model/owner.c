@@ -19,6 +19,7 @@ void owner_set(struct core *core, struct job *job, struct session *owner)
         DL_APPEND2(owner->owned, job, owned_prev, owned_next);
         owner->jobs++;
         memcpy(job->owner_name, owner->name, sizeof job->owner_name);
+        job->owned_ms = core->now;
         job->kept.job_due = true;
         mark_job(core, job);
     }

@@ -19,6 +19,7 @@
 
 struct job;
 struct agent;
+struct claim;
 struct queue;
 struct session;
 
@@ -53,7 +54,8 @@ struct session {
     uint64_t seq_in, seq_out; /* last received, last sent */
     uint64_t heard_ms;
     uint64_t probed_ms;          /* when it was last spoken to because it was silent */
-    uint64_t gone_ms;            /* when the connection was given up */
+    uint64_t parted_ms;          /* when it lost its connection last */
+    uint64_t gone_ms;            /* when its lease was over */
     uint8_t full;                /* enum full, or'ed: what it was sent has not left, its readers are not served */
     struct link *link;           /* over which it came last; NULL: not known */
     uint32_t jobs;               /* it owns */
@@ -178,6 +180,7 @@ struct kept {
     uint64_t urgent;        /* its bytes */
     uint64_t restored;      /* while it is built anew: tasks that are there */
     uint64_t mark_next, mark_place, mark_failed;
+    uint64_t digest_next;     /* while it is built anew: the digest is of the tasks below it */
     uint64_t past;            /* number of its line in the history, which is written when the rest goes; 0: none */
     uint64_t written_over_at; /* as the record of the job says it */
     bool job_due;             /* something that the record of the job says has changed */
@@ -244,6 +247,7 @@ struct reader {
     uint64_t id;
     struct job *job;
     struct session *session; /* NULL: nobody reads at present */
+    uint64_t seated_ms;      /* since when */
     bool was_left;           /* its client lost its connection; it is known by: */
     uint8_t client[BELT_SESSION_LEN];
     char name[BELT_MAX_KEY + 1];
@@ -268,6 +272,7 @@ struct job {
     struct queue *queue;
     struct session *owner; /* NULL: nobody, or forgotten */
     char owner_name[BELT_MAX_NAME + 1];
+    uint64_t owned_ms;                /* since when it has that owner */
     uint8_t ousted[BELT_SESSION_LEN]; /* whose job it was when another one opened it; all zero: nobody's */
     char stopped[BELT_MAX_NAME + 32]; /* STOPPED: by whom, or why; else "" */
     struct belt_open_options options;
@@ -282,7 +287,8 @@ struct job {
     struct table table;
     uint64_t next; /* tasks accepted */
     uint64_t next_bytes;
-    uint64_t fresh;     /* lowest index never dispatched */
+    struct belt_digest digest; /* of these, with the option */
+    uint64_t fresh;            /* lowest index never dispatched */
     uint64_t spoken_of; /* of tasks below it agents spoke of attempts that nobody knows of since a restart, up to … */
     uint32_t spoken;    /* … this one: no other gets their numbers */
     uint64_t *again;    /* heap of indexes that wait again */
@@ -404,6 +410,7 @@ struct core {
     struct queue *queues; /* hash by function */
     struct job *by_job, *by_key;
     struct reader *readers; /* hash by id */
+    struct claim *claims;   /* the oldest first */
     struct job *retired;
     uint32_t retired_count;
     struct job *sweeping;      /* results of theirs may have become free: release.c */

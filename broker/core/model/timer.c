@@ -11,11 +11,10 @@
 
 static uint64_t patience_of(const struct core *core, const struct job *job)
 {
-    if (!job->options.detached)
-        return core->config.grace_ms;
-    if (!job->options.keep_ms)
-        return core->config.keep_ms;
-    return job->options.keep_ms < core->config.keep_max_ms ? job->options.keep_ms : core->config.keep_max_ms;
+    uint64_t keep = job->options.keep_ms;
+    if (keep)
+        return keep < core->config.keep_max_ms ? keep : core->config.keep_max_ms;
+    return job->options.detached ? core->config.keep_ms : core->config.grace_ms;
 }
 
 uint64_t timer_patience_left(const struct core *core, const struct job *job)

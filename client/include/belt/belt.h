@@ -27,8 +27,9 @@
  *                 INTERRUPTED (by belt_stream_interrupt(), or by a signal, with the option signals_interrupt; only of
  *                 calls that wait), and what the pool's connection has ended with: LOST_BROKER, or, when the broker
  * that came back refuses it, BAD_VERSION, BAD_ROLE, BAD_MESSAGE, LIMIT or NOT_ALLOWED. JOB ERRORS    What the broker
- * has refused or ended the job of a stream with: BAD_OPTION (an option, or the key names a job of another function or
- * with other options), LIMIT, DRAINING, NOT_DURABLE, STORE_FAILED, NOT_ALLOWED (another program feeds or owns the job),
+ * has refused or ended the job of a stream with: BAD_OPTION (an option, or the key names a job of another function,
+ * with other options or with other inputs), LIMIT, DRAINING, NOT_DURABLE, STORE_FAILED, NOT_ALLOWED (another program
+ * feeds, reads or owns the job),
  * TOO_LARGE (the argument), JOB_ENDED (the key's job has fewer inputs), BAD_MESSAGE (the key's job has more inputs),
  * JOB_CANCELLED, UNKNOWN_JOB (the broker has forgotten the job: it was restarted, or nobody came for the job in time),
  * UNKNOWN_READER (another program reads under this reader's name), GONE, NO_MEMORY, LOST_BROKER.
@@ -267,8 +268,11 @@ typedef struct belt_job_options {
     bool detail;           /* results name host and start time */
     bool detached;         /* the job outlives its client */
     belt_durability durability;
-    const char *key;      /* the same key again is the same job; NULL: a new job. With another function, argument,
-                             retries, max_attempts, timeout_ms or final_statuses: BAD_OPTION. Copied */
+    const char *key; /* the same key again is the same job; NULL: a new job. With another function, argument, number
+                        of retries or attempts, time-out, start or deadline, with other final_statuses, with other
+                        inputs than the job has, or with detail or a durability that it lacks: BAD_OPTION; fewer
+                        inputs: BAD_MESSAGE; more: JOB_ENDED. No result is given before the inputs that the job has
+                        were drawn or fed again and found the same. Copied */
     const void *argument; /* shared by all tasks of the job (belt_task_argument), up to the payload limit; it travels
                              with each batch of tasks. NULL: none. Copied */
     size_t argument_len;  /* in bytes; 0: none */
@@ -276,18 +280,20 @@ typedef struct belt_job_options {
     uint64_t after_ms;    /* no task runs before this time has passed; 0: at once */
     uint64_t deadline_ms; /* tasks without a result when this time has passed are stopped: TASK_EXPIRED; 0: never */
     const char *final_statuses; /* exit statuses of a command that are not tried again: "2,64-78"; NULL: none. Copied */
-    uint64_t keep_ms;           /* a detached job that nobody feeds or reads is given up after this; 0: the broker's
-                                   --keep */
+    uint64_t keep_ms; /* a job that nobody feeds or reads is given up after this; 0: after the broker's --keep, or its
+                         --grace when it is not detached */
     bool acknowledge; /* a result counts as taken when belt_stream_ack() says so, not when belt_stream_next() gives it.
                          With a key and `detached`: the same call with the same input, after a crash, goes on after
                          what was acknowledged */
+    bool take_over;   /* with a key: the job becomes this stream's although another client that is connected feeds or
+                         reads it, which gets NOT_ALLOWED or UNKNOWN_READER then; false: this one gets NOT_ALLOWED */
     int64_t remember_ms; /* of a job with a key: for this long after it was read to its end the key stands for it, and
                             the same call again gives END at once; 0: an hour, -1: the key is free at once */
     uint64_t after_at;   /* no task runs before this moment, ms since 1970 by the broker's clock; 0: see after_ms */
 } belt_job_options;
 /* clang-format off */
 #define BELT_JOB_OPTIONS_INIT {sizeof(belt_job_options), 0, 0, 0, 0, 0, 0, 0, false, false, BELT_DURABLE_IF_KEPT, \
-                               NULL, NULL, 0, 0, 0, 0, NULL, 0, false, 0, 0}
+                               NULL, NULL, 0, 0, 0, 0, NULL, 0, false, false, 0, 0}
 /* clang-format on */
 static inline void belt_job_options_init(belt_job_options *options)
 {
@@ -365,7 +371,7 @@ typedef struct belt_progress {
 /** Fills `*progress`, also of a stream whose pool is closed. Errors: INVALID (it was not begun with BELT_PROGRESS_INIT,
  * or the stream belongs to another process: all is 0 then). */
 BELT_API int belt_stream_progress(const belt_stream *stream, belt_progress *progress);
-/** Id of the job on the broker; 0 while it is not opened yet. */
+/** Id of the job on the broker; 0 while it is not opened yet, or, of a stream that reads, its subscription is not. */
 BELT_API uint64_t belt_stream_job(const belt_stream *stream);
 
 /** Begins nothing more: tasks that have not begun get the result TASK_CANCELLED, those that run go on, and the stream
@@ -419,14 +425,17 @@ BELT_API int belt_stream_flush(belt_stream *stream, int64_t timeout_ms);
 
 /** Begin with BELT_READER_OPTIONS_INIT. */
 typedef struct belt_reader_options {
-    size_t size;           /* set by BELT_READER_OPTIONS_INIT */
-    bool unordered;        /* as they finish, not in order; a reader keeps the mode in which it came first */
-    bool acknowledge;      /* a result counts as taken when belt_stream_ack() says so, not when belt_stream_next() gives
-                              it */
-    uint64_t buffersize;   /* results on their way that were not taken yet; 0: grows with the measured rate */
+    size_t size;         /* set by BELT_READER_OPTIONS_INIT */
+    bool unordered;      /* as they finish, not in order. A reader keeps the mode in which it came first: in another one
+                            BAD_OPTION */
+    bool acknowledge;    /* a result counts as taken when belt_stream_ack() says so, not when belt_stream_next() gives
+                            it */
+    bool take_over;      /* although another client that is connected reads under this name, which gets UNKNOWN_READER
+                            then; false: this one is refused, NOT_ALLOWED */
+    uint64_t buffersize; /* results on their way that were not taken yet; 0: grows with the measured rate */
     uint64_t buffer_bytes; /* the same in bytes; 0: 64 MiB */
 } belt_reader_options;
-#define BELT_READER_OPTIONS_INIT {sizeof(belt_reader_options), false, false, 0, 0}
+#define BELT_READER_OPTIONS_INIT {sizeof(belt_reader_options), false, false, false, 0, 0}
 static inline void belt_reader_options_init(belt_reader_options *options)
 {
     belt_reader_options initial = BELT_READER_OPTIONS_INIT;
@@ -441,8 +450,9 @@ static inline void belt_reader_options_init(belt_reader_options *options)
  * until every reader that has ever come has taken it; a complete job that is read to its end is forgotten soon after.
  * *Gives* `*stream`; closing it leaves job and cursor where they are. Errors
  * here: INVALID, BAD_OPTION, NO_MEMORY, POOL ERRORS; of belt_stream_next(), with the others of JOB ERRORS: UNKNOWN_JOB,
- * GONE (the cursor is below what is kept), LIMIT (readers), UNKNOWN_READER (another process subscribed under this
- * name), NOT_ALLOWED, JOB_CANCELLED.
+ * GONE (the cursor is below what is kept), LIMIT (readers), NOT_ALLOWED (another client reads under this
+ * name), UNKNOWN_READER (another one has taken it over), BAD_OPTION (the name is that of a reader in the other mode),
+ * JOB_CANCELLED.
  */
 BELT_API int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint64_t cursor,
                                  const belt_reader_options *options, belt_stream **stream);
