@@ -104,12 +104,13 @@ class Executor(unittest.TestCase):
             self.assertEqual(self.executor.submit(square, 3).result(WAIT), 9)
 
     def test_what_waits_can_be_cancelled(self):
-        futures = [self.executor.submit(time.sleep, 0.2) for _ in range(30)]
-        self.assertTrue(futures[-1].cancel())
-        self.assertTrue(futures[-1].cancelled())
-        for future in futures:
-            future.cancel()
-        self.assertEqual(self.executor.submit(square, 3).result(WAIT), 9)
+        with ProcessPoolExecutor(1) as executor:
+            futures = [executor.submit(time.sleep, 0.2) for _ in range(30)]
+            self.assertTrue(futures[-1].cancel())
+            self.assertTrue(futures[-1].cancelled())
+            for future in futures:
+                future.cancel()
+            self.assertEqual(executor.submit(square, 3).result(WAIT), 9)
 
 
 class Ends(unittest.TestCase):

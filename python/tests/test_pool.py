@@ -194,6 +194,16 @@ class Calls(Base):
             thread.join(WAIT)
         self.assertEqual(got, {base: [(base + i) ** 2 for i in range(50)] for base in range(0, 400, 100)})
 
+    def test_large_payloads(self):
+        for size in 100_000, 3_000_000, 12_000_000:
+            data = bytes(size)
+            results = [self.pool.apply_async(len, (data,)) for _ in range(20)]
+            self.assertEqual([result.get(WAIT) for result in results], [size] * 20)
+        with self.assertRaisesRegex(belt.TooLarge, "limit"):
+            self.pool.apply(len, (bytes(20_000_000),))
+        with self.assertRaisesRegex(belt.TooLarge, "limit"):
+            self.pool.apply(bytes, (20_000_000,))
+
     def test_state_and_index(self):
         with Pool(1) as pool:
             self.assertEqual(pool.map(count, range(4), chunksize=1), [1, 2, 3, 4])
@@ -433,6 +443,30 @@ class Slots(unittest.TestCase):
             pids = set(pool.map(pid, range(50), chunksize=1))
         self.assertNotIn(os.getpid(), pids)
         self.assertLessEqual(len(pids), 2)
+
+
+class StartMethods(unittest.TestCase):
+    def test_clean_interpreters_host_the_slots(self):
+        for method in "spawn", "forkserver":
+            with self.subTest(method=method):
+                context = multiprocessing.get_context(method)
+                with Pool(2, set_value, (7,), context=context) as pool:
+                    self.assertEqual(list(pool.imap(square, range(100))), [i * i for i in range(100)])
+                    self.assertEqual(pool.map(setting, range(4), 1), [7] * 4)
+                    got = pool.map(die, range(4), 1, on_error="return")
+                    self.assertIsInstance(got[3], belt.WorkerLost)
+
+    def test_the_end_of_such_an_interpreter_is_told(self):
+        with Pool(1, context=multiprocessing.get_context("spawn")) as pool:
+            self.assertEqual(pool.apply(square, (3,)), 9)
+            result = pool.apply_async(sleep, (WAIT,))
+            for child in multiprocessing.active_children():
+                if child.name == "BeltHost":
+                    child.kill()
+            with self.assertRaises(belt.BrokerLost):
+                result.get(WAIT)
+            with self.assertRaises(belt.BrokerLost):
+                pool.apply(square, (3,))
 
 
 class Ends(unittest.TestCase):

@@ -46,19 +46,21 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *keywords
                             "lost_timeout_ms",
                             "start_timeout_ms",
                             "kill_after_ms",
+                            "external",
                             NULL};
     belt_pool_options options = BELT_POOL_OPTIONS_INIT;
     const char *broker, *function;
     unsigned long long max_tasks = 0, start = 0;
+    int external = 0;
     long long connect = options.connect_timeout_ms, lost = options.lost_timeout_ms, kill = options.kill_after_ms;
     PyObject *callables[3];
     allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     struct pool *self;
     int rc;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "zsOOO|iKzLLKL:Pool", names, &broker, &function, &callables[0],
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "zsOOO|iKzLLKLp:Pool", names, &broker, &function, &callables[0],
                                      &callables[1], &callables[2], &options.slots, &max_tasks, &options.name, &connect,
-                                     &lost, &start, &kill))
+                                     &lost, &start, &kill, &external))
         return NULL;
     self = (struct pool *)alloc(type, 0);
     if (self == NULL)
@@ -73,6 +75,8 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     options.slot_init = belt_python_slot_start;
     options.slot_exit = belt_python_slot_stop;
     options.slot_ctx = &self->slot;
+    options.external_workers = external;
+    options.inherit_output = true;
     rc = broker == NULL ? open_private(self, &options, function) : open_shared(self, broker, &options);
     if (rc != BELT_OK) {
         belt_python_raise(rc);
@@ -123,6 +127,20 @@ static PyObject *pool_subscribe(PyObject *object, PyObject *args, PyObject *keyw
     return belt_python_stream_subscribe(object, ((struct pool *)object)->pool, args, keywords);
 }
 
+/** workers(): the address for the workers of a private pool that has no slots of its own. */
+static PyObject *pool_workers(PyObject *object, PyObject *none)
+{
+    (void)none;
+    return Py_BuildValue("z", belt_pool_workers(((struct pool *)object)->pool));
+}
+
+/** lifeline(): a descriptor that reads end of file when that pool is closed. */
+static PyObject *pool_lifeline(PyObject *object, PyObject *none)
+{
+    (void)none;
+    return PyLong_FromLong(belt_pool_lifeline(((struct pool *)object)->pool));
+}
+
 /** slots(function): how many slots of the broker's workers serve it. */
 static PyObject *pool_slots(PyObject *object, PyObject *args)
 {
@@ -146,6 +164,8 @@ static PyMethodDef methods[] = {
     {"close", pool_close, METH_NOARGS, "Ends the pool: its jobs are cancelled, private slots are stopped."},
     {"stream", (PyCFunction)(void (*)(void))pool_stream, METH_VARARGS | METH_KEYWORDS, "Opens a job and its stream."},
     {"subscribe", (PyCFunction)(void (*)(void))pool_subscribe, METH_VARARGS | METH_KEYWORDS, "Reads a job by its id."},
+    {"workers", pool_workers, METH_NOARGS, "The address for workers of an external pool."},
+    {"lifeline", pool_lifeline, METH_NOARGS, "A descriptor that reads end of file when an external pool is closed."},
     {"slots", pool_slots, METH_VARARGS, "The number of slots that serve a function."},
     {NULL, NULL, 0, NULL}};
 

@@ -154,7 +154,7 @@ PyObject *belt_python_serve(PyObject *module, PyObject *args, PyObject *keywords
 {
     static char *names[] = {"broker",        "function",  "start", "run",      "stop",
                             "slots",         "max_tasks", "name",  "drain_ms", "start_timeout_ms",
-                            "kill_after_ms", NULL};
+                            "kill_after_ms", "lifeline",  NULL};
     belt_worker_options options = BELT_WORKER_OPTIONS_INIT;
     const char *broker, *function;
     unsigned long long max_tasks = 0, drain = 0, start = 0;
@@ -162,9 +162,9 @@ PyObject *belt_python_serve(PyObject *module, PyObject *args, PyObject *keywords
     int rc;
 
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ssOOO|iKzKKL:serve", names, &broker, &function, &serving.start,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ssOOO|iKzKKLi:serve", names, &broker, &function, &serving.start,
                                      &serving.run, &serving.stop, &options.slots, &max_tasks, &options.name, &drain,
-                                     &start, &kill))
+                                     &start, &kill, &options.lifeline_fd))
         return NULL;
     options.max_tasks_per_slot = max_tasks;
     options.drain_ms = drain;
@@ -173,6 +173,8 @@ PyObject *belt_python_serve(PyObject *module, PyObject *args, PyObject *keywords
     options.slot_init = belt_python_slot_start;
     options.slot_exit = belt_python_slot_stop;
     options.slot_ctx = &serving;
+    options.inherit_output = true;
+    options.only_worker = options.quiet = options.lifeline_fd > 0; /* a private pool's */
     Py_INCREF(serving.start), Py_INCREF(serving.run), Py_INCREF(serving.stop);
     rc = belt_function_register(function, belt_python_slot_run, NULL);
     if (rc != BELT_OK)

@@ -78,6 +78,12 @@ static int draw(void *ctx, belt_input *input)
     return answer;
 }
 
+static PyObject *refuse_closed(void)
+{
+    PyErr_SetString(PyExc_ValueError, "the stream is closed");
+    return NULL;
+}
+
 static struct stream *enter(PyObject *object)
 {
     struct stream *self = (struct stream *)object;
@@ -87,7 +93,7 @@ static struct stream *enter(PyObject *object)
         return NULL;
     }
     if (self->stream == NULL) {
-        PyErr_SetString(PyExc_ValueError, "the stream is closed");
+        refuse_closed();
         return NULL;
     }
     self->busy = true;
@@ -309,23 +315,31 @@ static PyObject *stream_next(PyObject *object, PyObject *args)
     return leave_with(self, rc);
 }
 
-/** feed(bytes): False when the window is full. */
+/** feed(bytes, timeout_ms): False when the window is full. Also while another thread is in next(); by one thread at a
+ * time. */
 static PyObject *stream_feed(PyObject *object, PyObject *args)
 {
-    struct stream *self;
-    const char *data;
+    struct stream *self = (struct stream *)object;
+    PyObject *bytes;
+    char *data;
     Py_ssize_t len;
+    long long timeout;
     int rc;
 
-    if (!PyArg_ParseTuple(args, "y#:feed", &data, &len))
+    if (!PyArg_ParseTuple(args, "O!L:feed", &PyBytes_Type, &bytes, &timeout))
         return NULL;
-    self = enter(object);
-    if (self == NULL)
-        return NULL;
+    PyBytes_AsStringAndSize(bytes, &data, &len);
+    if (self->stream == NULL)
+        return refuse_closed();
     rc = belt_stream_feed(self->stream, data, (size_t)len, 0);
-    if (rc != BELT_OK && rc != BELT_WINDOW_FULL)
-        return leave_with(self, rc);
-    return leave(self, PyBool_FromLong(rc == BELT_OK));
+    if (rc == BELT_WINDOW_FULL && timeout > 0) {
+        Py_BEGIN_ALLOW_THREADS /* the caller holds a reference to the bytes */
+            rc = belt_stream_feed(self->stream, data, (size_t)len, timeout);
+        Py_END_ALLOW_THREADS
+    }
+    if (rc != BELT_OK && rc != BELT_WINDOW_FULL && rc != BELT_INTERRUPTED)
+        return belt_python_raise(rc);
+    return PyBool_FromLong(rc == BELT_OK);
 }
 
 static PyObject *stream_end(PyObject *object, PyObject *none)
@@ -519,7 +533,7 @@ static void stream_dealloc(PyObject *object)
 
 static PyMethodDef methods[] = {
     {"next", stream_next, METH_VARARGS, "next(max, timeout_ms): results; None when there are none in time."},
-    {"feed", stream_feed, METH_VARARGS, "feed(bytes): whether the window had room."},
+    {"feed", stream_feed, METH_VARARGS, "feed(bytes, timeout_ms): whether the window had room."},
     {"end", stream_end, METH_NOARGS, "No more input."},
     {"flush", stream_flush, METH_VARARGS, "flush(timeout_ms): whether the broker has accepted all."},
     {"ack", stream_ack, METH_VARARGS, "ack(number): all results up to it are processed."},

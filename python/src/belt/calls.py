@@ -17,6 +17,7 @@ from . import packing, slot
 from .errors import InitializerFailed, PoolTerminated, from_code, from_error
 
 _TAKE = 128
+_ROOM_MS = 100  # the thread waits for room in such slices
 
 
 def outcome(row, plain=False):
@@ -69,14 +70,15 @@ class Calls:
     and deliver(token, row), fail(token, error)."""
 
     def __init__(self, core, options, near=False):
-        self._core, self._options, self._near = core, options, near
+        self._core, self._near = core, near
         self._pending = deque()  # calls that have pieces left
+        self._feeding = threading.Lock()  # whoever has it feeds: one thread at a time
         self._held = None  # a piece that the window has no room for
+        self._full = False  # the window has no room until a result has come
         self._waiting = {}  # index: (call, token)
         self._fed = 0
-        self._began = threading.Event()
         self._task_us = None
-        self._idle = self._ending = False
+        self._ending = False
         self._ended = None  # an exception, when nothing goes on
         self._stream = core.stream(unordered=True, **options)
         self._thread = threading.Thread(target=self._run, name="belt-results", daemon=True)
@@ -86,14 +88,17 @@ class Calls:
         if self._ended is not None:
             raise self._ended
         self._pending.append(call)
-        self._wake()
+        try:
+            self._pump()
+        except (_belt.Error, ValueError):
+            pass  # the thread of the results meets the same, and tells everybody
         if self._ended is not None:  # it ended meanwhile, perhaps without having seen this call
             self._fail_pending()
 
     def end(self):
         """No more calls. The thread ends when all have their results."""
         self._ending = True
-        self._wake()
+        self._stream.interrupt()
 
     @property
     def has_ended(self):
@@ -101,8 +106,7 @@ class Calls:
         return self._ending and self._ended is not None
 
     def cancel_pending(self):
-        """Cancels the calls that were not handed in yet, where they can be cancelled. The first ones are."""
-        self._began.wait(1)
+        """Cancels the calls that were not handed in yet, where they can be cancelled."""
         for call in list(self._pending):
             call.cancel()
 
@@ -110,10 +114,58 @@ class Calls:
         if self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
-    def _wake(self):
-        if self._idle:
-            self._idle = False
-            self._stream.interrupt()
+    # ---- feeding, by whoever hands in a call, and by the thread when there is room again
+
+    def _pump(self, wait_ms=0):
+        while (self._held is not None or self._pending) and not self._full and self._has_room():
+            if not self._feeding.acquire(False):
+                return  # who has it looks once more before leaving
+            try:
+                self._feed(wait_ms)
+            finally:
+                self._feeding.release()
+
+    def _has_room(self):
+        """Only what is about to run is handed in where a call may be taken back."""
+        if not self._near or self._held is not None:
+            return True
+        ahead = 2 if self._task_us is None else 2 + int(2000 / max(self._task_us, 1))
+        return len(self._waiting) < self._core.slots * ahead
+
+    def _feed(self, wait_ms):
+        while not self._full and self._ended is None and self._has_room():
+            held = self._held or self._next_piece()
+            if held is None:
+                return
+            self._held = held
+            call, payload, token = held
+            self._waiting[self._fed] = (call, token)  # before the result can be there
+            try:
+                fed = self._stream.feed(payload, wait_ms)
+            except _belt.Error as error:
+                del self._waiting[self._fed]
+                if error.args[0] != _belt.TOO_LARGE:
+                    raise
+                self._held = None
+                call.fail(token, from_error(error))
+                continue
+            if fed:
+                self._fed += 1
+                self._held = None
+                continue
+            del self._waiting[self._fed]
+            self._full = True
+            if not self._waiting:  # no result will tell of room: the thread waits for it
+                self._stream.interrupt()
+
+    def _next_piece(self):
+        while self._pending:
+            call = self._pending[0]
+            piece = call.next_piece(self._core)
+            if piece is not None:
+                return (call, *piece)
+            self._pending.popleft()
+        return None
 
     # ---- in the thread
 
@@ -123,25 +175,22 @@ class Calls:
                 self._turn()
             self._finish(PoolTerminated("the pool is closed"))
         except _belt.Error as error:
-            self._finish(from_error(error))
+            self._finish(self._core.error(error))
         except StopIteration:
             self._finish(PoolTerminated("the pool is closed"))
         except BaseException as error:
             self._finish(error)
             raise
         finally:
-            self._stream.close()
             self._core = None  # the core knows this object: without a circle both go at once
 
     def _turn(self):
-        self._feed()
-        self._idle = True
-        if (self._pending and self._has_room()) or self._ending and not self._waiting:
-            self._idle = False
-            if self._pending:
-                return
-        rows = self._stream.next(_TAKE, -1 if self._idle or self._waiting else 0)
-        self._idle = False
+        self._pump()
+        if self._full and not self._waiting:
+            self._full = False
+            self._pump(_ROOM_MS)
+            return
+        rows = self._stream.next(_TAKE, -1)
         if rows is None:
             return
         waiting = self._waiting
@@ -154,54 +203,19 @@ class Calls:
             except BaseException as error:
                 call.fail(token, error)
         call = token = row = None
-
-    def _has_room(self):
-        """Only what is about to run is handed in where a call may be taken back."""
-        if self._held is not None:
-            return False
-        if not self._near:
-            return True
-        ahead = 2 if self._task_us is None else 2 + int(2000 / max(self._task_us, 1))
-        return len(self._waiting) < self._core.slots * ahead
-
-    def _feed(self):
-        pending, held = self._pending, self._held
-        while held is not None or (pending and self._has_room()):
-            if held is None:
-                call = pending[0]
-                piece = call.next_piece(self._core)
-                if piece is None:
-                    pending.popleft()
-                    continue
-                held = (call, *piece)
-            call, payload, token = held
-            try:
-                fed = self._stream.feed(payload)
-            except _belt.Error as error:
-                if error.args[0] != _belt.TOO_LARGE:
-                    self._held = held
-                    raise
-                call.fail(token, from_error(error))
-                held = None
-                continue
-            if not fed:
-                break
-            self._waiting[self._fed] = (call, token)
-            self._fed += 1
-            held = None
-        self._held = held
-        if self._fed:
-            self._began.set()
+        self._full = False
 
     def _finish(self, error):
-        self._ended = error
-        if self._held is not None:
-            self._held[0].fail(self._held[2], error)
-            self._held = None
-        waiting, self._waiting = self._waiting, {}
-        for call, token in waiting.values():
-            call.fail(token, error)
-        self._fail_pending()
+        with self._feeding:
+            self._ended = error
+            self._stream.close()
+            if self._held is not None:
+                self._held[0].fail(self._held[2], error)
+                self._held = None
+            waiting, self._waiting = self._waiting, {}
+            for call, token in waiting.values():
+                call.fail(token, error)
+            self._fail_pending()
 
     def _fail_pending(self):
         while self._pending:

@@ -80,12 +80,14 @@ def encode(function, seen):
                 "define it in a module before the pool is opened, or install cloudpickle, with which functions "
                 "travel by value"
             ) from (None if isinstance(error, _ByValue) else error)
-        return _by_value(function)
+        return _by_value(function, seen)
 
 
-def _by_value(function):
+def _by_value(function, seen):
     """Also of a module that was reloaded, whose functions cloudpickle takes for importable."""
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    module = None
+    if isinstance(function, _PLAIN) and not seen.finds(function):
+        module = sys.modules.get(function.__module__)
     if module is None or module.__name__ == "__main__" or not hasattr(cloudpickle, "register_pickle_by_value"):
         return cloudpickle.dumps(function)
     if module.__name__ in cloudpickle.list_registry_pickle_by_value():

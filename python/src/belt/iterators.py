@@ -7,7 +7,7 @@ from collections import deque
 import _belt
 
 from . import packing
-from .errors import TimeoutError, from_error
+from .errors import TimeoutError
 from .results import SingleResult, unpacked, with_cause
 
 _TAKE = 64
@@ -114,6 +114,7 @@ class IMapIterator:
         self._ready = deque()  # results that were not taken yet
         self._over = False
         self._error = None
+        self._many = source.size is None and not acknowledge
         self._acknowledge, self._number = acknowledge, None
         self._stream = stream
         if acknowledge:
@@ -135,6 +136,8 @@ class IMapIterator:
         with self._lock:
             if self._acknowledge and self._number is not None:
                 self._acknowledge_taken()
+            if self._ready and self._source.size is not None and not self._over:
+                self._look(0)  # there is room for more input, whatever lies here
             while not self._ready:
                 if self._over:
                     self._raise_error()
@@ -161,13 +164,13 @@ class IMapIterator:
     def _look(self, timeout_ms):
         """False: nothing came. Results that came lie in _ready."""
         try:
-            rows = self._stream.next(1 if self._acknowledge else _TAKE, timeout_ms)
+            rows = self._stream.next(_TAKE if self._many and self._packer.is_quick else 1, timeout_ms)
         except StopIteration:
             self._finish()
             return True
         except _belt.Error as error:
             self._finish()
-            self._error = self._error or from_error(error)
+            self._error = self._error or self._core.error(error)
             return True
         for row in rows or ():
             self._take(row)

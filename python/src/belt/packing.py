@@ -117,17 +117,24 @@ class Packer:
     # An item waits for its neighbours so long at the most; and so many bytes of bookkeeping are at stake.
     TARGET_US = 1000
     MOST = 1024
+    QUICK_US = 100
 
     def __init__(self, chunksize=None, enabled=True):
         self.fixed = chunksize if chunksize is not None else None if enabled else 1
         self.size = self.fixed or 1
         self._item_us = None
 
+    @property
+    def is_quick(self):
+        """Items are done so soon that results are worth taking by the dozen: nothing is kept from the slots by it."""
+        return self._item_us is not None and self._item_us < self.QUICK_US
+
     def measured(self, count, service_us):
         """A task of `count` items took `service_us`."""
-        if self.fixed is not None:
-            return
         each = max(service_us, 1) / count
+        if self.fixed is not None:
+            self._item_us = each
+            return
         self._item_us = each if self._item_us is None else (3 * self._item_us + each) / 4
         wanted = int(self.TARGET_US / max(self._item_us, each))
         self.size = max(1, min(wanted, 4 * self.size, self.MOST))

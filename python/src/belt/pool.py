@@ -8,53 +8,19 @@ import sys
 import threading
 import warnings
 import weakref
-from ipaddress import ip_address
 from multiprocessing.pool import CLOSE, INIT, RUN, TERMINATE
 
 import _belt
 
-from . import functions, packing
+from . import aio, functions, host, packing
+from .address import CLIENTS_PORT, check_address, endpoint, function_name
 from .calls import Calls
-from .errors import PoolTerminated, from_error
+from .errors import BrokerLost, from_error
 from .iterators import IMapIterator, _Source
 from .results import MapResult, SingleResult, without_frames
 from .slot import Slot
 
-CLIENTS_PORT, WORKERS_PORT = 7878, 7879
-
 _cores = weakref.WeakSet()
-
-
-def function_name(queue=None):
-    """The name under which brokers know the Python functions of this version; `queue` keeps some workers apart."""
-    name = f"python-{sys.version_info.major}.{sys.version_info.minor}"
-    return name if queue is None else f"{name}.{queue}"
-
-
-def endpoint(address, port):
-    """A broker's address, of which the beginning and the port may be left out."""
-    if "://" in address:
-        return address
-    host, colon, given = address.rpartition(":")
-    if not colon or address.endswith("]"):
-        host, given = address, port
-    return f"tcp://{host}:{given}"
-
-
-def check_address(address, insecure):
-    """Payloads are pickles, which run code: an address on a network is for those who say that they trust it."""
-    if insecure or not address.startswith("tcp://"):
-        return
-    host = address[len("tcp://") :].rsplit(":", 1)[0].strip("[]")
-    try:
-        local = ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if not local:
-        raise ValueError(
-            f"{address} is on a network, where whoever reaches the broker may run code here: use ipc or the loopback "
-            "interface (a tunnel, for one), or say insecure=True if all who reach it are trusted"
-        )
 
 
 class Core:
@@ -66,12 +32,31 @@ class Core:
         self.streams = weakref.WeakSet()
         self._calls, self._lock = {}, threading.Lock()
         self._closed = False
+        self.broken, self._host = None, None
         try:
             self._pool = _belt.Pool(broker, function, slot.start, slot.run, slot.stop, slots=slots or 0, **options)
         except _belt.Error as error:
             raise from_error(error) from None
         self.slots = slots if slots else self._count_slots()
         _cores.add(self)
+
+    def host(self, context, *arguments):
+        """The slots are those of a clean interpreter."""
+        self._host = host.start(context, self._pool, self.function, *arguments)
+        threading.Thread(target=self._watch, args=(self._host,), name="belt-host", daemon=True).start()
+
+    def _watch(self, process):
+        process.join()
+        if self._closed:
+            return
+        self.broken = BrokerLost(
+            f"the process that hosts the slots has ended with exit code {process.exitcode}: open another pool"
+        )
+        self._pool.close()  # who waits is told
+
+    def error(self, error):
+        """The exception that stands for an Error of the extension."""
+        return self.broken or from_error(error)
 
     def _count_slots(self):
         try:
@@ -90,7 +75,7 @@ class Core:
         try:
             return self._pool.stream(self.function, **options)
         except _belt.Error as error:
-            raise from_error(error) from None
+            raise self.error(error) from None
 
     def subscribe(self, job, reader, **options):
         self.check()
@@ -132,6 +117,15 @@ class Core:
         self._pool.close()
         for calls in list(self._calls.values()):
             calls.join(5)
+        if self._host is not None:
+            self._end_host()
+
+    def _end_host(self):
+        """It ends with the pool's lifeline."""
+        self._host.join(10)
+        if self._host.exitcode is None:
+            self._host.kill()
+            self._host.join()
 
 
 @atexit.register
@@ -151,17 +145,6 @@ def _milliseconds(seconds, what):
 def processors():
     """That this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def kept_output():
-    """Copies of the standard output and error, for slots, whose own go to the agent."""
-    kept = []
-    for fd in (1, 2):
-        try:
-            kept.append((fd, os.dup(fd)))
-        except OSError:  # this program has none
-            pass
-    return kept
 
 
 def open_core(
@@ -185,19 +168,26 @@ def open_core(
         return Core(broker, None, Slot(), function_name(queue), seen, options)
     if queue is not None:
         raise ValueError("queue names workers of a broker: give broker, too")
-    method = (context or multiprocessing).get_start_method()
-    if method != "fork":
-        raise NotImplementedError(
-            f"slots by the start method {method!r} are not there yet: use context=multiprocessing.get_context('fork')"
-        )
-    output = kept_output()
-    slot = Slot(initializer, initargs, output, name)
+    context = context or multiprocessing.get_context()
+    slots = processes or processors()
+    if context.get_start_method() == "fork":
+        slot = Slot(initializer, initargs, name)
+        options["start_timeout_ms"] = host.START_TIMEOUT_MS
+        return Core(None, slots, slot, function_name(), functions.Seen(), options)
+    seen = functions.Seen(inherited=False, shared_main=_main_is_importable())
+    core = Core(None, slots, Slot(), function_name(), seen, {"external": True})
     try:
-        slots = processes or processors()
-        return Core(None, slots, slot, function_name(), functions.Seen(), {**options, "start_timeout_ms": 2**31})
-    finally:
-        for _, fd in output:
-            os.close(fd)
+        core.host(context, initializer, initargs, name, slots, maxtasksperchild or 0, kill_after)
+    except BaseException:
+        core.close()
+        raise
+    return core
+
+
+def _main_is_importable():
+    """Whether multiprocessing's clean interpreters import the program's main module."""
+    main = sys.modules.get("__main__")
+    return getattr(main, "__spec__", None) is not None or getattr(main, "__file__", None) is not None
 
 
 class Pool:
@@ -362,6 +352,30 @@ class Pool:
             **options,
         )
         return IMapIterator(self._core, source, packer, on_error, stream, keyed)
+
+    # ---- for async for
+
+    def aimap(self, func, iterable, *, buffersize=None, on_error="raise", **options):
+        """imap() for `async for`; `iterable` may be an async one."""
+        return self._aimap(func, iterable, False, buffersize, on_error, options)
+
+    def aimap_unordered(self, func, iterable, *, buffersize=None, on_error="raise", **options):
+        """imap_unordered() for `async for`; `iterable` may be an async one."""
+        return self._aimap(func, iterable, True, buffersize, on_error, options)
+
+    def _aimap(self, func, iterable, unordered, buffersize, on_error, options):
+        if not hasattr(iterable, "__aiter__"):
+            return aio.AsyncIterator(
+                self._imap(func, iterable, False, unordered, 1, buffersize=buffersize, on_error=on_error, **options)
+            )
+        self._check_running()
+        _packer(1, None, 0, on_error)
+        size = _positive(buffersize, "buffersize") or self._buffersize or 4 * self._core.slots
+
+        def call(item, callback, error_callback):
+            self.apply_async(func, (item,), callback=callback, error_callback=error_callback, **options)
+
+        return aio.over_async_items(call, iterable, size, unordered, on_error)
 
     # ---- jobs that outlive the program
 

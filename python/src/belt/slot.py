@@ -97,9 +97,8 @@ def _prints(error):
 class Slot:
     """The slot's side of one pool or worker."""
 
-    def __init__(self, initializer=None, initargs=(), output=None, name="BeltWorker", inherited=True):
-        self._initializer, self._initargs = initializer, initargs
-        self._output, self._name, self._inherited = output, name, inherited
+    def __init__(self, initializer=None, initargs=(), name="BeltWorker"):
+        self._initializer, self._initargs, self._name = initializer, initargs, name
         self._owner = os.getpid()
         self._broken = None
         self._runs = False
@@ -139,11 +138,6 @@ class Slot:
 
     def _become_process(self):
         """As multiprocessing's children do it."""
-        if self._output is not None:
-            for fd, kept in self._output:
-                os.dup2(kept, fd)
-        if not self._inherited:
-            return
         parent = process._current_process
         child = multiprocessing.Process(name=f"{self._name}-{os.getpid()}")
         child._config = {**parent._config, "daemon": False}
