@@ -8,6 +8,7 @@ import sys
 import threading
 import warnings
 import weakref
+from multiprocessing.connection import wait
 from multiprocessing.pool import CLOSE, INIT, RUN, TERMINATE
 
 import _belt
@@ -32,7 +33,7 @@ class Core:
         self.streams = weakref.WeakSet()
         self._calls, self._lock = {}, threading.Lock()
         self._closed = False
-        self.broken, self._host = None, None
+        self.broken = self._host = self._watcher = self._wake = None
         try:
             self._pool = _belt.Pool(broker, function, slot.start, slot.run, slot.stop, slots=slots or 0, **options)
         except _belt.Error as error:
@@ -43,15 +44,15 @@ class Core:
     def host(self, context, *arguments):
         """The slots are those of a clean interpreter."""
         self._host = host.start(context, self._pool, self.function, *arguments)
-        threading.Thread(target=self._watch, args=(self._host,), name="belt-host", daemon=True).start()
+        self._wake = os.pipe()  # tells the watcher that the pool is closed
+        self._watcher = threading.Thread(target=self._watch, name="belt-host", daemon=True)
+        self._watcher.start()
 
-    def _watch(self, process):
-        process.join()
+    def _watch(self):
+        wait([self._host.sentinel, self._wake[0]])
         if self._closed:
             return
-        self.broken = BrokerLost(
-            f"the process that hosts the slots has ended with exit code {process.exitcode}: open another pool"
-        )
+        self.broken = BrokerLost("the process that hosts the slots has ended: open another pool")
         self._pool.close()  # who waits is told
 
     def error(self, error):
@@ -122,6 +123,10 @@ class Core:
 
     def _end_host(self):
         """It ends with the pool's lifeline."""
+        os.write(self._wake[1], b".")
+        self._watcher.join()
+        for fd in self._wake:
+            os.close(fd)
         self._host.join(10)
         if self._host.exitcode is None:
             self._host.kill()
