@@ -111,6 +111,8 @@ struct wait_values {
 struct failed_values {
     struct broker_values common;
     int json, all, input, failed;
+    const char *function, *job; /* of list; NULL: any */
+    uint64_t limit;             /* 0: all */
 };
 
 struct readers_values {

@@ -37,6 +37,7 @@ struct asking {
     json_t *rows;
     struct bytes out;
     uint64_t now, seen, dropped;
+    uint64_t total, limit; /* that were chosen; that are shown at the most, 0: all */
     struct admin_outcome outcome;
     bool partial; /* a job had failed tasks that were let go */
 };
@@ -136,6 +137,11 @@ static int print_text(struct asking *asking)
     return admin_print(&asking->out);
 }
 
+static bool is_enough(const struct asking *asking)
+{
+    return asking->limit && asking->seen >= asking->limit;
+}
+
 /* Page after page. `each` takes the letters. */
 static int look(struct asking *asking, struct belt_msg_failed *query,
                 void (*each)(struct asking *asking, const struct belt_letter *letter, bool whole))
@@ -150,10 +156,13 @@ static int look(struct asking *asking, struct belt_msg_failed *query,
             return admin_failed(code);
         more = page->letter_count > 0;
         asking->dropped = page->dropped;
-        for (uint32_t i = 0; i < page->letter_count; i++)
+        if (query->from == 0)
+            asking->total = page->count;
+        for (uint32_t i = 0; i < page->letter_count && !is_enough(asking); i++)
             each(asking, &page->letters[i], query->action == BELT_FAILED_SHOW);
         if (more)
             query->from = page->letters[page->letter_count - 1].serial + 1;
+        more = more && !is_enough(asking);
         client_failures_free(&page);
         if (asking->out.len)
             rc = print_text(asking);
@@ -167,20 +176,38 @@ static int print_found(struct asking *asking)
         json_t *object = show_json_object("belt.failed/1");
         json_object_set(object, "failed", asking->rows);
         json_object_set_new(object, "dropped", json_integer((json_int_t)asking->dropped));
+        json_object_set_new(object, "total", json_integer((json_int_t)asking->total));
         show_json_write(object, &asking->out);
-    } else if (asking->grid.count)
+    } else if (asking->grid.count) {
         grid_write(&asking->grid, false, &asking->out);
+        if (asking->total > asking->seen)
+            bytes_format(&asking->out, "%" PRIu64 " of %" PRIu64 " failed tasks are shown\n", asking->seen,
+                         asking->total);
+        else
+            bytes_format(&asking->out, "%" PRIu64 " failed task%s\n", asking->seen, asking->seen == 1 ? "" : "s");
+    }
     return asking->out.len || asking->out.failed ? print_text(asking) : EXIT_OK;
 }
 
 static int run_list(struct asking *asking)
 {
     const struct options *options = asking->options;
-    struct belt_msg_failed query = query_of(BELT_FAILED_LIST, options->word_count > 1 ? options->words[1] : NULL, 0);
+    const struct failed_values *values = asking->values;
+    const char *function = options->word_count > 1 ? options->words[1] : values->function;
+    struct admin_job job = {0};
+    int rc = EXIT_OK;
 
-    if (options->word_count > 2 || asking->values->all || asking->values->input)
+    if (options->word_count > 2 || values->all || values->input)
         return admin_usage(options, "'list' takes one QUEUE at the most");
-    int rc = look(asking, &query, take_letter);
+    if (options->word_count > 1 && values->function)
+        return admin_usage(options, "QUEUE and --function say the same: give one");
+    if (values->job && !(admin_is_id(values->job, &job.id) && job.id > 0)) /* an id may be that of a forgotten job */
+        rc = admin_find_job(asking->pool, values->job, &job);
+    if (rc)
+        return rc;
+    struct belt_msg_failed query = query_of(BELT_FAILED_LIST, function, job.id);
+    asking->limit = values->limit;
+    rc = look(asking, &query, take_letter);
     if (!rc && !asking->seen && !asking->rows)
         bytes_text(&asking->out, "no failed tasks are kept\n");
     rc = rc ? rc : print_found(asking);
@@ -386,9 +413,12 @@ static int run_action(struct asking *asking, uint8_t action)
 static int run_verb(struct asking *asking)
 {
     const char *verb = asking->options->words[0];
+    const struct failed_values *values = asking->values;
 
     if (!strcmp(verb, "list"))
         return run_list(asking);
+    if (values->function || values->job || values->limit)
+        return admin_usage(asking->options, "--function, --job and --limit belong to 'list'");
     if (!strcmp(verb, "show"))
         return run_failed_show(asking);
     return run_action(asking, !strcmp(verb, "retry") ? BELT_FAILED_RETRY : BELT_FAILED_DROP);

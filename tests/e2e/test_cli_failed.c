@@ -108,6 +108,36 @@ static const char *text(const char *format, ...)
     return to;
 }
 
+static void list_is(const char *const *argv, const char *first, const char *last)
+{
+    struct process *list = run(argv, 0);
+    size_t len = strlen(process_out(list)), end = strlen(last);
+
+    cr_assert_not_null(strstr(process_out(list), first), "'%s' is not in: %s", first, process_out(list));
+    cr_assert(len >= end && !strcmp(process_out(list) + len - end, last), "it does not end with '%s': %s", last,
+              process_out(list));
+    process_free(list);
+}
+
+Test(cli_failed, a_list_is_filtered_and_says_how_many_there_are)
+{
+    prints(ARGV("map", "--quiet", "--", "exit {}", ":::", "1", "2", "3"), 1, "");
+    unsigned long job = job_in_line(1);
+    prints(ARGV("map", "--quiet", "--", "exit {}", ":::", "1"), 1, "");
+    list_is(ARGV("failed", "list"), text("%lu.0  exec", job), "\n4 failed tasks\n");
+    list_is(ARGV("failed", "list", "--limit", "2"), text("%lu.0  exec", job), "\n2 of 4 failed tasks are shown\n");
+    list_is(ARGV("failed", "list", "--job", text("%lu", job)), text("%lu.2  exec", job), "\n3 failed tasks\n");
+    list_is(ARGV("failed", "list", "--job", text("#%lu", job), "-l1"), text("%lu.0  exec", job),
+            "\n1 of 3 failed tasks are shown\n");
+    list_is(ARGV("failed", "list", "--function", "exec", "--limit", "4"), "exec", "\n4 failed tasks\n");
+    list_is(ARGV("failed", "list", "--job", text("%lu", job + 1)), text("%lu.0  exec", job + 1), "\n1 failed task\n");
+    prints(ARGV("failed", "list", "--function", "other"), 0, "no failed tasks are kept\n");
+    tells(ARGV("failed", "list", "--json", "--limit", "1"), 0, "\"total\":4", "");
+    tells(ARGV("failed", "list", "--job", "nothing"), 7, "", "nothing");
+    tells(ARGV("failed", "list", "--function", "exec", "exec"), 2, "", "say the same");
+    tells(ARGV("failed", "show", "--job", "1", "1"), 2, "", "belong to 'list'");
+}
+
 Test(cli_failed, failed_tasks_outlive_job_and_broker)
 {
     char marker[96], command[256];
