@@ -125,9 +125,9 @@ Test(cli_failed, a_list_is_filtered_and_says_how_many_there_are)
     unsigned long job = job_in_line(1);
     prints(ARGV("map", "--quiet", "--", "exit {}", ":::", "1"), 1, "");
     list_is(ARGV("failed", "list"), text("%lu.0  exec", job), "\n4 failed tasks\n");
-    list_is(ARGV("failed", "list", "--limit", "2"), text("%lu.0  exec", job), "\n2 of 4 failed tasks are shown\n");
+    list_is(ARGV("failed", "list", "--limit", "2"), "TASK_FAILED", "\n2 of 4 failed tasks are shown\n");
     list_is(ARGV("failed", "list", "--job", text("%lu", job)), text("%lu.2  exec", job), "\n3 failed tasks\n");
-    list_is(ARGV("failed", "list", "--job", text("#%lu", job), "-l1"), text("%lu.0  exec", job),
+    list_is(ARGV("failed", "list", "--job", text("#%lu", job), "-l1"), text("\n%lu.", job),
             "\n1 of 3 failed tasks are shown\n");
     list_is(ARGV("failed", "list", "--function", "exec", "--limit", "4"), "exec", "\n4 failed tasks\n");
     list_is(ARGV("failed", "list", "--job", text("%lu", job + 1)), text("%lu.0  exec", job + 1), "\n1 failed task\n");
