@@ -84,6 +84,8 @@
 #define BELT_HISTORY_SHARE 16u
 /* So long are they shown: what ran in the week-end is looked at on Monday. */
 #define BELT_HISTORY_MS (7ull * 24 * 3600 * 1000)
+/* Questions of one session that wait to be answered: one that asks faster than the broker answers is told so. */
+#define BELT_MAX_QUESTIONS 64u
 /* Rows in one REPORT; whoever wants more asks for the next page. */
 #define BELT_MAX_ROWS 4096u
 

@@ -6,7 +6,7 @@
 #include "events/failed.h"
 #include "events/job.h"
 #include "events/peer.h"
-#include "events/report.h"
+#include "events/question.h"
 #include "events/subscription.h"
 #include "events/worker.h"
 #include "life/expire.h"
@@ -191,7 +191,7 @@ static void from_client(struct core *core, struct session *from, const struct be
         failed_request(core, from, &msg->u.failed);
         break;
     case BELT_MSG_STATUS:
-        report_status(core, from, &msg->u.status);
+        question_status(core, from, &msg->u.status);
         break;
     default:
         update_error(core, from, ref_of(msg), 0, BELT_BAD_MESSAGE,
@@ -332,6 +332,7 @@ static void on_turn(struct core *core)
     history_turn(core);
     dead_letter_tell(core);
     refusal_tell(core);
+    question_turn(core);
     budget_turn(core);
     owed_turn(core);
     release_turn(core);

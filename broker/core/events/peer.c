@@ -11,6 +11,7 @@
 #include "../model/refusal.h"
 #include "../model/update.h"
 #include "job.h"
+#include "question.h"
 #include "subscription.h"
 #include "worker.h"
 
@@ -49,6 +50,7 @@ static void part(struct core *core, struct session *session)
     session->peer = 0;
     session->parted_ms = core->now;
     claim_forget(core, session);
+    question_forget(core, session);
     if (session->agent)
         session->agent->synced = false;
     else
@@ -294,6 +296,7 @@ void peer_hello(struct core *core, const struct core_event *event)
         HASH_ADD(by_peer, core->by_peer, peer, sizeof session->peer, session);
     }
     session->full = was_full;
+    question_forget(core, session); /* it asks anew */
     set_link(core, session, event->link);
     name_copy(session->name, sizeof session->name, hello->name);
     session->seq_in = 0;
@@ -441,6 +444,8 @@ void peer_forget_all(struct core *core)
         free(link);
     }
     claim_forget_all(core);
+    while (core->askers)
+        question_forget(core, core->askers);
     HASH_CLEAR(by_peer, core->by_peer);
     HASH_CLEAR(by_id, core->by_id);
     DL_FOREACH_SAFE(core->live, session, next)

@@ -246,13 +246,32 @@ static void report_broker(struct core *core, struct belt_msg_report *report)
     report->count = 1;
 }
 
-void report_status(struct core *core, struct session *from, const struct belt_msg_status *msg)
+/* As an upper bound: rows that are looked at, of which some are shown. */
+static uint64_t cost_of(const struct core *core, const struct belt_msg_status *msg)
+{
+    const struct belt_status_query *query = &msg->query;
+    bool counted = msg->extended && !query->past && !query->after;
+    bool chosen = query->states || query->function.len || query->owner.len;
+    uint64_t jobs = core->jobs + (uint64_t)core->past_count;
+    switch (msg->what) {
+    case BELT_REPORT_QUEUES:
+        return HASH_COUNT(core->queues) + core->jobs;
+    case BELT_REPORT_READERS:
+        return msg->named ? BELT_MAX_READERS : HASH_COUNT(core->readers);
+    case BELT_REPORT_JOBS:
+        return msg->named ? 1 : counted || chosen || jobs < BELT_MAX_ROWS ? jobs : BELT_MAX_ROWS;
+    default:
+        return core->workers;
+    }
+}
+
+uint64_t report_status(struct core *core, struct session *from, const struct belt_msg_status *msg)
 {
     struct belt_msg_report report = {.ref = msg->ref, .what = msg->what, .extended = msg->extended};
     if (msg->named && msg->name.len == 0) { /* §5.5 */
         update_error(core, from, msg->ref, 0, BELT_BAD_MESSAGE,
                      update_text(core, "the name is empty: it names nothing, and nil stands for all"));
-        return;
+        return 0;
     }
     if (msg->what == BELT_REPORT_QUEUES)
         report_queues(core, msg, &report);
@@ -265,4 +284,5 @@ void report_status(struct core *core, struct session *from, const struct belt_ms
     else
         report_broker(core, &report);
     update_send(core, from, BELT_MSG_REPORT)->u.report = report;
+    return cost_of(core, msg);
 }

@@ -53,11 +53,15 @@ struct session {
     char name[BELT_MAX_NAME + 1];
     uint64_t seq_in, seq_out; /* last received, last sent */
     uint64_t heard_ms;
-    uint64_t probed_ms;          /* when it was last spoken to because it was silent */
-    uint64_t parted_ms;          /* when it lost its connection last */
-    uint64_t gone_ms;            /* when its lease was over */
-    uint8_t full;                /* enum full, or'ed: what it was sent has not left, its readers are not served */
-    struct link *link;           /* over which it came last; NULL: not known */
+    uint64_t probed_ms;         /* when it was last spoken to because it was silent */
+    uint64_t parted_ms;         /* when it lost its connection last */
+    uint64_t gone_ms;           /* when its lease was over */
+    uint8_t full;               /* enum full, or'ed: what it was sent has not left, its readers are not served */
+    struct link *link;          /* over which it came last; NULL: not known */
+    struct question *questions; /* that wait for its turn: question.c */
+    uint32_t question_count;
+    uint64_t charged_us; /* for reports: when it is even with the others */
+    struct session *asker_prev, *asker_next;
     uint32_t jobs;               /* it owns */
     struct job *owned;           /* these */
     struct reader *readers;      /* that it reads as */
@@ -433,11 +437,13 @@ struct core {
     uint32_t past_count;
     uint64_t past_bytes;
     uint64_t last_job, last_volatile_job, last_reader, last_chunk;
-    uint32_t detached;   /* jobs that outlive their client */
-    struct link *links;  /* hash by id */
-    uint32_t timed;      /* jobs with a time-out */
-    uint64_t overdue_ms; /* when to look next for tasks whose time-out is long over */
-    uint64_t overdue;    /* tasks that were taken back, since no worker answered for them */
+    uint32_t detached;      /* jobs that outlive their client */
+    struct link *links;     /* hash by id */
+    uint32_t timed;         /* jobs with a time-out */
+    uint64_t overdue_ms;    /* when to look next for tasks whose time-out is long over */
+    uint64_t overdue;       /* tasks that were taken back, since no worker answered for them */
+    struct session *askers; /* with questions that wait */
+    uint64_t report_rows;   /* that were looked at for reports */
     struct refusals refusals;
     uint64_t refused; /* requests of peers, in this life of the broker */
     uint64_t bytes;   /* memory of all jobs */
