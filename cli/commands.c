@@ -90,6 +90,7 @@ static const struct option_def map_options[] = {
      .help = "Print what would be run, and run nothing."},
     KILL_AFTER_ROW(struct map_values),
     START_TIMEOUT_ROW(struct map_values),
+    LOG_BYTES_ROW(struct map_values),
     {.name = "tty", .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, MAP(tty),
      .help = "Give the task the terminal (/dev/tty), for an editor or a question; needs a private pool and -j1."},
     {.name = "die-with-parent", .type = OPTION_FLAG, .scope = OPTION_FLAG_ONLY, MAP(with_parent),
@@ -109,6 +110,7 @@ static void map_defaults(void *memory)
                                   .lost_timeout = LOST_TIMEOUT_DEFAULT_MS,
                                   .kill_after = BELT_KILL_AFTER_MS,
                                   .start_timeout = SLOT_HELLO_MS,
+                                  .log_bytes = BELT_LOG_BYTES,
                                   .max_input = BELT_MAX_PAYLOAD_DEFAULT,
                                   .halt = "never",
                                   .backoff = UINT64_MAX,
@@ -222,6 +224,7 @@ static const struct option_def worker_options[] = {
      .help = "On SIGTERM running tasks may finish for so long (10)."},
     KILL_AFTER_ROW(struct worker_values),
     START_TIMEOUT_ROW(struct worker_values),
+    LOG_BYTES_ROW(struct worker_values),
     {.name = "max-tasks-per-slot", .type = OPTION_COUNT, .arg = "N", WORKER(max_tasks_per_slot),
      .help = "Replace a slot after N tasks (0: never)."},
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, WORKER(quiet), .help = "Log warnings and errors only."},
@@ -232,8 +235,10 @@ static const struct option_def worker_options[] = {
 
 static void worker_defaults(void *memory)
 {
-    *(struct worker_values *)memory = (struct worker_values){
-        .drain = 10000, .kill_after = BELT_KILL_AFTER_MS, .start_timeout = SLOT_HELLO_MS};
+    *(struct worker_values *)memory = (struct worker_values){.drain = 10000,
+                                                             .kill_after = BELT_KILL_AFTER_MS,
+                                                             .start_timeout = SLOT_HELLO_MS,
+                                                             .log_bytes = BELT_LOG_BYTES};
 }
 
 static const struct command worker_command = {

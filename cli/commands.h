@@ -42,7 +42,7 @@ struct map_values {
     uint64_t lost_timeout;
     const char *key;
     int take_over;
-    uint64_t kill_after, start_timeout;
+    uint64_t kill_after, start_timeout, log_bytes;
     int with_parent, tty;
 };
 
@@ -75,7 +75,7 @@ struct worker_values {
     struct option_list command, coproc, filter;
     int allow_commands, echo;
     const char *name;
-    uint64_t drain, kill_after, start_timeout, max_tasks_per_slot;
+    uint64_t drain, kill_after, start_timeout, log_bytes, max_tasks_per_slot;
     int quiet;
 };
 

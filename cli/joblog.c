@@ -170,6 +170,21 @@ bool joblog_skips(struct joblog_skip *skip, uint64_t index)
     return skip->at < skip->count && skip->indexes[skip->at] == index;
 }
 
+uint64_t joblog_input(const struct joblog_skip *skip, uint64_t task)
+{
+    size_t low = 0, high = skip->count;
+
+    /* How many are skipped before it: indexes[i] - i inputs before indexes[i] are not. */
+    while (low < high) {
+        size_t at = low + (high - low) / 2;
+        if (skip->indexes[at] - at <= task)
+            low = at + 1;
+        else
+            high = at;
+    }
+    return task + low;
+}
+
 void joblog_skip_free(struct joblog_skip *skip)
 {
     free(skip->indexes);

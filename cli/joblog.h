@@ -48,6 +48,8 @@ size_t joblog_whole(const char *data, size_t len);
 int joblog_read(const char *data, size_t len, bool failed_again, struct joblog_skip *skip, char *error, size_t size);
 /** True when this input is to be skipped; ask in ascending order. */
 bool joblog_skips(struct joblog_skip *skip, uint64_t index);
+/** The place in the input of the task `task` of a run that skips these. */
+uint64_t joblog_input(const struct joblog_skip *skip, uint64_t task);
 void joblog_skip_free(struct joblog_skip *skip);
 
 #endif

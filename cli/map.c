@@ -71,6 +71,8 @@ static bool add_results(struct map *map, belt_result **results, size_t count)
             belt_result_free(&results[i]);
             continue;
         }
+        if (results[i]->code != BELT_OK)
+            live_log_catch_up(&map->live); /* what it said stands before what is said of it */
         good = map_output_add(&map->output, results[i], label) && good;
         free(label);
         belt_result_free(&results[i]);

@@ -7,6 +7,7 @@
 
 #include "halt.h"
 #include "labels.h"
+#include "live_log.h"
 #include "map_input.h"
 #include "map_output.h"
 #include "map_progress.h"
@@ -28,6 +29,7 @@ struct map {
     struct map_input input;
     struct labels labels;
     struct map_output output;
+    struct live_log live; /* of a private pool */
     struct map_progress progress;
     struct halt halt;
     bool halted, complete;

@@ -205,7 +205,8 @@ bool map_output_add(struct map_output *output, const belt_result *result, const 
     else
         add_payload(output, result, label);
     if (!output->values->quiet) {
-        add_log(output, result, index);
+        if (!output->live)
+            add_log(output, result, index);
         if (result->code != BELT_OK)
             add_failure(output, result, label);
     }
@@ -295,9 +296,12 @@ int map_output_flush(struct map_output *output)
     if (output->shares_terminal && output->out.len) {
         if (!output->out_written)
             bytes_fit(&output->out);
-        say_status_clear();
+        say_hold();
+        error = write_all(STDOUT_FILENO, &output->out, &output->out_written);
+        say_release();
+    } else {
+        error = write_all(STDOUT_FILENO, &output->out, &output->out_written);
     }
-    error = write_all(STDOUT_FILENO, &output->out, &output->out_written);
     if (error)
         return write_failed(output, "standard output", error);
     bytes_reset(&output->out);

@@ -22,6 +22,7 @@ struct map_output {
     bool err_terminal;    /* likewise what tasks write to standard error */
     bool continues;       /* standard output may be a file that an earlier run of this has begun */
     bool goes_on;         /* and it is: the results are not the first ones */
+    bool live;            /* standard error of the tasks was shown while they ran */
     bool mended;          /* the end of that file was looked at */
     const char *const *words; /* of the command, for the joblog */
     uint32_t word_count;

@@ -16,6 +16,7 @@
 #include "signals.h"
 
 #include "../client/open.h"
+#include "../client/private.h"
 #include "../worker/agent.h"
 #include "../proto/heap.h"
 
@@ -94,6 +95,8 @@ static int check_options(const struct map *map)
         return usage(error);
     if (map->options->colons && values->arg_file)
         return usage("inputs come from ':::' or from --arg-file, not from both");
+    if (has_broker(values) && options_origin(map->options, "log-bytes") == ORIGIN_FLAG)
+        return usage("--log-bytes belongs to a private pool; on a cluster 'belt worker' is given it");
     if (has_broker(values) && options_origin(map->options, "slots") == ORIGIN_FLAG)
         return usage("--slots sizes a private pool; on a cluster the workers' slots count");
     if (values->tty && (has_broker(values) || values->slots != 1 || !map->options->dashes))
@@ -140,8 +143,9 @@ static int open_pool(struct map *map)
 {
     const struct map_values *values = map->values;
     struct belt_agent_function function = {.name = map->function, .runner = BELT_RUN_EXEC, .tty = values->tty != 0};
+    struct client_work work = {.functions = &function, .count = 1};
     belt_pool_options options;
-    int code;
+    int code, error = 0;
 
     belt_pool_options_init(&options);
     options.slots = (int)values->slots;
@@ -149,19 +153,32 @@ static int open_pool(struct map *map)
     options.lost_timeout_ms = (int64_t)values->lost_timeout;
     options.kill_after_ms = (int64_t)values->kill_after;
     options.start_timeout_ms = values->start_timeout;
+    options.log_bytes = (int64_t)values->log_bytes;
     if (values->coproc || values->filter) {
         function.runner = values->coproc ? BELT_RUN_COPROC : BELT_RUN_FILTER;
         function.command = values->coproc ? values->coproc : values->filter;
     }
-    if (*map->broker)
+    map->output.live = !*map->broker && !values->quiet;
+    if (map->output.live) {
+        error = live_log_open(&map->live);
+        work.log_pipe = map->live.ends;
+    }
+    if (error)
+        code = BELT_SYSTEM;
+    else if (*map->broker)
         code = belt_pool_open(map->broker, &options, &map->pool);
     else
-        code = belt_pool_open_private(&function, 1, &options, &map->pool);
+        code = belt_pool_open_private(&work, &options, &map->pool);
+    if (code == BELT_OK && map->output.live && (error = live_log_start(&map->live, &map->input.skip)))
+        code = BELT_SYSTEM;
     if (code == BELT_OK) {
         belt_heap_keep();
         return EXIT_OK;
     }
-    say("%s", belt_error_text());
+    if (error)
+        say("standard error of the tasks cannot be shown: %s", strerror(error));
+    else
+        say("%s", belt_error_text());
     return exit_of_code(code);
 }
 
@@ -260,7 +277,8 @@ int map_open(struct map *map, const struct options *options)
 {
     int rc;
 
-    *map = (struct map){.options = options, .values = options->values, .input.fd = -1, .output.joblog = -1};
+    *map = (struct map){
+        .options = options, .values = options->values, .input.fd = -1, .output.joblog = -1, .live = LIVE_LOG_NONE};
     if ((rc = check_work(map)) || (rc = check_options(map)) || (rc = name_work(map)) || (rc = open_input(map)) ||
         (rc = open_output(map)))
         return rc;
@@ -285,6 +303,7 @@ void map_close(struct map *map)
     belt_stream_close(&map->stream);
     belt_pool_close(&map->pool); /* which may take a while: the second signal is still heard */
     signals_pool(NULL);
+    live_log_close(&map->live);
     map_input_close(&map->input);
     map_output_free(&map->output);
     labels_free(&map->labels);

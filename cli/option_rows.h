@@ -112,6 +112,10 @@ extern const struct command commands_submit, commands_results, commands_readers,
 #define KILL_AFTER_ROW(memory) \
     {.name = "kill-after", .type = OPTION_DURATION, .arg = "TIME", .offset = offsetof(memory, kill_after), \
      .help = "A task that is stopped, for whatever reason, gets SIGTERM, and SIGKILL after this (2)."}
+#define LOG_BYTES_ROW(memory) \
+    {.name = "log-bytes", .type = OPTION_SIZE, .arg = "SIZE", .offset = offsetof(memory, log_bytes), \
+     .max = BELT_LOG_BYTES_MAX, .expects = "a size of 256k at the most: 4096, 64k", \
+     .help = "A result carries the last SIZE of what its task wrote to standard error, up to 256k (16k; 0: nothing)."}
 /* clang-format on */
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 
 static char prefix[64] = "belt: ";
 static bool status_shown;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void say_as(const char *command)
 {
@@ -41,19 +43,37 @@ static void write_all(const char *data, size_t len)
     }
 }
 
-void say_status_clear(void)
+static void status_clear(void)
 {
     if (status_shown)
         write_all("\r\033[K", 4);
     status_shown = false;
 }
 
+void say_hold(void)
+{
+    pthread_mutex_lock(&lock);
+    status_clear();
+}
+
+void say_release(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+void say_status_clear(void)
+{
+    say_hold();
+    say_release();
+}
+
 void say_bytes(const char *data, size_t len)
 {
     if (!len)
         return;
-    say_status_clear();
+    say_hold();
     write_all(data, len);
+    say_release();
 }
 
 void say(const char *format, ...)
@@ -81,8 +101,10 @@ void say_status(const char *line)
         return;
     }
     len = snprintf(text, sizeof text, "\r\033[K%.480s", line);
+    pthread_mutex_lock(&lock);
     write_all(text, (size_t)len);
     status_shown = true;
+    pthread_mutex_unlock(&lock);
 }
 
 size_t say_width(int fd)

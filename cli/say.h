@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * All that the program says on standard error, around one status line at the
- * bottom of a terminal. Decides nothing.
+ * bottom of a terminal. From any thread: what one call says stands together. Decides nothing.
  */
 #ifndef BELT_CLI_SAY_H
 #define BELT_CLI_SAY_H
@@ -18,6 +18,10 @@ void say_bytes(const char *data, size_t len);
 void say_status(const char *line);
 /** Clears the status line before something else is written to the same terminal. */
 void say_status_clear(void);
+/** Nobody else says anything, and there is no status line, until say_release(): for standard output on the same
+ * terminal. */
+void say_hold(void);
+void say_release(void);
 /** Columns of the terminal, 80 when unknown. */
 size_t say_width(int fd);
 

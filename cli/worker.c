@@ -112,6 +112,7 @@ static int run_agent(const struct served *served, const struct worker_values *va
                                        .drain_ms = values->drain ? values->drain : 1, /* 0: the default */
                                        .kill_ms = belt_agent_kill_ms(values->kill_after),
                                        .start_ms = values->start_timeout,
+                                       .log_bytes = belt_agent_log_bytes(values->log_bytes),
                                        .max_tasks_per_slot = values->max_tasks_per_slot,
                                        .connect_timeout_ms = values->common.connect_timeout,
                                        .quiet = values->quiet != 0,

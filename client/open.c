@@ -30,6 +30,9 @@ static int complete_options(const belt_pool_options *given, belt_pool_options *o
     if (options->slots < 0 || options->slots > (int)BELT_MAX_SLOTS)
         return client_error(BELT_INVALID, "a pool has 1 to %u slots, or 0 for one per processor, not %d",
                             BELT_MAX_SLOTS, options->slots);
+    if (options->log_bytes < 0 || options->log_bytes > (int64_t)BELT_LOG_BYTES_MAX)
+        return client_error(BELT_INVALID, "log_bytes is %lld: give 0 to %u", (long long)options->log_bytes,
+                            BELT_LOG_BYTES_MAX);
     if (options->kill_after_ms < 0)
         return client_error(BELT_INVALID, "kill_after_ms is negative: give a time, or 0 for at once");
     return BELT_OK;
@@ -134,8 +137,7 @@ int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_o
     return BELT_OK;
 }
 
-int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t count,
-                           const belt_pool_options *options, belt_pool **out)
+int belt_pool_open_private(const struct client_work *work, const belt_pool_options *options, belt_pool **out)
 {
     belt_pool_options complete;
     belt_pool *pool = NULL;
@@ -147,7 +149,7 @@ int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t
     rc = complete_options(options, &complete);
     if (rc != BELT_OK)
         return rc;
-    if (!complete.external_workers && (functions == NULL || count == 0))
+    if (!complete.external_workers && (work->functions == NULL || work->count == 0))
         return client_error(BELT_INVALID,
                             "a private pool has no functions to run: call belt_function_register() first, "
                             "or give the address of a broker");
@@ -156,7 +158,7 @@ int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t
         return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
     rc = draw_session(pool);
     if (rc == BELT_OK)
-        rc = client_private_start(functions, count, &complete, pool->endpoint, sizeof(pool->endpoint), &pool->children);
+        rc = client_private_start(work, &complete, pool->endpoint, sizeof(pool->endpoint), &pool->children);
     if (rc == BELT_OK)
         rc = connect_pool(pool, complete.connect_timeout_ms);
     if (rc != BELT_OK) {
@@ -185,11 +187,10 @@ int belt_pool_lifeline(const belt_pool *pool)
 
 int belt_pool_open(const char *broker, const belt_pool_options *options, belt_pool **pool)
 {
-    const struct belt_agent_function *functions;
-    uint32_t count;
+    struct client_work work = {0};
 
     if (broker != NULL)
         return belt_pool_open_as(broker, BELT_ROLE_CLIENT, options, pool);
-    functions = belt_function_list(&count);
-    return belt_pool_open_private(functions, count, options, pool);
+    work.functions = belt_function_list(&work.count);
+    return belt_pool_open_private(&work, options, pool);
 }

@@ -10,11 +10,10 @@
 #include <belt/belt.h>
 #include <sys/types.h>
 
-struct belt_agent_function;
+struct client_work; /* private.h */
 
-/** As belt_pool_open(NULL, …), with these functions. Borrows them during the call. */
-int belt_pool_open_private(const struct belt_agent_function *functions, uint32_t count,
-                           const belt_pool_options *options, belt_pool **pool);
+/** As belt_pool_open(NULL, …), with this work. Borrows them during the call. */
+int belt_pool_open_private(const struct client_work *work, const belt_pool_options *options, belt_pool **pool);
 /** As belt_pool_open() of a broker, in another role (BELT_ROLE_ADMIN: status and cancel of any job). */
 int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_options *options, belt_pool **pool);
 /** The agent's process of a private pool (private.h, client_private_agent()); 0: it is not private, or has ended. */

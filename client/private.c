@@ -222,17 +222,19 @@ static void run_broker(struct client_private *self, int said)
     _exit(rc == BELT_OK ? 0 : 1);
 }
 
-static void run_agent(struct client_private *self, int said, const struct belt_agent_function *functions,
-                      uint32_t count, const belt_pool_options *given)
+static void run_agent(struct client_private *self, int said, const struct client_work *work,
+                      const belt_pool_options *given)
 {
     char error[512] = "";
     struct belt_agent_options options = {.broker = self->workers,
                                          .name = "local",
                                          .slots = (uint32_t)given->slots,
-                                         .functions = functions,
-                                         .function_count = count,
+                                         .functions = work->functions,
+                                         .function_count = work->count,
                                          .drain_ms = 1,
                                          .kill_ms = belt_agent_kill_ms((uint64_t)given->kill_after_ms),
+                                         .log_bytes = belt_agent_log_bytes((uint64_t)given->log_bytes),
+                                         .log_fd = work->log_pipe ? work->log_pipe[1] : 0,
                                          .max_tasks_per_slot = given->max_tasks_per_slot,
                                          .inherit_output = given->inherit_output,
                                          .slot_init = given->slot_init,
@@ -246,6 +248,8 @@ static void run_agent(struct client_private *self, int said, const struct belt_a
                                          .quiet = true};
     int rc;
 
+    if (work->log_pipe)
+        close(work->log_pipe[0]);
     prctl(PR_SET_NAME, "belt-agent");
     rc = belt_agent_run(&options, error, sizeof(error));
     if (rc != BELT_OK)
@@ -273,8 +277,8 @@ static void flush_streams(void)
     }
 }
 
-static int fork_child(struct client_private *self, int which, const struct belt_agent_function *functions,
-                      uint32_t count, const belt_pool_options *options)
+static int fork_child(struct client_private *self, int which, const struct client_work *work,
+                      const belt_pool_options *options)
 {
     pid_t pid;
     int said[2];
@@ -289,7 +293,7 @@ static int fork_child(struct client_private *self, int which, const struct belt_
         if (which == BROKER)
             run_broker(self, said[1]);
         close_fd(&self->ready[0]);
-        run_agent(self, said[1], functions, count, options);
+        run_agent(self, said[1], work, options);
     }
     close_fd(&said[1]);
     if (pid < 0) {
@@ -412,8 +416,7 @@ static int open_lifeline(struct client_private *self)
     return BELT_OK;
 }
 
-static int start(struct client_private *self, const struct belt_agent_function *functions, uint32_t count,
-                 const belt_pool_options *options)
+static int start(struct client_private *self, const struct client_work *work, const belt_pool_options *options)
 {
     int rc = client_directory_make(self->directory, &self->lock);
 
@@ -424,21 +427,21 @@ static int start(struct client_private *self, const struct belt_agent_function *
     if (rc != BELT_OK)
         return rc;
     snprintf(self->workers, sizeof(self->workers), "ipc://%s/workers", self->directory);
-    rc = fork_child(self, BROKER, functions, count, options);
+    rc = fork_child(self, BROKER, work, options);
     close_fd(&self->ready[1]);
     close_fd(&self->lock);
     if (rc == BELT_OK) /* an agent that comes too early would wait for its next try to connect */
         rc = await_ready(self, options);
     if (rc == BELT_OK && !self->external)
-        rc = fork_child(self, AGENT, functions, count, options);
+        rc = fork_child(self, AGENT, work, options);
     if (!self->external)
         close_fd(&self->lifeline_read);
     close_fd(&self->owner);
     return rc;
 }
 
-int client_private_start(const struct belt_agent_function *functions, uint32_t count, const belt_pool_options *options,
-                         char *endpoint, size_t size, struct client_private **children)
+int client_private_start(const struct client_work *work, const belt_pool_options *options, char *endpoint, size_t size,
+                         struct client_private **children)
 {
     struct client_private *self = calloc(1, sizeof(*self));
     int rc;
@@ -449,8 +452,8 @@ int client_private_start(const struct belt_agent_function *functions, uint32_t c
     self->lifeline_read = self->lifeline.fd = self->lock = self->owner = self->ready[0] = self->ready[1] = -1;
     for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
         self->child[i].pidfd = self->child[i].said = -1;
-    if (copy_names(self, functions, count))
-        rc = start(self, functions, count, options);
+    if (copy_names(self, work->functions, work->count))
+        rc = start(self, work, options);
     else
         rc = client_error(BELT_NO_MEMORY, "cannot open a private pool: out of memory");
     close_fd(&self->ready[0]);

@@ -11,6 +11,16 @@
 #include <belt/belt.h>
 #include <sys/types.h>
 
+/** What a private pool runs. */
+struct client_work {
+    const struct belt_agent_function *functions;
+    uint32_t count;
+    /* NULL, or the two ends of a pipe: all that tasks write to standard error comes out of it while they run, as
+     * records of lines (worker/log_lines.h). The caller closes the writing end, which does not wait, behind the call.
+     */
+    const int *log_pipe;
+};
+
 #define CLIENT_CHILDREN 2u
 
 struct client_private;
@@ -19,8 +29,8 @@ struct client_private;
  * Forks both. `options` are complete. On success `endpoint` (`size` bytes) is the broker's for clients.
  * Call before this process has threads or a ZeroMQ context of its own.
  */
-int client_private_start(const struct belt_agent_function *functions, uint32_t count, const belt_pool_options *options,
-                         char *endpoint, size_t size, struct client_private **children);
+int client_private_start(const struct client_work *work, const belt_pool_options *options, char *endpoint, size_t size,
+                         struct client_private **children);
 /** Where external workers connect, and what tells them that the pool is gone; NULL and -1 when it has slots of its own.
  */
 const char *client_private_workers(const struct client_private *children);

@@ -41,8 +41,14 @@
 #define BELT_MAX_KEY 256u
 /* Error texts. */
 #define BELT_MAX_TEXT 4096u
-/* What a task wrote to standard error, its tail. */
-#define BELT_MAX_LOG (16u << 10)
+/* What a result carries of what its task wrote to standard error, unless the operator says otherwise: some screens. */
+#define BELT_LOG_BYTES (16u << 10)
+/* The most that he may say: beside it a batch still fits into a header. */
+#define BELT_LOG_BYTES_MAX (256u << 10)
+/* The line before it that says how many bytes are left out. */
+#define BELT_LOG_NOTE 64u
+/* Both together. */
+#define BELT_MAX_LOG ((256u << 10) + 64u)
 /* The argument that all tasks of a job share (for `exec`: the command) within a header; a longer one is an attachment,
  * and as long as a payload may be. */
 #define BELT_MAX_ARGUMENT (64u << 10)

@@ -337,6 +337,9 @@ static void agent_event(struct agent *agent, uint64_t tag)
         if (place->pid > 0)
             place_read_log(agent, place);
         break;
+    case WATCH_LOG:
+        place_log_resume(agent);
+        break;
     }
 }
 
@@ -482,6 +485,7 @@ void agent_stop_slots(struct agent *agent)
         ours = ours && !place->lingers;
         while (ours && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             continue;
+        place_log_last(agent, place);
         place_close(agent, place);
     }
 }

@@ -42,12 +42,15 @@ struct belt_agent_options {
     void *slot_ctx;
     uint64_t start_ms;           /* a slot, or coprocess, must be ready for its first task within this; default 10000 */
     uint64_t connect_timeout_ms; /* 0: tries for ever */
-    int lifeline_fd;             /* > 0: stop at once when it reads end of file */
-    int owner_fd;                /* > 0: stop at once when the process of this pidfd has ended */
-    bool quiet;                  /* warnings only */
-    bool inherit_output;         /* slots of C functions write to our own standard output and error, and no log */
-    bool reaper;                 /* the process has no other children: those that tasks leave behind become its own */
-    bool alone; /* the broker's only worker: tasks of a slot that cannot start fail instead of going back */
+    uint32_t log_bytes;          /* of a task's standard error that its result carries; default BELT_LOG_BYTES, or
+                                    BELT_AGENT_NO_LOG */
+    int log_fd; /* > 0: a pipe that does not wait, for all that tasks write to standard error (log_lines.h); borrowed */
+    int lifeline_fd;     /* > 0: stop at once when it reads end of file */
+    int owner_fd;        /* > 0: stop at once when the process of this pidfd has ended */
+    bool quiet;          /* warnings only */
+    bool inherit_output; /* slots of C functions write to our own standard output and error, and no log */
+    bool reaper;         /* the process has no other children: those that tasks leave behind become its own */
+    bool alone;          /* the broker's only worker: tasks of a slot that cannot start fail instead of going back */
 };
 
 /* A task that is stopped has this long between SIGTERM and SIGKILL, unless told otherwise: enough to remove its files,
@@ -58,6 +61,15 @@ struct belt_agent_options {
 static inline uint64_t belt_agent_kill_ms(uint64_t ms)
 {
     return ms > 0 ? ms : 1;
+}
+
+/* `log_bytes`: none. */
+#define BELT_AGENT_NO_LOG UINT32_MAX
+
+/** `log_bytes` from an option of which 0 means none. */
+static inline uint32_t belt_agent_log_bytes(uint64_t bytes)
+{
+    return bytes > 0 ? (uint32_t)bytes : BELT_AGENT_NO_LOG;
 }
 
 /**

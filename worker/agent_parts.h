@@ -73,6 +73,8 @@ struct place {
     bool tty;           /* its task has the terminal */
     bool lingers;       /* it has ended with `status`, and others of its process group are still to end */
     bool killed;        /* its process group got SIGKILL */
+    bool settled;       /* it lingers only for lines that are not shown yet: all of its process group have ended */
+    bool muted;         /* it is not read from until the owner has taken lines of it */
     bool blameless;     /* it is being stopped for what it did between two tasks: no task of its is to blame */
     int status;
     char error[320]; /* what it did wrong; "" nothing */
@@ -81,6 +83,8 @@ struct place {
     struct slot_queue captured; /* output of a command */
     struct slot_queue log;      /* tail of the standard error */
     uint64_t log_cut;           /* bytes before it that are left out */
+    bool log_begins_line;       /* the last of these was a newline */
+    struct slot_queue unsaid;   /* standard error that the owner has not got yet, of a private pool that shows it */
     uint64_t held_until;        /* it lingers until then for output that others still hold; 0: it does not */
     uint64_t given, answered;   /* tasks since it started */
     uint64_t due;               /* of C functions: answered, or given and not taken back */
@@ -97,7 +101,8 @@ enum agent_watch {
     WATCH_KEEPER,
     WATCH_IN,
     WATCH_OUT,
-    WATCH_ERR
+    WATCH_ERR,
+    WATCH_LOG
 };
 
 struct agent {
@@ -152,6 +157,11 @@ struct agent {
     bool held_said; /* that a command's output was held by another process at its end */
     int reach_fd;   /* the reason is being looked for; -1: it is not */
     int64_t wall_offset_us;
+    /* standard error of the tasks, on its way to the owner (place_log.c) */
+    int log_fd;                 /* 0: nobody wants it */
+    bool log_full;              /* there is no room in the pipe, and it is watched for some */
+    uint32_t log_next;          /* the place that is the first to go on */
+    struct slot_queue log_left; /* records of tasks that are over */
 };
 
 uint64_t agent_clock_us(void);
@@ -171,7 +181,6 @@ uint32_t agent_max_payload(const struct agent *agent);
 /* place.c */
 void place_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err);
 void place_close(struct agent *agent, struct place *place);
-void place_read_log(struct agent *agent, struct place *place);
 /** One read into `queue`: more than 0: so many bytes; 0: the end; -1: nothing there. */
 ssize_t place_read(int fd, struct slot_queue *queue);
 /** Writes what waits; watches for room when it does not fit. */
@@ -189,9 +198,6 @@ void places_linger(struct agent *agent);
 int place_spawn(struct agent *agent, struct place *place, char *const *argv, char *const *env, bool input, bool tty);
 /** Fills text (`size` bytes) and the numbers from a wait status. */
 void place_status(int status, char *text, size_t size, struct slots_outcome *outcome);
-/** The log so far, as part of an outcome; place_log_clear() when it was used. */
-struct belt_bytes place_log(struct place *place);
-void place_log_clear(struct place *place);
 /** A lasting slot could not be started. */
 void place_lost(struct agent *agent, struct place *place, const char *why);
 /** The system had no room to start a process for the place (spawn_is_short(error)): it is tried again. */
@@ -204,6 +210,21 @@ void places_rest(struct agent *agent);
 const char *place_command(const struct place *place, char *text, size_t size);
 /** Says that a lasting slot ended without an answer. */
 void place_warn(struct agent *agent, const struct place *place);
+
+/* place_log.c: what its process writes to standard error */
+/** Reads what is there, unless it is muted. */
+void place_read_log(struct agent *agent, struct place *place);
+/** The log so far, as part of an outcome, at its task's end; place_log_clear() when it was used. */
+struct belt_bytes place_log(struct agent *agent, struct place *place);
+/** The same of a process that has ended without a task: what it said last, whatever results carry. */
+struct belt_bytes place_log_start(struct agent *agent, struct place *place);
+void place_log_clear(struct place *place);
+/** Before the place of a task that is not finished is closed. */
+void place_log_last(struct agent *agent, struct place *place);
+/** The owner's pipe has room again. */
+void place_log_resume(struct agent *agent);
+/** At the agent's end, within bounded time: the owner takes what is left. */
+void place_log_finish(struct agent *agent);
 
 /* stream.c: what lasting slots have in common */
 void stream_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err);

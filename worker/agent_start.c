@@ -192,12 +192,15 @@ static void agent_close(struct agent *agent)
 {
     agent_end_slots(agent);
     agent_stop_slots(agent);
+    place_log_finish(agent);
     uint32_t count = agent->places ? slots_count(agent->table) : 0;
     for (uint32_t i = 0; i < count; i++) {
         slot_outbox_free(&agent->places[i].queue);
         slot_queue_free(&agent->places[i].captured);
         slot_queue_free(&agent->places[i].log);
+        slot_queue_free(&agent->places[i].unsaid);
     }
+    slot_queue_free(&agent->log_left);
     wire_close(agent);
     if (agent->context)
         zmq_ctx_term(agent->context);
@@ -237,6 +240,11 @@ static void agent_defaults(struct agent *agent, struct belt_agent_options *optio
         options->start_ms = SLOT_HELLO_MS;
     if (options->start_ms > BELT_MAX_WAIT_MS)
         options->start_ms = BELT_MAX_WAIT_MS;
+    if (options->log_bytes == 0)
+        options->log_bytes = BELT_LOG_BYTES;
+    else if (options->log_bytes > BELT_LOG_BYTES_MAX)
+        options->log_bytes = 0; /* BELT_AGENT_NO_LOG */
+    agent->log_fd = options->log_fd;
     if (options->drain_ms == 0)
         options->drain_ms = DRAIN_MS_DEFAULT;
     gethostname(host, sizeof(host) - 1);

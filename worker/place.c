@@ -16,9 +16,6 @@
 #include <unistd.h>
 
 #define READ_BYTES (64u << 10)
-/* Of a long log: its end, with room for the line that says how much was left out. */
-#define LOG_NOTE 64u
-#define LOG_KEPT (BELT_MAX_LOG - LOG_NOTE)
 /* Something that a command started (as `>(tee log)` does) may write for so long after its end: a filter that has seen
  * the end of its input is through within milliseconds, on a busy machine some more. */
 #define HELD_US 500000u
@@ -38,7 +35,7 @@ void place_started(struct agent *agent, struct place *place, pid_t pid, int in, 
     place->in = in;
     place->out = out;
     place->err = err;
-    place->starting = place->ended = place->over = place->writing = place->blameless = false;
+    place->starting = place->ended = place->over = place->writing = place->blameless = place->muted = false;
     place->error[0] = '\0';
     group_note(agent, place, pid);
     HASH_ADD_INT(agent->by_pid, pid, place);
@@ -63,7 +60,7 @@ void place_close(struct agent *agent, struct place *place)
         agent->hung--;
     if (place->lingers)
         agent->lingering--;
-    place->lingers = place->killed = false;
+    place->lingers = place->settled = place->killed = place->muted = false;
     place->held_until = 0;
     place->pid = 0;
     if (place->in == place->out)
@@ -92,66 +89,6 @@ ssize_t place_read(int fd, struct slot_queue *queue)
     if (n > 0)
         queue->len += (size_t)n;
     return n < 0 && errno != EAGAIN ? 0 : n;
-}
-
-void place_read_log(struct agent *agent, struct place *place)
-{
-    ssize_t n = 0;
-
-    /* Bounded: one that writes without end must not keep the agent here. */
-    for (int i = 0; place->err >= 0 && i < 16; i++) {
-        n = place_read(place->err, &place->log);
-        if (n <= 0)
-            break;
-        size_t len = place->log.len - place->log.pos;
-        if (len > LOG_KEPT) {
-            slot_queue_consume(&place->log, len - LOG_KEPT);
-            place->log_cut += len - LOG_KEPT;
-        }
-    }
-    if (place->err >= 0 && n == 0) {
-        agent_unwatch(agent, place->err);
-        place_close_fd(&place->err);
-    }
-}
-
-/** The log goes on with a whole line, or at least a whole character, and begins with what was left out. */
-static void log_note(struct place *place)
-{
-    const uint8_t *data = place->log.data + place->log.pos;
-    size_t len = place->log.len - place->log.pos, skip = 0;
-    const uint8_t *line = memchr(data, '\n', len);
-    char note[LOG_NOTE];
-
-    if (line && line + 1 < data + len)
-        skip = (size_t)(line + 1 - data);
-    else
-        while (skip < 3 && skip < len && (data[skip] & 0xc0) == 0x80)
-            skip++;
-    slot_queue_consume(&place->log, skip);
-    len -= skip;
-    size_t size = (size_t)snprintf(note, sizeof(note), "[%llu bytes of standard error are left out]\n",
-                                   (unsigned long long)(place->log_cut + skip));
-    if (!slot_queue_room(&place->log, size))
-        slots_no_memory();
-    uint8_t *to = place->log.data + place->log.pos;
-    memmove(to + size, to, len);
-    memcpy(to, note, size);
-    place->log.len += size;
-    place->log_cut = 0;
-}
-
-struct belt_bytes place_log(struct place *place)
-{
-    if (place->log_cut > 0)
-        log_note(place);
-    return (struct belt_bytes){place->log.data + place->log.pos, place->log.len - place->log.pos};
-}
-
-void place_log_clear(struct place *place)
-{
-    slot_queue_consume(&place->log, place->log.len - place->log.pos);
-    place->log_cut = 0;
 }
 
 static void write_watch(struct agent *agent, struct place *place, bool on)
@@ -224,6 +161,8 @@ void place_dirty(struct agent *agent, struct place *place)
 void place_kill(struct agent *agent, struct place *place, int number)
 {
     (void)agent;
+    if (place->settled) /* its number may be somebody else's */
+        return;
     if (place->pid > 0) {
         if (kill(-place->pid, number) != 0 && errno == ESRCH && !place->lingers)
             kill(place->pid, number); /* a slot that was forked a moment ago has no group yet */
@@ -275,12 +214,36 @@ static bool held(struct agent *agent, const struct place *place)
     return false;
 }
 
+/** Nobody of its process group is there any more; what they wrote waits to be shown. */
+static void place_settle(struct agent *agent, struct place *place)
+{
+    place->settled = place->lingers = true;
+    agent->lingering++;
+    group_note(agent, place, 0);
+}
+
+/** Whether somebody still runs, or writes, whose end is waited for. */
+static bool lives(struct agent *agent, const struct place *place)
+{
+    if (place->muted)
+        return true;
+    if (place->settled)
+        return false;
+    return place->held_until ? held(agent, place) : group_lives(place);
+}
+
 void place_ended(struct agent *agent, struct place *place, int status)
 {
     bool rest = place->program->runner->kind.lasting || WIFSIGNALED(status) || slots_ends(agent->table, place->slot);
+    bool held_open = !rest && output_held(agent, place);
 
     place->status = status;
-    if (!rest && output_held(agent, place)) {
+    place_read_log(agent, place);
+    if (place->muted && !group_lives(place)) {
+        place_settle(agent, place);
+        return;
+    }
+    if (held_open) {
         place->lingers = true;
         place->held_until = agent->now + HELD_US;
         agent->lingering++;
@@ -299,7 +262,10 @@ void places_linger(struct agent *agent)
 {
     for (uint32_t i = 0; agent->lingering > 0 && i < slots_count(agent->table); i++) {
         struct place *place = &agent->places[i];
-        if (!place->lingers || (place->held_until ? held(agent, place) : group_lives(place)))
+        if (!place->lingers)
+            continue;
+        place_read_log(agent, place);
+        if (lives(agent, place))
             continue;
         place->program->runner->ended(agent, place, place->status);
     }

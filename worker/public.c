@@ -71,6 +71,9 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         return client_error(BELT_INVALID, "%d slots: give a positive number, or 0 for one per processor", o.slots);
     if (o.lifeline_fd < 0 || (o.lifeline_fd > 0 && fcntl(o.lifeline_fd, F_GETFD) < 0))
         return client_error(BELT_INVALID, "lifeline_fd is %d, which is no open descriptor", o.lifeline_fd);
+    if (o.log_bytes < 0 || o.log_bytes > (int64_t)BELT_LOG_BYTES_MAX)
+        return client_error(BELT_INVALID, "log_bytes is %lld: give 0 to %u", (long long)o.log_bytes,
+                            BELT_LOG_BYTES_MAX);
     if (o.kill_after_ms < 0)
         return client_error(BELT_INVALID, "kill_after_ms is negative: give a time, or 0 for at once");
     const struct belt_agent_options agent = {
@@ -82,6 +85,7 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         .drain_ms = o.drain_ms,
         .start_ms = o.start_timeout_ms,
         .kill_ms = belt_agent_kill_ms((uint64_t)o.kill_after_ms),
+        .log_bytes = belt_agent_log_bytes((uint64_t)o.log_bytes),
         .max_tasks_per_slot = o.max_tasks_per_slot,
         .inherit_output = o.inherit_output,
         .lifeline_fd = o.lifeline_fd,

@@ -140,7 +140,7 @@ static void command_ended(struct agent *agent, struct place *place, int status)
         outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
     }
     outcome.payload = (struct belt_bytes){place->captured.data, place->over ? 0 : place->captured.len};
-    outcome.log = place_log(place);
+    outcome.log = place_log(agent, place);
     slots_answer(agent->table, agent->now, place->slot, &outcome);
     if (place->in >= 0 && place->writing)
         agent_unwatch(agent, place->in);

@@ -183,7 +183,7 @@ static void stream_answer(struct agent *agent, struct place *place, enum slot_go
         .payload = m->payload,
         .kept = m->kept,
         .text = m->text,
-        .log = place_log(place),
+        .log = place_log(agent, place),
         .exit_status = -1,
     };
     char text[120];
@@ -255,13 +255,14 @@ static ssize_t stream_read(struct place *place)
 
 static bool stream_pull(struct agent *agent, struct place *place)
 {
-    if (place->ended || place->out < 0)
+    if (place->ended || place->out < 0 || place->muted)
         return false;
     ssize_t n = stream_read(place);
     if (n > 0) {
         place_read_log(agent, place); /* what a task wrote before its answer is here now */
-        stream_parse(agent, place);
-        return true;
+        if (!place->muted)
+            stream_parse(agent, place);
+        return !place->muted;
     }
     if (n == 0) {
         place->ended = true;
@@ -276,6 +277,8 @@ void stream_output(struct agent *agent, struct place *place)
 {
     int reads = 0;
 
+    if (!place->muted) /* what was read when it was muted */
+        stream_parse(agent, place);
     while (reads < READS && stream_pull(agent, place))
         reads++;
     place->unread = place->rings && reads == READS; /* the bell rings for what comes, not for what is there */
@@ -294,10 +297,11 @@ void stream_ended(struct agent *agent, struct place *place, int status)
     while (stream_pull(agent, place)) /* its last words */
         continue;
     place_read_log(agent, place);
+    stream_parse(agent, place);
     place_status(status, text, sizeof(text), &outcome);
     snprintf(why, sizeof(why), "%s", place->error[0] ? place->error : text);
     outcome.text = (struct belt_bytes){(const uint8_t *)why, strlen(why)};
-    outcome.log = place_log(place);
+    outcome.log = stream_owes(place) > 0 ? place_log(agent, place) : place_log_start(agent, place);
     if (place->program->runner->look)
         place->program->runner->look(agent, place);
     else if (place->blameless || stream_owes(place) == 0)

@@ -115,11 +115,14 @@ Test(cli_map, nul_and_records)
 
 Test(cli_map, failures_are_told_and_all_tasks_run)
 {
+    static const char *const told[] = {"[0] note\n", "[1] note\n", "[2] note\n",
+                                       "belt map: task 1 failed: exit status 3 (input: 2)\n"};
     struct process *process = map("1\n2\n3\n", ARGV("--", "echo {}; echo note >&2; test {} != 2 || exit 3"), 1);
 
     cr_assert_str_eq(process_out(process), "1\n2\n3\n");
-    cr_assert_str_eq(process_err(process),
-                     "[0] note\n[1] note\nbelt map: task 1 failed: exit status 3 (input: 2)\n[2] note\n");
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+        cr_assert_not_null(strstr(process_err(process), told[i]), "%s", process_err(process));
+    cr_assert_lt(strstr(process_err(process), told[1]), strstr(process_err(process), told[3]));
     process_free(process);
 }
 
@@ -193,21 +196,6 @@ Test(cli_map, output_that_is_held_for_long_is_told_once)
     cr_assert_null(strstr(said + 1, "still holds its output"), "%s", err);
     for (const char *at = process_out(process); *at; at = *end ? end + 1 : end)
         kill((pid_t)strtol(at, &end, 10), SIGKILL);
-    process_free(process);
-}
-
-Test(cli_map, a_long_standard_error_begins_with_a_line_and_says_what_is_missing)
-{
-    struct process *process = map(NULL, ARGV("--", "seq 100000 199999 >&2; echo end >&2; : {}", ":::", "x"), 0);
-    const char *err = process_err(process);
-    unsigned long long cut = 0;
-    unsigned first = 0;
-    int read = 0;
-
-    cr_assert_eq(sscanf(err, "[0] [%llu bytes of standard error are left out]\n[0] %6u\n%n", &cut, &first, &read), 2,
-                 "%.200s", err);
-    cr_assert_eq(cut, 7ull * (first - 100000), "%.200s", err);
-    cr_assert_str_eq(err + strlen(err) - 8, "[0] end\n");
     process_free(process);
 }
 

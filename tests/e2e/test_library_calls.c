@@ -4,9 +4,11 @@
  * nobody serves, time-outs.
  */
 #include "library_stock.h"
+#include "proto/limits.h"
 #include "worker/agent.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -96,6 +98,49 @@ Test(library_calls, the_macros_of_the_header_have_the_defaults_of_the_library)
 
     cr_assert_eq(pool.kill_after_ms, BELT_KILL_AFTER_MS);
     cr_assert_eq(worker.kill_after_ms, BELT_KILL_AFTER_MS);
+    cr_assert_eq(pool.log_bytes, BELT_LOG_BYTES);
+    cr_assert_eq(worker.log_bytes, BELT_LOG_BYTES);
+}
+
+/* ---- what a task writes to standard error ---- */
+
+static int talk(belt_task *task, const void *data, size_t len, void *ctx)
+{
+    (void)data;
+    (void)len;
+    (void)ctx;
+    for (unsigned i = 100000; i < 200000; i++)
+        fprintf(stderr, "%u\n", i);
+    return belt_task_reply(task, "", 0);
+}
+
+Test(library_calls, a_log_that_is_cut_says_how_much_is_missing)
+{
+    belt_pool_options options = BELT_POOL_OPTIONS_INIT;
+    struct numbers numbers = stock_numbers(1);
+    belt_stream *stream = NULL;
+    belt_result *result = NULL;
+    belt_pool *pool = NULL;
+    unsigned long long cut = 0;
+    unsigned first = 0;
+
+    options.log_bytes = BELT_LOG_BYTES_MAX + 1;
+    cr_assert_eq(belt_function_register("talk", talk, NULL), BELT_OK);
+    cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_INVALID);
+    options.log_bytes = -1;
+    cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_INVALID);
+    options.log_bytes = 70000;
+    cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(belt_pool_imap(pool, "talk", stock_next, &numbers, NULL, &stream), BELT_OK);
+    cr_assert_eq(belt_stream_next(stream, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(sscanf(result->log, "[%llu bytes of standard error are left out]\n%6u\n", &cut, &first), 2, "%.80s",
+                 result->log);
+    cr_assert_eq(cut, 7ull * (first - 100000));
+    cr_assert(cut == 630000, "%llu", cut);
+    cr_assert_eq(memcmp(result->log + result->log_len - 7, "199999\n", 7), 0);
+    belt_result_free(&result);
+    belt_stream_close(&stream);
+    belt_pool_close(&pool);
 }
 
 Test(library_calls, progress_is_as_long_as_the_program_knows_it)

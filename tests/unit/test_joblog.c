@@ -178,3 +178,16 @@ Test(progress, unknown_while_the_input_grows_or_nothing_is_done)
     cr_assert_eq(progress_eta(&progress, 1000, &counts), UINT64_MAX);
     cr_assert_eq(progress_running(&counts), 10);
 }
+
+Test(joblog, tasks_of_a_resumed_run_have_the_numbers_of_their_inputs)
+{
+    uint64_t skipped[] = {0, 1, 4, 6, 9}, input = 0;
+    struct joblog_skip none = {0}, skip = {.indexes = skipped, .count = 5}, asked = skip;
+
+    cr_assert_eq(joblog_input(&none, 7), 7);
+    for (uint64_t task = 0; task < 20; task++, input++) {
+        while (joblog_skips(&asked, input))
+            input++;
+        cr_assert_eq(joblog_input(&skip, task), input, "task %d", (int)task);
+    }
+}

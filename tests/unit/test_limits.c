@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static char bytes[BELT_MAX_ARGUMENT + 1];
+static char bytes[BELT_MAX_LOG + 1];
 
 static void begin(msgpack_packer *to, unsigned fields, unsigned type, unsigned seq)
 {

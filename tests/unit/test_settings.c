@@ -49,7 +49,7 @@ static const char *sample(const struct option_def *def, char out[32])
         snprintf(out, 32, "%" PRId64, def->min > 0 ? def->min : 1);
         return out;
     case OPTION_SIZE:
-        return "64M";
+        return def->max > 0 && def->max < 64 << 20 ? "64k" : "64M";
     case OPTION_DURATION:
         return "20s";
     default:

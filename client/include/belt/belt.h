@@ -144,9 +144,11 @@ typedef struct belt_pool_options {
                                    the end of the pool or of its process), gets SIGTERM, and SIGKILL after this time;
                                    default 2000, 0: SIGKILL at once. Functions can look at belt_task_cancelled()
                                    before: SIGTERM comes to them after half of it. */
+    int64_t log_bytes;          /* of a private pool: a result carries so many bytes of the end of what its task wrote
+                                   to standard error (`log`); 0 to 262144, default 16384 */
 } belt_pool_options;
 #define BELT_POOL_OPTIONS_INIT                                                                                         \
-    {sizeof(belt_pool_options), 0, false, false, false, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000}
+    {sizeof(belt_pool_options), 0, false, false, false, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000, 16384}
 static inline void belt_pool_options_init(belt_pool_options *options)
 {
     belt_pool_options initial = BELT_POOL_OPTIONS_INIT;
@@ -202,8 +204,11 @@ typedef struct belt_result {
     const void *data;    /* payload, aligned to BELT_ALIGNMENT, never NULL; a failed task may have one too */
     size_t len;          /* of the payload, in bytes */
     const char *text;    /* of the error; "" when code is BELT_OK */
-    const char *log;     /* tail of what the task wrote to standard error; may hold any bytes */
-    size_t log_len;      /* of the tail, in bytes */
+    const char *log;     /* what the task wrote to standard error (a C function: and to standard output); may hold any
+                            bytes. Of more than `log_bytes` of its pool or worker the end, from the start of a line on,
+                            behind a first line that says how much is missing: "[NUMBER bytes of standard error are
+                            left out]" */
+    size_t log_len;      /* of the log, in bytes */
     unsigned attempt;    /* which run of the task this is, from 1; 0: it never ran */
     uint64_t service_us; /* measured run time; 0: it never ran */
     const char *host;    /* where it ran, with the option detail; else "" */
@@ -663,9 +668,10 @@ typedef struct belt_worker_options {
     uint64_t drain_ms;            /* after SIGTERM running tasks may finish for this long; 0: 10000 */
     uint64_t start_timeout_ms; /* slot_init may take this long, then the slot is killed and started again; 0: 10000 */
     int64_t kill_after_ms;     /* as in belt_pool_options: default 2000, 0: SIGKILL at once */
+    int64_t log_bytes;         /* as in belt_pool_options: default 16384 */
 } belt_worker_options;
 #define BELT_WORKER_OPTIONS_INIT                                                                                       \
-    {sizeof(belt_worker_options), NULL, 0, 0, false, false, false, 0, NULL, NULL, NULL, 0, 0, 2000}
+    {sizeof(belt_worker_options), NULL, 0, 0, false, false, false, 0, NULL, NULL, NULL, 0, 0, 2000, 16384}
 static inline void belt_worker_options_init(belt_worker_options *options)
 {
     belt_worker_options initial = BELT_WORKER_OPTIONS_INIT;
