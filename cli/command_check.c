@@ -4,6 +4,8 @@
  */
 #include "command_check.h"
 #include "command_line.h"
+#include "functions.h"
+#include "../proto/shell_words.h"
 #include "../proto/text_cut.h"
 
 #include <stdio.h>
@@ -32,6 +34,62 @@ static bool check_sources(const char *const *words, uint32_t count, char *error)
     return true;
 }
 
+static bool is_blank(const char *text)
+{
+    return !text[strspn(text, " \t\n")];
+}
+
+static bool check_name(const char *name, char *error)
+{
+    if (functions_is_name(name))
+        return true;
+    snprintf(error, BELT_CHECK_ERROR,
+             *name ? "'%.*s' is no function's name: letters, digits, '.', '_' and '-', 128 at the most"
+                   : "the name of the function is empty (an unset variable?)%.*s",
+             TEXT_UP_TO(name, 100));
+    return false;
+}
+
+/* {} or what looks like a placeholder of another program. */
+static const char *find_place(const char *command, size_t *len)
+{
+    const char *found = strstr(command, "{}");
+
+    if (!found || (found > command && found[-1] == '$'))
+        return shell_foreign_place(command, len);
+    *len = 2;
+    return found;
+}
+
+bool program_check(const char *option, const char *command, char *error)
+{
+    const char *gets = !strcmp(option, "--filter") ? "as a line on its standard input"
+                                                   : "on its standard input (the slot protocol, SLOTS.md)";
+    const char *found;
+    size_t len = 0;
+
+    if (is_blank(command)) {
+        snprintf(error, BELT_CHECK_ERROR, "%s: the command is empty (an unset variable?)", option);
+        return false;
+    }
+    found = find_place(command, &len);
+    if (found) {
+        snprintf(error, BELT_CHECK_ERROR,
+                 "%s: nothing replaces %.*s in its command, which runs once and gets each input %s; write "
+                 "\"{\"\"%.*s\" to mean the characters themselves",
+                 option, (int)len, found, gets, (int)len - 1, found + 1);
+        return false;
+    }
+    found = shell_foreign_source(command, &len);
+    if (!found)
+        return true;
+    snprintf(error, BELT_CHECK_ERROR,
+             "%s: %.*s in its command is no source of inputs: end the quotes before ':::', or write '%.*s' in it to "
+             "mean the characters themselves",
+             option, (int)len, found, (int)len, found);
+    return false;
+}
+
 bool command_line_check(const struct options *options, char *error)
 {
     const char *const *words = (const char *const *)options->rest;
@@ -40,7 +98,11 @@ bool command_line_check(const struct options *options, char *error)
         !check_sources(words, options->rest_count, error))
         return false;
     if (!options->dashes)
-        return true;
+        return !options->word_count || check_name(options->words[0], error);
+    if (options->rest_count && is_blank(words[0])) {
+        snprintf(error, BELT_CHECK_ERROR, "the command after '--' is empty (an unset variable?)");
+        return false;
+    }
     if (!command_check(words, options->rest_count, error))
         return false;
     if (options->colons && !command_has_place(words, options->rest_count)) {

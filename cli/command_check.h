@@ -11,6 +11,10 @@
  * `error` (BELT_CHECK_ERROR bytes) says what, and what to write instead. Pure. */
 bool command_line_check(const struct options *options, char *error);
 
+/** The same of what `option` ("--filter", "--coproc") keeps running: it gets its inputs otherwise, and in its line
+ * nothing is replaced. Pure. */
+bool program_check(const char *option, const char *command, char *error);
+
 #define BELT_CHECK_ERROR 400
 
 #endif

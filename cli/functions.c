@@ -10,13 +10,25 @@
 /* PROTOCOL.md §4: name */
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
+static bool is_name(const char *text, size_t len)
+{
+    return len && len < FUNCTIONS_NAME && *text != '-' && *text != '.';
+}
+
+bool functions_is_name(const char *text)
+{
+    size_t len = strspn(text, NAME_CHARACTERS);
+
+    return !text[len] && is_name(text, len);
+}
+
 bool functions_split(const char *text, char name[FUNCTIONS_NAME], const char **command, bool *named)
 {
     size_t len = strspn(text, NAME_CHARACTERS);
 
-    *named = len && text[len] == '=';
+    *named = text[len] == '='; /* no command begins with one: a name is missing */
     *command = *named ? text + len + 1 : text;
-    if (*named && (len >= FUNCTIONS_NAME || *text == '-' || *text == '.'))
+    if (*named && !is_name(text, len))
         return false;
     if (*named)
         snprintf(name, FUNCTIONS_NAME, "%.*s", (int)len, text);

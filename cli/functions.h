@@ -11,6 +11,8 @@
 #define FUNCTIONS_DEFAULT "default"
 #define FUNCTIONS_NAME    129
 
+/** Whether a function may have this name (PROTOCOL.md §4). */
+bool functions_is_name(const char *text);
 /** Takes it apart; `*command` points into `text`. `*named` tells whether it had a name. False: the name or the command
  * is not valid. */
 bool functions_split(const char *text, char name[FUNCTIONS_NAME], const char **command, bool *named);

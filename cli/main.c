@@ -117,6 +117,10 @@ static int find_config(struct options *options, struct config *config, char path
 
     if (!named && getenv("BELT_CONFIG") && *getenv("BELT_CONFIG"))
         named = getenv("BELT_CONFIG");
+    if (named && !*named) {
+        snprintf(options->error, sizeof options->error, "option '--config': it is empty (an unset variable?)");
+        return -1;
+    }
     if (named) {
         snprintf(path, PATH_MAX, "%s", named);
         return read_config(options, path, true, config);

@@ -48,7 +48,12 @@ static int check_work(const struct map *map)
     const struct options *options = map->options;
     const struct map_values *values = map->values;
     bool local = values->coproc || values->filter;
+    char error[BELT_CHECK_ERROR];
 
+    if (values->coproc && !program_check("--coproc", values->coproc, error))
+        return usage(error);
+    if (values->filter && !program_check("--filter", values->filter, error))
+        return usage(error);
     if (values->coproc && values->filter)
         return usage("--coproc and --filter exclude each other");
     if (local && (options->word_count || options->dashes))

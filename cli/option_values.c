@@ -170,6 +170,10 @@ int option_set(struct options *options, const struct option_def *def, const char
     /* A list that a stronger source gives replaces that of a weaker one. */
     if (def->type == OPTION_LIST && options->origin[index] != origin)
         ((struct option_list *)(void *)((char *)options->values + def->offset))->count = 0;
+    if ((def->type == OPTION_TEXT || def->type == OPTION_LIST) && !*value && !def->expects) {
+        snprintf(options->error, sizeof options->error, "%s: it is empty (an unset variable?)", where);
+        return -1;
+    }
     if (!set_value(options, def, value)) {
         snprintf(options->error, sizeof options->error, "%s: '%.*s' is not valid: expected %s", where,
                  TEXT_UP_TO(value, 200), expected(def, text, sizeof text));

@@ -150,15 +150,22 @@ static void take_rest(struct options *options, int argc, char **argv, int at)
         options->inputs[options->input_count++] = argv[at];
 }
 
-/* Behind "--": a command, or names that may look like options. */
-static void take_dashes(struct options *options, int argc, char **argv)
+/* Behind "--": a command, or names that may look like options. 1, or -1 when nothing stands there: whoever writes
+ * `belt jobs -- $JOB` does not mean all jobs when the variable is not set. */
+static int take_dashes(struct options *options, int argc, char **argv)
 {
     options->dashes = options->command->runs;
+    if (optind >= argc) {
+        snprintf(options->error, sizeof options->error, "%s '--' (an unset variable?); see 'belt help %s'",
+                 options->dashes ? "a command is missing after" : "nothing stands behind", options->command->name);
+        return -1;
+    }
     if (options->dashes)
         take_rest(options, argc, argv, optind);
     else
         while (optind < argc)
             options->words[options->word_count++] = argv[optind++];
+    return 1;
 }
 
 /* One step of the walk: an option, a word, or the end (1). */
@@ -173,8 +180,7 @@ static int walk(struct options *options, const struct getopt_table *table, int a
     if (optind >= argc && !(optind == before + 1 && !strcmp(argv[before], "--")))
         return 1;
     if (optind == before + 1 && !strcmp(argv[before], "--")) {
-        take_dashes(options, argc, argv);
-        return 1;
+        return take_dashes(options, argc, argv);
     }
     if (!strcmp(argv[optind], ":::")) {
         take_rest(options, argc, argv, optind);

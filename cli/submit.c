@@ -39,7 +39,9 @@ static int check(const struct options *options)
 
     if (options->dashes && options->word_count)
         return admin_usage(options, "give either a FUNCTION or a command after '--', not both");
-    if (options->dashes ? !options->rest_count : options->word_count != 1)
+    if (options->dashes && !options->rest_count)
+        return admin_usage(options, "a command is missing after '--'");
+    if (!options->dashes && options->word_count != 1)
         return admin_usage(options, "exactly one FUNCTION is needed, or a command after '--'");
     if (values->map.null && values->map.records)
         return admin_usage(options, "--null and --records exclude each other");

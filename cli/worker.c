@@ -4,6 +4,7 @@
  */
 #include "../worker/agent.h"
 
+#include "command_check.h"
 #include "command_line.h"
 #include "echo.h"
 #include "endpoint.h"
@@ -48,11 +49,13 @@ static int serve(struct served *served, const char *name, enum belt_runner runne
     return EXIT_OK;
 }
 
-static int serve_list(struct served *served, const struct option_list *list, enum belt_runner runner, bool quiet)
+/* `kind`: "--command", "--coproc", "--filter". */
+static int serve_list(struct served *served, const char *kind, const struct option_list *list, enum belt_runner runner,
+                      bool quiet)
 {
     char name[FUNCTIONS_NAME];
     const char *command;
-    char error[256];
+    char error[BELT_CHECK_ERROR];
     bool named;
     int rc = EXIT_OK;
 
@@ -65,6 +68,10 @@ static int serve_list(struct served *served, const struct option_list *list, enu
             say("'%s' has no name and is served as '%s'; NAME=COMMAND gives it one", command, name);
         if (runner == BELT_RUN_COMMAND && !command_check_line(command, error)) {
             say("--command %s: %s", name, error);
+            return EXIT_USAGE;
+        }
+        if (runner != BELT_RUN_COMMAND && !program_check(kind, command, error)) {
+            say("%s: %s", name, error);
             return EXIT_USAGE;
         }
         rc = serve(served, name, runner, command);
@@ -88,9 +95,9 @@ static int serve_all(struct served *served, const struct worker_values *values)
 {
     int rc;
 
-    if ((rc = serve_list(served, &values->command, BELT_RUN_COMMAND, values->quiet)) ||
-        (rc = serve_list(served, &values->coproc, BELT_RUN_COPROC, values->quiet)) ||
-        (rc = serve_list(served, &values->filter, BELT_RUN_FILTER, values->quiet)))
+    if ((rc = serve_list(served, "--command", &values->command, BELT_RUN_COMMAND, values->quiet)) ||
+        (rc = serve_list(served, "--coproc", &values->coproc, BELT_RUN_COPROC, values->quiet)) ||
+        (rc = serve_list(served, "--filter", &values->filter, BELT_RUN_FILTER, values->quiet)))
         return rc;
     if (values->allow_commands && (rc = serve(served, BELT_EXEC_FUNCTION, BELT_RUN_EXEC, NULL)))
         return rc;

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The kernel takes no longer word, nor a longer variable (MAX_ARG_STRLEN). */
-#define MAX_WORD (128u << 10)
+/* What somebody can do about a command that is too long with its input. */
+#define INSTEAD "leave {} out of the command, and it gets the input on standard input, or name a file that holds it"
 
 static int line_error(struct command_line *line, const char *text)
 {
@@ -21,13 +21,28 @@ static int line_error(struct command_line *line, const char *text)
     return -1;
 }
 
+static int word_too_long(struct command_line *line, const char *what, size_t len)
+{
+    snprintf(line->error, sizeof(line->error),
+             "%s has %zu bytes, and the system takes at most %u in an argument or a variable: " INSTEAD, what, len,
+             COMMAND_LINE_WORD - 1);
+    return -1;
+}
+
+static int line_too_long(struct command_line *line, size_t len, size_t most)
+{
+    snprintf(line->error, sizeof(line->error),
+             "the command line with the input has %zu bytes, and the system takes at most %zu, environment "
+             "included: " INSTEAD,
+             len, most);
+    return -1;
+}
+
 static int payload_check(struct command_line *line, struct belt_bytes payload)
 {
     if (payload.len > 0 && memchr(payload.data, '\0', payload.len))
         return line_error(line, "the input holds a NUL byte and cannot be an argument: give it on standard input");
-    if (payload.len + sizeof(SHELL_INPUT_NAME "=") > MAX_WORD)
-        return line_error(line, "the input is too long for an argument: give it on standard input");
-    return 0;
+    return payload.len < COMMAND_LINE_WORD ? 0 : word_too_long(line, "the input", payload.len);
 }
 
 /** `words`: `count` words, each with its NUL; taken. */
@@ -44,9 +59,10 @@ static int line_set(struct command_line *line, struct slot_queue *words, size_t 
         return line_error(line, "out of memory");
     for (size_t i = 0; i < count; i++, at += strlen(at) + 1) {
         argv[i] = at;
-        if (strlen(at) >= MAX_WORD) {
+        size_t size = strlen(at);
+        if (size >= COMMAND_LINE_WORD) {
             free(argv);
-            return line_error(line, "the input is too long for an argument: give it on standard input");
+            return word_too_long(line, "a word of the command with the input in it", size);
         }
     }
     argv[count] = NULL;
@@ -56,6 +72,9 @@ static int line_set(struct command_line *line, struct slot_queue *words, size_t 
 
 static int set_variable(struct command_line *line, struct belt_bytes payload)
 {
+    if (payload.len + sizeof(SHELL_INPUT_NAME "=") > COMMAND_LINE_WORD)
+        return word_too_long(line, "the input as the variable " SHELL_INPUT_NAME,
+                             payload.len + sizeof(SHELL_INPUT_NAME "=") - 1);
     line->variable = malloc(sizeof(SHELL_INPUT_NAME "=") + payload.len);
     if (!line->variable)
         return line_error(line, "out of memory");
@@ -131,6 +150,19 @@ static bool has_place(const char *const *words, uint32_t count)
     return false;
 }
 
+/** How long the words are with the payload in each place; more than the system ever takes is not put together. */
+static int words_check(struct command_line *line, const char *const *words, uint32_t count, size_t payload)
+{
+    size_t len = 0;
+
+    for (uint32_t i = 0; i < count; i++) {
+        len += strlen(words[i]) + 1;
+        for (const char *at = words[i]; (at = strstr(at, "{}")) != NULL; at += 2)
+            len += payload;
+    }
+    return len > COMMAND_LINE_BYTES ? line_too_long(line, len, COMMAND_LINE_BYTES) : 0;
+}
+
 static int words_command(struct command_line *line, const char *const *words, uint32_t count, struct belt_bytes payload)
 {
     const char **all = malloc(((size_t)count + 1) * sizeof(*all));
@@ -143,6 +175,10 @@ static int words_command(struct command_line *line, const char *const *words, ui
     memcpy(all, words, count * sizeof(*all));
     if (!line->input && !has_place(words, count))
         all[count++] = "{}";
+    if (!line->input && words_check(line, all, count, payload.len) != 0) {
+        free(all);
+        return -1;
+    }
     rc = line->input ? shell_words_copy(&read, all, count, false) : shell_words_read(&read, all, count, payload);
     rc = rc != 0 ? line_error(line, read.error) : line_finish(line, &read, &none, count, payload);
     free(all);
@@ -169,6 +205,20 @@ int command_line_exec(struct command_line *line, struct belt_bytes argument, str
     rc = words ? words_command(line, words, count, payload) : line_error(line, "out of memory");
     free(words);
     return rc;
+}
+
+static size_t strings_len(char *const *strings)
+{
+    size_t len = 0;
+
+    for (; *strings; strings++)
+        len += strlen(*strings) + 1 + sizeof(*strings);
+    return len;
+}
+
+void command_line_too_long(struct command_line *line, char *const *env, size_t most)
+{
+    (void)line_too_long(line, strings_len(line->argv) + strings_len(env), most);
 }
 
 void command_line_free(struct command_line *line)

@@ -8,6 +8,7 @@
 #include "spawn.h"
 #include "../proto/text_cut.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,9 +57,11 @@ static void command_give(struct agent *agent, struct place *place, const struct 
     if (line.variable && !(env = spawn_environment((char *const[]){line.variable, NULL})))
         slots_no_memory();
     rc = place_spawn(agent, place, line.argv, env, line.input, function->tty);
-    free(env);
     if (spawn_is_short(rc)) {
         place_short(agent, place, rc);
+    } else if (rc == E2BIG) {
+        command_line_too_long(&line, env ? env : environ, (size_t)sysconf(_SC_ARG_MAX));
+        command_refuse(agent, place, line.error);
     } else if (rc != 0) {
         snprintf(text, sizeof(text), "cannot run '%.*s': %s", TEXT_UP_TO(line.argv[0], 160), strerror(rc));
         command_refuse(agent, place, text);
@@ -67,6 +70,7 @@ static void command_give(struct agent *agent, struct place *place, const struct 
             slots_no_memory();
         command_input(agent, place);
     }
+    free(env);
     command_line_free(&line);
 }
 

@@ -48,7 +48,7 @@ void stream_spawn(struct agent *agent, struct place *place)
     char limit[48], start[48];
     char *const more[] = {limit, start, NULL}; /* SLOTS.md, "What a slot finds in its environment" */
     char **env = spawn_environment(more);
-    char text[160];
+    char text[200];
     int rc;
 
     if (!env)
@@ -65,7 +65,13 @@ void stream_spawn(struct agent *agent, struct place *place)
         return;
     }
     if (rc != 0) {
-        snprintf(text, sizeof(text), "cannot run '/bin/sh': %s", strerror(rc));
+        if (rc == E2BIG)
+            snprintf(
+                text, sizeof(text),
+                "the command has %zu bytes, more than the system takes beside its environment: put it into a script",
+                strlen(place->program->command));
+        else
+            snprintf(text, sizeof(text), "cannot run '/bin/sh': %s", strerror(rc));
         place_lost(agent, place, text);
         return;
     }

@@ -55,6 +55,97 @@ Test(cli_errors, usage)
     fails(ARGV("completion", "tcsh"), 2, "bash, zsh or fish");
 }
 
+/* `belt jobs -- $JOB` with JOB not set must not mean all jobs. */
+Test(cli_errors, nothing_behind_dashes)
+{
+    static const char *const commands[] = {"broker", "worker", "status",  "workers", "jobs",      "ping",
+                                           "cancel", "forget", "wait",    "results", "failed",    "retry",
+                                           "store",  "bench",  "version", "help",    "completion"};
+
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fails(ARGV(commands[i], "--"), 2, "nothing stands behind '--'");
+    fails(ARGV("worker", "--command", "f=cat", "--"), 2, "nothing stands behind '--'");
+    fails(ARGV("map", "--filter", "cat", "--"), 2, "a command is missing after '--'");
+    fails(ARGV("map", "--", ":::", "a"), 2, "a command is missing after '--'");
+    fails(ARGV("submit", "--"), 2, "a command is missing after '--'");
+    fails(ARGV("submit", "--", ":::", "a"), 2, "a command is missing after '--'");
+}
+
+Test(cli_errors, empty_names_commands_and_options)
+{
+    fails(ARGV("map", "--", ""), 2, "the command after '--' is empty");
+    fails(ARGV("map", "--", " ", ":::", "a"), 2, "the command after '--' is empty");
+    fails(ARGV("submit", "--", ""), 2, "the command after '--' is empty");
+    fails(ARGV("map", "--filter", "", ":::", "a"), 2, "option '--filter': it is empty");
+    fails(ARGV("map", "--coproc", "  ", ":::", "a"), 2, "--coproc: the command is empty");
+    fails(ARGV("worker", "--command", "=x"), 2, "'=x' is not valid: expected NAME=COMMAND");
+    fails(ARGV("worker", "--filter", "=x"), 2, "'=x' is not valid: expected NAME=COMMAND");
+    fails(ARGV("worker", "--coproc", "f="), 2, "'f=' is not valid");
+    fails(ARGV("worker", "--name", "", "--command", "f=cat"), 2, "option '--name': it is empty");
+    fails(ARGV("broker", "--state", ""), 2, "option '--state': it is empty");
+    fails(ARGV("map", "-b", "localhost:1", "", ":::", "a"), 2, "the name of the function is empty");
+    fails(ARGV("map", "-b", "localhost:1", "a b", ":::", "a"), 2, "'a b' is no function's name");
+    fails(ARGV("submit", "-b", "localhost:1", "", ":::", "a"), 2, "the name of the function is empty");
+    fails(ARGV("map", "-b", "localhost:1", "--key", "", "f"), 2, "option '--key': it is empty");
+    fails(ARGV("submit", "-b", "localhost:1", "--key", "", "f"), 2, "option '--key': it is empty");
+    fails(ARGV("results", "-b", "localhost:1", "--reader", "", "1"), 2, "option '--reader': it is empty");
+    fails(ARGV("map", "--joblog", "", "--", "true"), 2, "option '--joblog': it is empty");
+    fails(ARGV("map", "--arg-file", "", "--", "true"), 2, "option '--arg-file': it is empty");
+    fails(ARGV("map", "--config", "", "--", "true"), 2, "option '--config': it is empty");
+}
+
+Test(cli_errors, in_the_commands_of_filters_and_coprocesses_nothing_is_replaced)
+{
+    static const char *const options[] = {"--filter", "--coproc"};
+    struct process *process;
+
+    for (size_t i = 0; i < 2; i++) {
+        fails(ARGV("map", options[i], "sed -u s/{}/x/", ":::", "a"), 2, "nothing replaces {} in its command");
+        fails(ARGV("map", options[i], "sed -u s/{.}/x/", ":::", "a"), 2, "write \"{\"\".}\" to mean");
+        fails(ARGV("map", options[i], "cat ::: a"), 2, "is no source of inputs");
+        fails(ARGV("worker", options[i], "f=run {}"), 2, "nothing replaces {} in its command");
+        fails(ARGV("worker", options[i], "f=run '{/}'"), 2, "nothing replaces {/} in its command");
+    }
+    process = process_spawn("", ARGV("map", "--filter", "sed -u s/x/\"{\"\"}\"/", ":::", "axa"));
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_str_eq(process_out(process), "a{}a\n", "%s", process_err(process));
+    process_free(process);
+}
+
+static void is_too_long(size_t len, const char *const *argv, const char *message)
+{
+    char *input = malloc(len + 1);
+
+    memset(input, 'a', len);
+    input[len] = '\0';
+    struct process *process = process_spawn(input, argv);
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_eq(process_status(process), 1, "%.1000s", process_err(process));
+    cr_assert_not_null(strstr(process_err(process), message), "%.1000s", process_err(process));
+    cr_assert_not_null(strstr(process_err(process), "on standard input, or name a file"), "%.1000s",
+                       process_err(process));
+    process_free(process);
+    free(input);
+}
+
+#define FOUR(word)    word, word, word, word
+#define SIXTEEN(word) FOUR(word), FOUR(word), FOUR(word), FOUR(word)
+
+Test(cli_errors, an_input_that_is_too_long_for_an_argument_is_told_with_its_size)
+{
+    is_too_long(200000, ARGV("map", "--", "wc", "-c", "{}"),
+                "the input has 200000 bytes, and the system takes at most 131071");
+    is_too_long(200000, ARGV("map", "--", "wc -c {}"), "the input has 200000 bytes");
+    is_too_long(131065, ARGV("map", "--", "wc -c {}"), "as the variable BELT_INPUT has 131076 bytes");
+    is_too_long(131065, ARGV("map", "--", "wc", "-c", "1234567{}"), "with the input in it has 131072 bytes");
+    is_too_long(131000, ARGV("map", "--", "true", SIXTEEN("{}"), SIXTEEN("{}"), SIXTEEN("{}")),
+                "the command line with the input has 62"); /* more than any system takes */
+    is_too_long(131000,
+                ((const char *const[]){"sh", "-c", "ulimit -s 8192; exec \"$@\"", "sh", process_belt(), "map", "--",
+                                       "true", SIXTEEN("{}"), SIXTEEN("{}"), NULL}),
+                "and the system takes at most 2097152, environment included");
+}
+
 Test(cli_errors, environment_and_configuration)
 {
     char path[] = "/tmp/belt-test-XXXXXX", variable[64], message[256];

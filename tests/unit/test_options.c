@@ -324,6 +324,12 @@ Test(options, functions_of_workers)
     cr_assert_str_eq(command, "python3 a.py --x=1");
     cr_assert_not(functions_split("resize=", name, &command, &named));
     cr_assert_not(functions_split("", name, &command, &named));
+    cr_assert_not(functions_split("=x", name, &command, &named));
+    cr_assert(functions_is_name("resize.v2-b_1"));
+    cr_assert_not(functions_is_name(""));
+    cr_assert_not(functions_is_name("a b"));
+    cr_assert_not(functions_is_name(".a"));
+    cr_assert_not(functions_is_name("-a"));
     cr_assert_not(functions_split(".x=y", name, &command, &named));
 }
 
