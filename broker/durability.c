@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "durability.h"
 #include "record.h"
+#include "../proto/text_cut.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,18 +26,19 @@ struct restoring {
 
 static int damaged(const struct restoring *to, const struct store_record *record, const char *what)
 {
-    snprintf(to->error, to->size, "the store is damaged: record %llu of job %llu: %s; see 'belt store check'",
-             (unsigned long long)record->number, (unsigned long long)record->job, what);
+    text_print(to->error, to->size, "the store is damaged: record %llu of job %llu: %s; see 'belt store check'",
+               (unsigned long long)record->number, (unsigned long long)record->job, what);
     return BELT_SYSTEM;
 }
 
 /* Whoever lowers the limit has tasks or results of before in the store. */
 static int over_limit(const struct restoring *to, const struct store_record *record)
 {
-    snprintf(to->error, to->size,
-             "job %llu has a payload over the limit (%s): start the broker with the --max-payload that it had, or let "
-             "the job end first",
-             (unsigned long long)record->job, belt_decoder_error(to->decoder));
+    text_print(
+        to->error, to->size,
+        "job %llu has a payload over the limit (%s): start the broker with the --max-payload that it had, or let "
+        "the job end first",
+        (unsigned long long)record->job, belt_decoder_error(to->decoder));
     return BELT_INVALID;
 }
 
@@ -70,7 +72,7 @@ static int restore(struct durability *durability, struct core *core, uint32_t ma
     error[0] = 0;
     int rc = durability->store->ops->load(durability->store, restore_record, &to);
     if (rc != BELT_OK && !error[0])
-        snprintf(error, size, "%s", durability->store->error);
+        text_print(error, size, "%s", durability->store->error);
     belt_decoder_free(to.decoder);
     return rc;
 }
@@ -95,7 +97,7 @@ int durability_open(struct durability *durability, const char *directory, struct
     core_store_works(core, true, durability->turn_bytes);
     int rc = restore(durability, core, max_payload, now, error, size);
     if (rc == BELT_OK && (rc = durability->store->ops->stats(durability->store, &stats)) != BELT_OK)
-        snprintf(error, size, "%s", durability->store->error);
+        text_print(error, size, "%s", durability->store->error);
     if (rc == BELT_OK && core_restored(core, now, stats.last_number) != BELT_OK) {
         snprintf(error, size, "the store is damaged: the records of a job do not add up; see 'belt store check'");
         rc = BELT_SYSTEM;

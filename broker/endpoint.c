@@ -4,6 +4,7 @@
  * this machine unless somebody says so).
  */
 #include "endpoint.h"
+#include "../proto/text_cut.h"
 
 #include <arpa/inet.h>
 #include <belt/codes.h>
@@ -49,8 +50,8 @@ static int check_tcp(const char *endpoint, bool insecure_plaintext, char *error,
     if (!colon || colon == host || (size_t)(colon - host) > HOST_MAX || !port_valid(colon + 1) ||
         (host[0] == '[') != (colon[-1] == ']')) {
         snprintf(error, size,
-                 "\"%.300s\" is no address to listen on: write tcp://HOST:PORT, with a port of 0 to 65535 or *",
-                 endpoint);
+                 "\"%.*s\" is no address to listen on: write tcp://HOST:PORT, with a port of 0 to 65535 or *",
+                 TEXT_UP_TO(endpoint, 300));
         return BELT_INVALID;
     }
     memcpy(name, host, (size_t)(colon - host));
@@ -59,9 +60,9 @@ static int check_tcp(const char *endpoint, bool insecure_plaintext, char *error,
         return BELT_OK;
     snprintf(
         error, size,
-        "%.300s can be reached from other machines, and everything on it would be unencrypted and open to anybody who "
+        "%.*s can be reached from other machines, and everything on it would be unencrypted and open to anybody who "
         "reaches it: listen on 127.0.0.1 or ipc://PATH, or say --insecure-plaintext if the network is trusted",
-        endpoint);
+        TEXT_UP_TO(endpoint, 300));
     return BELT_INVALID;
 }
 
@@ -74,8 +75,8 @@ static int check_ipc(const char *endpoint, char *error, size_t size)
     if (len == 0)
         snprintf(error, size, "\"%s\" names no path: write ipc://PATH", endpoint);
     else
-        snprintf(error, size, "the path of %.300s has %zu bytes, a Unix socket's may have %u: choose a shorter one",
-                 endpoint, len, BROKER_IPC_PATH_MAX);
+        snprintf(error, size, "the path of %.*s has %zu bytes, a Unix socket's may have %u: choose a shorter one",
+                 TEXT_UP_TO(endpoint, 300), len, BROKER_IPC_PATH_MAX);
     return BELT_INVALID;
 }
 
@@ -85,7 +86,8 @@ int broker_endpoint_check(const char *endpoint, bool insecure_plaintext, char *e
         return check_tcp(endpoint, insecure_plaintext, error, size);
     if (starts(endpoint, "ipc://"))
         return check_ipc(endpoint, error, size);
-    snprintf(error, size, "\"%.300s\" is no address to listen on: write tcp://HOST:PORT or ipc://PATH", endpoint);
+    snprintf(error, size, "\"%.*s\" is no address to listen on: write tcp://HOST:PORT or ipc://PATH",
+             TEXT_UP_TO(endpoint, 300));
     return BELT_INVALID;
 }
 

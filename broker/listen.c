@@ -4,6 +4,7 @@
  */
 #include "listen.h"
 #include "../proto/link.h"
+#include "../proto/text_cut.h"
 #include "endpoint.h"
 
 #include <errno.h>
@@ -88,7 +89,7 @@ static void explain(int err, const char *endpoint, char *error, size_t size)
     default:
         break;
     }
-    snprintf(error, size, "cannot listen on %.300s: %s: %s", endpoint, zmq_strerror(err), advice);
+    snprintf(error, size, "cannot listen on %.*s: %s: %s", TEXT_UP_TO(endpoint, 300), zmq_strerror(err), advice);
 }
 
 /* ZeroMQ binds to addresses and interfaces, it looks no names up: the one name that is allowed has one meaning. */

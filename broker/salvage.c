@@ -13,6 +13,7 @@
 #include "store/store.h"
 
 #include "../proto/codec.h"
+#include "../proto/text_cut.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -63,7 +64,7 @@ struct salvage {
 
 static int fail(struct salvage *s, int code, const char *text)
 {
-    snprintf(s->error, s->size, "%s", text);
+    text_print(s->error, s->size, "%s", text);
     return code;
 }
 
@@ -236,10 +237,10 @@ static bool survey_message(struct survey *survey, const struct belt_msg *msg)
     switch (msg->type) {
     case BELT_MSG_OPEN:
         survey->opened = true;
-        snprintf(survey->key, sizeof(survey->key), "%.*s", (int)msg->u.open.key.len,
-                 (const char *)msg->u.open.key.data);
-        snprintf(survey->function, sizeof(survey->function), "%.*s", (int)msg->u.open.function.len,
-                 (const char *)msg->u.open.function.data);
+        text_print(survey->key, sizeof(survey->key), "%.*s", (int)msg->u.open.key.len,
+                   (const char *)msg->u.open.key.data);
+        text_print(survey->function, sizeof(survey->function), "%.*s", (int)msg->u.open.function.len,
+                   (const char *)msg->u.open.function.data);
         return true;
     case BELT_MSG_PUSH:
         raise_to(&survey->next, msg->u.push.first + msg->u.push.count);
@@ -539,7 +540,8 @@ int salvage_run(const char *from, const char *to, struct salvage_report *report,
     if (!s.wreck)
         return code;
     if (mkdir(to, 0700) != 0) {
-        snprintf(error, size, "cannot make the directory %s: %s; name one that is not there yet", to, strerror(errno));
+        text_print(error, size, "cannot make the directory %s: %s; name one that is not there yet", to,
+                   strerror(errno));
         goto out;
     }
     s.to = store_sqlite_open(to, error, size);

@@ -20,6 +20,7 @@
 #include "../client/open.h"
 #include "../client/private.h"
 #include "../proto/heap.h"
+#include "../proto/text_cut.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -106,8 +107,8 @@ static void note(struct bench *bench, const belt_result *result, uint64_t now)
     bench->done++;
     if (result->code != BELT_OK || result->len != bench->size) {
         if (!bench->failed++)
-            snprintf(bench->failure, sizeof bench->failure, "%s",
-                     *result->text ? result->text : "its result is not its input");
+            text_print(bench->failure, sizeof bench->failure, "%s",
+                       *result->text ? result->text : "its result is not its input");
         return;
     }
     if (result->index >= bench->lead && result->index - bench->lead < bench->measured.count) {

@@ -5,6 +5,7 @@
 #include "bytes.h"
 
 #include "../proto/terminal_text.h"
+#include "../proto/text_cut.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -48,6 +49,19 @@ void bytes_shown(struct bytes *bytes, const void *data, size_t len, unsigned kee
     if (!make_room(bytes, TERMINAL_TEXT_ROOM(len)))
         return;
     bytes->len += terminal_text(bytes->data + bytes->len, TERMINAL_TEXT_ROOM(len), len ? data : "", len, keep);
+}
+
+void bytes_json(struct bytes *bytes, const char *text)
+{
+    enum { PART = 4096 };
+
+    for (size_t left = strlen(text), len; left > 0; text += len, left -= len) {
+        len = text_cut_at(text, left, PART);
+        if (!make_room(bytes, TERMINAL_TEXT_JSON_ROOM(len)))
+            return;
+        bytes->len +=
+            terminal_text(bytes->data + bytes->len, TERMINAL_TEXT_JSON_ROOM(len), text, len, TERMINAL_TEXT_JSON);
+    }
 }
 
 void bytes_fit(struct bytes *bytes)

@@ -22,13 +22,13 @@ static bool check_sources(const char *const *words, uint32_t count, char *error)
     for (uint32_t i = 0; i < count; i++) {
         if (!is_source(words[i]))
             continue;
-        snprintf(error, BELT_CHECK_ERROR,
-                 strcmp(words[i], ":::")
-                     ? "'%s' is not a source of inputs: there is one ':::' with the inputs behind it, "
-                       "--arg-file FILE, and standard input (which may have '%s' as an input)"
-                     : "there is more than one '%s': the inputs stand behind the first; standard "
-                       "input may have '%s' as an input",
-                 words[i], words[i]);
+        text_print(error, BELT_CHECK_ERROR,
+                   strcmp(words[i], ":::")
+                       ? "'%s' is not a source of inputs: there is one ':::' with the inputs behind it, "
+                         "--arg-file FILE, and standard input (which may have '%s' as an input)"
+                       : "there is more than one '%s': the inputs stand behind the first; standard "
+                         "input may have '%s' as an input",
+                   words[i], words[i]);
         return false;
     }
     return true;
@@ -43,10 +43,10 @@ static bool check_name(const char *name, char *error)
 {
     if (functions_is_name(name))
         return true;
-    snprintf(error, BELT_CHECK_ERROR,
-             *name ? "'%.*s' is no function's name: letters, digits, '.', '_' and '-', 128 at the most"
-                   : "the name of the function is empty (an unset variable?)%.*s",
-             TEXT_UP_TO(name, 100));
+    text_print(error, BELT_CHECK_ERROR,
+               *name ? "'%.*s' is no function's name: letters, digits, '.', '_' and '-', 128 at the most"
+                     : "the name of the function is empty (an unset variable?)%.*s",
+               TEXT_UP_TO(name, 100));
     return false;
 }
 
@@ -69,24 +69,24 @@ bool program_check(const char *option, const char *command, char *error)
     size_t len = 0;
 
     if (is_blank(command)) {
-        snprintf(error, BELT_CHECK_ERROR, "%s: the command is empty (an unset variable?)", option);
+        text_print(error, BELT_CHECK_ERROR, "%s: the command is empty (an unset variable?)", option);
         return false;
     }
     found = find_place(command, &len);
     if (found) {
-        snprintf(error, BELT_CHECK_ERROR,
-                 "%s: nothing replaces %.*s in its command, which runs once and gets each input %s; write "
-                 "\"{\"\"%.*s\" to mean the characters themselves",
-                 option, (int)len, found, gets, (int)len - 1, found + 1);
+        text_print(error, BELT_CHECK_ERROR,
+                   "%s: nothing replaces %.*s in its command, which runs once and gets each input %s; write "
+                   "\"{\"\"%.*s\" to mean the characters themselves",
+                   option, (int)len, found, gets, (int)len - 1, found + 1);
         return false;
     }
     found = shell_foreign_source(command, &len);
     if (!found)
         return true;
-    snprintf(error, BELT_CHECK_ERROR,
-             "%s: %.*s in its command is no source of inputs: end the quotes before ':::', or write '%.*s' in it to "
-             "mean the characters themselves",
-             option, (int)len, found, (int)len, found);
+    text_print(error, BELT_CHECK_ERROR,
+               "%s: %.*s in its command is no source of inputs: end the quotes before ':::', or write '%.*s' in it to "
+               "mean the characters themselves",
+               option, (int)len, found, (int)len, found);
     return false;
 }
 
@@ -100,16 +100,17 @@ bool command_line_check(const struct options *options, char *error)
     if (!options->dashes)
         return !options->word_count || check_name(options->words[0], error);
     if (options->rest_count && is_blank(words[0])) {
-        snprintf(error, BELT_CHECK_ERROR, "the command after '--' is empty (an unset variable?)");
+        text_print(error, BELT_CHECK_ERROR, "the command after '--' is empty (an unset variable?)");
         return false;
     }
     if (!command_check(words, options->rest_count, error))
         return false;
     if (options->colons && !command_has_place(words, options->rest_count)) {
-        snprintf(error, BELT_CHECK_ERROR,
-                 "the command has no {}, so that each input would be its standard input, and not an argument: write {} "
-                 "where the input is to stand, as in: -- %.*s {}; or give the inputs on standard input",
-                 TEXT_UP_TO(options->rest_count ? words[0] : "COMMAND", 100));
+        text_print(
+            error, BELT_CHECK_ERROR,
+            "the command has no {}, so that each input would be its standard input, and not an argument: write {} "
+            "where the input is to stand, as in: -- %.*s {}; or give the inputs on standard input",
+            TEXT_UP_TO(options->rest_count ? words[0] : "COMMAND", 100));
         return false;
     }
     return true;

@@ -11,6 +11,7 @@
 #include "run.h"
 #include "say.h"
 #include "signals.h"
+#include "../proto/text_cut.h"
 
 #include <belt/belt.h>
 #include <errno.h>
@@ -81,10 +82,11 @@ static int missing_config(struct options *options, const char *path, bool named,
         say("the configuration %s is not read: %s; BELT_CONFIG names another", path, strerror(error));
         return 0;
     }
-    snprintf(options->error, sizeof options->error,
-             "cannot read the configuration %s: %s; check its owner and permissions, or name another with --config or "
-             "BELT_CONFIG (/dev/null: none)",
-             path, strerror(error));
+    text_print(
+        options->error, sizeof options->error,
+        "cannot read the configuration %s: %s; check its owner and permissions, or name another with --config or "
+        "BELT_CONFIG (/dev/null: none)",
+        path, strerror(error));
     return -1;
 }
 
@@ -100,9 +102,10 @@ static int read_config(struct options *options, const char *path, bool named, st
     failed = file_read(fd, CONFIG_MAX_BYTES, &data, &len);
     close(fd);
     if (failed)
-        snprintf(options->error, sizeof options->error, "cannot read the configuration %s: %s", path, strerror(failed));
+        text_print(options->error, sizeof options->error, "cannot read the configuration %s: %s", path,
+                   strerror(failed));
     else if (config_parse(config, data, len, error, sizeof error)) {
-        snprintf(options->error, sizeof options->error, "the configuration %s is not valid: %s", path, error);
+        text_print(options->error, sizeof options->error, "the configuration %s is not valid: %s", path, error);
         failed = -1;
     }
     free(data);

@@ -7,6 +7,7 @@
 
 #include "say.h"
 #include "units.h"
+#include "../proto/text_cut.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -80,7 +81,7 @@ static int fill(struct map_input *input)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (got < 0) {
-        snprintf(input->error, sizeof input->error, "reading %s failed: %s", input->name, strerror(errno));
+        text_print(input->error, sizeof input->error, "reading %s failed: %s", input->name, strerror(errno));
         return -1;
     }
     records_fed(&input->records, (size_t)got);
@@ -123,7 +124,7 @@ static int draw_read(struct map_input *input, const char **data, size_t *len)
                      units_show_bytes(input->records.limit, limit));
             return BELT_INPUT_FAILED;
         case RECORDS_CUT:
-            snprintf(input->error, sizeof input->error, "%s ends in the middle of a record", input->name);
+            text_print(input->error, sizeof input->error, "%s ends in the middle of a record", input->name);
             return broken(input);
         case RECORDS_END:
             return BELT_INPUT_END;

@@ -171,12 +171,12 @@ int option_set(struct options *options, const struct option_def *def, const char
     if (def->type == OPTION_LIST && options->origin[index] != origin)
         ((struct option_list *)(void *)((char *)options->values + def->offset))->count = 0;
     if ((def->type == OPTION_TEXT || def->type == OPTION_LIST) && !*value && !def->expects) {
-        snprintf(options->error, sizeof options->error, "%s: it is empty (an unset variable?)", where);
+        text_print(options->error, sizeof options->error, "%s: it is empty (an unset variable?)", where);
         return -1;
     }
     if (!set_value(options, def, value)) {
-        snprintf(options->error, sizeof options->error, "%s: '%.*s' is not valid: expected %s", where,
-                 TEXT_UP_TO(value, 200), expected(def, text, sizeof text));
+        text_print(options->error, sizeof options->error, "%s: '%.*s' is not valid: expected %s", where,
+                   TEXT_UP_TO(value, 200), expected(def, text, sizeof text));
         return -1;
     }
     options->origin[index] = origin;
@@ -213,9 +213,9 @@ static const struct option_def *find_key(const struct command *const *all, const
 static int unknown(struct options *options, const char *what, const char *name, const char *file, uint32_t line,
                    const struct suggest *suggest)
 {
-    snprintf(options->error, sizeof options->error, "unknown %s '%.*s' in %s:%u%s%s%s", what, TEXT_UP_TO(name, 100),
-             file, (unsigned)line, suggest->best ? "; did you mean '" : "", suggest->best ? suggest->best : "",
-             suggest->best ? "'?" : "");
+    text_print(options->error, sizeof options->error, "unknown %s '%.*s' in %s:%u%s%s%s", what, TEXT_UP_TO(name, 100),
+               file, (unsigned)line, suggest->best ? "; did you mean '" : "", suggest->best ? suggest->best : "",
+               suggest->best ? "'?" : "");
     return -1;
 }
 
@@ -226,9 +226,9 @@ static int check_repeated(struct options *options, const struct config *file, ui
 
     for (uint32_t i = 0; i < index; i++)
         if (!strcmp(file->entries[i].section, entry->section) && !strcmp(file->entries[i].key, entry->key)) {
-            snprintf(options->error, sizeof options->error,
-                     "%.*s:%u: '%.*s' is set in line %u already: remove one of the two", TEXT_UP_TO(name, 300),
-                     (unsigned)entry->line, TEXT_UP_TO(entry->key, 100), (unsigned)file->entries[i].line);
+            text_print(options->error, sizeof options->error,
+                       "%.*s:%u: '%.*s' is set in line %u already: remove one of the two", TEXT_UP_TO(name, 300),
+                       (unsigned)entry->line, TEXT_UP_TO(entry->key, 100), (unsigned)file->entries[i].line);
             return -1;
         }
     return 0;
@@ -261,7 +261,7 @@ static int apply_entry(struct options *options, const struct command *const *all
     if ((section && section != options->command) || index < 0 ||
         (!section && options->command->options[index].scope != OPTION_GLOBAL))
         return 0;
-    snprintf(where, sizeof where, "%.300s:%u: %s", file, (unsigned)entry->line, entry->key);
+    text_print(where, sizeof where, "%.*s:%u: %s", TEXT_UP_TO(file, 300), (unsigned)entry->line, entry->key);
     return option_set(options, &options->command->options[index], entry->value, ORIGIN_FILE, where);
 }
 
@@ -291,7 +291,7 @@ static int apply_variable(struct options *options, const struct option_def *def,
     char where[192];
     int rc = 0;
 
-    snprintf(where, sizeof where, "environment variable %s", name);
+    text_print(where, sizeof where, "environment variable %s", name);
     if (def->type != OPTION_LIST)
         return option_set(options, def, value, ORIGIN_ENVIRONMENT, where);
     while (rc == 0 && *value) {
@@ -316,7 +316,7 @@ static int check_environment(struct options *options, char *const *environment)
         bool found = false;
         if (strncmp(*environment, prefix, len))
             continue;
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(*environment, "="), *environment);
+        text_print(name, sizeof name, "%.*s", (int)strcspn(*environment, "="), *environment);
         suggest_init(&suggest, name + len);
         for (uint32_t i = 0; i < options->command->option_count && !found; i++) {
             if (options->command->options[i].scope == OPTION_FLAG_ONLY)
@@ -328,9 +328,9 @@ static int check_environment(struct options *options, char *const *environment)
                 suggest_offer(&suggest, keep_text(options, known + len, strlen(known + len)));
         }
         if (!found) {
-            snprintf(options->error, sizeof options->error, "unknown environment variable %s%s%s%s%s", name,
-                     suggest.best ? "; did you mean " : "", suggest.best ? prefix : "",
-                     suggest.best ? suggest.best : "", suggest.best ? "?" : "");
+            text_print(options->error, sizeof options->error, "unknown environment variable %s%s%s%s%s", name,
+                       suggest.best ? "; did you mean " : "", suggest.best ? prefix : "",
+                       suggest.best ? suggest.best : "", suggest.best ? "?" : "");
             return -1;
         }
     }

@@ -5,6 +5,7 @@
  */
 #include "option_values.h"
 #include "suggest.h"
+#include "../proto/text_cut.h"
 
 #include <ctype.h>
 #include <getopt.h>
@@ -87,14 +88,14 @@ static int unknown_option(struct options *options, const char *word)
     struct suggest suggest;
     char name[64];
 
-    snprintf(name, sizeof name, "%s", word + 2);
+    text_print(name, sizeof name, "%s", word + 2);
     name[strcspn(name, "=")] = '\0';
     suggest_init(&suggest, name);
     for (uint32_t i = 0; i < options->command->option_count; i++)
         suggest_offer(&suggest, options->command->options[i].name);
-    snprintf(options->error, sizeof options->error, "unknown option '--%s'%s%s%s; see 'belt help %s'", name,
-             suggest.best ? "; did you mean '--" : "", suggest.best ? suggest.best : "", suggest.best ? "'?" : "",
-             options->command->name);
+    text_print(options->error, sizeof options->error, "unknown option '--%s'%s%s%s; see 'belt help %s'", name,
+               suggest.best ? "; did you mean '--" : "", suggest.best ? suggest.best : "", suggest.best ? "'?" : "",
+               options->command->name);
     return -1;
 }
 

@@ -69,7 +69,7 @@ void result_json_add(const belt_result *result, uint64_t index, const struct lab
     result_json_bytes(object, "log", result->log, result->log_len);
     text = json_dumps(object, JSON_COMPACT);
     if (text) {
-        bytes_text(out, text);
+        bytes_json(out, text);
         bytes_text(out, "\n");
     }
     out->failed |= !text;

@@ -94,15 +94,15 @@ void say(const char *format, ...)
 void say_status(const char *line)
 {
     char text[512];
-    int len;
+    size_t len;
 
     if (!*line) {
         say_status_clear();
         return;
     }
-    len = snprintf(text, sizeof text, "\r\033[K%.480s", line);
+    len = text_print(text, sizeof text, "\r\033[K%s", line);
     pthread_mutex_lock(&lock);
-    write_all(text, (size_t)len);
+    write_all(text, len);
     status_shown = true;
     pthread_mutex_unlock(&lock);
 }

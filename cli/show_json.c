@@ -173,7 +173,7 @@ void show_json_write(json_t *object, struct bytes *out)
     char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
 
     if (text) {
-        bytes_text(out, text);
+        bytes_json(out, text);
         bytes_text(out, "\n");
     }
     out->failed |= !text;

@@ -11,6 +11,7 @@
 
 #include "../broker/salvage.h"
 #include "../broker/store/store.h"
+#include "../proto/text_cut.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -74,12 +75,12 @@ static int find_store(const char *directory, char *error, uint32_t size)
     if (number == ENOENT && (has_file(directory, "belt.sqlite-wal") || has_file(directory, "belt.mark")))
         snprintf(
             error, size,
-            "belt.sqlite is missing in %.300s, where belt.sqlite-wal or belt.mark is: the database was removed or not "
+            "belt.sqlite is missing in %.*s, where belt.sqlite-wal or belt.mark is: the database was removed or not "
             "copied; restore the directory from a copy",
-            directory);
+            TEXT_UP_TO(directory, 300));
     else
-        snprintf(error, size, "there is no store in %.300s (%s); name the directory that 'belt broker --state' has",
-                 directory, strerror(number));
+        snprintf(error, size, "there is no store in %.*s (%s); name the directory that 'belt broker --state' has",
+                 TEXT_UP_TO(directory, 300), strerror(number));
     return BELT_SYSTEM;
 }
 
@@ -141,7 +142,7 @@ static int run_action(const struct action *action, const char *directory, const 
     if (code == BELT_OK)
         code = store->ops->stats(store, stats);
     if (code != BELT_OK)
-        snprintf(error, size, "%s", store->error);
+        text_print(error, size, "%s", store->error);
     store_close(store);
     return code;
 }

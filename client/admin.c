@@ -11,6 +11,8 @@
 #include "options.h"
 #include "wake.h"
 
+#include "../proto/text_cut.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +93,7 @@ static void answer(belt_pool *pool, struct client_request *request, unsigned cod
 {
     request->done = true;
     request->code = code;
-    snprintf(request->text, sizeof(request->text), "%.*s", (int)len, text);
+    text_print(request->text, sizeof(request->text), "%.*s", (int)len, text);
     client_tell(&pool->cond);
 }
 
@@ -271,7 +273,7 @@ static void end_requests(struct client_request *requests, size_t count, unsigned
             continue;
         requests[i].done = true;
         requests[i].code = code;
-        snprintf(requests[i].text, sizeof(requests[i].text), "%s", text);
+        text_print(requests[i].text, sizeof(requests[i].text), "%s", text);
     }
 }
 
@@ -460,7 +462,7 @@ int client_cancel_all(belt_pool *pool, struct client_cancel *cancels, size_t cou
         rc = client_admin_ask_all(pool, requests, some, timeout_ms);
         for (size_t i = 0; rc == BELT_OK && i < some; i++) {
             cancels[first + i].code = requests[i].code;
-            snprintf(cancels[first + i].text, sizeof(cancels[first + i].text), "%s", requests[i].text);
+            text_print(cancels[first + i].text, sizeof(cancels[first + i].text), "%s", requests[i].text);
         }
     }
     free(requests);

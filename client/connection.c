@@ -5,6 +5,7 @@
 #include "connection.h"
 
 #include "proto/link.h"
+#include "../proto/text_cut.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,8 +34,8 @@ void client_connection_send(belt_pool *pool, struct belt_msg *msg)
         char text[200];
 
         belt_frames_clear(&pool->unsent);
-        snprintf(text, sizeof(text), "a %s message could not be made: %s", belt_msg_name(msg->type),
-                 belt_code_text((unsigned)rc));
+        text_print(text, sizeof(text), "a %s message could not be made: %s", belt_msg_name(msg->type),
+                   belt_code_text((unsigned)rc));
         client_connection_lost(pool, (unsigned)rc, text);
         return;
     }
@@ -46,7 +47,7 @@ void client_connection_lost(belt_pool *pool, unsigned code, const char *text)
     pthread_mutex_lock(&pool->lock);
     if (pool->code == BELT_OK) {
         pool->code = code;
-        snprintf(pool->text, sizeof(pool->text), "%s", text);
+        text_print(pool->text, sizeof(pool->text), "%s", text);
         atomic_store(&pool->lost, true);
     }
     client_tell(&pool->cond);

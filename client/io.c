@@ -15,6 +15,7 @@
 #include "process.h"
 #include "proto/link.h"
 #include "wake.h"
+#include "../proto/text_cut.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -82,7 +83,7 @@ static void reconnect(belt_pool *pool)
     if (pool->socket == NULL) {
         char text[400];
 
-        snprintf(text, sizeof(text), "cannot connect to %s: %s", pool->endpoint, zmq_strerror(errno));
+        text_print(text, sizeof(text), "cannot connect to %s: %s", pool->endpoint, zmq_strerror(errno));
         lose(pool, BELT_SYSTEM, text);
     }
 }
@@ -123,7 +124,7 @@ static void act(belt_pool *pool, enum belt_session_action action, const struct b
         reconnect(pool);
         break;
     case BELT_SESSION_FAILED:
-        snprintf(text, sizeof(text), "the broker at %s refuses this client: %s", pool->endpoint, pool->session.text);
+        text_print(text, sizeof(text), "the broker at %s refuses this client: %s", pool->endpoint, pool->session.text);
         lose(pool, pool->session.code, text);
         break;
     case BELT_SESSION_NOTHING:
@@ -168,8 +169,9 @@ static void timers(belt_pool *pool)
     }
     if (pool->lost_timeout_ms >= 0 && pool->ready && pool->session.state != BELT_SESSION_READY &&
         now - pool->session.lost_ms >= (uint64_t)pool->lost_timeout_ms) {
-        snprintf(text, sizeof(text), "the connection to the broker at %s was lost and did not come back within %lld ms",
-                 pool->endpoint, (long long)pool->lost_timeout_ms);
+        text_print(text, sizeof(text),
+                   "the connection to the broker at %s was lost and did not come back within %lld ms", pool->endpoint,
+                   (long long)pool->lost_timeout_ms);
         lose(pool, BELT_LOST_BROKER, text);
     }
 }

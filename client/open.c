@@ -11,6 +11,7 @@
 #include "pool.h"
 #include "private.h"
 #include "proto/codes.h"
+#include "../proto/text_cut.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -69,9 +70,9 @@ static belt_pool *pool_new(const belt_pool_options *options)
     atomic_init(&pool->max_payload, BELT_MAX_PAYLOAD_DEFAULT);
     gethostname(host, sizeof(host) - 1);
     if (options->name != NULL)
-        snprintf(pool->name, sizeof(pool->name), "%s", options->name);
+        text_print(pool->name, sizeof(pool->name), "%s", options->name);
     else
-        snprintf(pool->name, sizeof(pool->name), "%s:%ld", host, (long)getpid());
+        text_print(pool->name, sizeof(pool->name), "%s:%ld", host, (long)getpid());
     return pool;
 }
 

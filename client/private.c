@@ -15,6 +15,7 @@
 #include "process.h"
 #include "wait.h"
 #include "worker/spawn.h"
+#include "../proto/text_cut.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -328,7 +329,7 @@ static bool reap(struct child *child, const char *what, char *text, size_t size)
     n = read(child->said, said, sizeof(said) - 1);
     said[n > 0 ? n : 0] = '\0';
     if (n > 0)
-        snprintf(text, size, "the private %s cannot go on: %s", what, said);
+        text_print(text, size, "the private %s cannot go on: %s", what, said);
     else if (pid > 0 && WIFSIGNALED(status))
         snprintf(text, size, "the private %s was ended by signal %d (%s): close the pool and open another", what,
                  WTERMSIG(status), strsignal(WTERMSIG(status)));

@@ -4,6 +4,8 @@
  */
 #include "stream.h"
 
+#include "../proto/text_cut.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,7 +168,7 @@ void client_stream_fail(struct client_stream *stream, unsigned code, const char 
         return;
     stream->state = CLIENT_STREAM_FAILED;
     stream->code = code;
-    snprintf(stream->text, sizeof(stream->text), "%s", text);
+    text_print(stream->text, sizeof(stream->text), "%s", text);
 }
 
 void client_stream_limit(struct client_stream *stream, uint32_t max_payload)
@@ -420,7 +422,7 @@ static enum client_stream_action on_error(struct client_stream *stream, const st
         client_stream_resync(stream);
         return CLIENT_STREAM_CHANGED;
     }
-    snprintf(text, sizeof(text), "%.*s", (int)error->text.len, (const char *)error->text.data);
+    text_print(text, sizeof(text), "%.*s", (int)error->text.len, (const char *)error->text.data);
     client_stream_fail(stream, error->code, text);
     return CLIENT_STREAM_CHANGED;
 }

@@ -4,6 +4,7 @@
  */
 #include "codec_scan.h"
 #include "limits.h"
+#include "text_cut.h"
 
 #include <belt/codes.h>
 #include <inttypes.h>
@@ -21,10 +22,12 @@ bool scan_fail(struct scanner *s, int code, const char *field, const char *forma
         snprintf(where, sizeof(where), "%s[%" PRIu32 "]: ", s->list, s->item);
     va_list args;
     va_start(args, format);
-    vsnprintf(what, sizeof(what), format, args);
+    (void)text_format(what, sizeof(what), format, args);
     va_end(args);
-    snprintf(s->error, sizeof(s->error), "%s: %s%.64s%s%s", s->message, where, field ? field : "", field ? ": " : "",
-             what);
+    if (!field)
+        field = "";
+    text_print(s->error, sizeof(s->error), "%s: %s%.*s%s%s", s->message, where, TEXT_UP_TO(field, 64),
+               *field ? ": " : "", what);
     return false;
 }
 

@@ -4,6 +4,7 @@
  * say hello, to ping and to connect anew; sends nothing itself.
  */
 #include "session.h"
+#include "text_cut.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -66,8 +67,8 @@ static enum belt_session_action fail(struct belt_session *session, unsigned code
 {
     session->state = BELT_SESSION_REFUSED;
     session->code = code;
-    snprintf(session->text, sizeof(session->text), "%.*s",
-             (int)(len < sizeof(session->text) ? len : sizeof(session->text)), len ? text : "");
+    text_print(session->text, sizeof(session->text), "%.*s",
+               (int)(len < sizeof(session->text) ? len : sizeof(session->text)), len ? text : "");
     return BELT_SESSION_FAILED;
 }
 

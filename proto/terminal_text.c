@@ -79,8 +79,13 @@ static size_t decode(const uint8_t *at, size_t left, uint32_t *point)
 }
 
 /* How one character is shown that is not shown as it is. */
-static int escape(char *to, size_t size, uint32_t point)
+static int escape(char *to, size_t size, uint32_t point, unsigned keep)
 {
+    if (keep & TERMINAL_TEXT_JSON && point > 0xffff)
+        return snprintf(to, size, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (point >> 10)),
+                        (unsigned)(0xdc00 + (point & 0x3ff)));
+    if (keep & TERMINAL_TEXT_JSON)
+        return snprintf(to, size, "\\u%04x", (unsigned)point);
     if (point == '\n' || point == '\t' || point == '\r')
         return snprintf(to, size, "\\%c", point == '\n' ? 'n' : point == '\t' ? 't' : 'r');
     return snprintf(to, size, point < 0x80 ? "\\x%02x" : point <= 0xffff ? "\\u%04x" : "\\U%06x", (unsigned)point);
@@ -111,7 +116,7 @@ size_t terminal_text(char *to, size_t room, const void *text, size_t len, unsign
             part = (const char *)at;
             part_len = bytes;
         } else {
-            part_len = (size_t)(bytes ? escape(shown, sizeof shown, point)
+            part_len = (size_t)(bytes ? escape(shown, sizeof shown, point, keep)
                                       : snprintf(shown, sizeof shown, "\\x%02x", (unsigned)*at));
         }
         if (part_len >= room - out)

@@ -12,9 +12,12 @@
 /* What stays as it is besides printable characters. */
 #define TERMINAL_TEXT_LINES 1u /* newlines */
 #define TERMINAL_TEXT_TABS  2u
+/* The text is JSON, and stays it: what would be changed stands in a string, and becomes \u001b there. */
+#define TERMINAL_TEXT_JSON 4u
 
-/* Room that `len` bytes need at most, NUL included: a byte becomes \xNN. */
-#define TERMINAL_TEXT_ROOM(len) (4 * (len) + 1)
+/* Room that `len` bytes need at most, NUL included: a byte becomes \xNN, or \u00NN in JSON. */
+#define TERMINAL_TEXT_ROOM(len)      (4 * (len) + 1)
+#define TERMINAL_TEXT_JSON_ROOM(len) (6 * (len) + 1)
 
 /**
  * Writes `text` to `to` and a NUL behind it, and returns the length without that. Printable characters of UTF-8 stay;

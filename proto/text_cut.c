@@ -51,6 +51,17 @@ size_t text_format(char *to, size_t size, const char *format, va_list list)
     return cut;
 }
 
+size_t text_print(char *to, size_t size, const char *format, ...)
+{
+    va_list list;
+    size_t len;
+
+    va_start(list, format);
+    len = text_format(to, size, format, list);
+    va_end(list);
+    return len;
+}
+
 size_t text_cut(uint8_t *to, size_t size, struct belt_bytes text)
 {
     char between[64];

@@ -26,8 +26,13 @@ size_t text_cut_at(const void *text, size_t len, size_t most);
 /* For "%.*s": as much of a string as has at most `most` bytes. */
 #define TEXT_UP_TO(text, most) (int)text_cut_at(text, strlen(text), most), (text)
 
+/* The same of bytes. */
+#define TEXT_BYTES_UP_TO(bytes, most) (int)text_cut_at((bytes).data, (bytes).len, most), (const char *)(bytes).data
+
 /** vsnprintf() into `size` bytes that ends with a whole character when not all fits. Returns the length of what does.
  */
 size_t text_format(char *to, size_t size, const char *format, va_list list) __attribute__((format(printf, 3, 0)));
+/** The same as snprintf() is called: for whatever holds text that may be longer than the room for it. */
+size_t text_print(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -62,6 +62,15 @@ void agent_log(const struct agent *agent, const char *format, ...)
     va_end(list);
 }
 
+void agent_say(const char *format, ...)
+{
+    va_list list;
+
+    va_start(list, format);
+    log_line("", format, list);
+    va_end(list);
+}
+
 void agent_warn(const struct agent *agent, const char *format, ...)
 {
     va_list list;

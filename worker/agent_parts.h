@@ -169,6 +169,8 @@ void agent_loop(struct agent *agent);       /* until agent->done */
 void agent_end_slots(struct agent *agent);  /* those that idle: their input ends, then by signals */
 void agent_stop_slots(struct agent *agent); /* at once */
 __attribute__((format(printf, 2, 3))) void agent_log(const struct agent *agent, const char *format, ...);
+/** Said even when quiet: that what was warned of is over. */
+__attribute__((format(printf, 1, 2))) void agent_say(const char *format, ...);
 /** Said even when quiet: the operator must do something. */
 __attribute__((format(printf, 2, 3))) void agent_warn(const struct agent *agent, const char *format, ...);
 /** The end of the agent, for a reason. */

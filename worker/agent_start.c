@@ -6,6 +6,7 @@
 #include "spawn.h"
 
 #include "../proto/heap.h"
+#include "../proto/text_cut.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -249,7 +250,7 @@ static void agent_defaults(struct agent *agent, struct belt_agent_options *optio
         options->drain_ms = DRAIN_MS_DEFAULT;
     gethostname(host, sizeof(host) - 1);
     if (options->name)
-        snprintf(agent->name, sizeof(agent->name), "%s", options->name);
+        text_print(agent->name, sizeof(agent->name), "%s", options->name);
     else
         snprintf(agent->name, sizeof(agent->name), "%s:%d", host, (int)getpid());
 }

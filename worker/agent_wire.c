@@ -269,7 +269,7 @@ bool wire_quiet(const struct agent *agent)
 static void wire_welcomed(struct agent *agent)
 {
     if (agent->apart_said) /* also when quiet: what was said is not true any more */
-        fprintf(stderr, "belt worker: reached the broker at %s\n", agent->options->broker);
+        agent_say("reached the broker at %s", agent->options->broker);
     agent->apart_us = 0;
     agent->apart_said = agent->apart_logged = false;
     if (!agent->welcomed)

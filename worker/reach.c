@@ -3,6 +3,7 @@
  * Why a broker cannot be reached. See reach.h.
  */
 #include "reach.h"
+#include "../proto/text_cut.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,7 +96,7 @@ static int try_host(const char *name, char text[REACH_TEXT])
     }
     int rc = getaddrinfo(plain, colon ? colon + 1 : NULL, &hints, &list);
     if (rc != 0) {
-        snprintf(text, REACH_TEXT, "the name '%s' does not resolve: %s", plain, gai_strerror(rc));
+        text_print(text, REACH_TEXT, "the name '%s' does not resolve: %s", plain, gai_strerror(rc));
         return EHOSTUNREACH;
     }
     for (const struct addrinfo *at = list; at && error != 0; at = at->ai_next)

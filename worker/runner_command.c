@@ -63,7 +63,7 @@ static void command_give(struct agent *agent, struct place *place, const struct 
         command_line_too_long(&line, env ? env : environ, (size_t)sysconf(_SC_ARG_MAX));
         command_refuse(agent, place, line.error);
     } else if (rc != 0) {
-        snprintf(text, sizeof(text), "cannot run '%.*s': %s", TEXT_UP_TO(line.argv[0], 160), strerror(rc));
+        text_print(text, sizeof(text), "cannot run '%.*s': %s", TEXT_UP_TO(line.argv[0], 160), strerror(rc));
         command_refuse(agent, place, text);
     } else if (line.input) {
         if (slot_outbox_payload(&place->queue, task->payload) != 0)

@@ -3,6 +3,7 @@
  * Reader and writer of SLOTS.md. Pure. See slot_protocol.h.
  */
 #include "slot_protocol.h"
+#include "../proto/text_cut.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -358,7 +359,7 @@ static enum slot_got reader_bad(struct slot_reader *reader, enum slot_got got, c
     for (size_t i = 0; i < n; i++)
         shown[i] = line[i] >= ' ' && line[i] <= '~' ? line[i] : '?';
     shown[n] = '\0';
-    snprintf(reader->error, sizeof(reader->error), "%s: \"%s\"%s", what, shown, n < len ? " ..." : "");
+    text_print(reader->error, sizeof(reader->error), "%s: \"%s\"%s", what, shown, n < len ? " ..." : "");
     reader->broken = true;
     return got;
 }

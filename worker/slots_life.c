@@ -430,10 +430,8 @@ static void start_failed(struct slots_program_state *program, uint64_t now, cons
     if (slot->unable && program->failures < SLOTS_FAILURES) /* it knows: trying again would tell the same */
         program->failures = SLOTS_FAILURES - 1;
     if (!slot->unable)
-        snprintf(program->why, sizeof(program->why), "%s%s%.*s%s%.*s", why ? why : "", why ? ", " : "",
-                 (int)(how->text.len > 150 ? 150 : how->text.len), (const char *)how->text.data,
-                 line.len > 0 ? ": " : "", (int)(line.len > 200 ? 200 : line.len),
-                 line.len > 0 ? (const char *)line.data : "");
+        text_print(program->why, sizeof(program->why), "%s%s%.*s%s%.*s", why ? why : "", why ? ", " : "",
+                   TEXT_BYTES_UP_TO(how->text, 150), line.len > 0 ? ": " : "", TEXT_BYTES_UP_TO(line, 200));
     program->failures++;
     if (program->failures < SLOTS_FAILURES || program->pause_until > now)
         return;
@@ -501,13 +499,11 @@ static void death_blame(struct slots *slots, uint64_t now, struct slots_slot *sl
 {
     char text[512];
     struct slots_outcome outcome = *how;
-    int len =
-        snprintf(text, sizeof(text), "the slot died while it ran the task: %s%s%.*s", slot->why ? slot->why : "",
-                 slot->why ? ", " : "", (int)(how->text.len > 300 ? 300 : how->text.len), (const char *)how->text.data);
+    size_t len = text_print(text, sizeof(text), "the slot died while it ran the task: %s%s%.*s",
+                            slot->why ? slot->why : "", slot->why ? ", " : "", TEXT_BYTES_UP_TO(how->text, 300));
 
     outcome.code = BELT_TASK_LOST;
-    outcome.text =
-        (struct belt_bytes){(const uint8_t *)text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1};
+    outcome.text = (struct belt_bytes){(const uint8_t *)text, len};
     outcome.timed = false;
     outcome.payload = (struct belt_bytes){NULL, 0};
     outcome.kept = (struct belt_payload){NULL, NULL, 0};
@@ -561,7 +557,7 @@ void slots_short(struct slots *slots, uint64_t now, uint32_t number, const char 
         program->scarce = true;
         program->short_since = now;
     }
-    snprintf(program->why, sizeof(program->why), "%s", why);
+    text_print(program->why, sizeof(program->why), "%s", why);
     program->unable = false;
     if (short_for_long(slots, program, now))
         pause_longer(program, now);

@@ -5,6 +5,7 @@
 #include "agent_parts.h"
 #include "simple_command.h"
 #include "spawn.h"
+#include "../proto/text_cut.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -136,7 +137,7 @@ static void warn_between(struct agent *agent, const struct place *place)
 void stream_violation(struct agent *agent, struct place *place, const char *what)
 {
     if (place->error[0] == '\0')
-        snprintf(place->error, sizeof(place->error), "%s", what);
+        text_print(place->error, sizeof(place->error), "%s", what);
     if (stream_owes(place) == 0) {
         place->blameless = true; /* also of the task that it is about to get */
         warn_between(agent, place);
@@ -305,7 +306,7 @@ void stream_ended(struct agent *agent, struct place *place, int status)
     place_read_log(agent, place);
     stream_parse(agent, place);
     place_status(status, text, sizeof(text), &outcome);
-    snprintf(why, sizeof(why), "%s", place->error[0] ? place->error : text);
+    text_print(why, sizeof(why), "%s", place->error[0] ? place->error : text);
     outcome.text = (struct belt_bytes){(const uint8_t *)why, strlen(why)};
     outcome.log = stream_owes(place) > 0 ? place_log(agent, place) : place_log_start(agent, place);
     if (place->program->runner->look)

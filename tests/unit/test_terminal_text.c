@@ -105,3 +105,13 @@ Test(terminal_text, columns)
     cr_assert_eq(terminal_text_width("\xf0\x9f\x98\x80!"), 3);
     cr_assert_eq(terminal_text_width("e\xcc\x81"), 1);
 }
+
+/* In a string of JSON the escapes are those of JSON: a reader gets the same characters. */
+Test(terminal_text, json_stays_json)
+{
+    static const char text[] = "{\"a\":\"\x7f\xc2\x9b\xe2\x80\xae\xf3\xa0\x80\x81\xe2\x82\xac\"}";
+    char to[TERMINAL_TEXT_JSON_ROOM(sizeof text)];
+
+    terminal_text(to, sizeof to, text, strlen(text), TERMINAL_TEXT_JSON);
+    cr_assert_str_eq(to, "{\"a\":\"\\u007f\\u009b\\u202e\\udb40\\udc01\xe2\x82\xac\"}");
+}

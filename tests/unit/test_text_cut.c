@@ -105,3 +105,14 @@ Test(text_cut, a_formatted_text_ends_with_a_whole_character)
     cr_assert_str_eq(to, "ab\xe2\x82\xac");
     cr_assert_eq(formatted(to, sizeof to, "%d", 1234567), 5);
 }
+
+Test(text_cut, a_printed_text_ends_with_a_whole_character)
+{
+    const struct belt_bytes euro = {(const uint8_t *)"a\xe2\x82\xac", 4};
+    char to[6];
+
+    cr_assert_eq(text_print(to, sizeof to, "%s", "abc\xe2\x82\xac"), 3);
+    cr_assert_str_eq(to, "abc");
+    cr_assert_eq(text_print(to, sizeof to, "%.*s", TEXT_BYTES_UP_TO(euro, 3)), 1);
+    cr_assert_str_eq(to, "a");
+}

@@ -22,6 +22,7 @@
 #include "../policy/run.h"
 #include "../policy/waiting.h"
 #include "reader.h"
+#include "../../../proto/text_cut.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,11 +248,11 @@ void closing_stop(struct core *core, struct job *job, const char *who, const cha
     if (job->state == BELT_JOB_STOPPED)
         return;
     update_trace(core, "job %llu > cancelled: %s", (unsigned long long)job->id, who ? who : why);
-    snprintf(job->stopped, sizeof job->stopped, "%s%s",
-             !who             ? "given up: "
-             : job->forgotten ? "its results were dropped by "
-                              : "cancelled by ",
-             who ? who : why);
+    text_print(job->stopped, sizeof job->stopped, "%s%s",
+               !who             ? "given up: "
+               : job->forgotten ? "its results were dropped by "
+                                : "cancelled by ",
+               who ? who : why);
     job->state = BELT_JOB_STOPPED;
     budget_feed(core, job);
     if (!job->options.over_at)

@@ -8,6 +8,7 @@
 #include "update.h"
 
 #include "../../../proto/codes.h"
+#include "../../../proto/text_cut.h"
 
 #include <stdio.h>
 
@@ -26,8 +27,7 @@ void refusal_note(struct core *core, const char *peer, unsigned code, struct bel
         return;
     refusals->counts[code]++;
     refusals->untold++;
-    snprintf(refusals->last, sizeof refusals->last, "%s: %.*s", peer, (int)(text.len < 200 ? text.len : 200),
-             text.data ? (const char *)text.data : "");
+    text_print(refusals->last, sizeof refusals->last, "%s: %.*s", peer, TEXT_BYTES_UP_TO(text, 200));
     mark_alarm(core, core->now);
 }
 
