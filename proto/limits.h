@@ -106,6 +106,10 @@
 
 /* Bytes of tasks and results that the broker keeps before it stops granting credit. */
 #define BELT_MEMORY_BUDGET_DEFAULT ((uint64_t)1 << 30)
+/* Sessions, workers and the functions that they serve take this part of it at the most. */
+#define BELT_PEERS_SHARE 8u
+/* But with a small budget so much: a few hundred peers. */
+#define BELT_PEERS_LEAST (1u << 20)
 
 /* Times, in ms. A peer speaks every heartbeat; after a lease of silence it is taken for gone.
  * The lease forgives four lost heartbeats: a busy host is not a dead one. */

@@ -28,6 +28,7 @@
 #include "policy/budget.h"
 #include "policy/dispatch.h"
 #include "policy/owed.h"
+#include "policy/refuse.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -52,6 +53,8 @@ struct core *core_new(const struct core_config *config)
     to->grace_ms = or_default(config->grace_ms, BELT_GRACE_MS);
     to->max_payload = (uint32_t)or_default(config->max_payload, BELT_MAX_PAYLOAD_DEFAULT);
     to->memory_budget = or_default(config->memory_budget, BELT_MEMORY_BUDGET_DEFAULT);
+    uint64_t peers = to->memory_budget / BELT_PEERS_SHARE;
+    to->peer_budget = or_default(config->peer_budget, peers > BELT_PEERS_LEAST ? peers : BELT_PEERS_LEAST);
     to->max_peers = (uint32_t)or_default(config->max_peers, BELT_MAX_PEERS);
     to->keep_ms = or_default(config->keep_ms, BELT_KEEP_MS);
     to->keep_max_ms = or_default(config->keep_max_ms, BELT_KEEP_MAX_MS);
@@ -85,6 +88,8 @@ static void free_agents(struct core *core)
     {
         struct run *run, *after;
         DL_FOREACH_SAFE(agent->runs, run, after)
+        free(run);
+        DL_FOREACH_SAFE(agent->refused, run, after)
         free(run);
         free(agent->overdue);
         free(agent->queues);
@@ -334,10 +339,17 @@ static void on_turn(struct core *core)
     refusal_tell(core);
     question_turn(core);
     budget_turn(core);
+    core->held_back = false;
+    core->looked_bytes = 0;
+    core->looked_delivered = core->delivered;
+    budget_looked(core);
+    refuse_turn(core);
+    peer_ask_again(core);
     owed_turn(core);
     release_turn(core);
     overdue_turn(core);
     dispatch_turn(core);
+    budget_looked(core);
     record_turn(core);
     struct reader *readers = core->dirty_readers, *reader, *next_reader;
     core->dirty_readers = NULL;
@@ -366,7 +378,7 @@ static void on_turn(struct core *core)
         worker_record(core, agent);
     }
     owed_turn_over(core);
-    core->again |= budget_has_room(core);
+    core->again |= budget_has_room(core) || budget_has_fallen(core);
     core->asked_ms = core->again ? core->now : core->alarm;
 }
 

@@ -39,7 +39,8 @@ struct core_config {
     uint32_t lease_ms;
     uint64_t grace_ms; /* a job that is not detached outlives its client's connection by this */
     uint32_t max_payload;
-    uint64_t memory_budget;
+    uint64_t memory_budget; /* of jobs, their tasks and results, failed tasks and the history */
+    uint64_t peer_budget;   /* of sessions and agents; 0: an eighth as much again, and BELT_PEERS_LEAST at least */
     uint32_t max_peers;
     uint32_t max_jobs;
     bool durable;     /* there is a store: jobs may outlive the broker */

@@ -29,7 +29,7 @@ static const char *say(const char *format, ...)
     } while (0)
 
 struct counts {
-    uint64_t waiting, delayed, running, kept, released, unread;
+    uint64_t waiting, delayed, running, refused, kept, released, unread;
 };
 
 static const char *check_task(const struct job *job, uint64_t index, struct counts *counts)
@@ -50,6 +50,7 @@ static const char *check_task(const struct job *job, uint64_t index, struct coun
         MUST(completions_at(job, completions_place(job, task)) == index, job->id);
     } else {
         counts->running++;
+        counts->refused += task->u.run->refused;
         MUST(task->u.run && task->u.run->job == job && task->u.run->index == index, job->id);
         MUST(task->attempt > 0, job->id);
     }
@@ -97,7 +98,7 @@ static const char *check_job(const struct job *job)
             return bad;
     }
     MUST(counts.waiting == job->waiting, job->id);
-    MUST(counts.running == job->running, job->id);
+    MUST(counts.running == job->running && counts.refused == job->refused_count, job->id);
     MUST(counts.released == job->released && counts.unread == job->unread, job->id);
     MUST(job->next <= job->granted.items, job->id);
     MUST(counts.delayed == job->delays && job->delays <= job->delayed_count, job->id);
@@ -122,13 +123,16 @@ static const char *check_agent(const struct agent *agent)
     DL_FOREACH(agent->runs, run)
     {
         const struct task *task = table_at(&run->job->table, run->index);
-        MUST(run->agent == agent && task && task->state == TASK_RUNNING && task->u.run == run, id);
+        MUST(!run->refused && run->agent == agent && task && task->state == TASK_RUNNING && task->u.run == run, id);
         MUST(run->bytes == task->len, id);
         held++;
         parts += !run->chunk || run->chunk != chunk;
         chunk = run->chunk;
         bytes += run->bytes;
     }
+    DL_FOREACH(agent->refused, run)
+    MUST(run->refused && run->agent == agent && agent->refusing, id);
+    MUST(agent->refusing == (agent->refused != NULL), id);
     MUST(parts == agent->parts, id);
     MUST(held == agent->held && bytes == agent->held_bytes, id);
     return NULL;
@@ -154,25 +158,80 @@ static const char *check_queue(struct core *core, const struct queue *queue)
     return NULL;
 }
 
+static uint64_t table_bytes(const struct table *table)
+{
+    uint64_t bytes = table->room * sizeof *table->segments;
+    for (uint32_t i = 0; i < table->used; i++) {
+        const struct table_segment *segment = table->segments[(table->head + i) % table->room];
+        bytes += segment ? sizeof *segment + segment->room * sizeof *segment->tasks : 0;
+    }
+    return bytes;
+}
+
+/* What a job keeps beside payloads, counted anew. */
+static const char *check_own_bytes(const struct job *job)
+{
+    const struct reader *reader;
+    uint64_t fixed = sizeof *job + sizeof *job->share + sizeof *job->queue + job->argument.len;
+    uint64_t lists = job->log_room * sizeof *job->log + job->again_room * sizeof *job->again +
+                     job->delayed_room * sizeof *job->delayed + job->running * sizeof(struct run) +
+                     HASH_COUNT(job->tried) * (sizeof *job->tried + 16);
+    DL_FOREACH(job->readers, reader)
+    fixed += sizeof *reader + 16;
+    MUST(job->fixed_bytes == fixed && job->list_bytes == lists, job->id);
+    MUST(job->table.bytes == table_bytes(&job->table), job->id);
+    MUST(job->own_bytes == fixed + lists + job->table.bytes + job->kept.tasks.bytes + job->kept.results.bytes, job->id);
+    return NULL;
+}
+
+/* Every charge is part of one account of the core, and the jobs' of one of their owner as well. */
+static const char *check_accounts(struct core *core)
+{
+    uint64_t bytes = core->letter_bytes + core->past_bytes, fixed = 0, payloads = 0, peers = 0, owned = 0, past = 0;
+    const struct session *session;
+    const struct past_job *line;
+    for (const struct job *job = core->by_job; job; job = job->by_id.next) {
+        const char *bad = check_own_bytes(job);
+        if (bad)
+            return bad;
+        bytes += job->own_bytes + job->bytes;
+        fixed += job->fixed_bytes;
+        payloads += job->bytes;
+        owned += job->owner ? job->fixed_bytes : 0;
+    }
+    for (session = core->by_id; session; session = session->by_id.next) {
+        peers += session->cost;
+        owned -= session->fixed_bytes;
+    }
+    DL_FOREACH(core->past, line)
+    past += sizeof *line + line->row.key.len + line->row.function.len + line->row.owner.len + line->row.why.len;
+    MUST(past == core->past_bytes && bytes == core->bytes, 0);
+    MUST(payloads == core->payload_bytes, 0);
+    MUST(fixed == core->fixed_bytes && owned == 0 && peers == core->peer_bytes, 0);
+    return NULL;
+}
+
 static const char *check_totals(struct core *core)
 {
-    uint64_t bytes = 0, runs = 0, held = 0;
+    uint64_t runs = 0, held = 0, expected = 0;
     uint32_t jobs = 0, slots = 0;
     const struct job *job;
     const struct agent *agent;
     for (job = core->by_job; job; job = job->by_id.next) {
-        bytes += job->own_bytes + job->bytes + (job->next - job->released) * sizeof(struct task);
-        runs += job->running;
+        runs += job->running - job->refused_count;
         jobs++;
     }
     DL_FOREACH(core->agents, agent)
     {
+        const struct run *run;
         held += agent->held;
         slots += agent->slots;
+        DL_FOREACH(agent->runs, run)
+        expected += run->back;
     }
-    MUST(bytes + core->letter_bytes == core->bytes, 0);
+    MUST(expected == core->expected, 0);
     MUST(runs == held && jobs == core->jobs && slots == core->slots, 0);
-    return NULL;
+    return check_accounts(core);
 }
 
 const char *invariants_broken(struct core *core)

@@ -242,8 +242,9 @@ Test(admin, complete_is_complete)
     cancel(a, job, true);
     peer_expect(a, BELT_MSG_CANCELLED);
     cluster_advance(c, 20000);
-    cr_assert_eq(
-        c->core ? ask(a, BELT_REPORT_BROKER, NULL, (struct belt_status_query){0})->u.report.rows.broker->bytes : 1, 0);
+    const struct belt_row_broker *broker =
+        ask(a, BELT_REPORT_BROKER, NULL, (struct belt_status_query){0})->u.report.rows.broker;
+    cr_assert(broker->jobs == 0 && broker->bytes > 0 && broker->bytes < 1000, "only its line in the history is left");
     const struct belt_row_job *row = ask(a, BELT_REPORT_JOBS, "k", (struct belt_status_query){0})->u.report.rows.jobs;
     cr_assert(row->past && row->state == BELT_JOB_COMPLETE && is(row->why, "its results were dropped by a1"));
     cancel(a, job, false);

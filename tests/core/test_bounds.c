@@ -296,7 +296,7 @@ static uint64_t bare_fill(struct bare *bare, uint64_t job, uint32_t size)
 
 Test(bounds, bytes_that_a_broker_keeps)
 {
-    enum { INPUTS = BELT_MEMORY_BUDGET_DEFAULT / 4 * 3 / BELT_MAX_PAYLOAD_DEFAULT };
+    enum { INPUTS = BELT_MEMORY_BUDGET_DEFAULT / 8 * 5 / BELT_MAX_PAYLOAD_DEFAULT };
     struct bare bare = bare_new(&(struct core_config){0});
     bare_hello(&bare, 1, 1, false);
     const struct belt_msg *msg = bare_open(&bare, "k");
@@ -328,23 +328,34 @@ Test(bounds, many_windows_without_end_share_the_budget)
     bare_free(&bare);
 }
 
-Test(bounds, arguments_are_charged_before_they_are_kept)
+/* Opens jobs with the longest argument as the peer at `handle`, until one is refused; how many were not. */
+static uint32_t bare_arguments(struct bare *bare, uint64_t handle)
 {
-    enum { BUDGET = 16 << 20 };
     static uint8_t argument[BELT_MAX_ARGUMENT];
-    struct bare bare = bare_new(&(struct core_config){.memory_budget = BUDGET});
     const struct belt_msg *msg;
     uint32_t jobs = 0;
-    bare_hello(&bare, 1, 1, false);
+    bare_hello(bare, handle, (uint32_t)handle, false);
+    bare->seq = 0;
     do {
         struct belt_msg open = {.type = BELT_MSG_OPEN};
         open.u.open = (struct belt_msg_open){
             .ref = 1, .function = {(const uint8_t *)"f", 1}, .options = {.argument = {argument, sizeof argument}}};
-        msg = bare_say(&bare, open);
+        open.seq = ++bare->seq;
+        msg = bare_step(bare, (struct core_event){.type = CORE_MESSAGE, .peer = handle, .msg = &open});
         jobs += msg->type == BELT_MSG_OPENED;
     } while (msg->type == BELT_MSG_OPENED && jobs < BELT_MAX_JOBS);
     is_error(msg, BELT_LIMIT);
-    cr_assert(jobs > BUDGET / BELT_MAX_ARGUMENT / 2 && jobs <= BUDGET / BELT_MAX_ARGUMENT, "%u", jobs);
+    return jobs;
+}
+
+Test(bounds, arguments_are_charged_before_they_are_kept)
+{
+    enum { BUDGET = 16 << 20, ALL = BUDGET / 8 * 3 / BELT_MAX_ARGUMENT, ONE = BUDGET / 16 * 5 / BELT_MAX_ARGUMENT };
+    struct bare bare = bare_new(&(struct core_config){.memory_budget = BUDGET});
+    uint32_t first = bare_arguments(&bare, 1), second = bare_arguments(&bare, 2);
+    cr_assert(first >= ONE - 4 && first <= ONE, "one client's jobs have their bound: %u", first);
+    cr_assert(first + second >= ALL - 4 && first + second <= ALL, "and all jobs theirs: %u", first + second);
+    cr_assert_leq(bare_arguments(&bare, 3), 1);
     bare_free(&bare);
 }
 

@@ -601,7 +601,8 @@ Test(jobs, the_budget_stops_grants_but_not_small_jobs)
         client_push_sized(p, big, i, 1, 30000);
     while ((msg = peer_next(p)) && msg->type == BELT_MSG_ACCEPTED)
         taken = msg->u.accepted.next;
-    cr_assert(taken >= 23 && taken <= 25, "%lu: a quarter is kept for results and small jobs", (unsigned long)taken);
+    cr_assert(taken >= 20 && taken <= 21, "%lu: three eighths are kept for results and small jobs",
+              (unsigned long)taken);
     peer_clear(p);
     uint64_t small = client_open(p, "small", "f", NULL);
     client_push_sized(p, small, 0, 1, 10);

@@ -307,7 +307,8 @@ void ledger_settled(struct sim *sim)
 void ledger_empty(struct sim *sim)
 {
     const struct core *core = sim->core;
-    if (core->jobs || core->bytes != core->letter_bytes || core->clients || core->workers)
+    if (core->jobs || core->bytes != core->letter_bytes + core->past_bytes || core->peer_bytes || core->clients ||
+        core->workers)
         sim_fail(sim, "%u jobs, %llu bytes, %u clients and %u workers are left", core->jobs, ULL(core->bytes),
                  core->clients, core->workers);
     for (uint32_t i = 0; i < sim->disk.count; i++)

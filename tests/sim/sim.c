@@ -21,7 +21,7 @@ static void setup(struct sim *sim)
     sim->config = (struct core_config){.durable = sim_chance(sim, 8000), .keep_ms = 600000, .trace = sim->verbose};
     sim->config.ack_ms = sim_chance(sim, 5000) ? 1 + (uint32_t)sim_random(sim, 20) : 0;
     if (sim_chance(sim, 1500))
-        sim->config.memory_budget = 100000 + sim_random(sim, 100000);
+        sim->config.memory_budget = 300000 + sim_random(sim, 200000);
     sim->now = START_MS;
     sim->faults_until = START_MS + 5000 + sim_random(sim, 30000);
     sim->loss = sim_chance(sim, 3000) ? 0 : (uint32_t)sim_random(sim, 200);

@@ -3,6 +3,7 @@
  * Progress (I7): no slot idles for long while there is work that it could do.
  */
 #include "broker/core/model/catalog.h"
+#include "broker/core/policy/budget.h"
 #include "broker/core/model/state.h"
 #include "sim.h"
 
@@ -28,10 +29,11 @@ bool watch_waits(struct sim *sim, const struct core_send *send)
     return true;
 }
 
-/* Its window is full of results that are not taken, or its agents may still come back: it waits by right. */
+/* Its window is full of results that are not taken, or the broker's memory is, or its agents may still come back: it
+ * waits by right. */
 static bool stands_still(const struct sim *sim, const struct job *job)
 {
-    return job->unread > job->options.window_bytes || sim->now < job->recover_ms;
+    return job->unread > job->options.window_bytes || sim->now < job->recover_ms || budget_is_short(sim->core, job);
 }
 
 static bool work_waits(const struct sim *sim, const struct agent *agent)

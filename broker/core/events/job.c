@@ -66,15 +66,6 @@ static bool is_put_off(const struct core *core, struct job *job, uint64_t end)
     return true;
 }
 
-/* What keeping it takes. Small payloads share the frame they came in: the first one brings all of it (pin.c). */
-static uint64_t cost_of(const struct pinned *last, const struct belt_payload *payload)
-{
-    bool small = payload->buf && payload->len <= BELT_INLINE_PAYLOAD;
-    if (small && payload->buf == last->frame)
-        return 0;
-    return sizeof(struct task) + (small ? payload->buf->len : payload->len);
-}
-
 void job_push(struct core *core, struct session *from, const struct belt_msg_push *msg)
 {
     struct job *job = job_to_feed(core, from, msg->job);
@@ -101,7 +92,7 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
                       update_text(core, "task %llu is beyond the grant", (unsigned long long)job->next));
             break;
         }
-        uint64_t cost = cost_of(&last, &msg->tasks[i].payload);
+        uint64_t cost = pin_cost(&last, &msg->tasks[i].payload) + table_cost(&job->table, job->next);
         if (cost && !budget_takes(core, job, cost)) {
             budget_starve(core, job, cost);
             job->resync_due = true;
@@ -213,7 +204,7 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
     if (msg->key.len)
         HASH_FIND(by_key, core->by_key, msg->key.data, (unsigned)msg->key.len, job);
     if (!job)
-        closing_make_room(core);
+        closing_make_room(core, from, &msg->options);
     if (job && job->owner && job->owner != from && !job->options.detached) {
         update_error(core, from, msg->ref, 0, BELT_NOT_ALLOWED,
                      update_text(core, "a job with this key belongs to another client"));

@@ -10,6 +10,7 @@
 #include "../model/name.h"
 #include "../model/refusal.h"
 #include "../model/update.h"
+#include "../policy/budget.h"
 #include "job.h"
 #include "question.h"
 #include "subscription.h"
@@ -20,6 +21,9 @@
 
 /* Of the sessions that were heard of longest ago, when a place is looked for: a HELLO costs no walk over all. */
 #define PLACES_LOOKED_AT 64u
+
+/* Beside a session: its places in two hashes, and what its connection has in the broker's tables. */
+#define SESSION_EXTRA 768u
 
 struct session *peer_find(struct core *core, uint64_t peer)
 {
@@ -121,7 +125,24 @@ static void session_free(struct core *core, struct session *session)
         core->workers--;
     else
         core->clients--;
+    core->peer_bytes -= session->cost;
     free(session);
+}
+
+/* What a session takes, with all that a worker says of itself: as if it were the only one with these functions. */
+static uint64_t cost_of(const struct belt_msg_hello *hello)
+{
+    uint64_t function = sizeof(struct queue) + 2 * sizeof(struct agent *) + sizeof(struct queue *) + sizeof(double);
+    uint64_t cost = sizeof(struct session) + SESSION_EXTRA;
+    if (hello->role == BELT_ROLE_WORKER)
+        cost += sizeof(struct agent) + hello->worker.function_count * function;
+    return cost;
+}
+
+static void charge(struct core *core, struct session *session, uint64_t cost)
+{
+    core->peer_bytes += cost - session->cost;
+    session->cost = cost;
 }
 
 /* How long it may be silent before it is spoken to. */
@@ -251,7 +272,17 @@ static bool hello_refused(struct core *core, const struct core_event *event, con
                            role_name(known->role), role_name(hello->role)));
         return true;
     }
-    return !known && place_refused(core, event);
+    if (!known && place_refused(core, event))
+        return true;
+    if (!budget_admits(core, known ? known->cost : 0, cost_of(hello))) {
+        refuse(core, event->peer, BELT_LIMIT,
+               update_text(core,
+                           "the %llu bytes that the broker has for its peers are used up: try again when others have "
+                           "left, or start it with a larger --memory-budget",
+                           (unsigned long long)core->config.peer_budget));
+        return true;
+    }
+    return false;
 }
 
 static void welcome(struct core *core, struct session *session)
@@ -282,6 +313,7 @@ void peer_hello(struct core *core, const struct core_event *event)
     bool back = session != NULL;
     if (!session)
         session = session_new(core, hello);
+    charge(core, session, cost_of(hello));
     if (session->peer != event->peer)
         unbind(core, session);
     else if (!session->agent)
@@ -305,6 +337,19 @@ void peer_hello(struct core *core, const struct core_event *event)
     update_trace(core, "%s > %s %s", session->name, role_name(session->role), back ? "is back" : "said hello");
     if (session->role == BELT_ROLE_WORKER)
         worker_hello(core, session, &hello->worker);
+}
+
+/* They say hello, and send again what is not recorded. */
+void peer_ask_again(struct core *core)
+{
+    while (core->asked) {
+        struct agent *agent = core->asked;
+        LL_DELETE2(core->asked, agent, asked_next);
+        agent->asked = false;
+        if (agent->session->peer)
+            refuse(core, agent->session->peer, BELT_SYNC_LOST,
+                   update_text(core, "there is room again for results that you keep"));
+    }
 }
 
 static int heard_before(const struct session *a, const struct session *b)

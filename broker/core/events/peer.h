@@ -12,6 +12,7 @@ struct session *peer_find(struct core *core, uint64_t peer);
 bool peer_admit(struct core *core, const struct core_event *event, struct session **session);
 void peer_other_version(struct core *core, uint64_t peer, uint64_t version); /* refuses it */
 void peer_hello(struct core *core, const struct core_event *event);
+void peer_ask_again(struct core *core); /* turn: agents keep results that there is room for */
 void peer_lost(struct core *core, struct session *session, const char *why);
 void peer_full(struct core *core, const struct core_event *event);
 void peer_bye(struct core *core, struct session *session);

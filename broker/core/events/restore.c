@@ -20,6 +20,7 @@
 #include "../model/pin.h"
 #include "../model/table.h"
 #include "../model/timer.h"
+#include "../model/charge.h"
 #include "../policy/waiting.h"
 
 #include <stdlib.h>
@@ -65,7 +66,7 @@ static struct task *restore_task(struct core *core, struct job *job, uint64_t in
     struct task *task = table_restore(&job->table, index);
     if (!task)
         abort();
-    core->bytes += sizeof *task;
+    charge_own(core, job);
     job->kept.restored++;
     if (job->next <= index)
         job->next = index + 1;
@@ -115,9 +116,9 @@ static void restore_taken(struct core *core, struct job *job, uint64_t index, st
         job->waiting--;
         records_settle(job, index);
         job->kept.restored--;
-        core->bytes -= sizeof *task;
         pin_drop(core, job, task);
         table_release(&job->table, index, job->next);
+        charge_own(core, job);
     }
     if (job->next <= index)
         job->next = index + 1;
@@ -339,6 +340,7 @@ static int restored(struct core *core, struct job *job)
     if (!adds_up(job))
         return BELT_BAD_MESSAGE;
     table_restored(&job->table, job->next);
+    charge_own(core, job);
     kept->next = job->next;
     if (kept->digest_next != job->next) /* of a store that was damaged: there is nothing to compare with */
         job->options.digest = false;

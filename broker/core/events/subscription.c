@@ -17,6 +17,8 @@
 #include "../model/mark.h"
 #include "../model/table.h"
 #include "../model/update.h"
+#include "../policy/budget.h"
+#include "../policy/refuse.h"
 
 #include <string.h>
 
@@ -64,6 +66,8 @@ static bool subscribe_refused(struct core *core, struct session *from, const str
                                  "job %llu has %u readers already, the limit: 'belt readers' lists them, and removes "
                                  "those that nobody needs",
                                  (unsigned long long)job->id, job->reader_count));
+    else if (!reader && !budget_keeps(core, job->owner, READER_COST))
+        update_error(core, from, msg->ref, msg->job, BELT_LIMIT, budget_refusal(core, job->owner, "reader"));
     else
         return false;
     return true;
@@ -318,11 +322,6 @@ void subscription_resume(struct core *core, struct session *session)
 
 /* ---- delivering (turn) ---- */
 
-static bool has_credit(const struct reader *reader)
-{
-    return reader->sent < reader->credit.items && reader->sent_bytes < reader->credit.bytes;
-}
-
 static size_t extras_size(const struct belt_result_extras *extras)
 {
     return extras ? 64 + extras->text.len + extras->log.len + extras->host.len : 16;
@@ -333,7 +332,7 @@ static bool deliver_batch(struct core *core, struct reader *reader)
 {
     const struct job *job = reader->job;
     uint64_t index, first = reader->sent;
-    struct task *task = has_credit(reader) ? cursor_task(reader, reader->sent, &index) : NULL;
+    struct task *task = cursor_has_credit(reader) ? cursor_task(reader, reader->sent, &index) : NULL;
     if (!task)
         return false;
     uint64_t kept = job->done + job->failed - job->released;
@@ -344,8 +343,9 @@ static bool deliver_batch(struct core *core, struct reader *reader)
         items[batch.count - 1] = task_item(index, task);
         reader->sent++;
         reader->sent_bytes += task->len;
-        task = has_credit(reader) && batch.count < room ? cursor_task(reader, reader->sent, &index) : NULL;
+        task = cursor_has_credit(reader) && batch.count < room ? cursor_task(reader, reader->sent, &index) : NULL;
     }
+    core->delivered++;
     if (reader->sent > reader->most_sent)
         reader->most_sent = reader->sent;
     struct belt_msg *msg = update_send_kept(core, reader->session, job, BELT_MSG_DELIVER);
@@ -367,18 +367,14 @@ static void deliver_done(struct core *core, struct reader *reader)
     closing_settle(core, job);
 }
 
-static bool is_full(const struct reader *reader)
-{
-    return reader->session->full & (reader->job->options.durable ? FULL_LINK | FULL_DISK : FULL_LINK);
-}
-
 void subscription_deliver(struct core *core, struct reader *reader)
 {
     if (!reader->session)
         return;
     uint32_t batches = 0;
     uint64_t end = reader->sent_bytes + BYTES_A_TURN;
-    if (reader->job->state != BELT_JOB_STOPPED && !is_full(reader)) /* else subscription_resume() comes back to it */
+    if (reader->job->state != BELT_JOB_STOPPED &&
+        !cursor_is_full(reader)) /* else subscription_resume() comes back to it */
         while (batches < BATCHES_A_TURN && reader->sent_bytes < end && deliver_batch(core, reader))
             batches++;
     if (batches == BATCHES_A_TURN || reader->sent_bytes >= end) {
@@ -386,4 +382,5 @@ void subscription_deliver(struct core *core, struct reader *reader)
         mark_reader(core, reader);
     }
     deliver_done(core, reader);
+    refuse_awaited(core, reader);
 }

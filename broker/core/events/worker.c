@@ -17,6 +17,7 @@
 #include "../policy/owed.h"
 #include "../policy/run.h"
 #include "../model/run_time.h"
+#include "../policy/refuse.h"
 #include "../policy/stalled.h"
 #include "../policy/stuck.h"
 
@@ -56,6 +57,7 @@ static void trace_result(struct core *core, const struct agent *agent, const str
 void worker_results(struct core *core, struct agent *agent, const struct belt_msg_results *msg)
 {
     struct pinned last = {0};
+    uint64_t refused = REFUSED_NONE;
     for (uint32_t i = 0; i < msg->count; i++) {
         const struct belt_result_item *item = &msg->results[i];
         if (msg->first + i < agent->results_next)
@@ -67,10 +69,16 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
         /* Also of a stale one: it may be sent again because the answer waits for the disk still. */
         agent->holds_kept |= job && job->options.durable;
         stalled_named(agent, &ref);
+        if (!run && msg->first + i < agent->results_seen)
+            continue; /* it was taken before another one that was not */
         if (!run) {
             core->stale++;
             update_trace(core, "%s > job %llu task %llu attempt %u: stale, ignored", agent->session->name,
                          (unsigned long long)msg->job, (unsigned long long)item->index, item->attempt);
+            continue;
+        }
+        if (refuse_result(core, run, task, item, &last)) {
+            refused = refused < msg->first + i ? refused : msg->first + i;
             continue;
         }
         *(item->code == BELT_OK ? &agent->done : item->code == BELT_TASK_LOST ? &agent->lost : &agent->failed) += 1;
@@ -88,8 +96,7 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
         outcome_of_run(core, run, task, item, &last, TIE_NONE);
     }
     pin_done(&last);
-    if (msg->first + msg->count > agent->results_next)
-        agent->results_next = msg->first + msg->count;
+    refuse_noted(agent, msg, refused);
     owed_record(core, agent, msg);
     stalled_answered(core, agent);
     stuck_moved(core, agent);
@@ -161,6 +168,7 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
             abort();
         agent->session = session;
         agent->connected_ms = core->now;
+        agent->refused_from = REFUSED_NONE;
         session->agent = agent;
         DL_APPEND(core->agents, agent);
     }
@@ -184,6 +192,8 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
     }
     struct run *run;
     DL_FOREACH(agent->runs, run)
+    run->named = false;
+    DL_FOREACH(agent->refused, run)
     run->named = false;
 }
 
@@ -276,6 +286,9 @@ void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_r
     DL_FOREACH_SAFE(agent->runs, run, next)
     if (!run->named)
         outcome_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
+    DL_FOREACH_SAFE(agent->refused, run, next)
+    if (!run->named)
+        outcome_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
     agent->synced = agent->met = true;
     agent->synced_ms = core->now;
     for (uint32_t i = 0; i < agent->queue_count; i++)
@@ -316,8 +329,12 @@ void worker_gone(struct core *core, struct agent *agent, bool blame)
         else
             outcome_again(core, run, table_at(&run->job->table, run->index), TIE_HELD);
     }
+    while (agent->refused)
+        outcome_again(core, agent->refused, table_at(&agent->refused->job->table, agent->refused->index), TIE_HELD);
     if (agent->dirty)
         LL_DELETE2(core->dirty_agents, agent, dirty_next);
+    if (agent->asked)
+        LL_DELETE2(core->asked, agent, asked_next);
     if (agent->unfed)
         DL_DELETE2(core->unfed, agent, unfed_prev, unfed_next);
     core->slots -= agent->slots;

@@ -15,6 +15,7 @@
 #include "../model/pin.h"
 #include "../model/table.h"
 #include "../model/update.h"
+#include "../model/charge.h"
 #include "history.h"
 #include "records.h"
 #include "tries.h"
@@ -297,6 +298,7 @@ void durable_turn(struct core *core, struct job *job)
     if (job->kept.settled)
         drop_settled(core, job);
     job->kept.settled = false;
+    charge_own(core, job);
     release_read(core, job);
     drop_read(core, job);
     if (job->kept.mark_due)
@@ -324,6 +326,7 @@ void durable_forget(struct core *core, struct job *job)
     free(job->kept.tasks.rows);
     free(job->kept.results.rows);
     job->kept.tasks = job->kept.results = (struct kept_list){0};
+    charge_own(core, job);
     withheld_taken(core, job);
     job->kept.place = job->log_base + job->log_count;
     withheld_note(core, job);

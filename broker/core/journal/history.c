@@ -94,6 +94,7 @@ static struct past_job *past_new(struct core *core, const struct belt_row_job *r
     DL_APPEND(core->past, past);
     core->past_count++;
     core->past_bytes += sizeof *past + words_of(row);
+    core->bytes += sizeof *past + words_of(row);
     return past;
 }
 
@@ -107,6 +108,7 @@ void history_drop(struct core *core, struct past_job *past)
     DL_DELETE(core->past, past);
     core->past_count--;
     core->past_bytes -= sizeof *past + words_of(&past->row);
+    core->bytes -= sizeof *past + words_of(&past->row);
     free(past);
 }
 

@@ -5,6 +5,7 @@
 #include "tries.h"
 #include "../model/mark.h"
 #include "../model/table.h"
+#include "../model/charge.h"
 #include "records.h"
 
 #include <stdlib.h>
@@ -28,14 +29,17 @@ static struct tried *tried_get(struct job *job, uint64_t index)
     if (!tried)
         abort();
     tried->index = index;
+    job->list_bytes += TRIED_COST;
     HASH_ADD(hh, job->tried, index, sizeof tried->index, tried);
     return tried;
 }
 
 void tries_note(struct core *core, struct job *job, uint64_t index)
 {
-    if (job->options.durable)
-        note(core, job, tried_get(job, index));
+    if (!job->options.durable)
+        return;
+    note(core, job, tried_get(job, index));
+    charge_own(core, job);
 }
 
 void tries_over(struct core *core, struct job *job, uint64_t index)
@@ -58,6 +62,8 @@ static void write_tried(struct core *core, struct job *job, struct tried *tried)
     uint32_t ended = task ? task->attempt - (task->state == TASK_RUNNING) : 0;
     if (tried->over || !ended || task->state == TASK_DONE || task->state == TASK_RELEASED) {
         HASH_DELETE(hh, job->tried, tried);
+        job->list_bytes -= TRIED_COST;
+        charge_own(core, job);
         free(tried);
         return;
     }
@@ -115,6 +121,7 @@ void tries_forget(struct job *job)
     HASH_ITER(hh, job->tried, tried, next)
     {
         HASH_DELETE(hh, job->tried, tried);
+        job->list_bytes -= TRIED_COST;
         free(tried);
     }
     job->tried_due = NULL;

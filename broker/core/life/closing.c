@@ -173,11 +173,14 @@ void closing_turn(struct core *core)
     }
 }
 
-void closing_make_room(struct core *core)
+void closing_make_room(struct core *core, const struct session *from, const struct belt_open_options *options)
 {
-    struct job *job = core->remembered;
-    if (core->jobs >= core->config.max_jobs && job)
-        let_go(core, job);
+    if (core->jobs >= core->config.max_jobs && core->remembered)
+        let_go(core, core->remembered);
+    while (core->retired && !core->store_failed && !budget_keeps(core, from, budget_job_cost(options)))
+        let_go(core, core->retired);
+    while (core->remembered && !budget_keeps(core, from, budget_job_cost(options)))
+        let_go(core, core->remembered);
 }
 
 void closing_free(struct core *core, struct job *job)
@@ -202,6 +205,7 @@ void closing_free(struct core *core, struct job *job)
     if (job->owner) {
         DL_DELETE2(job->owner->owned, job, owned_prev, owned_next);
         job->owner->jobs--;
+        job->owner->fixed_bytes -= job->fixed_bytes;
     }
     catalog_remove(core, job);
     queue->waiting -= job->waiting;
@@ -213,9 +217,10 @@ void closing_free(struct core *core, struct job *job)
     core->timed -= job->options.timeout_ms > 0;
     HASH_DELETE(by_id, core->by_job, job);
     HASH_DELETE(by_key, core->by_key, job);
-    core->bytes -= (job->next - job->released) * sizeof(struct task);
     table_clear(&job->table);
     core->bytes -= job->bytes + job->own_bytes; /* large payloads, texts and logs; itself */
+    core->fixed_bytes -= job->fixed_bytes;
+    core->payload_bytes -= job->bytes;
     budget_feed(core, job);
     belt_payload_clear(&job->argument);
     free(job->again);
@@ -243,6 +248,16 @@ static void release_all(struct core *core, struct job *job)
     job->log_count = 0;
 }
 
+/* Agents have done with these, and their results are not wanted any more. */
+static void forget_refused(struct core *core, struct job *job)
+{
+    while (job->refused) {
+        uint64_t index = job->refused->index;
+        run_free(core, job->refused);
+        task_forget(core, job, index, table_at(&job->table, index));
+    }
+}
+
 void closing_stop(struct core *core, struct job *job, const char *who, const char *why)
 {
     if (job->state == BELT_JOB_STOPPED)
@@ -262,6 +277,7 @@ void closing_stop(struct core *core, struct job *job, const char *who, const cha
     sweep_forget(core, job);
     release_all(core, job);
     run_drop_job(core, job);
+    forget_refused(core, job);
     waiting_changed(core, job);
     mark_readers(core, job);
     closing_settle(core, job);

@@ -19,7 +19,8 @@ void closing_keep_all(
 void closing_turn(struct core *core);
 /* Somebody who asked for it hears of it, maybe later than now: it stays for as long as if it were over only now. */
 void closing_anew(struct core *core, struct job *job);
-/* A new job finds no room: the one that was read longest ago is not remembered any more. */
-void closing_make_room(struct core *core);
+/* A new job finds no room: those that are over, and then those that were read longest ago, are not remembered any
+ * more. */
+void closing_make_room(struct core *core, const struct session *from, const struct belt_open_options *options);
 
 #endif

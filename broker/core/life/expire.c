@@ -74,7 +74,10 @@ void expire_one(struct core *core, struct job *job, uint64_t index, const char *
     struct task *task = index < job->next ? table_at(&job->table, index) : NULL;
     if (!task)
         return;
-    if (task->state == TASK_RUNNING) {
+    if (task->state == TASK_RUNNING && task->u.run->refused) { /* its agent has done with it */
+        run_free(core, task->u.run);
+        outcome_cancel(core, job, index, task);
+    } else if (task->state == TASK_RUNNING) {
         update_trace(core, "job %llu > task %llu is cancelled while it runs, %s has asked for it",
                      (unsigned long long)job->id, (unsigned long long)index, who);
         task->u.run->cancelled = true;
@@ -121,6 +124,16 @@ void expire_halt(struct core *core, struct job *job, const char *who)
     expire_more(core, job);
 }
 
+/* Agents have done with these, and it is too late for their results. */
+static void expire_refused(struct core *core, struct job *job)
+{
+    while (job->refused) {
+        uint64_t index = job->refused->index;
+        run_free(core, job->refused);
+        outcome_expire(core, job, index, table_at(&job->table, index));
+    }
+}
+
 void expire_turn(struct core *core, struct job *job)
 {
     if (job->start_ms && core->now >= job->start_ms) {
@@ -133,6 +146,7 @@ void expire_turn(struct core *core, struct job *job)
         update_trace(core, "job %llu > its deadline has passed: %llu tasks wait, %llu run", (unsigned long long)job->id,
                      (unsigned long long)(job->waiting + job->delays), (unsigned long long)job->running);
         run_drop_job(core, job);
+        expire_refused(core, job);
         expire_more(core, job);
     } else if (job->expired && job->expire_next < job->next && core->now >= job->expire_ms) {
         expire_more(core, job);

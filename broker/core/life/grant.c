@@ -77,6 +77,6 @@ void grant_take(struct core *core, struct job *job, struct belt_payload from, st
         belt_digest_add(&job->digest, from.data, from.len);
     job->next++;
     job->next_bytes += payload.len;
-    core->bytes += sizeof *task;
+    charge_own(core, job);
     job->waiting++;
 }

@@ -20,12 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a job takes before it has any task. */
-static uint64_t job_cost(const struct belt_open_options *options)
-{
-    return sizeof(struct job) + sizeof(struct share) + options->argument.len;
-}
-
 /* One session leaves places for others. */
 static uint32_t session_jobs(const struct core *core)
 {
@@ -70,12 +64,8 @@ bool opening_refused(struct core *core, struct session *from, uint64_t ref, cons
                                  "keep_ms is %llu, and this broker keeps a job that nobody attends for %llu ms at the "
                                  "most: ask for less, or start it with a larger --keep-max",
                                  (unsigned long long)options->keep_ms, (unsigned long long)core->config.keep_max_ms));
-    else if (!budget_keeps(core, job_cost(options)))
-        update_error(core, from, ref, 0, BELT_LIMIT,
-                     update_text(core,
-                                 "the broker's memory budget of %llu bytes is used up: it takes new jobs when results "
-                                 "have been read, or start it with a larger --memory-budget",
-                                 (unsigned long long)core->config.memory_budget));
+    else if (!budget_keeps(core, from, budget_job_cost(options)))
+        update_error(core, from, ref, 0, BELT_LIMIT, budget_refusal(core, from, "job"));
     else
         return false;
     return true;
@@ -116,8 +106,7 @@ struct job *opening_new(struct core *core, struct session *owner, uint64_t id, c
     core->jobs++;
     core->detached += job->options.detached;
     core->timed += job->options.timeout_ms > 0;
-    job->own_bytes = job_cost(&job->options);
-    core->bytes += job->own_bytes;
+    budget_fixed(core, job, (int64_t)budget_job_cost(&job->options));
     expire_times(core, job);
     name_copy(job->owner_name, sizeof job->owner_name, msg->options.owner);
     owner_set(core, job, owner);

@@ -10,6 +10,7 @@
 #include "../model/pin.h"
 #include "../model/table.h"
 #include "../model/update.h"
+#include "../policy/budget.h"
 #include "../policy/delay.h"
 #include "../policy/run.h"
 #include "../policy/waiting.h"
@@ -41,6 +42,7 @@ static void stream_finished(struct core *core, struct job *job, uint64_t index)
     struct task *task = table_at(&job->table, index);
     struct reader *reader;
     completions_add(job, index);
+    charge_own(core, job);
     completions_note(job, job->log_base + job->log_count - 1, index);
     mark_job(core, job);
     task->tie = job->options.durable ? TIE_UNKEPT : TIE_NONE;
@@ -120,6 +122,7 @@ void outcome_set(struct core *core, struct job *job, struct task *task, const st
     if (item->extras && !(task->u.extras = extras_copy(item->extras)))
         abort();
     charge_bytes(core, job, extras_bytes(task->u.extras));
+    budget_learn(job, task->len + (uint64_t)extras_bytes(task->u.extras));
     job->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
     task->n.service_us = item->service_us;
     task->code = (uint8_t)item->code;

@@ -7,6 +7,7 @@
 #include "../model/attend.h"
 #include "../model/mark.h"
 #include "../model/name.h"
+#include "../policy/budget.h"
 
 #include <stdlib.h>
 
@@ -29,6 +30,7 @@ struct reader *reader_new(struct core *core, struct job *job, struct belt_bytes 
     HASH_ADD(hh, core->readers, id, sizeof reader->id, reader);
     reader->acked = reader->sent = acked;
     DL_APPEND(job->readers, reader);
+    budget_fixed(core, job, READER_COST);
     job->reader_count++;
     job->was_read = true;
     mark_job(core, job);
@@ -64,6 +66,7 @@ void reader_free(struct core *core, struct reader *reader)
     durable_reader_gone(core, reader);
     reader_seat(core, reader, NULL);
     DL_DELETE(job->readers, reader);
+    budget_fixed(core, job, -READER_COST);
     job->reader_count--;
     HASH_DELETE(hh, core->readers, reader);
     free(reader);

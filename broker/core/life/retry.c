@@ -59,3 +59,5 @@ uint64_t retry_pause(struct core *core, const struct job *job, const struct task
         base = most;
     return base - base / 2 + draw(core) % (base / 2 + 1);
 }
+
+/* ---- tries on disk ---- */

@@ -23,6 +23,7 @@ void completions_add(struct job *job, uint64_t index)
         for (uint64_t i = 0; i < job->log_count; i++)
             log[i] = completions_at(job, job->log_base + i);
         free(job->log);
+        job->list_bytes += (room - job->log_room) * sizeof *log;
         job->log = log;
         job->log_room = room;
         job->log_head = 0;

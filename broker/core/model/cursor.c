@@ -6,6 +6,9 @@
 #include "completions.h"
 #include "table.h"
 
+/* So many results are awaited at once: an agent that sends them again does not send all for each of them. */
+#define AWAITED_AHEAD 64u
+
 /* The index that delivery `number` of `reader` shows. */
 static uint64_t shown(const struct reader *reader, uint64_t number)
 {
@@ -36,4 +39,59 @@ bool cursor_lags(const struct job *job)
             return true;
     }
     return !any;
+}
+
+bool cursor_has_credit(const struct reader *reader)
+{
+    return reader->sent < reader->credit.items && reader->sent_bytes < reader->credit.bytes;
+}
+
+bool cursor_is_full(const struct reader *reader)
+{
+    return reader->session->full & (reader->job->options.durable ? FULL_LINK | FULL_DISK : FULL_LINK);
+}
+
+static bool awaits(const struct reader *reader)
+{
+    uint64_t index;
+    return reader->session && !cursor_is_full(reader) && cursor_has_credit(reader) &&
+           !cursor_task(reader, reader->sent, &index);
+}
+
+/* All before it is there, or (unordered) little is. */
+static bool is_next(const struct reader *reader, uint64_t index)
+{
+    const struct job *job = reader->job;
+    uint64_t skipped, end = job->log_base + job->log_count;
+    if (reader->mode == BELT_UNORDERED)
+        return end < reader->sent + AWAITED_AHEAD;
+    if (index < reader->sent || index >= reader->sent + AWAITED_AHEAD || index >= reader->credit.items)
+        return false;
+    for (uint64_t number = reader->sent; number < index; number++)
+        if (!cursor_task(reader, number, &skipped))
+            return false;
+    return true;
+}
+
+bool cursor_awaited(const struct job *job, uint64_t index)
+{
+    const struct reader *reader;
+    DL_FOREACH(job->readers, reader)
+    if (reader->session && !cursor_is_full(reader) && cursor_has_credit(reader) && is_next(reader, index))
+        return true;
+    return false;
+}
+
+bool cursor_awaits_any(const struct job *job)
+{
+    const struct reader *reader;
+    DL_FOREACH(job->readers, reader)
+    {
+        const struct task *task = reader->sent < job->next ? table_at(&job->table, reader->sent) : NULL;
+        if (!awaits(reader))
+            continue;
+        if (reader->mode == BELT_UNORDERED ? job->refused_count == 0 : task && task->state == TASK_WAITING)
+            return true;
+    }
+    return false;
 }

@@ -13,9 +13,11 @@ void owner_set(struct core *core, struct job *job, struct session *owner)
     if (job->owner) {
         DL_DELETE2(job->owner->owned, job, owned_prev, owned_next);
         job->owner->jobs--;
+        job->owner->fixed_bytes -= job->fixed_bytes;
     }
     job->owner = owner;
     if (owner) {
+        owner->fixed_bytes += job->fixed_bytes;
         DL_APPEND2(owner->owned, job, owned_prev, owned_next);
         owner->jobs++;
         memcpy(job->owner_name, owner->name, sizeof job->owner_name);

@@ -40,6 +40,13 @@ static struct pin *pin_new(struct core *core, struct job *job, struct belt_buf *
     return pin;
 }
 
+uint64_t pin_cost(const struct pinned *last, const struct belt_payload *payload)
+{
+    if (!payload->buf || payload->len > BELT_INLINE_PAYLOAD)
+        return payload->len;
+    return payload->buf == last->frame ? 0 : sizeof(struct pin) + payload->buf->len;
+}
+
 struct belt_payload pin_payload(struct core *core, struct job *job, struct pinned *last, struct belt_payload payload)
 {
     if (!payload.buf)

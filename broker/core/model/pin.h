@@ -5,6 +5,7 @@
 #ifndef BELT_CORE_PIN_H
 #define BELT_CORE_PIN_H
 
+#include "charge.h"
 #include "completions.h"
 #include "table.h"
 #include "state.h"
@@ -12,6 +13,7 @@
 static inline void charge_bytes(struct core *core, struct job *job, int64_t bytes)
 {
     core->bytes += (uint64_t)bytes;
+    core->payload_bytes += (uint64_t)bytes;
     job->bytes += (uint64_t)bytes;
 }
 /* Memory of a result beside its payload. */
@@ -26,6 +28,7 @@ struct pinned {
 };
 /* A reference to keep; its frame is charged to the job until the last one into it is given back. */
 struct belt_payload pin_payload(struct core *core, struct job *job, struct pinned *last, struct belt_payload payload);
+uint64_t pin_cost(const struct pinned *last, const struct belt_payload *payload); /* what keeping it would be charged */
 void pin_done(struct pinned *last);
 void pin_drop(struct core *core, struct job *job, struct task *task); /* the task's payload is not needed any more */
 /* Lets go of a task for good. */
@@ -40,8 +43,8 @@ static inline void task_forget(struct core *core, struct job *job, uint64_t inde
     if (job->whole_from[BELT_ORDERED] <= index)
         job->whole_from[BELT_ORDERED] = index + 1;
     pin_drop(core, job, task);
-    core->bytes -= sizeof *task;
     table_release(&job->table, index, job->next);
+    charge_own(core, job);
     job->released++;
 }
 

@@ -39,7 +39,10 @@ struct run {
     bool named;              /* seen in the SYNC under way */
     bool dropped;            /* DROP was sent: the result is not wanted */
     bool cancelled;          /* this task alone is not wanted any more */
-    struct run *prev, *next; /* of the agent, in dispatch order */
+    bool refused;            /* there was no room for its result, which its agent keeps */
+    uint32_t back;           /* what the result seems to take: part of core->expected. Refused: what it takes */
+    struct run *prev, *next; /* of the agent, in dispatch order; refused: in agent->refused, the first one first */
+    struct run *refused_prev, *refused_next; /* of its job */
 };
 
 /* Where it waits: on the connection; for the disk, which is of durable jobs. */
@@ -62,6 +65,8 @@ struct session {
     uint32_t question_count;
     uint64_t charged_us; /* for reports: when it is even with the others */
     struct session *asker_prev, *asker_next;
+    uint64_t cost;               /* part of core->peer_bytes: of itself and its agent */
+    uint64_t fixed_bytes;        /* of the jobs that it owns, before their tasks: its part of core->fixed_bytes */
     uint32_t jobs;               /* it owns */
     struct job *owned;           /* these */
     struct reader *readers;      /* that it reads as */
@@ -88,6 +93,14 @@ struct agent {
     double load_us; /* what the tasks it holds seem to take */
     uint64_t connected_ms;
     uint64_t results_next; /* number of the next result */
+    uint64_t refused_from; /* number of the first that was refused, REFUSED_NONE: none was */
+    uint64_t results_seen; /* those below came before, and may come again */
+    uint64_t resent_upto;  /* it was asked to send those below again, 0: they have come */
+    struct run *refused;   /* whose results it keeps: not among `runs`, and not counted as held */
+    bool refusing;         /* in core->refusing */
+    bool asked;            /* in core->asked: there is room for what it keeps */
+    struct agent *asked_next;
+    struct agent *refusing_prev, *refusing_next;
     uint64_t done, failed, lost;
     bool synced, leaving;
     bool met;              /* it has named all that it held from an earlier life of the broker */
@@ -145,8 +158,9 @@ struct queue {
     struct letter *letters; /* failed tasks, the oldest first */
     uint32_t letter_count, letter_jobs;
     uint64_t letter_bytes;
-    double service_us;    /* estimate */
-    struct share *shares; /* hash by client */
+    double service_us;     /* estimate */
+    uint32_t result_bytes; /* of the job that had one last: what a new job begins with */
+    struct share *shares;  /* hash by client */
     uint32_t share_count;
     double level;                 /* where the client that was served last stood */
     uint64_t rate_ms, rate_count; /* results since rate_ms */
@@ -167,6 +181,7 @@ struct queue {
 struct kept_list {
     struct kept_record *rows; /* from `head`, in order of `first` */
     uint32_t head, count, room;
+    uint64_t bytes; /* of `rows` */
 };
 
 /* What of a durable job is on disk. */
@@ -313,6 +328,9 @@ struct job {
     uint64_t bytes;  /* memory that its payloads and results hold */
     uint64_t unread; /* bytes of results that are not released */
     struct run_time_typical typical;
+    uint32_t result_bytes; /* what a result of it seems to take */
+    struct run *refused;   /* running tasks that have a result at their agent, which was not taken */
+    uint32_t refused_count;
     double pass;         /* fair share: service used, in us */
     uint64_t rank;       /* among equals: since when it has waiting tasks */
     uint32_t place;      /* in the heap of its share, from 1; 0: not in it */
@@ -339,7 +357,9 @@ struct job {
     bool resync_due;      /* tasks were not taken, since there was no room: to be pushed again */
     bool starved;         /* in core->starved */
     uint64_t starved_for; /* bytes of the task that it waits to have room for */
-    uint64_t own_bytes;   /* of itself and its argument, part of core->bytes */
+    uint64_t fixed_bytes; /* of itself, its argument and its readers */
+    uint64_t list_bytes;  /* of `log`, `again`, `delayed` and `tried` */
+    uint64_t own_bytes;   /* of all this, its table and its lists of records, as it is charged in core->bytes */
     bool active;          /* in queue->active */
     bool dirty;           /* in core->dirty_jobs */
     bool unserved;        /* NO_WORKER was told */
@@ -425,6 +445,7 @@ struct core {
     struct agent *late_agents; /* whose RECORDED waits, likewise */
     struct agent *unfed;       /* the last turn had given out enough before it came to them; the first ones first */
     struct agent *dirty_agents;
+    struct agent *asked;
     struct queue *dirty_queues;
     struct job *dirty_jobs;
     struct reader *dirty_readers;
@@ -432,6 +453,7 @@ struct core {
     struct job *aside;     /* have waiting tasks, and may not go in this turn */
     uint64_t last_rank;
     struct run *spare_runs; /* free list */
+    uint32_t spare_run_count;
     struct job *catalog[2]; /* volatile, durable jobs in order of id */
     struct past_job *past, *past_due, *past_by_id, *past_by_key;
     uint32_t past_count;
@@ -445,8 +467,16 @@ struct core {
     struct session *askers; /* with questions that wait */
     uint64_t report_rows;   /* that were looked at for reports */
     struct refusals refusals;
-    uint64_t refused; /* requests of peers, in this life of the broker */
-    uint64_t bytes;   /* memory of all jobs */
+    uint64_t refused;                        /* requests of peers, in this life of the broker */
+    uint64_t bytes;                          /* memory of all jobs, of failed tasks and of the history */
+    uint64_t expected;                       /* what the results of all that runs seem to take */
+    uint64_t looked_bytes, looked_delivered; /* of budget_looked() */
+    uint64_t delivered;                      /* messages with results that readers were sent */
+    bool held_back;                          /* this turn has not given out something, for want of room */
+    struct agent *refusing; /* agents with refused results, those first that were looked at longest ago */
+    uint64_t payload_bytes; /* of it: inputs, results and their texts */
+    uint64_t fixed_bytes;   /* of it: jobs and their readers before their tasks */
+    uint64_t peer_bytes;    /* sessions and agents: an account of its own */
     uint32_t clients, workers, slots, jobs;
     uint64_t accepted, done, failed, retried, stale;
     uint64_t overslept; /* see core_overslept() */

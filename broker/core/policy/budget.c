@@ -1,31 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The memory budget: who may make the broker keep more. Inputs end at three quarters of it, so that results have room;
- * a job that holds less than its part goes on up to the whole. What is not taken stays with its client, which is asked
- * for it later (PROTOCOL.md §7.1).
+ * The memory budget: who may make the broker keep more. Inputs end at three quarters of it, so that results have room,
+ * and results at seven eighths; a job that holds less than its part goes on up to the whole. Inputs that are not taken
+ * stay with their client, which is asked for them later (PROTOCOL.md §7.1), results with their agent (refuse.c).
  */
 #include "budget.h"
+#include "../model/cursor.h"
 #include "../model/mark.h"
+#include "../model/update.h"
 
 /* Jobs that wait for room are looked at so many at a time. */
 #define STARVED_A_TURN 64u
+
+/* Jobs and readers themselves find room although all is full of results: who reads makes room. */
+static uint64_t reserve_of(const struct core *core)
+{
+    return core->config.memory_budget / 8;
+}
+
+static uint64_t used(const struct core *core)
+{
+    uint64_t reserve = reserve_of(core);
+    return core->bytes + (core->fixed_bytes < reserve ? reserve - core->fixed_bytes : 0);
+}
 
 static uint64_t inputs_end(const struct core *core)
 {
     return core->config.memory_budget - core->config.memory_budget / 4;
 }
 
-/* The budget's last quarter is shared out among the jobs. */
+static uint64_t results_end(const struct core *core)
+{
+    return core->config.memory_budget - core->config.memory_budget / 8;
+}
+
+/* The budget's last eighth is shared out among the jobs. */
 static uint64_t part_of(const struct core *core)
 {
-    return core->config.memory_budget / 4 / (core->jobs ? core->jobs : 1);
+    return core->config.memory_budget / 8 / (core->jobs ? core->jobs : 1);
 }
 
 uint64_t budget_left(const struct core *core, const struct job *job)
 {
-    uint64_t end = inputs_end(core), left = core->bytes < end ? end - core->bytes : 0;
+    uint64_t end = inputs_end(core), left = used(core) < end ? end - used(core) : 0;
     uint64_t part = part_of(core) > job->bytes ? part_of(core) - job->bytes : 0;
-    uint64_t rest = core->bytes < core->config.memory_budget ? core->config.memory_budget - core->bytes : 0;
+    uint64_t rest = used(core) < core->config.memory_budget ? core->config.memory_budget - used(core) : 0;
     if (part > rest)
         part = rest;
     return left > part ? left : part;
@@ -33,13 +52,139 @@ uint64_t budget_left(const struct core *core, const struct job *job)
 
 bool budget_takes(const struct core *core, const struct job *job, uint64_t size)
 {
-    /* One payload always fits into a broker that keeps little, however small its budget is. */
-    return size <= budget_left(core, job) || core->bytes < core->config.memory_budget / 4;
+    /* One payload always fits into a broker that keeps little or no other, however small its budget is. */
+    return size <= budget_left(core, job) || used(core) < core->config.memory_budget / 4 || core->payload_bytes == 0;
 }
 
-bool budget_keeps(const struct core *core, uint64_t size)
+/* ---- results ---- */
+
+/* What a result seems to take before its job has had one. */
+#define RESULT_GUESS 1024u
+
+/* Beyond the budget there is room for one result of any size: else a reader that waits for it would never make room. */
+static uint64_t overdraft(const struct core *core)
 {
-    return core->bytes + size <= core->config.memory_budget;
+    return core->config.memory_budget + core->config.max_payload + BELT_MAX_HEADER;
+}
+
+static uint64_t typical_of(const struct job *job)
+{
+    uint32_t known = job->result_bytes ? job->result_bytes : job->queue->result_bytes;
+    return known ? known : RESULT_GUESS;
+}
+
+uint32_t budget_expect(struct core *core, const struct job *job)
+{
+    core->expected += typical_of(job);
+    return (uint32_t)typical_of(job);
+}
+
+bool budget_takes_result(const struct core *core, const struct job *job, uint64_t size, bool awaited)
+{
+    uint64_t after = used(core) + size;
+    if (after <= results_end(core))
+        return true;
+    if (after <= core->config.memory_budget && job->bytes + size <= part_of(core))
+        return true;
+    return awaited && after <= overdraft(core);
+}
+
+void budget_learn(struct job *job, uint64_t size)
+{
+    uint32_t now = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX, known = job->result_bytes;
+    job->result_bytes = now >= known ? now : known - (known - now) / 16;
+    job->queue->result_bytes = job->result_bytes;
+}
+
+bool budget_is_short(const struct core *core, const struct job *job)
+{
+    uint64_t one = typical_of(job), own = (job->running - job->refused_count) * one;
+    if (used(core) + core->expected + one <= results_end(core) || job->bytes + own + one <= part_of(core))
+        return false;
+    return job->running > job->refused_count || !cursor_awaits_any(job);
+}
+
+bool budget_holds_back(struct core *core, struct job *job)
+{
+    if (!budget_is_short(core, job))
+        return false;
+    job->queue->revisit = core->revisit = true;
+    core->held_back = true;
+    return true;
+}
+
+void budget_looked(struct core *core)
+{
+    if (core->looked_bytes < core->bytes + core->expected)
+        core->looked_bytes = core->bytes + core->expected;
+}
+
+bool budget_has_fallen(const struct core *core)
+{
+    return (core->held_back || core->refusing) &&
+           (core->bytes + core->expected < core->looked_bytes || core->delivered != core->looked_delivered);
+}
+
+/* ---- what is kept before any task ---- */
+
+/* As if it were the only job of its client and of its function. */
+uint64_t budget_job_cost(const struct belt_open_options *options)
+{
+    return sizeof(struct job) + sizeof(struct share) + sizeof(struct queue) + options->argument.len;
+}
+
+/* Jobs and readers without their tasks leave most of the budget to those; one client's leave something to others. */
+static uint64_t fixed_end(const struct core *core)
+{
+    return core->config.memory_budget / 8 * 3;
+}
+
+static uint64_t owner_end(const struct core *core)
+{
+    return core->config.memory_budget / 16 * 5;
+}
+
+bool budget_keeps(const struct core *core, const struct session *owner, uint64_t size)
+{
+    bool room = core->fixed_bytes + size <= reserve_of(core) || core->bytes + size <= core->config.memory_budget;
+    return room && core->fixed_bytes + size <= fixed_end(core) &&
+           (!owner || owner->fixed_bytes + size <= owner_end(core));
+}
+
+void budget_fixed(struct core *core, struct job *job, int64_t bytes)
+{
+    job->fixed_bytes += (uint64_t)bytes;
+    core->fixed_bytes += (uint64_t)bytes;
+    if (job->owner)
+        job->owner->fixed_bytes += (uint64_t)bytes;
+    charge_own(core, job);
+}
+
+struct belt_bytes budget_refusal(struct core *core, const struct session *owner, const char *what)
+{
+    unsigned long long budget = core->config.memory_budget;
+    if (owner && owner->fixed_bytes + BELT_MAX_ARGUMENT > owner_end(core))
+        return update_text(
+            core,
+            "the jobs of one client, with their arguments and readers, take five sixteenths of the "
+            "broker's memory budget of %llu bytes at most: it takes another %s when some of them are over",
+            budget, what);
+    if (core->fixed_bytes + BELT_MAX_ARGUMENT > fixed_end(core))
+        return update_text(
+            core,
+            "jobs, with their arguments and readers, take three eighths of the broker's memory budget of %llu "
+            "bytes at most: it takes another %s when some of them are over, or start it with a larger "
+            "--memory-budget",
+            budget, what);
+    return update_text(core,
+                       "the broker's memory budget of %llu bytes is used up: it takes another %s when results have "
+                       "been read, or start it with a larger --memory-budget",
+                       budget, what);
+}
+
+bool budget_admits(const struct core *core, uint64_t had, uint64_t cost)
+{
+    return cost <= had || core->peer_bytes - had + cost <= core->config.peer_budget;
 }
 
 void budget_starve(struct core *core, struct job *job, uint64_t size)

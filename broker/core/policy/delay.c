@@ -5,6 +5,7 @@
 #include "delay.h"
 #include "../model/table.h"
 #include "../model/timer.h"
+#include "../model/charge.h"
 #include "waiting.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 static void heap_push(struct job *job, struct delay delay)
 {
     if (job->delayed_count == job->delayed_room) {
+        job->list_bytes += (job->delayed_room ? job->delayed_room : 8) * sizeof *job->delayed;
         job->delayed_room = job->delayed_room ? job->delayed_room * 2 : 8;
         job->delayed = realloc(job->delayed, job->delayed_room * sizeof *job->delayed);
         if (!job->delayed)
@@ -45,6 +47,7 @@ void delay_add(struct core *core, struct job *job, uint64_t index, struct task *
     job->delays++;
     job->queue->delayed++;
     heap_push(job, (struct delay){task->u.until_ms, index});
+    charge_own(core, job);
     timer_set(core, job);
 }
 

@@ -10,6 +10,7 @@
 #include "../model/timer.h"
 #include "../model/update.h"
 #include "balance.h"
+#include "../model/charge.h"
 #include "fair.h"
 #include "ready.h"
 #include "run.h"
@@ -93,6 +94,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
         struct task *task = table_at(&job->table, index);
         if (!run_has_room(agent, task->len) || !belt_batch_add(&batch, task->len, 16)) {
             waiting_put_back(job, index);
+            charge_own(core, job);
             break;
         }
         task->attempt = next_attempt(job, index, task);

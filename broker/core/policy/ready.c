@@ -5,6 +5,7 @@
 #include "ready.h"
 #include "../model/cursor.h"
 #include "../model/mark.h"
+#include "budget.h"
 
 /* A partial chunk is given out when it has waited this long: progress goes before a round number. */
 #define CHUNK_WAIT_MS 100u
@@ -14,7 +15,7 @@
 static bool is_stalled(const struct core *core, const struct job *job)
 {
     uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
-    return job->unread > window && (job->running > 0 || cursor_lags(job));
+    return job->unread > window && (job->running > job->refused_count || cursor_lags(job));
 }
 
 /* A chunk that could still fill up waits for that, for a moment. */
@@ -41,5 +42,6 @@ static bool is_recovering(struct core *core, struct job *job)
 
 bool ready_may_go(struct core *core, struct job *job)
 {
-    return !job->expired && !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job);
+    return !job->expired && !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job) &&
+           !budget_holds_back(core, job);
 }

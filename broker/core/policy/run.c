@@ -7,18 +7,24 @@
 #include "../model/mark.h"
 #include "../model/table.h"
 #include "../model/update.h"
+#include "budget.h"
 #include "fair.h"
+#include "refuse.h"
 #include "waiting.h"
 
 #include <stdlib.h>
+
+/* Freed runs that are kept for the next tasks. */
+#define SPARE_RUNS_MAX 4096u
 
 struct run *run_new(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task,
                     uint64_t chunk)
 {
     struct run *run = core->spare_runs;
-    if (run)
+    if (run) {
         LL_DELETE(core->spare_runs, run);
-    else if (!(run = malloc(sizeof *run)))
+        core->spare_run_count--;
+    } else if (!(run = malloc(sizeof *run)))
         abort();
     *run = (struct run){.job = job,
                         .agent = agent,
@@ -26,6 +32,7 @@ struct run *run_new(struct core *core, struct agent *agent, struct job *job, uin
                         .order = ++agent->orders,
                         .bytes = task->len,
                         .chunk = chunk,
+                        .back = budget_expect(core, job),
                         .dispatched_ms = core->now};
     if (agent->held == 0)
         agent->quiet_ms = core->now;
@@ -35,6 +42,8 @@ struct run *run_new(struct core *core, struct agent *agent, struct job *job, uin
     agent->parts += !chunk || run == agent->runs || run->prev->chunk != chunk;
     agent->held++;
     agent->held_bytes += run->bytes;
+    job->list_bytes += sizeof *run;
+    charge_own(core, job);
     job->waiting--;
     job->running++;
     job->queue->waiting--;
@@ -72,21 +81,37 @@ static bool has_company(const struct agent *agent, const struct run *run)
     return (run->next && run->next->chunk == run->chunk) || (run != agent->runs && run->prev->chunk == run->chunk);
 }
 
-void run_free(struct core *core, struct run *run)
+void run_unload(struct core *core, struct run *run)
 {
     struct agent *agent = run->agent;
-    fair_settle(core, run);
     agent->parts -= !has_company(agent, run);
     DL_DELETE(agent->runs, run);
     agent->held--;
     agent->held_bytes -= run->bytes;
     agent->load_us = agent->held ? agent->load_us - (double)run->cost_us : 0;
+    core->expected -= run->back;
+    mark_agent(core, agent);
+}
+
+void run_free(struct core *core, struct run *run)
+{
+    fair_settle(core, run);
+    if (run->refused)
+        refuse_over(core, run);
+    else
+        run_unload(core, run);
+    run->job->list_bytes -= sizeof *run;
+    charge_own(core, run->job);
     run->job->progress_permille -= run->progress_permille;
     run->job->running--;
     run->job->queue->running--;
-    mark_agent(core, agent);
     mark_queue(core, run->job->queue);
+    if (core->spare_run_count == SPARE_RUNS_MAX) {
+        free(run);
+        return;
+    }
     LL_PREPEND(core->spare_runs, run);
+    core->spare_run_count++;
 }
 
 struct run *run_find(struct core *core, const struct agent *agent, const struct belt_task_ref *ref, struct job **job,

@@ -13,6 +13,7 @@ bool run_has_room(const struct agent *agent, uint32_t bytes); /* for a task of t
 /* DROP for this run alone. */
 void run_drop(struct core *core, struct run *run);
 void run_drop_job(struct core *core, struct job *job); /* DROP for all that runs of it */
+void run_unload(struct core *core, struct run *run);   /* its agent has done with it, and keeps its result */
 void run_free(struct core *core, struct run *run);
 struct run *run_new(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task,
                     uint64_t chunk);

@@ -5,6 +5,7 @@
 #include "waiting.h"
 #include "../model/mark.h"
 #include "../model/table.h"
+#include "../model/charge.h"
 #include "fair.h"
 
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 void waiting_put_back(struct job *job, uint64_t index)
 {
     if (job->again_count == job->again_room) {
+        job->list_bytes += (job->again_room ? job->again_room : 16) * sizeof *job->again;
         job->again_room = job->again_room ? job->again_room * 2 : 16;
         job->again = realloc(job->again, job->again_room * sizeof *job->again);
         if (!job->again)
@@ -72,6 +74,7 @@ void waiting_add(struct core *core, struct job *job, uint64_t index, struct task
     task->u.since_ms = core->now;
     if (index < job->fresh)
         waiting_put_back(job, index);
+    charge_own(core, job);
     job->waiting++;
     job->queue->waiting++;
     waiting_changed(core, job);

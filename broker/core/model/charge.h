@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a job is charged for beside payloads. Private to broker/core.
+ */
+#ifndef BELT_CORE_CHARGE_H
+#define BELT_CORE_CHARGE_H
+
+#include "table.h"
+#include "state.h"
+
+/* Of a reader, and of the tries of a task that are on disk, each with its place in a hash. */
+#define READER_COST ((int64_t)sizeof(struct reader) + 16)
+#define TRIED_COST  (sizeof(struct tried) + 16)
+
+/* What the job keeps beside payloads has grown or shrunk. */
+static inline void charge_own(struct core *core, struct job *job)
+{
+    uint64_t own =
+        job->fixed_bytes + job->list_bytes + job->table.bytes + job->kept.tasks.bytes + job->kept.results.bytes;
+    core->bytes += own - job->own_bytes;
+    job->own_bytes = own;
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Results that there is no room for: their agents keep them, and say all anew when there is (PROTOCOL.md §8.2).
+ * What may be kept says budget.c.
+ */
+#include "refuse.h"
+#include "../model/cursor.h"
+#include "../model/mark.h"
+#include "../model/pin.h"
+#include "../model/table.h"
+#include "../model/update.h"
+#include "budget.h"
+#include "run.h"
+
+/* Looked at in one turn, of one agent and in all. */
+#define LOOKED_AT_ONE 1024u
+#define LOOKED_AT     4096u
+/* Rooms and readers are looked at again after so long, whatever has happened. */
+#define LOOK_AGAIN_MS 50u
+
+/* A task that failed is kept with its input and its texts once more (dead_letter.c). */
+static uint64_t cost_of(const struct task *task, const struct belt_result_item *item, const struct pinned *last)
+{
+    uint64_t texts = (uint64_t)extras_bytes(item->extras), large = task->len > BELT_INLINE_PAYLOAD ? task->len : 0;
+    uint64_t cost = pin_cost(last, &item->payload) + texts;
+    if (item->code != BELT_OK)
+        return cost + texts + sizeof(struct letter) + (large ? 0 : task->len);
+    return cost > large ? cost - large : 0; /* which is given back for it */
+}
+
+static void keep_at_agent(struct core *core, struct run *run)
+{
+    struct agent *agent = run->agent;
+    struct job *job = run->job;
+    run_unload(core, run);
+    run->refused = true;
+    DL_APPEND(agent->refused, run);
+    DL_APPEND2(job->refused, run, refused_prev, refused_next);
+    job->refused_count++;
+    if (!agent->refusing)
+        DL_APPEND2(core->refusing, agent, refusing_prev, refusing_next);
+    agent->refusing = true;
+    update_trace(core, "%s > job %llu task %llu: no room for its result, which stays there", agent->session->name,
+                 (unsigned long long)job->id, (unsigned long long)run->index);
+}
+
+bool refuse_result(struct core *core, struct run *run, const struct task *task, const struct belt_result_item *item,
+                   const struct pinned *last)
+{
+    uint64_t cost = cost_of(task, item, last);
+    if (run->dropped || item->code == BELT_NOT_SERVED ||
+        budget_takes_result(core, run->job, cost, cursor_awaited(run->job, run->index)))
+        return false;
+    if (!run->refused)
+        keep_at_agent(core, run);
+    run->back = cost < UINT32_MAX ? (uint32_t)cost : UINT32_MAX;
+    return true;
+}
+
+/* What it was asked to keep has been taken, or is not wanted any more: so it is with all that has come. */
+static void has_none_left(struct core *core, struct agent *agent)
+{
+    DL_DELETE2(core->refusing, agent, refusing_prev, refusing_next);
+    agent->refusing = false;
+    agent->refused_from = REFUSED_NONE;
+    agent->resent_upto = 0;
+    if (agent->results_next < agent->results_seen)
+        agent->results_next = agent->results_seen;
+    agent->record_due = true;
+    agent->record_ms = core->now;
+    mark_agent(core, agent);
+}
+
+void refuse_over(struct core *core, struct run *run)
+{
+    struct agent *agent = run->agent;
+    DL_DELETE(agent->refused, run);
+    DL_DELETE2(run->job->refused, run, refused_prev, refused_next);
+    run->job->refused_count--;
+    run->refused = false;
+    if (!agent->refused)
+        has_none_left(core, agent);
+}
+
+void refuse_noted(struct agent *agent, const struct belt_msg_results *msg, uint64_t refused)
+{
+    uint64_t end = msg->first + msg->count, next = refused < end ? refused : end;
+    if (end > agent->results_seen)
+        agent->results_seen = end;
+    if (end >= agent->resent_upto)
+        agent->resent_upto = 0;
+    if (agent->refused_from != REFUSED_NONE && (msg->first > agent->refused_from || end <= agent->refused_from))
+        return; /* those in between come again, and these with them */
+    agent->refused_from = refused;
+    if (next > agent->results_next)
+        agent->results_next = next;
+}
+
+/* ---- asking for them ---- */
+
+static bool may_ask(const struct agent *agent)
+{
+    return agent->session->peer && agent->synced && !agent->resent_upto;
+}
+
+/* The turn tells it (peer_ask_again). */
+static void ask(struct core *core, struct agent *agent)
+{
+    agent->resent_upto = agent->results_seen;
+    if (agent->asked)
+        return;
+    agent->asked = true;
+    LL_PREPEND2(core->asked, agent, asked_next);
+}
+
+static bool is_wanted(const struct core *core, const struct run *run)
+{
+    return budget_takes_result(core, run->job, run->back, cursor_awaited(run->job, run->index));
+}
+
+void refuse_awaited(struct core *core, const struct reader *reader)
+{
+    struct job *job = reader->job;
+    struct task *task = table_at(&job->table, reader->sent);
+    struct run *run = job->refused;
+    if (run && reader->mode == BELT_ORDERED)
+        run = task && task->state == TASK_RUNNING && task->u.run->refused ? task->u.run : NULL;
+    if (!run || !may_ask(run->agent) || !is_wanted(core, run))
+        return;
+    ask(core, run->agent);
+    core->again = true;
+}
+
+/* Those looked at go to the end: in time the turn comes to each. */
+static uint32_t look_at(struct core *core, struct agent *agent)
+{
+    uint32_t looked = 0;
+    for (struct run *run = agent->refused; run && looked < LOOKED_AT_ONE; run = agent->refused) {
+        looked++;
+        if (is_wanted(core, run)) {
+            ask(core, agent);
+            break;
+        }
+        DL_DELETE(agent->refused, run);
+        DL_APPEND(agent->refused, run);
+    }
+    return looked;
+}
+
+void refuse_turn(struct core *core)
+{
+    struct agent *agent, *next;
+    uint32_t looked = 0;
+    DL_FOREACH_SAFE2(core->refusing, agent, next, refusing_next)
+    {
+        if (looked >= LOOKED_AT)
+            break;
+        if (!may_ask(agent))
+            continue;
+        looked += look_at(core, agent);
+        DL_DELETE2(core->refusing, agent, refusing_prev, refusing_next);
+        DL_APPEND2(core->refusing, agent, refusing_prev, refusing_next);
+    }
+    if (core->refusing)
+        mark_alarm(core, core->now + LOOK_AGAIN_MS);
+}
