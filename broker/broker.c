@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -48,8 +49,12 @@
 #define ACK_MS 5u
 /* Routes of connections that the core has not decided about. */
 #define STRANGERS_MAX 1024u
-/* Parked messages mostly share memory with what the core keeps within its budget; this bounds the rest. */
-#define PARKED_SHARE 4u
+/* Of the memory budget: what is on its way to peers, and what is kept of peers. */
+#define OUT_SHARE 8u
+/* But so much: one turn's deliveries, and what each of a hundred peers may have. */
+#define OUT_LEAST ((uint64_t)16 << 20)
+/* Of what may be on its way: the deliveries of one turn. */
+#define TURN_SHARE 4u
 
 struct broker {
     const struct belt_broker_options *options;
@@ -136,6 +141,17 @@ static uint32_t peers_of(const struct belt_broker_options *options, size_t descr
     return peers < most ? (uint32_t)peers : most;
 }
 
+/* The budget is shared out: to what is on its way, to peers, and the rest to jobs. */
+static void share_out(struct shell *shell, struct core_config *config)
+{
+    uint64_t all = config->memory_budget, out = all / OUT_SHARE;
+    uint64_t peers = all / BELT_PEERS_SHARE;
+    shell->out_max = (size_t)(out > OUT_LEAST ? out : OUT_LEAST);
+    config->turn_bytes = shell->out_max / TURN_SHARE;
+    config->peer_budget = peers > BELT_PEERS_LEAST ? peers : BELT_PEERS_LEAST;
+    config->memory_budget = all - out - peers;
+}
+
 static int open_core(struct broker *broker, size_t descriptors)
 {
     const struct belt_broker_options *options = broker->options;
@@ -170,7 +186,11 @@ static int open_core(struct broker *broker, size_t descriptors)
     uint32_t lease = config.lease_ms ? config.lease_ms : BELT_LEASE_MS;
     connections_init(&shell->gate.connections, config.max_peers + CONNECTIONS_SPARE, BELT_CONNECTIONS_RESERVED,
                      (uint64_t)BELT_HELLO_LEASES * lease);
-    shell->parked_max = (size_t)(config.memory_budget / PARKED_SHARE);
+    shell->max_frame = (size_t)belt_max_frame(config.max_payload);
+    share_out(shell, &config);
+    shell->peers.flights.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (shell->peers.flights.wake_fd < 0)
+        return system_error(broker, "cannot open an event descriptor");
     shell->trace = options->trace;
     shell->quiet = options->quiet;
     shell->core = core_new(&config);
@@ -325,6 +345,14 @@ static int monitor_fd(const struct broker *broker, enum broker_side side)
     return monitor ? belt_link_fd(monitor) : -1;
 }
 
+/* Peers that had too much on its way have less: the turn sends on. */
+static void read_room(struct broker *broker)
+{
+    uint64_t count;
+    while (read(broker->shell.peers.flights.wake_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+        continue;
+}
+
 /* zmq_poll() would ask each socket twice, and answer late what is there already. */
 static int loop(struct broker *broker)
 {
@@ -338,6 +366,7 @@ static int loop(struct broker *broker)
         {.fd = broker->options->owner_fd > 0 ? broker->options->owner_fd : -1, .events = POLLIN},
         {.fd = monitor_fd(broker, BROKER_CLIENTS), .events = POLLIN},
         {.fd = monitor_fd(broker, BROKER_WORKERS), .events = POLLIN},
+        {.fd = shell->peers.flights.wake_fd, .events = POLLIN},
     };
     const int monitors = 6;
     while (!broker->ended && !drained(broker)) {
@@ -362,6 +391,8 @@ static int loop(struct broker *broker)
             read_lifeline(broker);
         if (items[5].revents)
             broker->ended = true;
+        if (items[8].revents)
+            read_room(broker);
         shell_turn(shell);
     }
     return BELT_OK;
@@ -398,6 +429,8 @@ static void close_all(struct broker *broker)
     if (broker->context)
         while (zmq_ctx_term(broker->context) != 0 && errno == EINTR)
             continue;
+    if (shell->peers.flights.wake_fd >= 0) /* ZeroMQ's thread, which writes to it, has ended */
+        close(shell->peers.flights.wake_fd);
     if (broker->signals >= 0)
         close(broker->signals);
     if (broker->mask_set)
@@ -408,6 +441,7 @@ static void close_all(struct broker *broker)
 int belt_broker_run(const struct belt_broker_options *options, char *error, uint32_t size)
 {
     struct broker broker = {.options = options, .signals = -1, .error = error, .size = size};
+    broker.shell.peers.flights.wake_fd = -1;
     sigemptyset(&broker.spared.ignored);
     size_t descriptors = 0;
     belt_heap_keep();

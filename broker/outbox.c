@@ -40,6 +40,11 @@ struct belt_frames *outbox_front(struct outbox *outbox)
     return outbox->first ? &outbox->first->frames : NULL;
 }
 
+bool outbox_front_granted(const struct outbox *outbox)
+{
+    return outbox->first->granted;
+}
+
 void outbox_pop(struct outbox *outbox)
 {
     struct outbox_item *item = outbox->first;

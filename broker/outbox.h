@@ -20,6 +20,8 @@ struct outbox {
 bool outbox_push(struct outbox *outbox, struct belt_frames *frames, bool granted);
 /** The oldest message; NULL when there is none. */
 struct belt_frames *outbox_front(struct outbox *outbox);
+/** Whether its peer gave credit for it. */
+bool outbox_front_granted(const struct outbox *outbox);
 /** Removes the oldest message and gives back what it still refers to. */
 void outbox_pop(struct outbox *outbox);
 /** Removes all. */

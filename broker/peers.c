@@ -23,7 +23,7 @@ static unsigned key_len(const struct belt_route *route)
 
 void peers_init(struct peers *peers, uint32_t max)
 {
-    *peers = (struct peers){.next_handle = 1, .max = max};
+    *peers = (struct peers){.next_handle = 1, .max = max, .flights = {.wake_fd = -1}};
 }
 
 void peers_fini(struct peers *peers)
@@ -38,8 +38,12 @@ static struct peer *add(struct peers *peers, enum broker_side side, const struct
     if (peers->count == peers->max)
         return NULL;
     struct peer *peer = calloc(1, sizeof(*peer));
-    if (!peer)
+    struct flight *flight = peer ? flight_new(&peers->flights) : NULL;
+    if (!flight) {
+        free(peer);
         return NULL;
+    }
+    peer->flight = flight;
     peer->handle = peers->next_handle++;
     peer->side = (uint8_t)side;
     peer->route = *route;
@@ -82,5 +86,6 @@ void peers_remove(struct peers *peers, struct peer *peer)
     if (peers->last == peer)
         peers->last = NULL;
     outbox_clear(&peer->outbox);
+    flight_free(peer->flight);
     free(peer);
 }

@@ -7,6 +7,7 @@
 #define BELT_BROKER_PEERS_H
 
 #include "../proto/link.h"
+#include "flight.h"
 #include "outbox.h"
 
 #include <uthash.h>
@@ -16,11 +17,12 @@ enum broker_side { BROKER_CLIENTS, BROKER_WORKERS };
 struct peer {
     uint64_t handle;
     struct outbox outbox;
+    struct flight *flight;
     struct peer *next_waiting, *prev_waiting; /* those with an outbox: shell.c */
     size_t held;                              /* bytes of messages to it that wait for the disk */
     struct peer *next_pressed, *prev_pressed; /* those for which much waits: shell.c */
     bool pressed;
-    bool full[2];  /* the core was told so: of the outbox, of what is held */
+    bool full[3];  /* the core was told so, by enum core_full */
     int fd;        /* of the connection that it said HELLO over, */
     uint64_t link; /* and its number; 0: not known */
     bool gone;     /* the core is told at the next occasion; nothing is sent any more */
@@ -34,6 +36,7 @@ struct peers {
     struct peer *last; /* messages come in runs */
     uint64_t next_handle;
     uint32_t count, max;
+    struct flights flights; /* of all */
 };
 
 void peers_init(struct peers *peers, uint32_t max);

@@ -27,10 +27,17 @@
 #define BURST_LEAST 4u
 /* Messages from one socket before the other one has its turn. */
 #define SIDE_MESSAGES 64u
-/* One peer's share of what is parked; deliveries do not count, which its credit allows. */
-#define PEER_PARKED_MAX ((size_t)64 << 20)
-/* So much waits for one peer, or for the disk, and the core sends it no more deliveries until it is half of that. */
+/* So much of one peer's is given to ZeroMQ, more is parked here: a connection takes it at once or in its own time. */
+#define PEER_UNDER_WAY ((size_t)4 << 20)
+/* So much is parked for one peer, or waits for the disk, and the core sends it no more deliveries and tasks until it is
+ * half of that. */
 #define PEER_FULL ((size_t)4 << 20)
+/* So much of what it has asked for was not read, and its questions are refused until it is half of that; with so much
+ * and one message of any size its connection is given up. */
+#define PEER_REPLIES     ((size_t)2 << 20)
+#define PEER_REPLIES_MAX ((size_t)4 << 20)
+/* The same when all that is on its way is more than half of what may be: each peer may still have this. */
+#define PEER_LEAST ((size_t)64 << 10)
 /* ZeroMQ does not tell when a ROUTER's peer has room again. */
 #define RETRY_MS 10
 
@@ -101,13 +108,43 @@ static void stop_waiting(struct shell *shell, struct peer *peer)
     DL_DELETE2(shell->waiting, peer, prev_waiting, next_waiting);
 }
 
-/* More waits for it: the core is told when it is much (tell_full). What agents are sent is bounded by their windows. */
+/* All that is on its way to peers. */
+static size_t out_bytes(const struct shell *shell)
+{
+    return shell->parked + atomic_load(&shell->peers.flights.bytes);
+}
+
+/* A bound of one peer: the usual one, or little when there is much for all of them. */
+static size_t bound_of(const struct shell *shell, size_t usual)
+{
+    return out_bytes(shell) > shell->out_max / 2 ? PEER_LEAST : usual;
+}
+
+/* Of what nobody gave credit for. */
+static size_t replies_of(const struct peer *peer)
+{
+    return peer->outbox.bytes - peer->outbox.granted + flight_replies(peer->flight) + peer->held;
+}
+
+static size_t waiting_of(const struct peer *peer, enum core_full where)
+{
+    return where == CORE_FULL_LINK ? peer->outbox.bytes : where == CORE_FULL_DISK ? peer->held : replies_of(peer);
+}
+
+static size_t full_at(const struct shell *shell, enum core_full where)
+{
+    return bound_of(shell, where == CORE_FULL_REPLIES ? PEER_REPLIES : PEER_FULL);
+}
+
+/* More waits for it: the core is told when it is much (tell_full). */
 static void press(struct shell *shell, struct peer *peer)
 {
-    if (peer->pressed || peer->side != BROKER_CLIENTS || (peer->outbox.bytes <= PEER_FULL && peer->held <= PEER_FULL))
+    if (peer->pressed)
         return;
-    peer->pressed = true;
-    DL_APPEND2(shell->pressed, peer, prev_pressed, next_pressed);
+    for (int where = CORE_FULL_LINK; where <= CORE_FULL_REPLIES; where++)
+        peer->pressed |= waiting_of(peer, (enum core_full)where) > full_at(shell, (enum core_full)where);
+    if (peer->pressed)
+        DL_APPEND2(shell->pressed, peer, prev_pressed, next_pressed);
 }
 
 static void release(struct shell *shell, struct peer *peer)
@@ -126,41 +163,66 @@ static void forget(struct shell *shell, struct peer *peer)
     peers_remove(&shell->peers, peer);
 }
 
+/* Credit and windows bound these: to whoever does not read, the core sends no more of them. */
+static bool is_granted(uint8_t type)
+{
+    return type == BELT_MSG_DELIVER || type == BELT_MSG_DISPATCH;
+}
+
 static void park(struct shell *shell, struct peer *peer, uint8_t type, struct belt_frames *frames)
 {
     size_t before = peer->outbox.bytes;
     bool first = !peer->outbox.first;
-    if (!outbox_push(&peer->outbox, frames, type == BELT_MSG_DELIVER)) {
+    if (!outbox_push(&peer->outbox, frames, is_granted(type))) {
         give_up(shell, peer);
         return;
     }
     if (first)
         DL_APPEND2(shell->waiting, peer, prev_waiting, next_waiting);
     shell->parked += peer->outbox.bytes - before;
-    press(shell, peer);
-    if (peer->outbox.bytes - peer->outbox.granted > PEER_PARKED_MAX || shell->parked > shell->parked_max) {
-        shell_log(shell, true, "a peer does not read: %zu bytes wait for it; its connection is given up",
-                  peer->outbox.bytes);
-        give_up(shell, peer);
-    }
 }
 
-static int link_send(struct shell *shell, const struct peer *peer, struct belt_frames *frames)
+/* It asks and does not read. One answer of any size is never too much. */
+static bool is_given_up(struct shell *shell, struct peer *peer)
 {
-    return belt_link_send_watched(shell->sockets[peer->side], &shell->watch[peer->side], &peer->route, frames);
+    size_t replies = replies_of(peer);
+    bool all = out_bytes(shell) > shell->out_max;
+    if (replies <= (all ? PEER_LEAST : PEER_REPLIES_MAX + shell->max_frame))
+        return false;
+    shell_log(shell, true, "a peer does not read: %zu bytes that it asked for wait for it; its connection is given up",
+              replies);
+    give_up(shell, peer);
+    return true;
+}
+
+/* Takes the frames' references on success. */
+static int link_send(struct shell *shell, const struct peer *peer, uint8_t type, struct belt_frames *frames)
+{
+    struct belt_frames sent;
+    errno = EAGAIN;
+    if (flight_bytes(peer->flight) > bound_of(shell, PEER_UNDER_WAY))
+        return -1;
+    if (!flight_wrap(peer->flight, frames, !is_granted(type), &sent))
+        return -1;
+    int rc = belt_link_send_watched(shell->sockets[peer->side], &shell->watch[peer->side], &peer->route, &sent);
+    int err = errno;
+    belt_frames_clear(rc == 0 ? frames : &sent);
+    errno = err;
+    return rc;
 }
 
 static void send_frames(struct shell *shell, struct peer *peer, uint8_t type, struct belt_frames *frames)
 {
-    if (!peer->outbox.first) {
-        if (link_send(shell, peer, frames) == 0)
-            return;
-        if (errno != EAGAIN) {
+    if (!is_granted(type) && is_given_up(shell, peer))
+        return;
+    if (peer->outbox.first || link_send(shell, peer, type, frames) != 0) {
+        if (!peer->outbox.first && errno != EAGAIN) {
             give_up(shell, peer);
             return;
         }
+        park(shell, peer, type, frames);
     }
-    park(shell, peer, type, frames);
+    press(shell, peer);
 }
 
 static size_t bytes_of(const struct belt_frames *frames)
@@ -278,16 +340,17 @@ static void tell_gone(struct shell *shell, uint64_t now)
     shell->gone_count = 0;
 }
 
-static void tell_full_of(struct shell *shell, uint64_t now, struct peer *peer, bool held)
+static void tell_full_of(struct shell *shell, uint64_t now, struct peer *peer, enum core_full where)
 {
-    size_t bytes = held ? peer->held : peer->outbox.bytes;
-    struct core_event event = {.type = CORE_ROOM, .now = now, .peer = peer->handle, .held = held};
-    bool full = bytes > (peer->full[held] ? PEER_FULL / 2 : PEER_FULL);
-    if (full == peer->full[held])
+    struct core_event event = {.type = CORE_ROOM, .now = now, .peer = peer->handle, .where = where};
+    size_t most = full_at(shell, where);
+    bool full = waiting_of(peer, where) > (peer->full[where] ? most / 2 : most);
+    if (full == peer->full[where])
         return;
-    peer->full[held] = full;
+    peer->full[where] = full;
     if (full)
         event.type = CORE_FULL;
+    event.worker_side = peer->side == BROKER_WORKERS;
     shell->again = true;
     step(shell, &event);
 }
@@ -297,32 +360,38 @@ static void tell_full(struct shell *shell, uint64_t now)
     struct peer *peer, *next;
     DL_FOREACH_SAFE2(shell->pressed, peer, next, next_pressed)
     {
-        tell_full_of(shell, now, peer, false);
-        tell_full_of(shell, now, peer, true);
-        if (!peer->full[0] && !peer->full[1])
+        for (int where = CORE_FULL_LINK; where <= CORE_FULL_REPLIES; where++)
+            tell_full_of(shell, now, peer, (enum core_full)where);
+        if (!peer->full[CORE_FULL_LINK] && !peer->full[CORE_FULL_DISK] && !peer->full[CORE_FULL_REPLIES])
             release(shell, peer);
     }
+}
+
+static void retry_one(struct shell *shell, struct peer *peer)
+{
+    struct belt_frames *frames = NULL;
+    size_t before = peer->outbox.bytes;
+    while (!peer->gone && (frames = outbox_front(&peer->outbox))) {
+        uint8_t type = outbox_front_granted(&peer->outbox) ? BELT_MSG_DELIVER : BELT_MSG_REPORT;
+        if (link_send(shell, peer, type, frames) != 0) {
+            if (errno != EAGAIN)
+                give_up(shell, peer);
+            break;
+        }
+        outbox_pop(&peer->outbox);
+    }
+    shell->parked -= before - peer->outbox.bytes;
+    if (!peer->outbox.first)
+        DL_DELETE2(shell->waiting, peer, prev_waiting, next_waiting);
+    else
+        flight_watch(peer->flight, bound_of(shell, PEER_UNDER_WAY) / 2);
 }
 
 static void retry_waiting(struct shell *shell)
 {
     struct peer *peer, *next;
     DL_FOREACH_SAFE2(shell->waiting, peer, next, next_waiting)
-    {
-        struct belt_frames *frames = NULL;
-        size_t before = peer->outbox.bytes;
-        while (!peer->gone && (frames = outbox_front(&peer->outbox))) {
-            if (link_send(shell, peer, frames) != 0) {
-                if (errno != EAGAIN)
-                    give_up(shell, peer);
-                break;
-            }
-            outbox_pop(&peer->outbox);
-        }
-        shell->parked -= before - peer->outbox.bytes;
-        if (!peer->outbox.first)
-            DL_DELETE2(shell->waiting, peer, prev_waiting, next_waiting);
-    }
+    retry_one(shell, peer);
 }
 
 /* ---- in ---- */
@@ -344,6 +413,14 @@ static void note_greeting(struct shell *shell, const struct core_event *event, i
     peer->fd = source;
     peer->link = event->link;
     connections_greeted(&shell->gate.connections, source);
+}
+
+/* At once: its next question may lie in the same burst. */
+static void tell_replies(struct shell *shell, uint64_t now, uint64_t handle)
+{
+    struct peer *peer = shell->pressed ? peers_find(&shell->peers, handle) : NULL;
+    if (peer && peer->pressed)
+        tell_full_of(shell, now, peer, CORE_FULL_REPLIES);
 }
 
 static void take_message(struct shell *shell, uint64_t now, enum broker_side side, const struct belt_route *route,
@@ -379,6 +456,7 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
     step(shell, &event);
     if (hello)
         note_greeting(shell, &event, source);
+    tell_replies(shell, now, event.peer);
 }
 
 /* What a turn records is one transaction: it must not be larger than what the store has in reserve for it. */

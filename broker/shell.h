@@ -24,8 +24,9 @@ struct shell {
     struct peer *waiting; /* those whose connection had no room */
     struct peer *pressed; /* those for which much waits, or did at the last look */
     size_t parked;        /* bytes in all outboxes */
-    size_t parked_max;    /* beyond it the peer that adds to it is given up */
-    uint64_t *gone;       /* handles of peers that the core must be told are gone */
+    size_t out_max;       /* of all that is parked or under way; beyond it peers that do not read are given up */
+    size_t max_frame;
+    uint64_t *gone; /* handles of peers that the core must be told are gone */
     uint32_t gone_count, gone_room;
     uint64_t refused;              /* messages of peers beyond the table's size */
     struct durability *durability; /* NULL: nothing is kept on disk */

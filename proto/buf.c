@@ -25,6 +25,7 @@ struct belt_buf *belt_buf_new(size_t len)
     atomic_init(&buf->refs, 1);
     buf->len = len;
     buf->data = (uint8_t *)(buf + 1);
+    buf->share = false;
     buf->release = release_whole;
     return buf;
 }
@@ -73,6 +74,7 @@ struct belt_buf *belt_buf_slice(struct belt_buf *whole, const uint8_t *data, siz
     atomic_init(&slice->buf.refs, 1);
     slice->buf.len = len;
     slice->buf.data = whole->data + (data - whole->data);
+    slice->buf.share = false;
     slice->buf.release = release_slice;
     slice->whole = belt_buf_ref(whole);
     return &slice->buf;

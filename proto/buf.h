@@ -12,6 +12,7 @@
 #define BELT_BUF_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct belt_buf {
     atomic_uint refs;
     size_t len;
     uint8_t *data;
+    bool share;                             /* sent without a copy however small: its owner counts what has left */
     void (*release)(struct belt_buf *self); /* frees data and self */
 };
 

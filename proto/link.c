@@ -21,8 +21,9 @@
 #define COPY_BYTES 1024u
 
 /* Messages in flight to or from one peer. Credit bounds what an honest peer has under way far below this, so EAGAIN is
- * rare. A broker's peer that does not read, or writes without end, costs at most 1000 headers of a batch each (64 KiB):
- * as much as its outbox may hold (broker/shell.c). A peer's own side has one such queue and can afford more. */
+ * rare. What a broker gives a peer that does not read is bounded in bytes before this (broker/flight.h); one that
+ * writes without end costs at most 1000 headers of a batch each (64 KiB). A peer's own side has one such queue and can
+ * afford more. */
 #define HIGH_WATER_ROUTER 1000
 #define HIGH_WATER_DEALER 10000
 
@@ -243,6 +244,7 @@ static struct belt_buf *take(zmq_msg_t *msg)
     atomic_init(&wrapped->buf.refs, 1);
     wrapped->buf.len = len;
     wrapped->buf.data = zmq_msg_data(&wrapped->msg);
+    wrapped->buf.share = false;
     wrapped->buf.release = release_wrapped;
     return &wrapped->buf;
 }
@@ -347,7 +349,7 @@ static void unref_sent(void *data, void *hint)
 /* `msg` shows the bytes of `buf`, with a reference of its own when it does not copy them. */
 static int fill(zmq_msg_t *msg, struct belt_buf *buf)
 {
-    if (buf->len <= COPY_BYTES) {
+    if (buf->len <= COPY_BYTES && !buf->share) {
         if (zmq_msg_init_size(msg, buf->len) != 0)
             return -1;
         memcpy(zmq_msg_data(msg), buf->data, buf->len);

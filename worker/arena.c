@@ -132,6 +132,7 @@ static struct arena_block *block_new(struct arena *arena, enum arena_half half, 
     atomic_init(&block->buf.refs, 1);
     block->buf.len = len;
     block->buf.data = arena->memory->bytes + half_at(arena, half) + (size_t)unit * ARENA_UNIT;
+    block->buf.share = false;
     block->buf.release = release;
     block->arena = arena;
     block->half = half;

@@ -325,6 +325,25 @@ static void claim_turn(struct core *core)
         claim_remove(core, claim);
 }
 
+/* Those that the last turn had no room for come first. */
+static void deliver_turn(struct core *core)
+{
+    struct reader *reader = core->late_readers, *next;
+    LL_CONCAT2(reader, core->dirty_readers, dirty_next);
+    core->late_readers = core->dirty_readers = NULL;
+    core->turn_delivered = 0;
+    for (; reader; reader = next) {
+        if (core->config.turn_bytes && core->turn_delivered >= core->config.turn_bytes) {
+            core->late_readers = reader;
+            core->again = true;
+            return;
+        }
+        next = reader->dirty_next;
+        reader->dirty = false;
+        subscription_deliver(core, reader);
+    }
+}
+
 /* What the burst has piled up, in the order in which one thing leads to the next. */
 static void on_turn(struct core *core)
 {
@@ -351,13 +370,7 @@ static void on_turn(struct core *core)
     dispatch_turn(core);
     budget_looked(core);
     record_turn(core);
-    struct reader *readers = core->dirty_readers, *reader, *next_reader;
-    core->dirty_readers = NULL;
-    LL_FOREACH_SAFE2(readers, reader, next_reader, dirty_next)
-    {
-        reader->dirty = false;
-        subscription_deliver(core, reader);
-    }
+    deliver_turn(core);
     struct job *jobs = core->dirty_jobs, *job, *next_job;
     core->dirty_jobs = NULL;
     LL_FOREACH_SAFE2(jobs, job, next_job, dirty_next)

@@ -41,6 +41,7 @@ struct core_config {
     uint32_t max_payload;
     uint64_t memory_budget; /* of jobs, their tasks and results, failed tasks and the history */
     uint64_t peer_budget;   /* of sessions and agents; 0: an eighth as much again, and BELT_PEERS_LEAST at least */
+    uint64_t turn_bytes;    /* so much of deliveries leaves in one turn, and a batch more; 0: no such bound */
     uint32_t max_peers;
     uint32_t max_jobs;
     bool durable;     /* there is a store: jobs may outlive the broker */
@@ -56,12 +57,18 @@ struct core_config {
     bool trace;            /* write trace lines into each update */
 };
 
+/* What of a peer's messages has not left. */
+enum core_full {
+    CORE_FULL_LINK,   /* much that was sent to it: it gets no deliveries and no tasks */
+    CORE_FULL_DISK,   /* much that waits for the disk: it gets no deliveries of durable jobs */
+    CORE_FULL_REPLIES /* much of what it asked for: its questions are refused */
+};
+
 enum core_event_type {
     CORE_MESSAGE, /* `msg` came from `peer` */
     CORE_BAD,     /* something undecodable came from `peer`: `code`, `text`, and what it `named` */
     CORE_GONE,    /* `peer` cannot be reached any more */
-    CORE_FULL,    /* much that was sent to `peer` has not left: it gets no deliveries. `held`: it waits for the disk,
-                   * so it gets none of durable jobs */
+    CORE_FULL,    /* much of what `peer` is sent has not left: `where` */
     CORE_ROOM,    /* that is over */
     CORE_TURN,    /* the burst is over, or the deadline is reached */
     CORE_DRAIN    /* take no new work; core_drained() tells when the old is done */
@@ -74,11 +81,11 @@ struct core_event {
     uint64_t wall;   /* ms since 1970, for what is shown or outlives this process; 0: not known. Drives nothing */
     uint64_t random; /* of a TURN: bits for the back-off of retries; 0: none */
     uint64_t peer;
-    bool worker_side; /* the endpoint it came in on */
-    bool reserved;    /* it came in on the endpoint that places are kept for: administration */
-    uint64_t link;    /* of HELLO: the connection it came over, which has the same number under another handle;
-                       * 0: not known */
-    bool held;        /* of FULL and ROOM */
+    bool worker_side;     /* the endpoint it came in on */
+    bool reserved;        /* it came in on the endpoint that places are kept for: administration */
+    uint64_t link;        /* of HELLO: the connection it came over, which has the same number under another handle;
+                           * 0: not known */
+    enum core_full where; /* of FULL and ROOM */
     const struct belt_msg *msg; /* borrowed during the call */
     unsigned code;
     const char *text;

@@ -347,7 +347,9 @@ void peer_gone(struct peer *peer)
 
 void peer_is_full(struct peer *peer, bool held, bool full)
 {
-    step(peer->cluster, (struct core_event){.type = full ? CORE_FULL : CORE_ROOM, .peer = peer->handle, .held = held});
+    step(peer->cluster, (struct core_event){.type = full ? CORE_FULL : CORE_ROOM,
+                                            .peer = peer->handle,
+                                            .where = held ? CORE_FULL_DISK : CORE_FULL_LINK});
     after_message(peer->cluster);
 }
 

@@ -464,8 +464,9 @@ static void happen(struct story *story)
             peer->seq++;
         } else if (chance(from, 8)) {
             bool held = chance(from, 2);
-            step(story, (struct core_event){
-                            .type = chance(from, 2) ? CORE_FULL : CORE_ROOM, .peer = peer->handle, .held = held});
+            step(story, (struct core_event){.type = chance(from, 2) ? CORE_FULL : CORE_ROOM,
+                                            .peer = peer->handle,
+                                            .where = held ? CORE_FULL_DISK : CORE_FULL_LINK});
         } else if (chance(from, 200)) {
             step(story, (struct core_event){.type = CORE_DRAIN});
         } else if (chance(from, 20)) {

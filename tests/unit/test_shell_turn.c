@@ -38,7 +38,8 @@ static void start(void)
     belt_link_seed();
     context = belt_link_context();
     peers_init(&shell.peers, 16);
-    shell.parked_max = 1u << 20;
+    shell.out_max = 1u << 20;
+    shell.max_frame = config.max_payload;
     shell.quiet = true;
     shell.core = core_new(&config);
     shell.update = core_update_new();

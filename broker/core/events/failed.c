@@ -12,6 +12,7 @@
 #include "../model/table.h"
 #include "../model/update.h"
 #include "../policy/waiting.h"
+#include "peer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -244,6 +245,8 @@ void failed_request(struct core *core, struct session *from, const struct belt_m
     if (from->role != BELT_ROLE_ADMIN)
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "failed tasks are for administrators: connect as one"));
+    else if (peer_reads_nothing(core, from, msg->ref))
+        return;
     else if (msg->action == BELT_FAILED_RETRY)
         retry(core, from, msg);
     else if (msg->action == BELT_FAILED_DROP)

@@ -375,14 +375,26 @@ void peer_full(struct core *core, const struct core_event *event)
 {
     struct session *session = peer_find(core, event->peer);
     bool full = event->type == CORE_FULL;
-    int where = event->held ? FULL_DISK : FULL_LINK;
+    static const char *const names[] = {"what it is sent", "what waits for the disk", "answers to what it asks"};
+    int where = 1 << event->where;
     if (!session)
         return;
-    update_trace(core, "%s > %s%s", session->name, full ? "does not get what it is sent" : "gets what it is sent again",
-                 event->held ? ", for the disk" : "");
+    update_trace(core, "%s > %s %s%s", session->name, full ? "does not get" : "gets", names[event->where],
+                 full ? "" : " again");
     session->full = (uint8_t)(full ? session->full | where : session->full & ~where);
     if (!full)
         subscription_resume(core, session);
+    if (!full && session->agent)
+        mark_agent(core, session->agent);
+}
+
+bool peer_reads_nothing(struct core *core, struct session *session, uint64_t ref)
+{
+    if (!(session->full & FULL_REPLIES))
+        return false;
+    update_error(core, session, ref, 0, BELT_LIMIT,
+                 update_text(core, "answers to earlier questions have not been read: ask again when they have"));
+    return true;
 }
 
 static void client_over(struct core *core, struct session *session)

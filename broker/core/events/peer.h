@@ -15,6 +15,8 @@ void peer_hello(struct core *core, const struct core_event *event);
 void peer_ask_again(struct core *core); /* turn: agents keep results that there is room for */
 void peer_lost(struct core *core, struct session *session, const char *why);
 void peer_full(struct core *core, const struct core_event *event);
+/* It has not read what it asked for: the question is refused. */
+bool peer_reads_nothing(struct core *core, struct session *session, uint64_t ref);
 void peer_bye(struct core *core, struct session *session);
 void peer_expire(struct core *core);
 void peer_forget_all(struct core *core);

@@ -10,6 +10,7 @@
 #include "../model/update.h"
 #include "../policy/stalled.h"
 #include "../policy/waiting.h"
+#include "peer.h"
 #include "report_jobs.h"
 
 #include <stdio.h>
@@ -268,6 +269,8 @@ static uint64_t cost_of(const struct core *core, const struct belt_msg_status *m
 uint64_t report_status(struct core *core, struct session *from, const struct belt_msg_status *msg)
 {
     struct belt_msg_report report = {.ref = msg->ref, .what = msg->what, .extended = msg->extended};
+    if (peer_reads_nothing(core, from, msg->ref))
+        return 0;
     if (msg->named && msg->name.len == 0) { /* §5.5 */
         update_error(core, from, msg->ref, 0, BELT_BAD_MESSAGE,
                      update_text(core, "the name is empty: it names nothing, and nil stands for all"));

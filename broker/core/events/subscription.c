@@ -343,6 +343,7 @@ static bool deliver_batch(struct core *core, struct reader *reader)
         items[batch.count - 1] = task_item(index, task);
         reader->sent++;
         reader->sent_bytes += task->len;
+        core->turn_delivered += task->len + extras_size(task->u.extras);
         task = cursor_has_credit(reader) && batch.count < room ? cursor_task(reader, reader->sent, &index) : NULL;
     }
     core->delivered++;
@@ -367,6 +368,11 @@ static void deliver_done(struct core *core, struct reader *reader)
     closing_settle(core, job);
 }
 
+static bool turn_is_full(const struct core *core)
+{
+    return core->config.turn_bytes && core->turn_delivered >= core->config.turn_bytes;
+}
+
 void subscription_deliver(struct core *core, struct reader *reader)
 {
     if (!reader->session)
@@ -375,9 +381,10 @@ void subscription_deliver(struct core *core, struct reader *reader)
     uint64_t end = reader->sent_bytes + BYTES_A_TURN;
     if (reader->job->state != BELT_JOB_STOPPED &&
         !cursor_is_full(reader)) /* else subscription_resume() comes back to it */
-        while (batches < BATCHES_A_TURN && reader->sent_bytes < end && deliver_batch(core, reader))
+        while (batches < BATCHES_A_TURN && reader->sent_bytes < end && !turn_is_full(core) &&
+               deliver_batch(core, reader))
             batches++;
-    if (batches == BATCHES_A_TURN || reader->sent_bytes >= end) {
+    if (batches == BATCHES_A_TURN || reader->sent_bytes >= end || turn_is_full(core)) {
         core->again = true;
         mark_reader(core, reader);
     }

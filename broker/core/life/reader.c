@@ -61,8 +61,10 @@ void reader_seat(struct core *core, struct reader *reader, struct session *sessi
 void reader_free(struct core *core, struct reader *reader)
 {
     struct job *job = reader->job;
-    if (reader->dirty)
+    if (reader->dirty && core->dirty_readers)
         LL_DELETE2(core->dirty_readers, reader, dirty_next);
+    if (reader->dirty && core->late_readers)
+        LL_DELETE2(core->late_readers, reader, dirty_next);
     durable_reader_gone(core, reader);
     reader_seat(core, reader, NULL);
     DL_DELETE(job->readers, reader);

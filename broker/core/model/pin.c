@@ -35,6 +35,7 @@ static struct pin *pin_new(struct core *core, struct job *job, struct belt_buf *
     atomic_init(&pin->buf.refs, 1);
     pin->buf.len = frame->len;
     pin->buf.data = frame->data;
+    pin->buf.share = false;
     pin->buf.release = pin_release;
     charge_bytes(core, job, (int64_t)(sizeof *pin + frame->len));
     return pin;

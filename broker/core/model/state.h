@@ -45,8 +45,8 @@ struct run {
     struct run *refused_prev, *refused_next; /* of its job */
 };
 
-/* Where it waits: on the connection; for the disk, which is of durable jobs. */
-enum full { FULL_LINK = 1, FULL_DISK = 2 };
+/* Where it waits, as bits. */
+enum full { FULL_LINK = 1 << CORE_FULL_LINK, FULL_DISK = 1 << CORE_FULL_DISK, FULL_REPLIES = 1 << CORE_FULL_REPLIES };
 
 /* A connection and who is behind it. A client's session outlives its connection by the grace time. */
 struct session {
@@ -449,8 +449,10 @@ struct core {
     struct queue *dirty_queues;
     struct job *dirty_jobs;
     struct reader *dirty_readers;
-    struct job *unsettled; /* tasks of theirs have ended */
-    struct job *aside;     /* have waiting tasks, and may not go in this turn */
+    struct reader *late_readers; /* dirty, too: the last turn had delivered enough before it came to them */
+    uint64_t turn_delivered;     /* bytes of results that this turn delivers */
+    struct job *unsettled;       /* tasks of theirs have ended */
+    struct job *aside;           /* have waiting tasks, and may not go in this turn */
     uint64_t last_rank;
     struct run *spare_runs; /* free list */
     uint32_t spare_run_count;
