@@ -164,6 +164,7 @@ static int open_core(struct broker *broker, size_t descriptors)
         .grace_ms = options->grace_ms,
         .max_payload = options->max_payload ? options->max_payload : BELT_MAX_PAYLOAD_DEFAULT,
         .memory_budget = options->memory_budget ? options->memory_budget : BELT_MEMORY_BUDGET_DEFAULT,
+        .memory_option = options->memory_option,
         .max_peers = peers_of(options, descriptors),
         .durable = options->state && *options->state,
         .keep_ms = options->keep_ms,

@@ -19,6 +19,7 @@ struct belt_broker_options {
     bool insecure_plaintext; /* allow a plain listener on a non-loopback address */
     uint32_t max_payload;    /* bytes */
     uint64_t memory_budget;
+    const char *memory_option; /* what advice says to raise it with, default "--memory-budget of the broker" */
     uint32_t heartbeat_ms, lease_ms;
     uint64_t grace_ms;     /* of jobs that are not detached, whose client is gone */
     uint64_t drain_ms;     /* how long SIGTERM waits for running jobs, default 10000 */

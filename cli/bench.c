@@ -167,8 +167,8 @@ static int open_pool(struct bench *bench)
     options.slots = (int)values->slots;
     options.connect_timeout_ms = (int64_t)values->common.connect_timeout;
     if (is_local(values))
-        code =
-            belt_pool_open_private(&(struct client_work){echo_functions, ECHO_FUNCTIONS, NULL}, &options, &bench->pool);
+        code = belt_pool_open_private(&(struct client_work){.functions = echo_functions, .count = ECHO_FUNCTIONS},
+                                      &options, &bench->pool);
     else if (!endpoint_normal(values->common.broker, ENDPOINT_CLIENTS_PORT, endpoint))
         return refuse("--broker is no address");
     else

@@ -20,11 +20,11 @@ struct broker_values {
 
 struct map_values {
     struct broker_values common;
-    uint64_t slots;
+    uint64_t slots, max_payload, memory; /* 0: not said */
     const char *coproc, *filter;
     const char *arg_file;
     int null, records, newline;
-    uint64_t max_input;
+    uint64_t max_input; /* 0: not said */
     int unordered, tag;
     uint64_t retries, max_attempts, timeout;
     uint64_t backoff; /* UINT64_MAX: not said */

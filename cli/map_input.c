@@ -5,6 +5,7 @@
  */
 #include "map_input.h"
 
+#include "proto/limits.h"
 #include "say.h"
 #include "units.h"
 #include "../proto/text_cut.h"
@@ -45,10 +46,25 @@ static int open_path(struct map_input *input, const char *path, enum records_mod
     return 0;
 }
 
-int map_input_start(struct map_input *input, const struct options *options, const struct map_values *values)
+/* Bytes that an input may have. What a pool takes besides is for the pool to say. */
+static size_t limit_of(const struct map_values *values, bool local)
 {
-    if (!options->colons)
-        return open_path(input, values->arg_file, map_input_mode(values), (size_t)values->max_input);
+    if (values->max_input)
+        return (size_t)values->max_input;
+    if (!local)
+        return BELT_MAX_PAYLOAD_DEFAULT;
+    return values->max_payload ? (size_t)values->max_payload : BELT_MAX_PAYLOAD_CEILING;
+}
+
+int map_input_start(struct map_input *input, const struct options *options, const struct map_values *values, bool local)
+{
+    int rc;
+
+    if (!options->colons) {
+        rc = open_path(input, values->arg_file, map_input_mode(values), limit_of(values, local));
+        input->limited = local && !values->max_input ? "--max-payload" : "--max-input";
+        return rc;
+    }
     *input = (struct map_input){
         .fd = -1, .name = "the command line", .list = options->inputs, .list_count = options->input_count};
     return 0;
@@ -120,8 +136,8 @@ static int draw_read(struct map_input *input, const char **data, size_t *len)
         case RECORDS_ONE:
             return BELT_INPUT_READY;
         case RECORDS_TOO_LONG:
-            snprintf(input->error, sizeof input->error, "the input is longer than %s; raise --max-input",
-                     units_show_bytes(input->records.limit, limit));
+            snprintf(input->error, sizeof input->error, "the input is longer than %s; raise %s",
+                     units_show_bytes(input->records.limit, limit), input->limited);
             return BELT_INPUT_FAILED;
         case RECORDS_CUT:
             text_print(input->error, sizeof input->error, "%s ends in the middle of a record", input->name);

@@ -16,7 +16,8 @@
 struct map_input {
     int fd; /* -1: none */
     bool owns_fd;
-    const char *name; /* for messages */
+    const char *name;    /* for messages */
+    const char *limited; /* by which option an input is */
     struct records records;
     const char *const *list; /* inputs of the command line */
     uint32_t list_count, list_at;
@@ -34,8 +35,10 @@ struct map_input {
 
 /** How inputs, and results, are told apart. */
 enum records_mode map_input_mode(const struct map_values *values);
-/** The inputs of the command line (borrowed), or --arg-file, or standard input. 0, or -1 with a message said. */
-int map_input_start(struct map_input *input, const struct options *options, const struct map_values *values);
+/** The inputs of the command line (borrowed), or --arg-file, or standard input. `local`: for a private pool, which
+ * takes larger ones. 0, or -1 with a message said. */
+int map_input_start(struct map_input *input, const struct options *options, const struct map_values *values,
+                    bool local);
 void map_input_close(struct map_input *input);
 
 /** A belt_source; `ctx` is the struct map_input. */

@@ -36,7 +36,7 @@ static void add_shown(struct bytes *out, const char *data, size_t len, size_t mo
         bytes_text(out, "…");
 }
 
-void map_output_failure(const belt_result *result, const struct label *label, struct bytes *out)
+void map_output_failure(const belt_result *result, const struct label *label, bool local, struct bytes *out)
 {
     uint64_t index = label ? label->input : result->index;
 
@@ -49,6 +49,8 @@ void map_output_failure(const belt_result *result, const struct label *label, st
         bytes_format(out, "killed by signal %d (%s)", result->term_signal, strsignal(result->term_signal));
     else
         bytes_text(out, belt_code_text(result->code));
+    if (result->code == BELT_RESULT_TOO_LARGE)
+        bytes_format(out, "; raise --max-payload%s, or write it to a file", local ? "" : " of the broker");
     if (result->attempt > 1)
         bytes_format(out, ", in run %u", result->attempt);
     if (label && label->full) {
@@ -79,7 +81,7 @@ static void add_log(struct map_output *output, const belt_result *result, uint64
 static void add_failure(struct map_output *output, const belt_result *result, const struct label *label)
 {
     bytes_format(&output->err, "belt %s: ", output->command);
-    map_output_failure(result, label, &output->err);
+    map_output_failure(result, label, output->local, &output->err);
     bytes_text(&output->err, "\n");
 }
 

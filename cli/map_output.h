@@ -46,6 +46,6 @@ bool map_output_closed(void);
 void map_output_free(struct map_output *output);
 
 /** Text of one failed task for people: "task 7 failed: exit status 3 (input: …)". */
-void map_output_failure(const belt_result *result, const struct label *label, struct bytes *out);
+void map_output_failure(const belt_result *result, const struct label *label, bool local, struct bytes *out);
 
 #endif

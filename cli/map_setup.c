@@ -19,6 +19,7 @@
 #include "../client/private.h"
 #include "../worker/agent.h"
 #include "../proto/heap.h"
+#include "../proto/limits.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -104,6 +105,13 @@ static int check_options(const struct map *map)
         return usage("--log-bytes belongs to a private pool; on a cluster 'belt worker' is given it");
     if (has_broker(values) && options_origin(map->options, "slots") == ORIGIN_FLAG)
         return usage("--slots sizes a private pool; on a cluster the workers' slots count");
+    if (has_broker(values) && (options_origin(map->options, "max-payload") == ORIGIN_FLAG ||
+                               options_origin(map->options, "memory") == ORIGIN_FLAG))
+        return usage("--max-payload and --memory are of a private pool; a cluster's broker has its own");
+    if (values->max_payload > BELT_MAX_PAYLOAD_CEILING)
+        return usage("--max-payload is over 1 GiB, the most the protocol carries");
+    if (values->memory && values->memory < BELT_MEMORY_BUDGET_LEAST)
+        return usage("--memory is too small: it has to be at least 1 MiB");
     if (values->tty && (has_broker(values) || values->slots != 1 || !map->options->dashes))
         return usage("--tty gives the terminal to one command at a time: it needs -j1 and a command in a private pool");
     if (values->progress_json && values->progress_fd && fcntl((int)values->progress_fd, F_GETFD) < 0)
@@ -116,7 +124,7 @@ static int open_input(struct map *map)
     const struct map_values *values = map->values;
     bool whole = values->tag || values->joblog || values->results_json || values->dry_run;
 
-    if (map_input_start(&map->input, map->options, values))
+    if (map_input_start(&map->input, map->options, values, !has_broker(values)))
         return EXIT_IO;
     map->input.labels = &map->labels;
     map->input.keep = whole ? SIZE_MAX : LABEL_BYTES;
@@ -148,7 +156,7 @@ static int open_pool(struct map *map)
 {
     const struct map_values *values = map->values;
     struct belt_agent_function function = {.name = map->function, .runner = BELT_RUN_EXEC, .tty = values->tty != 0};
-    struct client_work work = {.functions = &function, .count = 1};
+    struct client_work work = {.functions = &function, .count = 1, .words = BELT_WORDS_OPTIONS};
     belt_pool_options options;
     int code, error = 0;
 
@@ -159,6 +167,8 @@ static int open_pool(struct map *map)
     options.kill_after_ms = (int64_t)values->kill_after;
     options.start_timeout_ms = values->start_timeout;
     options.log_bytes = (int64_t)values->log_bytes;
+    options.max_payload = values->max_payload;
+    options.memory = values->memory;
     if (values->coproc || values->filter) {
         function.runner = values->coproc ? BELT_RUN_COPROC : BELT_RUN_FILTER;
         function.command = values->coproc ? values->coproc : values->filter;

@@ -67,7 +67,7 @@ extern const struct command commands_submit, commands_results, commands_readers,
     {.name = "records", .type = OPTION_FLAG, MAP(records), \
      .help = "Inputs and results are binary: a length of 4 bytes, big-endian, then as many bytes."}, \
     {.name = "max-input", .type = OPTION_SIZE, .arg = "SIZE", MAP(max_input), \
-     .help = "An input over SIZE is an error in its place (16M, as the broker's max-payload)."}
+     .help = "An input over SIZE is an error in its place (16M; in a private pool of 'belt map' its --max-payload)."}
 #define TASK_ROWS \
     {.name = "retries", .type = OPTION_COUNT, .arg = "N", MAP(retries), .max = 1000000, \
      .help = "Run a task that fails or times out up to N times more (0)."}, \

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OPTIONS_MAX 48 /* of one command */
+#define OPTIONS_MAX 64 /* of one command */
 
 enum option_type {
     OPTION_FLAG,     /* int: 1, or 0 by --no-NAME */

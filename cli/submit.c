@@ -157,7 +157,7 @@ int run_submit(const struct options *options)
     uint64_t job = 0;
     int rc = check(options);
 
-    if (!rc && map_input_start(&submit.input, options, &submit.values->map))
+    if (!rc && map_input_start(&submit.input, options, &submit.values->map, false))
         rc = EXIT_IO;
     signals_install();
     if (!rc)

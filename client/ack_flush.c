@@ -2,6 +2,7 @@
  *
  * Waiting until the broker has the last acknowledgement of a stream. In the user's own thread.
  */
+#include "call.h"
 #include "closing.h"
 #include "error.h"
 #include "inside.h"
@@ -55,7 +56,7 @@ int belt_stream_ack_flush(belt_stream *stream, int64_t timeout_ms)
 {
     int rc;
 
-    if (stream == NULL || !stream->acknowledges)
+    if (stream == NULL || client_call_of(stream) != NULL || !stream->acknowledges)
         return client_error(BELT_INVALID,
                             "belt_stream_ack_flush: a stream that was opened with `acknowledge` is needed");
     rc = client_turn_enter(stream);

@@ -2,7 +2,10 @@
  *
  * Whole calls: map, apply and apply_async, made of streams.
  */
+#include "call.h"
 #include "error.h"
+#include "inside.h"
+#include "job.h"
 #include "pool.h"
 
 #include <belt/belt.h>
@@ -81,8 +84,9 @@ int belt_pool_map(belt_pool *pool, const char *function, const belt_span *inputs
     return rc;
 }
 
-int belt_pool_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
-                          const belt_job_options *options, belt_stream **call)
+/** A job with a key, a place of its own or a time of its own. */
+static int apply_alone(belt_pool *pool, const char *function, const void *data, size_t len,
+                       const belt_job_options *options, belt_stream **call)
 {
     int rc = belt_pool_imap(pool, function, NULL, NULL, options, call);
 
@@ -94,6 +98,41 @@ int belt_pool_apply_async(belt_pool *pool, const char *function, const void *dat
     if (rc != BELT_OK)
         belt_stream_close(call);
     return rc;
+}
+
+/** `*shares`: it is a call that shares its job with others. */
+static int apply_shared(belt_pool *pool, const char *function, const void *data, size_t len,
+                        const belt_job_options *options, belt_stream **call, bool *shares)
+{
+    belt_job_options complete;
+    char limit[160];
+    int rc = client_job_check(pool, function, options, &complete);
+
+    *shares = rc != BELT_OK || client_call_shares(&complete);
+    if (rc != BELT_OK || !*shares)
+        return rc;
+    client_pool_too_large(pool, limit, sizeof(limit));
+    if (len > atomic_load(&pool->max_payload))
+        return client_error(BELT_TOO_LARGE, "an input of %zu bytes is over the payload limit of %s", len, limit);
+    return client_call_new(pool, function, data, len, &complete, call);
+}
+
+int belt_pool_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
+                          const belt_job_options *options, belt_stream **call)
+{
+    bool shares;
+    int rc;
+
+    if (call == NULL || (data == NULL && len > 0))
+        return client_error(BELT_INVALID,
+                            "belt_pool_apply_async: the input's bytes and a place for the call are needed");
+    *call = NULL;
+    rc = client_pool_enter(pool, "a call cannot be made");
+    if (rc != BELT_OK)
+        return rc;
+    rc = apply_shared(pool, function, data, len, options, call, &shares);
+    client_pool_leave(pool);
+    return shares ? rc : apply_alone(pool, function, data, len, options, call);
 }
 
 int belt_pool_apply(belt_pool *pool, const char *function, const void *data, size_t len,

@@ -4,6 +4,7 @@
  */
 #include "closing.h"
 
+#include "call.h"
 #include "flow.h"
 #include "inside.h"
 #include "io.h"
@@ -78,6 +79,10 @@ void belt_stream_close(belt_stream **out)
         return;
     stream = *out;
     *out = NULL;
+    if (client_call_of(stream) != NULL) {
+        client_call_close(client_call_of(stream), true);
+        return;
+    }
     if (goes_later(stream, CLIENT_FATE_CLOSE))
         return;
     over = stream->kind == CLIENT_STREAM_READS || is_over(stream);
@@ -92,7 +97,9 @@ void belt_stream_detach(belt_stream **out)
         return;
     stream = *out;
     *out = NULL;
-    if (!goes_later(stream, CLIENT_FATE_DETACH))
+    if (client_call_of(stream) != NULL)
+        client_call_close(client_call_of(stream), false);
+    else if (!goes_later(stream, CLIENT_FATE_DETACH))
         leave(stream, false, true);
 }
 

@@ -2,6 +2,7 @@
  *
  * Feeding a stream by hand, and drawing ahead of its reader. In a thread of the user's.
  */
+#include "call.h"
 #include "closing.h"
 #include "error.h"
 #include "input.h"
@@ -87,18 +88,23 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     return rc;
 }
 
+/** Of a single call. */
+static int refuse_input(void)
+{
+    return client_error(BELT_JOB_ENDED, "belt_stream_feed: a call has one input, which it was made with");
+}
+
 static int feed(belt_stream *stream, const struct client_parts *parts, int64_t timeout_ms)
 {
-    unsigned limit;
+    char limit[160];
     bool results;
     int rc = client_turn_enter(stream);
 
     if (rc != BELT_OK)
         return rc;
-    limit = atomic_load(&stream->pool->max_payload);
-    if (parts->len > limit)
-        rc = client_error(BELT_TOO_LARGE, "an input of %zu bytes is over the broker's payload limit of %u", parts->len,
-                          limit);
+    client_pool_too_large(stream->pool, limit, sizeof(limit));
+    if (parts->len > atomic_load(&stream->pool->max_payload))
+        rc = client_error(BELT_TOO_LARGE, "an input of %zu bytes is over the payload limit of %s", parts->len, limit);
     else
         rc = make_room(stream, timeout_ms);
     if (rc == BELT_OK)
@@ -113,6 +119,8 @@ int belt_stream_feed(belt_stream *stream, const void *data, size_t len, int64_t 
 
     if (stream == NULL || (data == NULL && len > 0))
         return client_error(BELT_INVALID, "belt_stream_feed: a stream and the input's bytes are needed");
+    if (client_call_of(stream) != NULL)
+        return refuse_input();
     return feed(stream, &(struct client_parts){&one, 1, len}, timeout_ms);
 }
 
@@ -122,6 +130,8 @@ int belt_stream_feed_parts(belt_stream *stream, const belt_span *parts, size_t c
 
     if (stream == NULL || (parts == NULL && count > 0) || !client_parts_measure(&all))
         return client_error(BELT_INVALID, "belt_stream_feed_parts: a stream and the bytes of each part are needed");
+    if (client_call_of(stream) != NULL)
+        return refuse_input();
     return feed(stream, &all, timeout_ms);
 }
 
@@ -129,6 +139,8 @@ int belt_stream_feed_error(belt_stream *stream, const char *text, int64_t timeou
 {
     int rc;
 
+    if (client_call_of(stream) != NULL)
+        return refuse_input();
     if (stream == NULL || stream->kind == CLIENT_STREAM_SUBMITS)
         return client_error(BELT_INVALID, "belt_stream_feed_error: a stream that gives results is needed");
     rc = client_turn_enter(stream);
@@ -149,6 +161,8 @@ int belt_stream_end(belt_stream *stream)
 {
     int rc;
 
+    if (client_call_of(stream) != NULL)
+        return BELT_OK; /* it has ended its input when it was made */
     if (stream == NULL || stream->source != NULL || stream->kind == CLIENT_STREAM_READS)
         return client_error(BELT_INVALID, "belt_stream_end: a stream that is fed with belt_stream_feed() is needed");
     rc = client_turn_enter(stream);
@@ -190,7 +204,7 @@ int belt_stream_draw(belt_stream *stream)
 {
     int rc;
 
-    if (stream == NULL || stream->source == NULL)
+    if (stream == NULL || client_call_of(stream) != NULL || stream->source == NULL)
         return client_error(BELT_INVALID, "belt_stream_draw: a stream with a source is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)

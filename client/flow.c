@@ -8,11 +8,16 @@
 #include "connection.h"
 #include "inside.h"
 #include "mail.h"
+#include "wake.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <utlist.h>
+
+/* Streams that are looked at in one turn, of those that need it now and then. */
+#define LOOK_MOST 64u
 
 static size_t bucket(uint64_t key)
 {
@@ -73,22 +78,44 @@ static void enter(belt_pool *pool, struct belt_stream *stream)
     }
 }
 
-static void attach(belt_pool *pool, struct belt_stream *stream)
+static void enter_ref(belt_pool *pool, struct belt_stream *stream)
 {
     size_t at = bucket(stream->wire.config.ref);
 
-    stream->attached = true;
     stream->by_ref = pool->by_ref[at];
     pool->by_ref[at] = stream;
+}
+
+static void attach(belt_pool *pool, struct belt_stream *stream)
+{
+    stream->attached = true;
+    enter_ref(pool, stream);
+    if (stream->tasks != NULL)
+        DL_APPEND2(pool->turns, stream, turn_prev, turn_next);
     stream->next = pool->streams;
     if (pool->streams != NULL)
         pool->streams->prev = stream;
     pool->streams = stream;
 }
 
+/** In the list of those that may have something to send, or not. */
+static void set_due(belt_pool *pool, struct belt_stream *stream, bool due)
+{
+    if (stream->due == due)
+        return;
+    stream->due = due;
+    if (due)
+        DL_APPEND2(pool->due, stream, due_prev, due_next);
+    else
+        DL_DELETE2(pool->due, stream, due_prev, due_next);
+}
+
 /** Takes it out of all tables. */
 static void detach(belt_pool *pool, struct belt_stream *stream)
 {
+    set_due(pool, stream, false);
+    if (stream->tasks != NULL)
+        DL_DELETE2(pool->turns, stream, turn_prev, turn_next);
     leave_ref(pool, stream);
     leave_job(pool, stream);
     leave_sub(pool, stream);
@@ -106,7 +133,8 @@ static bool forget(belt_pool *pool, struct belt_stream *stream)
     if (!stream->closed || !client_stream_settled(&stream->wire) || atomic_load(&stream->queued))
         return false;
     detach(pool, stream);
-    client_stream_free(stream);
+    if (stream->tasks == NULL || !stream->tasks->detach(stream))
+        client_stream_free(stream);
     return true;
 }
 
@@ -125,7 +153,7 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
     struct client_mail *mail = &stream->mail;
     const struct client_stream *wire = &stream->wire;
     uint64_t known = client_stream_compares(wire) ? wire->expected_at : 0, compared = known > 0 ? wire->next : 0;
-    bool wake = results != NULL;
+    bool wake = results != NULL, ended = false;
 
     pthread_mutex_lock(&mail->lock);
     if (results != NULL)
@@ -149,16 +177,46 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
     mail->notice = wire->notice;
     mail->granted_bytes = wire->grant.bytes;
     if (!mail->over && (client_stream_complete(wire) || wire->state >= CLIENT_STREAM_FAILED)) {
-        mail->over = true;
+        mail->over = ended = true;
         mail->code = end_code(wire);
         memcpy(mail->text, wire->text, sizeof(mail->text));
         wake = true;
     }
     if (wake && (mail->waiting || mail->feeders > 0))
         client_tell(&mail->cond);
+    if (stream->tasks != NULL)
+        stream->tasks->news(stream);
     if (mail->fd >= 0)
         client_fd_update(stream);
     pthread_mutex_unlock(&mail->lock);
+    if (ended && stream->tasks != NULL && !stream->tasks->ended(stream)) {
+        stream->renews = true; /* in its turn: who is here may be in the middle of its messages */
+        client_wake_touch(stream);
+        client_wake(stream->pool, false);
+    }
+}
+
+/** What the broker had not taken of a job that is lost gets another one. */
+static void renew(belt_pool *pool, struct belt_stream *stream)
+{
+    struct client_mail *mail = &stream->mail;
+    struct client_stream old = stream->wire;
+
+    leave_ref(pool, stream);
+    leave_job(pool, stream);
+    leave_sub(pool, stream);
+    stream->renews = false;
+    if (stream->tasks->renew(stream))
+        client_stream_fini(&old);
+    enter_ref(pool, stream);
+    pthread_mutex_lock(&mail->lock);
+    mail->over = stream->wire.state == CLIENT_STREAM_FAILED;
+    mail->code = mail->over ? BELT_NO_MEMORY : BELT_OK;
+    snprintf(mail->text, sizeof(mail->text), "%s", mail->over ? "out of memory for tasks" : "");
+    mail->taken = mail->taken_bytes = mail->job = mail->accepted = 0;
+    pthread_mutex_unlock(&mail->lock);
+    if (mail->over)
+        (void)stream->tasks->ended(stream);
 }
 
 static void take_tasks(struct belt_stream *stream, size_t count)
@@ -229,22 +287,45 @@ static void pump(belt_pool *pool, struct belt_stream *stream, bool idle)
 {
     struct belt_msg msg;
 
+    atomic_fetch_add(&pool->pumped, 1);
     client_stream_limit(&stream->wire, pool->session.max_payload);
     while (client_connection_ready(pool) && client_stream_send(&stream->wire, idle, &msg))
         client_connection_send(pool, &msg);
+    if (stream->tasks != NULL)
+        stream->tasks->pump(stream);
     if (stream->wire.state == CLIENT_STREAM_FAILED)
         publish(stream, NULL, 0, 0);
+    set_due(pool, stream, !idle || !client_connection_ready(pool)); /* what waits for company, or for room */
 }
 
+/** Looks at some of the streams that have to be looked at now and then. */
+static void look_around(belt_pool *pool)
+{
+    struct belt_stream *last = pool->turns != NULL ? pool->turns->turn_prev : NULL, *stream;
+    uint64_t now = client_now_ms();
+
+    for (unsigned i = 0; last != NULL && i < LOOK_MOST; i++) {
+        stream = pool->turns;
+        DL_DELETE2(pool->turns, stream, turn_prev, turn_next); /* the next time begins with others */
+        DL_APPEND2(pool->turns, stream, turn_prev, turn_next);
+        stream->tasks->look(stream, now);
+        if (stream == last)
+            return;
+    }
+}
+
+/** Of many streams that wait for their results those are looked at that had a message or a call since the last time. */
 void client_flow_pump(belt_pool *pool, bool idle)
 {
     struct belt_stream *next;
 
-    for (struct belt_stream *stream = pool->streams; stream != NULL && client_connection_ready(pool); stream = next) {
-        next = stream->next;
+    for (struct belt_stream *stream = pool->due; stream != NULL && client_connection_ready(pool); stream = next) {
+        next = stream->due_next;
         pump(pool, stream, idle);
         (void)forget(pool, stream);
     }
+    if (idle)
+        look_around(pool);
 }
 
 static void stream_work(belt_pool *pool, struct belt_stream *stream)
@@ -253,8 +334,12 @@ static void stream_work(belt_pool *pool, struct belt_stream *stream)
 
     if (!stream->attached)
         attach(pool, stream);
+    if (stream->renews)
+        renew(pool, stream);
     compared = client_stream_compares(&stream->wire);
     collect(stream);
+    if (stream->tasks != NULL)
+        stream->tasks->collect(stream);
     if (atomic_load(&pool->lost))
         client_stream_fail(&stream->wire, pool->code, pool->text);
     pump(pool, stream, false);
@@ -301,9 +386,15 @@ static void deliver(struct belt_stream *stream, const struct belt_msg_deliver *m
 {
     struct client_results results;
     struct client_room room;
-    bool roomy = client_room_open(&room, msg->results + skip, msg->count - skip);
+    bool roomy;
     uint64_t done = 0;
 
+    if (stream->tasks != NULL) {
+        stream->tasks->deliver(stream, msg, skip);
+        publish(stream, NULL, 0, 0);
+        return;
+    }
+    roomy = client_room_open(&room, msg->results + skip, msg->count - skip);
     client_results_init(&results);
     for (uint32_t i = skip; i < msg->count; i++) {
         struct client_result *result = roomy ? client_result_new(stream->shelf, &msg->results[i], &room) : NULL;
@@ -419,8 +510,12 @@ void client_flow_message(belt_pool *pool, const struct belt_msg *msg)
 
 void client_flow_welcome(belt_pool *pool)
 {
-    for (struct belt_stream *stream = pool->streams; stream != NULL; stream = stream->next)
+    for (struct belt_stream *stream = pool->streams; stream != NULL; stream = stream->next) {
         client_stream_resync(&stream->wire);
+        if (stream->tasks != NULL)
+            stream->tasks->resync(stream);
+        set_due(pool, stream, true);
+    }
     client_admin_welcome(pool);
     client_flow_pump(pool, true);
 }
@@ -441,10 +536,10 @@ static void orphan(belt_pool *pool, struct belt_stream *stream)
 
     detach(pool, stream);
     pthread_mutex_lock(&stream->mail.lock);
-    closed = stream->mail.closed;
+    closed = stream->mail.closed || stream->tasks != NULL;
     stream->orphaned = !closed;
     pthread_mutex_unlock(&stream->mail.lock);
-    if (closed)
+    if (closed && (stream->tasks == NULL || !stream->tasks->detach(stream)))
         client_stream_free(stream);
 }
 
@@ -455,6 +550,7 @@ void client_flow_free(belt_pool *pool)
     for (; queued != NULL; queued = queued->queue_next)
         if (!queued->attached)
             attach(pool, queued);
+    client_flow_fail(pool, BELT_CLOSED, "the pool was closed"); /* those that came last */
     for (struct belt_stream *stream = pool->streams; stream != NULL; stream = stream->next)
         client_stream_await(stream);
     while (pool->streams != NULL)

@@ -13,12 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* Payloads up to CUT_MAX are cut from a chunk: one allocation serves many. */
 #define CHUNK_BYTES (64u << 10)
 #define CUT_MAX     (4u << 10)
-/* When results are there the source gets at most about so long before they are given. */
-#define DRAW_MS 1u
 
 /** What a source fills, with room for what a newer header adds: that has to stay unset. */
 union drawn {
@@ -28,7 +27,7 @@ union drawn {
 
 static bool tasks_grow(struct client_mail *mail)
 {
-    size_t capacity = mail->task_capacity == 0 ? 64 : 2 * mail->task_capacity;
+    size_t capacity = mail->task_capacity == 0 ? 2 : 2 * mail->task_capacity;
     struct belt_payload *tasks = realloc(mail->tasks, capacity * sizeof(*tasks));
 
     if (tasks == NULL)
@@ -55,7 +54,7 @@ static struct belt_payload cut(struct belt_stream *stream, const struct client_p
 
     if (len == 0)
         return payload;
-    if (len > CUT_MAX) {
+    if (len > CUT_MAX || stream->window.drawn == 0) { /* a job of one task needs no chunk */
         payload.buf = belt_buf_new(len);
         if (payload.buf == NULL)
             return payload;
@@ -118,9 +117,12 @@ int client_add_failed(struct belt_stream *stream, unsigned code, const char *tex
 
 static int add_too_large(struct belt_stream *stream, size_t len)
 {
-    char text[160];
-    int n = snprintf(text, sizeof(text), "input %llu has %zu bytes, over the broker's payload limit of %u",
-                     (unsigned long long)stream->window.drawn, len, atomic_load(&stream->pool->max_payload));
+    char text[240], limit[160];
+    int n;
+
+    client_pool_too_large(stream->pool, limit, sizeof(limit));
+    n = snprintf(text, sizeof(text), "input %llu has %zu bytes, over the payload limit of %s",
+                 (unsigned long long)stream->window.drawn, len, limit);
 
     if (stream->kind == CLIENT_STREAM_SUBMITS)
         return client_error(BELT_TOO_LARGE, "%s", text);
@@ -168,30 +170,65 @@ static int add_input(struct belt_stream *stream, int answer, const belt_input *i
     return client_add_task(stream, &parts, results);
 }
 
+/** Whether a result can be given now. */
+static bool can_give(struct belt_stream *stream)
+{
+    bool there;
+
+    if (stream->hand.first != NULL ||
+        (stream->failed.first != NULL && client_window_due(&stream->window, stream->failed.first->shown.index)))
+        return true;
+    pthread_mutex_lock(&stream->mail.lock);
+    there = stream->mail.results.first != NULL;
+    pthread_mutex_unlock(&stream->mail.lock);
+    return there;
+}
+
+bool client_would_draw(const struct belt_stream *stream)
+{
+    return stream->source != NULL && client_window_open(&stream->window, stream->granted_bytes);
+}
+
+/** How often this thread has given up its processor to wait for something. */
+static long waits(void)
+{
+    struct rusage usage;
+
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
+}
+
+/** Asks it. With a descriptor it makes a difference whether it blocks. */
+static int ask_source(struct belt_stream *stream, belt_input *input)
+{
+    bool watched = stream->mail.fd >= 0 && !stream->blocks;
+    long before = watched ? waits() : 0;
+    int answer = client_source_call(stream, input);
+
+    if (watched && waits() != before)
+        stream->blocks = true;
+    return answer;
+}
+
 int client_draw(struct belt_stream *stream)
 {
-    uint64_t since = 0;
-    bool results = stream->hand.first != NULL;
+    bool results;
     int rc = BELT_OK;
 
-    if (stream->source == NULL || client_source_runs(stream))
+    if (!client_would_draw(stream) || client_source_runs(stream))
         return BELT_OK;
-    while (rc == BELT_OK && client_window_open(&stream->window, stream->granted_bytes)) {
+    results = can_give(stream);
+    /* A source may block for as long as it likes: it is not asked while there is a result to give. */
+    while (rc == BELT_OK && !results && client_would_draw(stream)) {
         union drawn drawn = {.bytes = {0}};
         int answer;
 
-        if (results || stream->failed.first != NULL) { /* somebody could be served: do not keep him for a slow source */
-            if (since == 0)
-                since = client_now_ms();
-            else if (client_now_ms() - since > DRAW_MS)
-                break;
-        }
-        answer = client_source_call(stream, &drawn.input);
+        answer = ask_source(stream, &drawn.input);
         if (stream->fate != CLIENT_FATE_NONE)
             return client_error(BELT_CLOSED, "the stream was closed by its own source");
         if (atomic_load(&stream->pool->closing))
             return client_refuse_closed();
-        if (answer == BELT_INPUT_LATER)
+        stream->dry = answer == BELT_INPUT_LATER;
+        if (stream->dry)
             break;
         if (answer == BELT_INPUT_END)
             stream->window.ended = true;
@@ -200,6 +237,8 @@ int client_draw(struct belt_stream *stream)
                               "the source sets a field of belt_input that libbelt " BELT_VERSION " does not know");
         else
             rc = add_input(stream, answer, &drawn.input, &results);
+        results = results || (stream->failed.first != NULL &&
+                              client_window_due(&stream->window, stream->failed.first->shown.index));
     }
     return rc;
 }

@@ -7,8 +7,10 @@
 
 #include "pool.h"
 
-/** Draws from the source as far as the window allows. */
+/** Draws from the source as far as the window allows, while there is no result to give. */
 int client_draw(struct belt_stream *stream);
+/** A call of the source would draw an input now. */
+bool client_would_draw(const struct belt_stream *stream);
 /** Bytes in parts, and how many they are in all. */
 struct client_parts {
     const belt_span *spans;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Starting, cancelling and closing a stream.
+ * Starting a stream.
  */
-#include "closing.h"
+#include "job.h"
+
 #include "error.h"
 #include "inside.h"
 #include "mail.h"
 #include "options.h"
 #include "pool.h"
-#include "turn.h"
 #include "private.h"
 #include "process.h"
 #include "statuses.h"
@@ -110,12 +110,11 @@ static uint64_t slack_of(enum client_stream_kind kind)
 
 /**
  * The broker's window is a little wider than ours, which is the exact one: acknowledgements go in quarters of both. A
- * job that is only handed in has none: nobody may be reading yet.
+ * job that is only handed in has none: nobody may be reading yet; nor has one of single calls, which are made one by
+ * one.
  */
 static uint64_t broker_window(enum client_stream_kind kind, const belt_job_options *options)
 {
-    if (kind == CLIENT_STREAM_SUBMITS)
-        return 0;
     uint64_t items = options->buffersize == 0 ? CLIENT_WINDOW_LAST : options->buffersize;
 
     items += slack_of(kind) + (items + 3) / 4;
@@ -125,6 +124,7 @@ static uint64_t broker_window(enum client_stream_kind kind, const belt_job_optio
 /** What a stream is opened for. */
 struct work {
     enum client_stream_kind kind;
+    bool shared;          /* of single calls */
     const char *function; /* "" when it only reads */
     enum belt_mode mode;
     const char *reader;   /* NULL: a name is made */
@@ -139,13 +139,18 @@ static uint64_t remember_of(const belt_job_options *options)
     return options->remember_ms > 0 ? (uint64_t)options->remember_ms : BELT_REMEMBER_MS;
 }
 
+static bool has_window(const struct work *work)
+{
+    return work->kind != CLIENT_STREAM_SUBMITS && !work->shared;
+}
+
 static bool init_wire(struct belt_stream *stream, const struct work *work, const belt_job_options *options)
 {
     uint64_t ref = atomic_fetch_add(&stream->pool->refs, 1) + 1;
     struct client_stream_config config = {
         .kind = work->kind, .ref = ref, .mode = work->mode, .job = work->job, .cursor = work->cursor};
     const char *function = work->function;
-    char key[BELT_MAX_KEY + 1], reader[BELT_MAX_KEY + 1], *at;
+    char key[BELT_MAX_KEY + 1], reader[BELT_MAX_KEY + 1], *words, *at;
 
     snprintf(key, sizeof(key), "%s-%llu", stream->pool->key_prefix, (unsigned long long)ref);
     snprintf(reader, sizeof(reader), "r%llu", (unsigned long long)ref);
@@ -155,16 +160,17 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
         snprintf(reader, sizeof(reader), "map");
     if (work->reader != NULL)
         snprintf(reader, sizeof(reader), "%s", work->reader);
-    stream->words = malloc(strlen(key) + strlen(function) + strlen(reader) + options->argument_len + 1);
-    if (stream->words == NULL)
+    words = malloc(strlen(key) + strlen(function) + strlen(reader) + options->argument_len + 1);
+    if (words == NULL)
         return false;
-    at = stream->words;
+    free(stream->words);
+    stream->words = at = words;
     config.key = put(&at, key, strlen(key));
     config.function = put(&at, function, strlen(function));
     config.reader = put(&at, reader, strlen(reader));
     config.options = (struct belt_open_options){
-        .window_items = broker_window(work->kind, options),
-        .window_bytes = work->kind == CLIENT_STREAM_SUBMITS ? 0 : options->buffer_bytes,
+        .window_items = has_window(work) ? broker_window(work->kind, options) : 0,
+        .window_bytes = has_window(work) ? options->buffer_bytes : 0,
         .priority = options->priority,
         .retries = options->retries,
         .max_attempts = options->max_attempts,
@@ -208,11 +214,9 @@ static uint64_t first_window(uint32_t chunksize)
 /** How many items may be on their way: of a job that is handed in it is not for the reader to say. */
 static void init_window(struct belt_stream *stream, const struct work *work, const belt_job_options *options)
 {
-    bool submits = work->kind == CLIENT_STREAM_SUBMITS;
-
     client_window_init(&stream->window, work->mode, options->buffersize, options->buffer_bytes);
     if (options->buffersize == 0)
-        stream->window.size = submits ? CLIENT_WINDOW_LAST : first_window(options->chunksize);
+        stream->window.size = has_window(work) ? first_window(options->chunksize) : CLIENT_WINDOW_LAST;
 }
 
 static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, const belt_job_options *options)
@@ -263,6 +267,24 @@ static int check_function(const belt_pool *pool, const struct work *work)
                         "no function \"%s\" was registered before this private pool was opened, and nobody else can "
                         "serve it. Registered were: %s",
                         work->function, names);
+}
+
+int client_job_check(const belt_pool *pool, const char *function, const belt_job_options *given,
+                     belt_job_options *complete)
+{
+    int rc = check_function(pool, &(struct work){.function = function});
+
+    return rc == BELT_OK ? complete_options(given, atomic_load(&pool->max_payload), complete) : rc;
+}
+
+struct belt_stream *client_job_stream_shared(belt_pool *pool, const char *function, const belt_job_options *complete)
+{
+    return stream_new(pool, &(struct work){.function = function, .mode = BELT_UNORDERED, .shared = true}, complete);
+}
+
+bool client_job_renew(struct belt_stream *stream, const char *function, const belt_job_options *complete)
+{
+    return init_wire(stream, &(struct work){.function = function, .mode = BELT_UNORDERED, .shared = true}, complete);
 }
 
 static int open_entered(belt_pool *pool, const struct work *work, belt_source source, void *ctx,
@@ -345,146 +367,4 @@ int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint6
     window.acknowledge = options.acknowledge;
     window.take_over = options.take_over;
     return open_stream(pool, &work, NULL, NULL, &window, stream);
-}
-
-static int cancel(struct belt_stream *stream, int64_t timeout_ms)
-{
-    struct client_mail *mail = &stream->mail;
-    uint64_t deadline = client_deadline(timeout_ms);
-    bool stopped = false;
-    int rc = BELT_OK;
-
-    stream->cancelled = true; /* no result is given from here on, whatever the broker says */
-    client_results_drop(&stream->hand);
-    client_results_drop(&stream->failed);
-    pthread_mutex_lock(&mail->lock);
-    mail->cancel = true;
-    pthread_mutex_unlock(&mail->lock);
-    client_wake_touch(stream);
-    client_wake(stream->pool, true);
-    pthread_mutex_lock(&mail->lock);
-    mail->waiting = true;
-    while (!mail->over && !atomic_load(&stream->pool->closing) && !stopped &&
-           client_wait(&mail->cond, &mail->lock, deadline))
-        stopped = client_pool_signalled(stream->pool);
-    mail->waiting = false;
-    client_results_drop(&mail->results);
-    mail->hand_ready = true; /* belt_stream_next() answers JOB_CANCELLED */
-    if (mail->fd >= 0)
-        client_fd_update(stream);
-    if (!mail->over && atomic_load(&stream->pool->closing))
-        rc = client_error(BELT_CLOSED, "the pool was closed");
-    else if (!mail->over && stopped)
-        rc = client_error(BELT_INTERRUPTED, "the wait for the broker's word was interrupted by a signal; the cancel is "
-                                            "asked for all the same");
-    else if (!mail->over)
-        rc = client_error(BELT_AGAIN,
-                          "the broker did not confirm the cancel within %lld ms; it is asked for all the same",
-                          (long long)timeout_ms);
-    else if (mail->code != BELT_OK && mail->code != BELT_JOB_CANCELLED)
-        rc = client_error((int)mail->code, "%s", mail->text);
-    pthread_mutex_unlock(&mail->lock);
-    return rc;
-}
-
-int belt_stream_cancel(belt_stream *stream, int64_t timeout_ms)
-{
-    int rc;
-
-    if (stream == NULL)
-        return client_error(BELT_INVALID, "belt_stream_cancel: a stream is needed");
-    rc = client_turn_enter(stream);
-    if (rc != BELT_OK)
-        return rc;
-    rc = cancel(stream, timeout_ms);
-    client_turn_leave(stream);
-    return rc;
-}
-
-int belt_stream_halt(belt_stream *stream)
-{
-    int rc;
-
-    if (stream == NULL)
-        return client_error(BELT_INVALID, "belt_stream_halt: a stream is needed");
-    rc = client_stream_enter(stream);
-    if (rc != BELT_OK)
-        return rc;
-    pthread_mutex_lock(&stream->mail.lock);
-    stream->mail.halt = true;
-    pthread_mutex_unlock(&stream->mail.lock);
-    client_wake_touch(stream);
-    client_wake(stream->pool, true);
-    client_stream_leave(stream);
-    return BELT_OK;
-}
-
-/** Of the failed inputs that were not given yet, how many stand at `index` or behind it. `*is`: one stands there. */
-static uint64_t failed_after(const struct belt_stream *stream, uint64_t index, bool *is)
-{
-    uint64_t count = 0;
-
-    *is = false;
-    for (const struct client_result *failed = stream->failed.first; failed != NULL; failed = failed->next) {
-        count += failed->shown.index >= index;
-        *is = *is || failed->shown.index == index;
-    }
-    return count;
-}
-
-static int cancel_task(struct belt_stream *stream, uint64_t index)
-{
-    struct client_mail *mail = &stream->mail;
-    uint64_t after, task = index; /* of a job that is handed in no input fails */
-    bool is_failed, grown = true;
-
-    after = failed_after(stream, index, &is_failed);
-    if (stream->kind == CLIENT_STREAM_MAPS && (is_failed || !client_window_task(&stream->window, index, after, &task)))
-        return BELT_OK; /* it has its result */
-    pthread_mutex_lock(&mail->lock);
-    if (mail->unwanted_count == mail->unwanted_capacity) {
-        size_t capacity = mail->unwanted_capacity == 0 ? 16 : 2 * mail->unwanted_capacity;
-        uint64_t *unwanted = realloc(mail->unwanted, capacity * sizeof(*unwanted));
-
-        grown = unwanted != NULL;
-        if (grown) {
-            mail->unwanted = unwanted;
-            mail->unwanted_capacity = capacity;
-        }
-    }
-    if (grown)
-        mail->unwanted[mail->unwanted_count++] = task;
-    pthread_mutex_unlock(&mail->lock);
-    if (!grown)
-        return client_error(BELT_NO_MEMORY, "belt_stream_cancel_task: out of memory");
-    client_wake_touch(stream);
-    client_wake(stream->pool, true);
-    return BELT_OK;
-}
-
-int belt_stream_cancel_task(belt_stream *stream, uint64_t index)
-{
-    int rc;
-
-    if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
-        return client_error(BELT_INVALID, "belt_stream_cancel_task: a stream that takes input is needed");
-    rc = client_turn_enter(stream);
-    if (rc != BELT_OK)
-        return rc;
-    if (index >= stream->window.drawn)
-        rc = client_error(BELT_INVALID, "belt_stream_cancel_task: %llu inputs were drawn, there is no input %llu yet",
-                          (unsigned long long)stream->window.drawn, (unsigned long long)index);
-    else
-        rc = cancel_task(stream, index);
-    client_turn_leave(stream);
-    return rc;
-}
-
-void belt_stream_interrupt(belt_stream *stream)
-{
-    if (!client_process_is(stream->mark))
-        return;
-    atomic_store(&stream->interrupted, true);
-    client_wake_touch(stream);
-    client_wake(stream->pool, true);
 }

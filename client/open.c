@@ -36,6 +36,12 @@ static int complete_options(const belt_pool_options *given, belt_pool_options *o
                             BELT_LOG_BYTES_MAX);
     if (options->kill_after_ms < 0)
         return client_error(BELT_INVALID, "kill_after_ms is negative: give a time, or 0 for at once");
+    if (options->max_payload > BELT_MAX_PAYLOAD_CEILING)
+        return client_error(BELT_INVALID, "max_payload is %llu bytes, at most %u are possible",
+                            (unsigned long long)options->max_payload, BELT_MAX_PAYLOAD_CEILING);
+    if (options->memory > 0 && options->memory < BELT_MEMORY_BUDGET_LEAST)
+        return client_error(BELT_INVALID, "memory is %llu bytes, at least %u are needed",
+                            (unsigned long long)options->memory, BELT_MEMORY_BUDGET_LEAST);
     return BELT_OK;
 }
 
@@ -62,12 +68,14 @@ static belt_pool *pool_new(const belt_pool_options *options)
     if (pool == NULL)
         return NULL;
     client_lock_init(&pool->lock, &pool->cond);
+    pthread_mutex_init(&pool->shared_lock, NULL);
     pool->wake_fd = pool->standby_fd = -1;
     atomic_init(&pool->refs_held, 1);
     pool->role = BELT_ROLE_CLIENT;
     pool->lost_timeout_ms = options->lost_timeout_ms;
     pool->interruptible = options->signals_interrupt;
     atomic_init(&pool->max_payload, BELT_MAX_PAYLOAD_DEFAULT);
+    pool->larger = "start the broker with a larger --max-payload";
     gethostname(host, sizeof(host) - 1);
     if (options->name != NULL)
         text_print(pool->name, sizeof(pool->name), "%s", options->name);
@@ -157,6 +165,8 @@ int belt_pool_open_private(const struct client_work *work, const belt_pool_optio
     pool = pool_new(&complete);
     if (pool == NULL)
         return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
+    pool->larger =
+        work->words == BELT_WORDS_OPTIONS ? "give a larger --max-payload" : "open the pool with a larger max_payload";
     rc = draw_session(pool);
     if (rc == BELT_OK)
         rc = client_private_start(work, &complete, pool->endpoint, sizeof(pool->endpoint), &pool->children);

@@ -7,6 +7,7 @@
 
 #include "error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +57,7 @@ void client_pool_unref(belt_pool *pool)
     if (pool->standby_fd >= 0)
         close(pool->standby_fd);
     pthread_mutex_destroy(&pool->lock);
+    pthread_mutex_destroy(&pool->shared_lock);
     free(pool);
 }
 
@@ -82,6 +84,17 @@ void client_stream_free(struct belt_stream *stream)
     pthread_mutex_destroy(&mail->lock);
     pthread_mutex_destroy(&stream->calls);
     free(stream->words);
+    if (stream->tasks != NULL)
+        stream->tasks->free(stream);
     free(stream);
     client_pool_unref(pool);
+}
+
+int client_pool_too_large(const belt_pool *pool, char *text, size_t size)
+{
+    unsigned limit = atomic_load(&pool->max_payload);
+
+    if (limit >= BELT_MAX_PAYLOAD_CEILING)
+        return snprintf(text, size, "%u, the most there can be: hand over the name of a file instead", limit);
+    return snprintf(text, size, "%u: %s", limit, pool->larger);
 }

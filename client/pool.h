@@ -63,6 +63,21 @@ struct client_mail {
     uint64_t draws_beyond; /* so does a grant of more bytes than these: the source may be drawn again */
 };
 
+/** What is done with a stream at the helm whose tasks are something else than its user's inputs: single calls
+ * (shared.c). The functions of flow.c call these. */
+struct client_tasks {
+    void (*collect)(struct belt_stream *stream); /* takes what its owners have left */
+    void (*pump)(struct belt_stream *stream);    /* sends what is not the stream's to send */
+    void (*resync)(struct belt_stream *stream);  /* the broker may have forgotten what it was told */
+    void (*deliver)(struct belt_stream *stream, const struct belt_msg_deliver *msg, uint32_t skip);
+    void (*news)(struct belt_stream *stream);  /* its mail has changed. Under the mail's lock */
+    bool (*ended)(struct belt_stream *stream); /* it has; false: renew it, for what the broker had not taken */
+    bool (*renew)(struct belt_stream *stream); /* another job for the same; false: out of memory */
+    void (*look)(struct belt_stream *stream, uint64_t now); /* now and then */
+    bool (*detach)(struct belt_stream *stream);             /* no pool knows it; true: its owners free it */
+    void (*free)(struct belt_stream *stream);               /* what it has beside the stream */
+};
+
 struct belt_stream {
     uint32_t magic;
     struct belt_pool *pool;
@@ -90,7 +105,9 @@ struct belt_stream {
     struct belt_buf *chunk; /* small payloads are cut from it */
     size_t chunk_used;
     uint64_t granted_bytes, start;
-    bool moved; /* the window may have opened since inputs were drawn */
+    bool moved;  /* the window may have opened since inputs were drawn */
+    bool dry;    /* the source had nothing when it was asked last */
+    bool blocks; /* it has blocked; known of a stream with a descriptor */
     bool ended_told, cancelled;
     bool unkicked; /* something was handed over that the I/O thread may still be napping over */
 
@@ -105,6 +122,12 @@ struct belt_stream {
 
     /* whoever is at the helm */
     bool attached, closed;
+    bool renews; /* of calls: its job is lost, and another one is to be opened */
+    bool due;    /* in the list of those that may have something to send */
+    struct belt_stream *due_prev, *due_next;
+    const struct client_tasks *tasks; /* NULL: its tasks are the user's inputs */
+    struct client_shared *shared;     /* of single calls (shared.h) */
+    struct belt_stream *turn_prev, *turn_next;
     struct client_stream wire;
     struct client_shelf *shelf;
     struct belt_payload *spare; /* the other half of the swap */
@@ -149,6 +172,7 @@ struct belt_pool {
     char key_prefix[24];
     atomic_uint_fast64_t refs; /* the last ref given */
     atomic_uint max_payload;
+    const char *larger; /* what to do about a payload over it */
 
     /* who is inside (inside.h) */
     uint64_t mark;               /* of the process that opened it */
@@ -165,11 +189,16 @@ struct belt_pool {
     char text[512];
     atomic_bool lost; /* the same, to look at without the lock */
 
+    /* single calls that share jobs */
+    pthread_mutex_t shared_lock; /* taken before that of a stream's mail */
+    struct client_shared *shared_jobs;
+
     /* waking the I/O thread */
     int wake_fd;
     atomic_bool stop;
     _Atomic(struct belt_stream *) queue;
     atomic_uint overslept; /* sleeps that a timer ended although there was something to do: a fault, for tests */
+    atomic_ulong pumped;   /* how often a stream was looked at for something to send: for tests */
 
     /* the helm (io.h) */
     atomic_uint_fast64_t helm; /* struct client_helm as one word */
@@ -187,6 +216,8 @@ struct belt_pool {
     uint64_t active_ms;           /* when there was last something to do */
     uint64_t acked_ms;            /* when all that was taken was last acknowledged */
     struct belt_stream *streams;
+    struct belt_stream *due;   /* of these, those that may have something to send */
+    struct belt_stream *turns; /* of these, those that have `tasks`: looked at now and then, the first next */
     struct belt_stream *by_ref[CLIENT_BUCKETS], *by_job[CLIENT_BUCKETS], *by_sub[CLIENT_BUCKETS];
 };
 
@@ -197,6 +228,8 @@ uint64_t client_deadline(int64_t timeout_ms);
 bool client_pool_signalled(const belt_pool *pool);
 /** The pool is lost: keeps the sentence, returns the code; BELT_OK when it is not. */
 int client_pool_check(belt_pool *pool);
+/** The payload limit and what to do about it, to end a sentence with. As snprintf(). */
+int client_pool_too_large(const belt_pool *pool, char *text, size_t size);
 
 void client_pool_ref(belt_pool *pool);
 void client_pool_unref(belt_pool *pool);

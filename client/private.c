@@ -12,6 +12,7 @@
 #include "broker/broker.h"
 #include "directory.h"
 #include "error.h"
+#include "memory.h"
 #include "process.h"
 #include "wait.h"
 #include "worker/spawn.h"
@@ -55,7 +56,10 @@ struct client_private {
     int lifeline_read;
     int ready[2];
     uint64_t kill_ms;
-    bool external; /* it has a broker, and no agent of its own */
+    bool external;   /* it has a broker, and no agent of its own */
+    uint64_t memory; /* the broker's budget and */
+    uint32_t max_payload;
+    const char *memory_option; /* what its owner raises the budget with */
     struct child child[CLIENT_CHILDREN];
     char *names; /* of the functions that its slots serve, each ended by NUL, the last by another one */
 };
@@ -199,6 +203,9 @@ static void run_broker(struct client_private *self, int said)
     struct belt_broker_options options = {.clients = clients,
                                           .workers = self->workers,
                                           .name = "private",
+                                          .max_payload = self->max_payload,
+                                          .memory_budget = self->memory,
+                                          .memory_option = self->memory_option,
                                           .drain_ms = 1,
                                           .quiet = true,
                                           .ready_fd = self->ready[1],
@@ -441,6 +448,22 @@ static int start(struct client_private *self, const struct client_work *work, co
     return rc;
 }
 
+/** What the machine has: payloads may be as large as the protocol carries, if they fit. */
+static void set_limits(struct client_private *self, const belt_pool_options *options, enum belt_pool_words words)
+{
+    uint64_t memory = options->memory > 0 ? options->memory : client_memory("") / 2, most = memory;
+
+    if (memory > 0 && memory < BELT_MEMORY_BUDGET_LEAST)
+        most = memory = BELT_MEMORY_BUDGET_LEAST;
+    if (memory == 0) /* nobody knows */
+        most = memory = BELT_MEMORY_BUDGET_DEFAULT;
+    if (options->max_payload > 0)
+        most = options->max_payload;
+    self->memory = memory;
+    self->max_payload = most < BELT_MAX_PAYLOAD_CEILING ? (uint32_t)most : BELT_MAX_PAYLOAD_CEILING;
+    self->memory_option = words == BELT_WORDS_OPTIONS ? "--memory" : "memory in the options of the pool";
+}
+
 int client_private_start(const struct client_work *work, const belt_pool_options *options, char *endpoint, size_t size,
                          struct client_private **children)
 {
@@ -453,6 +476,7 @@ int client_private_start(const struct client_work *work, const belt_pool_options
     self->lifeline_read = self->lifeline.fd = self->lock = self->owner = self->ready[0] = self->ready[1] = -1;
     for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
         self->child[i].pidfd = self->child[i].said = -1;
+    set_limits(self, options, work->words);
     if (copy_names(self, work->functions, work->count))
         rc = start(self, work, options);
     else

@@ -11,6 +11,9 @@
 #include <belt/belt.h>
 #include <sys/types.h>
 
+/** What advice names the limits of a private pool by: the fields of belt_pool_options, or the options of `belt map`. */
+enum belt_pool_words { BELT_WORDS_FIELDS, BELT_WORDS_OPTIONS };
+
 /** What a private pool runs. */
 struct client_work {
     const struct belt_agent_function *functions;
@@ -19,6 +22,7 @@ struct client_work {
      * records of lines (worker/log_lines.h). The caller closes the writing end, which does not wait, behind the call.
      */
     const int *log_pipe;
+    enum belt_pool_words words;
 };
 
 #define CLIENT_CHILDREN 2u

@@ -2,6 +2,7 @@
  *
  * The user's side of a stream: taking results, and looking. Everything here runs in a thread of the user's.
  */
+#include "call.h"
 #include "closing.h"
 #include "error.h"
 #include "input.h"
@@ -223,8 +224,10 @@ int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt_result *
 
     if (stream == NULL || results == NULL || count == NULL || max == 0)
         return client_error(BELT_INVALID, "belt_stream_next: a stream and room for at least one result are needed");
-    assert(stream->magic == CLIENT_STREAM_MAGIC);
     *count = 0;
+    if (client_call_of(stream) != NULL)
+        return client_call_next(client_call_of(stream), timeout_ms, results, count);
+    assert(stream->magic == CLIENT_STREAM_MAGIC);
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
@@ -256,7 +259,7 @@ int belt_stream_ack(belt_stream *stream, uint64_t number)
     uint64_t upto = number + 1; /* UINT64_MAX: of a failed input before any result */
     int rc;
 
-    if (stream == NULL || !stream->acknowledges)
+    if (stream == NULL || client_call_of(stream) != NULL || !stream->acknowledges)
         return client_error(BELT_INVALID, "belt_stream_ack: a stream with the option 'acknowledge' is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
@@ -280,8 +283,9 @@ int belt_stream_progress(const belt_stream *stream, belt_progress *progress)
 
     if (stream == NULL || progress == NULL)
         return client_error(BELT_INVALID, "belt_stream_progress: a stream and a place for its progress are needed");
-    ours = client_process_is(stream->mark); /* else a thread of another process may hold the lock */
-    if (ours) {
+    if (client_call_of(stream) != NULL) {
+        ours = client_call_progress(client_call_of(stream), &all);
+    } else if ((ours = client_process_is(stream->mark))) { /* else a thread of another process may hold the lock */
         client_turn_lock((struct belt_stream *)stream);
         all.drawn = stream->window.drawn;
         all.taken = stream->window.taken;
@@ -306,6 +310,8 @@ uint64_t belt_stream_job(const belt_stream *stream)
     struct client_mail *mail = (struct client_mail *)&stream->mail;
     uint64_t job;
 
+    if (client_call_of(stream) != NULL)
+        return client_call_job(client_call_of(stream));
     if (!client_process_is(stream->mark))
         return 0;
     pthread_mutex_lock(&mail->lock);

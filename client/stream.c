@@ -75,9 +75,12 @@ void client_stream_fini(struct client_stream *stream)
         forget_unwanted(stream, stream->unwanted);
 }
 
+/* A job of one task is not to cost more than it must. */
+#define RING_FIRST 2u
+
 static bool ring_grow(struct client_stream *stream)
 {
-    uint64_t capacity = stream->capacity == 0 ? 64 : 2 * stream->capacity;
+    uint64_t capacity = stream->capacity == 0 ? RING_FIRST : 2 * stream->capacity;
     struct belt_task_item *ring = calloc(capacity, sizeof(*ring));
 
     if (ring == NULL)
@@ -146,6 +149,18 @@ bool client_stream_append(struct client_stream *stream, const struct belt_payloa
     stream->next_bytes += copy.len;
     stream->next++;
     check_total(stream);
+    return true;
+}
+
+bool client_stream_reclaim(struct client_stream *stream, uint64_t index, struct belt_payload *payload)
+{
+    struct belt_payload *kept;
+
+    if (index < stream->accepted || index >= stream->next)
+        return false;
+    kept = &task_at(stream, index)->payload;
+    *payload = *kept;
+    *kept = (struct belt_payload){0};
     return true;
 }
 

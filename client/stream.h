@@ -104,6 +104,8 @@ void client_stream_fini(struct client_stream *stream);
 
 /** Adds a task; takes the payload's reference. False when out of memory (the payload stays the caller's). */
 bool client_stream_append(struct client_stream *stream, const struct belt_payload *payload);
+/** Of a stream that has failed: gives the payload of a task that the broker had not accepted. False: it had. */
+bool client_stream_reclaim(struct client_stream *stream, uint64_t index, struct belt_payload *payload);
 /** The broker's limit for a payload: a task over it, which another broker or another life of it allowed, fails the
  * stream instead of being sent again and again. */
 void client_stream_limit(struct client_stream *stream, uint32_t max_payload);

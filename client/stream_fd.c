@@ -4,6 +4,7 @@
  */
 #include "stream_fd.h"
 
+#include "call.h"
 #include "closing.h"
 #include "error.h"
 #include "input.h"
@@ -21,11 +22,14 @@ void client_fd_refresh(struct belt_stream *stream)
 
     if (mail->fd < 0)
         return;
-    if (stream->hand.first == NULL && !stream->cancelled) /* a loop that takes one result per event must not starve */
+    /* The caller may have a result in hand: a source that has blocked before is asked at the next call, for which the
+     * descriptor is readable. One that does not block is asked now: an event shall be a result. */
+    if (!stream->blocks && !stream->cancelled)
         (void)client_draw(stream);
     pthread_mutex_lock(&mail->lock);
     mail->hand_ready =
         stream->hand.first != NULL || stream->cancelled || client_window_over(&stream->window) ||
+        (stream->blocks && !stream->dry && client_would_draw(stream) && !client_source_runs(stream)) ||
         (stream->failed.first != NULL && client_window_due(&stream->window, stream->failed.first->shown.index));
     mail->waiting = true; /* for the acknowledgements: the loop may do something else now */
     mail->draws_beyond = stream->source != NULL && client_waits_for_grant(stream) ? stream->granted_bytes : UINT64_MAX;
@@ -55,6 +59,8 @@ int belt_stream_fd(belt_stream *stream)
 
     if (stream == NULL)
         return -1;
+    if (client_call_of(stream) != NULL)
+        return client_call_fd(client_call_of(stream));
     rc = client_turn_enter(stream);
     if (rc != BELT_OK) /* of a closed pool: the one that is there stays readable */
         return rc == BELT_CLOSED ? stream->mail.fd : -1;

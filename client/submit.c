@@ -3,6 +3,7 @@
  * Handing in a job that others read. Everything here runs in the user's own
  * thread.
  */
+#include "call.h"
 #include "closing.h"
 #include "error.h"
 #include "input.h"
@@ -84,6 +85,8 @@ int belt_stream_flush(belt_stream *stream, int64_t timeout_ms)
 {
     int rc;
 
+    if (client_call_of(stream) != NULL)
+        return client_call_flush(client_call_of(stream), timeout_ms);
     if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
         return client_error(BELT_INVALID, "belt_stream_flush: a stream that takes input is needed");
     rc = client_turn_enter(stream);

@@ -110,6 +110,8 @@
 #define BELT_PEERS_SHARE 8u
 /* But with a small budget so much: a few hundred peers. */
 #define BELT_PEERS_LEAST (1u << 20)
+/* The least that a private pool may be given for them: below it a job alone would leave no room for its tasks. */
+#define BELT_MEMORY_BUDGET_LEAST (1u << 20)
 
 /* Times, in ms. A peer speaks every heartbeat; after a lease of silence it is taken for gone.
  * The lease forgives four lost heartbeats: a busy host is not a dead one. */

@@ -39,9 +39,10 @@ struct core_config {
     uint32_t lease_ms;
     uint64_t grace_ms; /* a job that is not detached outlives its client's connection by this */
     uint32_t max_payload;
-    uint64_t memory_budget; /* of jobs, their tasks and results, failed tasks and the history */
-    uint64_t peer_budget;   /* of sessions and agents; 0: an eighth as much again, and BELT_PEERS_LEAST at least */
-    uint64_t turn_bytes;    /* so much of deliveries leaves in one turn, and a batch more; 0: no such bound */
+    uint64_t memory_budget;    /* of jobs, their tasks and results, failed tasks and the history */
+    uint64_t peer_budget;      /* of sessions and agents; 0: an eighth as much again, and BELT_PEERS_LEAST at least */
+    uint64_t turn_bytes;       /* so much of deliveries leaves in one turn, and a batch more; 0: no such bound */
+    const char *memory_option; /* borrowed likewise; what advice says to raise it with */
     uint32_t max_peers;
     uint32_t max_jobs;
     bool durable;     /* there is a store: jobs may outlive the broker */

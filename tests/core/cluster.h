@@ -148,6 +148,7 @@ void client_forget(struct peer *peer, uint64_t job);
 /** CANCEL of what has not begun. */
 void client_halt(struct peer *peer, uint64_t job);
 void client_cancel_task(struct peer *peer, uint64_t job, uint64_t index);
+void client_halt_task(struct peer *peer, uint64_t job, uint64_t index);
 /** "0 1 2!3" : indexes of all deliveries that lie in the inbox, those with a code marked by '!'; then "." when DONE
  * came. */
 const char *client_read(struct peer *peer);

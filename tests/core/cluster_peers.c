@@ -148,6 +148,14 @@ void client_cancel_task(struct peer *peer, uint64_t job, uint64_t index)
     peer_send(peer, msg);
 }
 
+void client_halt_task(struct peer *peer, uint64_t job, uint64_t index)
+{
+    struct belt_msg msg = {.type = BELT_MSG_CANCEL};
+    msg.u.cancel =
+        (struct belt_msg_cancel){.ref = ++peer->last_ref, .job = job, .waiting = true, .one = true, .task = index};
+    peer_send(peer, msg);
+}
+
 static size_t add_index(char *text, size_t len, size_t room, const struct belt_result_item *item)
 {
     cr_assert(len + 24 < room);

@@ -350,3 +350,27 @@ Test(cancel_task, a_durable_one_stays_cancelled_in_the_next_broker)
     cr_assert_str_eq(client_read(p), "0! 1.");
     cluster_free(c);
 }
+
+Test(cancel_task, one_is_cancelled_unless_it_has_begun)
+{
+    struct cluster *c = cluster_new(NULL);
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 2, 2, "f");
+    uint64_t job = client_job(p, "f", 3, &(struct belt_open_options){.retries = 9});
+    reader_of(p, job);
+    cr_assert_eq(agent_take(w), 2);
+    for (uint64_t i = 0; i < 3; i++)
+        client_halt_task(p, job, i);
+    peer_skip_to(w, BELT_MSG_RECALL);
+    agent_return(w, 1);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    unsigned codes[3] = {0};
+    for (int i = 0; i < 3;) {
+        const struct belt_msg *msg = peer_skip_to(p, BELT_MSG_DELIVER);
+        for (uint32_t k = 0; k < msg->u.deliver.count; k++, i++)
+            codes[msg->u.deliver.results[k].index] = msg->u.deliver.results[k].code;
+    }
+    cr_assert_eq(codes[0], BELT_TASK_FAILED, "it had begun, and is not tried again");
+    cr_assert_eq(codes[1], BELT_TASK_CANCELLED, "its agent gave it back");
+    cr_assert_eq(codes[2], BELT_TASK_CANCELLED, "it waited");
+    cluster_free(c);
+}

@@ -247,6 +247,13 @@ Test(cli_errors, listeners)
     fails(ARGV("broker", "--clients", "0.0.0.0:*", "--workers", "127.0.0.1:*"), 2, "--insecure-plaintext");
     fails(ARGV("broker", "--lease", "1", "--heartbeat", "2"), 2, "--lease must be longer");
     fails(ARGV("broker", "--max-payload", "2G"), 2, "over 1 GiB");
+    fails(ARGV("map", "--max-payload", "2G", "--", "true"), 2, "over 1 GiB");
+    fails(ARGV("map", "--memory", "1000", "--", "true"), 2, "at least 1 MiB");
+    fails(ARGV("map", "--broker", "127.0.0.1", "--memory", "1G", "f"), 2, "of a private pool");
+    fails(ARGV("map", "--max-payload", "20", "--", "echo", "{}", ":::", "aaaaaaaaaaaaaaaaaaaaaaaa"), 1,
+          "limit of 20: give a larger --max-payload");
+    fails(ARGV("map", "--max-payload", "20", "--", "echo", "{}{}", ":::", "elevenchars"), 1,
+          "; raise --max-payload, or write it");
     fails(ARGV("broker", "--max-payload", "1G", "--state", "/tmp/belt-test-no-state"), 2, "a store takes");
     fails(ARGV("broker", "--clients", "ipc:///nonexistent/dir/socket", "--workers", "127.0.0.1:*"), 6,
           "/nonexistent/dir/socket");

@@ -413,7 +413,7 @@ static int one_huge(void *ctx, belt_input *input)
     if (*calls == 3)
         return BELT_INPUT_END;
     input->data = calls; /* never read: the length alone is too much */
-    input->len = (*calls)++ == 1 ? (size_t)17 << 20 : 1;
+    input->len = (*calls)++ == 1 ? (size_t)1025 << 20 : 1;
     return BELT_INPUT_READY;
 }
 
@@ -425,7 +425,7 @@ Test(library, refuses_payloads_over_the_limit)
     char byte = 0;
     int calls = 0;
 
-    cr_assert_eq(belt_pool_apply(pool, "echo", &byte, (size_t)17 << 20, NULL, WAIT_MS, &result), BELT_TOO_LARGE);
+    cr_assert_eq(belt_pool_apply(pool, "echo", &byte, (size_t)1025 << 20, NULL, WAIT_MS, &result), BELT_TOO_LARGE);
     cr_assert(strstr(belt_error_text(), "limit") != NULL);
     cr_assert_eq(belt_pool_imap(pool, "echo", one_huge, &calls, NULL, &stream), BELT_OK);
     for (uint64_t i = 0; i < 3; i++) {

@@ -9,6 +9,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -267,4 +268,63 @@ Test(library_calls, a_map_has_a_time_out)
     cr_assert_eq(results[1]->len, 1);
     belt_results_free(&results, 2);
     belt_pool_close(&pool);
+}
+
+/* ---- payloads ---- */
+
+static belt_pool *pool_with(uint64_t max_payload, uint64_t memory)
+{
+    belt_pool_options options;
+    belt_pool *pool = NULL;
+
+    stock_functions();
+    belt_pool_options_init(&options);
+    options.slots = 1;
+    options.max_payload = max_payload;
+    options.memory = memory;
+    cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_OK, "%s", belt_error_text());
+    return pool;
+}
+
+static int echoed(belt_pool *pool, const char *data, size_t len)
+{
+    belt_result *result = NULL;
+    int rc = belt_pool_apply(pool, "echo", data, len, NULL, WAIT_MS, &result);
+
+    cr_assert(rc != BELT_OK || (result->len == len && memcmp(result->data, data, len) == 0));
+    belt_result_free(&result);
+    return rc;
+}
+
+Test(library_calls, a_private_pool_takes_what_memory_allows_unless_told_otherwise)
+{
+    size_t len = 20u << 20; /* over what a broker takes by default */
+    char *data = malloc(len);
+    belt_pool *pool = pool_with(0, 0);
+    belt_pool_options options;
+
+    cr_assert_not_null(data);
+    memset(data, 'x', len);
+    cr_assert_eq(echoed(pool, data, len), BELT_OK, "%s", belt_error_text());
+    belt_pool_close(&pool);
+
+    pool = pool_with(1000, 0);
+    cr_assert_eq(echoed(pool, data, 1000), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(echoed(pool, data, 1001), BELT_TOO_LARGE);
+    cr_assert_not_null(strstr(belt_error_text(), "1000: open the pool with a larger max_payload"), "%s",
+                       belt_error_text());
+    belt_pool_close(&pool);
+
+    pool = pool_with(0, BELT_MEMORY_BUDGET_LEAST); /* the payloads follow */
+    cr_assert_eq(echoed(pool, data, BELT_MEMORY_BUDGET_LEAST), BELT_OK, "%s", belt_error_text());
+    cr_assert_eq(echoed(pool, data, BELT_MEMORY_BUDGET_LEAST + 1), BELT_TOO_LARGE);
+    belt_pool_close(&pool);
+
+    belt_pool_options_init(&options);
+    options.max_payload = (1ull << 30) + 1;
+    cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_INVALID);
+    options.max_payload = 0;
+    options.memory = BELT_MEMORY_BUDGET_LEAST - 1;
+    cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_INVALID);
+    free(data);
 }

@@ -44,11 +44,25 @@ static int fails_twice(belt_task *task, const void *data, size_t len, void *ctx)
     return belt_task_reply(task, data, len);
 }
 
+/** With the payload limit of a broker. */
+static belt_pool *limited_pool(int slots)
+{
+    belt_pool_options options;
+    belt_pool *pool = NULL;
+
+    stock_functions();
+    belt_pool_options_init(&options);
+    options.slots = slots;
+    options.max_payload = 16 * LARGE;
+    cr_assert_eq(belt_pool_open(NULL, &options, &pool), BELT_OK, "%s", belt_error_text());
+    return pool;
+}
+
 static belt_pool *open_pool(void)
 {
     belt_function_register("fails_with", fails_with, NULL);
     belt_function_register("fails_twice", fails_twice, NULL);
-    return stock_pool(1);
+    return limited_pool(1);
 }
 
 static belt_result *apply(belt_pool *pool, const char *function, const void *data, size_t len,
@@ -392,7 +406,7 @@ Test(library_tasks, inputs_and_results_may_lie_in_parts)
     for (size_t i = 0; i < 8 * LARGE; i++)
         bytes[i] = (char)(i * 7 + i / 251);
     belt_function_register("in_parts", in_parts, NULL);
-    belt_pool *pool = stock_pool(1);
+    belt_pool *pool = limited_pool(1);
     cr_assert_eq(belt_pool_imap(pool, "in_parts", next_parts, &source, NULL, &stream), BELT_OK);
     for (size_t i = 0; sizes[i] != SIZE_MAX; i++)
         expect_bytes(stream, bytes, sizes[i]);
@@ -484,7 +498,7 @@ Test(library_tasks, an_argument_is_as_large_as_a_payload_may_be)
     for (size_t i = 0; i < 16 * LARGE; i++)
         argument[i] = (unsigned char)(i * 7 + i / 251);
     belt_function_register("weighs", weighs, NULL);
-    belt_pool *pool = stock_pool(2);
+    belt_pool *pool = limited_pool(2);
     options.argument = argument;
     for (size_t n = 0; n < sizeof(sizes) / sizeof(sizes[0]); n++) {
         options.argument_len = sizes[n];

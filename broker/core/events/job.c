@@ -292,7 +292,7 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
     }
     if (msg->one) {
         if (job->state < BELT_JOB_COMPLETE)
-            expire_one(core, job, msg->task, from->name);
+            expire_one(core, job, msg->task, msg->waiting, from->name);
         return;
     }
     if (msg->waiting) {

@@ -69,14 +69,25 @@ static bool expire_waiting(struct core *core, struct job *job, uint64_t index)
     return true;
 }
 
-void expire_one(struct core *core, struct job *job, uint64_t index, const char *who)
+/* Whether it has begun its agent knows, and gives it back if not. */
+static void halt_run(struct core *core, struct run *run)
+{
+    run->halted = run->cancelled = true;
+    balance_recall(core, run->job->queue, run->agent, run->agent->held, "a task is not to begin");
+}
+
+void expire_one(struct core *core, struct job *job, uint64_t index, bool waiting, const char *who)
 {
     struct task *task = index < job->next ? table_at(&job->table, index) : NULL;
     if (!task)
         return;
     if (task->state == TASK_RUNNING && task->u.run->refused) { /* its agent has done with it */
+        if (waiting)
+            return;
         run_free(core, task->u.run);
         outcome_cancel(core, job, index, task);
+    } else if (task->state == TASK_RUNNING && waiting) {
+        halt_run(core, task->u.run);
     } else if (task->state == TASK_RUNNING) {
         update_trace(core, "job %llu > task %llu is cancelled while it runs, %s has asked for it",
                      (unsigned long long)job->id, (unsigned long long)index, who);

@@ -75,7 +75,7 @@ void outcome_again(struct core *core, struct run *run, struct task *task, enum t
 {
     struct job *job = run->job;
     uint64_t index = run->index;
-    if (run->dropped || job->halted) {
+    if (run->dropped || run->halted || job->halted) {
         let_go(core, run, task);
         return;
     }
@@ -144,7 +144,7 @@ void outcome_of_run(struct core *core, struct run *run, struct task *task, const
         let_go(core, run, task);
         return;
     }
-    if (item->code != BELT_OK && !job->halted && retry_wanted(core, job, task, item)) {
+    if (item->code != BELT_OK && !job->halted && !run->halted && retry_wanted(core, job, task, item)) {
         try_again(core, run, task, item->code == BELT_TASK_LOST ? "lost" : "failed", tie);
         return;
     }

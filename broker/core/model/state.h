@@ -39,6 +39,7 @@ struct run {
     bool named;              /* seen in the SYNC under way */
     bool dropped;            /* DROP was sent: the result is not wanted */
     bool cancelled;          /* this task alone is not wanted any more */
+    bool halted;             /* unless it has begun: it is not tried again, here or anywhere else */
     bool refused;            /* there was no room for its result, which its agent keeps */
     uint32_t back;           /* what the result seems to take: part of core->expected. Refused: what it takes */
     struct run *prev, *next; /* of the agent, in dispatch order; refused: in agent->refused, the first one first */

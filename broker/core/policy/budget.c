@@ -160,6 +160,12 @@ void budget_fixed(struct core *core, struct job *job, int64_t bytes)
     charge_own(core, job);
 }
 
+/* What is to be raised, for whoever reads the advice. */
+static const char *larger_budget(const struct core *core)
+{
+    return core->config.memory_option ? core->config.memory_option : "--memory-budget of the broker";
+}
+
 struct belt_bytes budget_refusal(struct core *core, const struct session *owner, const char *what)
 {
     unsigned long long budget = core->config.memory_budget;
@@ -173,13 +179,12 @@ struct belt_bytes budget_refusal(struct core *core, const struct session *owner,
         return update_text(
             core,
             "jobs, with their arguments and readers, take three eighths of the broker's memory budget of %llu "
-            "bytes at most: it takes another %s when some of them are over, or start it with a larger "
-            "--memory-budget",
-            budget, what);
+            "bytes at most: it takes another %s when some of them are over, or raise %s",
+            budget, what, larger_budget(core));
     return update_text(core,
                        "the broker's memory budget of %llu bytes is used up: it takes another %s when results have "
-                       "been read, or start it with a larger --memory-budget",
-                       budget, what);
+                       "been read, or raise %s",
+                       budget, what, larger_budget(core));
 }
 
 bool budget_admits(const struct core *core, uint64_t had, uint64_t cost)

@@ -146,9 +146,13 @@ typedef struct belt_pool_options {
                                    before: SIGTERM comes to them after half of it. */
     int64_t log_bytes;          /* of a private pool: a result carries so many bytes of the end of what its task wrote
                                    to standard error (`log`); 0 to 262144, default 16384 */
+    uint64_t max_payload; /* of a private pool: inputs and results up to so many bytes; 0: 1 GiB, which is the most
+                             there can be, or `memory` where that is less */
+    uint64_t memory; /* of a private pool: bytes of inputs and results that its broker keeps, at least 1 MiB; 0: half of
+                        the machine's memory, or of what the control group of the process may use */
 } belt_pool_options;
 #define BELT_POOL_OPTIONS_INIT                                                                                         \
-    {sizeof(belt_pool_options), 0, false, false, false, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000, 16384}
+    {sizeof(belt_pool_options), 0, false, false, false, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000, 16384, 0, 0}
 static inline void belt_pool_options_init(belt_pool_options *options)
 {
     belt_pool_options initial = BELT_POOL_OPTIONS_INIT;
@@ -340,7 +344,8 @@ BELT_API int belt_stream_end(belt_stream *stream);
 
 /**
  * The next result: BELT_OK *gives* `*result`, whose code tells the task's own outcome. END: all results were given.
- * AGAIN: nothing within `timeout_ms`. Taking a result is what opens the window. Draws from the source meanwhile.
+ * AGAIN: nothing within `timeout_ms`. Taking a result is what opens the window. Draws from the source before it
+ * waits, and not while there is a result to give: a source that blocks holds back no finished result.
  * Errors: END, AGAIN, INVALID (the stream gives no results, or this is its own
  * source), NO_MEMORY, POOL ERRORS, JOB ERRORS.
  */
@@ -356,8 +361,8 @@ BELT_API int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt
 BELT_API int belt_stream_draw(belt_stream *stream);
 
 /** A descriptor that is readable while belt_stream_next(…, 0, …) would not answer AGAIN (level-triggered), and when a
- * call of it would draw more from the source. Owned by the stream: never read, written or closed by the caller. -1 when
- * it cannot be made. */
+ * call of it would draw more from a source that blocks; in an event loop it had better answer BELT_INPUT_LATER. Owned
+ * by the stream: never read, written or closed by the caller. -1 when it cannot be made. */
 BELT_API int belt_stream_fd(belt_stream *stream);
 
 /** Begin with BELT_PROGRESS_INIT. Counts of inputs and results since the stream was opened. */
@@ -496,8 +501,14 @@ BELT_API void belt_results_free(belt_result ***results, size_t count);
 BELT_API int belt_pool_apply(belt_pool *pool, const char *function, const void *data, size_t len,
                              const belt_job_options *options, int64_t timeout_ms, belt_result **result);
 
-/** One task, not waited for: *gives* a stream of one result (belt_stream_next, belt_stream_fd, belt_stream_close serve
- * it). *Copies* `data`. Errors: INVALID, NOT_SERVED, TOO_LARGE, BAD_OPTION, NO_MEMORY, POOL ERRORS. */
+/**
+ * One task, not waited for: *gives* a stream of one result (belt_stream_next, belt_stream_fd, belt_stream_close serve
+ * it). *Copies* `data`. A hundred thousand may be open at once: an open call takes some hundred bytes besides its input
+ * and result. Calls of one function with the same options are tasks of one job, which belt_stream_job() names;
+ * belt_stream_cancel() and belt_stream_close() stop the task of their own call alone. A call with a key, `detached`,
+ * `acknowledge`, a start or a deadline has a job of its own. Errors: INVALID, NOT_SERVED, TOO_LARGE, BAD_OPTION,
+ * NO_MEMORY, POOL ERRORS.
+ */
 BELT_API int belt_pool_apply_async(belt_pool *pool, const char *function, const void *data, size_t len,
                                    const belt_job_options *options, belt_stream **call);
 

@@ -24,7 +24,8 @@
     X(TASK_EXPIRED, 5, "the deadline passed before the task ran", "add workers or time")                               \
     X(SOURCE_FAILED, 6, "the source failed to produce this input", "look at the source")                               \
     X(RESULT_TOO_LARGE, 7, "the result is larger than the payload limit",                                              \
-      "raise max-payload on the broker, or write large results to shared storage")                                     \
+      "raise max_payload of the private pool or --max-payload of its broker, or write large results to shared "        \
+      "storage")                                                                                                       \
     X(NOT_SERVED, 8, "the worker does not serve this function", "register the function there")                         \
     X(TASK_REFUSED, 9, "the task refused its input for good", "correct the input: it was not tried again")             \
     X(SLOT_FAILED, 10, "no slot could start to run the task", "read why its initialiser or its command failed")        \
@@ -36,7 +37,8 @@
     X(UNKNOWN_JOB, 36, "there is no such job", "list the jobs: it may have ended or expired")                          \
     X(UNKNOWN_READER, 37, "there is no such subscription", "subscribe again")                                          \
     X(BAD_OPTION, 38, "an option is unknown or has a bad value", "correct the option")                                 \
-    X(TOO_LARGE, 39, "the payload is over the limit", "send less, or raise max-payload")                               \
+    X(TOO_LARGE, 39, "the payload is over the limit",                                                                  \
+      "send less, or raise max_payload of the private pool or --max-payload of its broker")                            \
     X(LIMIT, 40, "a limit of the broker is reached", "wait, close something, or raise the limit")                      \
     X(DRAINING, 41, "the broker is shutting down and takes no new work", "try another broker")                         \
     X(NOT_DURABLE, 42, "the broker keeps no durable jobs", "start it with a state directory")                          \
