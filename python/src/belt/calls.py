@@ -27,7 +27,7 @@ def outcome(row, plain=False):
     if code == _belt.OK:
         try:
             return True, packing.decode(data)
-        except BaseException as error:  # also what exits
+        except (Exception, SystemExit) as error:  # Ctrl-C is the caller's
             return False, unreadable(error), None
     if code in (_belt.TASK_FAILED, _belt.TASK_REFUSED) and data:
         return raised(data, plain)
@@ -38,7 +38,7 @@ def raised(data, plain=False):
     """The same of the payload of a failed task."""
     try:
         kind, error, lines, shown = pickle.loads(data)
-    except BaseException as wrong:
+    except (Exception, SystemExit) as wrong:
         return False, unreadable(wrong), None
     if kind == slot.RESULT and not plain:
         return False, MaybeEncodingError(error, _Shown(shown)), lines
