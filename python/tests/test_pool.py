@@ -199,10 +199,13 @@ class Calls(Base):
             data = bytes(size)
             results = [self.pool.apply_async(len, (data,)) for _ in range(20)]
             self.assertEqual([result.get(WAIT) for result in results], [size] * 20)
-        with self.assertRaisesRegex(belt.TooLarge, "limit"):
-            self.pool.apply(len, (bytes(20_000_000),))
-        with self.assertRaisesRegex(belt.TooLarge, "limit"):
-            self.pool.apply(bytes, (20_000_000,))
+        with Pool(1, max_payload=16_000_000) as pool:
+            with self.assertRaisesRegex(belt.TooLarge, "limit"):
+                pool.apply(len, (bytes(20_000_000),))
+            with self.assertRaisesRegex(belt.TooLarge, "limit"):
+                pool.apply(bytes, (20_000_000,))
+        with self.assertRaises(ValueError):
+            Pool(1, max_payload=0)
 
     def test_state_and_index(self):
         with Pool(1) as pool:

@@ -153,7 +153,8 @@ def processors():
 
 
 def open_core(
-    processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after, name="BeltWorker"
+    processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after, name="BeltWorker",
+    max_payload=None,
 ):
     """The core of a Pool or an executor."""
     if processes is not None and processes < 1:
@@ -167,12 +168,16 @@ def open_core(
     if broker is not None:
         if initializer is not None or maxtasksperchild is not None:
             raise ValueError("initializer and maxtasksperchild are for pools without a broker: its workers serve others")
+        if max_payload is not None:
+            raise ValueError("max_payload is for pools without a broker: belt broker --max-payload sets that of others")
         broker = endpoint(broker, CLIENTS_PORT)
         check_address(broker, insecure)
         seen = functions.Seen(inherited=False, shared_main=False)
         return Core(broker, None, Slot(), function_name(queue), seen, options)
     if queue is not None:
         raise ValueError("queue names workers of a broker: give broker, too")
+    if max_payload is not None:
+        options["max_payload"] = max_payload
     context = context or multiprocessing.get_context()
     slots = processes or processors()
     if context.get_start_method() == "fork":
@@ -180,7 +185,7 @@ def open_core(
         options["start_timeout_ms"] = host.START_TIMEOUT_MS
         return Core(None, slots, slot, function_name(), functions.Seen(), options)
     seen = functions.Seen(inherited=False, shared_main=_main_is_importable())
-    core = Core(None, slots, Slot(), function_name(), seen, {"external": True})
+    core = Core(None, slots, Slot(), function_name(), seen, {"external": True, "max_payload": max_payload or 0})
     try:
         core.host(context, initializer, initargs, name, slots, maxtasksperchild or 0, kill_after)
     except BaseException:
@@ -213,10 +218,12 @@ class Pool:
         buffersize=None,
         insecure=False,
         kill_after=2.0,
+        max_payload=None,
     ):
         self._buffersize = _positive(buffersize, "buffersize")
         self._core = open_core(
-            processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after
+            processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after,
+            max_payload=_positive(max_payload, "max_payload"),
         )
         self._state = RUN
 
