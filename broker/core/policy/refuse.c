@@ -44,12 +44,18 @@ static void keep_at_agent(struct core *core, struct run *run)
                  (unsigned long long)job->id, (unsigned long long)run->index);
 }
 
+/* Who waits for it is looked up only where that matters. */
+static bool has_room(const struct core *core, const struct run *run, uint64_t cost)
+{
+    return budget_takes_result(core, run->job, cost, false) ||
+           (cursor_awaited(run->job, run->index) && budget_takes_result(core, run->job, cost, true));
+}
+
 bool refuse_result(struct core *core, struct run *run, const struct task *task, const struct belt_result_item *item,
                    const struct pinned *last)
 {
     uint64_t cost = cost_of(task, item, last);
-    if (run->dropped || item->code == BELT_NOT_SERVED ||
-        budget_takes_result(core, run->job, cost, cursor_awaited(run->job, run->index)))
+    if (run->dropped || item->code == BELT_NOT_SERVED || has_room(core, run, cost))
         return false;
     if (!run->refused)
         keep_at_agent(core, run);
@@ -115,7 +121,7 @@ static void ask(struct core *core, struct agent *agent)
 
 static bool is_wanted(const struct core *core, const struct run *run)
 {
-    return budget_takes_result(core, run->job, run->back, cursor_awaited(run->job, run->index));
+    return has_room(core, run, run->back);
 }
 
 void refuse_awaited(struct core *core, const struct reader *reader)
