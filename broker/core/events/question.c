@@ -85,7 +85,8 @@ void question_status(struct core *core, struct session *from, const struct belt_
     }
     if (!from->questions)
         DL_APPEND2(core->askers, from, asker_prev, asker_next);
-    LL_APPEND(from->questions, question_new(msg));
+    struct question *question = question_new(msg); /* the macro reads its argument more than once */
+    LL_APPEND(from->questions, question);
     from->question_count++;
     mark_alarm(core, turn_of(from));
 }
