@@ -10,7 +10,8 @@
 #include "../model/pin.h"
 #include "../model/table.h"
 
-bool withheld_any(const struct job *job)
+/* It has results that are not recorded. */
+static bool has_unrecorded(const struct job *job)
 {
     return job->kept.place < job->log_base + job->log_count;
 }
@@ -74,7 +75,7 @@ static uint32_t count_run(const struct job *job, uint64_t part)
 
 uint32_t withheld_wanted(const struct core *core, struct job *job)
 {
-    if (!withheld_any(job) || job->kept.urgent_number)
+    if (!has_unrecorded(job) || job->kept.urgent_number)
         return 0;
     sort(job);
     uint64_t part = core->store_spare / SPARE_SHARE;
@@ -110,7 +111,7 @@ static void wake_agents(struct core *core)
 
 void withheld_note(struct core *core, struct job *job)
 {
-    bool withheld = job->options.durable && job->state != BELT_JOB_STOPPED && withheld_any(job);
+    bool withheld = job->options.durable && job->state != BELT_JOB_STOPPED && has_unrecorded(job);
     if (withheld == job->kept.withheld)
         return;
     job->kept.withheld = withheld;

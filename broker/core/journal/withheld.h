@@ -12,6 +12,5 @@ uint32_t withheld_wanted(const struct core *core, struct job *job); /* so many r
 void withheld_written(struct core *core, struct job *job, uint64_t number, uint64_t first, uint32_t count);
 void withheld_taken(struct core *core, struct job *job); /* the room they took is there again */
 void withheld_note(struct core *core, struct job *job);  /* turn, or the job's end: does it withhold something? */
-bool withheld_any(const struct job *job);                /* it has results that are not recorded */
 
 #endif
