@@ -430,7 +430,7 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
 
 bool core_drained(const struct core *core)
 {
-    if (core->late_jobs || core->late_agents)
+    if (core->owed_jobs || core->owed_agents)
         return false;
     for (struct job *job = core->by_job; job; job = job->by_id.next) {
         const struct reader *reader;

@@ -189,7 +189,7 @@ static const char *check_accounts(struct core *core)
 {
     uint64_t bytes = core->letter_bytes + core->past_bytes, fixed = 0, payloads = 0, peers = 0, owned = 0, past = 0;
     const struct session *session;
-    const struct past_job *line;
+    const struct history_job *line;
     for (const struct job *job = core->by_job; job; job = job->by_id.next) {
         const char *bad = check_own_bytes(job);
         if (bad)

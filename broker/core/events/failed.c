@@ -24,7 +24,7 @@ static int by_number(const void *a, const void *b)
 }
 
 /* The indexes of `msg` are sorted. */
-static bool is_chosen(const struct letter *letter, const struct belt_msg_failed *msg)
+static bool is_chosen(const struct dead_letter *letter, const struct belt_msg_failed *msg)
 {
     if ((msg->job && letter->job->id != msg->job) || letter->serial < msg->from)
         return false;
@@ -36,7 +36,7 @@ static bool is_chosen(const struct letter *letter, const struct belt_msg_failed 
 
 static uint64_t count_chosen(const struct core *core, const struct belt_msg_failed *msg)
 {
-    const struct letter *letter;
+    const struct dead_letter *letter;
     uint64_t count = 0;
     DL_FOREACH2(core->letters, letter, all_next)
     count += is_chosen(letter, msg);
@@ -62,7 +62,7 @@ static void hold_answer(struct core *core, const struct session *to)
         core->out->sends[core->out->send_count - 1].held = true;
 }
 
-static struct belt_letter row_of(struct core *core, const struct letter *letter, bool whole)
+static struct belt_letter row_of(struct core *core, const struct dead_letter *letter, bool whole)
 {
     struct belt_letter row = {.serial = letter->serial,
                               .job = letter->job->id,
@@ -91,7 +91,7 @@ static void list(struct core *core, struct session *from, const struct belt_msg_
     uint32_t room = count < BELT_MAX_BATCH ? (uint32_t)count : BELT_MAX_BATCH;
     struct belt_letter *rows = update_alloc(core, (room + 1) * sizeof *rows);
     struct belt_batch batch = {0};
-    const struct letter *letter;
+    const struct dead_letter *letter;
     DL_FOREACH2(core->letters, letter, all_next)
     {
         if (!is_chosen(letter, msg))
@@ -155,7 +155,7 @@ static void none(struct core *core, struct session *from, const struct belt_msg_
 
 static void drop(struct core *core, struct session *from, const struct belt_msg_failed *msg)
 {
-    struct letter *letter, *next;
+    struct dead_letter *letter, *next;
     uint64_t count = 0, let_go = msg->job ? dead_letter_let_go(core, msg->job) : 0;
     DL_FOREACH_SAFE2(core->letters, letter, next, all_next)
     if (is_chosen(letter, msg)) {
@@ -172,13 +172,13 @@ static void drop(struct core *core, struct session *from, const struct belt_msg_
 /* In the order of their job of old; they failed in another. */
 static int by_index(const void *a, const void *b)
 {
-    const struct letter *x = *(const struct letter *const *)a, *y = *(const struct letter *const *)b;
+    const struct dead_letter *x = *(const struct dead_letter *const *)a, *y = *(const struct dead_letter *const *)b;
     return (x->index > y->index) - (x->index < y->index);
 }
 
-static struct letter **choose_sorted(struct core *core, const struct belt_msg_failed *msg, uint64_t count)
+static struct dead_letter **choose_sorted(struct core *core, const struct belt_msg_failed *msg, uint64_t count)
 {
-    struct letter **chosen = update_alloc(core, (count + 1) * sizeof *chosen), *letter;
+    struct dead_letter **chosen = update_alloc(core, (count + 1) * sizeof *chosen), *letter;
     uint64_t at = 0;
     DL_FOREACH2(core->letters, letter, all_next)
     if (is_chosen(letter, msg))
@@ -188,7 +188,7 @@ static struct letter **choose_sorted(struct core *core, const struct belt_msg_fa
 }
 
 /* A job like that of old, but for what was said of its time, its window and who waits for it. */
-static struct job *open_again(struct core *core, const struct letter_job *of)
+static struct job *open_again(struct core *core, const struct dead_letter_job *of)
 {
     struct belt_msg_open open = {.function = name_bytes(of->queue->function), .options = of->options};
     open.options.detached = true;
@@ -200,7 +200,7 @@ static struct job *open_again(struct core *core, const struct letter_job *of)
 
 static void retry(struct core *core, struct session *from, const struct belt_msg_failed *msg)
 {
-    struct letter_job *of = dead_letter_job_find(core, msg->job);
+    struct dead_letter_job *of = dead_letter_job_find(core, msg->job);
     uint64_t count = of ? count_chosen(core, msg) : 0, let_go = of ? of->let_go : 0;
     if (!count) {
         none(core, from, msg);
@@ -210,7 +210,7 @@ static void retry(struct core *core, struct session *from, const struct belt_msg
         return;
     struct job *job = open_again(core, of);
     struct pinned last = {0};
-    struct letter **chosen = choose_sorted(core, msg, count);
+    struct dead_letter **chosen = choose_sorted(core, msg, count);
     update_trace(core, "%s > job %llu tries %llu failed tasks of job %llu again", from->name,
                  (unsigned long long)job->id, (unsigned long long)count, (unsigned long long)msg->job);
     for (uint64_t i = 0; i < count; i++) {

@@ -265,7 +265,7 @@ static void complete_already(struct core *core, struct session *to, const struct
 /* A job that is over and forgotten, but for its line in the history. */
 static void cancel_past(struct core *core, struct session *from, const struct belt_msg_cancel *msg)
 {
-    struct past_job *past = history_find(core, msg->job);
+    struct history_job *past = history_find(core, msg->job);
     if (!past)
         update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
                      update_text(core, "there is no job %llu", (unsigned long long)msg->job));

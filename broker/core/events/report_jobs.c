@@ -33,7 +33,7 @@ static bool job_fits(const struct belt_status_query *query, const struct job *jo
                 name_bytes(job->owner_name));
 }
 
-static bool past_fits(const struct belt_status_query *query, const struct past_job *past)
+static bool past_fits(const struct belt_status_query *query, const struct history_job *past)
 {
     return fits(query, past->row.state, past->row.function, past->row.owner);
 }
@@ -70,7 +70,7 @@ static void add_job(struct page *page, const struct job *job)
         page->rows[page->count++] = row_job(page->core, job);
 }
 
-static void add_past(struct page *page, const struct past_job *past)
+static void add_past(struct page *page, const struct history_job *past)
 {
     if (page->count == page->room || !past_fits(page->query, past))
         return;
@@ -81,12 +81,12 @@ static void add_past(struct page *page, const struct past_job *past)
 
 static int by_id(const void *a, const void *b)
 {
-    uint64_t left = (*(const struct past_job *const *)a)->row.job,
-             right = (*(const struct past_job *const *)b)->row.job;
+    uint64_t left = (*(const struct history_job *const *)a)->row.job,
+             right = (*(const struct history_job *const *)b)->row.job;
     return (left > right) - (left < right);
 }
 
-static uint64_t count_past(const struct core *core, const struct past_job *first, bool same_key)
+static uint64_t count_past(const struct core *core, const struct history_job *first, bool same_key)
 {
     uint64_t count = 0;
     if (!same_key)
@@ -97,24 +97,24 @@ static uint64_t count_past(const struct core *core, const struct past_job *first
 }
 
 /* The history is kept in the order in which jobs were over. */
-static struct past_job **past_sorted(struct core *core, struct past_job *first, bool same_key, uint64_t after,
-                                     uint32_t *count)
+static struct history_job **past_sorted(struct core *core, struct history_job *first, bool same_key, uint64_t after,
+                                        uint32_t *count)
 {
-    struct past_job **sorted = update_alloc(core, (count_past(core, first, same_key) + 1) * sizeof *sorted);
+    struct history_job **sorted = update_alloc(core, (count_past(core, first, same_key) + 1) * sizeof *sorted);
     *count = 0;
-    for (struct past_job *past = first; past; past = same_key ? past->same_key : past->next)
+    for (struct history_job *past = first; past; past = same_key ? past->same_key : past->next)
         if (past->row.job > after)
             sorted[(*count)++] = past;
     qsort(sorted, *count, sizeof *sorted, by_id);
     return sorted;
 }
 
-static void add_all_past(struct page *page, struct past_job *first, bool same_key, uint64_t after)
+static void add_all_past(struct page *page, struct history_job *first, bool same_key, uint64_t after)
 {
     uint32_t count;
     if (page->count == page->room)
         return;
-    struct past_job **sorted = past_sorted(page->core, first, same_key, after, &count);
+    struct history_job **sorted = past_sorted(page->core, first, same_key, after, &count);
     for (uint32_t i = 0; i < count; i++)
         add_past(page, sorted[i]);
 }
@@ -149,7 +149,7 @@ static struct page next_page(struct core *core, const struct belt_status_query *
 static uint64_t count_all(struct core *core, const struct belt_status_query *query)
 {
     struct catalog_place place = catalog_from(core, 0);
-    const struct past_job *past;
+    const struct history_job *past;
     const struct job *job;
     uint64_t count = 0;
     if (fits_all(query))

@@ -17,9 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct letter_job *dead_letter_job_find(struct core *core, uint64_t id)
+struct dead_letter_job *dead_letter_job_find(struct core *core, uint64_t id)
 {
-    struct letter_job *job = NULL;
+    struct dead_letter_job *job = NULL;
     HASH_FIND(hh, core->letter_jobs, &id, sizeof id, job);
     return job;
 }
@@ -31,20 +31,20 @@ static void charge(struct core *core, struct queue *queue, int64_t bytes)
     queue->letter_bytes += (uint64_t)bytes;
 }
 
-static int64_t bytes_of(const struct letter *letter)
+static int64_t bytes_of(const struct dead_letter *letter)
 {
     return (int64_t)(sizeof *letter + letter->payload.len) + extras_bytes(letter->extras);
 }
 
-static int64_t bytes_of_job(const struct letter_job *job)
+static int64_t bytes_of_job(const struct dead_letter_job *job)
 {
     return (int64_t)(sizeof *job + sizeof *job->queue + job->argument.len);
 }
 
-static struct letter_job *job_add(struct core *core, uint64_t id, struct queue *queue,
-                                  const struct belt_open_options *options, bool durable)
+static struct dead_letter_job *job_add(struct core *core, uint64_t id, struct queue *queue,
+                                       const struct belt_open_options *options, bool durable)
 {
-    struct letter_job *job = calloc(1, sizeof *job);
+    struct dead_letter_job *job = calloc(1, sizeof *job);
     if (!job)
         abort();
     job->id = id;
@@ -76,7 +76,7 @@ static void record_gone(struct core *core, uint64_t number, uint64_t job)
     core->gone_records[core->gone_record_count++] = (struct gone_record){number, job | CORE_KEPT_FAILED};
 }
 
-static void job_release(struct core *core, struct letter_job *job)
+static void job_release(struct core *core, struct dead_letter_job *job)
 {
     struct queue *queue = job->queue;
     if (job->count)
@@ -93,9 +93,9 @@ static void job_release(struct core *core, struct letter_job *job)
     queue_prune(core, queue);
 }
 
-void dead_letter_drop(struct core *core, struct letter *letter)
+void dead_letter_drop(struct core *core, struct dead_letter *letter)
 {
-    struct letter_job *job = letter->job;
+    struct dead_letter_job *job = letter->job;
     record_gone(core, letter->number, job->id);
     charge(core, job->queue, -bytes_of(letter));
     job->queue->letter_count--;
@@ -111,9 +111,9 @@ void dead_letter_drop(struct core *core, struct letter *letter)
     job_release(core, job);
 }
 
-static void let_go(struct core *core, struct letter *letter)
+static void let_go(struct core *core, struct dead_letter *letter)
 {
-    struct letter_job *of = letter->job;
+    struct dead_letter_job *of = letter->job;
     struct job *job = catalog_find(core, of->id);
     of->let_go++;
     if (job)
@@ -145,7 +145,7 @@ static void trim(struct core *core, struct queue *queue)
 
 uint64_t dead_letter_let_go(struct core *core, uint64_t id)
 {
-    const struct letter_job *of = dead_letter_job_find(core, id);
+    const struct dead_letter_job *of = dead_letter_job_find(core, id);
     const struct job *job = catalog_find(core, id);
     return of ? of->let_go : job ? job->let_go : 0;
 }
@@ -180,10 +180,10 @@ static struct belt_payload keep_input(struct belt_payload payload)
     return payload;
 }
 
-static struct letter *letter_add(struct core *core, struct letter_job *job, const struct belt_result_item *item,
-                                 struct belt_payload input)
+static struct dead_letter *letter_add(struct core *core, struct dead_letter_job *job,
+                                      const struct belt_result_item *item, struct belt_payload input)
 {
-    struct letter *letter = calloc(1, sizeof *letter);
+    struct dead_letter *letter = calloc(1, sizeof *letter);
     if (!letter || (item->extras && !(letter->extras = extras_copy(item->extras))))
         abort();
     letter->job = job;
@@ -203,11 +203,11 @@ static struct letter *letter_add(struct core *core, struct letter_job *job, cons
 
 void dead_letter_add(struct core *core, struct job *job, const struct task *task, const struct belt_result_item *item)
 {
-    struct letter_job *of = dead_letter_job_find(core, job->id);
+    struct dead_letter_job *of = dead_letter_job_find(core, job->id);
     if (!of)
         of = job_add(core, job->id, job->queue, &job->options, job->options.durable);
     of->let_go = job->let_go;
-    struct letter *letter = letter_add(core, of, item, (struct belt_payload){task->buf, task->data, task->len});
+    struct dead_letter *letter = letter_add(core, of, item, (struct belt_payload){task->buf, task->data, task->len});
     letter->failed_at = core->wall;
     if (of->durable) {
         letter->due = true;
@@ -218,7 +218,7 @@ void dead_letter_add(struct core *core, struct job *job, const struct task *task
 
 /* ---- on disk ---- */
 
-static void write_job(struct core *core, struct letter_job *job)
+static void write_job(struct core *core, struct dead_letter_job *job)
 {
     struct belt_msg msg = {.type = BELT_MSG_OPEN};
     msg.u.open = (struct belt_msg_open){
@@ -226,7 +226,7 @@ static void write_job(struct core *core, struct letter_job *job)
     job->number = records_put(core, job->id | CORE_KEPT_FAILED, msg, 0, 0);
 }
 
-static void write_letter(struct core *core, struct letter *letter)
+static void write_letter(struct core *core, struct dead_letter *letter)
 {
     if (!letter->job->number)
         write_job(core, letter->job);
@@ -243,7 +243,7 @@ static void write_letter(struct core *core, struct letter *letter)
 }
 
 /* Its result is not recorded yet: the task may run again. Both go to disk in one turn. */
-static bool is_withheld(struct core *core, const struct letter *letter)
+static bool is_withheld(struct core *core, const struct dead_letter *letter)
 {
     const struct job *job = core->withheld ? catalog_find(core, letter->job->id) : NULL;
     const struct task *task = job ? table_at(&job->table, letter->index) : NULL;
@@ -253,7 +253,7 @@ static bool is_withheld(struct core *core, const struct letter *letter)
 /* How many of a job were let go; the record keeps its place. */
 static void write_let_go(struct core *core)
 {
-    struct letter_job *job, *next;
+    struct dead_letter_job *job, *next;
     DL_FOREACH_SAFE2(core->let_go_due, job, next, due_next)
     {
         uint64_t of = job->id | CORE_KEPT_FAILED;
@@ -273,7 +273,7 @@ static void write_let_go(struct core *core)
 
 void dead_letter_turn(struct core *core)
 {
-    struct letter *letter, *next;
+    struct dead_letter *letter, *next;
     DL_FOREACH_SAFE2(core->letters_due, letter, next, due_next)
     {
         if (is_withheld(core, letter))
@@ -303,7 +303,7 @@ int dead_letter_restore_job(struct core *core, uint64_t number, const struct bel
 
 int dead_letter_restore_let_go(struct core *core, uint64_t number, const struct belt_msg_progress *msg)
 {
-    struct letter_job *job = dead_letter_job_find(core, msg->task.job & ~CORE_KEPT_FAILED);
+    struct dead_letter_job *job = dead_letter_job_find(core, msg->task.job & ~CORE_KEPT_FAILED);
     if (!job || job->let_go_number || msg->done == 0)
         return BELT_BAD_MESSAGE;
     job->let_go_number = number;
@@ -313,10 +313,10 @@ int dead_letter_restore_let_go(struct core *core, uint64_t number, const struct 
 
 int dead_letter_restore(struct core *core, uint64_t number, const struct belt_msg_results *msg)
 {
-    struct letter_job *job = dead_letter_job_find(core, msg->job & ~CORE_KEPT_FAILED);
+    struct dead_letter_job *job = dead_letter_job_find(core, msg->job & ~CORE_KEPT_FAILED);
     if (!job || msg->count != 1)
         return BELT_BAD_MESSAGE;
-    struct letter *letter = letter_add(core, job, msg->results, msg->results->payload);
+    struct dead_letter *letter = letter_add(core, job, msg->results, msg->results->payload);
     letter->failed_at = msg->first;
     letter->number = number;
     trim(core, job->queue);
@@ -327,7 +327,7 @@ void dead_letter_free_all(struct core *core)
 {
     while (core->letters)
         dead_letter_drop(core, core->letters);
-    struct letter_job *job, *next;
+    struct dead_letter_job *job, *next;
     HASH_ITER(hh, core->letter_jobs, job, next)
     job_release(core, job);
     free(core->gone_records);

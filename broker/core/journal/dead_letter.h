@@ -9,8 +9,8 @@
 #include "../model/state.h"
 
 void dead_letter_add(struct core *core, struct job *job, const struct task *task, const struct belt_result_item *item);
-void dead_letter_drop(struct core *core, struct letter *letter);
-struct letter_job *dead_letter_job_find(struct core *core, uint64_t id);
+void dead_letter_drop(struct core *core, struct dead_letter *letter);
+struct dead_letter_job *dead_letter_job_find(struct core *core, uint64_t id);
 void dead_letter_tell(struct core *core);                     /* turn: to the log what was let go */
 uint64_t dead_letter_let_go(struct core *core, uint64_t job); /* failed tasks of this job that were */
 int dead_letter_restore_let_go(struct core *core, uint64_t number, const struct belt_msg_progress *msg);

@@ -14,25 +14,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct past_job *history_find(struct core *core, uint64_t id)
+struct history_job *history_find(struct core *core, uint64_t id)
 {
-    struct past_job *past = NULL;
+    struct history_job *past = NULL;
     HASH_FIND(by_id, core->past_by_id, &id, sizeof id, past);
     return past;
 }
 
-struct past_job *history_of_key(struct core *core, struct belt_bytes key)
+struct history_job *history_of_key(struct core *core, struct belt_bytes key)
 {
-    struct past_job *past = NULL;
+    struct history_job *past = NULL;
     if (key.len)
         HASH_FIND(by_key, core->past_by_key, key.data, (unsigned)key.len, past);
     return past;
 }
 
 /* Those of one key hang on the one that is in the table. */
-static void key_add(struct core *core, struct past_job *past)
+static void key_add(struct core *core, struct history_job *past)
 {
-    struct past_job *first = history_of_key(core, past->row.key);
+    struct history_job *first = history_of_key(core, past->row.key);
     past->same_key = NULL;
     if (!first) {
         HASH_ADD_KEYPTR(by_key, core->past_by_key, past->row.key.data, (unsigned)past->row.key.len, past);
@@ -42,9 +42,9 @@ static void key_add(struct core *core, struct past_job *past)
     first->same_key = past;
 }
 
-static void key_remove(struct core *core, struct past_job *past)
+static void key_remove(struct core *core, struct history_job *past)
 {
-    struct past_job *first = history_of_key(core, past->row.key), *rest = past->same_key;
+    struct history_job *first = history_of_key(core, past->row.key), *rest = past->same_key;
     if (first != past) {
         while (first->same_key != past)
             first = first->same_key;
@@ -78,9 +78,9 @@ static void copy_words(struct belt_row_job *row, uint8_t **at)
 }
 
 /* Copies the row. */
-static struct past_job *past_new(struct core *core, const struct belt_row_job *row)
+static struct history_job *past_new(struct core *core, const struct belt_row_job *row)
 {
-    struct past_job *past = calloc(1, sizeof *past + words_of(row));
+    struct history_job *past = calloc(1, sizeof *past + words_of(row));
     if (!past)
         abort();
     uint8_t *at = past->words;
@@ -98,7 +98,7 @@ static struct past_job *past_new(struct core *core, const struct belt_row_job *r
     return past;
 }
 
-void history_drop(struct core *core, struct past_job *past)
+void history_drop(struct core *core, struct history_job *past)
 {
     records_drop(core, past->row.job | CORE_KEPT_PAST, &past->number);
     if (past->due)
@@ -149,7 +149,7 @@ void history_add(struct core *core, struct job *job)
 {
     struct belt_row_job row = row_job(core, job);
     row.why = name_bytes(job->stopped);
-    struct past_job *past = past_new(core, &row);
+    struct history_job *past = past_new(core, &row);
     past->number = job->kept.past;
     if (job->options.durable && !past->number) {
         past->due = true;
@@ -165,7 +165,7 @@ void history_turn(struct core *core)
     if (core->past)
         mark_alarm(core, core->past->expire_ms);
     while (core->past_due && !core->store_failed) {
-        struct past_job *past = core->past_due;
+        struct history_job *past = core->past_due;
         DL_DELETE2(core->past_due, past, due_prev, due_next);
         past->due = false;
         past->number = put(core, &past->row);
@@ -181,7 +181,7 @@ int history_restore(struct core *core, uint64_t number, const struct belt_msg_re
         history_find(core, row->job))
         return BELT_BAD_MESSAGE;
 
-    struct past_job *past = past_new(core, row);
+    struct history_job *past = past_new(core, row);
     uint64_t over = row->over_at && core->wall > row->over_at ? core->wall - row->over_at : 0;
     past->number = number;
     past->row.age_ms = row->opened_at && core->wall > row->opened_at ? core->wall - row->opened_at : 0;

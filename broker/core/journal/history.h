@@ -7,11 +7,11 @@
 
 #include "../model/state.h"
 
-struct past_job *history_find(struct core *core, uint64_t id);
-struct past_job *history_of_key(struct core *core, struct belt_bytes key); /* the others hang on it (`same_key`) */
+struct history_job *history_find(struct core *core, uint64_t id);
+struct history_job *history_of_key(struct core *core, struct belt_bytes key); /* the others hang on it (`same_key`) */
 void history_note(struct core *core, struct job *job); /* all records of it go: its line is on disk from then on */
 void history_add(struct core *core, struct job *job);  /* it will be freed */
-void history_drop(struct core *core, struct past_job *past);
+void history_drop(struct core *core, struct history_job *past);
 void history_turn(struct core *core); /* turn: what is too old goes, what is not on disk yet is written */
 int history_restore(struct core *core, uint64_t number, const struct belt_msg_report *msg);
 void history_free_all(struct core *core);

@@ -107,10 +107,10 @@ struct agent {
     bool met;              /* it has named all that it held from an earlier life of the broker */
     bool record_due;       /* results came: RECORDED is owed */
     uint64_t record_ms;    /* at the latest */
-    bool late;             /* in core->late_agents */
+    bool owed;             /* in core->owed_agents */
     uint64_t recorded;     /* the number that RECORDED told last */
     uint64_t record_bytes; /* payload bytes of what it did not tell */
-    struct agent *late_prev, *late_next;
+    struct agent *owed_prev, *owed_next;
     bool holds_kept;              /* there were results that must be on disk first */
     bool recalling;               /* a RECALL is not answered yet */
     const struct queue *recalled; /* for whose sake; to be compared only */
@@ -156,7 +156,7 @@ struct queue {
     struct job *active; /* jobs with waiting tasks */
     uint32_t jobs;
     uint64_t waiting, running, delayed, done, failed, retried;
-    struct letter *letters; /* failed tasks, the oldest first */
+    struct dead_letter *letters; /* failed tasks, the oldest first */
     uint32_t letter_count, letter_jobs;
     uint64_t letter_bytes;
     double service_us;     /* estimate */
@@ -222,7 +222,7 @@ struct tried {
 };
 
 /* What failed tasks of one job share; outlives the job. */
-struct letter_job {
+struct dead_letter_job {
     uint64_t id;
     struct queue *queue;
     struct belt_open_options options;
@@ -231,24 +231,24 @@ struct letter_job {
     uint64_t let_go; /* failed tasks of it that were not kept, or not for long */
     uint64_t let_go_number;
     bool let_go_due; /* in core->let_go_due: to be written */
-    struct letter_job *due_prev, *due_next;
+    struct dead_letter_job *due_prev, *due_next;
     uint32_t count;
     bool durable;
     UT_hash_handle hh;
 };
 
 /* A failed task with its input. */
-struct letter {
-    struct letter_job *job;
+struct dead_letter {
+    struct dead_letter_job *job;
     uint64_t serial, index, failed_at;
     uint32_t attempt, code;
     struct belt_payload payload;
     struct belt_result_extras *extras;
-    uint64_t number;                    /* of its record on disk, 0: none */
-    bool due;                           /* in core->letters_due: to be written */
-    struct letter *prev, *next;         /* of the queue */
-    struct letter *all_prev, *all_next; /* in core->letters */
-    struct letter *due_prev, *due_next;
+    uint64_t number;                         /* of its record on disk, 0: none */
+    bool due;                                /* in core->letters_due: to be written */
+    struct dead_letter *prev, *next;         /* of the queue */
+    struct dead_letter *all_prev, *all_next; /* in core->letters */
+    struct dead_letter *due_prev, *due_next;
 };
 
 /* A record to be deleted at the end of the turn. */
@@ -352,9 +352,9 @@ struct job {
     struct belt_grant granted;
     bool accept_due;                   /* ACCEPTED is owed */
     uint64_t accept_ms;                /* at the latest */
-    bool late;                         /* in core->late_jobs */
+    bool owed;                         /* in core->owed_jobs */
     uint64_t accepted, accepted_bytes; /* `next` as ACCEPTED told it last */
-    struct job *late_prev, *late_next;
+    struct job *owed_prev, *owed_next;
     bool resync_due;      /* tasks were not taken, since there was no room: to be pushed again */
     bool starved;         /* in core->starved */
     uint64_t starved_for; /* bytes of the task that it waits to have room for */
@@ -386,15 +386,15 @@ struct job {
 };
 
 /* A job that is over and forgotten, but for its line in the history. */
-struct past_job {
+struct history_job {
     struct belt_row_job row; /* its texts lie in `words`; its age was so at `since_ms` */
     uint64_t since_ms;
-    uint64_t expire_ms;           /* when the line goes, too */
-    uint64_t number;              /* of its record on disk, 0: none */
-    bool due;                     /* in core->past_due: to be written */
-    struct past_job *same_key;    /* another one of this key */
-    struct past_job *prev, *next; /* in core->past, the earliest that was over first */
-    struct past_job *due_prev, *due_next;
+    uint64_t expire_ms;              /* when the line goes, too */
+    uint64_t number;                 /* of its record on disk, 0: none */
+    bool due;                        /* in core->past_due: to be written */
+    struct history_job *same_key;    /* another one of this key */
+    struct history_job *prev, *next; /* in core->past, the earliest that was over first */
+    struct history_job *due_prev, *due_next;
     UT_hash_handle by_id, by_key; /* by_key: only the first of those with the same */
     uint8_t words[];
 };
@@ -442,8 +442,8 @@ struct core {
     uint64_t release_steps;    /* that release.c has taken */
     struct job *starved;       /* wait for room in memory */
     struct job *remembered;    /* read to their end; the first one longest ago */
-    struct job *late_jobs;     /* whose ACCEPTED waits, the longest first */
-    struct agent *late_agents; /* whose RECORDED waits, likewise */
+    struct job *owed_jobs;     /* whose ACCEPTED waits, the longest first */
+    struct agent *owed_agents; /* whose RECORDED waits, likewise */
     struct agent *unfed;       /* the last turn had given out enough before it came to them; the first ones first */
     struct agent *dirty_agents;
     struct agent *asked;
@@ -458,7 +458,7 @@ struct core {
     struct run *spare_runs; /* free list */
     uint32_t spare_run_count;
     struct job *catalog[2]; /* volatile, durable jobs in order of id */
-    struct past_job *past, *past_due, *past_by_id, *past_by_key;
+    struct history_job *past, *past_due, *past_by_id, *past_by_key;
     uint32_t past_count;
     uint64_t past_bytes;
     uint64_t last_job, last_volatile_job, last_reader, last_chunk;
@@ -485,10 +485,10 @@ struct core {
     uint64_t overslept; /* see core_overslept() */
     struct job **due;   /* heap of jobs by due_ms */
     uint32_t due_count, due_room;
-    struct letter_job *letter_jobs; /* hash by id */
-    struct letter *letters;         /* the oldest first */
-    struct letter *letters_due;
-    struct letter_job *let_go_due;
+    struct dead_letter_job *letter_jobs; /* hash by id */
+    struct dead_letter *letters;         /* the oldest first */
+    struct dead_letter *letters_due;
+    struct dead_letter_job *let_go_due;
     uint64_t let_go_untold, let_go_told_ms; /* since the log was told */
     char let_go_of[BELT_MAX_NAME + 1];      /* the function of the last of them */
     uint64_t letter_bytes;                  /* of all, part of `bytes` */

@@ -9,7 +9,7 @@
 #include "../model/mark.h"
 
 /* So many tasks or results are told at once; fewer when they are large. */
-#define LATE_ITEMS 256u
+#define OWED_ITEMS 256u
 
 void owed_accept(struct core *core, struct job *job)
 {
@@ -28,20 +28,20 @@ static bool is_read_by_others(const struct job *job)
 bool owed_accept_waits(struct core *core, struct job *job)
 {
     if (core->draining || core->now >= job->accept_ms || job->state != BELT_JOB_OPEN || job->options.durable ||
-        is_read_by_others(job) || job->next - job->accepted >= LATE_ITEMS ||
+        is_read_by_others(job) || job->next - job->accepted >= OWED_ITEMS ||
         job->next_bytes - job->accepted_bytes >= BELT_BATCH_BYTES)
         return false;
-    if (!job->late)
-        DL_APPEND2(core->late_jobs, job, late_prev, late_next);
-    job->late = true;
+    if (!job->owed)
+        DL_APPEND2(core->owed_jobs, job, owed_prev, owed_next);
+    job->owed = true;
     return true;
 }
 
 static void leave_jobs(struct core *core, struct job *job)
 {
-    if (job->late)
-        DL_DELETE2(core->late_jobs, job, late_prev, late_next);
-    job->late = false;
+    if (job->owed)
+        DL_DELETE2(core->owed_jobs, job, owed_prev, owed_next);
+    job->owed = false;
 }
 
 void owed_accept_told(struct core *core, struct job *job)
@@ -64,19 +64,19 @@ void owed_record(struct core *core, struct agent *agent, const struct belt_msg_r
 bool owed_record_waits(struct core *core, struct agent *agent)
 {
     if (core->draining || core->now >= agent->record_ms || agent->leaving || agent->holds_kept ||
-        agent->results_next - agent->recorded >= LATE_ITEMS || agent->record_bytes >= BELT_BATCH_BYTES)
+        agent->results_next - agent->recorded >= OWED_ITEMS || agent->record_bytes >= BELT_BATCH_BYTES)
         return false;
-    if (!agent->late)
-        DL_APPEND2(core->late_agents, agent, late_prev, late_next);
-    agent->late = true;
+    if (!agent->owed)
+        DL_APPEND2(core->owed_agents, agent, owed_prev, owed_next);
+    agent->owed = true;
     return true;
 }
 
 static void leave_agents(struct core *core, struct agent *agent)
 {
-    if (agent->late)
-        DL_DELETE2(core->late_agents, agent, late_prev, late_next);
-    agent->late = false;
+    if (agent->owed)
+        DL_DELETE2(core->owed_agents, agent, owed_prev, owed_next);
+    agent->owed = false;
 }
 
 void owed_record_told(struct core *core, struct agent *agent)
@@ -91,20 +91,20 @@ void owed_record_told(struct core *core, struct agent *agent)
  * broker that drains tells all: an agent that stops with it would wait for the rest. */
 void owed_turn(struct core *core)
 {
-    while (core->late_jobs && (core->draining || core->late_jobs->accept_ms <= core->now)) {
-        mark_job(core, core->late_jobs);
-        leave_jobs(core, core->late_jobs);
+    while (core->owed_jobs && (core->draining || core->owed_jobs->accept_ms <= core->now)) {
+        mark_job(core, core->owed_jobs);
+        leave_jobs(core, core->owed_jobs);
     }
-    while (core->late_agents && (core->draining || core->late_agents->record_ms <= core->now)) {
-        mark_agent(core, core->late_agents);
-        leave_agents(core, core->late_agents);
+    while (core->owed_agents && (core->draining || core->owed_agents->record_ms <= core->now)) {
+        mark_agent(core, core->owed_agents);
+        leave_agents(core, core->owed_agents);
     }
 }
 
 void owed_turn_over(struct core *core)
 {
-    if (core->late_jobs)
-        mark_alarm(core, core->late_jobs->accept_ms);
-    if (core->late_agents)
-        mark_alarm(core, core->late_agents->record_ms);
+    if (core->owed_jobs)
+        mark_alarm(core, core->owed_jobs->accept_ms);
+    if (core->owed_agents)
+        mark_alarm(core, core->owed_agents->record_ms);
 }

@@ -24,7 +24,7 @@ static uint64_t cost_of(const struct task *task, const struct belt_result_item *
     uint64_t texts = (uint64_t)extras_bytes(item->extras), large = task->len > BELT_INLINE_PAYLOAD ? task->len : 0;
     uint64_t cost = pin_cost(last, &item->payload) + texts;
     if (item->code != BELT_OK)
-        return cost + texts + sizeof(struct letter) + (large ? 0 : task->len);
+        return cost + texts + sizeof(struct dead_letter) + (large ? 0 : task->len);
     return cost > large ? cost - large : 0; /* which is given back for it */
 }
 
