@@ -59,8 +59,8 @@ static void forget(struct connections *connections, struct connection *connectio
 void connections_fini(struct connections *connections)
 {
     struct connection *connection, *next;
-    HASH_ITER(by_fd, connections->by_fd, connection, next)
-    forget(connections, connection);
+    HASH_ITER (by_fd, connections->by_fd, connection, next)
+        forget(connections, connection);
 }
 
 void connections_came(struct connections *connections, int fd, bool reserved, uint64_t now)
@@ -112,9 +112,9 @@ static enum connection_end end(struct connections *connections, struct connectio
 static struct connection *first_of(const struct connections *connections, bool reserved)
 {
     struct connection *connection;
-    DL_FOREACH(connections->waiting, connection)
-    if (connection->reserved == reserved)
-        return connection;
+    DL_FOREACH (connections->waiting, connection)
+        if (connection->reserved == reserved)
+            return connection;
     return NULL;
 }
 

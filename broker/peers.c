@@ -29,8 +29,8 @@ void peers_init(struct peers *peers, uint32_t max)
 void peers_fini(struct peers *peers)
 {
     struct peer *peer, *next;
-    HASH_ITER(by_handle, peers->by_handle, peer, next)
-    peers_remove(peers, peer);
+    HASH_ITER (by_handle, peers->by_handle, peer, next)
+        peers_remove(peers, peer);
 }
 
 static struct peer *add(struct peers *peers, enum broker_side side, const struct belt_route *route)

@@ -327,9 +327,9 @@ static void resync(struct belt_stream *stream)
     struct client_call *call, *next;
 
     pthread_mutex_lock(&stream->mail.lock);
-    HASH_ITER(by_task, shared->sent, call, next)
-    if (call->wish != CLIENT_CALL_GO_ON)
-        list_wish(shared, call);
+    HASH_ITER (by_task, shared->sent, call, next)
+        if (call->wish != CLIENT_CALL_GO_ON)
+            list_wish(shared, call);
     shared->accepted_seen = 0; /* it is counted anew */
     pthread_mutex_unlock(&stream->mail.lock);
 }
@@ -387,8 +387,7 @@ static void give_up_accepted(struct client_shared *shared)
 
     memcpy(shared->lost_text, wire->text, sizeof(shared->lost_text));
     shared->accepted_seen = 0;
-    HASH_ITER(by_task, shared->sent, call, next)
-    {
+    HASH_ITER (by_task, shared->sent, call, next) {
         HASH_DELETE(by_task, shared->sent, call);
         if (!client_stream_reclaim(wire, call->task, &call->payload)) {
             call->lost = true;
@@ -413,13 +412,11 @@ static void end_all(struct client_shared *shared)
 {
     struct client_call *call, *next;
 
-    HASH_ITER(by_task, shared->sent, call, next)
-    {
+    HASH_ITER (by_task, shared->sent, call, next) {
         HASH_DELETE(by_task, shared->sent, call);
         call_over(shared, call, NULL);
     }
-    DL_FOREACH_SAFE(shared->fresh, call, next)
-    {
+    DL_FOREACH_SAFE (shared->fresh, call, next) {
         DL_DELETE(shared->fresh, call);
         call_over(shared, call, NULL);
     }

@@ -116,8 +116,8 @@ static void agent_kill(struct agent *agent, int number)
 {
     struct place *place, *next;
 
-    HASH_ITER(hh, agent->by_pid, place, next)
-    place_kill(agent, place, number);
+    HASH_ITER (hh, agent->by_pid, place, next)
+        place_kill(agent, place, number);
 }
 
 static void agent_resume(struct agent *agent)
@@ -216,8 +216,8 @@ static void agent_reap(struct agent *agent)
 
     while (HASH_COUNT(agent->by_pid) > REAP_ALL && (place = agent_peek(agent)))
         place_reap(agent, place);
-    HASH_ITER(hh, agent->by_pid, place, next)
-    place_reap(agent, place);
+    HASH_ITER (hh, agent->by_pid, place, next)
+        place_reap(agent, place);
     if (agent->keeper.pid > 0 && waitpid(agent->keeper.pid, NULL, WNOHANG) == agent->keeper.pid) {
         agent->keeper.pid = -1;
         agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
@@ -486,8 +486,7 @@ void agent_stop_slots(struct agent *agent)
 {
     struct place *place, *next;
 
-    HASH_ITER(hh, agent->by_pid, place, next)
-    {
+    HASH_ITER (hh, agent->by_pid, place, next) {
         pid_t pid = place->pid;
         bool ours = place->program->runner != &runner_c;
         place_kill(agent, place, SIGKILL);
@@ -521,8 +520,8 @@ void agent_end_slots(struct agent *agent)
     agent->leaving = agent->ending = true;
     if (agent->socket)
         agent_unwatch(agent, agent->socket_fd);
-    HASH_ITER(hh, agent->by_pid, place, next)
-    stream_close(agent, place);
+    HASH_ITER (hh, agent->by_pid, place, next)
+        stream_close(agent, place);
     while (agent->by_pid && !agent->abrupt && agent->now < end && agent->keeper.pid > 0) {
         agent_wait(agent, agent->lingering > 0 ? (int)(LINGER_US / 1000) : (int)(LEAVE_LOOK_US / 1000));
         places_linger(agent);

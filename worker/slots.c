@@ -167,8 +167,8 @@ static void tasks_free(struct slots *slots, struct slots_task *list)
 {
     struct slots_task *task, *next;
 
-    DL_FOREACH_SAFE(list, task, next)
-    task_free(slots, task);
+    DL_FOREACH_SAFE (list, task, next)
+        task_free(slots, task);
 }
 
 void slots_free(struct slots *slots)
@@ -192,8 +192,8 @@ void slots_free(struct slots *slots)
     for (uint32_t i = 0; slots->functions && i < slots->function_count; i++)
         free((void *)(uintptr_t)slots->functions[i].pub.name.data);
     struct slots_block *block, *next;
-    LL_FOREACH_SAFE(slots->blocks, block, next)
-    free(block);
+    LL_FOREACH_SAFE (slots->blocks, block, next)
+        free(block);
     slots_index_free(&slots->tasks);
     free(slots->programs);
     free(slots->functions);

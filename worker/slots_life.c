@@ -274,8 +274,8 @@ static void leave_expired(struct slots *slots, uint64_t now)
     for (uint32_t i = 0; i < slots->slot_count; i++) {
         struct slots_slot *slot = &slots->slots[i];
         struct slots_task *task;
-        DL_FOREACH(slot->given, task)
-        task->dropped = true;
+        DL_FOREACH (slot->given, task)
+            task->dropped = true;
         if (slot->given && slot->stop < SLOTS_STOP_TERMED) {
             slot->stop = SLOTS_STOP_ASKED;
             stop_step(slots, now, slot);

@@ -97,9 +97,9 @@ static uint32_t sync_list(const struct slots_task *list, struct belt_task_ref *r
     const struct slots_task *task;
     uint32_t count = 0;
 
-    DL_FOREACH(list, task)
-    if (task->known)
-        refs[count++] = slots_ref(task);
+    DL_FOREACH (list, task)
+        if (task->known)
+            refs[count++] = slots_ref(task);
     return count;
 }
 

@@ -77,20 +77,19 @@ struct core *core_new(const struct core_config *config)
 static void free_jobs(struct core *core)
 {
     struct job *job, *next;
-    HASH_ITER(by_id, core->by_job, job, next)
-    closing_free(core, job);
+    HASH_ITER (by_id, core->by_job, job, next)
+        closing_free(core, job);
 }
 
 static void free_agents(struct core *core)
 {
     struct agent *agent, *next;
-    DL_FOREACH_SAFE(core->agents, agent, next)
-    {
+    DL_FOREACH_SAFE (core->agents, agent, next) {
         struct run *run, *after;
-        DL_FOREACH_SAFE(agent->runs, run, after)
-        free(run);
-        DL_FOREACH_SAFE(agent->refused, run, after)
-        free(run);
+        DL_FOREACH_SAFE (agent->runs, run, after)
+            free(run);
+        DL_FOREACH_SAFE (agent->refused, run, after)
+            free(run);
         free(agent->overdue);
         free(agent->queues);
         free(agent->passes);
@@ -109,8 +108,7 @@ void core_free(struct core *core)
     free_agents(core);
     peer_forget_all(core);
     struct queue *queue, *next;
-    HASH_ITER(hh, core->queues, queue, next)
-    {
+    HASH_ITER (hh, core->queues, queue, next) {
         HASH_DEL(core->queues, queue);
         queue_free(queue);
     }
@@ -131,8 +129,8 @@ void core_store_works(struct core *core, bool works, uint64_t spare)
     if (works)
         closing_keep_all(core);
     struct job *job, *next;
-    HASH_ITER(by_id, core->by_job, job, next)
-    mark_job(core, job);
+    HASH_ITER (by_id, core->by_job, job, next)
+        mark_job(core, job);
     core->again = true;
 }
 
@@ -320,9 +318,9 @@ static void record_turn(struct core *core)
 static void claim_turn(struct core *core)
 {
     struct claim *claim, *next;
-    DL_FOREACH_SAFE(core->claims, claim, next)
-    if ((claim->feeds ? job_claim(core, claim) : stream_claim(core, claim)) != CLAIM_WAITS)
-        claim_remove(core, claim);
+    DL_FOREACH_SAFE (core->claims, claim, next)
+        if ((claim->feeds ? job_claim(core, claim) : stream_claim(core, claim)) != CLAIM_WAITS)
+            claim_remove(core, claim);
 }
 
 /* Those that the last turn had no room for come first. */
@@ -438,10 +436,10 @@ bool core_drained(const struct core *core)
             continue; /* it goes on with the next broker */
         if (job->running || ((job->active || job->delays) && job->queue->agent_count))
             return false;
-        DL_FOREACH(job->readers, reader)
-        if (reader->session && reader->engaged && job->state <= BELT_JOB_COMPLETE &&
-            reader->acked < job->done + job->failed)
-            return false;
+        DL_FOREACH (job->readers, reader)
+            if (reader->session && reader->engaged && job->state <= BELT_JOB_COMPLETE &&
+                reader->acked < job->done + job->failed)
+                return false;
     }
     return true;
 }

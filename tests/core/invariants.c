@@ -61,8 +61,7 @@ static const char *check_readers(const struct job *job)
 {
     uint32_t readers = 0;
     const struct reader *reader;
-    DL_FOREACH(job->readers, reader)
-    {
+    DL_FOREACH (job->readers, reader) {
         readers++;
         MUST(reader->acked <= reader->sent, job->id);
         if (job->state != BELT_JOB_STOPPED && reader->mode == BELT_UNORDERED) {
@@ -120,8 +119,7 @@ static const char *check_agent(const struct agent *agent)
     uint32_t held = 0, parts = 0;
     uint64_t chunk = 0;
     const struct run *run;
-    DL_FOREACH(agent->runs, run)
-    {
+    DL_FOREACH (agent->runs, run) {
         const struct task *task = table_at(&run->job->table, run->index);
         MUST(!run->refused && run->agent == agent && task && task->state == TASK_RUNNING && task->u.run == run, id);
         MUST(run->bytes == task->len, id);
@@ -130,8 +128,8 @@ static const char *check_agent(const struct agent *agent)
         chunk = run->chunk;
         bytes += run->bytes;
     }
-    DL_FOREACH(agent->refused, run)
-    MUST(run->refused && run->agent == agent && agent->refusing, id);
+    DL_FOREACH (agent->refused, run)
+        MUST(run->refused && run->agent == agent && agent->refusing, id);
     MUST(agent->refusing == (agent->refused != NULL), id);
     MUST(parts == agent->parts, id);
     MUST(held == agent->held && bytes == agent->held_bytes, id);
@@ -176,8 +174,8 @@ static const char *check_own_bytes(const struct job *job)
     uint64_t lists = job->log_room * sizeof *job->log + job->again_room * sizeof *job->again +
                      job->delayed_room * sizeof *job->delayed + job->running * sizeof(struct run) +
                      HASH_COUNT(job->tried) * (sizeof *job->tried + 16);
-    DL_FOREACH(job->readers, reader)
-    fixed += sizeof *reader + 16;
+    DL_FOREACH (job->readers, reader)
+        fixed += sizeof *reader + 16;
     MUST(job->fixed_bytes == fixed && job->list_bytes == lists, job->id);
     MUST(job->table.bytes == table_bytes(&job->table), job->id);
     MUST(job->own_bytes == fixed + lists + job->table.bytes + job->kept.tasks.bytes + job->kept.results.bytes, job->id);
@@ -203,8 +201,8 @@ static const char *check_accounts(struct core *core)
         peers += session->cost;
         owned -= session->fixed_bytes;
     }
-    DL_FOREACH(core->past, line)
-    past += sizeof *line + line->row.key.len + line->row.function.len + line->row.owner.len + line->row.why.len;
+    DL_FOREACH (core->past, line)
+        past += sizeof *line + line->row.key.len + line->row.function.len + line->row.owner.len + line->row.why.len;
     MUST(past == core->past_bytes && bytes == core->bytes, 0);
     MUST(payloads == core->payload_bytes, 0);
     MUST(fixed == core->fixed_bytes && owned == 0 && peers == core->peer_bytes, 0);
@@ -221,13 +219,12 @@ static const char *check_totals(struct core *core)
         runs += job->running - job->refused_count;
         jobs++;
     }
-    DL_FOREACH(core->agents, agent)
-    {
+    DL_FOREACH (core->agents, agent) {
         const struct run *run;
         held += agent->held;
         slots += agent->slots;
-        DL_FOREACH(agent->runs, run)
-        expected += run->back;
+        DL_FOREACH (agent->runs, run)
+            expected += run->back;
     }
     MUST(expected == core->expected, 0);
     MUST(runs == held && jobs == core->jobs && slots == core->slots, 0);

@@ -102,13 +102,12 @@ static void find_job(const char *state, char id[32])
     for (long long end = process_now_ms() + BOUND_MS; process_now_ms() < end; usleep(50000)) {
         json_t *answer = ask(ARGV("jobs", "--json"), "belt.jobs/1"), *row;
         size_t i;
-        json_array_foreach(json_object_get(answer, "jobs"), i,
-                           row) if (!strcmp(json_string_value(json_object_get(row, "state")), state))
-        {
-            snprintf(id, 32, "%lld", (long long)number(row, "job"));
-            json_decref(answer);
-            return;
-        }
+        json_array_foreach (json_object_get(answer, "jobs"), i, row)
+            if (!strcmp(json_string_value(json_object_get(row, "state")), state)) {
+                snprintf(id, 32, "%lld", (long long)number(row, "job"));
+                json_decref(answer);
+                return;
+            }
         json_decref(answer);
     }
     cr_assert_fail("no job is %s", state);

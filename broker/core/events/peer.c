@@ -216,8 +216,7 @@ static void make_place(struct core *core)
 {
     struct session *session, *next;
     uint32_t looked = 0;
-    DL_FOREACH_SAFE(core->live, session, next)
-    {
+    DL_FOREACH_SAFE (core->live, session, next) {
         if (looked++ == PLACES_LOOKED_AT)
             return;
         if (session->peer || session->jobs || session->agent)
@@ -462,8 +461,7 @@ static uint64_t probe_all(struct core *core)
 {
     uint64_t next = UINT64_MAX, when;
     struct session *session;
-    DL_FOREACH(core->live, session)
-    {
+    DL_FOREACH (core->live, session) {
         bool silent = core->now >= session->heard_ms + patience_of(core);
         when = silent ? probe(core, session) : session->heard_ms + patience_of(core);
         next = when < next ? when : next;
@@ -495,8 +493,7 @@ void peer_forget_all(struct core *core)
 {
     struct session *session, *next;
     struct link *link, *next_link;
-    HASH_ITER(hh, core->links, link, next_link)
-    {
+    HASH_ITER (hh, core->links, link, next_link) {
         HASH_DEL(core->links, link);
         free(link);
     }
@@ -505,8 +502,8 @@ void peer_forget_all(struct core *core)
         question_forget(core, core->askers);
     HASH_CLEAR(by_peer, core->by_peer);
     HASH_CLEAR(by_id, core->by_id);
-    DL_FOREACH_SAFE(core->live, session, next)
-    free(session);
-    DL_FOREACH_SAFE(core->gone, session, next)
-    free(session);
+    DL_FOREACH_SAFE (core->live, session, next)
+        free(session);
+    DL_FOREACH_SAFE (core->gone, session, next)
+        free(session);
 }

@@ -82,9 +82,9 @@ static void report_queues(struct core *core, const struct belt_msg_status *msg, 
     const struct queue **all = update_alloc(core, (HASH_COUNT(core->queues) + 1) * sizeof *all);
     struct queue *queue, *next;
     uint64_t count = 0;
-    HASH_ITER(hh, core->queues, queue, next)
-    if (wanted(msg, queue->function))
-        all[count++] = queue;
+    HASH_ITER (hh, core->queues, queue, next)
+        if (wanted(msg, queue->function))
+            all[count++] = queue;
     qsort(all, count, sizeof *all, queue_order);
     struct slice slice = slice_of(&msg->query, count);
     struct belt_row_queue *rows = update_alloc(core, (slice.to - slice.from + 1) * sizeof *rows);
@@ -142,9 +142,9 @@ static void report_workers(struct core *core, const struct belt_msg_status *msg,
 {
     const struct agent **all = update_alloc(core, (core->workers + 1) * sizeof *all), *agent;
     uint64_t count = 0;
-    DL_FOREACH(core->agents, agent)
-    if (wanted(msg, agent->session->name))
-        all[count++] = agent;
+    DL_FOREACH (core->agents, agent)
+        if (wanted(msg, agent->session->name))
+            all[count++] = agent;
     qsort(all, count, sizeof *all, worker_order);
     struct slice slice = slice_of(&msg->query, count);
     struct belt_row_worker *rows = update_alloc(core, (slice.to - slice.from + 1) * sizeof *rows);
@@ -188,8 +188,8 @@ static uint64_t find_readers(struct core *core, const struct belt_msg_status *ms
         return count;
     }
     struct reader *reader, *next;
-    HASH_ITER(hh, core->readers, reader, next)
-    all[count++] = reader;
+    HASH_ITER (hh, core->readers, reader, next)
+        all[count++] = reader;
     return count;
 }
 
@@ -211,11 +211,11 @@ static void report_broker(struct core *core, struct belt_msg_report *report)
 {
     const struct agent *agent;
     uint64_t stalled = 0, longest = 0;
-    DL_FOREACH(core->agents, agent)
-    if (stalled_seems(core, agent)) {
-        stalled++;
-        longest = stalled_quiet(core, agent) > longest ? stalled_quiet(core, agent) : longest;
-    }
+    DL_FOREACH (core->agents, agent)
+        if (stalled_seems(core, agent)) {
+            stalled++;
+            longest = stalled_quiet(core, agent) > longest ? stalled_quiet(core, agent) : longest;
+        }
     struct belt_row_broker *row = update_alloc(core, sizeof *row);
     *row = (struct belt_row_broker){
         .name = name_bytes(core->config.name),

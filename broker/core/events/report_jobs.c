@@ -156,8 +156,8 @@ static uint64_t count_all(struct core *core, const struct belt_status_query *que
         return core->jobs + (uint64_t)core->past_count;
     while ((job = catalog_next(&place)))
         count += job_fits(query, job);
-    DL_FOREACH(core->past, past)
-    count += past_fits(query, past);
+    DL_FOREACH (core->past, past)
+        count += past_fits(query, past);
     return count;
 }
 

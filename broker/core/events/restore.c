@@ -183,9 +183,9 @@ static int restore_reader(struct core *core, struct job *job, uint64_t number, c
     struct reader *reader;
     if (job->reader_count >= BELT_MAX_READERS)
         return BELT_BAD_MESSAGE;
-    DL_FOREACH(job->readers, reader)
-    if (name_equals(reader->name, msg->reader))
-        return BELT_BAD_MESSAGE;
+    DL_FOREACH (job->readers, reader)
+        if (name_equals(reader->name, msg->reader))
+            return BELT_BAD_MESSAGE;
     reader = reader_new(core, job, msg->reader, msg->mode, msg->cursor);
     reader->engaged = true;
     reader->kept_number = number;
@@ -306,9 +306,9 @@ static bool adds_up(const struct job *job)
         return false;
     if (job->log_count && (job->log_base > kept->mark_place || kept->place != job->log_base + job->log_count))
         return false;
-    DL_FOREACH(job->readers, reader)
-    if (reader->acked > (reader->mode == BELT_ORDERED ? job->next : kept->place))
-        return false;
+    DL_FOREACH (job->readers, reader)
+        if (reader->acked > (reader->mode == BELT_ORDERED ? job->next : kept->place))
+            return false;
     return true;
 }
 
@@ -319,9 +319,9 @@ static bool readers_fit(const struct job *job)
     uint64_t gone = job->log_base;
     while (gone < job->log_base + job->log_count && !is_there(job, completions_at(job, gone)))
         gone++;
-    DL_FOREACH(job->readers, reader)
-    if (reader->mode == BELT_UNORDERED && reader->acked < gone)
-        return false;
+    DL_FOREACH (job->readers, reader)
+        if (reader->mode == BELT_UNORDERED && reader->acked < gone)
+            return false;
     return true;
 }
 
@@ -373,9 +373,9 @@ int core_restored(struct core *core, uint64_t now, uint64_t last_number)
         core->last_record = last_number;
     if (core->last_job < last_number)
         core->last_job = last_number;
-    HASH_ITER(by_id, core->by_job, job, next)
-    if (rc == BELT_OK)
-        rc = restored(core, job);
+    HASH_ITER (by_id, core->by_job, job, next)
+        if (rc == BELT_OK)
+            rc = restored(core, job);
     core->again = true;
     return rc;
 }

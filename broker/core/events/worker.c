@@ -191,10 +191,10 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
         queue_serve(core, queue_get(core, function), agent);
     }
     struct run *run;
-    DL_FOREACH(agent->runs, run)
-    run->named = false;
-    DL_FOREACH(agent->refused, run)
-    run->named = false;
+    DL_FOREACH (agent->runs, run)
+        run->named = false;
+    DL_FOREACH (agent->refused, run)
+        run->named = false;
 }
 
 /* The agent may still speak of this attempt (of an earlier life of the broker): no other gets its number. */
@@ -283,12 +283,12 @@ void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_r
     if (msg->more)
         return;
     struct run *run, *next;
-    DL_FOREACH_SAFE(agent->runs, run, next)
-    if (!run->named)
-        outcome_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
-    DL_FOREACH_SAFE(agent->refused, run, next)
-    if (!run->named)
-        outcome_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
+    DL_FOREACH_SAFE (agent->runs, run, next)
+        if (!run->named)
+            outcome_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
+    DL_FOREACH_SAFE (agent->refused, run, next)
+        if (!run->named)
+            outcome_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
     agent->synced = agent->met = true;
     agent->synced_ms = core->now;
     for (uint32_t i = 0; i < agent->queue_count; i++)

@@ -328,7 +328,7 @@ void dead_letter_free_all(struct core *core)
     while (core->letters)
         dead_letter_drop(core, core->letters);
     struct dead_letter_job *job, *next;
-    HASH_ITER(hh, core->letter_jobs, job, next)
-    job_release(core, job);
+    HASH_ITER (hh, core->letter_jobs, job, next)
+        job_release(core, job);
     free(core->gone_records);
 }

@@ -292,9 +292,9 @@ void durable_turn(struct core *core, struct job *job)
         msg.u.end = (struct belt_msg_end){.job = job->id, .count = job->next};
         job->kept.end = put(core, job, msg, 0, 0);
     }
-    DL_FOREACH(job->readers, reader)
-    if (reader->engaged && (!reader->kept_number || reader->kept_acked != reader->acked))
-        put_reader(core, reader);
+    DL_FOREACH (job->readers, reader)
+        if (reader->engaged && (!reader->kept_number || reader->kept_acked != reader->acked))
+            put_reader(core, reader);
     if (job->kept.settled)
         drop_settled(core, job);
     job->kept.settled = false;
@@ -321,8 +321,8 @@ void durable_forget(struct core *core, struct job *job)
     job->kept.job = 0;
     tries_forget(job);
     struct reader *reader;
-    DL_FOREACH(job->readers, reader)
-    reader->kept_number = 0;
+    DL_FOREACH (job->readers, reader)
+        reader->kept_number = 0;
     free(job->kept.tasks.rows);
     free(job->kept.results.rows);
     job->kept.tasks = job->kept.results = (struct kept_list){0};

@@ -118,8 +118,7 @@ int tries_restore(struct core *core, struct job *job, uint64_t number, const str
 void tries_forget(struct job *job)
 {
     struct tried *tried, *next;
-    HASH_ITER(hh, job->tried, tried, next)
-    {
+    HASH_ITER (hh, job->tried, tried, next) {
         HASH_DELETE(hh, job->tried, tried);
         job->list_bytes -= TRIED_COST;
         free(tried);

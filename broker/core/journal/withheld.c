@@ -39,8 +39,7 @@ static bool all_wait_for(const struct job *job, uint64_t index)
 {
     const struct reader *reader;
     bool any = false;
-    DL_FOREACH(job->readers, reader)
-    {
+    DL_FOREACH (job->readers, reader) {
         if (!reader->engaged)
             continue;
         any = true;
@@ -103,9 +102,9 @@ void withheld_taken(struct core *core, struct job *job)
 static void wake_agents(struct core *core)
 {
     struct agent *agent;
-    DL_FOREACH(core->agents, agent)
-    if (agent->record_due)
-        mark_agent(core, agent);
+    DL_FOREACH (core->agents, agent)
+        if (agent->record_due)
+            mark_agent(core, agent);
     core->again = true;
 }
 

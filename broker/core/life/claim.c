@@ -20,9 +20,9 @@ void claim_remove(struct core *core, struct claim *claim)
 static struct claim *claim_find(struct core *core, const struct session *from, uint64_t ref, bool feeds)
 {
     struct claim *claim;
-    DL_FOREACH(core->claims, claim)
-    if (claim->from == from && claim->ref == ref && claim->feeds == feeds)
-        return claim;
+    DL_FOREACH (core->claims, claim)
+        if (claim->from == from && claim->ref == ref && claim->feeds == feeds)
+            return claim;
     return NULL;
 }
 
@@ -100,9 +100,9 @@ enum claim_verdict claim_judge(struct core *core, struct claim *claim, struct se
 void claim_forget(struct core *core, const struct session *from)
 {
     struct claim *claim, *next;
-    DL_FOREACH_SAFE(core->claims, claim, next)
-    if (claim->from == from)
-        claim_remove(core, claim);
+    DL_FOREACH_SAFE (core->claims, claim, next)
+        if (claim->from == from)
+            claim_remove(core, claim);
 }
 
 void claim_forget_all(struct core *core)

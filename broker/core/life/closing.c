@@ -111,9 +111,9 @@ static bool read_to_the_end(const struct job *job)
     const struct reader *reader;
     if (!job->was_read || job->released < job->next)
         return false;
-    DL_FOREACH(job->readers, reader)
-    if (!reader->done_sent && reader->session && reader->engaged)
-        return false;
+    DL_FOREACH (job->readers, reader)
+        if (!reader->done_sent && reader->session && reader->engaged)
+            return false;
     return true;
 }
 

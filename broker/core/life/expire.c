@@ -123,12 +123,11 @@ void expire_halt(struct core *core, struct job *job, const char *who)
     update_trace(core, "job %llu > nothing more begins, %s has asked for it: %llu tasks wait, %llu run",
                  (unsigned long long)job->id, who, (unsigned long long)(job->waiting + job->delays),
                  (unsigned long long)job->running);
-    DL_FOREACH(core->agents, agent)
-    {
+    DL_FOREACH (core->agents, agent) {
         const struct run *run;
         bool any = false;
-        DL_FOREACH(agent->runs, run)
-        any |= run->job == job;
+        DL_FOREACH (agent->runs, run)
+            any |= run->job == job;
         if (any) /* all that has not begun there: which are of this job the agent does not know */
             balance_recall(core, job->queue, agent, agent->held, "a job begins nothing more");
     }

@@ -46,9 +46,9 @@ static void stream_finished(struct core *core, struct job *job, uint64_t index)
     completions_note(job, job->log_base + job->log_count - 1, index);
     mark_job(core, job);
     task->tie = job->options.durable ? TIE_UNKEPT : TIE_NONE;
-    DL_FOREACH(job->readers, reader)
-    if (reader->mode == BELT_UNORDERED || reader->sent == index)
-        mark_reader(core, reader);
+    DL_FOREACH (job->readers, reader)
+        if (reader->mode == BELT_UNORDERED || reader->sent == index)
+            mark_reader(core, reader);
     release_finished(core, job, index, task);
 }
 

@@ -89,8 +89,7 @@ static void look_at(struct core *core, struct agent *agent)
     bool any = false;
     if (!agent->synced || !agent->session->peer)
         return;
-    DL_FOREACH_SAFE(agent->runs, run, next)
-    {
+    DL_FOREACH_SAFE (agent->runs, run, next) {
         bool first = !run->chunk || run->chunk != chunk;
         chunk = run->chunk;
         if (first && begun++ >= agent->slots - agent->overdue_count)
@@ -116,9 +115,9 @@ void overdue_turn(struct core *core)
         return;
     if (core->now >= core->overdue_ms) {
         core->overdue_ms = core->now + core->config.heartbeat_ms;
-        DL_FOREACH(core->agents, agent)
-        if (agent->held)
-            look_at(core, agent);
+        DL_FOREACH (core->agents, agent)
+            if (agent->held)
+                look_at(core, agent);
     }
     mark_alarm(core, core->overdue_ms);
 }

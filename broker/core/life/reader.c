@@ -40,9 +40,9 @@ struct reader *reader_new(struct core *core, struct job *job, struct belt_bytes 
 struct reader *reader_by_name(struct job *job, struct belt_bytes name)
 {
     struct reader *reader;
-    DL_FOREACH(job->readers, reader)
-    if (name_equals(reader->name, name))
-        return reader;
+    DL_FOREACH (job->readers, reader)
+        if (name_equals(reader->name, name))
+            return reader;
     return NULL;
 }
 

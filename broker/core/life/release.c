@@ -27,8 +27,7 @@ static struct frontier frontier_of(const struct job *job)
 {
     struct frontier frontier = {.below = {UINT64_MAX, UINT64_MAX}};
     const struct reader *reader;
-    DL_FOREACH(job->readers, reader)
-    {
+    DL_FOREACH (job->readers, reader) {
         if (!reader->engaged)
             continue;
         frontier.any = true;

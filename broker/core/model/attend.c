@@ -10,9 +10,9 @@ bool attend_any(const struct job *job)
     const struct reader *reader;
     if (job->owner)
         return true;
-    DL_FOREACH(job->readers, reader)
-    if (reader->session && reader->engaged)
-        return true;
+    DL_FOREACH (job->readers, reader)
+        if (reader->session && reader->engaged)
+            return true;
     return false;
 }
 

@@ -32,8 +32,7 @@ bool cursor_lags(const struct job *job)
     const struct reader *reader;
     uint64_t index;
     bool any = false;
-    DL_FOREACH(job->readers, reader)
-    {
+    DL_FOREACH (job->readers, reader) {
         any |= reader->engaged;
         if (reader->engaged && cursor_task(reader, reader->acked, &index))
             return true;
@@ -76,17 +75,16 @@ static bool is_next(const struct reader *reader, uint64_t index)
 bool cursor_awaited(const struct job *job, uint64_t index)
 {
     const struct reader *reader;
-    DL_FOREACH(job->readers, reader)
-    if (reader->session && !cursor_is_full(reader) && cursor_has_credit(reader) && is_next(reader, index))
-        return true;
+    DL_FOREACH (job->readers, reader)
+        if (reader->session && !cursor_is_full(reader) && cursor_has_credit(reader) && is_next(reader, index))
+            return true;
     return false;
 }
 
 bool cursor_awaits_any(const struct job *job)
 {
     const struct reader *reader;
-    DL_FOREACH(job->readers, reader)
-    {
+    DL_FOREACH (job->readers, reader) {
         const struct task *task = reader->sent < job->next ? table_at(&job->table, reader->sent) : NULL;
         if (!awaits(reader))
             continue;

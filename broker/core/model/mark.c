@@ -44,8 +44,8 @@ void mark_reader(struct core *core, struct reader *reader)
 void mark_readers(struct core *core, struct job *job)
 {
     struct reader *reader;
-    DL_FOREACH(job->readers, reader)
-    mark_reader(core, reader);
+    DL_FOREACH (job->readers, reader)
+        mark_reader(core, reader);
 }
 
 void mark_agent(struct core *core, struct agent *agent)

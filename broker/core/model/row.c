@@ -38,13 +38,13 @@ static struct belt_bytes readers_text(struct core *core, const struct job *job)
     const struct reader *reader;
     struct belt_bytes text = {0};
     uint32_t shown = 0;
-    DL_FOREACH(job->readers, reader)
-    if (shown++ < READERS_SHOWN)
-        text =
-            update_text(core, "%.*s; reader '%s' (%s, %s) stands at %llu of %llu", (int)text.len,
-                        text.len ? (const char *)text.data : "", reader->name,
-                        reader->mode == BELT_ORDERED ? "ordered" : "unordered", reader->session ? "connected" : "away",
-                        (unsigned long long)reader->acked, (unsigned long long)job->next);
+    DL_FOREACH (job->readers, reader)
+        if (shown++ < READERS_SHOWN)
+            text = update_text(core, "%.*s; reader '%s' (%s, %s) stands at %llu of %llu", (int)text.len,
+                               text.len ? (const char *)text.data : "", reader->name,
+                               reader->mode == BELT_ORDERED ? "ordered" : "unordered",
+                               reader->session ? "connected" : "away", (unsigned long long)reader->acked,
+                               (unsigned long long)job->next);
     if (shown > READERS_SHOWN)
         text = update_text(core, "%.*s; and %u readers more", (int)text.len, (const char *)text.data,
                            shown - READERS_SHOWN);

@@ -262,8 +262,7 @@ static void look_again(struct core *core)
     if (!core->revisit)
         return;
     core->revisit = false;
-    HASH_ITER(hh, core->queues, queue, next)
-    {
+    HASH_ITER (hh, core->queues, queue, next) {
         if (queue->revisit) {
             queue->hungry = true; /* an agent may have found nothing that was ready */
             mark_queue(core, queue);

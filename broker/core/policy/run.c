@@ -144,8 +144,7 @@ static void drop_marked(struct core *core, struct agent *agent, const struct job
     struct belt_task_ref *refs = NULL;
     uint32_t count = 0;
     struct run *run;
-    DL_FOREACH(agent->runs, run)
-    {
+    DL_FOREACH (agent->runs, run) {
         if (!run->dropped || (job && run->job != job))
             continue;
         if (count == 0)
@@ -164,13 +163,12 @@ void run_drop_job(struct core *core, struct job *job)
     struct agent *agent;
     if (job->running == 0)
         return;
-    DL_FOREACH(core->agents, agent)
-    {
+    DL_FOREACH (core->agents, agent) {
         struct run *run;
         bool any = false;
-        DL_FOREACH(agent->runs, run)
-        if (run->job == job)
-            any = run->dropped = true;
+        DL_FOREACH (agent->runs, run)
+            if (run->job == job)
+                any = run->dropped = true;
         if (any && agent->synced)
             drop_marked(core, agent, job);
     }

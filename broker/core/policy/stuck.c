@@ -133,8 +133,8 @@ void stuck_returned(struct core *core, struct agent *agent)
     struct run *run;
     if (agent->surplus_asked) {
         agent->surplus = agent->surplus_asked = false;
-        DL_FOREACH(agent->runs, run)
-        fair_charge_anew(core, run);
+        DL_FOREACH (agent->runs, run)
+            fair_charge_anew(core, run);
     }
     ask_surplus(core, agent);
 }
