@@ -11,8 +11,8 @@
 #include "suggest.h"
 
 #include "../proto/limits.h"
-#include "../worker/agent.h"
-#include "../worker/slot_protocol.h"
+#include "../worker/agent/agent.h"
+#include "../worker/slot/protocol.h"
 
 #include <string.h>
 

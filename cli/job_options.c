@@ -10,7 +10,7 @@
 #include "say.h"
 
 #include "../client/open.h"
-#include "../worker/agent.h"
+#include "../worker/agent/agent.h"
 
 #include <time.h>
 

@@ -9,7 +9,7 @@
 #include "bytes.h"
 #include "joblog.h"
 
-#include "../worker/log_lines.h"
+#include "../worker/agent/log_lines.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

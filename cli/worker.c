@@ -2,7 +2,7 @@
  *
  * `belt worker`.
  */
-#include "../worker/agent.h"
+#include "../worker/agent/agent.h"
 
 #include "command_check.h"
 #include "command_line.h"

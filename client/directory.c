@@ -5,7 +5,7 @@
 #include "directory.h"
 
 #include "error.h"
-#include "worker/spawn.h"
+#include "worker/agent/spawn.h"
 
 #include <belt/belt.h>
 #include <ctype.h>

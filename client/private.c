@@ -15,7 +15,7 @@
 #include "memory.h"
 #include "process.h"
 #include "wait.h"
-#include "worker/spawn.h"
+#include "worker/agent/spawn.h"
 #include "../proto/text_cut.h"
 
 #include <errno.h>

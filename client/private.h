@@ -6,7 +6,7 @@
 #define BELT_CLIENT_PRIVATE_H
 
 #include "proto/message.h"
-#include "worker/agent.h"
+#include "worker/agent/agent.h"
 
 #include <belt/belt.h>
 #include <sys/types.h>
@@ -19,7 +19,8 @@ struct client_work {
     const struct belt_agent_function *functions;
     uint32_t count;
     /* NULL, or the two ends of a pipe: all that tasks write to standard error comes out of it while they run, as
-     * records of lines (worker/log_lines.h). The caller closes the writing end, which does not wait, behind the call.
+     * records of lines (worker/agent/log_lines.h). The caller closes the writing end, which does not wait, behind the
+     * call.
      */
     const int *log_pipe;
     enum belt_pool_words words;

@@ -5,7 +5,7 @@
  */
 #include "library_stock.h"
 #include "proto/limits.h"
-#include "worker/agent.h"
+#include "worker/agent/agent.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

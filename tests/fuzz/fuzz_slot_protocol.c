@@ -3,7 +3,7 @@
  * Fuzzes the reader of the slot protocol, in all its modes: no bytes may crash it, make it read
  * outside its buffer, or keep more than arrived. The first byte picks the mode and how the rest is cut.
  */
-#include "worker/slot_protocol.h"
+#include "worker/slot/protocol.h"
 
 #include "rounds.h"
 

@@ -344,7 +344,7 @@ static void hello(struct paced *p, uint64_t handle, struct paced_wire *wire, boo
                        (uint32_t)(worker ? handle - p->config.clients : handle));
     msg.u.hello.name = (struct belt_bytes){(const uint8_t *)name, (size_t)len};
     if (worker) {
-        uint64_t window = (uint64_t)p->config.slots * 2000; /* as worker/agent_wire.c has it */
+        uint64_t window = (uint64_t)p->config.slots * 2000; /* as worker/agent/wire.c has it */
         msg.u.hello.worker = (struct belt_worker_props){
             .name = msg.u.hello.name, .slots = p->config.slots, .functions = &function, .function_count = 1};
         msg.u.hello.worker.window_bytes = 64u << 20;

@@ -10,7 +10,7 @@
 /* What a turn costs an agent, and a message, an answer or a task in it. */
 #define AGENT_TURN_NS 10000u
 #define AGENT_ITEM_NS 500u
-/* How long a slot holds an answer back while more tasks are there, as in worker/task.c. */
+/* How long a slot holds an answer back while more tasks are there, as in worker/slot/task.c. */
 #define HOLD_US 100u
 /* What a task costs beside its run time. */
 #define TASK_US 1u
@@ -23,7 +23,7 @@ static struct paced_task *task_at(struct paced_slot *slot, uint64_t number)
 
 /* ---- slots ---- */
 
-static void slot_give(struct paced *p, uint32_t agent, uint32_t number, const struct slots_given *task)
+static void slot_give(struct paced *p, uint32_t agent, uint32_t number, const struct slot_table_given *task)
 {
     struct paced_slot *slot = &p->agents[agent].slots[number];
     const struct paced_job *job = paced_job_of(p, task->job->job);
@@ -118,9 +118,9 @@ static uint32_t answers_take(struct paced *p, struct paced_agent *agent)
     for (uint32_t i = 0; i < agent->heard_count; i++) {
         struct paced_slot *slot = &agent->slots[agent->heard[i]];
         for (; slot->at < slot->said; count++) {
-            struct slots_outcome outcome = {.code = BELT_OK, .timed = true, .exit_status = -1};
+            struct slot_table_outcome outcome = {.code = BELT_OK, .timed = true, .exit_status = -1};
             outcome.service_us = task_at(slot, slot->at++)->us;
-            if (!slots_answer(agent->table, p->now, agent->heard[i], &outcome))
+            if (!slot_table_answer(agent->table, p->now, agent->heard[i], &outcome))
                 abort();
         }
         slot->heard = false;
@@ -133,13 +133,13 @@ static void message_take(struct paced *p, struct paced_agent *agent, const struc
 {
     switch (msg->type) {
     case BELT_MSG_DISPATCH:
-        slots_dispatch(agent->table, p->now, &msg->u.dispatch);
+        slot_table_dispatch(agent->table, p->now, &msg->u.dispatch);
         break;
     case BELT_MSG_RECORDED:
-        slots_recorded(agent->table, msg->u.recorded.upto);
+        slot_table_recorded(agent->table, msg->u.recorded.upto);
         break;
     case BELT_MSG_RECALL:
-        slots_recall(agent->table, p->now, msg->u.recall.count);
+        slot_table_recall(agent->table, p->now, msg->u.recall.count);
         break;
     default:
         break;
@@ -155,24 +155,25 @@ static void slot_take(struct paced *p, uint32_t agent, uint32_t number)
     uint32_t count = (uint32_t)(slot->end - first);
     slot->end = first;
     p->totals.taken += count;
-    slots_taken(p->agents[agent].table, p->now, number, count);
-    slot_flush(p, agent, number); /* the agent reads the answers that the slot has not told it of (worker/task.c) */
+    slot_table_taken(p->agents[agent].table, p->now, number, count);
+    slot_flush(p, agent,
+               number); /* the agent reads the answers that the slot has not told it of (worker/slot/task.c) */
 }
 
 static bool actions_take(struct paced *p, uint32_t number)
 {
-    struct slots_action action;
+    struct slot_table_action action;
     bool acted = false;
-    while (slots_next_action(p->agents[number].table, &action)) {
+    while (slot_table_next_action(p->agents[number].table, &action)) {
         acted = true;
         switch (action.type) {
-        case SLOTS_START:
-            slots_ready(p->agents[number].table, action.slot);
+        case SLOT_TABLE_START:
+            slot_table_ready(p->agents[number].table, action.slot);
             break;
-        case SLOTS_GIVE:
+        case SLOT_TABLE_GIVE:
             slot_give(p, number, action.slot, &action.task);
             break;
-        case SLOTS_TAKE:
+        case SLOT_TABLE_TAKE:
             slot_take(p, number, action.slot);
             break;
         default:
@@ -186,21 +187,21 @@ static void news_send(struct paced *p, struct paced_agent *agent, uint64_t handl
 {
     struct belt_task_ref refs[BATCH];
     struct belt_result_item items[BATCH];
-    struct slots_result result;
+    struct slot_table_result result;
     uint64_t first, next;
     uint32_t count;
-    while ((count = slots_take_returned(agent->table, refs, BATCH)) > 0)
+    while ((count = slot_table_take_returned(agent->table, refs, BATCH)) > 0)
         paced_send(p, &agent->up, true, handle, leaves,
                    &(struct belt_msg){.type = BELT_MSG_RETURNED, .u.returned = {.refs = refs, .count = count}});
-    if (slots_none(agent->table))
+    if (slot_table_none(agent->table))
         paced_send(p, &agent->up, true, handle, leaves, &(struct belt_msg){.type = BELT_MSG_RETURNED});
-    if (slots_results_due(agent->table, p->now) > p->now)
+    if (slot_table_results_due(agent->table, p->now) > p->now)
         return;
-    slots_unsent(agent->table, &first, &next);
+    slot_table_unsent(agent->table, &first, &next);
     while (first < next) {
         struct belt_msg msg = {.type = BELT_MSG_RESULTS, .u.results = {.first = first, .results = items}};
         for (count = 0; first < next && count < BATCH; count++) {
-            slots_result(agent->table, first, &result);
+            slot_table_result(agent->table, first, &result);
             if (count && result.job != msg.u.results.job)
                 break;
             msg.u.results.job = result.job;
@@ -209,7 +210,7 @@ static void news_send(struct paced *p, struct paced_agent *agent, uint64_t handl
         }
         msg.u.results.count = count;
         paced_send(p, &agent->up, true, handle, leaves, &msg);
-        slots_sent(agent->table, p->now, first);
+        slot_table_sent(agent->table, p->now, first);
     }
 }
 
@@ -227,12 +228,12 @@ static void agent_turn(struct paced *p, uint32_t number)
     agent->inbox.count = 0;
     cost += AGENT_ITEM_NS * answers_take(p, agent);
     do {
-        slots_turn(agent->table, p->now);
+        slot_table_turn(agent->table, p->now);
     } while (actions_take(p, number));
     agent->free = p->now + cost / 1000;
     news_send(p, agent, handle, agent->free);
     agent->turn = UINT64_MAX;
-    uint64_t deadline = slots_deadline(agent->table), due = slots_results_due(agent->table, p->now);
+    uint64_t deadline = slot_table_deadline(agent->table), due = slot_table_results_due(agent->table, p->now);
     if (due < deadline)
         deadline = due;
     if (deadline != UINT64_MAX) /* epoll counts in ms */
@@ -251,20 +252,20 @@ void paced_agent_event(struct paced *p, const struct paced_event *event)
 
 void paced_agents_new(struct paced *p)
 {
-    const struct slots_program program = {
+    const struct slot_table_program program = {
         .lasting = true, .greets = true, .polite = true, .ahead = true, .yields = true};
-    const struct slots_function function = {{(const uint8_t *)"f", 1}, 0};
-    const struct slots_config config = {.slots = p->config.slots,
-                                        .programs = &program,
-                                        .program_count = 1,
-                                        .functions = &function,
-                                        .function_count = 1,
-                                        .start_us = 10000000,
-                                        .kill_us = 2000000};
+    const struct slot_table_function function = {{(const uint8_t *)"f", 1}, 0};
+    const struct slot_table_config config = {.slots = p->config.slots,
+                                             .programs = &program,
+                                             .program_count = 1,
+                                             .functions = &function,
+                                             .function_count = 1,
+                                             .start_us = 10000000,
+                                             .kill_us = 2000000};
     p->agents = calloc(p->config.agents, sizeof *p->agents);
     for (uint32_t i = 0; p->agents && i < p->config.agents; i++) {
         struct paced_agent *agent = &p->agents[i];
-        agent->table = slots_new(&config);
+        agent->table = slot_table_new(&config);
         agent->slots = calloc(p->config.slots, sizeof *agent->slots);
         agent->heard = calloc(p->config.slots, sizeof *agent->heard);
         agent->turn = UINT64_MAX;
@@ -284,7 +285,7 @@ void paced_agents_free(struct paced *p)
             free(agent->inbox.packets[k]->items);
             free(agent->inbox.packets[k]);
         }
-        slots_free(agent->table);
+        slot_table_free(agent->table);
         free(agent->slots);
         free(agent->heard);
         free(agent->inbox.packets);

@@ -8,7 +8,7 @@
 #include "paced.h"
 
 #include "broker/core/core.h"
-#include "worker/slots.h"
+#include "worker/table/slot_table.h"
 
 #include <stddef.h>
 
@@ -68,7 +68,7 @@ struct paced_slot {
 
 struct paced_agent {
     struct paced_wire up, down;
-    struct slots *table;
+    struct slot_table *table;
     struct paced_slot *slots;
     struct paced_inbox inbox;
     uint32_t *heard, heard_count;

@@ -101,7 +101,7 @@ def main():
     check_keys(protocol)
     check_ranges(protocol, bounds)
     check_bounds("PROTOCOL.md", rows(protocol, "### 13.4 "), bounds)
-    check_bounds("SLOTS.md", rows(slots, "## Bounds"), {**bounds, **constants(read("worker/slot_protocol.h"))})
+    check_bounds("SLOTS.md", rows(slots, "## Bounds"), {**bounds, **constants(read("worker/slot/protocol.h"))})
     told = {row[0].strip("`") for row in rows(protocol, "### 13.4 ")}
     for name in sorted(name for name in set(bounds) - told - INNER if name.startswith("BELT_MAX_")):
         faults.append(f"PROTOCOL.md has no row for {name}")

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * An agent: the real slot table, and around it what worker/agent_wire.c and worker/agent.c do with a broker.
+ * An agent: the real slot table, and around it what worker/agent/wire.c and worker/agent/loop.c do with a broker.
  */
 #include "sim.h"
 
-#include "worker/slots_table.h"
+#include "worker/table/books.h"
 
 #include <stdio.h>
 
@@ -41,11 +41,12 @@ static void say(struct agent_model *agent, uint8_t type)
 
 static void send_sync(struct agent_model *agent)
 {
-    uint32_t most = slots_held(agent->table) + slots_unrecorded(agent->table), at = 0;
+    uint32_t most = slot_table_held(agent->table) + slot_table_unrecorded(agent->table), at = 0;
     struct belt_task_ref *refs = malloc((most + 1) * sizeof *refs);
     if (!refs)
         abort();
-    uint32_t count = slots_sync(agent->table, refs), batch = sim_chance(agent->node.sim, 3000) ? 3 : BELT_MAX_BATCH;
+    uint32_t count = slot_table_sync(agent->table, refs),
+             batch = sim_chance(agent->node.sim, 3000) ? 3 : BELT_MAX_BATCH;
     do {
         uint32_t part = count - at < batch ? count - at : batch;
         struct belt_msg msg = {.type = BELT_MSG_SYNC};
@@ -60,25 +61,25 @@ static void send_returned(struct agent_model *agent)
 {
     struct belt_task_ref refs[64];
     uint32_t count;
-    while ((count = slots_take_returned(agent->table, refs, 64)) > 0) {
+    while ((count = slot_table_take_returned(agent->table, refs, 64)) > 0) {
         struct belt_msg msg = {.type = BELT_MSG_RETURNED};
         msg.u.returned = (struct belt_msg_refs){.refs = refs, .count = count};
         node_send(&agent->node, &msg);
     }
-    if (slots_none(agent->table))
+    if (slot_table_none(agent->table))
         say(agent, BELT_MSG_RETURNED);
 }
 
 /* One message of results of one job, from number `first`. Returns the number after the last. */
 static uint64_t send_batch(struct agent_model *agent, uint64_t first, uint64_t next)
 {
-    struct slots_result results[SIM_BATCH] = {0};
+    struct slot_table_result results[SIM_BATCH] = {0};
     struct belt_result_item items[SIM_BATCH];
     struct belt_batch batch = {0};
     uint32_t count = 0;
     for (uint64_t n = first; n < next && count < SIM_BATCH; n++) {
-        struct slots_result *r = &results[count];
-        slots_result(agent->table, n, r);
+        struct slot_table_result *r = &results[count];
+        slot_table_result(agent->table, n, r);
         size_t overhead = r->plain ? 16 : 64 + r->extras.text.len + r->extras.log.len + r->extras.host.len;
         if (r->job != results[0].job || !belt_batch_add(&batch, r->item.payload.len, overhead))
             break;
@@ -97,11 +98,11 @@ static void send_news(struct agent_model *agent)
     if (!node_ready(&agent->node))
         return;
     send_returned(agent);
-    if (slots_results_due(agent->table, now_us(agent)) > now_us(agent))
+    if (slot_table_results_due(agent->table, now_us(agent)) > now_us(agent))
         return;
-    slots_unsent(agent->table, &first, &next);
+    slot_table_unsent(agent->table, &first, &next);
     while (first < next)
-        slots_sent(agent->table, now_us(agent), first = send_batch(agent, first, next));
+        slot_table_sent(agent->table, now_us(agent), first = send_batch(agent, first, next));
 }
 
 static void say_leaving(struct agent_model *agent)
@@ -117,7 +118,7 @@ static void say_leaving(struct agent_model *agent)
 static void welcomed(struct node *node)
 {
     struct agent_model *agent = agent_of(node);
-    slots_resend(agent->table);
+    slot_table_resend(agent->table);
     send_sync(agent);
     agent->said_leaving = false;
     if (agent->leaving)
@@ -128,10 +129,10 @@ static void check_window(struct agent_model *agent)
 {
     uint32_t count = 0;
     uint64_t bytes = 0;
-    const struct slots_index *tasks = &agent->table->tasks;
+    const struct slot_table_index *tasks = &agent->table->tasks;
     for (uint32_t i = 0; i < tasks->size; i++) {
-        const struct slots_task *task = tasks->at[i].task;
-        if (task && task->state != SLOTS_DONE && !task->dropped) {
+        const struct slot_table_task *task = tasks->at[i].task;
+        if (task && task->state != SLOT_TABLE_DONE && !task->dropped) {
             count++;
             bytes += task->payload.len;
         }
@@ -164,17 +165,17 @@ static void receive(struct node *node, const struct belt_msg *msg)
     switch (msg->type) {
     case BELT_MSG_DISPATCH:
         check_dispatch(node->sim, &msg->u.dispatch);
-        slots_dispatch(agent->table, now_us(agent), &msg->u.dispatch);
+        slot_table_dispatch(agent->table, now_us(agent), &msg->u.dispatch);
         check_window(agent);
         break;
     case BELT_MSG_RECORDED:
-        slots_recorded(agent->table, msg->u.recorded.upto);
+        slot_table_recorded(agent->table, msg->u.recorded.upto);
         break;
     case BELT_MSG_RECALL:
-        slots_recall(agent->table, now_us(agent), msg->u.recall.count);
+        slot_table_recall(agent->table, now_us(agent), msg->u.recall.count);
         break;
     case BELT_MSG_DROP:
-        slots_drop(agent->table, now_us(agent), msg->u.drop.refs, msg->u.drop.count);
+        slot_table_drop(agent->table, now_us(agent), msg->u.drop.refs, msg->u.drop.count);
         break;
     default:
         sim_fail(node->sim, "%s got %s", node->name, belt_msg_name(msg->type));
@@ -188,24 +189,24 @@ void agent_leave(struct agent_model *agent)
     struct sim *sim = agent->node.sim;
     agent->leaving = true;
     agent->leave_until = sim->now + sim_random(sim, 3000);
-    slots_leave(agent->table, now_us(agent), agent->leave_until * 1000);
+    slot_table_leave(agent->table, now_us(agent), agent->leave_until * 1000);
     say_leaving(agent);
 }
 
 static void leave_step(struct agent_model *agent)
 {
     struct sim *sim = agent->node.sim;
-    bool over = slots_held(agent->table) == 0 && slots_unrecorded(agent->table) == 0;
+    bool over = slot_table_held(agent->table) == 0 && slot_table_unrecorded(agent->table) == 0;
     bool late = sim->now >= agent->leave_until + 3000;
-    if (!node_ready(&agent->node) && slots_held(agent->table) == 0 && sim->now >= agent->leave_until)
+    if (!node_ready(&agent->node) && slot_table_held(agent->table) == 0 && sim->now >= agent->leave_until)
         late = true;
     if (!over && !late)
         return;
     if (!over) {
-        slots_abandon(agent->table);
+        slot_table_abandon(agent->table);
         send_news(agent);
     }
-    if (slots_held(agent->table) == 0 && node_ready(&agent->node))
+    if (slot_table_held(agent->table) == 0 && node_ready(&agent->node))
         say(agent, BELT_MSG_BYE);
     agent->node.alive = false;
     agent->node.back_at = sim->now + 500 + sim_random(sim, 3000);
@@ -216,7 +217,7 @@ static void leave_step(struct agent_model *agent)
 /* True: there is more to decide before it waits. */
 static bool act(struct agent_model *agent)
 {
-    slots_turn(agent->table, now_us(agent));
+    slot_table_turn(agent->table, now_us(agent));
     bool acted = process_act(agent);
     return process_run(agent) || acted;
 }
@@ -225,16 +226,17 @@ static bool act(struct agent_model *agent)
 static void look_again(struct agent_model *agent)
 {
     struct sim *sim = agent->node.sim;
-    struct slots_action action;
+    struct slot_table_action action;
     uint64_t first, next;
     if (sim->error[0] || !agent->node.alive || agent_deadline(agent) <= sim->now)
         return;
-    slots_turn(agent->table, now_us(agent));
-    if (slots_next_action(agent->table, &action))
+    slot_table_turn(agent->table, now_us(agent));
+    if (slot_table_next_action(agent->table, &action))
         sim_fail(sim, "%s sleeps until %llu with something to do for slot %u (I25)", agent->node.name,
                  ULL(agent_deadline(agent)), action.slot);
-    slots_unsent(agent->table, &first, &next);
-    if (node_ready(&agent->node) && first < next && slots_results_due(agent->table, now_us(agent)) <= now_us(agent))
+    slot_table_unsent(agent->table, &first, &next);
+    if (node_ready(&agent->node) && first < next &&
+        slot_table_results_due(agent->table, now_us(agent)) <= now_us(agent))
         sim_fail(sim, "%s sleeps until %llu with results to be sent (I25)", agent->node.name,
                  ULL(agent_deadline(agent)));
 }
@@ -254,7 +256,7 @@ void agent_run(struct agent_model *agent)
         continue;
     process_act(agent);
     send_news(agent);
-    if (slots_recovered(agent->table))
+    if (slot_table_recovered(agent->table))
         belt_session_again(&node->session, sim->now);
     if (agent->leaving)
         leave_step(agent);
@@ -267,9 +269,9 @@ uint64_t agent_deadline(const struct agent_model *agent)
     uint64_t when = node_deadline(node);
     if (!node->alive)
         return when;
-    uint64_t table = slots_deadline(agent->table);
+    uint64_t table = slot_table_deadline(agent->table);
     if (node_ready(node))
-        table = least(table, slots_results_due(agent->table, now_us(agent)));
+        table = least(table, slot_table_results_due(agent->table, now_us(agent)));
     uint64_t own = least(process_deadline(agent), table == UINT64_MAX ? table : (table + 999) / 1000);
     if (agent->leaving)
         own = least(own, node->sim->now < agent->leave_until ? agent->leave_until : agent->leave_until + 3000);
@@ -281,33 +283,33 @@ uint64_t agent_deadline(const struct agent_model *agent)
 static void draw_table(struct sim *sim, struct agent_model *agent)
 {
     static const char *const names[SIM_FUNCTIONS] = {"f0", "f1", "f2"};
-    struct slots_function functions[SIM_FUNCTIONS];
-    struct slots_program programs[2] = {
+    struct slot_table_function functions[SIM_FUNCTIONS];
+    struct slot_table_program programs[2] = {
         {.lasting = true, .greets = true, .polite = true, .ahead = true, .yields = true}};
     bool each = sim_chance(sim, 5000); /* the slow function: a process per task */
-    programs[1] = (struct slots_program){.lasting = !each, .greets = !each && sim_chance(sim, 5000)};
+    programs[1] = (struct slot_table_program){.lasting = !each, .greets = !each && sim_chance(sim, 5000)};
     uint32_t program_count = sim_chance(sim, 5000) ? 2 : 1;
     agent->function_count = 0;
     for (uint32_t i = 0; i < SIM_FUNCTIONS; i++)
         if (agent->mask >> i & 1) {
             functions[agent->function_count] =
-                (struct slots_function){{(const uint8_t *)names[i], 2}, i == 2 ? program_count - 1 : 0};
+                (struct slot_table_function){{(const uint8_t *)names[i], 2}, i == 2 ? program_count - 1 : 0};
             agent->functions[agent->function_count++] = i;
         }
-    const struct slots_config config = {.slots = agent->slots,
-                                        .programs = programs,
-                                        .program_count = program_count,
-                                        .functions = functions,
-                                        .function_count = agent->function_count,
-                                        .start_us = 2000000,
-                                        .kill_us = 100000 + sim_random(sim, 2000000),
-                                        .max_tasks = sim_chance(sim, 2000) ? 1 + sim_random(sim, 50) : 0};
-    slots_free(agent->table);
-    agent->table = slots_new(&config);
+    const struct slot_table_config config = {.slots = agent->slots,
+                                             .programs = programs,
+                                             .program_count = program_count,
+                                             .functions = functions,
+                                             .function_count = agent->function_count,
+                                             .start_us = 2000000,
+                                             .kill_us = 100000 + sim_random(sim, 2000000),
+                                             .max_tasks = sim_chance(sim, 2000) ? 1 + sim_random(sim, 50) : 0};
+    slot_table_free(agent->table);
+    agent->table = slot_table_new(&config);
     if (!agent->table)
         abort();
     for (uint32_t i = 0; i < SIM_SLOTS; i++) {
-        uint32_t program = i < slots_count(agent->table) ? slots_program_of(agent->table, i) : 0;
+        uint32_t program = i < slot_table_count(agent->table) ? slot_table_program_of(agent->table, i) : 0;
         agent->process[i] = (struct process){.ready_at = UINT64_MAX,
                                              .dies_at = UINT64_MAX,
                                              .lasting = programs[program].lasting,
@@ -334,7 +336,7 @@ void agent_start(struct sim *sim, struct agent_model *agent, const char *name)
 void agent_fini(struct agent_model *agent)
 {
     node_fini(&agent->node);
-    slots_free(agent->table);
+    slot_table_free(agent->table);
     free(agent->taken);
 }
 
@@ -342,19 +344,19 @@ void agent_fini(struct agent_model *agent)
 
 uint32_t agent_held(const struct agent_model *agent)
 {
-    return slots_held(agent->table);
+    return slot_table_held(agent->table);
 }
 
 bool agent_waits(const struct agent_model *agent)
 {
-    return node_ready(&agent->node) && slots_unrecorded(agent->table) > 0;
+    return node_ready(&agent->node) && slot_table_unrecorded(agent->table) > 0;
 }
 
 bool agent_has_result(const struct agent_model *agent, const struct belt_task_ref *ref)
 {
-    const struct slots *table = agent->table;
+    const struct slot_table *table = agent->table;
     for (uint64_t n = table->result_base; n < table->result_next; n++) {
-        const struct slots_task *task = table->results[n % table->result_cap];
+        const struct slot_table_task *task = table->results[n % table->result_cap];
         if (task->key.job == ref->job && task->key.index == ref->index && task->attempt == ref->attempt)
             return true;
     }
@@ -364,7 +366,7 @@ bool agent_has_result(const struct agent_model *agent, const struct belt_task_re
 uint64_t agent_unstarted_job(const struct agent_model *agent, uint32_t mask, uint32_t n)
 {
     for (uint32_t i = 0; i < agent->table->program_count; i++)
-        for (const struct slots_task *task = agent->table->programs[i].waiting; task; task = task->next)
+        for (const struct slot_table_task *task = agent->table->programs[i].waiting; task; task = task->next)
             if (!task->chunk && mask >> agent->functions[task->job->pub.function] & 1 && n-- == 0)
                 return task->key.job;
     return 0;

@@ -44,7 +44,7 @@
 #define ULL(x)        ((unsigned long long)(x))
 
 struct sim;
-struct slots;
+struct slot_table;
 
 struct packet {
     struct belt_frames frames;
@@ -111,7 +111,7 @@ struct agent_model {
     uint32_t slots, window, mask; /* functions it serves, as bits */
     uint64_t window_bytes;
     uint32_t functions[SIM_FUNCTIONS], function_count;
-    struct slots *table;
+    struct slot_table *table;
     struct process process[SIM_SLOTS];
     struct taken_result *taken;
     uint32_t taken_count, taken_room;

@@ -5,7 +5,7 @@
  */
 #include "sim.h"
 
-#include "worker/slots.h"
+#include "worker/table/slot_table.h"
 
 static uint64_t now_us(const struct agent_model *agent)
 {
@@ -33,7 +33,7 @@ static void begin(struct sim *sim, struct process *process)
     process->end_ms = process->count ? sim->now + first_of(process)->us / 1000 : UINT64_MAX;
 }
 
-static void give(struct agent_model *agent, struct process *process, const struct slots_given *task)
+static void give(struct agent_model *agent, struct process *process, const struct slot_table_given *task)
 {
     struct sim *sim = agent->node.sim;
     struct given given = {.ref = {task->job->job, task->index, task->attempt}};
@@ -55,16 +55,16 @@ static void take(struct agent_model *agent, uint32_t slot)
     struct process *process = &agent->process[slot];
     uint32_t count = process->count > 1 ? process->count - 1 : 0;
     process->count -= count;
-    slots_taken(agent->table, now_us(agent), slot, count);
+    slot_table_taken(agent->table, now_us(agent), slot, count);
 }
 
-static void signalled(struct agent_model *agent, struct process *process, enum slots_action_type type)
+static void signalled(struct agent_model *agent, struct process *process, enum slot_table_action_type type)
 {
     struct sim *sim = agent->node.sim;
-    if (type != SLOTS_KILL && sim_chance(sim, 2500))
+    if (type != SLOT_TABLE_KILL && sim_chance(sim, 2500))
         return; /* it does not listen */
-    uint64_t when = sim->now + (type == SLOTS_KILL ? 0 : sim_random(sim, 20));
-    if (type == SLOTS_ASK || !process->lasting) {
+    uint64_t when = sim->now + (type == SLOT_TABLE_KILL ? 0 : sim_random(sim, 20));
+    if (type == SLOT_TABLE_ASK || !process->lasting) {
         process->asked = true;
         if (process->count && when < process->end_ms)
             process->end_ms = when;
@@ -87,25 +87,25 @@ static void start(struct sim *sim, struct process *process)
 bool process_act(struct agent_model *agent)
 {
     bool any = false;
-    struct slots_action action;
-    while (slots_next_action(agent->table, &action)) {
+    struct slot_table_action action;
+    while (slot_table_next_action(agent->table, &action)) {
         struct process *process = &agent->process[action.slot];
         any = true;
         switch (action.type) {
-        case SLOTS_START:
+        case SLOT_TABLE_START:
             start(agent->node.sim, process);
             break;
-        case SLOTS_GIVE:
+        case SLOT_TABLE_GIVE:
             if (process->starting) { /* one that does not greet */
                 process->starting = false;
                 process->ready_at = UINT64_MAX;
             }
             give(agent, process, &action.task);
             break;
-        case SLOTS_TAKE:
+        case SLOT_TABLE_TAKE:
             take(agent, action.slot);
             break;
-        case SLOTS_CLOSE:
+        case SLOT_TABLE_CLOSE:
             process->closing = true;
             process->dies_at = least(process->dies_at, agent->node.sim->now + sim_random(agent->node.sim, 10));
             break;
@@ -121,9 +121,9 @@ bool process_act(struct agent_model *agent)
 static void die(struct agent_model *agent, uint32_t slot)
 {
     struct process *process = &agent->process[slot];
-    struct slots_outcome how = {.exit_status = -1, .term_signal = 9, .text = {(const uint8_t *)"signal 9", 8}};
+    struct slot_table_outcome how = {.exit_status = -1, .term_signal = 9, .text = {(const uint8_t *)"signal 9", 8}};
     *process = (struct process){.lasting = true, .ready_at = UINT64_MAX, .dies_at = UINT64_MAX, .end_ms = UINT64_MAX};
-    slots_died(agent->table, now_us(agent), slot, &how);
+    slot_table_died(agent->table, now_us(agent), slot, &how);
 }
 
 static unsigned code_of(const struct sim *sim, const struct given *given, bool asked)
@@ -147,7 +147,7 @@ static void answer(struct agent_model *agent, uint32_t slot)
     struct sim *sim = agent->node.sim;
     struct process *process = &agent->process[slot];
     struct given given = *first_of(process);
-    struct slots_outcome outcome = {.code = code_of(sim, &given, process->asked), .exit_status = -1};
+    struct slot_table_outcome outcome = {.code = code_of(sim, &given, process->asked), .exit_status = -1};
     outcome.timed = process->lasting;
     outcome.service_us = given.us;
     if (outcome.code == BELT_OK)
@@ -157,7 +157,7 @@ static void answer(struct agent_model *agent, uint32_t slot)
     process->at++;
     process->count--;
     begin(sim, process);
-    if (!slots_answer(agent->table, now_us(agent), slot, &outcome))
+    if (!slot_table_answer(agent->table, now_us(agent), slot, &outcome))
         sim_fail(sim, "%s: the table knows nothing of a task that slot %u ran", agent->node.name, slot);
     belt_payload_clear(&outcome.kept);
 }
@@ -170,7 +170,7 @@ static bool step(struct agent_model *agent, uint32_t slot)
     if (process->starting && process->ready_at <= sim->now) {
         process->starting = false;
         process->ready_at = UINT64_MAX;
-        slots_ready(agent->table, slot);
+        slot_table_ready(agent->table, slot);
         return true;
     }
     if (process->lasting && process->alive && process->dies_at <= sim->now) {
@@ -191,7 +191,7 @@ static bool step(struct agent_model *agent, uint32_t slot)
 bool process_run(struct agent_model *agent)
 {
     bool any = false;
-    for (uint32_t slot = 0; slot < slots_count(agent->table); slot++)
+    for (uint32_t slot = 0; slot < slot_table_count(agent->table); slot++)
         for (uint32_t i = 0; i < SIM_GIVEN && step(agent, slot); i++) {
             any = true;
             process_act(agent);
@@ -201,7 +201,7 @@ bool process_run(struct agent_model *agent)
 
 void process_kill_one(struct agent_model *agent)
 {
-    struct process *process = &agent->process[sim_random(agent->node.sim, slots_count(agent->table))];
+    struct process *process = &agent->process[sim_random(agent->node.sim, slot_table_count(agent->table))];
     if (process->alive && process->lasting)
         process->dies_at = agent->node.sim->now;
 }
@@ -209,7 +209,7 @@ void process_kill_one(struct agent_model *agent)
 uint64_t process_deadline(const struct agent_model *agent)
 {
     uint64_t when = UINT64_MAX;
-    for (uint32_t slot = 0; slot < slots_count(agent->table); slot++) {
+    for (uint32_t slot = 0; slot < slot_table_count(agent->table); slot++) {
         const struct process *process = &agent->process[slot];
         if (process->alive && process->lasting)
             when = least(when, process->dies_at);

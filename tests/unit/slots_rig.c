@@ -12,26 +12,27 @@ struct belt_bytes rig_text(const char *text)
     return (struct belt_bytes){(const uint8_t *)text, strlen(text)};
 }
 
-struct slots *rig_table(uint32_t slots, uint64_t max_tasks)
+struct slot_table *rig_table(uint32_t slots, uint64_t max_tasks)
 {
-    static const struct slots_program programs[] = {{.lasting = true, .greets = true, .polite = true, .ahead = true},
-                                                    {.lasting = false},
-                                                    {.lasting = true, .greets = true}};
-    const struct slots_function functions[] = {
+    static const struct slot_table_program programs[] = {
+        {.lasting = true, .greets = true, .polite = true, .ahead = true},
+        {.lasting = false},
+        {.lasting = true, .greets = true}};
+    const struct slot_table_function functions[] = {
         {rig_text("f"), 0}, {rig_text("g"), 0}, {rig_text("cmd"), 1}, {rig_text("co"), 2}};
-    const struct slots_config config = {.slots = slots,
-                                        .programs = programs,
-                                        .program_count = 3,
-                                        .functions = functions,
-                                        .function_count = 4,
-                                        .start_us = 10000 * MS,
-                                        .kill_us = 2000 * MS,
-                                        .max_tasks = max_tasks};
+    const struct slot_table_config config = {.slots = slots,
+                                             .programs = programs,
+                                             .program_count = 3,
+                                             .functions = functions,
+                                             .function_count = 4,
+                                             .start_us = 10000 * MS,
+                                             .kill_us = 2000 * MS,
+                                             .max_tasks = max_tasks};
 
-    return slots_new(&config);
+    return slot_table_new(&config);
 }
 
-void rig_dispatch_with(struct slots *s, uint64_t job, const char *function, uint64_t first, uint32_t count,
+void rig_dispatch_with(struct slot_table *s, uint64_t job, const char *function, uint64_t first, uint32_t count,
                        struct belt_msg_dispatch msg, uint32_t attempt)
 {
     struct belt_task_item items[1000] = {0};
@@ -42,22 +43,22 @@ void rig_dispatch_with(struct slots *s, uint64_t job, const char *function, uint
     msg.function = rig_text(function);
     msg.tasks = items;
     msg.count = count;
-    slots_dispatch(s, 0, &msg);
+    slot_table_dispatch(s, 0, &msg);
 }
 
-void rig_dispatch(struct slots *s, uint64_t job, const char *function, uint64_t first, uint32_t count)
+void rig_dispatch(struct slot_table *s, uint64_t job, const char *function, uint64_t first, uint32_t count)
 {
     rig_dispatch_with(s, job, function, first, count, (struct belt_msg_dispatch){0}, 1);
 }
 
-uint32_t rig_actions(struct slots *s, enum slots_action_type type, struct slots_action *last)
+uint32_t rig_actions(struct slot_table *s, enum slot_table_action_type type, struct slot_table_action *last)
 {
-    struct slots_action action;
+    struct slot_table_action action;
     uint32_t count = 0;
 
     if (last)
-        *last = (struct slots_action){.slot = 0};
-    while (slots_next_action(s, &action)) {
+        *last = (struct slot_table_action){.slot = 0};
+    while (slot_table_next_action(s, &action)) {
         if (action.type != type)
             continue;
         count++;
@@ -67,52 +68,53 @@ uint32_t rig_actions(struct slots *s, enum slots_action_type type, struct slots_
     return count;
 }
 
-uint32_t rig_turn(struct slots *s, uint64_t now, enum slots_action_type type, struct slots_action *last)
+uint32_t rig_turn(struct slot_table *s, uint64_t now, enum slot_table_action_type type, struct slot_table_action *last)
 {
-    slots_turn(s, now);
+    slot_table_turn(s, now);
     return rig_actions(s, type, last);
 }
 
-void rig_answer(struct slots *s, uint64_t now, uint32_t slot, uint64_t service_us)
+void rig_answer(struct slot_table *s, uint64_t now, uint32_t slot, uint64_t service_us)
 {
-    struct slots_outcome o = {.timed = true, .service_us = service_us, .exit_status = -1};
+    struct slot_table_outcome o = {.timed = true, .service_us = service_us, .exit_status = -1};
 
-    cr_assert(slots_answer(s, now, slot, &o));
+    cr_assert(slot_table_answer(s, now, slot, &o));
 }
 
-void rig_die(struct slots *s, uint64_t now, uint32_t slot)
+void rig_die(struct slot_table *s, uint64_t now, uint32_t slot)
 {
-    struct slots_outcome o = {.exit_status = -1, .term_signal = 9, .text = rig_text("killed by signal 9 (SIGKILL)")};
+    struct slot_table_outcome o = {
+        .exit_status = -1, .term_signal = 9, .text = rig_text("killed by signal 9 (SIGKILL)")};
 
-    slots_died(s, now, slot, &o);
+    slot_table_died(s, now, slot, &o);
 }
 
-struct slots *rig_ready(uint32_t slots, uint64_t max_tasks)
+struct slot_table *rig_ready(uint32_t slots, uint64_t max_tasks)
 {
-    struct slots *s = rig_table(slots, max_tasks);
+    struct slot_table *s = rig_table(slots, max_tasks);
 
-    cr_assert_eq(rig_turn(s, 0, SLOTS_START, NULL), slots, "C slots are started ahead, coprocesses are not");
+    cr_assert_eq(rig_turn(s, 0, SLOT_TABLE_START, NULL), slots, "C slots are started ahead, coprocesses are not");
     for (uint32_t i = 0; i < slots; i++)
-        slots_ready(s, i);
+        slot_table_ready(s, i);
     return s;
 }
 
-void rig_measure(struct slots *s, const char *function, uint64_t us)
+void rig_measure(struct slot_table *s, const char *function, uint64_t us)
 {
-    for (uint32_t i = 0; i < SLOTS_MEASURED; i++) {
-        struct slots_action given = {0};
+    for (uint32_t i = 0; i < SLOT_TABLE_MEASURED; i++) {
+        struct slot_table_action given = {0};
         rig_dispatch(s, 1000, function, i, 1);
-        cr_assert_eq(rig_turn(s, 0, SLOTS_GIVE, &given), 1);
+        cr_assert_eq(rig_turn(s, 0, SLOT_TABLE_GIVE, &given), 1);
         rig_answer(s, 0, given.slot, us);
     }
-    slots_recorded(s, SLOTS_MEASURED);
+    slot_table_recorded(s, SLOT_TABLE_MEASURED);
 }
 
-void rig_result(struct slots *s, uint64_t number, struct slots_result *r)
+void rig_result(struct slot_table *s, uint64_t number, struct slot_table_result *r)
 {
     uint64_t first, next;
 
-    slots_unsent(s, &first, &next);
+    slot_table_unsent(s, &first, &next);
     cr_assert(number < next, "no result %llu", (unsigned long long)number);
-    slots_result(s, number, r);
+    slot_table_result(s, number, r);
 }

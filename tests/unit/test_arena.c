@@ -3,7 +3,7 @@
  * Blocks that an agent and a slot share: nothing is used twice at a time, whoever lets go of it last, and a slot that
  * names what is not its own gets nothing.
  */
-#include "worker/arena.h"
+#include "worker/slot/arena.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

@@ -4,7 +4,7 @@
  */
 #include "slots_rig.h"
 
-#include "worker/doubt.h"
+#include "worker/table/doubt.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -82,86 +82,86 @@ Test(doubt, a_status_tells_of_signals_that_end)
 
 /* ------------------------------------------------------------ in the table */
 
-static void ends(struct slots *s, uint64_t now, uint32_t slot, int status, int signal)
+static void ends(struct slot_table *s, uint64_t now, uint32_t slot, int status, int signal)
 {
-    struct slots_outcome o = {.code = status ? BELT_TASK_FAILED : BELT_OK,
-                              .payload = rig_text("said"),
-                              .exit_status = status,
-                              .term_signal = signal};
+    struct slot_table_outcome o = {.code = status ? BELT_TASK_FAILED : BELT_OK,
+                                   .payload = rig_text("said"),
+                                   .exit_status = status,
+                                   .term_signal = signal};
 
-    cr_assert(slots_answer(s, now, slot, &o));
+    cr_assert(slot_table_answer(s, now, slot, &o));
 }
 
-static uint32_t returned(struct slots *s)
+static uint32_t returned(struct slot_table *s)
 {
     struct belt_task_ref refs[64];
 
-    return slots_take_returned(s, refs, 64);
+    return slot_table_take_returned(s, refs, 64);
 }
 
 /** A command runs in a slot since 0; its number. */
-static uint32_t runs(struct slots *s)
+static uint32_t runs(struct slot_table *s)
 {
-    struct slots_action given;
+    struct slot_table_action given;
 
     rig_dispatch(s, 7, "cmd", 0, 1);
-    cr_assert_eq(rig_turn(s, 0, SLOTS_GIVE, &given), 1);
+    cr_assert_eq(rig_turn(s, 0, SLOT_TABLE_GIVE, &given), 1);
     return given.slot;
 }
 
 Test(doubt_table, the_slot_is_free_at_once_and_the_result_comes_a_moment_later)
 {
-    struct slots *s = rig_table(1, 0);
+    struct slot_table *s = rig_table(1, 0);
     uint32_t slot = runs(s);
-    struct slots_result r;
+    struct slot_table_result r;
     struct belt_task_ref refs[4];
 
     rig_dispatch(s, 7, "cmd", 1, 1);
     ends(s, 100 * MS, slot, 0, 0);
-    cr_expect_eq(rig_turn(s, 100 * MS, SLOTS_GIVE, NULL), 1, "the next runs");
-    cr_expect_eq(slots_unrecorded(s), 0);
-    cr_expect_eq(slots_held(s), 2);
-    cr_expect_eq(slots_sync(s, refs), 2, "it is named to a broker that comes back");
-    cr_expect_eq(slots_deadline(s), 100 * MS + DOUBT_US);
-    slots_turn(s, 100 * MS + DOUBT_US);
-    cr_assert_eq(slots_unrecorded(s), 1);
+    cr_expect_eq(rig_turn(s, 100 * MS, SLOT_TABLE_GIVE, NULL), 1, "the next runs");
+    cr_expect_eq(slot_table_unrecorded(s), 0);
+    cr_expect_eq(slot_table_held(s), 2);
+    cr_expect_eq(slot_table_sync(s, refs), 2, "it is named to a broker that comes back");
+    cr_expect_eq(slot_table_deadline(s), 100 * MS + DOUBT_US);
+    slot_table_turn(s, 100 * MS + DOUBT_US);
+    cr_assert_eq(slot_table_unrecorded(s), 1);
     rig_result(s, 0, &r);
     cr_expect_eq(r.item.code, BELT_OK);
     cr_expect_eq(r.item.payload.len, 4);
     cr_expect_eq(r.item.service_us, 100 * MS, "the wait is not its run time");
-    slots_free(s);
+    slot_table_free(s);
 }
 
 Test(doubt_table, a_success_before_the_agents_signal_goes_back)
 {
-    struct slots *s = rig_table(1, 0);
+    struct slot_table *s = rig_table(1, 0);
     uint32_t slot = runs(s);
 
     ends(s, 100 * MS, slot, 0, 0);
-    slots_signalled(s, 100 * MS + 300);
-    slots_leave(s, 100 * MS + 300, 10100 * MS);
-    slots_turn(s, 100 * MS + DOUBT_US);
-    cr_expect_eq(slots_unrecorded(s), 0);
+    slot_table_signalled(s, 100 * MS + 300);
+    slot_table_leave(s, 100 * MS + 300, 10100 * MS);
+    slot_table_turn(s, 100 * MS + DOUBT_US);
+    cr_expect_eq(slot_table_unrecorded(s), 0);
     cr_expect_eq(returned(s), 1);
-    cr_expect_eq(slots_held(s), 0);
-    slots_free(s);
+    cr_expect_eq(slot_table_held(s), 0);
+    slot_table_free(s);
 }
 
 Test(doubt_table, a_drain_counts_what_ends_unless_all_were_signalled)
 {
     for (int shared = 0; shared < 2; shared++) {
-        struct slots *s = rig_table(1, 0);
+        struct slot_table *s = rig_table(1, 0);
         uint32_t slot = runs(s);
 
-        slots_signalled(s, 100 * MS);
-        slots_leave(s, 100 * MS, 10100 * MS);
+        slot_table_signalled(s, 100 * MS);
+        slot_table_leave(s, 100 * MS, 10100 * MS);
         if (shared)
-            slots_shared(s);
+            slot_table_shared(s);
         ends(s, 3000 * MS, slot, 0, 0);
-        slots_turn(s, 3000 * MS + DOUBT_US);
-        cr_expect_eq(slots_unrecorded(s), shared ? 0 : 1);
+        slot_table_turn(s, 3000 * MS + DOUBT_US);
+        cr_expect_eq(slot_table_unrecorded(s), shared ? 0 : 1);
         cr_expect_eq(returned(s), shared ? 1 : 0);
-        slots_free(s);
+        slot_table_free(s);
     }
 }
 
@@ -170,123 +170,123 @@ Test(doubt_table, one_that_somebody_elses_signal_ended_runs_again_but_not_for_ev
     static const int statuses[][2] = {{-1, SIGTERM}, {143, 0}, {130, 0}, {-1, SIGHUP}};
 
     for (unsigned i = 0; i < 4; i++) {
-        struct slots *s = rig_table(1, 0);
+        struct slot_table *s = rig_table(1, 0);
         uint32_t slot = runs(s), run;
-        struct slots_result r;
+        struct slot_table_result r;
 
         for (run = 1; run < DOUBT_RUNS; run++) {
             ends(s, run * 100 * MS, slot, statuses[i][0], statuses[i][1]);
-            cr_expect_eq(rig_turn(s, run * 100 * MS, SLOTS_GIVE, NULL), 0);
-            cr_expect_eq(rig_turn(s, run * 100 * MS + DOUBT_US, SLOTS_GIVE, NULL), 1);
-            cr_expect_eq(slots_unrecorded(s), 0);
+            cr_expect_eq(rig_turn(s, run * 100 * MS, SLOT_TABLE_GIVE, NULL), 0);
+            cr_expect_eq(rig_turn(s, run * 100 * MS + DOUBT_US, SLOT_TABLE_GIVE, NULL), 1);
+            cr_expect_eq(slot_table_unrecorded(s), 0);
         }
         ends(s, run * 100 * MS, slot, statuses[i][0], statuses[i][1]);
-        slots_turn(s, run * 100 * MS + DOUBT_US);
-        cr_assert_eq(slots_unrecorded(s), 1);
+        slot_table_turn(s, run * 100 * MS + DOUBT_US);
+        cr_assert_eq(slot_table_unrecorded(s), 1);
         rig_result(s, 0, &r);
         cr_expect_eq(r.item.attempt, 1, "nobody was blamed in between");
         cr_expect_eq(r.item.code, BELT_TASK_FAILED);
-        slots_free(s);
+        slot_table_free(s);
     }
 }
 
 Test(doubt_table, belts_own_signal_is_no_doubt)
 {
-    struct slots *s = rig_table(1, 0);
-    struct slots_action given;
-    struct slots_result r;
+    struct slot_table *s = rig_table(1, 0);
+    struct slot_table_action given;
+    struct slot_table_result r;
 
     rig_dispatch_with(s, 7, "cmd", 0, 1, (struct belt_msg_dispatch){.timeout_ms = 10}, 1);
-    rig_turn(s, 0, SLOTS_GIVE, &given);
-    cr_assert_eq(rig_turn(s, 10 * MS, SLOTS_TERM, NULL), 1);
+    rig_turn(s, 0, SLOT_TABLE_GIVE, &given);
+    cr_assert_eq(rig_turn(s, 10 * MS, SLOT_TABLE_TERM, NULL), 1);
     ends(s, 11 * MS, given.slot, 143, 0);
-    cr_assert_eq(slots_unrecorded(s), 1);
+    cr_assert_eq(slot_table_unrecorded(s), 1);
     rig_result(s, 0, &r);
     cr_expect_eq(r.item.code, BELT_TASK_TIMEOUT);
-    slots_free(s);
+    slot_table_free(s);
 }
 
 Test(doubt_table, what_is_dropped_meanwhile_is_returned)
 {
-    struct slots *s = rig_table(1, 0);
+    struct slot_table *s = rig_table(1, 0);
     uint32_t slot = runs(s);
     struct belt_task_ref ref = {7, 0, 1};
 
     ends(s, 100 * MS, slot, 0, 0);
-    slots_drop(s, 101 * MS, &ref, 1);
+    slot_table_drop(s, 101 * MS, &ref, 1);
     cr_expect_eq(returned(s), 1);
-    cr_expect_eq(slots_held(s), 0);
-    slots_turn(s, 200 * MS);
-    cr_expect_eq(slots_unrecorded(s), 0);
-    slots_free(s);
+    cr_expect_eq(slot_table_held(s), 0);
+    slot_table_turn(s, 200 * MS);
+    cr_expect_eq(slot_table_unrecorded(s), 0);
+    slot_table_free(s);
 }
 
 Test(doubt_table, a_lasting_slot_that_a_stranger_ends_is_not_blamed)
 {
-    struct slots *s = rig_table(1, 0);
-    struct slots_outcome how = {.exit_status = -1, .term_signal = SIGTERM};
-    struct slots_action start, given;
+    struct slot_table *s = rig_table(1, 0);
+    struct slot_table_outcome how = {.exit_status = -1, .term_signal = SIGTERM};
+    struct slot_table_action start, given;
 
-    rig_actions(s, SLOTS_START, NULL);
+    rig_actions(s, SLOT_TABLE_START, NULL);
     rig_dispatch(s, 7, "co", 0, 1);
-    cr_assert_geq(rig_turn(s, 0, SLOTS_START, &start), 1);
-    slots_ready(s, start.slot);
-    cr_assert_eq(rig_turn(s, 0, SLOTS_GIVE, &given), 1);
-    slots_died(s, 100 * MS, given.slot, &how);
-    slots_turn(s, 100 * MS + DOUBT_US);
-    cr_expect_eq(slots_unrecorded(s), 0);
-    cr_expect_eq(slots_held(s), 1, "it waits to run again");
-    slots_free(s);
+    cr_assert_geq(rig_turn(s, 0, SLOT_TABLE_START, &start), 1);
+    slot_table_ready(s, start.slot);
+    cr_assert_eq(rig_turn(s, 0, SLOT_TABLE_GIVE, &given), 1);
+    slot_table_died(s, 100 * MS, given.slot, &how);
+    slot_table_turn(s, 100 * MS + DOUBT_US);
+    cr_expect_eq(slot_table_unrecorded(s), 0);
+    cr_expect_eq(slot_table_held(s), 1, "it waits to run again");
+    slot_table_free(s);
 }
 
 Test(doubt_table, what_is_left_of_a_crash_is_stopped_and_the_crash_counts)
 {
-    struct slots *s = rig_table(1, 0);
+    struct slot_table *s = rig_table(1, 0);
     uint32_t slot = runs(s);
-    struct slots_result r;
+    struct slot_table_result r;
 
-    slots_remains(s, 100 * MS, slot);
-    cr_expect_eq(rig_actions(s, SLOTS_TERM, NULL), 1);
-    cr_expect_eq(rig_turn(s, 2100 * MS, SLOTS_KILL, NULL), 1);
+    slot_table_remains(s, 100 * MS, slot);
+    cr_expect_eq(rig_actions(s, SLOT_TABLE_TERM, NULL), 1);
+    cr_expect_eq(rig_turn(s, 2100 * MS, SLOT_TABLE_KILL, NULL), 1);
     ends(s, 2101 * MS, slot, 139, SIGSEGV);
-    slots_turn(s, 2200 * MS);
+    slot_table_turn(s, 2200 * MS);
     rig_result(s, 0, &r);
     cr_expect_eq(r.item.code, BELT_TASK_FAILED);
-    slots_free(s);
+    slot_table_free(s);
 }
 
 Test(doubt_table, while_paused_no_time_goes_on)
 {
-    struct slots *s = rig_table(1, 0);
-    struct slots_action given;
+    struct slot_table *s = rig_table(1, 0);
+    struct slot_table_action given;
 
     rig_dispatch_with(s, 7, "cmd", 0, 2, (struct belt_msg_dispatch){.timeout_ms = 100}, 1);
-    rig_turn(s, 0, SLOTS_GIVE, &given);
-    slots_pause(s, 50 * MS);
-    cr_expect_eq(slots_deadline(s), UINT64_MAX);
-    cr_expect_eq(rig_turn(s, 9000 * MS, SLOTS_TERM, NULL), 0);
-    slots_resume(s, 10050 * MS);
-    cr_expect_eq(rig_turn(s, 10099 * MS, SLOTS_TERM, NULL), 0);
-    cr_expect_eq(rig_turn(s, 10100 * MS, SLOTS_TERM, NULL), 1);
-    slots_free(s);
+    rig_turn(s, 0, SLOT_TABLE_GIVE, &given);
+    slot_table_pause(s, 50 * MS);
+    cr_expect_eq(slot_table_deadline(s), UINT64_MAX);
+    cr_expect_eq(rig_turn(s, 9000 * MS, SLOT_TABLE_TERM, NULL), 0);
+    slot_table_resume(s, 10050 * MS);
+    cr_expect_eq(rig_turn(s, 10099 * MS, SLOT_TABLE_TERM, NULL), 0);
+    cr_expect_eq(rig_turn(s, 10100 * MS, SLOT_TABLE_TERM, NULL), 1);
+    slot_table_free(s);
 }
 
 /* One that was cut off ran for a short time: that is no reason to believe it sooner. */
 Test(doubt_table, an_early_answer_waits_as_long_as_its_like)
 {
-    struct slots *s = rig_table(1, 0);
-    struct slots_action start, given;
+    struct slot_table *s = rig_table(1, 0);
+    struct slot_table_action start, given;
 
-    rig_actions(s, SLOTS_START, NULL);
+    rig_actions(s, SLOT_TABLE_START, NULL);
     rig_dispatch(s, 7, "co", 0, 1);
-    cr_assert_geq(rig_turn(s, 0, SLOTS_START, &start), 1);
-    slots_ready(s, start.slot);
-    cr_assert_eq(rig_turn(s, 0, SLOTS_GIVE, &given), 1);
+    cr_assert_geq(rig_turn(s, 0, SLOT_TABLE_START, &start), 1);
+    slot_table_ready(s, start.slot);
+    cr_assert_eq(rig_turn(s, 0, SLOT_TABLE_GIVE, &given), 1);
     rig_answer(s, 2 * MS, given.slot, 2 * MS);
-    slots_signalled(s, 2 * MS + 300);
-    slots_leave(s, 2 * MS + 300, 9000 * MS);
-    slots_turn(s, 2 * MS + DOUBT_US);
-    cr_expect_eq(slots_unrecorded(s), 0);
+    slot_table_signalled(s, 2 * MS + 300);
+    slot_table_leave(s, 2 * MS + 300, 9000 * MS);
+    slot_table_turn(s, 2 * MS + DOUBT_US);
+    cr_expect_eq(slot_table_unrecorded(s), 0);
     cr_expect_eq(returned(s), 1);
-    slots_free(s);
+    slot_table_free(s);
 }

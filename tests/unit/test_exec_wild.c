@@ -4,7 +4,7 @@
  * come back from them. The agent lives, other slots are not touched, and no task gets the result of another.
  */
 #include "agent_bench.h"
-#include "worker/keeper.h"
+#include "worker/agent/keeper.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

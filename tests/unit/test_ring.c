@@ -2,7 +2,7 @@
  *
  * Rings and pipes between an agent and a slot: no byte is lost, and nobody sleeps through what he waits for.
  */
-#include "worker/slot_pipe.h"
+#include "worker/slot/pipe.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

@@ -2,7 +2,7 @@
  *
  * Which command lines the shell may replace itself by.
  */
-#include "worker/simple_command.h"
+#include "worker/agent/simple_command.h"
 
 #include <criterion/criterion.h>
 

@@ -2,8 +2,8 @@
  *
  * The slot protocol's reader and writer: every message whole and byte by byte, and what is not one.
  */
-#include "worker/slot_outbox.h"
-#include "worker/slot_protocol.h"
+#include "worker/slot/outbox.h"
+#include "worker/slot/protocol.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include "fair.h"
 #include "../model/run_time.h"
 
-/* What its slots have in hand ends in rows of so many, as they do (worker/slots_place.c). */
+/* What its slots have in hand ends in rows of so many, as they do (worker/table/placing.c). */
 #define ROW_MAX 8u
 /* An agent gives back what is too much when it is so many times what it should hold. */
 #define SURPLUS_TIMES 2u

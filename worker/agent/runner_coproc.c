@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Runner: coprocesses, long-lived processes in any language that speak the slot protocol (SLOTS.md).
+ */
+#include "lasting.h"
+#include "runner.h"
+
+const struct runner runner_coproc = {
+    .kind = {.lasting = true, .greets = true, .ahead = true},
+    .side = SLOT_SIDE_AGENT,
+    .names = true,
+    .start = lasting_spawn,
+    .give = lasting_give_counted,
+    .output = lasting_output,
+    .ended = lasting_ended,
+};
