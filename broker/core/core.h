@@ -24,6 +24,7 @@
 #ifndef BELT_CORE_H
 #define BELT_CORE_H
 
+#include "../../proto/identity.h"
 #include "../../proto/message.h"
 
 struct core;
@@ -91,6 +92,9 @@ struct core_event {
     unsigned code;
     const char *text;
     struct belt_named named; /* of BAD */
+    /* Of MESSAGE and BAD: who sent it, borrowed during the call. NULL: the broker has no keys, and nobody has to prove
+     * who he is. */
+    const struct belt_identity *identity;
 };
 
 /**
