@@ -13,8 +13,8 @@
  *
  * Prints one line of JSON.
  */
-#include "crowd.h"
-#include "measure.h"
+#include "bench/crowd.h"
+#include "bench/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,9 +6,9 @@
 #ifndef BELT_BENCH_CROWD_H
 #define BELT_BENCH_CROWD_H
 
-#include "zmtp.h"
+#include "bench/zmtp.h"
 
-#include "../proto/session.h"
+#include "proto/session.h"
 
 #define CROWD_FUNCTION "crowd"
 

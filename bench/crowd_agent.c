@@ -2,7 +2,7 @@
  *
  * A simulated agent: every task is done when it comes (crowd.h).
  */
-#include "crowd.h"
+#include "bench/crowd.h"
 
 void agent_serve(struct crowd_peer *peer)
 {

@@ -2,8 +2,8 @@
  *
  * A simulated client: jobs without end, fed as far as they are granted, and read as fast as results come (crowd.h).
  */
-#include "crowd.h"
-#include "measure.h"
+#include "bench/crowd.h"
+#include "bench/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * A simulated peer's connection: hello, sequence, heartbeats (crowd.h). A connection that is lost ends the program:
  * on loopback that is a finding.
  */
-#include "crowd.h"
-#include "measure.h"
+#include "bench/crowd.h"
+#include "bench/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>

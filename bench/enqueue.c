@@ -7,10 +7,10 @@
  *
  * At most OUTSTANDING tasks are handed in and not acknowledged. The job is detached: it stays. One line of JSON.
  */
-#include "measure.h"
+#include "bench/measure.h"
 
-#include "../proto/link.h"
-#include "../proto/session.h"
+#include "proto/link.h"
+#include "proto/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  *
  * What the peers' programs share (measure.h).
  */
-#include "measure.h"
+#include "bench/measure.h"
 
 #include <errno.h>
 #include <signal.h>

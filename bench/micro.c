@@ -6,7 +6,7 @@
  *
  * Prints one line of JSON: nanoseconds of CPU time. A figure is the least of five runs.
  */
-#include "measure.h"
+#include "bench/measure.h"
 
 #include "broker/core/core.h"
 #include "client/stream.h"

@@ -10,7 +10,7 @@
  * / reserve / put the result, delete; nats: a queue group of the core (at most once); gearman: SUBMIT_JOB / GRAB_JOB.
  * A payload has no meaning but its length.
  */
-#include "measure.h"
+#include "bench/measure.h"
 
 #include "cli/mix.h"
 

@@ -13,7 +13,7 @@
  * The client keeps OUTSTANDING tasks (10,000, or 64 MiB of them) on their way; with 1 it measures round trips.
  * A task of the packed way is its length (4 bytes) and its bytes.
  */
-#include "measure.h"
+#include "bench/measure.h"
 
 #include "cli/mix.h"
 

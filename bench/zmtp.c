@@ -2,8 +2,8 @@
  *
  * The ZeroMQ wire by hand (zmtp.h): https://rfc.zeromq.org/spec/23
  */
-#include "zmtp.h"
-#include "measure.h"
+#include "bench/zmtp.h"
+#include "bench/measure.h"
 
 #include <arpa/inet.h>
 #include <endian.h>

@@ -7,7 +7,7 @@
 #ifndef BELT_BENCH_ZMTP_H
 #define BELT_BENCH_ZMTP_H
 
-#include "../proto/codec.h"
+#include "proto/codec.h"
 
 struct zmtp {
     int fd;

@@ -3,14 +3,14 @@
  * The broker process (broker.h): opens what it needs, runs the loop until it is
  * told to end, and closes it again.
  */
-#include "broker.h"
-#include "endpoint.h"
-#include "listen.h"
-#include "shell.h"
+#include "broker/broker.h"
+#include "broker/endpoint.h"
+#include "broker/listen.h"
+#include "broker/shell.h"
 
-#include "../proto/signals.h"
-#include "../proto/heap.h"
-#include "../proto/link.h"
+#include "proto/signals.h"
+#include "proto/heap.h"
+#include "proto/link.h"
 
 #include <belt/belt.h>
 #include <errno.h>

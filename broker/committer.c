@@ -5,7 +5,7 @@
  * A batch stays in the queue until its commit has succeeded: the thread reads
  * the batches at the front, the loop appends behind them.
  */
-#include "committer.h"
+#include "broker/committer.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -15,7 +15,7 @@
 #ifndef BELT_COMMITTER_H
 #define BELT_COMMITTER_H
 
-#include "store/store.h"
+#include "broker/store/store.h"
 
 /* What one transaction takes at most (a single batch may be larger). */
 #define COMMITTER_GROUP_BYTES (8u << 20)

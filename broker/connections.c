@@ -3,7 +3,7 @@
  * The table of connections (connections.h). When there are too many, the one that has been without a session for
  * longest is closed: of many that say nothing each new one has as long for its HELLO as it takes to open so many.
  */
-#include "connections.h"
+#include "broker/connections.h"
 
 #include <stdlib.h>
 #include <string.h>

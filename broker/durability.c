@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "durability.h"
-#include "record.h"
-#include "../proto/text_cut.h"
+#include "broker/durability.h"
+#include "broker/record.h"
+#include "proto/text_cut.h"
 
 #include <stdio.h>
 #include <stdlib.h>

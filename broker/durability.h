@@ -7,9 +7,9 @@
 #ifndef BELT_BROKER_DURABILITY_H
 #define BELT_BROKER_DURABILITY_H
 
-#include "committer.h"
-#include "core/core.h"
-#include "../proto/codec.h"
+#include "broker/committer.h"
+#include "broker/core/core.h"
+#include "proto/codec.h"
 
 struct held_message {
     struct held_message *next;

@@ -3,8 +3,8 @@
  * The rules for a broker's addresses (endpoint.h, design: plaintext stays on
  * this machine unless somebody says so).
  */
-#include "endpoint.h"
-#include "../proto/text_cut.h"
+#include "broker/endpoint.h"
+#include "proto/text_cut.h"
 
 #include <arpa/inet.h>
 #include <belt/codes.h>

@@ -2,7 +2,7 @@
  *
  * Tickets for what is under way (flight.h).
  */
-#include "flight.h"
+#include "broker/flight.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -9,7 +9,7 @@
 #ifndef BELT_BROKER_FLIGHT_H
 #define BELT_BROKER_FLIGHT_H
 
-#include "../proto/codec.h"
+#include "proto/codec.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

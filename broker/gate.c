@@ -3,7 +3,7 @@
  * Watching and closing connections (gate.h). A descriptor is ZeroMQ's to close: it is shut down, and ZeroMQ sees its
  * end. Were it another connection's by then, in the moment between the last look and this, that one would connect anew.
  */
-#include "gate.h"
+#include "broker/gate.h"
 
 #include <netinet/in.h>
 #include <stdio.h>

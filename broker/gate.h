@@ -7,7 +7,7 @@
 #ifndef BELT_BROKER_GATE_H
 #define BELT_BROKER_GATE_H
 
-#include "connections.h"
+#include "broker/connections.h"
 #include "proto/link.h"
 
 #include <stddef.h>

@@ -2,10 +2,10 @@
  *
  * Listening sockets and the descriptors for them (listen.h).
  */
-#include "listen.h"
-#include "../proto/link.h"
-#include "../proto/text_cut.h"
-#include "endpoint.h"
+#include "broker/listen.h"
+#include "proto/link.h"
+#include "proto/text_cut.h"
+#include "broker/endpoint.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #ifndef BELT_BROKER_OUTBOX_H
 #define BELT_BROKER_OUTBOX_H
 
-#include "../proto/codec.h"
+#include "proto/codec.h"
 
 struct outbox_item;
 

@@ -2,7 +2,7 @@
  *
  * The table of peers (peers.h).
  */
-#include "peers.h"
+#include "broker/peers.h"
 
 #include <stddef.h>
 #include <stdlib.h>

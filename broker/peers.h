@@ -6,9 +6,9 @@
 #ifndef BELT_BROKER_PEERS_H
 #define BELT_BROKER_PEERS_H
 
-#include "../proto/link.h"
-#include "flight.h"
-#include "outbox.h"
+#include "proto/link.h"
+#include "broker/flight.h"
+#include "broker/outbox.h"
 
 #include <uthash.h>
 

@@ -7,8 +7,8 @@
 #ifndef BELT_RECORD_H
 #define BELT_RECORD_H
 
-#include "core/core.h"
-#include "../proto/codec.h"
+#include "broker/core/core.h"
+#include "proto/codec.h"
 
 /** One body for `record`; NULL when out of memory or over a limit. */
 struct belt_buf *record_pack(const struct core_record *record);

@@ -6,14 +6,14 @@
  * broker. Where they do not add up as they are, results are numbered anew without gaps, and every task that is neither
  * waiting nor among the results nor read gets the result TASK_LOST behind all others; then the judge is asked again.
  */
-#include "salvage.h"
+#include "broker/salvage.h"
 
-#include "core/core.h"
-#include "record.h"
-#include "store/store.h"
+#include "broker/core/core.h"
+#include "broker/record.h"
+#include "broker/store/store.h"
 
-#include "../proto/codec.h"
-#include "../proto/text_cut.h"
+#include "proto/codec.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,9 +4,9 @@
  * (shell.h). The core decides everything but one thing: how long a peer that
  * does not read may make us keep messages for it.
  */
-#include "shell.h"
-#include "../proto/terminal_text.h"
-#include "../proto/text_cut.h"
+#include "broker/shell.h"
+#include "proto/terminal_text.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -6,10 +6,10 @@
 #ifndef BELT_BROKER_SHELL_H
 #define BELT_BROKER_SHELL_H
 
-#include "core/core.h"
-#include "durability.h"
-#include "gate.h"
-#include "peers.h"
+#include "broker/core/core.h"
+#include "broker/durability.h"
+#include "broker/gate.h"
+#include "broker/peers.h"
 
 #include "proto/link.h"
 

@@ -2,15 +2,15 @@
  *
  * What the commands share that ask a broker something.
  */
-#include "admin.h"
+#include "cli/admin.h"
 
-#include "endpoint.h"
-#include "exit.h"
-#include "say.h"
-#include "signals.h"
-#include "units.h"
+#include "cli/endpoint.h"
+#include "cli/exit.h"
+#include "cli/say.h"
+#include "cli/signals.h"
+#include "cli/units.h"
 
-#include "../client/open.h"
+#include "client/open.h"
 
 #include <errno.h>
 #include <inttypes.h>

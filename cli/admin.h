@@ -5,10 +5,10 @@
 #ifndef BELT_CLI_ADMIN_H
 #define BELT_CLI_ADMIN_H
 
-#include "bytes.h"
-#include "commands.h"
+#include "cli/bytes.h"
+#include "cli/commands.h"
 
-#include "../proto/message.h"
+#include "proto/message.h"
 
 #include <belt/belt.h>
 

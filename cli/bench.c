@@ -5,22 +5,22 @@
  * Each input carries the time at which it was drawn, each result carries it back: a latency is the time from
  * drawing an input to taking its result, which in a full window is mostly waiting.
  */
-#include "admin.h"
-#include "echo.h"
-#include "endpoint.h"
-#include "exit.h"
-#include "histogram.h"
-#include "mix.h"
-#include "run.h"
-#include "say.h"
-#include "show_json.h"
-#include "signals.h"
-#include "units.h"
+#include "cli/admin.h"
+#include "cli/echo.h"
+#include "cli/endpoint.h"
+#include "cli/exit.h"
+#include "cli/histogram.h"
+#include "cli/mix.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/show_json.h"
+#include "cli/signals.h"
+#include "cli/units.h"
 
-#include "../client/open.h"
-#include "../client/private.h"
-#include "../proto/heap.h"
-#include "../proto/text_cut.h"
+#include "client/open.h"
+#include "client/private.h"
+#include "proto/heap.h"
+#include "proto/text_cut.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -2,14 +2,14 @@
  *
  * `belt broker`.
  */
-#include "../broker/broker.h"
+#include "broker/broker.h"
 
-#include "endpoint.h"
-#include "exit.h"
-#include "run.h"
-#include "say.h"
+#include "cli/endpoint.h"
+#include "cli/exit.h"
+#include "cli/run.h"
+#include "cli/say.h"
 
-#include "../proto/limits.h"
+#include "proto/limits.h"
 
 #include <belt/codes.h>
 

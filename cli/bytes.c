@@ -2,10 +2,10 @@
  *
  * A string of bytes that grows. Pure.
  */
-#include "bytes.h"
+#include "cli/bytes.h"
 
-#include "../proto/terminal_text.h"
-#include "../proto/text_cut.h"
+#include "proto/terminal_text.h"
+#include "proto/text_cut.h"
 
 #include <stdarg.h>
 #include <stdint.h>

@@ -2,15 +2,15 @@
  *
  * `belt cancel` and `belt forget`: jobs by their names, or all that a filter finds.
  */
-#include "admin.h"
-#include "exit.h"
-#include "run.h"
-#include "say.h"
-#include "show_json.h"
-#include "signals.h"
-#include "states.h"
+#include "cli/admin.h"
+#include "cli/exit.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/show_json.h"
+#include "cli/signals.h"
+#include "cli/states.h"
 
-#include "../client/admin.h"
+#include "client/admin.h"
 
 #include <inttypes.h>
 #include <stdio.h>

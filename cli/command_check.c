@@ -2,11 +2,11 @@
  *
  * What is refused of a command line before anything runs. Pure. See command_check.h.
  */
-#include "command_check.h"
-#include "command_line.h"
-#include "functions.h"
-#include "../proto/shell_words.h"
-#include "../proto/text_cut.h"
+#include "cli/command_check.h"
+#include "cli/command_line.h"
+#include "cli/functions.h"
+#include "proto/shell_words.h"
+#include "proto/text_cut.h"
 
 #include <stdio.h>
 #include <string.h>

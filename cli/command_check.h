@@ -5,7 +5,7 @@
 #ifndef BELT_CLI_COMMAND_CHECK_H
 #define BELT_CLI_COMMAND_CHECK_H
 
-#include "options.h"
+#include "cli/options.h"
 
 /** False when the command after '--', or the inputs after ':::', hold something that Belt would not do as it looks;
  * `error` (BELT_CHECK_ERROR bytes) says what, and what to write instead. Pure. */

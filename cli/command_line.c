@@ -2,11 +2,11 @@
  *
  * The command of `belt map -- COMMAND…`. Pure.
  */
-#include "command_line.h"
+#include "cli/command_line.h"
 
-#include "../proto/limits.h"
-#include "../proto/shell_line.h"
-#include "../worker/agent/agent.h"
+#include "proto/limits.h"
+#include "proto/shell_line.h"
+#include "worker/agent/agent.h"
 
 #include <string.h>
 

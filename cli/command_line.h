@@ -6,7 +6,7 @@
 #ifndef BELT_CLI_COMMAND_LINE_H
 #define BELT_CLI_COMMAND_LINE_H
 
-#include "bytes.h"
+#include "cli/bytes.h"
 
 #include <stdint.h>
 

@@ -2,17 +2,17 @@
  *
  * The one list of commands and options. Pure data.
  */
-#include "commands.h"
+#include "cli/commands.h"
 
-#include "endpoint.h"
-#include "halt.h"
-#include "option_rows.h"
-#include "states.h"
-#include "suggest.h"
+#include "cli/endpoint.h"
+#include "cli/halt.h"
+#include "cli/option_rows.h"
+#include "cli/states.h"
+#include "cli/suggest.h"
 
-#include "../proto/limits.h"
-#include "../worker/agent/agent.h"
-#include "../worker/slot/protocol.h"
+#include "proto/limits.h"
+#include "worker/agent/agent.h"
+#include "worker/slot/protocol.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #ifndef BELT_CLI_COMMANDS_H
 #define BELT_CLI_COMMANDS_H
 
-#include "options.h"
+#include "cli/options.h"
 
 enum { CONNECT_TIMEOUT_DEFAULT_MS = 10000, LOST_TIMEOUT_DEFAULT_MS = 60000 };
 

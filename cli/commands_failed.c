@@ -2,7 +2,7 @@
  *
  * The tables of `belt failed` and `belt retry`. Pure data.
  */
-#include "option_rows.h"
+#include "cli/option_rows.h"
 
 /* clang-format off */
 static void defaults(void *memory)

@@ -2,7 +2,7 @@
  *
  * The tables of `belt submit` and `belt results`. Pure data.
  */
-#include "option_rows.h"
+#include "cli/option_rows.h"
 
 /* clang-format off */
 #define SUBMIT(field) .offset = offsetof(struct submit_values, field)

@@ -2,9 +2,9 @@
  *
  * Completion scripts for bash, zsh and fish, made from the tables of options. Pure.
  */
-#include "completion.h"
+#include "cli/completion.h"
 
-#include "commands.h"
+#include "cli/commands.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  *
  * Parser of configuration files. Pure and bounded: see config.h.
  */
-#include "config.h"
+#include "cli/config.h"
 
 #include <stdio.h>
 #include <stdlib.h>

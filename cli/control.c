@@ -2,14 +2,14 @@
  *
  * `belt wait`, `belt ping`.
  */
-#include "admin.h"
-#include "clock.h"
-#include "exit.h"
-#include "run.h"
-#include "say.h"
-#include "show_json.h"
-#include "signals.h"
-#include "units.h"
+#include "cli/admin.h"
+#include "cli/clock.h"
+#include "cli/exit.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/show_json.h"
+#include "cli/signals.h"
+#include "cli/units.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  *
  * Functions that answer with their input (echo.h).
  */
-#include "echo.h"
+#include "cli/echo.h"
 
 #include <errno.h>
 #include <time.h>

@@ -2,7 +2,7 @@
  *
  * Addresses as people write them. Pure.
  */
-#include "endpoint.h"
+#include "cli/endpoint.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * From codes of libbelt to exit codes of the program. Pure.
  */
-#include "exit.h"
+#include "cli/exit.h"
 
 #include <belt/codes.h>
 

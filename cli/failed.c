@@ -2,16 +2,16 @@
  *
  * `belt failed` and `belt retry`.
  */
-#include "admin.h"
-#include "exit.h"
-#include "run.h"
-#include "say.h"
-#include "show_failed.h"
-#include "show_json.h"
-#include "signals.h"
-#include "units.h"
+#include "cli/admin.h"
+#include "cli/exit.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/show_failed.h"
+#include "cli/show_json.h"
+#include "cli/signals.h"
+#include "cli/units.h"
 
-#include "../client/failed.h"
+#include "client/failed.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
  *
  * Whole files in memory, with a bound.
  */
-#include "file.h"
+#include "cli/file.h"
 
-#include "bytes.h"
+#include "cli/bytes.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -2,9 +2,9 @@
  *
  * The first process of a container. See first.h.
  */
-#include "first.h"
+#include "cli/first.h"
 
-#include "say.h"
+#include "cli/say.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -2,7 +2,7 @@
  *
  * "[NAME=]COMMAND". Pure.
  */
-#include "functions.h"
+#include "cli/functions.h"
 
 #include <stdio.h>
 #include <string.h>

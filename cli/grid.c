@@ -2,9 +2,9 @@
  *
  * Tables for people. Pure.
  */
-#include "grid.h"
+#include "cli/grid.h"
 
-#include "../proto/terminal_text.h"
+#include "proto/terminal_text.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_CLI_GRID_H
 #define BELT_CLI_GRID_H
 
-#include "bytes.h"
+#include "cli/bytes.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,9 +2,9 @@
  *
  * When a map stops early (--halt). Pure.
  */
-#include "halt.h"
+#include "cli/halt.h"
 
-#include "units.h"
+#include "cli/units.h"
 
 #include <stdio.h>
 #include <string.h>

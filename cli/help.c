@@ -2,9 +2,9 @@
  *
  * Help texts, made from the tables of options and exit codes. Pure.
  */
-#include "help.h"
+#include "cli/help.h"
 
-#include "exit.h"
+#include "cli/exit.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #ifndef BELT_CLI_HELP_H
 #define BELT_CLI_HELP_H
 
-#include "commands.h"
+#include "cli/commands.h"
 
 #include <stdio.h>
 

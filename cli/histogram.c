@@ -2,7 +2,7 @@
  *
  * Percentiles in a fixed room (histogram.h).
  */
-#include "histogram.h"
+#include "cli/histogram.h"
 
 /* Below 32 each value has its bucket; above, the five bits behind the leading one choose among 32. */
 static uint32_t bucket_of(uint64_t ns)

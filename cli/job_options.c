@@ -2,15 +2,15 @@
  *
  * The options of a job. See job_options.h.
  */
-#include "job_options.h"
+#include "cli/job_options.h"
 
-#include "command_line.h"
-#include "exit.h"
-#include "moment.h"
-#include "say.h"
+#include "cli/command_line.h"
+#include "cli/exit.h"
+#include "cli/moment.h"
+#include "cli/say.h"
 
-#include "../client/open.h"
-#include "../worker/agent/agent.h"
+#include "client/open.h"
+#include "worker/agent/agent.h"
 
 #include <time.h>
 

@@ -5,8 +5,8 @@
 #ifndef BELT_CLI_JOB_OPTIONS_H
 #define BELT_CLI_JOB_OPTIONS_H
 
-#include "bytes.h"
-#include "commands.h"
+#include "cli/bytes.h"
+#include "cli/commands.h"
 
 #include <belt/belt.h>
 

@@ -2,9 +2,9 @@
  *
  * GNU parallel's joblog. Pure.
  */
-#include "joblog.h"
+#include "cli/joblog.h"
 
-#include "units.h"
+#include "cli/units.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * Inputs by their place in the job: a hash table, since unordered results
  * leave gaps of any length. Pure.
  */
-#include "labels.h"
+#include "cli/labels.h"
 
 #include <stdlib.h>
 #include <string.h>

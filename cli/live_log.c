@@ -2,11 +2,11 @@
  *
  * The thread that shows the standard error of local tasks. See live_log.h.
  */
-#include "live_log.h"
+#include "cli/live_log.h"
 
-#include "say.h"
+#include "cli/say.h"
 
-#include "../proto/terminal_text.h"
+#include "proto/terminal_text.h"
 
 #include <errno.h>
 #include <fcntl.h>

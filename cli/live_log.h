@@ -6,10 +6,10 @@
 #ifndef BELT_CLI_LIVE_LOG_H
 #define BELT_CLI_LIVE_LOG_H
 
-#include "bytes.h"
-#include "joblog.h"
+#include "cli/bytes.h"
+#include "cli/joblog.h"
 
-#include "../worker/agent/log_lines.h"
+#include "worker/agent/log_lines.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

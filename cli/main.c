@@ -3,15 +3,15 @@
  * The program `belt`: finds the command, reads its options from the command
  * line, the environment and the configuration file, and runs it.
  */
-#include "completion.h"
-#include "exit.h"
-#include "file.h"
-#include "first.h"
-#include "help.h"
-#include "run.h"
-#include "say.h"
-#include "signals.h"
-#include "../proto/text_cut.h"
+#include "cli/completion.h"
+#include "cli/exit.h"
+#include "cli/file.h"
+#include "cli/first.h"
+#include "cli/help.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/signals.h"
+#include "proto/text_cut.h"
 
 #include <belt/belt.h>
 #include <errno.h>

@@ -2,13 +2,13 @@
  *
  * `belt map`: draws inputs, prints results. map_setup.c opens what it needs.
  */
-#include "map.h"
+#include "cli/map.h"
 
-#include "clock.h"
-#include "exit.h"
-#include "run.h"
-#include "say.h"
-#include "signals.h"
+#include "cli/clock.h"
+#include "cli/exit.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/signals.h"
 
 #include <poll.h>
 #include <stdio.h>

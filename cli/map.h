@@ -5,12 +5,12 @@
 #ifndef BELT_CLI_MAP_H
 #define BELT_CLI_MAP_H
 
-#include "halt.h"
-#include "labels.h"
-#include "live_log.h"
-#include "map_input.h"
-#include "map_output.h"
-#include "map_progress.h"
+#include "cli/halt.h"
+#include "cli/labels.h"
+#include "cli/live_log.h"
+#include "cli/map_input.h"
+#include "cli/map_output.h"
+#include "cli/map_progress.h"
 
 #include <belt/belt.h>
 

@@ -3,12 +3,12 @@
  * The inputs of `belt map`. Reads only what is there: a pipe that stalls must
  * not hold up results that are due.
  */
-#include "map_input.h"
+#include "cli/map_input.h"
 
 #include "proto/limits.h"
-#include "say.h"
-#include "units.h"
-#include "../proto/text_cut.h"
+#include "cli/say.h"
+#include "cli/units.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,10 +6,10 @@
 #ifndef BELT_CLI_MAP_INPUT_H
 #define BELT_CLI_MAP_INPUT_H
 
-#include "commands.h"
-#include "joblog.h"
-#include "labels.h"
-#include "records.h"
+#include "cli/commands.h"
+#include "cli/joblog.h"
+#include "cli/labels.h"
+#include "cli/records.h"
 
 #include <belt/belt.h>
 

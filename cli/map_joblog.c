@@ -2,11 +2,11 @@
  *
  * The joblog as a file: a new one, or what an interrupted run left.
  */
-#include "map_joblog.h"
+#include "cli/map_joblog.h"
 
-#include "exit.h"
-#include "file.h"
-#include "say.h"
+#include "cli/exit.h"
+#include "cli/file.h"
+#include "cli/say.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
 #ifndef BELT_CLI_MAP_JOBLOG_H
 #define BELT_CLI_MAP_JOBLOG_H
 
-#include "commands.h"
-#include "joblog.h"
+#include "cli/commands.h"
+#include "cli/joblog.h"
 
 /** Opens the log that `values` names, reads what a resumed run skips. The descriptor, or minus an exit code with a
  * message said. */

@@ -3,19 +3,19 @@
  * The results of `belt map` and `belt results`. What was given to map_output_add() counts as
  * taken once map_output_flush() has returned.
  */
-#include "map_output.h"
+#include "cli/map_output.h"
 
-#include "command_line.h"
-#include "exit.h"
-#include "joblog.h"
-#include "map_input.h"
-#include "result_json.h"
-#include "say.h"
-#include "signals.h"
-#include "torn_tail.h"
+#include "cli/command_line.h"
+#include "cli/exit.h"
+#include "cli/joblog.h"
+#include "cli/map_input.h"
+#include "cli/result_json.h"
+#include "cli/say.h"
+#include "cli/signals.h"
+#include "cli/torn_tail.h"
 
-#include "../proto/terminal_text.h"
-#include "../proto/text_cut.h"
+#include "proto/terminal_text.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <fcntl.h>

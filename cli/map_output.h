@@ -6,10 +6,10 @@
 #ifndef BELT_CLI_MAP_OUTPUT_H
 #define BELT_CLI_MAP_OUTPUT_H
 
-#include "bytes.h"
-#include "commands.h"
-#include "labels.h"
-#include "records.h"
+#include "cli/bytes.h"
+#include "cli/commands.h"
+#include "cli/labels.h"
+#include "cli/records.h"
 
 #include <belt/belt.h>
 

@@ -2,10 +2,10 @@
  *
  * Shows how far a map is. The numbers come from progress.c.
  */
-#include "map_progress.h"
+#include "cli/map_progress.h"
 
-#include "bytes.h"
-#include "say.h"
+#include "cli/bytes.h"
+#include "cli/say.h"
 
 #include <jansson.h>
 #include <stdlib.h>

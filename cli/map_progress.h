@@ -6,8 +6,8 @@
 #ifndef BELT_CLI_MAP_PROGRESS_H
 #define BELT_CLI_MAP_PROGRESS_H
 
-#include "commands.h"
-#include "progress.h"
+#include "cli/commands.h"
+#include "cli/progress.h"
 
 #include <belt/belt.h>
 

@@ -3,23 +3,23 @@
  * What `belt map` needs before its first input: a sensible command line, the
  * input, the joblog, a pool and a job.
  */
-#include "map.h"
+#include "cli/map.h"
 
-#include "clock.h"
-#include "command_check.h"
-#include "command_line.h"
-#include "endpoint.h"
-#include "exit.h"
-#include "job_options.h"
-#include "map_joblog.h"
-#include "say.h"
-#include "signals.h"
+#include "cli/clock.h"
+#include "cli/command_check.h"
+#include "cli/command_line.h"
+#include "cli/endpoint.h"
+#include "cli/exit.h"
+#include "cli/job_options.h"
+#include "cli/map_joblog.h"
+#include "cli/say.h"
+#include "cli/signals.h"
 
-#include "../client/open.h"
-#include "../client/private.h"
-#include "../worker/agent/agent.h"
-#include "../proto/heap.h"
-#include "../proto/limits.h"
+#include "client/open.h"
+#include "client/private.h"
+#include "worker/agent/agent.h"
+#include "proto/heap.h"
+#include "proto/limits.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -2,7 +2,7 @@
  *
  * Mixes of run times (mix.h).
  */
-#include "mix.h"
+#include "cli/mix.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "moment.h"
+#include "cli/moment.h"
 
-#include "units.h"
+#include "cli/units.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,9 +6,9 @@
 #ifndef BELT_CLI_OPTION_ROWS_H
 #define BELT_CLI_OPTION_ROWS_H
 
-#include "commands.h"
+#include "cli/commands.h"
 
-#include "../proto/limits.h"
+#include "proto/limits.h"
 
 /* clang-format off */
 bool commands_check_clients(const char *text);

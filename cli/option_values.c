@@ -2,11 +2,11 @@
  *
  * Sets the values of options: defaults, file, environment, flags. Pure.
  */
-#include "option_values.h"
+#include "cli/option_values.h"
 
-#include "suggest.h"
-#include "units.h"
-#include "../proto/text_cut.h"
+#include "cli/suggest.h"
+#include "cli/units.h"
+#include "proto/text_cut.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_CLI_OPTION_VALUES_H
 #define BELT_CLI_OPTION_VALUES_H
 
-#include "options.h"
+#include "cli/options.h"
 
 /** One flag of a command line. */
 struct option_setting {

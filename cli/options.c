@@ -3,9 +3,9 @@
  * Takes command lines apart by a table of options. Values are set in
  * option_values.c. See options.h.
  */
-#include "option_values.h"
-#include "suggest.h"
-#include "../proto/text_cut.h"
+#include "cli/option_values.h"
+#include "cli/suggest.h"
+#include "proto/text_cut.h"
 
 #include <ctype.h>
 #include <getopt.h>

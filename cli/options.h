@@ -10,7 +10,7 @@
 #ifndef BELT_CLI_OPTIONS_H
 #define BELT_CLI_OPTIONS_H
 
-#include "config.h"
+#include "cli/config.h"
 
 #include <stdbool.h>
 #include <stddef.h>

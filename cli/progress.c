@@ -2,9 +2,9 @@
  *
  * How far a map is. Pure.
  */
-#include "progress.h"
+#include "cli/progress.h"
 
-#include "units.h"
+#include "cli/units.h"
 
 #include <stdio.h>
 

@@ -2,13 +2,13 @@
  *
  * `belt readers list` and `belt readers remove`.
  */
-#include "admin.h"
-#include "exit.h"
-#include "run.h"
-#include "say.h"
-#include "show.h"
-#include "show_json.h"
-#include "signals.h"
+#include "cli/admin.h"
+#include "cli/exit.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/show.h"
+#include "cli/show_json.h"
+#include "cli/signals.h"
 
 #include <inttypes.h>
 #include <stdio.h>

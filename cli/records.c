@@ -3,7 +3,7 @@
  * Cuts a stream of bytes into inputs. Pure. Keeps at most one input and one
  * read in memory, whatever the stream says of its lengths.
  */
-#include "records.h"
+#include "cli/records.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * One result as one line of JSON. Pure.
  */
-#include "result_json.h"
+#include "cli/result_json.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -5,8 +5,8 @@
 #ifndef BELT_CLI_RESULT_JSON_H
 #define BELT_CLI_RESULT_JSON_H
 
-#include "bytes.h"
-#include "labels.h"
+#include "cli/bytes.h"
+#include "cli/labels.h"
 
 #include <belt/belt.h>
 #include <jansson.h>

@@ -3,16 +3,16 @@
  * `belt results`: prints the results of a job that was handed in, and
  * acknowledges what it has written, no sooner.
  */
-#include "admin.h"
-#include "clock.h"
-#include "exit.h"
-#include "map.h"
-#include "run.h"
-#include "say.h"
-#include "signals.h"
+#include "cli/admin.h"
+#include "cli/clock.h"
+#include "cli/exit.h"
+#include "cli/map.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/signals.h"
 
-#include "../client/open.h"
-#include "../worker/agent/agent.h"
+#include "client/open.h"
+#include "worker/agent/agent.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_CLI_RUN_H
 #define BELT_CLI_RUN_H
 
-#include "commands.h"
+#include "cli/commands.h"
 
 int run_map(const struct options *options);
 int run_submit(const struct options *options);

@@ -2,10 +2,10 @@
  *
  * Standard error: messages and one status line. See say.h.
  */
-#include "say.h"
+#include "cli/say.h"
 
-#include "../proto/terminal_text.h"
-#include "../proto/text_cut.h"
+#include "proto/terminal_text.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -2,10 +2,10 @@
  *
  * What a broker says of itself, as tables for people. Pure.
  */
-#include "show.h"
+#include "cli/show.h"
 
-#include "grid.h"
-#include "units.h"
+#include "cli/grid.h"
+#include "cli/units.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_CLI_SHOW_H
 #define BELT_CLI_SHOW_H
 
-#include "bytes.h"
+#include "cli/bytes.h"
 
 #include <belt/belt.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "show_failed.h"
+#include "cli/show_failed.h"
 
-#include "result_json.h"
-#include "units.h"
+#include "cli/result_json.h"
+#include "cli/units.h"
 
-#include "../proto/text_cut.h"
+#include "proto/text_cut.h"
 
 #include <belt/belt.h>
 #include <inttypes.h>

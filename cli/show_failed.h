@@ -5,10 +5,10 @@
 #ifndef BELT_CLI_SHOW_FAILED_H
 #define BELT_CLI_SHOW_FAILED_H
 
-#include "bytes.h"
-#include "grid.h"
+#include "cli/bytes.h"
+#include "cli/grid.h"
 
-#include "../proto/message.h"
+#include "proto/message.h"
 
 #include <jansson.h>
 

@@ -2,7 +2,7 @@
  *
  * What a broker says of itself, as JSON. Pure.
  */
-#include "show_json.h"
+#include "cli/show_json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

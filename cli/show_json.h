@@ -6,7 +6,7 @@
 #ifndef BELT_CLI_SHOW_JSON_H
 #define BELT_CLI_SHOW_JSON_H
 
-#include "bytes.h"
+#include "cli/bytes.h"
 
 #include <belt/belt.h>
 #include <jansson.h>

@@ -2,9 +2,9 @@
  *
  * Signals that ask a command to stop. See signals.h.
  */
-#include "signals.h"
+#include "cli/signals.h"
 
-#include "../client/open.h"
+#include "client/open.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "states.h"
+#include "cli/states.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -2,14 +2,14 @@
  *
  * `belt status`, `belt workers`, `belt jobs`.
  */
-#include "admin.h"
-#include "exit.h"
-#include "run.h"
-#include "say.h"
-#include "show.h"
-#include "show_json.h"
-#include "signals.h"
-#include "states.h"
+#include "cli/admin.h"
+#include "cli/exit.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/show.h"
+#include "cli/show_json.h"
+#include "cli/signals.h"
+#include "cli/states.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,16 +2,16 @@
  *
  * `belt store`: checks, measures, compacts, copies or salvages the state directory of a broker.
  */
-#include "admin.h"
-#include "exit.h"
-#include "run.h"
-#include "say.h"
-#include "show_json.h"
-#include "units.h"
+#include "cli/admin.h"
+#include "cli/exit.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/show_json.h"
+#include "cli/units.h"
 
-#include "../broker/salvage.h"
-#include "../broker/store/store.h"
-#include "../proto/text_cut.h"
+#include "broker/salvage.h"
+#include "broker/store/store.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -2,16 +2,16 @@
  *
  * `belt submit`: hands in a job and leaves it to its readers.
  */
-#include "admin.h"
-#include "clock.h"
-#include "command_check.h"
-#include "exit.h"
-#include "job_options.h"
-#include "map_input.h"
-#include "run.h"
-#include "say.h"
-#include "show_json.h"
-#include "signals.h"
+#include "cli/admin.h"
+#include "cli/clock.h"
+#include "cli/command_check.h"
+#include "cli/exit.h"
+#include "cli/job_options.h"
+#include "cli/map_input.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "cli/show_json.h"
+#include "cli/signals.h"
 
 #include <inttypes.h>
 #include <poll.h>

@@ -2,7 +2,7 @@
  *
  * The nearest known word by edit distance, adjacent swaps counting as one edit. Pure.
  */
-#include "suggest.h"
+#include "cli/suggest.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  *
  * The end of a file that is continued. See torn_tail.h.
  */
-#include "torn_tail.h"
+#include "cli/torn_tail.h"
 
 #include <errno.h>
 #include <fcntl.h>

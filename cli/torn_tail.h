@@ -6,7 +6,7 @@
 #ifndef BELT_CLI_TORN_TAIL_H
 #define BELT_CLI_TORN_TAIL_H
 
-#include "records.h"
+#include "cli/records.h"
 
 #include <sys/types.h>
 

@@ -2,7 +2,7 @@
  *
  * Numbers as people write and read them. Pure; independent of the locale.
  */
-#include "units.h"
+#include "cli/units.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,18 +2,18 @@
  *
  * `belt worker`.
  */
-#include "../worker/agent/agent.h"
+#include "worker/agent/agent.h"
 
-#include "command_check.h"
-#include "command_line.h"
-#include "echo.h"
-#include "endpoint.h"
-#include "exit.h"
-#include "functions.h"
-#include "run.h"
-#include "say.h"
+#include "cli/command_check.h"
+#include "cli/command_line.h"
+#include "cli/echo.h"
+#include "cli/endpoint.h"
+#include "cli/exit.h"
+#include "cli/functions.h"
+#include "cli/run.h"
+#include "cli/say.h"
 
-#include "../proto/limits.h"
+#include "proto/limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>

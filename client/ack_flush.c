@@ -2,13 +2,13 @@
  *
  * Waiting until the broker has the last acknowledgement of a stream. In the user's own thread.
  */
-#include "call.h"
-#include "closing.h"
-#include "error.h"
-#include "inside.h"
-#include "mail.h"
-#include "pool.h"
-#include "turn.h"
+#include "client/call.h"
+#include "client/closing.h"
+#include "client/error.h"
+#include "client/inside.h"
+#include "client/mail.h"
+#include "client/pool.h"
+#include "client/turn.h"
 #include "proto/codes.h"
 
 /** Under the mail's lock. BELT_AGAIN: wait. */

@@ -2,16 +2,16 @@
  *
  * Status, cancel by id, ping. See admin.h.
  */
-#include "admin.h"
+#include "client/admin.h"
 
-#include "connection.h"
-#include "error.h"
-#include "failed.h"
-#include "inside.h"
-#include "options.h"
-#include "wake.h"
+#include "client/connection.h"
+#include "client/error.h"
+#include "client/failed.h"
+#include "client/inside.h"
+#include "client/options.h"
+#include "client/wake.h"
 
-#include "../proto/text_cut.h"
+#include "proto/text_cut.h"
 
 #include <stdio.h>
 #include <stdlib.h>

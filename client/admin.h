@@ -6,7 +6,7 @@
 #ifndef BELT_CLIENT_ADMIN_H
 #define BELT_CLIENT_ADMIN_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** Sends what was not sent. True when there was something. */
 bool client_admin_work(belt_pool *pool);

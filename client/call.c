@@ -2,13 +2,13 @@
  *
  * The owner's side of a single call. See call.h.
  */
-#include "call.h"
+#include "client/call.h"
 
-#include "error.h"
-#include "inside.h"
-#include "process.h"
+#include "client/error.h"
+#include "client/inside.h"
+#include "client/process.h"
 #include "proto/codes.h"
-#include "wake.h"
+#include "client/wake.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #ifndef BELT_CLIENT_CALL_H
 #define BELT_CLIENT_CALL_H
 
-#include "shared.h"
+#include "client/shared.h"
 
 /** The call that this is, or NULL: it is a stream of its own. Accepts NULL. */
 struct client_call *client_call_of(const belt_stream *stream);

@@ -2,11 +2,11 @@
  *
  * Whole calls: map, apply and apply_async, made of streams.
  */
-#include "call.h"
-#include "error.h"
-#include "inside.h"
-#include "job.h"
-#include "pool.h"
+#include "client/call.h"
+#include "client/error.h"
+#include "client/inside.h"
+#include "client/job.h"
+#include "client/pool.h"
 
 #include <belt/belt.h>
 #include <stdlib.h>

@@ -2,16 +2,16 @@
  *
  * Closing streams and pools. See closing.h.
  */
-#include "closing.h"
+#include "client/closing.h"
 
-#include "call.h"
-#include "flow.h"
-#include "inside.h"
-#include "io.h"
-#include "mail.h"
-#include "private.h"
-#include "process.h"
-#include "wake.h"
+#include "client/call.h"
+#include "client/flow.h"
+#include "client/inside.h"
+#include "client/io.h"
+#include "client/mail.h"
+#include "client/private.h"
+#include "client/process.h"
+#include "client/wake.h"
 
 /** Under the mail's lock: the last word, after which the I/O thread frees the stream. */
 static void say_closed(struct belt_stream *stream, bool cancel, bool detach)

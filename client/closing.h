@@ -6,7 +6,7 @@
 #ifndef BELT_CLIENT_CLOSING_H
 #define BELT_CLIENT_CLOSING_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** A public call leaves the stream, which it has entered (inside.h) and which may be gone afterwards, as may its pool.
  */

@@ -2,10 +2,10 @@
  *
  * Messages to the broker, at the helm. See connection.h.
  */
-#include "connection.h"
+#include "client/connection.h"
 
 #include "proto/link.h"
-#include "../proto/text_cut.h"
+#include "proto/text_cut.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_CLIENT_CONNECTION_H
 #define BELT_CLIENT_CONNECTION_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** True when a message can be handed to the socket now. */
 bool client_connection_ready(const belt_pool *pool);

@@ -2,9 +2,9 @@
  *
  * Directories of private brokers. See directory.h.
  */
-#include "directory.h"
+#include "client/directory.h"
 
-#include "error.h"
+#include "client/error.h"
 #include "worker/agent/spawn.h"
 
 #include <belt/belt.h>

@@ -2,9 +2,9 @@
  *
  * The last failure of each thread, in one sentence.
  */
-#include "error.h"
+#include "client/error.h"
 
-#include "../proto/text_cut.h"
+#include "proto/text_cut.h"
 
 #include <belt/belt.h>
 #include <stdarg.h>

@@ -2,10 +2,10 @@
  *
  * Copies of questions and answers about failed tasks: one block each. See failed.h.
  */
-#include "failed.h"
+#include "client/failed.h"
 
-#include "admin.h"
-#include "error.h"
+#include "client/admin.h"
+#include "client/error.h"
 
 #include <stdlib.h>
 #include <string.h>

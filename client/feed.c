@@ -2,14 +2,14 @@
  *
  * Feeding a stream by hand, and drawing ahead of its reader. In a thread of the user's.
  */
-#include "call.h"
-#include "closing.h"
-#include "error.h"
-#include "input.h"
-#include "inside.h"
-#include "mail.h"
-#include "stream_fd.h"
-#include "turn.h"
+#include "client/call.h"
+#include "client/closing.h"
+#include "client/error.h"
+#include "client/input.h"
+#include "client/inside.h"
+#include "client/mail.h"
+#include "client/stream_fd.h"
+#include "client/turn.h"
 #include "proto/codes.h"
 
 #include <stdio.h>

@@ -2,13 +2,13 @@
  *
  * The streams of a pool on its I/O thread. See flow.h.
  */
-#include "flow.h"
+#include "client/flow.h"
 
-#include "admin.h"
-#include "connection.h"
-#include "inside.h"
-#include "mail.h"
-#include "wake.h"
+#include "client/admin.h"
+#include "client/connection.h"
+#include "client/inside.h"
+#include "client/mail.h"
+#include "client/wake.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #ifndef BELT_CLIENT_FLOW_H
 #define BELT_CLIENT_FLOW_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** Connected (again): everybody re-synchronises. */
 void client_flow_welcome(belt_pool *pool);

@@ -2,7 +2,7 @@
  *
  * The steps of who drives. See helm.h.
  */
-#include "helm.h"
+#include "client/helm.h"
 
 #include <assert.h>
 

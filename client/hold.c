@@ -2,7 +2,7 @@
  *
  * Results that are not acknowledged yet. See hold.h.
  */
-#include "hold.h"
+#include "client/hold.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -2,12 +2,12 @@
  *
  * Inputs on their way to the I/O thread: drawn from a source, or handed in one by one. See input.h.
  */
-#include "input.h"
+#include "client/input.h"
 
-#include "error.h"
-#include "inside.h"
-#include "mail.h"
-#include "options.h"
+#include "client/error.h"
+#include "client/inside.h"
+#include "client/mail.h"
+#include "client/options.h"
 #include "proto/codes.h"
 
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_CLIENT_INPUT_H
 #define BELT_CLIENT_INPUT_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** Draws from the source as far as the window allows, while there is no result to give. */
 int client_draw(struct belt_stream *stream);

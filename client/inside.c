@@ -6,10 +6,10 @@
  * millions of times. There the order of two stores decides: who enters counts first and then looks at `closing`, who
  * closes sets `closing` first and then looks at the count.
  */
-#include "inside.h"
+#include "client/inside.h"
 
-#include "error.h"
-#include "process.h"
+#include "client/error.h"
+#include "client/process.h"
 
 /** A call of a source in this thread; the innermost first. */
 struct frame {

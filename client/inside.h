@@ -9,7 +9,7 @@
 #ifndef BELT_CLIENT_INSIDE_H
 #define BELT_CLIENT_INSIDE_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** What a stream's own source asked for. */
 enum client_fate { CLIENT_FATE_NONE, CLIENT_FATE_CLOSE, CLIENT_FATE_DETACH };

@@ -6,16 +6,16 @@
  * Waking costs a system call, so it is rare: while there was something to do in the last milliseconds the thread
  * only naps (1 ms), and whoever hands over small work lets it nap. Whoever is about to wait wakes it at once.
  */
-#include "io.h"
+#include "client/io.h"
 
-#include "connection.h"
-#include "error.h"
-#include "flow.h"
-#include "private.h"
-#include "process.h"
+#include "client/connection.h"
+#include "client/error.h"
+#include "client/flow.h"
+#include "client/private.h"
+#include "client/process.h"
 #include "proto/link.h"
-#include "wake.h"
-#include "../proto/text_cut.h"
+#include "client/wake.h"
+#include "proto/text_cut.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -8,7 +8,7 @@
 #ifndef BELT_CLIENT_IO_H
 #define BELT_CLIENT_IO_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** Starts the thread. BELT_OK or a code with client_error(). */
 int client_io_start(belt_pool *pool);

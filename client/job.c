@@ -2,18 +2,18 @@
  *
  * Starting a stream.
  */
-#include "job.h"
+#include "client/job.h"
 
-#include "error.h"
-#include "inside.h"
-#include "mail.h"
-#include "options.h"
-#include "pool.h"
-#include "private.h"
-#include "process.h"
-#include "statuses.h"
-#include "wake.h"
-#include "../proto/text_cut.h"
+#include "client/error.h"
+#include "client/inside.h"
+#include "client/mail.h"
+#include "client/options.h"
+#include "client/pool.h"
+#include "client/private.h"
+#include "client/process.h"
+#include "client/statuses.h"
+#include "client/wake.h"
+#include "proto/text_cut.h"
 
 #include <ctype.h>
 #include <stdio.h>

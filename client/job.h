@@ -5,7 +5,7 @@
 #ifndef BELT_CLIENT_JOB_H
 #define BELT_CLIENT_JOB_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** Whether a job of this function with these options may be opened, and the options with their defaults. BELT_OK or a
  * code. */

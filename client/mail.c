@@ -2,10 +2,10 @@
  *
  * The user's side of a stream's mail: handing over, waiting, and the descriptor that tells. See mail.h.
  */
-#include "mail.h"
+#include "client/mail.h"
 
-#include "error.h"
-#include "wake.h"
+#include "client/error.h"
+#include "client/wake.h"
 
 #include <errno.h>
 #include <unistd.h>

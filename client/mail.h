@@ -5,7 +5,7 @@
 #ifndef BELT_CLIENT_MAIL_H
 #define BELT_CLIENT_MAIL_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** Under the mail's lock: what was taken, and whether the input has ended. */
 void client_mail_tell(struct belt_stream *stream);

@@ -2,7 +2,7 @@
  *
  * The machine's memory and the limits of control groups. See memory.h.
  */
-#include "memory.h"
+#include "client/memory.h"
 
 #include <inttypes.h>
 #include <limits.h>

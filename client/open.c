@@ -2,16 +2,16 @@
  *
  * Opening pools.
  */
-#include "closing.h"
-#include "error.h"
-#include "inside.h"
-#include "io.h"
-#include "open.h"
-#include "options.h"
-#include "pool.h"
-#include "private.h"
+#include "client/closing.h"
+#include "client/error.h"
+#include "client/inside.h"
+#include "client/io.h"
+#include "client/open.h"
+#include "client/options.h"
+#include "client/pool.h"
+#include "client/private.h"
 #include "proto/codes.h"
-#include "../proto/text_cut.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <stdio.h>

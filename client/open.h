@@ -5,7 +5,7 @@
 #ifndef BELT_CLIENT_OPEN_H
 #define BELT_CLIENT_OPEN_H
 
-#include "private.h"
+#include "client/private.h"
 #include "proto/message.h"
 
 #include <belt/belt.h>

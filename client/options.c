@@ -2,9 +2,9 @@
  *
  * Option structs of other versions of the header. See options.h.
  */
-#include "options.h"
+#include "client/options.h"
 
-#include "error.h"
+#include "client/error.h"
 
 #include <belt/belt.h>
 #include <string.h>

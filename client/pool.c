@@ -3,9 +3,9 @@
  * What everybody needs who has a pool: the clock, whether it is lost, and its end with that of its last stream. See
  * pool.h.
  */
-#include "pool.h"
+#include "client/pool.h"
 
-#include "error.h"
+#include "client/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,14 +11,14 @@
 #ifndef BELT_CLIENT_POOL_H
 #define BELT_CLIENT_POOL_H
 
-#include "helm.h"
-#include "hold.h"
+#include "client/helm.h"
+#include "client/hold.h"
 #include "proto/link.h"
 #include "proto/session.h"
-#include "result.h"
-#include "stream.h"
-#include "wait.h"
-#include "window.h"
+#include "client/result.h"
+#include "client/stream.h"
+#include "client/wait.h"
+#include "client/window.h"
 
 #include <belt/belt.h>
 #include <pthread.h>

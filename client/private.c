@@ -7,16 +7,16 @@
  * does (a pipe whose only writing end it holds). The agent stops its slots, and the broker's child removes the
  * directory last of all. Where both are killed, too, the next private pool does.
  */
-#include "private.h"
+#include "client/private.h"
 
 #include "broker/broker.h"
-#include "directory.h"
-#include "error.h"
-#include "memory.h"
-#include "process.h"
-#include "wait.h"
+#include "client/directory.h"
+#include "client/error.h"
+#include "client/memory.h"
+#include "client/process.h"
+#include "client/wait.h"
 #include "worker/agent/spawn.h"
-#include "../proto/text_cut.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,7 @@
  * A fork is noticed twice: by a page that the kernel empties in the new process, whichever way it was made, and by
  * fork()'s own handlers, which also keep the lock whole.
  */
-#include "process.h"
+#include "client/process.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -2,18 +2,18 @@
  *
  * The user's side of a stream: taking results, and looking. Everything here runs in a thread of the user's.
  */
-#include "call.h"
-#include "closing.h"
-#include "error.h"
-#include "input.h"
-#include "inside.h"
-#include "io.h"
-#include "mail.h"
-#include "options.h"
-#include "pool.h"
-#include "process.h"
-#include "stream_fd.h"
-#include "turn.h"
+#include "client/call.h"
+#include "client/closing.h"
+#include "client/error.h"
+#include "client/input.h"
+#include "client/inside.h"
+#include "client/io.h"
+#include "client/mail.h"
+#include "client/options.h"
+#include "client/pool.h"
+#include "client/process.h"
+#include "client/stream_fd.h"
+#include "client/turn.h"
 #include "proto/codes.h"
 
 #include <assert.h>

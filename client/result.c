@@ -2,7 +2,7 @@
  *
  * Results and their shelf. See result.h.
  */
-#include "result.h"
+#include "client/result.h"
 
 #include "proto/codes.h"
 

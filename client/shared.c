@@ -2,13 +2,13 @@
  *
  * Calls that share one job. See shared.h.
  */
-#include "shared.h"
+#include "client/shared.h"
 
-#include "connection.h"
-#include "error.h"
-#include "job.h"
+#include "client/connection.h"
+#include "client/error.h"
+#include "client/job.h"
 #include "proto/codes.h"
-#include "wake.h"
+#include "client/wake.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #ifndef BELT_CLIENT_SHARED_H
 #define BELT_CLIENT_SHARED_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>

@@ -3,7 +3,7 @@
  * The REPORTs of the broker as the caller's structs: page after page into one
  * array of rows, and one block of words for each page.
  */
-#include "admin.h"
+#include "client/admin.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "statuses.h"
+#include "client/statuses.h"
 
 #include <string.h>
 

@@ -2,15 +2,15 @@
  *
  * Stopping a stream or one of its tasks, and ending a wait for it. In a thread of the user's.
  */
-#include "call.h"
-#include "closing.h"
-#include "error.h"
-#include "inside.h"
-#include "mail.h"
-#include "pool.h"
-#include "turn.h"
-#include "process.h"
-#include "wake.h"
+#include "client/call.h"
+#include "client/closing.h"
+#include "client/error.h"
+#include "client/inside.h"
+#include "client/mail.h"
+#include "client/pool.h"
+#include "client/turn.h"
+#include "client/process.h"
+#include "client/wake.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

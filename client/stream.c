@@ -2,9 +2,9 @@
  *
  * The wire's half of a stream. See stream.h; the clauses are PROTOCOL.md's.
  */
-#include "stream.h"
+#include "client/stream.h"
 
-#include "../proto/text_cut.h"
+#include "proto/text_cut.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -2,15 +2,15 @@
  *
  * The descriptor of a stream for an event loop. See stream_fd.h.
  */
-#include "stream_fd.h"
+#include "client/stream_fd.h"
 
-#include "call.h"
-#include "closing.h"
-#include "error.h"
-#include "input.h"
-#include "inside.h"
-#include "mail.h"
-#include "turn.h"
+#include "client/call.h"
+#include "client/closing.h"
+#include "client/error.h"
+#include "client/input.h"
+#include "client/inside.h"
+#include "client/mail.h"
+#include "client/turn.h"
 
 #include <errno.h>
 #include <string.h>

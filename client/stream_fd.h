@@ -5,7 +5,7 @@
 #ifndef BELT_CLIENT_STREAM_FD_H
 #define BELT_CLIENT_STREAM_FD_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** The truth about the descriptor after a call. */
 void client_fd_refresh(struct belt_stream *stream);

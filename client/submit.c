@@ -3,14 +3,14 @@
  * Handing in a job that others read. Everything here runs in the user's own
  * thread.
  */
-#include "call.h"
-#include "closing.h"
-#include "error.h"
-#include "input.h"
-#include "inside.h"
-#include "mail.h"
-#include "pool.h"
-#include "turn.h"
+#include "client/call.h"
+#include "client/closing.h"
+#include "client/error.h"
+#include "client/input.h"
+#include "client/inside.h"
+#include "client/mail.h"
+#include "client/pool.h"
+#include "client/turn.h"
 #include "proto/codes.h"
 
 /** Under the mail's lock: how the job stands. BELT_AGAIN: not all is accepted yet. */

@@ -2,10 +2,10 @@
  *
  * One call at a time in a stream that is fed. See turn.h.
  */
-#include "turn.h"
+#include "client/turn.h"
 
-#include "closing.h"
-#include "inside.h"
+#include "client/closing.h"
+#include "client/inside.h"
 
 void client_turn_lock(struct belt_stream *stream)
 {

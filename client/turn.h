@@ -7,7 +7,7 @@
 #ifndef BELT_CLIENT_TURN_H
 #define BELT_CLIENT_TURN_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 void client_turn_lock(struct belt_stream *stream);
 void client_turn_unlock(struct belt_stream *stream);

@@ -2,7 +2,7 @@
  *
  * Sleeping until something is told. See wait.h.
  */
-#include "wait.h"
+#include "client/wait.h"
 
 #include <errno.h>
 #include <limits.h>

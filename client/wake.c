@@ -2,7 +2,7 @@
  *
  * One thread of a pool wakes another. See wake.h.
  */
-#include "wake.h"
+#include "client/wake.h"
 
 #include <assert.h>
 #include <errno.h>

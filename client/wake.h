@@ -6,7 +6,7 @@
 #ifndef BELT_CLIENT_WAKE_H
 #define BELT_CLIENT_WAKE_H
 
-#include "pool.h"
+#include "client/pool.h"
 
 /** There is work. `urgent`: at once; else the driver may finish its nap of a millisecond. Async-signal-safe. */
 void client_wake(belt_pool *pool, bool urgent);

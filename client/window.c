@@ -2,7 +2,7 @@
  *
  * The reader's half of a stream. See window.h.
  */
-#include "window.h"
+#include "client/window.h"
 
 #include <stdlib.h>
 #include <string.h>

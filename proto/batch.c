@@ -2,7 +2,7 @@
  *
  * When a batch is full (codec.h). Pure.
  */
-#include "codec.h"
+#include "proto/codec.h"
 
 bool belt_batch_add(struct belt_batch *batch, size_t len, size_t overhead)
 {

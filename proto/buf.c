@@ -2,7 +2,7 @@
  *
  * Counted bytes and payloads (buf.h). Knows nothing of what the bytes mean.
  */
-#include "buf.h"
+#include "proto/buf.h"
 
 #include <assert.h>
 #include <stdbool.h>

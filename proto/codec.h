@@ -12,7 +12,7 @@
 #ifndef BELT_CODEC_H
 #define BELT_CODEC_H
 
-#include "message.h"
+#include "proto/message.h"
 
 /** The frames of one message: [0] is the header, the others are attachments in order. */
 struct belt_frames {

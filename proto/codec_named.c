@@ -3,7 +3,7 @@
  * What a message that cannot be decoded names all the same (PROTOCOL.md §6.5):
  * its first fields are read for themselves, whatever is wrong behind them.
  */
-#include "codec_read.h"
+#include "proto/codec_read.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "codec_pack.h"
+#include "proto/codec_pack.h"
 
 #include <msgpack.h>
 

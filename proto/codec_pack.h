@@ -11,7 +11,7 @@
 #ifndef BELT_CODEC_PACK_H
 #define BELT_CODEC_PACK_H
 
-#include "buf.h"
+#include "proto/buf.h"
 
 #include <stdbool.h>
 #include <string.h>

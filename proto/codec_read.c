@@ -4,7 +4,7 @@
  * of PROTOCOL.md §5. Whatever the bytes are, it reads only them and allocates
  * only its scratch.
  */
-#include "codec_read.h"
+#include "proto/codec_read.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
 #ifndef BELT_CODEC_READ_H
 #define BELT_CODEC_READ_H
 
-#include "codec.h"
-#include "codec_scan.h"
+#include "proto/codec.h"
+#include "proto/codec_scan.h"
 
 /* Memory that is allocated once, grows to the largest message seen and is used again. */
 struct scratch {

@@ -4,7 +4,7 @@
  * they are made of: payloads with their attachments, result extras (PROTOCOL.md
  * §4, §5). This is the hot path.
  */
-#include "codec_read.h"
+#include "proto/codec_read.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * STATUS and its answer REPORT: the rows of PROTOCOL.md §5.4.
  */
-#include "codec_read.h"
+#include "proto/codec_read.h"
 
 #include <string.h>
 

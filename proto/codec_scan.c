@@ -2,9 +2,9 @@
  *
  * The bounded walk over msgpack bytes (codec_scan.h).
  */
-#include "codec_scan.h"
-#include "limits.h"
-#include "text_cut.h"
+#include "proto/codec_scan.h"
+#include "proto/limits.h"
+#include "proto/text_cut.h"
 
 #include <belt/codes.h>
 #include <inttypes.h>

@@ -7,7 +7,7 @@
 #ifndef BELT_CODEC_SCAN_H
 #define BELT_CODEC_SCAN_H
 
-#include "buf.h"
+#include "proto/buf.h"
 
 #include <stdbool.h>
 

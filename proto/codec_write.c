@@ -4,7 +4,7 @@
  * of PROTOCOL.md §5. Checks what would make a receiver refuse the message, so
  * that a mistake of ours shows where it is made.
  */
-#include "codec_write.h"
+#include "proto/codec_write.h"
 
 #include <assert.h>
 #include <string.h>

@@ -5,8 +5,8 @@
 #ifndef BELT_CODEC_WRITE_H
 #define BELT_CODEC_WRITE_H
 
-#include "codec.h"
-#include "codec_pack.h"
+#include "proto/codec.h"
+#include "proto/codec_pack.h"
 
 struct writer {
     struct packer p;

@@ -3,7 +3,7 @@
  * STATUS and REPORT: the rows of PROTOCOL.md §5.4. A report holds the rows that
  * fit into one header frame; whoever wants the rest asks for the next page.
  */
-#include "codec_write.h"
+#include "proto/codec_write.h"
 
 /* No row follows at this length: the longest one (four texts) would not fit. */
 #define FULL (BELT_MAX_HEADER - 4 * (BELT_MAX_TEXT + PACK_WORD) - 32 * PACK_WORD)

@@ -2,7 +2,7 @@
  *
  * Texts, and the failed tasks that show them (PROTOCOL.md §4, §9.3).
  */
-#include "codec_write.h"
+#include "proto/codec_write.h"
 
 /* Length of the UTF-8 sequence at `at`, 0 if there is none. Overlong forms and surrogates are no UTF-8. */
 static size_t utf8_step(const uint8_t *at, size_t left)

@@ -2,8 +2,8 @@
  *
  * Names and texts of codes and messages, from their tables. Pure.
  */
-#include "codes.h"
-#include "message.h"
+#include "proto/codes.h"
+#include "proto/message.h"
 
 #include <stddef.h>
 

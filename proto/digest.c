@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "digest.h"
+#include "proto/digest.h"
 
 /* The header holds the whole implementation: no library is needed where the program runs. */
 #define XXH_INLINE_ALL

@@ -5,7 +5,7 @@
  * A payload of 1 MiB costs a system call and 256 page faults when its memory comes from the kernel each time: more than
  * all the copying on its way.
  */
-#include "heap.h"
+#include "proto/heap.h"
 
 #include <malloc.h>
 

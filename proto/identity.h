@@ -7,7 +7,7 @@
 #ifndef BELT_IDENTITY_H
 #define BELT_IDENTITY_H
 
-#include "limits.h"
+#include "proto/limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>

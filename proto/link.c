@@ -3,7 +3,7 @@
  * Frames <-> ZeroMQ messages (link.h). Holds no state beside the sockets that
  * it hands out.
  */
-#include "link.h"
+#include "proto/link.h"
 
 #include <errno.h>
 #include <poll.h>

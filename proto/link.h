@@ -9,7 +9,7 @@
 #ifndef BELT_LINK_H
 #define BELT_LINK_H
 
-#include "codec.h"
+#include "proto/codec.h"
 
 #define BELT_MAX_ROUTE 255u
 

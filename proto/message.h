@@ -12,9 +12,9 @@
 #ifndef BELT_MESSAGE_H
 #define BELT_MESSAGE_H
 
-#include "buf.h"
-#include "digest.h"
-#include "limits.h"
+#include "proto/buf.h"
+#include "proto/digest.h"
+#include "proto/limits.h"
 
 #include <belt/codes.h>
 #include <stdbool.h>

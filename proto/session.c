@@ -3,8 +3,8 @@
  * A peer's side of its connection (session.h, PROTOCOL.md §6). Decides when to
  * say hello, to ping and to connect anew; sends nothing itself.
  */
-#include "session.h"
-#include "text_cut.h"
+#include "proto/session.h"
+#include "proto/text_cut.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
 #ifndef BELT_SESSION_H
 #define BELT_SESSION_H
 
-#include "message.h"
+#include "proto/message.h"
 
 enum belt_session_state {
     BELT_SESSION_CONNECTING, /* hello wanted or sent, no welcome yet */

@@ -2,8 +2,8 @@
  *
  * The {} in a command that is given in words, and how the texts of commands are put together. Pure. See shell_line.h.
  */
-#include "shell_private.h"
-#include "shell_words.h"
+#include "proto/shell_private.h"
+#include "proto/shell_words.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,8 +6,8 @@
  * in that would put a reference into the wrong kind of quotes, where the shell might split it into words; it would
  * still not run it. (POSIX.1-2017, Shell Command Language, 2.2 to 2.6.)
  */
-#include "shell_private.h"
-#include "shell_words.h"
+#include "proto/shell_private.h"
+#include "proto/shell_words.h"
 
 #include <stdio.h>
 #include <stdlib.h>

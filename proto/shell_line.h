@@ -7,7 +7,7 @@
 #ifndef BELT_SHELL_LINE_H
 #define BELT_SHELL_LINE_H
 
-#include "buf.h"
+#include "proto/buf.h"
 
 #include <stdbool.h>
 #include <stddef.h>

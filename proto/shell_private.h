@@ -5,7 +5,7 @@
 #ifndef BELT_SHELL_PRIVATE_H
 #define BELT_SHELL_PRIVATE_H
 
-#include "shell_line.h"
+#include "proto/shell_line.h"
 
 #define PLACE "{}"
 #define RUNS_INPUT                                                                                                     \

@@ -4,7 +4,7 @@
  *
  * The list cannot be complete: of a command that is not in it, nothing is known, and its words are taken for data.
  */
-#include "shell_words.h"
+#include "proto/shell_words.h"
 
 #include <string.h>
 

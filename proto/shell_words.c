@@ -2,7 +2,7 @@
  *
  * What the words of a command say of the words behind them. Pure. See shell_words.h.
  */
-#include "shell_words.h"
+#include "proto/shell_words.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  *
  * Signals that mean nothing to a daemon. See signals.h.
  */
-#include "signals.h"
+#include "proto/signals.h"
 
 #include <stddef.h>
 

@@ -2,7 +2,7 @@
  *
  * Text made fit for a terminal. Pure. See terminal_text.h.
  */
-#include "terminal_text.h"
+#include "proto/terminal_text.h"
 
 #include <assert.h>
 #include <stdbool.h>

@@ -2,7 +2,7 @@
  *
  * Long error texts made short enough for a message. Pure. See text_cut.h.
  */
-#include "text_cut.h"
+#include "proto/text_cut.h"
 
 #include <assert.h>
 #include <stdio.h>

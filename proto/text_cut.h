@@ -5,7 +5,7 @@
 #ifndef BELT_TEXT_CUT_H
 #define BELT_TEXT_CUT_H
 
-#include "message.h"
+#include "proto/message.h"
 
 #include <stdarg.h>
 #include <string.h>

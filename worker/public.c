@@ -3,10 +3,10 @@
  * The worker's part of <belt/belt.h>: functions by name, belt_worker_run().
  * (belt_task_* is task.c.)
  */
-#include "agent/agent.h"
-#include "../client/error.h"
-#include "../client/options.h"
-#include "../proto/limits.h"
+#include "worker/agent/agent.h"
+#include "client/error.h"
+#include "client/options.h"
+#include "proto/limits.h"
 
 #include <ctype.h>
 #include <fcntl.h>

@@ -24,8 +24,8 @@
 #ifndef BELT_CORE_H
 #define BELT_CORE_H
 
-#include "../../proto/identity.h"
-#include "../../proto/message.h"
+#include "proto/identity.h"
+#include "proto/message.h"
 
 struct core;
 

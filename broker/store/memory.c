@@ -6,7 +6,7 @@
  * Records stand in an array in order of number. A deleted one leaves a hole
  * (number kept, `gone` set), closed when half of the array is holes.
  */
-#include "store_private.h"
+#include "broker/store/store_private.h"
 
 #include <assert.h>
 #include <stdio.h>

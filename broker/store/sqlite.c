@@ -4,7 +4,7 @@
  * tally kept in it, free pages given back little by little. Opening is
  * sqlite_open.c, reading sqlite_scan.c.
  */
-#include "sqlite_private.h"
+#include "broker/store/sqlite_private.h"
 
 #include <assert.h>
 #include <errno.h>

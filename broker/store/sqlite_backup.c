@@ -8,7 +8,7 @@
  * cut in the copy, and is dropped as a whole, as after a crash. The mark is copied first: it may be too low, never too
  * high.
  */
-#include "sqlite_private.h"
+#include "broker/store/sqlite_private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
  *   tally   one row: transactions, records, their digest, the highest number
  *   record  the records; record_job finds those of a job
  */
-#include "sqlite_private.h"
+#include "broker/store/sqlite_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -11,7 +11,7 @@
  * has gone on fails the next write or the sync, and with it the transaction or
  * the checkpoint: the answers of other operations SQLite does not always heed.
  */
-#include "sqlite_private.h"
+#include "broker/store/sqlite_private.h"
 
 #include <pthread.h>
 #include <string.h>

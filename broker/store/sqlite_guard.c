@@ -10,7 +10,7 @@
  * removed; an older copy put in place), which SQLite by itself would take for
  * a torn end and drop.
  */
-#include "sqlite_private.h"
+#include "broker/store/sqlite_private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
  * Here its files lie on a layer that opens all of them for reading, passes an empty log where there is none, and
  * refuses every write.
  */
-#include "sqlite_private.h"
+#include "broker/store/sqlite_private.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Opens and closes the SQLite store: guard, connection, settings, statements.
  * What the settings mean for durability stands here and nowhere else.
  */
-#include "sqlite_private.h"
+#include "broker/store/sqlite_private.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -8,7 +8,7 @@
 #ifndef BELT_STORE_SQLITE_PRIVATE_H
 #define BELT_STORE_SQLITE_PRIVATE_H
 
-#include "store_private.h"
+#include "broker/store/store_private.h"
 
 #include <limits.h>
 #include <sqlite3.h>

@@ -10,7 +10,7 @@
  * turn of the broker) has less bytes than the reserve. So all of that gets its
  * place, and what is left is for transactions that make room.
  */
-#include "sqlite_private.h"
+#include "broker/store/sqlite_private.h"
 
 #include <errno.h>
 #include <fcntl.h>

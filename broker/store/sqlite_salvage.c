@@ -5,7 +5,7 @@
  * A scan of the table ends at the first page that is damaged. Behind it the scan goes on at the lowest number that can
  * be reached again, which is looked for by doubling steps and then by halving them: what lies between cannot be read.
  */
-#include "sqlite_private.h"
+#include "broker/store/sqlite_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>

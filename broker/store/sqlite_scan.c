@@ -5,7 +5,7 @@
  * So a record that is changed, lost or back from the dead is found, whatever
  * part of the file was damaged.
  */
-#include "sqlite_private.h"
+#include "broker/store/sqlite_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>

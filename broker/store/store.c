@@ -2,7 +2,7 @@
  *
  * What all stores share: the checksum of a record, and close (store.h).
  */
-#include "store_private.h"
+#include "broker/store/store_private.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -14,7 +14,7 @@
 #ifndef BELT_STORE_H
 #define BELT_STORE_H
 
-#include "../../proto/buf.h"
+#include "proto/buf.h"
 
 #include <belt/codes.h>
 #include <stdbool.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_STORE_PRIVATE_H
 #define BELT_STORE_PRIVATE_H
 
-#include "store.h"
+#include "broker/store/store.h"
 
 /** CRC-32 over number, job, first, count, kind and body. */
 uint32_t store_record_sum(const struct store_record *record);

@@ -8,8 +8,8 @@
  * counts are printed. Exits with 0 when nothing was lost, shown twice, wrong or stuck. The choices follow from SEED;
  * what the machine makes of them does not.
  */
-#include "cluster.h"
-#include "work.h"
+#include "tests/chaos/cluster.h"
+#include "tests/chaos/work.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  *
  * See checker.h. The expected results are made anew from seed and index.
  */
-#include "checker.h"
-#include "work.h"
+#include "tests/chaos/checker.h"
+#include "tests/chaos/work.h"
 
 #include <belt/codes.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  *
  * See cluster.h.
  */
-#include "cluster.h"
-#include "work.h"
+#include "tests/chaos/cluster.h"
+#include "tests/chaos/work.h"
 
 #include <arpa/inet.h>
 #include <belt/codes.h>

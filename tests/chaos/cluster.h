@@ -6,8 +6,8 @@
 #ifndef BELT_CHAOS_CLUSTER_H
 #define BELT_CHAOS_CLUSTER_H
 
-#include "checker.h"
-#include "proxy.h"
+#include "tests/chaos/checker.h"
+#include "tests/chaos/proxy.h"
 
 #include <sys/types.h>
 

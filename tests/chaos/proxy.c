@@ -2,7 +2,7 @@
  *
  * See proxy.h. One poll loop; a connection is two directions with a buffer each.
  */
-#include "proxy.h"
+#include "tests/chaos/proxy.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

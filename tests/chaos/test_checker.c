@@ -2,8 +2,8 @@
  *
  * The checker of a chaos run finds what it is there for.
  */
-#include "checker.h"
-#include "work.h"
+#include "tests/chaos/checker.h"
+#include "tests/chaos/work.h"
 
 #include <belt/codes.h>
 #include <criterion/criterion.h>

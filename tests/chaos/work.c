@@ -2,7 +2,7 @@
  *
  * The tasks of a chaos run, and the processes that make and run them. See work.h.
  */
-#include "work.h"
+#include "tests/chaos/work.h"
 
 #include <belt/belt.h>
 #include <fcntl.h>

@@ -3,9 +3,9 @@
  * The harness: virtual time, delivery of what the core sends, and the checks
  * after each step. What clients and agents say is in cluster_peers.c.
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
-#include "invariants.h"
+#include "tests/core/invariants.h"
 #include "proto/codes.h"
 
 #include <criterion/criterion.h>

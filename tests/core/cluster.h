@@ -9,7 +9,7 @@
 #ifndef TESTS_CLUSTER_H
 #define TESTS_CLUSTER_H
 
-#include "disk.h"
+#include "tests/core/disk.h"
 
 #include "broker/core/core.h"
 #include "proto/codec.h"

@@ -2,7 +2,7 @@
  *
  * What the scripted clients and agents of a story say.
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

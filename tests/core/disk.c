@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "disk.h"
+#include "tests/core/disk.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "invariants.h"
+#include "tests/core/invariants.h"
 
 #include "broker/core/model/completions.h"
 #include "broker/core/model/pin.h"

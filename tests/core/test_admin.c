@@ -4,7 +4,7 @@
  * calls a job names the right one, all are listed, and what is over stays known.
  */
 #include "broker/core/model/state.h"
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

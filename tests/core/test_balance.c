@@ -2,7 +2,7 @@
  *
  * balance.c and stuck.c: tasks that lie unstarted at one agent are taken back for the idle slots of another.
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 

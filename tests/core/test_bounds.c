@@ -2,7 +2,7 @@
  *
  * Bounds of proto/limits.h that hold when nobody says otherwise, each at its edge.
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

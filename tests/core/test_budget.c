@@ -3,7 +3,7 @@
  * Results that there is no room for: their agent keeps them, nothing is lost, and a reader that waits gets on.
  * After each step of a cluster all accounts are counted anew (invariants.c).
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include "broker/core/model/table.h"
 #include "broker/core/model/state.h"

@@ -2,7 +2,7 @@
  *
  * What one connection, one session and one broker take at most, how that is refused, and what the log hears of it.
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 #include "broker/core/model/state.h"
 
 #include <criterion/criterion.h>

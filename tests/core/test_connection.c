@@ -2,7 +2,7 @@
  *
  * peer.c: hello, sequence, leases, probes, BYE (PROTOCOL.md §6).
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * dispatch.c: who gets what: fairness, priority, stalls, chunks, windows, turns, notices. Taking back is
  * test_balance.c.
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 

@@ -4,7 +4,7 @@
  */
 #include "broker/core/model/table.h"
 #include "broker/core/model/state.h"
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

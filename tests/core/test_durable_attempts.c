@@ -2,7 +2,7 @@
  *
  * restore.c: the attempts that run while the broker is away, and how often they count (I9, I2).
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 

@@ -3,7 +3,7 @@
  * expire.c: when a job starts, when what is left of it expires (PROTOCOL.md §9.2), and tasks that are not wanted any
  * more (§7.3).
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 

@@ -3,7 +3,7 @@
  * dead_letter.c and failed.c: failed tasks that are kept, asked for, tried again and
  * dropped (PROTOCOL.md §9.3).
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * job.c: opening, pushing, grants, the end, cancelling, grace (PROTOCOL.md §7.1, §7.3, §7.5).
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

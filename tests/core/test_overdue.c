@@ -3,7 +3,7 @@
  * A worker that pings and does not answer for its tasks: those with a time-out are taken back and run elsewhere, its
  * late answers are refused, and it is shown as stalled (PROTOCOL.md §8.6).
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 #include "broker/core/model/state.h"
 
 #include <criterion/criterion.h>

@@ -3,7 +3,7 @@
  * question.c: reports are charged to whoever asks for them, so a flood of STATUS costs the others nothing (§5.5). Costs
  * are counted in rows.
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 #include "broker/core/model/state.h"
 
 #include <criterion/criterion.h>

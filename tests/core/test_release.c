@@ -3,7 +3,7 @@
  * release.c: what every reader has acknowledged is let go, what nobody gave credit for holds nothing back, and no
  * message costs the broker more than its size, however large the job is (PROTOCOL.md §7.2). Costs are counted in steps.
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 #include "broker/core/model/catalog.h"
 #include "broker/core/model/state.h"
 

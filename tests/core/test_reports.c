@@ -5,7 +5,7 @@
 #include "broker/core/model/run_time.h"
 #include "broker/core/policy/sizing.h"
 #include "broker/core/model/state.h"
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * retry.c: pauses between tries, final errors, tries that survive the broker
  * (PROTOCOL.md §9.1).
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

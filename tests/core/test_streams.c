@@ -2,7 +2,7 @@
  *
  * subscription.c: cursors, credit, acknowledgements, several readers (PROTOCOL.md §7.2).
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

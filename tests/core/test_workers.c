@@ -2,7 +2,7 @@
  *
  * worker.c: results and fencing, SYNC, returns, losses and retries (PROTOCOL.md §8, §9).
  */
-#include "cluster.h"
+#include "tests/core/cluster.h"
 
 #include <criterion/criterion.h>
 

@@ -2,7 +2,7 @@
  *
  * The pool, its functions and the numbers of library_stock.h.
  */
-#include "library_stock.h"
+#include "tests/e2e/library_stock.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

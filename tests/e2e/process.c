@@ -2,7 +2,7 @@
  *
  * Real processes for end-to-end tests: see process.h.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

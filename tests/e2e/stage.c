@@ -2,7 +2,7 @@
  *
  * See stage.h.
  */
-#include "stage.h"
+#include "tests/e2e/stage.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

@@ -6,7 +6,7 @@
 #ifndef BELT_TEST_STAGE_H
 #define BELT_TEST_STAGE_H
 
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <jansson.h>
 

@@ -3,7 +3,7 @@
  * A broker with few descriptors that strangers take: connections that say nothing, sessions without end, and the
  * administration that gets in nevertheless.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include "proto/limits.h"
 #include "proto/link.h"

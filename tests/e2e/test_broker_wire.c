@@ -3,7 +3,7 @@
  * A real broker and a peer that speaks the protocol by hand: what a program in
  * another language would see, and a peer that never reads.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include "proto/link.h"
 

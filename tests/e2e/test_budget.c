@@ -6,7 +6,7 @@
  */
 #include "broker/core/core.h"
 #include "proto/link.h"
-#include "stage.h"
+#include "tests/e2e/stage.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -3,7 +3,7 @@
  * What somebody calls a job is that job and no other; jobs are cancelled,
  * forgotten, waited for and listed, also by the thousand and after a restart.
  */
-#include "stage.h"
+#include "tests/e2e/stage.h"
 
 #include <belt/belt.h>
 #include <criterion/criterion.h>

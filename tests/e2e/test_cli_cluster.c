@@ -3,7 +3,7 @@
  * A broker, workers and everything that asks them, as commands on loopback
  * and on local sockets.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>

@@ -3,7 +3,7 @@
  * What goes wrong is said: what failed, where, what to do; and the exit code
  * is that of the table.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

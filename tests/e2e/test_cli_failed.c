@@ -3,7 +3,7 @@
  * Failed tasks, tries and times as a user meets them: `belt failed`, `belt retry`,
  * --backoff, --final-status, --after, --deadline, on a broker with a store that is killed.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
  * A key names one job of one function with one input, and exit status 0 of a command that reads a job means that the
  * broker knows how far it was read.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -2,7 +2,7 @@
  *
  * What tasks write to standard error: of a private pool at once, and of a cluster with the result.
  */
-#include "stage.h"
+#include "tests/e2e/stage.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

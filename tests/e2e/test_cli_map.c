@@ -2,7 +2,7 @@
  *
  * `belt map` with a private pool, as a user runs it.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
  * directory: readers, submitters and the broker are killed at random moments,
  * and what the readers wrote is put together and checked.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>

@@ -2,7 +2,7 @@
  *
  * How `belt map` ends when somebody wants it to: nothing stays behind.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -2,7 +2,7 @@
  *
  * What must hold when somebody trips: real processes, over TCP and over local sockets.
  */
-#include "stage.h"
+#include "tests/e2e/stage.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
  * process and the link to the namespace, so nothing is left however the test ends. Needs root, ip and nsenter; says so
  * and is skipped where that is not permitted.
  */
-#include "stage.h"
+#include "tests/e2e/stage.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -5,7 +5,7 @@
  * work is refused, volatile work goes on, and reading makes the room for the
  * rest: across a broker that is killed then, and without anybody's help.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>

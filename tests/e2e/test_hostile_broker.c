@@ -6,8 +6,8 @@
  *
  * BELT_HOSTILE_SEEDS in the environment names how many different conversations each command has (12).
  */
-#include "../unit/samples.h"
-#include "process.h"
+#include "tests/unit/samples.h"
+#include "tests/e2e/process.h"
 #include "proto/link.h"
 
 #include <criterion/criterion.h>

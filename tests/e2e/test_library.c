@@ -3,7 +3,7 @@
  * libbelt with a private pool: what a C program sees, with real slots. What is
  * left when something ends is in test_library_ends.c.
  */
-#include "library_stock.h"
+#include "tests/e2e/library_stock.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>

@@ -3,7 +3,7 @@
  * Calls of libbelt that cannot succeed, and say so at once: options of other versions of the header, functions that
  * nobody serves, time-outs.
  */
-#include "library_stock.h"
+#include "tests/e2e/library_stock.h"
 #include "proto/limits.h"
 #include "worker/agent/agent.h"
 

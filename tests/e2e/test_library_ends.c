@@ -3,7 +3,7 @@
  * libbelt with a private pool that ends: closed, its program or its children
  * killed, none may be left behind. And tasks that end their slot.
  */
-#include "library_stock.h"
+#include "tests/e2e/library_stock.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

@@ -2,7 +2,7 @@
  *
  * A private pool whose work other processes do: they are given its address and its lifeline.
  */
-#include "library_stock.h"
+#include "tests/e2e/library_stock.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>

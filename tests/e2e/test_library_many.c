@@ -4,8 +4,8 @@
  * and is stopped alone although it shares its job with others.
  */
 #include "client/call.h"
-#include "library_stock.h"
-#include "stage.h"
+#include "tests/e2e/library_stock.h"
+#include "tests/e2e/stage.h"
 
 #include <criterion/criterion.h>
 #include <malloc.h>

@@ -3,7 +3,7 @@
  * The processes of a private pool end with the program that opened it, however it was opened and however it ends: from
  * threads, without standard descriptors, beside other processes that hold copies of all it had open.
  */
-#include "library_stock.h"
+#include "tests/e2e/library_stock.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

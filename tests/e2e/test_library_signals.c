@@ -2,7 +2,7 @@
  *
  * Signals of the program while its threads wait inside of libbelt.
  */
-#include "library_stock.h"
+#include "tests/e2e/library_stock.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

@@ -3,7 +3,7 @@
  * When the source of a stream is asked: never while there is a result to give, for a source may block. Asks are
  * counted, not timed.
  */
-#include "library_stock.h"
+#include "tests/e2e/library_stock.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>

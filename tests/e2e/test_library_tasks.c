@@ -3,7 +3,7 @@
  * What functions in slots say beside a result: failures with a payload, output, and why a slot cannot
  * serve; tasks that are not wanted any more; and payloads in parts, and inputs that are drawn ahead.
  */
-#include "library_stock.h"
+#include "tests/e2e/library_stock.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

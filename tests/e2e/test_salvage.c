@@ -3,7 +3,7 @@
  * `belt store salvage`: whatever bytes of a store are damaged, the new store is one that a broker takes, and the jobs
  * in it can be read to their end: each result is right, or the error of a task that was lost.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * Signals that reach every process of a worker at once, as a shutdown, systemd and Slurm send them: no task counts as
  * done, failed or lost that they have cut off. And signals that mean nothing to Belt.
  */
-#include "stage.h"
+#include "tests/e2e/stage.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

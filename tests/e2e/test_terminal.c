@@ -2,8 +2,8 @@
  *
  * Names, inputs and outputs that would do something to a terminal.
  */
-#include "stage.h"
-#include "tty.h"
+#include "tests/e2e/stage.h"
+#include "tests/e2e/tty.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -3,8 +3,8 @@
  * Peers that were written from proto/PROTOCOL.md alone (wire.h) against the real broker: one that keeps to it, and many
  * that do not. Whatever they do, the broker stays up, its memory stays bounded, and honest work goes on.
  */
-#include "stage.h"
-#include "wire.h"
+#include "tests/e2e/stage.h"
+#include "tests/e2e/wire.h"
 
 #include <criterion/criterion.h>
 #include <arpa/inet.h>

@@ -2,8 +2,8 @@
  *
  * See tty.h.
  */
-#include "tty.h"
-#include "process.h"
+#include "tests/e2e/tty.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  *
  * See wire.h. Answers of the broker are trusted: msgpack_unpack reads them (of strangers it could not).
  */
-#include "wire.h"
+#include "tests/e2e/wire.h"
 
 #include <criterion/criterion.h>
 

@@ -7,7 +7,7 @@
 #ifndef BELT_TESTS_DRAWN_H
 #define BELT_TESTS_DRAWN_H
 
-#include "rounds.h"
+#include "tests/fuzz/rounds.h"
 
 #include <stdbool.h>
 #include <stddef.h>

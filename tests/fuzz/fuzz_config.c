@@ -8,7 +8,7 @@
  */
 #include "cli/commands.h"
 
-#include "rounds.h"
+#include "tests/fuzz/rounds.h"
 
 #include <stdio.h>
 #include <stdlib.h>

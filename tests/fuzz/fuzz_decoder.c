@@ -9,8 +9,8 @@
  * Input: one byte: number of attachments; per attachment one byte: its length;
  * the rest is the header.
  */
-#include "../unit/samples.h"
-#include "rounds.h"
+#include "tests/unit/samples.h"
+#include "tests/fuzz/rounds.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,9 +6,9 @@
  *
  *   fuzz_record [ROUNDS [SEED]]
  */
-#include "drawn.h"
+#include "tests/fuzz/drawn.h"
 
-#include "../core/invariants.h"
+#include "tests/core/invariants.h"
 #include "broker/record.h"
 
 #include <string.h>

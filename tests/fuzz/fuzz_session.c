@@ -7,9 +7,9 @@
  *
  *   fuzz_session [ROUNDS [SEED]]
  */
-#include "drawn.h"
+#include "tests/fuzz/drawn.h"
 
-#include "../core/invariants.h"
+#include "tests/core/invariants.h"
 #include "proto/codec.h"
 
 #include <string.h>

@@ -5,7 +5,7 @@
  */
 #include "worker/slot/protocol.h"
 
-#include "rounds.h"
+#include "tests/fuzz/rounds.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * A small job beside a very large one, many clients beside each other, clients whose tasks are as different as can be,
  * priorities.
  */
-#include "fairness.h"
+#include "tests/mixes/fairness.h"
 
 #include <stdio.h>
 #include <stdlib.h>

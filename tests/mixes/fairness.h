@@ -5,7 +5,7 @@
 #ifndef TESTS_FAIRNESS_H
 #define TESTS_FAIRNESS_H
 
-#include "paced.h"
+#include "tests/mixes/paced.h"
 
 /** Prints what it measures; returns how many bounds were broken. */
 uint32_t fairness_check(uint64_t seed);

@@ -9,7 +9,7 @@
  * function that had short tasks before (-w: the shifts alone). Then fairness (fairness.c). -x stops at the first that
  * fails, -v tells of each run, -t of each decision of the broker (`belt broker --trace`).
  */
-#include "fairness.h"
+#include "tests/mixes/fairness.h"
 
 #include "cli/mix.h"
 

@@ -2,7 +2,7 @@
  *
  * See paced.h: events in order of time, and the broker and its clients. The agents are paced_agent.c.
  */
-#include "paced_parts.h"
+#include "tests/mixes/paced_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>

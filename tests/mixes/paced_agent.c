@@ -2,7 +2,7 @@
  *
  * See paced.h: an agent around the real slot table, and its slots, which run what they are given one after the other.
  */
-#include "paced_parts.h"
+#include "tests/mixes/paced_parts.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef TESTS_PACED_PARTS_H
 #define TESTS_PACED_PARTS_H
 
-#include "paced.h"
+#include "tests/mixes/paced.h"
 
 #include "broker/core/core.h"
 #include "worker/table/slot_table.h"

@@ -5,7 +5,7 @@
  * with its input, until it is asked for; a new job has the inputs that were chosen, in their order; what was dropped or
  * tried again is gone.
  */
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 #define FIRST_READ_REF 1000000u
 

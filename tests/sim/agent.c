@@ -2,7 +2,7 @@
  *
  * An agent: the real slot table, and around it what worker/agent/wire.c and worker/agent/loop.c do with a broker.
  */
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 #include "worker/table/books.h"
 

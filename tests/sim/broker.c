@@ -3,7 +3,7 @@
  * The broker's shell, as broker/shell.c and broker/durability.c do it: messages of a burst, one turn, persist, then
  * send; what promises something is held until the disk has it. It can be killed between any two of these steps.
  */
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 #include "tests/core/invariants.h"
 

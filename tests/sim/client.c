@@ -3,7 +3,7 @@
  * A client: its connection, and between it and the real stream states what client/flow.c does. A process that
  * crashed comes again and opens its detached jobs by their keys.
  */
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 #include <stdio.h>
 

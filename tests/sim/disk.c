@@ -3,7 +3,7 @@
  * The store and its committer (broker/committer.c): what arrives while one commit runs is the next one. A crash
  * leaves a commit that was under way whole or undone; what waited is lost. Commits may fail for a while.
  */
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 #include "broker/record.h"
 

@@ -2,7 +2,7 @@
  *
  * What goes wrong, until a time; then all is well and must end well.
  */
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 static void block(struct sim *sim, struct wire *wire)
 {

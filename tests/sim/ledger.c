@@ -6,7 +6,7 @@
 #include "broker/core/model/catalog.h"
 #include "broker/core/model/table.h"
 #include "broker/core/model/state.h"
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 #include <stdio.h>
 

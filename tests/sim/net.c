@@ -2,7 +2,7 @@
  *
  * Randomness, the network, and a peer's end of its connection (proto/session.c decides there).
  */
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  * -v tells the story of each, -x ends at the first that fails. Faults come until some virtual time; then all must end
  * well. After each step the books are checked (tests/core/invariants.c), and what was promised and shown.
  */
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 #include <stdio.h>
 

@@ -3,7 +3,7 @@
  * The processes of an agent's slots on virtual time: they start or fail to, run what they are given one after the
  * other, obey signals or do not, and die.
  */
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 #include "worker/table/slot_table.h"
 

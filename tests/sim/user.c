@@ -3,7 +3,7 @@
  * The user of a stream (what client/reader.c does with the real window): draws inputs from a lazy source, takes
  * results at his own pace, and checks what he is shown: I2, I3, I8, and that every reader sees the same.
  */
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 void user_init(struct sim *sim, struct job_model *job, uint32_t place)
 {

@@ -5,7 +5,7 @@
 #include "broker/core/model/catalog.h"
 #include "broker/core/policy/budget.h"
 #include "broker/core/model/state.h"
-#include "sim.h"
+#include "tests/sim/sim.h"
 
 #include <stdio.h>
 

@@ -4,8 +4,8 @@
  * of its file is kept with what it covered: after a cut all of them are
  * undone, and some of their sectors done again.
  */
-#include "faulty_vfs.h"
-#include "model.h"
+#include "tests/store/faulty_vfs.h"
+#include "tests/store/model.h"
 
 #include <assert.h>
 #include <fcntl.h>

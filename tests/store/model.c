@@ -2,7 +2,7 @@
  *
  * The model of a store (model.h).
  */
-#include "model.h"
+#include "tests/store/model.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -2,7 +2,7 @@
  *
  * Directories and files of the store's tests (place.h).
  */
-#include "place.h"
+#include "tests/store/place.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

@@ -2,9 +2,9 @@
  *
  * `belt store`, as an operator calls it.
  */
-#include "e2e/process.h"
-#include "model.h"
-#include "place.h"
+#include "tests/e2e/process.h"
+#include "tests/store/model.h"
+#include "tests/store/place.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>

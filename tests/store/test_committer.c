@@ -4,8 +4,8 @@
  * test lets it through), failing, recovering, stuck; and once over SQLite.
  */
 #include "broker/committer.h"
-#include "model.h"
-#include "place.h"
+#include "tests/store/model.h"
+#include "tests/store/place.h"
 
 #include <criterion/criterion.h>
 #include <poll.h>

@@ -2,8 +2,8 @@
  *
  * The contract of store.h, told once and run on each implementation.
  */
-#include "model.h"
-#include "place.h"
+#include "tests/store/model.h"
+#include "tests/store/place.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

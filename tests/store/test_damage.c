@@ -4,8 +4,8 @@
  * blocks, a log that was cut. Damage is reported or has no effect; what loads
  * is never anything but what was stored.
  */
-#include "model.h"
-#include "place.h"
+#include "tests/store/model.h"
+#include "tests/store/place.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

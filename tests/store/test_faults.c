@@ -4,9 +4,9 @@
  * single operation, with unsynced writes lost or torn; and operations that
  * fail for a while. What was answered stays, what failed had no effect.
  */
-#include "faulty_vfs.h"
-#include "model.h"
-#include "place.h"
+#include "tests/store/faulty_vfs.h"
+#include "tests/store/model.h"
+#include "tests/store/place.h"
 
 #include "broker/store/sqlite_private.h"
 

@@ -4,8 +4,8 @@
  * of times in the same directory. After each: every commit that was answered
  * is there, the one that was under way is there whole or not at all.
  */
-#include "model.h"
-#include "place.h"
+#include "tests/store/model.h"
+#include "tests/store/place.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

@@ -3,8 +3,8 @@
  * Where the SQLite store lives: who may use the directory, which formats are
  * taken, what a full disk does, and that the files shrink again.
  */
-#include "model.h"
-#include "place.h"
+#include "tests/store/model.h"
+#include "tests/store/place.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

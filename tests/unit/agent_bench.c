@@ -2,7 +2,7 @@
  *
  * The agent of agent_bench.h, and what its functions do.
  */
-#include "agent_bench.h"
+#include "tests/unit/agent_bench.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -6,7 +6,7 @@
 #ifndef BELT_TESTS_AGENT_BENCH_H
 #define BELT_TESTS_AGENT_BENCH_H
 
-#include "fake_broker.h"
+#include "tests/unit/fake_broker.h"
 
 struct bench {
     struct fake_broker *broker;

@@ -2,7 +2,7 @@
  *
  * A broker of a few lines for tests of the agent. See fake_broker.h.
  */
-#include "fake_broker.h"
+#include "tests/unit/fake_broker.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -2,7 +2,7 @@
  *
  * Reads manual pages (manual.h).
  */
-#include "manual.h"
+#include "tests/unit/manual.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>

@@ -2,7 +2,7 @@
  *
  * Sample messages (samples.h); how two of them are compared is in samples_differ.c.
  */
-#include "samples.h"
+#include "tests/unit/samples.h"
 
 #include <stdio.h>
 #include <string.h>

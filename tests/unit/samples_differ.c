@@ -2,7 +2,7 @@
  *
  * The deep comparison of two messages (samples.h); no samples.
  */
-#include "samples.h"
+#include "tests/unit/samples.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  *
  * The table of slots_rig.h; the time is what a test says.
  */
-#include "slots_rig.h"
+#include "tests/unit/slots_rig.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

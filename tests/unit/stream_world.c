@@ -2,7 +2,7 @@
  *
  * The scripted broker of stream_world.h; it decides nothing that a test does not say.
  */
-#include "stream_world.h"
+#include "tests/unit/stream_world.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Tests of the codec: what goes in comes out, another msgpack library reads
  * it, and nothing that is malformed gets through (PROTOCOL.md §4, §5, §11).
  */
-#include "samples.h"
+#include "tests/unit/samples.h"
 
 #include <criterion/criterion.h>
 #include <msgpack.h>

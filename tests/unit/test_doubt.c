@@ -2,7 +2,7 @@
  *
  * What a task says around a signal from outside, by itself and in the slot table.
  */
-#include "slots_rig.h"
+#include "tests/unit/slots_rig.h"
 
 #include "worker/table/doubt.h"
 

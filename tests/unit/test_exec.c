@@ -3,7 +3,7 @@
  * The agent with real processes, against a broker of a few lines: C functions, what can go wrong with a slot, and how
  * the agent ends.
  */
-#include "agent_bench.h"
+#include "tests/unit/agent_bench.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>

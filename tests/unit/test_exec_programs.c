@@ -2,7 +2,7 @@
  *
  * The agent with real processes, against a broker of a few lines: commands, coprocesses and filters.
  */
-#include "agent_bench.h"
+#include "tests/unit/agent_bench.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
  * Functions that write over the memory which their slot shares with the agent, and functions whose forked processes
  * come back from them. The agent lives, other slots are not touched, and no task gets the result of another.
  */
-#include "agent_bench.h"
+#include "tests/unit/agent_bench.h"
 #include "worker/agent/keeper.h"
 
 #include <criterion/criterion.h>

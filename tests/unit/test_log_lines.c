@@ -2,8 +2,8 @@
  *
  * Lines of standard error as records.
  */
-#include "../../proto/limits.h"
-#include "../../worker/agent/log_lines.h"
+#include "proto/limits.h"
+#include "worker/agent/log_lines.h"
 
 #include <criterion/criterion.h>
 #include <limits.h>

@@ -6,7 +6,7 @@
  */
 #include "cli/commands.h"
 #include "cli/exit.h"
-#include "manual.h"
+#include "tests/unit/manual.h"
 
 #include <criterion/criterion.h>
 #include <ctype.h>

@@ -2,7 +2,7 @@
  *
  * The slot table on virtual time: placing, credit, chunks, time-outs, taking back, results.
  */
-#include "slots_rig.h"
+#include "tests/unit/slots_rig.h"
 #include "worker/table/books.h"
 
 #include <criterion/criterion.h>

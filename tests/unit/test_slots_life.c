@@ -2,7 +2,7 @@
  *
  * The slot table on virtual time: how slots start, fail to start and die, and which task takes the blame.
  */
-#include "slots_rig.h"
+#include "tests/unit/slots_rig.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * The wire's half of a stream against the scripted broker of stream_world.h.
  */
-#include "stream_world.h"
+#include "tests/unit/stream_world.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

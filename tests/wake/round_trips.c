@@ -14,7 +14,7 @@
  * to run and without a processor all the time, of which the kernel keeps account (starved.h). Those are counted apart.
  */
 #include "client/pool.h"
-#include "starved.h"
+#include "tests/wake/starved.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  *
  * Reads /proc/PID/task/TID/schedstat, whose second number is the time in a run queue. See starved.h.
  */
-#include "starved.h"
+#include "tests/wake/starved.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -2,11 +2,11 @@
  *
  * From a task to the words of its command. Pure. See command_line.h.
  */
-#include "command_line.h"
-#include "../../proto/shell_line.h"
-#include "agent.h"
-#include "simple_command.h"
-#include "../slot/protocol.h"
+#include "worker/agent/command_line.h"
+#include "proto/shell_line.h"
+#include "worker/agent/agent.h"
+#include "worker/agent/simple_command.h"
+#include "worker/slot/protocol.h"
 
 #include <stdio.h>
 #include <stdlib.h>

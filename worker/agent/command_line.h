@@ -5,7 +5,7 @@
 #ifndef BELT_WORKER_AGENT_COMMAND_LINE_H
 #define BELT_WORKER_AGENT_COMMAND_LINE_H
 
-#include "../../proto/buf.h"
+#include "proto/buf.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  *
  * The keeper process and the agent's talk with it. See keeper.h.
  */
-#include "keeper.h"
-#include "../slot/task.h"
+#include "worker/agent/keeper.h"
+#include "worker/slot/task.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,12 +8,12 @@
 #ifndef BELT_WORKER_AGENT_KEEPER_H
 #define BELT_WORKER_AGENT_KEEPER_H
 
-#include "agent.h"
-#include "../slot/arena.h"
-#include "../slot/claim.h"
-#include "../slot/pipe.h"
+#include "worker/agent/agent.h"
+#include "worker/slot/arena.h"
+#include "worker/slot/claim.h"
+#include "worker/slot/pipe.h"
 
-#include "../../proto/signals.h"
+#include "proto/signals.h"
 
 #include <signal.h>
 #include <stdatomic.h>

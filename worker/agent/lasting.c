@@ -2,15 +2,15 @@
  *
  * What the runners of lasting slots have in common: answers in, death.
  */
-#include "lasting.h"
-#include "loop.h"
-#include "place.h"
-#include "place_log.h"
-#include "state.h"
-#include "wire.h"
-#include "simple_command.h"
-#include "spawn.h"
-#include "../../proto/text_cut.h"
+#include "worker/agent/lasting.h"
+#include "worker/agent/loop.h"
+#include "worker/agent/place.h"
+#include "worker/agent/place_log.h"
+#include "worker/agent/state.h"
+#include "worker/agent/wire.h"
+#include "worker/agent/simple_command.h"
+#include "worker/agent/spawn.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_WORKER_AGENT_LASTING_H
 #define BELT_WORKER_AGENT_LASTING_H
 
-#include "place.h"
+#include "worker/agent/place.h"
 
 void lasting_started(struct agent *agent, struct place *place, pid_t pid, int in, int out, int err);
 void lasting_give(struct agent *agent, struct place *place, const struct slot_table_given *task);

@@ -2,9 +2,9 @@
  *
  * Records of lines. Pure. See log_lines.h.
  */
-#include "log_lines.h"
+#include "worker/agent/log_lines.h"
 
-#include "../../proto/text_cut.h"
+#include "proto/text_cut.h"
 
 #include <assert.h>
 #include <string.h>

@@ -3,16 +3,16 @@
  * The agent's loop: broker, slots, signals, lifeline -> slot table -> runners, broker.
  * Decides nothing about tasks: that is table/tasks.c. See agent.h.
  */
-#include "loop.h"
-#include "lasting.h"
-#include "place.h"
-#include "place_log.h"
-#include "runner.h"
-#include "state.h"
-#include "wire.h"
-#include "spawn.h"
-#include "../../proto/terminal_text.h"
-#include "../../proto/text_cut.h"
+#include "worker/agent/loop.h"
+#include "worker/agent/lasting.h"
+#include "worker/agent/place.h"
+#include "worker/agent/place_log.h"
+#include "worker/agent/runner.h"
+#include "worker/agent/state.h"
+#include "worker/agent/wire.h"
+#include "worker/agent/spawn.h"
+#include "proto/terminal_text.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_WORKER_AGENT_LOOP_H
 #define BELT_WORKER_AGENT_LOOP_H
 
-#include "state.h"
+#include "worker/agent/state.h"
 
 uint64_t agent_clock_us(void);
 void agent_loop(struct agent *agent);       /* until agent->done */

@@ -3,13 +3,13 @@
  * One slot's process as the agent holds it: descriptors, buffers, signals.
  * Reads and writes without waiting; decides nothing.
  */
-#include "place.h"
-#include "loop.h"
-#include "place_log.h"
-#include "runner.h"
-#include "state.h"
-#include "../../proto/text_cut.h"
-#include "spawn.h"
+#include "worker/agent/place.h"
+#include "worker/agent/loop.h"
+#include "worker/agent/place_log.h"
+#include "worker/agent/runner.h"
+#include "worker/agent/state.h"
+#include "proto/text_cut.h"
+#include "worker/agent/spawn.h"
 
 #include <errno.h>
 #include <stdio.h>

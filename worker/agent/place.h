@@ -5,11 +5,11 @@
 #ifndef BELT_WORKER_AGENT_PLACE_H
 #define BELT_WORKER_AGENT_PLACE_H
 
-#include "../slot/arena.h"
-#include "../slot/outbox.h"
-#include "../slot/pipe.h"
-#include "../slot/protocol.h"
-#include "runner.h"
+#include "worker/slot/arena.h"
+#include "worker/slot/outbox.h"
+#include "worker/slot/pipe.h"
+#include "worker/slot/protocol.h"
+#include "worker/agent/runner.h"
 
 #include <uthash.h>
 

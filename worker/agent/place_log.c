@@ -4,11 +4,11 @@
  * lines, to the owner, who shows it while the task runs (log_lines.h). An owner who does not read stops the process at
  * its next line, as a terminal does: nothing is dropped, and nothing piles up here.
  */
-#include "place_log.h"
-#include "loop.h"
-#include "place.h"
-#include "state.h"
-#include "log_lines.h"
+#include "worker/agent/place_log.h"
+#include "worker/agent/loop.h"
+#include "worker/agent/place.h"
+#include "worker/agent/state.h"
+#include "worker/agent/log_lines.h"
 
 #include <errno.h>
 #include <poll.h>

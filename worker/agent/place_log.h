@@ -5,7 +5,7 @@
 #ifndef BELT_WORKER_AGENT_PLACE_LOG_H
 #define BELT_WORKER_AGENT_PLACE_LOG_H
 
-#include "place.h"
+#include "worker/agent/place.h"
 
 /** Reads what is there, unless it is muted. */
 void place_read_log(struct agent *agent, struct place *place);

@@ -2,8 +2,8 @@
  *
  * Why a broker cannot be reached. See reach.h.
  */
-#include "reach.h"
-#include "../../proto/text_cut.h"
+#include "worker/agent/reach.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
 #ifndef BELT_WORKER_AGENT_RUNNER_H
 #define BELT_WORKER_AGENT_RUNNER_H
 
-#include "../slot/protocol.h"
-#include "../table/slot_table.h"
+#include "worker/slot/protocol.h"
+#include "worker/table/slot_table.h"
 
 struct agent;
 struct place;

@@ -2,10 +2,10 @@
  *
  * Runner: registered C functions, in slots that the keeper forks. The inside of such a slot is task.c.
  */
-#include "lasting.h"
-#include "place.h"
-#include "runner.h"
-#include "state.h"
+#include "worker/agent/lasting.h"
+#include "worker/agent/place.h"
+#include "worker/agent/runner.h"
+#include "worker/agent/state.h"
 
 #include <signal.h>
 #include <sys/mman.h>

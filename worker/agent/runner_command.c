@@ -3,15 +3,15 @@
  * Runner: one process per task, of a command that the operator registered or that came with the job (`exec`).
  * Its output is the result; how it ended is the outcome.
  */
-#include "loop.h"
-#include "place.h"
-#include "place_log.h"
-#include "runner.h"
-#include "state.h"
-#include "wire.h"
-#include "command_line.h"
-#include "spawn.h"
-#include "../../proto/text_cut.h"
+#include "worker/agent/loop.h"
+#include "worker/agent/place.h"
+#include "worker/agent/place_log.h"
+#include "worker/agent/runner.h"
+#include "worker/agent/state.h"
+#include "worker/agent/wire.h"
+#include "worker/agent/command_line.h"
+#include "worker/agent/spawn.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <signal.h>

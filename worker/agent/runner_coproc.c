@@ -2,8 +2,8 @@
  *
  * Runner: coprocesses, long-lived processes in any language that speak the slot protocol (SLOTS.md).
  */
-#include "lasting.h"
-#include "runner.h"
+#include "worker/agent/lasting.h"
+#include "worker/agent/runner.h"
 
 const struct runner runner_coproc = {
     .kind = {.lasting = true, .greets = true, .ahead = true},

@@ -2,10 +2,10 @@
  *
  * Runner: filters, long-lived processes that answer each line with one line.
  */
-#include "lasting.h"
-#include "place.h"
-#include "runner.h"
-#include "state.h"
+#include "worker/agent/lasting.h"
+#include "worker/agent/place.h"
+#include "worker/agent/runner.h"
+#include "worker/agent/state.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  *
  * Which command lines the shell may replace itself by. Pure. See simple_command.h.
  */
-#include "simple_command.h"
+#include "worker/agent/simple_command.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -4,9 +4,9 @@
  * async-signal-safe calls are made, and nothing of the parent's memory is changed but
  * what says that it failed.
  */
-#include "spawn.h"
+#include "worker/agent/spawn.h"
 
-#include "../../proto/signals.h"
+#include "proto/signals.h"
 
 #include <errno.h>
 #include <fcntl.h>

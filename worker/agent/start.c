@@ -2,15 +2,15 @@
  *
  * An agent from its options to its end: what it is made of, and what is undone. See agent.h.
  */
-#include "loop.h"
-#include "place_log.h"
-#include "runner.h"
-#include "state.h"
-#include "wire.h"
-#include "spawn.h"
+#include "worker/agent/loop.h"
+#include "worker/agent/place_log.h"
+#include "worker/agent/runner.h"
+#include "worker/agent/state.h"
+#include "worker/agent/wire.h"
+#include "worker/agent/spawn.h"
 
-#include "../../proto/heap.h"
-#include "../../proto/text_cut.h"
+#include "proto/heap.h"
+#include "proto/text_cut.h"
 
 #include <errno.h>
 #include <signal.h>

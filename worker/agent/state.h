@@ -5,12 +5,12 @@
 #ifndef BELT_WORKER_AGENT_STATE_H
 #define BELT_WORKER_AGENT_STATE_H
 
-#include "../../proto/link.h"
-#include "../../proto/session.h"
-#include "../../proto/signals.h"
-#include "agent.h"
-#include "keeper.h"
-#include "place.h"
+#include "proto/link.h"
+#include "proto/session.h"
+#include "proto/signals.h"
+#include "worker/agent/agent.h"
+#include "worker/agent/keeper.h"
+#include "worker/agent/place.h"
 
 enum agent_watch {
     WATCH_BROKER,

@@ -3,11 +3,11 @@
  * The agent's talk with the broker: hello, synchronisation, dispatches in,
  * results out (PROTOCOL.md §6, §8). Moves messages; what they mean is the slot table's.
  */
-#include "wire.h"
-#include "loop.h"
-#include "place.h"
-#include "state.h"
-#include "reach.h"
+#include "worker/agent/wire.h"
+#include "worker/agent/loop.h"
+#include "worker/agent/place.h"
+#include "worker/agent/state.h"
+#include "worker/agent/reach.h"
 
 #include <errno.h>
 #include <stdio.h>

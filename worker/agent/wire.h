@@ -5,7 +5,7 @@
 #ifndef BELT_WORKER_AGENT_WIRE_H
 #define BELT_WORKER_AGENT_WIRE_H
 
-#include "state.h"
+#include "worker/agent/state.h"
 
 uint32_t agent_max_payload(const struct agent *agent);
 int wire_open(struct agent *agent);

@@ -2,7 +2,7 @@
  *
  * Blocks of shared memory, as runs of bits. Pure. See arena.h.
  */
-#include "arena.h"
+#include "worker/slot/arena.h"
 
 #include <stdlib.h>
 #include <string.h>

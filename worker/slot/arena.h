@@ -17,7 +17,7 @@
 #ifndef BELT_WORKER_SLOT_ARENA_H
 #define BELT_WORKER_SLOT_ARENA_H
 
-#include "../../proto/buf.h"
+#include "proto/buf.h"
 
 #include <stdbool.h>
 

@@ -2,7 +2,7 @@
  *
  * Bytes and payloads in the order in which they are to be written. Pure. See slot/outbox.h.
  */
-#include "outbox.h"
+#include "worker/slot/outbox.h"
 
 #include <stdlib.h>
 

@@ -6,7 +6,7 @@
 #ifndef BELT_WORKER_SLOT_OUTBOX_H
 #define BELT_WORKER_SLOT_OUTBOX_H
 
-#include "protocol.h"
+#include "worker/slot/protocol.h"
 
 struct slot_apart;
 

@@ -2,7 +2,7 @@
  *
  * Rings with a bell. See slot/pipe.h.
  */
-#include "pipe.h"
+#include "worker/slot/pipe.h"
 
 #include <errno.h>
 #include <linux/futex.h>

@@ -8,7 +8,7 @@
 #ifndef BELT_WORKER_SLOT_PIPE_H
 #define BELT_WORKER_SLOT_PIPE_H
 
-#include "ring.h"
+#include "worker/slot/ring.h"
 
 #include <sys/types.h>
 

@@ -2,8 +2,8 @@
  *
  * Reader and writer of SLOTS.md. Pure. See slot/protocol.h.
  */
-#include "protocol.h"
-#include "../../proto/text_cut.h"
+#include "worker/slot/protocol.h"
+#include "proto/text_cut.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #ifndef BELT_WORKER_SLOT_PROTOCOL_H
 #define BELT_WORKER_SLOT_PROTOCOL_H
 
-#include "../../proto/message.h"
+#include "proto/message.h"
 
 /* The first line of a message: keyword, name and five numbers fit with room to spare. */
 #define SLOT_MAX_LINE 512u

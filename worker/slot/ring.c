@@ -6,7 +6,7 @@
  * has changed something looks afterwards whether somebody waits. All four are sequentially consistent, so one of the
  * two sees the other. Every interleaving is explored in tests/models/ring.pml, whose steps bear these names.
  */
-#include "ring.h"
+#include "worker/slot/ring.h"
 
 #include <string.h>
 

@@ -5,9 +5,9 @@
  * The agent is not told of answers while more tasks are already here, because waking it costs more than a short task;
  * but not for longer than HOLD_US, and not behind a function that is known to take longer.
  */
-#include "task.h"
-#include "../agent/keeper.h"
-#include "protocol.h"
+#include "worker/slot/task.h"
+#include "worker/agent/keeper.h"
+#include "worker/slot/protocol.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -6,9 +6,9 @@
 #ifndef BELT_WORKER_SLOT_TASK_H
 #define BELT_WORKER_SLOT_TASK_H
 
-#include "../agent/agent.h"
-#include "arena.h"
-#include "pipe.h"
+#include "worker/agent/agent.h"
+#include "worker/slot/arena.h"
+#include "worker/slot/pipe.h"
 
 struct keeper_shared;
 struct slot_memory;

@@ -7,9 +7,9 @@
 #ifndef BELT_WORKER_TABLE_BOOKS_H
 #define BELT_WORKER_TABLE_BOOKS_H
 
-#include "doubt.h"
-#include "slot_table.h"
-#include "index.h"
+#include "worker/table/doubt.h"
+#include "worker/table/slot_table.h"
+#include "worker/table/index.h"
 
 /* A failed allocation inside uthash goes the way of all others. */
 #define uthash_fatal(text) slot_table_no_memory()

@@ -2,7 +2,7 @@
  *
  * Whether an outcome counts. Pure. See doubt.h.
  */
-#include "doubt.h"
+#include "worker/table/doubt.h"
 
 #include <signal.h>
 

@@ -2,9 +2,9 @@
  *
  * The slot table: outcomes that wait until it is known whether a signal from outside made them (doubt.h). Pure.
  */
-#include "doubts.h"
-#include "books.h"
-#include "tasks.h"
+#include "worker/table/doubts.h"
+#include "worker/table/books.h"
+#include "worker/table/tasks.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_WORKER_TABLE_DOUBTS_H
 #define BELT_WORKER_TABLE_DOUBTS_H
 
-#include "books.h"
+#include "worker/table/books.h"
 
 /** A task that is in no list any more has ended, if nothing from outside has ended it. `ours`: Belt itself has. */
 void slot_table_doubt(struct slot_table *slots, uint64_t now, struct slot_table_task *task,

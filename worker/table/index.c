@@ -2,7 +2,7 @@
  *
  * Tasks by their key. Pure. See table/index.h.
  */
-#include "books.h"
+#include "worker/table/books.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -3,14 +3,14 @@
  * The slot table: the life of a slot's process (SLOTS.md, "Life"): start, hello, time-outs,
  * stopping by degrees, death and who is to blame, pauses, leaving. Pure.
  */
-#include "lives.h"
-#include "books.h"
-#include "doubts.h"
-#include "placing.h"
-#include "taking.h"
-#include "tasks.h"
+#include "worker/table/lives.h"
+#include "worker/table/books.h"
+#include "worker/table/doubts.h"
+#include "worker/table/placing.h"
+#include "worker/table/taking.h"
+#include "worker/table/tasks.h"
 
-#include "../../proto/text_cut.h"
+#include "proto/text_cut.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_WORKER_TABLE_LIVES_H
 #define BELT_WORKER_TABLE_LIVES_H
 
-#include "books.h"
+#include "worker/table/books.h"
 
 void slot_table_deadline_set(struct slot_table *slots, struct slot_table_slot *slot, uint64_t when);
 void slot_table_begin(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot);

@@ -2,7 +2,7 @@
  *
  * The slot table: what comes out of it: actions, returned tasks, results, and what it tells of itself. Pure.
  */
-#include "books.h"
+#include "worker/table/books.h"
 
 #include <assert.h>
 #include <string.h>

@@ -6,10 +6,10 @@
  * in hand; a task that takes longer, is not measured yet, or writes a log goes alone. A slot that gives back what it
  * has not begun has the next task in hand however long they are, so that it never waits for the agent.
  */
-#include "placing.h"
-#include "books.h"
-#include "lives.h"
-#include "taking.h"
+#include "worker/table/placing.h"
+#include "worker/table/books.h"
+#include "worker/table/lives.h"
+#include "worker/table/taking.h"
 
 #include <assert.h>
 

@@ -5,7 +5,7 @@
 #ifndef BELT_WORKER_TABLE_PLACING_H
 #define BELT_WORKER_TABLE_PLACING_H
 
-#include "books.h"
+#include "worker/table/books.h"
 
 void slot_table_place_turn(struct slot_table *slots, uint64_t now);
 void slot_table_feed(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot);

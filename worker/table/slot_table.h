@@ -17,7 +17,7 @@
 #ifndef BELT_WORKER_TABLE_SLOT_TABLE_H
 #define BELT_WORKER_TABLE_SLOT_TABLE_H
 
-#include "../../proto/message.h"
+#include "proto/message.h"
 
 /* Measured work that one slot may have in hand. Long enough to hide the round
  * trip between agent and slot, short enough that nobody waits behind it. */

@@ -3,11 +3,11 @@
  * The slot table: taking back what slots have in hand and have not begun, for the broker, for another slot that idles,
  * or because what runs before it takes much longer than its like. Pure.
  */
-#include "taking.h"
-#include "books.h"
-#include "lives.h"
-#include "placing.h"
-#include "tasks.h"
+#include "worker/table/taking.h"
+#include "worker/table/books.h"
+#include "worker/table/lives.h"
+#include "worker/table/placing.h"
+#include "worker/table/tasks.h"
 
 #include <assert.h>
 

@@ -5,7 +5,7 @@
 #ifndef BELT_WORKER_TABLE_TAKING_H
 #define BELT_WORKER_TABLE_TAKING_H
 
-#include "books.h"
+#include "worker/table/books.h"
 
 void slot_table_laden_update(struct slot_table *slots, struct slot_table_slot *slot);
 bool slot_table_late(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot);

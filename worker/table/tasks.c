@@ -2,13 +2,13 @@
  *
  * The slot table: messages of the broker, ends of tasks, results. Pure. See table/slot_table.h.
  */
-#include "tasks.h"
-#include "books.h"
-#include "doubts.h"
-#include "lives.h"
-#include "placing.h"
-#include "taking.h"
-#include "../../proto/text_cut.h"
+#include "worker/table/tasks.h"
+#include "worker/table/books.h"
+#include "worker/table/doubts.h"
+#include "worker/table/lives.h"
+#include "worker/table/placing.h"
+#include "worker/table/taking.h"
+#include "proto/text_cut.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_WORKER_TABLE_TASKS_H
 #define BELT_WORKER_TABLE_TASKS_H
 
-#include "books.h"
+#include "worker/table/books.h"
 
 void slot_table_task_end(struct slot_table *slots, uint64_t now, struct slot_table_task *task,
                          const struct slot_table_outcome *outcome);

@@ -3,16 +3,16 @@
  * FAILED: failed tasks are listed, shown, tried again as a new job, or dropped
  * (PROTOCOL.md §9.3). What is kept of them is dead_letter.c's.
  */
-#include "failed.h"
-#include "../journal/dead_letter.h"
-#include "../life/grant.h"
-#include "../life/opening.h"
-#include "../model/name.h"
-#include "../model/pin.h"
-#include "../model/table.h"
-#include "../model/update.h"
-#include "../policy/waiting.h"
-#include "peer.h"
+#include "broker/core/events/failed.h"
+#include "broker/core/journal/dead_letter.h"
+#include "broker/core/life/grant.h"
+#include "broker/core/life/opening.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/waiting.h"
+#include "broker/core/events/peer.h"
 
 #include <stdlib.h>
 #include <string.h>

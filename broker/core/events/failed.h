@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_FAILED_H
 #define BELT_CORE_FAILED_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void failed_request(struct core *core, struct session *from, const struct belt_msg_failed *msg);
 

@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_JOB_H
 #define BELT_CORE_JOB_H
 
-#include "../life/claim.h"
-#include "../model/state.h"
+#include "broker/core/life/claim.h"
+#include "broker/core/model/state.h"
 
 void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg);
 enum claim_verdict job_claim(struct core *core, struct claim *claim); /* turn: answers it once it is judged */

@@ -3,9 +3,9 @@
  * What a job's key stands for: one function with the options that its results
  * depend on (PROTOCOL.md §7.1).
  */
-#include "key.h"
-#include "../model/table.h"
-#include "../model/update.h"
+#include "broker/core/events/key.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
 
 #include <string.h>
 

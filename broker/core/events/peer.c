@@ -3,18 +3,18 @@
  * Connections and the sessions behind them: hello, sequence, leases, leaving
  * (PROTOCOL.md §6, §7.5, §8.5).
  */
-#include "peer.h"
-#include "../life/claim.h"
-#include "../life/closing.h"
-#include "../model/mark.h"
-#include "../model/name.h"
-#include "../model/refusal.h"
-#include "../model/update.h"
-#include "../policy/budget.h"
-#include "job.h"
-#include "question.h"
-#include "subscription.h"
-#include "worker.h"
+#include "broker/core/events/peer.h"
+#include "broker/core/life/claim.h"
+#include "broker/core/life/closing.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/refusal.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/budget.h"
+#include "broker/core/events/job.h"
+#include "broker/core/events/question.h"
+#include "broker/core/events/subscription.h"
+#include "broker/core/events/worker.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_PEER_H
 #define BELT_CORE_PEER_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 struct session *peer_find(struct core *core, uint64_t peer);
 /* True: `msg` is next in sequence and from a known peer. */

@@ -4,10 +4,10 @@
  * costs is charged to the session that asked: one that asks without a pause gets a tenth of the broker's time, and its
  * further questions wait, in their order (PROTOCOL.md §5.5).
  */
-#include "question.h"
-#include "../model/mark.h"
-#include "../model/update.h"
-#include "report.h"
+#include "broker/core/events/question.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/update.h"
+#include "broker/core/events/report.h"
 
 #include <stdlib.h>
 #include <string.h>

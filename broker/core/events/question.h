@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_QUESTION_H
 #define BELT_CORE_QUESTION_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void question_status(struct core *core, struct session *from, const struct belt_msg_status *msg);
 void question_turn(struct core *core);

@@ -3,15 +3,15 @@
  * What the broker tells of itself: rows of queues, workers, readers and of the
  * broker (PROTOCOL.md §5.4). Reads, never decides. Rows of jobs: report_jobs.c.
  */
-#include "report.h"
-#include "../model/catalog.h"
-#include "../model/name.h"
-#include "../model/row.h"
-#include "../model/update.h"
-#include "../policy/stalled.h"
-#include "../policy/waiting.h"
-#include "peer.h"
-#include "report_jobs.h"
+#include "broker/core/events/report.h"
+#include "broker/core/model/catalog.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/row.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/stalled.h"
+#include "broker/core/policy/waiting.h"
+#include "broker/core/events/peer.h"
+#include "broker/core/events/report_jobs.h"
 
 #include <stdio.h>
 #include <stdlib.h>

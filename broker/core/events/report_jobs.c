@@ -3,12 +3,12 @@
  * Rows of jobs, in pages: those that live in the order of their ids, then those
  * that are past in the same order (PROTOCOL.md §5.4, §5.5). Reads, never decides.
  */
-#include "report_jobs.h"
-#include "../journal/history.h"
-#include "../model/catalog.h"
-#include "../model/name.h"
-#include "../model/row.h"
-#include "../model/update.h"
+#include "broker/core/events/report_jobs.h"
+#include "broker/core/journal/history.h"
+#include "broker/core/model/catalog.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/row.h"
+#include "broker/core/model/update.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_REPORT_JOBS_H
 #define BELT_CORE_REPORT_JOBS_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void report_jobs(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report);
 

@@ -5,6 +5,6 @@
 #ifndef BELT_CORE_RESTORE_H
 #define BELT_CORE_RESTORE_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 #endif

@@ -5,20 +5,20 @@
  * here: a delivery number is an index (ordered) or a place in the job's log
  * of completions (unordered).
  */
-#include "subscription.h"
-#include "../life/claim.h"
-#include "../life/closing.h"
-#include "../life/grant.h"
-#include "../life/reader.h"
-#include "../life/release.h"
-#include "../model/attend.h"
-#include "../model/catalog.h"
-#include "../model/cursor.h"
-#include "../model/mark.h"
-#include "../model/table.h"
-#include "../model/update.h"
-#include "../policy/budget.h"
-#include "../policy/refuse.h"
+#include "broker/core/events/subscription.h"
+#include "broker/core/life/claim.h"
+#include "broker/core/life/closing.h"
+#include "broker/core/life/grant.h"
+#include "broker/core/life/reader.h"
+#include "broker/core/life/release.h"
+#include "broker/core/model/attend.h"
+#include "broker/core/model/catalog.h"
+#include "broker/core/model/cursor.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/budget.h"
+#include "broker/core/policy/refuse.h"
 
 #include <string.h>
 

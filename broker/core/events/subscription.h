@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_SUBSCRIPTION_H
 #define BELT_CORE_SUBSCRIPTION_H
 
-#include "../life/claim.h"
-#include "../model/state.h"
+#include "broker/core/life/claim.h"
+#include "broker/core/model/state.h"
 
 void subscription_open(struct core *core, struct session *from, const struct belt_msg_subscribe *msg);
 enum claim_verdict stream_claim(struct core *core, struct claim *claim); /* turn: answers it once it is judged */

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_WORKER_H
 #define BELT_CORE_WORKER_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void worker_hello(struct core *core, struct session *session, const struct belt_worker_props *props);
 void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_refs *msg);

@@ -4,15 +4,15 @@
  * the oldest let go first; those of durable jobs on disk (PROTOCOL.md §9.3).
  * What is asked about them is in failed.c.
  */
-#include "dead_letter.h"
-#include "../model/catalog.h"
-#include "../model/mark.h"
-#include "../model/name.h"
-#include "../model/pin.h"
-#include "../model/queue.h"
-#include "../model/table.h"
-#include "../model/update.h"
-#include "records.h"
+#include "broker/core/journal/dead_letter.h"
+#include "broker/core/model/catalog.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/queue.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
+#include "broker/core/journal/records.h"
 
 #include <stdlib.h>
 #include <string.h>

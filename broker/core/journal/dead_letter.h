@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_DEAD_LETTER_H
 #define BELT_CORE_DEAD_LETTER_H
 
-#include "../model/table.h"
-#include "../model/state.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 void dead_letter_add(struct core *core, struct job *job, const struct task *task, const struct belt_result_item *item);
 void dead_letter_drop(struct core *core, struct dead_letter *letter);

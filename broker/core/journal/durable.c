@@ -8,18 +8,18 @@
  * results goes when all in it are released and none of their tasks could be
  * read back as waiting. What has gone is summed up in the job's mark.
  */
-#include "durable.h"
-#include "../model/completions.h"
-#include "../model/mark.h"
-#include "../model/name.h"
-#include "../model/pin.h"
-#include "../model/table.h"
-#include "../model/update.h"
-#include "../model/charge.h"
-#include "history.h"
-#include "records.h"
-#include "tries.h"
-#include "withheld.h"
+#include "broker/core/journal/durable.h"
+#include "broker/core/model/completions.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
+#include "broker/core/model/charge.h"
+#include "broker/core/journal/history.h"
+#include "broker/core/journal/records.h"
+#include "broker/core/journal/tries.h"
+#include "broker/core/journal/withheld.h"
 
 #include <stdlib.h>
 

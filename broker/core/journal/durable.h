@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_DURABLE_H
 #define BELT_CORE_DURABLE_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void durable_turn(struct core *core, struct job *job);
 void durable_reader_gone(struct core *core, struct reader *reader);

@@ -3,13 +3,13 @@
  * The history: a line of each job that is over and forgotten, for some time and
  * within bounds; those of durable jobs on disk (PROTOCOL.md §7.3).
  */
-#include "history.h"
-#include "../model/catalog.h"
-#include "../model/mark.h"
-#include "../model/name.h"
-#include "../model/row.h"
-#include "../model/update.h"
-#include "records.h"
+#include "broker/core/journal/history.h"
+#include "broker/core/model/catalog.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/row.h"
+#include "broker/core/model/update.h"
+#include "broker/core/journal/records.h"
 
 #include <stdlib.h>
 #include <string.h>

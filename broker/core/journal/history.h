@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_HISTORY_H
 #define BELT_CORE_HISTORY_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 struct history_job *history_find(struct core *core, uint64_t id);
 struct history_job *history_of_key(struct core *core, struct belt_bytes key); /* the others hang on it (`same_key`) */

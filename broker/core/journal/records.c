@@ -2,8 +2,8 @@
  *
  * What is on disk, record by record: writing and deleting them, and which records of a job there are.
  */
-#include "records.h"
-#include "../model/update.h"
+#include "broker/core/journal/records.h"
+#include "broker/core/model/update.h"
 
 #include <stdlib.h>
 #include <string.h>

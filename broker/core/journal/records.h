@@ -6,7 +6,7 @@
 #ifndef BELT_CORE_RECORDS_H
 #define BELT_CORE_RECORDS_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 struct kept_record {
     uint64_t number;

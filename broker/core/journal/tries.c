@@ -2,11 +2,11 @@
  *
  * The tries of durable tasks on disk.
  */
-#include "tries.h"
-#include "../model/mark.h"
-#include "../model/table.h"
-#include "../model/charge.h"
-#include "records.h"
+#include "broker/core/journal/tries.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/charge.h"
+#include "broker/core/journal/records.h"
 
 #include <stdlib.h>
 

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_TRIES_H
 #define BELT_CORE_TRIES_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void tries_note(struct core *core, struct job *job, uint64_t index); /* its tries changed: to disk */
 void tries_over(struct core *core, struct job *job, uint64_t index); /* it has its result */

@@ -4,11 +4,11 @@
  * free to be chosen: they are kept in order of index. Room is made by readers, so what all readers of a job are waiting
  * for is recorded nevertheless, a little at a time: the next such result only when the last ones were taken.
  */
-#include "withheld.h"
-#include "../model/completions.h"
-#include "../model/mark.h"
-#include "../model/pin.h"
-#include "../model/table.h"
+#include "broker/core/journal/withheld.h"
+#include "broker/core/model/completions.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/table.h"
 
 /* It has results that are not recorded. */
 static bool has_unrecorded(const struct job *job)

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_WITHHELD_H
 #define BELT_CORE_WITHHELD_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 uint32_t withheld_wanted(const struct core *core, struct job *job); /* so many results may be recorded */
 /* They are, in the record with this number. */

@@ -3,10 +3,10 @@
  * Claims. A claim is granted when the session that has what is claimed is gone, and refused when that session has said
  * anything since: so nobody who lives is ousted unasked, and nobody waits long for one that is dead (PROTOCOL.md §7.1).
  */
-#include "claim.h"
-#include "../model/mark.h"
-#include "../model/name.h"
-#include "../model/update.h"
+#include "broker/core/life/claim.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/update.h"
 
 #include <stdlib.h>
 

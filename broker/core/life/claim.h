@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_CLAIM_H
 #define BELT_CORE_CLAIM_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 /* OPEN and SUBSCRIBE that wait until it is known whether who has the job or the reader is still there (§7.1, §7.2). */
 struct claim {

@@ -6,7 +6,7 @@
 #ifndef BELT_CORE_CLOSING_H
 #define BELT_CORE_CLOSING_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void closing_stop(struct core *core, struct job *job, const char *who, const char *why); /* either is NULL */
 void closing_orphan(struct core *core, struct session *owner);

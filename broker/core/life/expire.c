@@ -4,15 +4,15 @@
  * wall clock is read once, when a job comes or comes back; from there on the
  * monotonic clock counts.
  */
-#include "expire.h"
-#include "../model/table.h"
-#include "../model/timer.h"
-#include "../model/update.h"
-#include "../policy/balance.h"
-#include "../policy/delay.h"
-#include "../policy/run.h"
-#include "../policy/waiting.h"
-#include "outcome.h"
+#include "broker/core/life/expire.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/timer.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/balance.h"
+#include "broker/core/policy/delay.h"
+#include "broker/core/policy/run.h"
+#include "broker/core/policy/waiting.h"
+#include "broker/core/life/outcome.h"
 
 /* Tasks that expire in one turn: the others' turn comes soon. */
 #define EXPIRE_A_TURN 16384u

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_EXPIRE_H
 #define BELT_CORE_EXPIRE_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void expire_times(struct core *core, struct job *job); /* of a new job, from its options */
 void expire_turn(struct core *core, struct job *job);  /* it is due, maybe for this */

@@ -2,12 +2,12 @@
  *
  * How many tasks a job may hand in, and the acknowledgement of those that came (PROTOCOL.md §7.1).
  */
-#include "grant.h"
-#include "../model/pin.h"
-#include "../model/table.h"
-#include "../model/update.h"
-#include "../policy/budget.h"
-#include "../policy/owed.h"
+#include "broker/core/life/grant.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/budget.h"
+#include "broker/core/policy/owed.h"
 
 #include <stdlib.h>
 

@@ -6,8 +6,8 @@
 #ifndef BELT_CORE_GRANT_H
 #define BELT_CORE_GRANT_H
 
-#include "../model/pin.h"
-#include "../model/state.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/state.h"
 
 void grant_take(struct core *core, struct job *job, struct belt_payload payload,
                 struct pinned *last);                  /* its next task */

@@ -2,19 +2,19 @@
  *
  * A new job, in the books and in its queue.
  */
-#include "opening.h"
-#include "../journal/dead_letter.h"
-#include "../journal/history.h"
-#include "../model/catalog.h"
-#include "../model/mark.h"
-#include "../model/name.h"
-#include "../model/owner.h"
-#include "../model/queue.h"
-#include "../model/table.h"
-#include "../model/update.h"
-#include "../policy/budget.h"
-#include "expire.h"
-#include "grant.h"
+#include "broker/core/life/opening.h"
+#include "broker/core/journal/dead_letter.h"
+#include "broker/core/journal/history.h"
+#include "broker/core/model/catalog.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/owner.h"
+#include "broker/core/model/queue.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/budget.h"
+#include "broker/core/life/expire.h"
+#include "broker/core/life/grant.h"
 
 #include <stdio.h>
 #include <stdlib.h>

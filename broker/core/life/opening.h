@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_OPENING_H
 #define BELT_CORE_OPENING_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 struct job *opening_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg);
 uint64_t opening_id(struct core *core, bool durable); /* durable jobs count from 1 for the life of the store */

@@ -2,21 +2,21 @@
  *
  * The end of a run, and of a task: which outcome it has, or that it runs again.
  */
-#include "outcome.h"
-#include "../journal/dead_letter.h"
-#include "../journal/tries.h"
-#include "../model/completions.h"
-#include "../model/mark.h"
-#include "../model/pin.h"
-#include "../model/table.h"
-#include "../model/update.h"
-#include "../policy/budget.h"
-#include "../policy/delay.h"
-#include "../policy/run.h"
-#include "../policy/waiting.h"
-#include "closing.h"
-#include "release.h"
-#include "retry.h"
+#include "broker/core/life/outcome.h"
+#include "broker/core/journal/dead_letter.h"
+#include "broker/core/journal/tries.h"
+#include "broker/core/model/completions.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/budget.h"
+#include "broker/core/policy/delay.h"
+#include "broker/core/policy/run.h"
+#include "broker/core/policy/waiting.h"
+#include "broker/core/life/closing.h"
+#include "broker/core/life/release.h"
+#include "broker/core/life/retry.h"
 
 #include <stdlib.h>
 

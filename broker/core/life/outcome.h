@@ -5,9 +5,9 @@
 #ifndef BELT_CORE_OUTCOME_H
 #define BELT_CORE_OUTCOME_H
 
-#include "../model/pin.h"
-#include "../model/table.h"
-#include "../model/state.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 void outcome_expire(struct core *core, struct job *job, uint64_t index, struct task *task);
 void outcome_cancel(struct core *core, struct job *job, uint64_t index, struct task *task);

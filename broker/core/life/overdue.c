@@ -4,13 +4,13 @@
  * back and runs elsewhere, and what the worker may say of it later is refused, since its attempt is over
  * (PROTOCOL.md §8.6).
  */
-#include "overdue.h"
-#include "../model/mark.h"
-#include "../model/table.h"
-#include "../model/update.h"
-#include "../policy/run.h"
-#include "../policy/stalled.h"
-#include "outcome.h"
+#include "broker/core/life/overdue.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/run.h"
+#include "broker/core/policy/stalled.h"
+#include "broker/core/life/outcome.h"
 
 #include <stdlib.h>
 

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_OVERDUE_H
 #define BELT_CORE_OVERDUE_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void overdue_turn(struct core *core);
 

@@ -2,12 +2,12 @@
  *
  * Readers of a job: who reads, under which name, and where it stands.
  */
-#include "reader.h"
-#include "../journal/durable.h"
-#include "../model/attend.h"
-#include "../model/mark.h"
-#include "../model/name.h"
-#include "../policy/budget.h"
+#include "broker/core/life/reader.h"
+#include "broker/core/journal/durable.h"
+#include "broker/core/model/attend.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/name.h"
+#include "broker/core/policy/budget.h"
 
 #include <stdlib.h>
 

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_READER_H
 #define BELT_CORE_READER_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 struct reader *reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked);
 void reader_free_all(struct core *core, struct job *job);

@@ -4,13 +4,13 @@
  * comparison with the readers' positions, so nothing is counted anew when a reader comes or goes. What became free all
  * at once is let go by the turns, a bounded number of steps in each: no message costs more than its size.
  */
-#include "release.h"
-#include "../model/completions.h"
-#include "../model/mark.h"
-#include "../model/pin.h"
-#include "../model/sweep.h"
-#include "../model/table.h"
-#include "closing.h"
+#include "broker/core/life/release.h"
+#include "broker/core/model/completions.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/sweep.h"
+#include "broker/core/model/table.h"
+#include "broker/core/life/closing.h"
 
 /* Results that one acknowledgement lets go by itself; beyond them the turns go on. */
 #define RELEASE_AT_ONCE BELT_MAX_BATCH

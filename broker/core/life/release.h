@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_RELEASE_H
 #define BELT_CORE_RELEASE_H
 
-#include "../model/table.h"
-#include "../model/state.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 void release_finished(struct core *core, struct job *job, uint64_t index, struct task *task); /* it is DONE now */
 void release_acknowledged(struct core *core, struct reader *reader, uint64_t from); /* from there to `acked` */

@@ -4,9 +4,9 @@
  * try, the tasks that wait for theirs, and the tries of durable tasks on disk
  * (PROTOCOL.md §9.1).
  */
-#include "retry.h"
-#include "../journal/tries.h"
-#include "../model/table.h"
+#include "broker/core/life/retry.h"
+#include "broker/core/journal/tries.h"
+#include "broker/core/model/table.h"
 
 static bool is_final_status(const struct job *job, const struct belt_result_item *item)
 {

@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_RETRY_H
 #define BELT_CORE_RETRY_H
 
-#include "../model/table.h"
-#include "../model/state.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 /* Whether this outcome is not final; counts the try. */
 bool retry_wanted(struct core *core, struct job *job, struct task *task, const struct belt_result_item *item);

@@ -2,8 +2,8 @@
  *
  * Whether somebody who is connected feeds or reads a job. One that nobody attends is given up in the end.
  */
-#include "attend.h"
-#include "timer.h"
+#include "broker/core/model/attend.h"
+#include "broker/core/model/timer.h"
 
 bool attend_any(const struct job *job)
 {

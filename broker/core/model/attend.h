@@ -6,7 +6,7 @@
 #ifndef BELT_CORE_ATTEND_H
 #define BELT_CORE_ATTEND_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 void attend_note(struct core *core, struct job *job); /* somebody came to it or left it */
 bool attend_any(const struct job *job);               /* somebody who is connected feeds or reads it */

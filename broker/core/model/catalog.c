@@ -3,7 +3,7 @@
  * Jobs in the order of their ids, and by what people call them (PROTOCOL.md
  * §5.5). A look-up costs the same beside ten jobs and beside many thousands.
  */
-#include "catalog.h"
+#include "broker/core/model/catalog.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_CATALOG_H
 #define BELT_CORE_CATALOG_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 void catalog_add(struct core *core, struct job *job);
 void catalog_remove(struct core *core, struct job *job);

@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_CHARGE_H
 #define BELT_CORE_CHARGE_H
 
-#include "table.h"
-#include "state.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 /* Of a reader, and of the tries of a task that are on disk, each with its place in a hash. */
 #define READER_COST ((int64_t)sizeof(struct reader) + 16)

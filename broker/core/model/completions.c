@@ -3,8 +3,8 @@
  * The log of completions: in which order the tasks of a job got their results. A place in it is the number of an
  * unordered delivery.
  */
-#include "completions.h"
-#include "table.h"
+#include "broker/core/model/completions.h"
+#include "broker/core/model/table.h"
 
 #include <stdlib.h>
 

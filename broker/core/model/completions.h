@@ -6,8 +6,8 @@
 #ifndef BELT_CORE_COMPLETIONS_H
 #define BELT_CORE_COMPLETIONS_H
 
-#include "table.h"
-#include "state.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 uint64_t completions_at(const struct job *job, uint64_t place);
 void completions_set(struct job *job, uint64_t place, uint64_t index); /* of a place that nobody has seen */

@@ -2,9 +2,9 @@
  *
  * What a reader could take next.
  */
-#include "cursor.h"
-#include "completions.h"
-#include "table.h"
+#include "broker/core/model/cursor.h"
+#include "broker/core/model/completions.h"
+#include "broker/core/model/table.h"
 
 /* So many results are awaited at once: an agent that sends them again does not send all for each of them. */
 #define AWAITED_AHEAD 64u

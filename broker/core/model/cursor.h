@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_CURSOR_H
 #define BELT_CORE_CURSOR_H
 
-#include "table.h"
-#include "state.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 bool cursor_lags(const struct job *job); /* there are results that a reader could take and has not */
 bool cursor_has_credit(const struct reader *reader);

@@ -3,7 +3,7 @@
  * What the next turn has to look at: jobs, queues, agents and readers put themselves on its lists, and it comes back
  * when an alarm is due. Whoever changes a thing marks it; who acts on it is above.
  */
-#include "mark.h"
+#include "broker/core/model/mark.h"
 
 void mark_alarm(struct core *core, uint64_t when)
 {

@@ -6,7 +6,7 @@
 #ifndef BELT_CORE_MARK_H
 #define BELT_CORE_MARK_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 void mark_queue(struct core *core, struct queue *queue);
 /* The queue is looked at again then, whatever happens in between. */

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_NAME_H
 #define BELT_CORE_NAME_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 static inline bool name_equals(const char *name, struct belt_bytes bytes)
 {

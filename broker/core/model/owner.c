@@ -2,9 +2,9 @@
  *
  * Whose job it is.
  */
-#include "owner.h"
-#include "attend.h"
-#include "mark.h"
+#include "broker/core/model/owner.h"
+#include "broker/core/model/attend.h"
+#include "broker/core/model/mark.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_OWNER_H
 #define BELT_CORE_OWNER_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 /* Whose job it is from now on; NULL: nobody's. */
 void owner_set(struct core *core, struct job *job, struct session *owner);

@@ -6,8 +6,8 @@
  * A large payload has a frame of its own, which is sent on as it is and may be let go on
  * another thread: it is charged by its length instead.
  */
-#include "pin.h"
-#include "table.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/table.h"
 
 #include <stdlib.h>
 

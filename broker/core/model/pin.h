@@ -5,10 +5,10 @@
 #ifndef BELT_CORE_PIN_H
 #define BELT_CORE_PIN_H
 
-#include "charge.h"
-#include "completions.h"
-#include "table.h"
-#include "state.h"
+#include "broker/core/model/charge.h"
+#include "broker/core/model/completions.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 static inline void charge_bytes(struct core *core, struct job *job, int64_t bytes)
 {

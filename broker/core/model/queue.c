@@ -2,8 +2,8 @@
  *
  * Queues, one for each function: the agents that serve it, and its clients' shares.
  */
-#include "queue.h"
-#include "mark.h"
+#include "broker/core/model/queue.h"
+#include "broker/core/model/mark.h"
 
 #include <stdlib.h>
 #include <string.h>

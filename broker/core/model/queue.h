@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_QUEUE_H
 #define BELT_CORE_QUEUE_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 struct share *share_take(struct queue *queue, const struct session *client);
 void share_drop(struct queue *queue, struct share *share);

@@ -3,12 +3,12 @@
  * What peers were refused, for whoever reads the log: counted by code, and told in one line every ten seconds at the
  * most, so that a peer that is refused without end does not fill the disk.
  */
-#include "refusal.h"
-#include "mark.h"
-#include "update.h"
+#include "broker/core/model/refusal.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/update.h"
 
-#include "../../../proto/codes.h"
-#include "../../../proto/text_cut.h"
+#include "proto/codes.h"
+#include "proto/text_cut.h"
 
 #include <stdio.h>
 

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_REFUSAL_H
 #define BELT_CORE_REFUSAL_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 void refusal_note(struct core *core, const char *peer, unsigned code, struct belt_bytes text);
 void refusal_tell(struct core *core); /* turn */

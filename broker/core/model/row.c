@@ -2,11 +2,11 @@
  *
  * A job as a row of a report, with the reason why it does not move in a person's words. Reads, never decides.
  */
-#include "row.h"
-#include "attend.h"
-#include "name.h"
-#include "timer.h"
-#include "update.h"
+#include "broker/core/model/row.h"
+#include "broker/core/model/attend.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/timer.h"
+#include "broker/core/model/update.h"
 
 #include <stdio.h>
 

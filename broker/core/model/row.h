@@ -6,7 +6,7 @@
 #ifndef BELT_CORE_ROW_H
 #define BELT_CORE_ROW_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 uint64_t row_since(const struct core *core, uint64_t then);
 struct belt_row_job row_job(struct core *core, const struct job *job);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "run_time.h"
+#include "broker/core/model/run_time.h"
 
 /* How much longer than the estimate a sample counts for at the most. */
 #define RISE_MOST 4.0

@@ -6,10 +6,10 @@
 #ifndef BELT_CORE_STATE_H
 #define BELT_CORE_STATE_H
 
-#include "../core.h"
-#include "run_time.h"
-#include "table.h"
-#include "../util/heap.h"
+#include "broker/core/core.h"
+#include "broker/core/model/run_time.h"
+#include "broker/core/model/table.h"
+#include "broker/core/util/heap.h"
 
 #include <stdlib.h>
 #define HASH_FUNCTION     HASH_JEN

@@ -2,7 +2,7 @@
  *
  * Which places of a job the turns look at because results there may have become free (life/release.c).
  */
-#include "sweep.h"
+#include "broker/core/model/sweep.h"
 
 #include <string.h>
 

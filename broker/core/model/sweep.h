@@ -6,7 +6,7 @@
 #ifndef BELT_CORE_SWEEP_H
 #define BELT_CORE_SWEEP_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 void sweep_forget(struct core *core, struct job *job); /* nothing of it is looked at any more */
 void sweep_enlist(struct core *core, struct job *job);

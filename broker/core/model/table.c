@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "table.h"
+#include "broker/core/model/table.h"
 
 #include <assert.h>
 #include <stdlib.h>

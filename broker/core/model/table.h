@@ -8,7 +8,7 @@
 #ifndef BELT_CORE_TABLE_H
 #define BELT_CORE_TABLE_H
 
-#include "../../../proto/codec.h"
+#include "proto/codec.h"
 
 struct run;
 enum task_state { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_RELEASED, TASK_DELAYED /* until its next try */ };

@@ -4,8 +4,8 @@
  * deadline, the next try of one of its tasks, and the end of patience when nobody comes for it. What becomes of it is
  * for expire.c and retry.c.
  */
-#include "timer.h"
-#include "mark.h"
+#include "broker/core/model/timer.h"
+#include "broker/core/model/mark.h"
 
 #include <stdlib.h>
 

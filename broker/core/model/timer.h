@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_TIMER_H
 #define BELT_CORE_TIMER_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 void timer_set(struct core *core, struct job *job); /* something of its times changed */
 void timer_remove(struct core *core, struct job *job);

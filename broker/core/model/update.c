@@ -3,10 +3,10 @@
  * What a step asks the shell to do: a list of messages, and the memory they
  * borrow from, which is given back all at once.
  */
-#include "update.h"
-#include "refusal.h"
-#include "../../../proto/terminal_text.h"
-#include "../../../proto/text_cut.h"
+#include "broker/core/model/update.h"
+#include "broker/core/model/refusal.h"
+#include "proto/terminal_text.h"
+#include "proto/text_cut.h"
 
 #include <stdio.h>
 #include <stdarg.h>

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_UPDATE_H
 #define BELT_CORE_UPDATE_H
 
-#include "state.h"
+#include "broker/core/model/state.h"
 
 struct belt_msg *update_send(struct core *core, struct session *to, enum belt_msg_type type);
 /* A message that must not leave before what this turn records of `job` is on disk. */

@@ -3,11 +3,11 @@
  * Taking back what lies unstarted at one agent while a slot of another idles
  * (PROTOCOL.md §8.3). What comes back waits again, and dispatch.c gives it out.
  */
-#include "balance.h"
-#include "../model/mark.h"
-#include "../model/update.h"
-#include "run.h"
-#include "sizing.h"
+#include "broker/core/policy/balance.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/run.h"
+#include "broker/core/policy/sizing.h"
 
 #include <stdio.h>
 

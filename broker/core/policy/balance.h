@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_BALANCE_H
 #define BELT_CORE_BALANCE_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void balance_turn(struct core *core, struct queue *queue);
 /* An agent that idles now could take what lies at others, in every queue it serves. */

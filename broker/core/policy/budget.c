@@ -4,10 +4,10 @@
  * and results at seven eighths; a job that holds less than its part goes on up to the whole. Inputs that are not taken
  * stay with their client, which is asked for them later (PROTOCOL.md §7.1), results with their agent (refuse.c).
  */
-#include "budget.h"
-#include "../model/cursor.h"
-#include "../model/mark.h"
-#include "../model/update.h"
+#include "broker/core/policy/budget.h"
+#include "broker/core/model/cursor.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/update.h"
 
 /* Jobs that wait for room are looked at so many at a time. */
 #define STARVED_A_TURN 64u

@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_BUDGET_H
 #define BELT_CORE_BUDGET_H
 
-#include "../model/charge.h"
-#include "../model/state.h"
+#include "broker/core/model/charge.h"
+#include "broker/core/model/state.h"
 
 uint64_t budget_left(const struct core *core, const struct job *job); /* bytes of inputs that the job may add */
 bool budget_takes(const struct core *core, const struct job *job, uint64_t size); /* an input of this size */

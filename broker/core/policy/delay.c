@@ -2,11 +2,11 @@
  *
  * Tasks that wait for their next try.
  */
-#include "delay.h"
-#include "../model/table.h"
-#include "../model/timer.h"
-#include "../model/charge.h"
-#include "waiting.h"
+#include "broker/core/policy/delay.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/timer.h"
+#include "broker/core/model/charge.h"
+#include "broker/core/policy/waiting.h"
 
 #include <stdlib.h>
 

@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_DELAY_H
 #define BELT_CORE_DELAY_H
 
-#include "../model/table.h"
-#include "../model/state.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 void delay_add(struct core *core, struct job *job, uint64_t index, struct task *task, uint64_t pause);
 void delay_remove(struct core *core, struct job *job, struct task *task); /* it is WAITING, and yet in no list */

@@ -3,22 +3,22 @@
  * Who gets what: queues, filling agents. Whose turn it is says fair.c, how much
  * sizing.c; taking back what lies unstarted is balance.c's and stuck.c's.
  */
-#include "dispatch.h"
-#include "../model/mark.h"
-#include "../model/name.h"
-#include "../model/table.h"
-#include "../model/timer.h"
-#include "../model/update.h"
-#include "balance.h"
-#include "../model/charge.h"
-#include "fair.h"
-#include "ready.h"
-#include "run.h"
-#include "../model/run_time.h"
-#include "sizing.h"
-#include "stalled.h"
-#include "stuck.h"
-#include "waiting.h"
+#include "broker/core/policy/dispatch.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/name.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/timer.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/balance.h"
+#include "broker/core/model/charge.h"
+#include "broker/core/policy/fair.h"
+#include "broker/core/policy/ready.h"
+#include "broker/core/policy/run.h"
+#include "broker/core/model/run_time.h"
+#include "broker/core/policy/sizing.h"
+#include "broker/core/policy/stalled.h"
+#include "broker/core/policy/stuck.h"
+#include "broker/core/policy/waiting.h"
 
 /* What is given out in one turn: some milliseconds' work. With many agents all that waits may go at once, and meanwhile
  * nobody else would be heard. */

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_DISPATCH_H
 #define BELT_CORE_DISPATCH_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void dispatch_turn(struct core *core);
 void dispatch_notices(struct core *core, struct job *job);

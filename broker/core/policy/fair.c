@@ -4,9 +4,9 @@
  * its job that has had least. A heap of clients and for each a heap of its jobs with waiting tasks follow what is
  * given, so a dispatch costs the same beside one job and beside thousands. How much is given is sizing.c's.
  */
-#include "fair.h"
-#include "../util/heap.h"
-#include "ready.h"
+#include "broker/core/policy/fair.h"
+#include "broker/core/util/heap.h"
+#include "broker/core/policy/ready.h"
 
 /* Cost of a task that was never measured, for fairness: some work, in us. */
 #define UNMEASURED_US 1000.0

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_FAIR_H
 #define BELT_CORE_FAIR_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void fair_enter(struct core *core, struct job *job); /* it has waiting tasks now */
 void fair_leave(struct core *core, struct job *job);

@@ -5,8 +5,8 @@
  * processes each. So they leave when there is enough to tell, or some ms later. Whatever must be on disk
  * first is told as soon as it is there: somebody may wait for that.
  */
-#include "owed.h"
-#include "../model/mark.h"
+#include "broker/core/policy/owed.h"
+#include "broker/core/model/mark.h"
 
 /* So many tasks or results are told at once; fewer when they are large. */
 #define OWED_ITEMS 256u

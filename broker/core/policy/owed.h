@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_OWED_H
 #define BELT_CORE_OWED_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void owed_accept(struct core *core, struct job *job);       /* tasks came */
 bool owed_accept_waits(struct core *core, struct job *job); /* true: not now, the turn comes back to it */

@@ -2,10 +2,10 @@
  *
  * Whether tasks of a job may be given out now.
  */
-#include "ready.h"
-#include "../model/cursor.h"
-#include "../model/mark.h"
-#include "budget.h"
+#include "broker/core/policy/ready.h"
+#include "broker/core/model/cursor.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/policy/budget.h"
 
 /* A partial chunk is given out when it has waited this long: progress goes before a round number. */
 #define CHUNK_WAIT_MS 100u

@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_READY_H
 #define BELT_CORE_READY_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 bool ready_may_go(struct core *core, struct job *job); /* it has tasks that may be given out now */
 

@@ -3,14 +3,14 @@
  * Results that there is no room for: their agents keep them, and say all anew when there is (PROTOCOL.md §8.2).
  * What may be kept says budget.c.
  */
-#include "refuse.h"
-#include "../model/cursor.h"
-#include "../model/mark.h"
-#include "../model/pin.h"
-#include "../model/table.h"
-#include "../model/update.h"
-#include "budget.h"
-#include "run.h"
+#include "broker/core/policy/refuse.h"
+#include "broker/core/model/cursor.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/budget.h"
+#include "broker/core/policy/run.h"
 
 /* Looked at in one turn, of one agent and in all. */
 #define LOOKED_AT_ONE 1024u

@@ -5,9 +5,9 @@
 #ifndef BELT_CORE_REFUSE_H
 #define BELT_CORE_REFUSE_H
 
-#include "../model/pin.h"
-#include "../model/table.h"
-#include "../model/state.h"
+#include "broker/core/model/pin.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 #define REFUSED_NONE UINT64_MAX /* in agent->refused_from */
 /* True: this result is not taken now; its agent keeps it, and is asked for it later. */

@@ -2,15 +2,15 @@
  *
  * A task in the hands of an agent: begun there, ended, or not wanted any more.
  */
-#include "run.h"
-#include "../model/catalog.h"
-#include "../model/mark.h"
-#include "../model/table.h"
-#include "../model/update.h"
-#include "budget.h"
-#include "fair.h"
-#include "refuse.h"
-#include "waiting.h"
+#include "broker/core/policy/run.h"
+#include "broker/core/model/catalog.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/update.h"
+#include "broker/core/policy/budget.h"
+#include "broker/core/policy/fair.h"
+#include "broker/core/policy/refuse.h"
+#include "broker/core/policy/waiting.h"
 
 #include <stdlib.h>
 

@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_RUN_H
 #define BELT_CORE_RUN_H
 
-#include "../model/table.h"
-#include "../model/state.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 struct run *run_adopt(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task);
 bool run_has_room(const struct agent *agent, uint32_t bytes); /* for a task of this size, in its byte window */

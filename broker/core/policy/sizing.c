@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sizing.h"
+#include "broker/core/policy/sizing.h"
 
 /* Work that lies ready at a slot, in us: several round trips to a busy broker, and short enough that what is
  * misplaced is soon over. */

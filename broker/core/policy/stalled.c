@@ -3,7 +3,7 @@
  * Workers that speak, and do not answer for their tasks. Of a task without a time-out nobody can tell whether it is
  * only long: a worker is called stalled when its silence is out of all proportion.
  */
-#include "stalled.h"
+#include "broker/core/policy/stalled.h"
 
 #include <stdlib.h>
 

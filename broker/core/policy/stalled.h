@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_STALLED_H
 #define BELT_CORE_STALLED_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void stalled_answered(const struct core *core, struct agent *agent); /* a task of it has ended, or told progress */
 /* It has answered for this task in one way or the other, which may have been taken back from it before. */

@@ -3,11 +3,11 @@
  * Taking back what lies unstarted at an agent whose slots are all busy with tasks that are much longer than was
  * expected, so that it begins elsewhere in the order in which it was to go. When is sizing.c's.
  */
-#include "stuck.h"
-#include "../model/mark.h"
-#include "balance.h"
-#include "fair.h"
-#include "../model/run_time.h"
+#include "broker/core/policy/stuck.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/policy/balance.h"
+#include "broker/core/policy/fair.h"
+#include "broker/core/model/run_time.h"
 
 /* What its slots have in hand ends in rows of so many, as they do (worker/table/placing.c). */
 #define ROW_MAX 8u

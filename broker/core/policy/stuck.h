@@ -5,7 +5,7 @@
 #ifndef BELT_CORE_STUCK_H
 #define BELT_CORE_STUCK_H
 
-#include "../model/state.h"
+#include "broker/core/model/state.h"
 
 void stuck_watch(struct core *core, struct agent *agent, double typical_us); /* it was given tasks that take so long */
 void stuck_moved(struct core *core, struct agent *agent);                    /* a task of it has ended */

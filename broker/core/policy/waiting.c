@@ -2,11 +2,11 @@
  *
  * The tasks of a job that wait for an agent, the lowest index first.
  */
-#include "waiting.h"
-#include "../model/mark.h"
-#include "../model/table.h"
-#include "../model/charge.h"
-#include "fair.h"
+#include "broker/core/policy/waiting.h"
+#include "broker/core/model/mark.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/charge.h"
+#include "broker/core/policy/fair.h"
 
 #include <stdlib.h>
 

@@ -5,8 +5,8 @@
 #ifndef BELT_CORE_WAITING_H
 #define BELT_CORE_WAITING_H
 
-#include "../model/table.h"
-#include "../model/state.h"
+#include "broker/core/model/table.h"
+#include "broker/core/model/state.h"
 
 void waiting_add(struct core *core, struct job *job, uint64_t index, struct task *task); /* waits (again) */
 void waiting_changed(struct core *core, struct job *job);

@@ -2,7 +2,7 @@
  *
  * A heap whose members know their places, from 1; 0: not in it. Who goes before whom is its user's.
  */
-#include "heap.h"
+#include "broker/core/util/heap.h"
 
 #include <stdlib.h>
 
