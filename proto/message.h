@@ -140,10 +140,12 @@ struct belt_open_options {
     uint64_t keep_ms;     /* a job that nobody feeds or reads is given up after this; 0: the broker's own time */
     uint64_t remember_ms; /* its key stands for it so long after it was read to its end; 0: for two leases */
     bool digest;          /* the broker keeps a digest of the input, and tells it in OPENED */
+    bool share;           /* other owners may see and read the job, at a broker with keys */
     /* The broker's own, refused from a client: what it writes to disk of a job's times (ms since 1970) and its owner.
      */
     uint64_t opened_at, over_at; /* 0: not known, or not over yet */
     struct belt_bytes owner;
+    bool keyed; /* the owner was proven by a key, and is not only what a client called itself */
 };
 
 struct belt_msg_open {
@@ -208,7 +210,8 @@ struct belt_msg_subscribe {
     uint8_t mode;
     uint64_t cursor;
     struct belt_grant credit;
-    bool take_over; /* although another client reads as this reader */
+    bool take_over;          /* although another client reads as this reader */
+    struct belt_bytes owner; /* the broker's own, refused from a client: of a reader that is not the job's owner's */
 };
 
 struct belt_msg_subscribed {

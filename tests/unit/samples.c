@@ -214,9 +214,11 @@ static void add_jobs(void)
                     UINT64_MAX,
                     1,
                     true,
+                    true,
                     0,
                     0,
-                    {NULL, 0}},
+                    {NULL, 0},
+                    false},
         .take_over = true,
     };
     add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
@@ -253,9 +255,9 @@ static void add_jobs(void)
 static void add_reading(void)
 {
     add(BELT_MSG_SUBSCRIBE)->u.subscribe =
-        (struct belt_msg_subscribe){1, 2, str("me"), BELT_UNORDERED, BELT_CURSOR_KEPT, {3, 4}, false};
+        (struct belt_msg_subscribe){1, 2, str("me"), BELT_UNORDERED, BELT_CURSOR_KEPT, {3, 4}, false, {NULL, 0}};
     add(BELT_MSG_SUBSCRIBE)->u.subscribe =
-        (struct belt_msg_subscribe){1, 2, str(""), BELT_ORDERED, UINT64_MAX - 1, {0, 0}, true};
+        (struct belt_msg_subscribe){1, 2, str(""), BELT_ORDERED, UINT64_MAX - 1, {0, 0}, true, str("bob")};
     add(BELT_MSG_SUBSCRIBED)->u.subscribed = (struct belt_msg_subscribed){1, 2, 3, 4};
     add(BELT_MSG_DELIVER)->u.deliver = (struct belt_msg_deliver){1, 2, results, 9};
     add(BELT_MSG_DELIVER)->u.deliver = (struct belt_msg_deliver){1, 0, results, 0};

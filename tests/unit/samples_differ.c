@@ -72,6 +72,8 @@ static const char *differ_open(const struct belt_msg_open *a, const struct belt_
     SAME(options.opened_at);
     SAME(options.over_at);
     SAME_BYTES(options.owner);
+    SAME(options.share);
+    SAME(options.keyed);
     return memcmp(a->options.final_status, b->options.final_status, BELT_STATUS_BYTES) ? "final_status" : NULL;
 }
 
@@ -385,6 +387,7 @@ static const char *differ_request(const struct belt_msg *a, const struct belt_ms
         SAME(u.subscribe.cursor);
         SAME_GRANT(u.subscribe.credit);
         SAME(u.subscribe.take_over);
+        SAME_BYTES(u.subscribe.owner);
         return NULL;
     case BELT_MSG_SUBSCRIBED:
         SAME(u.subscribed.ref);

@@ -156,10 +156,10 @@ static void opened(struct core *core, struct session *to, const struct belt_msg_
 static bool says_too_much(struct core *core, struct session *from, const struct belt_msg_open *msg)
 {
     const struct belt_open_options *options = &msg->options;
-    if (!options->opened_at && !options->over_at && !options->owner.len)
+    if (!options->opened_at && !options->over_at && !options->owner.len && !options->keyed)
         return false;
     update_error(core, from, msg->ref, 0, BELT_BAD_OPTION,
-                 update_text(core, "opened_at, over_at and owner are the broker's to say"));
+                 update_text(core, "opened_at, over_at, owner and keyed are the broker's to say"));
     return true;
 }
 

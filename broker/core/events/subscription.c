@@ -136,6 +136,11 @@ static void seat_anew(struct core *core, struct reader *reader, struct session *
 void subscription_open(struct core *core, struct session *from, const struct belt_msg_subscribe *msg)
 {
     struct job *job = catalog_find(core, msg->job);
+    if (msg->owner.len) {
+        update_error(core, from, msg->ref, msg->job, BELT_BAD_OPTION,
+                     update_text(core, "owner is the broker's to say"));
+        return;
+    }
     if (!job) {
         update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
                      update_text(core, "there is no job %llu: it ended, or never was", (unsigned long long)msg->job));

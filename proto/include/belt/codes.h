@@ -49,6 +49,7 @@
     X(NO_WORKER, 47, "no connected worker serves this function", "start a worker that serves it; the job waits")       \
     X(STORE_FAILED, 48, "the store cannot take new work", "make room on the broker's disk")                            \
     X(UNKNOWN_TASK, 49, "there is no such failed task", "list the failed tasks: it may have been retried or dropped")  \
+    X(QUOTA, 50, "a quota of the owner is used up", "end or read what the text names, or ask the operator for more")   \
     X(END, 64, "the stream is at its end", "close it")                                                                 \
     X(AGAIN, 65, "nothing is ready within the time given", "call again")                                               \
     X(WINDOW_FULL, 66, "the window is full", "take a result, then feed again")                                         \
