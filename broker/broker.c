@@ -11,6 +11,7 @@
 #include "proto/signals.h"
 #include "proto/heap.h"
 #include "proto/link.h"
+#include "proto/shortage.h"
 
 #include <belt/belt.h>
 #include <errno.h>
@@ -79,7 +80,7 @@ struct broker {
 
 static int system_error(struct broker *broker, const char *what)
 {
-    snprintf(broker->error, broker->size, "%s: %s", what, strerror(errno));
+    snprintf(broker->error, broker->size, "%s: %s", what, belt_shortage_text(errno));
     return BELT_SYSTEM;
 }
 

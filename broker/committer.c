@@ -6,6 +6,7 @@
  * the batches at the front, the loop appends behind them.
  */
 #include "broker/committer.h"
+#include "proto/shortage.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -395,8 +396,7 @@ struct committer *committer_start(struct store *store, const struct committer_co
     }
     int rc = committer->fd < 0 ? errno : start_thread(committer);
     if (rc != 0) {
-        snprintf(error, size, "cannot start the store's thread: %s; raise the limits of files and processes",
-                 strerror(rc));
+        snprintf(error, size, "cannot start the store's thread: %s", belt_shortage_text(rc));
         free_committer(committer);
         return NULL;
     }

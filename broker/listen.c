@@ -6,6 +6,7 @@
 #include "proto/link.h"
 #include "proto/text_cut.h"
 #include "broker/endpoint.h"
+#include "proto/shortage.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -65,7 +66,7 @@ static int path_taken(const char *path)
 
 static void explain(int err, const char *endpoint, char *error, size_t size)
 {
-    const char *advice = "choose another address";
+    const char *advice = belt_shortage_advice(err);
     switch (err) {
     case EADDRINUSE:
         advice = "another broker, or some other program, listens there: stop it, or choose another address";
@@ -80,13 +81,11 @@ static void explain(int err, const char *endpoint, char *error, size_t size)
     case EADDRNOTAVAIL:
         advice = "this machine has no such address";
         break;
-    case EMFILE:
-        advice = "raise the limit of open files (ulimit -n, LimitNOFILE=)";
-        break;
     case ENOENT:
         advice = "the directory does not exist: create it";
         break;
     default:
+        advice = advice ? advice : "choose another address";
         break;
     }
     snprintf(error, size, "cannot listen on %.*s: %s: %s", TEXT_UP_TO(endpoint, 300), zmq_strerror(err), advice);

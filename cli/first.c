@@ -5,6 +5,7 @@
 #include "cli/first.h"
 
 #include "cli/say.h"
+#include "proto/shortage.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -59,6 +60,6 @@ void first_process(void)
     if (program > 0)
         watch(program, &all);
     if (program < 0)
-        say("cannot start a process, so that orphans are not reaped: %s", strerror(errno));
+        say("cannot start a process, so that orphans are not reaped: %s", belt_shortage_text(errno));
     sigprocmask(SIG_SETMASK, &before, NULL);
 }

@@ -20,6 +20,7 @@
 #include "worker/agent/agent.h"
 #include "proto/heap.h"
 #include "proto/limits.h"
+#include "proto/shortage.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -191,7 +192,7 @@ static int open_pool(struct map *map)
         return EXIT_OK;
     }
     if (error)
-        say("standard error of the tasks cannot be shown: %s", strerror(error));
+        say("standard error of the tasks cannot be shown: %s", belt_shortage_text(error));
     else
         say("%s", belt_error_text());
     return exit_of_code(code);

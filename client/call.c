@@ -9,6 +9,7 @@
 #include "client/process.h"
 #include "proto/codes.h"
 #include "client/wake.h"
+#include "proto/shortage.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -369,7 +370,7 @@ static int make_fd(struct client_call *call)
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
     if (fd < 0) {
-        client_error(BELT_SYSTEM, "cannot make a descriptor for the call: %s", strerror(errno));
+        client_error(BELT_SYSTEM, "cannot make a descriptor for the call: %s", belt_shortage_text(errno));
         return -1;
     }
     pthread_mutex_lock(lock_of(call));

@@ -6,6 +6,7 @@
 
 #include "client/error.h"
 #include "worker/agent/spawn.h"
+#include "../proto/shortage.h"
 
 #include <belt/belt.h>
 #include <ctype.h>
@@ -154,7 +155,7 @@ int client_directory_make(char *path, int *lock)
     path[0] = '\0';
     return client_error(BELT_SYSTEM,
                         "cannot make a directory for the private broker in XDG_RUNTIME_DIR, TMPDIR or /tmp: %s",
-                        strerror(errno));
+                        belt_shortage_text(errno));
 }
 
 void client_directory_remove(const char *directory)

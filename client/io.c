@@ -16,6 +16,7 @@
 #include "proto/link.h"
 #include "client/wake.h"
 #include "proto/text_cut.h"
+#include "proto/shortage.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -444,17 +445,18 @@ int client_io_start(belt_pool *pool)
     pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pool->standby_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     client_process_lock(); /* a process that another thread forks meanwhile could never make a context of its own */
-    pool->context = belt_link_context();
+    pool->context = pool->wake_fd < 0 || pool->standby_fd < 0 ? NULL : belt_link_context();
+    rc = errno;
     client_process_unlock();
+    if (pool->context == NULL)
+        return client_error(BELT_SYSTEM, "cannot open a pool: %s", belt_shortage_text(rc));
     pool->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_CEILING);
-    if (pool->wake_fd < 0 || pool->standby_fd < 0 || pool->context == NULL)
-        return client_error(BELT_SYSTEM, "cannot open a pool: %s; raise the limit of open files", strerror(errno));
     if (pool->decoder == NULL)
         return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
     belt_session_init(&pool->session, client_now_ms());
     rc = start_thread(pool);
     if (rc != 0)
-        return client_error(BELT_SYSTEM, "cannot start the pool's I/O thread: %s", strerror(rc));
+        return client_error(BELT_SYSTEM, "cannot start the pool's I/O thread: %s", belt_shortage_text(rc));
     pool->magic = CLIENT_POOL_MAGIC;
     return BELT_OK;
 }

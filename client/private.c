@@ -17,6 +17,7 @@
 #include "client/wait.h"
 #include "worker/agent/spawn.h"
 #include "proto/text_cut.h"
+#include "proto/shortage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/single_threaded.h>
@@ -38,6 +40,11 @@
 /* Looks at the clock this often while it waits for a child's end; without a pidfd at the child too. */
 #define WAIT_MS 100
 #define POLL_MS 5
+
+/* Processes and threads of a pool beside its slots and the broker's own process: two of ZeroMQ in the broker, the agent
+ * and the client each, the client's own, one that shows what tasks print, the agent, its keeper. libzmq would abort
+ * whichever finds no room. */
+#define POOL_PROCESSES 10u
 
 enum { BROKER, AGENT };
 
@@ -56,8 +63,10 @@ struct client_private {
     int lifeline_read;
     int ready[2];
     uint64_t kill_ms;
-    bool external;   /* it has a broker, and no agent of its own */
-    uint64_t memory; /* the broker's budget and */
+    uint32_t slots;       /* wanted, and */
+    uint32_t *slots_room; /* how many of them there are processes for: in memory that the broker's process shares */
+    bool external;        /* it has a broker, and no agent of its own */
+    uint64_t memory;      /* the broker's budget and */
     uint32_t max_payload;
     const char *memory_option; /* what its owner raises the budget with */
     struct child child[CLIENT_CHILDREN];
@@ -196,6 +205,24 @@ static void keep_only(const int *kept, size_t count)
     }
 }
 
+/** In the broker's process, before anything else of the pool runs that would be counted, too. */
+static int look_for_room(struct client_private *self, char *error, size_t size)
+{
+    unsigned room;
+    int lacking;
+
+    if (self->external) /* whoever starts its workers sees */
+        return BELT_OK;
+    room = belt_shortage_processes(POOL_PROCESSES + self->slots, &lacking);
+    if (room > POOL_PROCESSES) {
+        *self->slots_room = room - POOL_PROCESSES;
+        return BELT_OK;
+    }
+    snprintf(error, size, "%u more processes and threads are needed: %s", POOL_PROCESSES + 1,
+             belt_shortage_text(lacking));
+    return BELT_SYSTEM;
+}
+
 static void run_broker(struct client_private *self, int said)
 {
     char clients[CLIENT_DIRECTORY_MAX + 16], error[512] = "";
@@ -223,7 +250,9 @@ static void run_broker(struct client_private *self, int said)
     dup2(STDIN_FILENO, STDOUT_FILENO); /* /dev/null: a reader of our standard output must see its end */
     keep_only(kept, sizeof(kept) / sizeof(kept[0]));
     prctl(PR_SET_NAME, "belt-broker");
-    rc = belt_broker_run(&options, error, sizeof(error));
+    rc = look_for_room(self, error, sizeof(error));
+    if (rc == BELT_OK)
+        rc = belt_broker_run(&options, error, sizeof(error));
     if (rc != BELT_OK)
         say(said, error);
     client_directory_remove(self->directory);
@@ -236,7 +265,8 @@ static void run_agent(struct client_private *self, int said, const struct client
     char error[512] = "";
     struct belt_agent_options options = {.broker = self->workers,
                                          .name = "local",
-                                         .slots = (uint32_t)given->slots,
+                                         .slots = self->slots,
+                                         .slots_room = *self->slots_room,
                                          .functions = work->functions,
                                          .function_count = work->count,
                                          .drain_ms = 1,
@@ -292,7 +322,7 @@ static int fork_child(struct client_private *self, int which, const struct clien
     int said[2];
 
     if (make_pipe(said) != 0)
-        return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", strerror(errno));
+        return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", belt_shortage_text(errno));
     flush_streams();
     pid = fork();
     if (pid == 0) {
@@ -308,7 +338,7 @@ static int fork_child(struct client_private *self, int which, const struct clien
         int saved = errno;
 
         close_fd(&said[0]);
-        return client_error(BELT_SYSTEM, "cannot start a process for a private pool: %s", strerror(saved));
+        return client_error(BELT_SYSTEM, "cannot start a process for a private pool: %s", belt_shortage_text(saved));
     }
     setpgid(pid, pid); /* whoever comes first */
     self->child[which].pid = pid;
@@ -420,7 +450,7 @@ static int open_lifeline(struct client_private *self)
     client_process_unlock();
     self->owner = spawn_above_standard(pidfd_open(getpid(), 0));
     if (!made || self->owner < 0 || make_pipe(self->ready) != 0)
-        return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", strerror(errno));
+        return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", belt_shortage_text(errno));
     return BELT_OK;
 }
 
@@ -430,6 +460,12 @@ static int start(struct client_private *self, const struct client_work *work, co
 
     self->kill_ms = (uint64_t)options->kill_after_ms;
     self->external = options->external_workers;
+    self->slots = belt_agent_slots((uint32_t)options->slots);
+    self->slots_room = mmap(NULL, sizeof(*self->slots_room), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (self->slots_room == MAP_FAILED) {
+        self->slots_room = NULL;
+        rc = client_error(BELT_NO_MEMORY, "cannot open a private pool: %s", belt_shortage_text(ENOMEM));
+    }
     if (rc == BELT_OK)
         rc = open_lifeline(self);
     if (rc != BELT_OK)
@@ -537,6 +573,8 @@ void client_private_stop(struct client_private **children)
     close_fd(&self->lock);
     close_fd(&self->ready[0]);
     close_fd(&self->ready[1]);
+    if (self->slots_room != NULL)
+        munmap(self->slots_room, sizeof(*self->slots_room));
     free(self->names);
     free(self);
     *children = NULL;

@@ -11,6 +11,7 @@
 #include "client/inside.h"
 #include "client/mail.h"
 #include "client/turn.h"
+#include "proto/shortage.h"
 
 #include <errno.h>
 #include <string.h>
@@ -43,7 +44,7 @@ static int make_fd(struct belt_stream *stream)
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
     if (fd < 0) {
-        client_error(BELT_SYSTEM, "cannot make a descriptor for the stream: %s", strerror(errno));
+        client_error(BELT_SYSTEM, "cannot make a descriptor for the stream: %s", belt_shortage_text(errno));
         return -1;
     }
     pthread_mutex_lock(&stream->mail.lock);

@@ -5,6 +5,8 @@
  */
 #include "proto/link.h"
 
+#include "proto/shortage.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -56,9 +58,22 @@ void belt_link_seed(void)
     srand(seed);
 }
 
+/* libzmq aborts the process when it gets no thread, and when its threads get no descriptor to wait on. It starts two
+ * with the first socket: one for its work, one that closes sockets. Each has two descriptors, the context one and the
+ * first socket another one; some are to spare, since whoever connects needs one more at once. */
+#define CONTEXT_THREADS     2u
+#define CONTEXT_DESCRIPTORS 8u
+
 void *belt_link_context(void)
 {
     sigset_t all, before;
+    int lacking = belt_shortage_descriptors(CONTEXT_DESCRIPTORS);
+    if (lacking == 0)
+        lacking = belt_shortage_threads(CONTEXT_THREADS);
+    if (lacking != 0) {
+        errno = lacking;
+        return NULL;
+    }
     sigfillset(&all);
     if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
         return NULL;

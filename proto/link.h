@@ -22,7 +22,10 @@ struct belt_route {
 /** Once per process before its first socket: seeds rand() from getrandom(), since libzmq takes routing ids from it. */
 void belt_link_seed(void);
 
-/** A context with one I/O thread whose signals are all blocked. NULL on failure. */
+/**
+ * A context with one I/O thread whose signals are all blocked. NULL with an errno on failure: EAGAIN and EMFILE mean
+ * that a limit of threads or of open files leaves no room for it (belt_shortage_advice()).
+ */
 void *belt_link_context(void);
 
 /**

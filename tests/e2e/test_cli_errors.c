@@ -299,38 +299,6 @@ Test(cli_errors, few_descriptors_are_fewer_slots)
     maps_with_few_files("128");
 }
 
-/** A shell line as PID 1 of a namespace; NULL: this system does not let the test make one. */
-static struct process *as_first(const char *line)
-{
-    static const char *const probe[] = {"unshare", "-Urpf", "--mount-proc", "true", NULL};
-    struct process *process = process_spawn("", probe);
-    bool may = process_wait(process, BOUND_MS) && process_status(process) == 0;
-
-    process_free(process);
-    if (!may)
-        return NULL;
-    return process_spawn("x\n", (const char *const[]){"unshare", "-Urpf", "--mount-proc", "sh", "-c", line, NULL});
-}
-
-/* The shell leaves a child to the program that takes its place. The task waits until nothing is left of it. */
-Test(cli_errors, the_first_process_of_a_container_reaps_orphans)
-{
-    char line[1024];
-    struct process *process;
-
-    snprintf(
-        line, sizeof line,
-        "sleep 0.2 & exec %s map -j1 -- sh -c 'for i in $(seq 500); do [ -e /proc/2 ] || exit 0; sleep 0.02; done; "
-        "exit 3'",
-        process_belt());
-    process = as_first(line);
-    if (process == NULL)
-        cr_skip_test("no PID namespace may be made here");
-    cr_assert(process_wait(process, BOUND_MS));
-    cr_assert_eq(process_status(process), 0, "%s%s", process_out(process), process_err(process));
-    process_free(process);
-}
-
 Test(cli_errors, help_and_version_always_work)
 {
     const char *env[] = {"BELT_CONFIG=/nonexistent", NULL};

@@ -49,6 +49,7 @@ struct belt_agent_options {
     int owner_fd;        /* > 0: stop at once when the process of this pidfd has ended */
     bool quiet;          /* warnings only */
     bool inherit_output; /* slots of C functions write to our own standard output and error, and no log */
+    uint32_t slots_room; /* there are processes for so many slots; 0: it finds out before it starts them */
     bool reaper;         /* the process has no other children: those that tasks leave behind become its own */
     bool alone;          /* the broker's only worker: tasks of a slot that cannot start fail instead of going back */
 };
@@ -56,6 +57,9 @@ struct belt_agent_options {
 /* A task that is stopped has this long between SIGTERM and SIGKILL, unless told otherwise: enough to remove its files,
  * and nobody waits long for the end of a program. */
 #define BELT_KILL_AFTER_MS 2000u
+
+/** `slots` from an option of which 0 means one for each processor. */
+uint32_t belt_agent_slots(uint32_t slots);
 
 /** `kill_ms` from an option of which 0 means at once. */
 static inline uint64_t belt_agent_kill_ms(uint64_t ms)

@@ -13,6 +13,7 @@
 #include "worker/agent/spawn.h"
 #include "proto/terminal_text.h"
 #include "proto/text_cut.h"
+#include "proto/shortage.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -107,7 +108,7 @@ void agent_watch(struct agent *agent, int fd, enum agent_watch what, uint32_t sl
     struct epoll_event event = {.events = events, .data.u64 = (uint64_t)slot << 8 | what};
 
     if (epoll_ctl(agent->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-        agent_fail(agent, BELT_SYSTEM, "cannot watch a descriptor: %s", strerror(errno));
+        agent_fail(agent, BELT_SYSTEM, "cannot watch a descriptor: %s", belt_shortage_text(errno));
 }
 
 void agent_unwatch(struct agent *agent, int fd)

@@ -10,6 +10,7 @@
 #include "worker/agent/state.h"
 #include "proto/text_cut.h"
 #include "worker/agent/spawn.h"
+#include "proto/shortage.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -312,21 +313,6 @@ void place_lost(struct agent *agent, struct place *place, const char *why)
     place_warn(agent, place);
 }
 
-/** What somebody can do about it. */
-static const char *short_advice(int error)
-{
-    switch (error) {
-    case EMFILE:
-        return "raise the limit of open files (ulimit -n) or use fewer slots";
-    case ENFILE:
-        return "the system's limit of open files (fs.file-max) is reached";
-    case EAGAIN:
-        return "raise the limit of processes (ulimit -u, or that of the container) or use fewer slots";
-    default:
-        return "free memory or use fewer slots";
-    }
-}
-
 void place_short(struct agent *agent, struct place *place, int error)
 {
     char command[PLACE_COMMAND];
@@ -336,8 +322,9 @@ void place_short(struct agent *agent, struct place *place, int error)
     if (agent->leaving || (agent->short_us != 0 && agent->now - agent->short_us < SHORT_SAID_US))
         return;
     agent->short_us = agent->now;
-    agent_warn(agent, "no process can be started for %s: %s; its task waits and starting is tried again: %s",
-               place_command(place, command, sizeof(command)), strerror(error), short_advice(error));
+    agent_warn(agent,
+               "no process can be started for %s: its task waits and starting is tried again: %s, or use fewer slots",
+               place_command(place, command, sizeof(command)), belt_shortage_text(error));
 }
 
 const char *place_command(const struct place *place, char *text, size_t size)

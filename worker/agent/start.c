@@ -11,6 +11,7 @@
 
 #include "proto/heap.h"
 #include "proto/text_cut.h"
+#include "proto/shortage.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -29,6 +30,9 @@
 #define DRAIN_MS_DEFAULT 10000u
 /* Descriptors of the agent itself: its connection, what it watches, and what starting a process takes for a moment. */
 #define AGENT_DESCRIPTORS 40u
+/* Processes and threads beside the slots: the keeper, two of ZeroMQ, one that looks for a broker that does not answer.
+ */
+#define AGENT_PROCESSES 4u
 /* Those of a slot: its input, output and log. */
 #define SLOT_DESCRIPTORS 3u
 
@@ -172,7 +176,7 @@ static int agent_open(struct agent *agent)
                      agent->signals) != 0 ||
         (agent->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
         getrandom(agent->id, sizeof(agent->id), 0) != (ssize_t)sizeof(agent->id)) {
-        agent_fail(agent, BELT_SYSTEM, "cannot start the slots: %s", strerror(errno));
+        agent_fail(agent, BELT_SYSTEM, "cannot start the slots: %s", belt_shortage_text(errno));
         return -1;
     }
     if (agent->options->reaper) /* an ended process that nobody waits for would keep its group for longer */
@@ -186,12 +190,16 @@ static int agent_open(struct agent *agent)
     belt_heap_keep(); /* of the agent alone: slots belong to their functions */
     belt_link_seed();
     agent->context = belt_link_context();
+    if (!agent->context) {
+        agent_fail(agent, BELT_SYSTEM, "cannot start ZeroMQ: %s", belt_shortage_text(errno));
+        return -1;
+    }
     agent->now = agent_clock_us();
     agent->started_ms = agent->now / 1000;
     agent->apart_us = agent->now;
     agent->wall_offset_us = wall_offset_us();
     belt_session_init(&agent->session, agent->started_ms);
-    if (!agent->context || wire_open(agent) != 0)
+    if (wire_open(agent) != 0)
         agent_fail(agent, BELT_INVALID, "cannot connect to '%s': %s", agent->options->broker, zmq_strerror(errno));
     return agent->done ? -1 : 0;
 }
@@ -235,13 +243,20 @@ static void agent_close(struct agent *agent)
     free(agent->outbox);
 }
 
-static void agent_defaults(struct agent *agent, struct belt_agent_options *options)
+uint32_t belt_agent_slots(uint32_t slots)
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (slots > 0)
+        return slots;
+    return processors > 0 ? (uint32_t)processors : 1;
+}
+
+static void agent_defaults(struct agent *agent, struct belt_agent_options *options)
+{
     char host[128] = "";
 
-    if (options->slots == 0)
-        options->slots = processors > 0 ? (uint32_t)processors : 1;
+    options->slots = belt_agent_slots(options->slots);
     if (options->kill_ms == 0)
         options->kill_ms = BELT_KILL_AFTER_MS;
     if (options->start_ms == 0)
@@ -263,7 +278,7 @@ static void agent_defaults(struct agent *agent, struct belt_agent_options *optio
 }
 
 /** So many slots as there are descriptors for: a process that cannot be started would only be tried again. */
-static void agent_fit(struct agent *agent, struct belt_agent_options *options)
+static void fit_descriptors(struct agent *agent, struct belt_agent_options *options)
 {
     struct rlimit limit;
     rlim_t fit;
@@ -278,6 +293,24 @@ static void agent_fit(struct agent *agent, struct belt_agent_options *options)
     agent_warn(agent, "%u slots do not fit into the limit of %llu open files: %u are used; raise it with ulimit -n",
                options->slots, (unsigned long long)limit.rlim_cur, (unsigned)fit);
     options->slots = (uint32_t)fit;
+}
+
+/** And so many as there are processes for. */
+static void fit_processes(struct agent *agent, struct belt_agent_options *options)
+{
+    uint32_t fit = options->slots_room;
+    int error = EAGAIN;
+
+    if (fit == 0) {
+        unsigned room = belt_shortage_processes(AGENT_PROCESSES + options->slots, &error);
+
+        fit = room > AGENT_PROCESSES ? room - AGENT_PROCESSES : 1;
+    }
+    if (fit >= options->slots)
+        return;
+    agent_warn(agent, "%u slots do not fit beside the processes that run: %u are used: %s", options->slots,
+               (unsigned)fit, belt_shortage_text(error));
+    options->slots = fit;
 }
 
 static int agent_check(struct agent *agent)
@@ -308,8 +341,10 @@ int belt_agent_run(const struct belt_agent_options *given, char *error, uint32_t
     if (error && size > 0)
         error[0] = '\0';
     agent_defaults(&agent, &options);
-    if (agent_check(&agent) == 0)
-        agent_fit(&agent, &options);
+    if (agent_check(&agent) == 0) {
+        fit_descriptors(&agent, &options);
+        fit_processes(&agent, &options);
+    }
     if (!agent.done && agent_open(&agent) == 0)
         agent_loop(&agent);
     agent_close(&agent);

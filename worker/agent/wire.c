@@ -8,6 +8,7 @@
 #include "worker/agent/place.h"
 #include "worker/agent/state.h"
 #include "worker/agent/reach.h"
+#include "proto/shortage.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -320,7 +321,8 @@ static void wire_reconnect(struct agent *agent)
     agent->apart_logged = true;
     wire_close(agent);
     if (wire_open(agent) != 0)
-        agent_fail(agent, BELT_SYSTEM, "cannot open a socket to %s: %s", agent->options->broker, zmq_strerror(errno));
+        agent_fail(agent, BELT_SYSTEM, "cannot open a socket to %s: %s", agent->options->broker,
+                   belt_shortage_advice(errno) ? belt_shortage_text(errno) : zmq_strerror(errno));
 }
 
 static void wire_act(struct agent *agent, enum belt_session_action action, const struct belt_msg *msg)
