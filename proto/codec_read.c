@@ -198,10 +198,10 @@ struct welcome_props {
 
 static bool read_welcome_prop(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
-    static const char *const names[] = {"heartbeat_ms", "lease_ms", "max_payload", "name", "max_frame"};
+    static const char *const names[] = {"heartbeat_ms", "lease_ms", "max_payload", "name", "max_frame", "next_key"};
     struct welcome_props *props = into;
     struct belt_msg_welcome *m = props->welcome;
-    switch (reader_find_key(d, key, names, 5, &props->mask)) {
+    switch (reader_find_key(d, key, names, 6, &props->mask)) {
     case 0:
         return scan_u32(&d->s, "heartbeat_ms", &m->heartbeat_ms);
     case 1:
@@ -213,6 +213,8 @@ static bool read_welcome_prop(struct belt_decoder *d, struct belt_bytes key, voi
     case 4:
         return scan_u64(&d->s, "max_frame", &m->max_frame);
     case 5:
+        return reader_public_key(d, "next_key", &m->next_key);
+    case 6:
         return scan_skip(&d->s, "props", PROP_DEPTH);
     default:
         return false;
@@ -569,6 +571,8 @@ static const struct reader readers[] = {
     [BELT_MSG_PING] = {0, read_empty, 0},
     [BELT_MSG_PONG] = {0, read_empty, 0},
     [BELT_MSG_BYE] = {1, read_bye, 0},
+    [BELT_MSG_JOIN] = {3, reader_join, 0},
+    [BELT_MSG_JOINED] = {2, reader_joined, 0},
     [BELT_MSG_OPEN] = {4, read_open, 0},
     [BELT_MSG_OPENED] = {7, read_opened, 1},
     [BELT_MSG_PUSH] = {3, reader_push, 0},

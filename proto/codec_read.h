@@ -45,6 +45,11 @@ bool reader_argument(struct belt_decoder *d, struct belt_bytes *argument);
 /** job, index, attempt. */
 bool reader_ref(struct scanner *s, struct belt_task_ref *ref);
 
+/** A public key of BELT_KEY_BYTES. */
+bool reader_public_key(struct belt_decoder *d, const char *field, struct belt_bytes *key);
+
+bool reader_join(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_joined(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_push(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_deliver(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_sync(struct belt_decoder *d, struct belt_msg *msg);

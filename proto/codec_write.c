@@ -248,7 +248,7 @@ static void write_welcome(struct writer *w, const struct belt_msg *msg)
     writer_head(w, msg, 3);
     pack_uint(&w->p, m->version);
     pack_uint(&w->p, m->epoch);
-    pack_map(&w->p, 5);
+    pack_map(&w->p, 5u + (m->next_key.len > 0));
     writer_key(w, "heartbeat_ms");
     pack_uint(&w->p, m->heartbeat_ms);
     writer_key(w, "lease_ms");
@@ -259,6 +259,10 @@ static void write_welcome(struct writer *w, const struct belt_msg *msg)
     pack_uint(&w->p, m->max_frame);
     writer_key(w, "name");
     writer_text(w, m->name);
+    if (!m->next_key.len)
+        return;
+    writer_key(w, "next_key");
+    writer_public_key(w, m->next_key);
 }
 
 static void write_error(struct writer *w, const struct belt_msg *msg)
@@ -591,6 +595,8 @@ static const write_fn writers[] = {
     [BELT_MSG_PING] = write_empty,
     [BELT_MSG_PONG] = write_empty,
     [BELT_MSG_BYE] = write_bye,
+    [BELT_MSG_JOIN] = writer_join,
+    [BELT_MSG_JOINED] = writer_joined,
     [BELT_MSG_OPEN] = write_open,
     [BELT_MSG_OPENED] = write_opened,
     [BELT_MSG_PUSH] = write_push,

@@ -32,6 +32,11 @@ void writer_key(struct writer *w, const char *key);
 void writer_map_uint(struct writer *w, const char *key, uint64_t value);
 void writer_map_text(struct writer *w, const char *key, struct belt_bytes text);
 
+/** A public key of BELT_KEY_BYTES. */
+void writer_public_key(struct writer *w, struct belt_bytes key);
+
+void writer_join(struct writer *w, const struct belt_msg *msg);
+void writer_joined(struct writer *w, const struct belt_msg *msg);
 void writer_status(struct writer *w, const struct belt_msg *msg);
 void writer_report(struct writer *w, const struct belt_msg *msg);
 void writer_failed(struct writer *w, const struct belt_msg *msg);

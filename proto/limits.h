@@ -157,4 +157,7 @@
 /* Runs of a task whose slot died before it is called poison. */
 #define BELT_MAX_ATTEMPTS_DEFAULT 3u
 
+/* Of a key of CURVE25519, public or secret: PROTOCOL.md §17. */
+#define BELT_KEY_BYTES 32u
+
 #endif

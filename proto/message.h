@@ -27,6 +27,8 @@
     X(PING, 4, PEER)                                                                                                   \
     X(PONG, 5, BROKER)                                                                                                 \
     X(BYE, 6, BOTH)                                                                                                    \
+    X(JOIN, 7, PEER)                                                                                                   \
+    X(JOINED, 8, BROKER)                                                                                               \
     X(OPEN, 10, CLIENT)                                                                                                \
     X(OPENED, 11, BROKER)                                                                                              \
     X(PUSH, 12, CLIENT)                                                                                                \
@@ -101,6 +103,7 @@ struct belt_msg_welcome {
     uint32_t max_payload;  /* bytes */
     uint64_t max_frame;    /* bytes: a longer frame ends the connection; 0: not told */
     struct belt_bytes name;
+    struct belt_bytes next_key; /* BELT_KEY_BYTES of the server key that comes next; empty: none (PROTOCOL.md §17.5) */
 };
 
 /** The longest frame that a broker with this payload limit reads. */
@@ -463,6 +466,18 @@ struct belt_msg_bye {
     struct belt_bytes text;
 };
 
+/** PROTOCOL.md §17.4 */
+struct belt_msg_join {
+    uint32_t version;
+    struct belt_bytes name;       /* that the peer would like */
+    struct belt_bytes public_key; /* BELT_KEY_BYTES */
+};
+
+struct belt_msg_joined {
+    struct belt_bytes name; /* that the key has */
+    struct belt_bytes role;
+};
+
 struct belt_msg {
     uint8_t type; /* enum belt_msg_type */
     uint64_t seq; /* place on its connection and direction; HELLO and WELCOME are 0 */
@@ -471,6 +486,8 @@ struct belt_msg {
         struct belt_msg_welcome welcome;
         struct belt_msg_error error;
         struct belt_msg_bye bye;
+        struct belt_msg_join join;
+        struct belt_msg_joined joined;
         struct belt_msg_open open;
         struct belt_msg_opened opened;
         struct belt_msg_push push;

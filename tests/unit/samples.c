@@ -46,7 +46,8 @@ static struct belt_msg *add(enum belt_msg_type type)
 {
     struct belt_msg *msg = &samples[sample_count++];
     msg->type = (uint8_t)type;
-    msg->seq = type == BELT_MSG_HELLO || type == BELT_MSG_WELCOME ? 0 : sample_count * 1000003;
+    bool first = type == BELT_MSG_HELLO || type == BELT_MSG_WELCOME || type == BELT_MSG_JOIN || type == BELT_MSG_JOINED;
+    msg->seq = first ? 0 : sample_count * 1000003;
     return msg;
 }
 
@@ -162,6 +163,8 @@ static void fill_texts(void)
 static void add_connection(void)
 {
     static const uint8_t session[BELT_SESSION_LEN] = {1, 2, 3, 0xff};
+    static const uint8_t key_bytes[BELT_KEY_BYTES] = {1, 2, 3};
+    const struct belt_bytes key = {key_bytes, sizeof(key_bytes)};
     struct belt_msg_hello hello = {
         .version = 1, .role = BELT_ROLE_CLIENT, .session = {session, sizeof(session)}, .name = str("h:1")};
     add(BELT_MSG_HELLO)->u.hello = hello;
@@ -177,13 +180,17 @@ static void add_connection(void)
     hello.worker.function_count = BELT_MAX_FUNCTIONS;
     add(BELT_MSG_HELLO)->u.hello = hello;
     add(BELT_MSG_WELCOME)->u.welcome =
-        (struct belt_msg_welcome){1, UINT64_MAX, 1000, 5000, BELT_MAX_PAYLOAD_CEILING, UINT64_MAX, str("broker")};
+        (struct belt_msg_welcome){1, UINT64_MAX, 1000, 5000, BELT_MAX_PAYLOAD_CEILING, UINT64_MAX, str("broker"), key};
     add(BELT_MSG_WELCOME)->u.welcome = (struct belt_msg_welcome){.version = 1, .epoch = 1};
     add(BELT_MSG_ERROR)->u.error = (struct belt_msg_error){0, 0, BELT_SYNC_LOST, str("")};
     add(BELT_MSG_ERROR)->u.error = (struct belt_msg_error){UINT64_MAX, 7, 63, str(longest_text)};
     add(BELT_MSG_PING);
     add(BELT_MSG_PONG);
     add(BELT_MSG_BYE)->u.bye.text = str("good bye");
+    add(BELT_MSG_WELCOME)->u.welcome = (struct belt_msg_welcome){.version = 1, .epoch = 1, .next_key = key};
+    add(BELT_MSG_JOIN)->u.join = (struct belt_msg_join){.version = UINT32_MAX, .name = str("n1"), .public_key = key};
+    add(BELT_MSG_JOIN)->u.join = (struct belt_msg_join){.version = 1, .name = str(longest_name), .public_key = key};
+    add(BELT_MSG_JOINED)->u.joined = (struct belt_msg_joined){str("n1-2"), str("client,worker")};
 }
 
 static void add_jobs(void)

@@ -343,6 +343,7 @@ static const char *differ_answer(const struct belt_msg *a, const struct belt_msg
         SAME(u.welcome.max_payload);
         SAME(u.welcome.max_frame);
         SAME_BYTES(u.welcome.name);
+        SAME_BYTES(u.welcome.next_key);
         return NULL;
     case BELT_MSG_ERROR:
         SAME(u.error.ref);
@@ -433,6 +434,15 @@ const char *samples_differ(const struct belt_msg *a, const struct belt_msg *b)
         return differ_hello(&a->u.hello, &b->u.hello);
     case BELT_MSG_BYE:
         SAME_BYTES(u.bye.text);
+        return NULL;
+    case BELT_MSG_JOIN:
+        SAME(u.join.version);
+        SAME_BYTES(u.join.name);
+        SAME_BYTES(u.join.public_key);
+        return NULL;
+    case BELT_MSG_JOINED:
+        SAME_BYTES(u.joined.name);
+        SAME_BYTES(u.joined.role);
         return NULL;
     case BELT_MSG_OPEN:
         return differ_open(&a->u.open, &b->u.open);

@@ -180,7 +180,18 @@ Test(codec, the_frame_of_a_message)
     BAD("\x90", "message: has no type and seq");
     BAD("\x91\x04", "message: has no type and seq");
     BAD("\x92\x00\x01", "message: type: there is no message 0");
-    BAD("\x92\x07\x01", "message: type: there is no message 7");
+    BAD("\x92\x09\x01", "message: type: there is no message 9");
+    BAD("\x92\x07\x00", "JOIN: has 0 fields, 3 are expected");
+    BAD("\x95\x07\x01\x01\xa1n\xc4\x20"
+        "0123456789abcdef0123456789abcdef",
+        "JOIN: seq: must be 0");
+    BAD("\x95\x07\x00\x01\xa1n\xc4\x1f"
+        "0123456789abcdef0123456789abcde",
+        "JOIN: public: must have 32 bytes");
+    BAD("\x95\x07\x00\x01\xa2-n\xc4\x20"
+        "0123456789abcdef0123456789abcdef",
+        "JOIN: name: is a name that starts with '-'");
+    BAD("\x94\x08\x02\xa1n\xa1r", "JOINED: seq: must be 0");
     BAD("\x92\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x01", "message: type: there is no message 18446744073709551615");
     BAD("\x92\xff\x01", "message: type: is -1, must not be negative");
     BAD("\x92\x04\xc3", "PING: seq: expected an integer, found bool");
