@@ -65,10 +65,10 @@ struct core *core_new(const struct core_config *config)
     to->failed_bytes = or_default(config->failed_bytes, BELT_FAILED_BYTES);
     to->history_ms = or_default(config->history_ms, BELT_HISTORY_MS);
     to->max_history = (uint32_t)or_default(config->max_history, BELT_MAX_HISTORY);
-    core->alarm = UINT64_MAX;
-    core->last_volatile_job = config->first_job;
+    core->marks.alarm = UINT64_MAX;
+    core->jobs.last_volatile_id = config->first_job;
     /* A client may still speak of those of another life; below, there is room to count. */
-    core->last_reader = (config->epoch << 24) & (BELT_MAX_EXACT / 2);
+    core->readers.last_id = (config->epoch << 24) & (BELT_MAX_EXACT / 2);
     core->random = config->epoch;
     core->wall = config->wall_ms;
     return core;
@@ -77,7 +77,7 @@ struct core *core_new(const struct core_config *config)
 static void free_jobs(struct core *core)
 {
     struct job *job, *next;
-    HASH_ITER (by_id, core->by_job, job, next)
+    HASH_ITER (by_id, core->jobs.by_id, job, next)
         closing_free(core, job);
 }
 
@@ -88,9 +88,9 @@ static void free_agents(struct core *core)
         struct run *run, *after;
         DL_FOREACH_SAFE (agent->runs, run, after)
             free(run);
-        DL_FOREACH_SAFE (agent->refused, run, after)
+        DL_FOREACH_SAFE (agent->results.refused, run, after)
             free(run);
-        free(agent->overdue);
+        free(agent->overdue.tasks);
         free(agent->queues);
         free(agent->passes);
         free(agent);
@@ -104,7 +104,7 @@ void core_free(struct core *core)
     free_jobs(core);
     dead_letter_free_all(core);
     history_free_all(core);
-    free(core->due);
+    free(core->timer.heap);
     free_agents(core);
     peer_forget_all(core);
     struct queue *queue, *next;
@@ -112,9 +112,9 @@ void core_free(struct core *core)
         HASH_DEL(core->queues, queue);
         queue_free(queue);
     }
-    while (core->spare_runs) {
-        struct run *run = core->spare_runs;
-        LL_DELETE(core->spare_runs, run);
+    while (core->dispatch.spare_runs) {
+        struct run *run = core->dispatch.spare_runs;
+        LL_DELETE(core->dispatch.spare_runs, run);
         free(run);
     }
     free(core);
@@ -122,26 +122,26 @@ void core_free(struct core *core)
 
 void core_store_works(struct core *core, bool works, uint64_t spare)
 {
-    core->store_spare = spare;
-    if (core->store_failed == !works)
+    core->store.spare_bytes = spare;
+    if (core->store.failed == !works)
         return;
-    core->store_failed = !works;
+    core->store.failed = !works;
     if (works)
         closing_keep_all(core);
     struct job *job, *next;
-    HASH_ITER (by_id, core->by_job, job, next)
+    HASH_ITER (by_id, core->jobs.by_id, job, next)
         mark_job(core, job);
-    core->again = true;
+    core->marks.again = true;
 }
 
 uint64_t core_overslept(struct core *core)
 {
-    return ++core->overslept;
+    return ++core->counts.overslept;
 }
 
 uint64_t core_deadline(const struct core *core)
 {
-    return core->again ? 0 : core->alarm;
+    return core->marks.again ? 0 : core->marks.alarm;
 }
 
 /* Who asked waits for an answer with its ref. */
@@ -296,7 +296,7 @@ static void due_turn(struct core *core)
     while ((job = timer_due(core))) {
         closing_remembered_turn(core, job);
         closing_idle_turn(core, job);
-        if (job->unserved_ms)
+        if (job->times.unserved_ms)
             mark_job(core, job); /* the turn tells its owner that no worker serves it */
         expire_turn(core, job);
         delay_turn(core, job);
@@ -309,8 +309,8 @@ static void record_turn(struct core *core)
     struct job *job;
     if (!core->config.durable)
         return;
-    core->turn_bytes = 0;
-    LL_FOREACH2(core->dirty_jobs, job, dirty_next)
+    core->store.turn_bytes = 0;
+    LL_FOREACH2(core->marks.jobs, job, dirty_next)
     durable_turn(core, job);
     dead_letter_turn(core);
 }
@@ -326,14 +326,14 @@ static void claim_turn(struct core *core)
 /* Those that the last turn had no room for come first. */
 static void deliver_turn(struct core *core)
 {
-    struct reader *reader = core->late_readers, *next;
-    LL_CONCAT2(reader, core->dirty_readers, dirty_next);
-    core->late_readers = core->dirty_readers = NULL;
-    core->turn_delivered = 0;
+    struct reader *reader = core->marks.late_readers, *next;
+    LL_CONCAT2(reader, core->marks.readers, dirty_next);
+    core->marks.late_readers = core->marks.readers = NULL;
+    core->deliveries.turn_bytes = 0;
     for (; reader; reader = next) {
-        if (core->config.turn_bytes && core->turn_delivered >= core->config.turn_bytes) {
-            core->late_readers = reader;
-            core->again = true;
+        if (core->config.turn_bytes && core->deliveries.turn_bytes >= core->config.turn_bytes) {
+            core->marks.late_readers = reader;
+            core->marks.again = true;
             return;
         }
         next = reader->dirty_next;
@@ -345,8 +345,8 @@ static void deliver_turn(struct core *core)
 /* What the burst has piled up, in the order in which one thing leads to the next. */
 static void on_turn(struct core *core)
 {
-    core->again = false;
-    core->alarm = UINT64_MAX;
+    core->marks.again = false;
+    core->marks.alarm = UINT64_MAX;
     peer_expire(core);
     claim_turn(core);
     closing_turn(core);
@@ -356,9 +356,9 @@ static void on_turn(struct core *core)
     refusal_tell(core);
     question_turn(core);
     budget_turn(core);
-    core->held_back = false;
-    core->looked_bytes = 0;
-    core->looked_delivered = core->delivered;
+    core->memory.held_back = false;
+    core->memory.looked_bytes = 0;
+    core->memory.looked_delivered = core->deliveries.count;
     budget_looked(core);
     refuse_turn(core);
     peer_ask_again(core);
@@ -369,28 +369,28 @@ static void on_turn(struct core *core)
     budget_looked(core);
     record_turn(core);
     deliver_turn(core);
-    struct job *jobs = core->dirty_jobs, *job, *next_job;
-    core->dirty_jobs = NULL;
+    struct job *jobs = core->marks.jobs, *job, *next_job;
+    core->marks.jobs = NULL;
     LL_FOREACH_SAFE2(jobs, job, next_job, dirty_next)
     {
         job->dirty = false;
-        if (job->kept.withheld && !core->store_failed) {
+        if (job->on_disk.withheld && !core->store.failed) {
             mark_job(core, job);
-            core->again = true;
+            core->marks.again = true;
         }
         grant_accept(core, job);
         dispatch_notices(core, job);
     }
-    struct agent *agents = core->dirty_agents, *agent, *next_agent;
-    core->dirty_agents = NULL;
+    struct agent *agents = core->marks.agents, *agent, *next_agent;
+    core->marks.agents = NULL;
     LL_FOREACH_SAFE2(agents, agent, next_agent, dirty_next)
     {
         agent->dirty = false;
         worker_record(core, agent);
     }
     owed_turn_over(core);
-    core->again |= budget_has_room(core) || budget_has_fallen(core);
-    core->asked_ms = core->again ? core->now : core->alarm;
+    core->marks.again |= budget_has_room(core) || budget_has_fallen(core);
+    core->sessions.turn_due_ms = core->marks.again ? core->now : core->marks.alarm;
 }
 
 void core_step(struct core *core, const struct core_event *event, struct core_update *update)
@@ -428,17 +428,17 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
 
 bool core_drained(const struct core *core)
 {
-    if (core->owed_jobs || core->owed_agents)
+    if (core->owed.jobs || core->owed.agents)
         return false;
-    for (struct job *job = core->by_job; job; job = job->by_id.next) {
+    for (struct job *job = core->jobs.by_id; job; job = job->by_id.next) {
         const struct reader *reader;
         if (job->options.durable)
             continue; /* it goes on with the next broker */
-        if (job->running || ((job->active || job->delays) && job->queue->agent_count))
+        if (job->counts.running || ((job->waiting.active || job->counts.delayed) && job->queue->agent_count))
             return false;
-        DL_FOREACH (job->readers, reader)
+        DL_FOREACH (job->readers.first, reader)
             if (reader->session && reader->engaged && job->state <= BELT_JOB_COMPLETE &&
-                reader->acked < job->done + job->failed)
+                reader->acked < job->counts.done + job->counts.failed)
                 return false;
     }
     return true;

@@ -2,6 +2,7 @@
 #include "tests/core/invariants.h"
 
 #include "broker/core/model/completions.h"
+#include "broker/core/model/past.h"
 #include "broker/core/model/pin.h"
 #include "broker/core/model/table.h"
 #include "broker/core/model/state.h"
@@ -46,7 +47,7 @@ static const char *check_task(const struct job *job, uint64_t index, struct coun
     } else if (task->state == TASK_DONE) {
         counts->kept++;
         counts->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
-        MUST(completions_place(job, task) < job->log_base + job->log_count, job->id);
+        MUST(completions_place(job, task) < job->completions.base + job->completions.count, job->id);
         MUST(completions_at(job, completions_place(job, task)) == index, job->id);
     } else {
         counts->running++;
@@ -61,26 +62,27 @@ static const char *check_readers(const struct job *job)
 {
     uint32_t readers = 0;
     const struct reader *reader;
-    DL_FOREACH (job->readers, reader) {
+    DL_FOREACH (job->readers.first, reader) {
         readers++;
         MUST(reader->acked <= reader->sent, job->id);
         if (job->state != BELT_JOB_STOPPED && reader->mode == BELT_UNORDERED) {
-            MUST(reader->sent <= job->log_base + job->log_count || reader->sent == reader->acked, job->id);
-            MUST(!reader->engaged || reader->acked >= job->log_base, job->id);
+            MUST(reader->sent <= job->completions.base + job->completions.count || reader->sent == reader->acked,
+                 job->id);
+            MUST(!reader->engaged || reader->acked >= job->completions.base, job->id);
         }
     }
-    MUST(readers == job->reader_count, job->id);
+    MUST(readers == job->readers.count, job->id);
     return NULL;
 }
 
 /* Whose turn it is: what waits is in both heaps, at the place it knows of. */
 static const char *check_place(const struct job *job)
 {
-    const struct share *share = job->share;
-    MUST(job->active == (job->place > 0), job->id);
-    if (!job->active)
+    const struct share *share = job->share.client;
+    MUST(job->waiting.active == (job->share.place > 0), job->id);
+    if (!job->waiting.active)
         return NULL;
-    MUST(job->place <= share->jobs_heap.count && share->jobs_heap.members[job->place - 1] == job, job->id);
+    MUST(job->share.place <= share->jobs_heap.count && share->jobs_heap.members[job->share.place - 1] == job, job->id);
     MUST(share->place > 0 && share->place <= job->queue->shares_heap.count, job->id);
     MUST(job->queue->shares_heap.members[share->place - 1] == share, job->id);
     return NULL;
@@ -89,26 +91,26 @@ static const char *check_place(const struct job *job)
 static const char *check_job(const struct job *job)
 {
     struct counts counts = {0};
-    uint64_t index = job->table.used ? job->table.base : job->next;
+    uint64_t index = job->table.used ? job->table.base : job->input.next;
     counts.released = index;
-    for (; index < job->next; index++) {
+    for (; index < job->input.next; index++) {
         const char *bad = check_task(job, index, &counts);
         if (bad)
             return bad;
     }
-    MUST(counts.waiting == job->waiting, job->id);
-    MUST(counts.running == job->running && counts.refused == job->refused_count, job->id);
-    MUST(counts.released == job->released && counts.unread == job->unread, job->id);
-    MUST(job->next <= job->granted.items, job->id);
-    MUST(counts.delayed == job->delays && job->delays <= job->delayed_count, job->id);
-    MUST(job->active == (job->waiting > 0 && !job->start_ms), job->id);
+    MUST(counts.waiting == job->counts.waiting, job->id);
+    MUST(counts.running == job->counts.running && counts.refused == job->results.refused_count, job->id);
+    MUST(counts.released == job->counts.released && counts.unread == job->memory.unread_bytes, job->id);
+    MUST(job->input.next <= job->input.granted.items, job->id);
+    MUST(counts.delayed == job->counts.delayed && job->counts.delayed <= job->delayed.count, job->id);
+    MUST(job->waiting.active == (job->counts.waiting > 0 && !job->times.start_ms), job->id);
     if (job->state != BELT_JOB_STOPPED) {
-        MUST(job->done + job->failed == counts.kept + counts.released, job->id);
-        MUST(job->log_base + job->log_count == job->done + job->failed, job->id);
+        MUST(job->counts.done + job->counts.failed == counts.kept + counts.released, job->id);
+        MUST(job->completions.base + job->completions.count == job->counts.done + job->counts.failed, job->id);
     } else {
         MUST(counts.waiting == 0 && counts.kept == 0, job->id);
     }
-    MUST(job->state != BELT_JOB_COMPLETE || job->done + job->failed == job->next, job->id);
+    MUST(job->state != BELT_JOB_COMPLETE || job->counts.done + job->counts.failed == job->input.next, job->id);
     const char *bad = check_place(job);
     return bad ? bad : check_readers(job);
 }
@@ -128,9 +130,9 @@ static const char *check_agent(const struct agent *agent)
         chunk = run->chunk;
         bytes += run->bytes;
     }
-    DL_FOREACH (agent->refused, run)
-        MUST(run->refused && run->agent == agent && agent->refusing, id);
-    MUST(agent->refusing == (agent->refused != NULL), id);
+    DL_FOREACH (agent->results.refused, run)
+        MUST(run->refused && run->agent == agent && agent->results.refusing, id);
+    MUST(agent->results.refusing == (agent->results.refused != NULL), id);
     MUST(parts == agent->parts, id);
     MUST(held == agent->held && bytes == agent->held_bytes, id);
     return NULL;
@@ -141,13 +143,13 @@ static const char *check_queue(struct core *core, const struct queue *queue)
     uint64_t waiting = 0, running = 0, delayed = 0;
     uint32_t jobs = 0, slots = 0;
     const struct job *job;
-    for (job = core->by_job; job; job = job->by_id.next) {
+    for (job = core->jobs.by_id; job; job = job->by_id.next) {
         if (job->queue != queue)
             continue;
         jobs++;
-        waiting += job->waiting;
-        delayed += job->delays;
-        running += job->running;
+        waiting += job->counts.waiting;
+        delayed += job->counts.delayed;
+        running += job->counts.running;
     }
     MUST(waiting == queue->waiting && running == queue->running && delayed == queue->delayed && jobs == queue->jobs, 0);
     for (uint32_t i = 0; i < queue->agent_count; i++)
@@ -170,42 +172,46 @@ static uint64_t table_bytes(const struct table *table)
 static const char *check_own_bytes(const struct job *job)
 {
     const struct reader *reader;
-    uint64_t fixed = sizeof *job + sizeof *job->share + sizeof *job->queue + job->argument.len;
-    uint64_t lists = job->log_room * sizeof *job->log + job->again_room * sizeof *job->again +
-                     job->delayed_room * sizeof *job->delayed + job->running * sizeof(struct run) +
-                     HASH_COUNT(job->tried) * (sizeof *job->tried + 16);
-    DL_FOREACH (job->readers, reader)
+    uint64_t fixed = sizeof *job + sizeof *job->share.client + sizeof *job->queue + job->argument.len;
+    uint64_t lists = job->completions.room * sizeof *job->completions.ring +
+                     job->waiting.again_room * sizeof *job->waiting.again +
+                     job->delayed.room * sizeof *job->delayed.heap + job->counts.running * sizeof(struct run) +
+                     HASH_COUNT(job->tries.by_index) * (sizeof *job->tries.by_index + 16);
+    DL_FOREACH (job->readers.first, reader)
         fixed += sizeof *reader + 16;
-    MUST(job->fixed_bytes == fixed && job->list_bytes == lists, job->id);
+    MUST(job->memory.fixed_bytes == fixed && job->memory.list_bytes == lists, job->id);
     MUST(job->table.bytes == table_bytes(&job->table), job->id);
-    MUST(job->own_bytes == fixed + lists + job->table.bytes + job->kept.tasks.bytes + job->kept.results.bytes, job->id);
+    MUST(job->memory.own_bytes ==
+             fixed + lists + job->table.bytes + job->on_disk.tasks.bytes + job->on_disk.results.bytes,
+         job->id);
     return NULL;
 }
 
 /* Every charge is part of one account of the core, and the jobs' of one of their owner as well. */
 static const char *check_accounts(struct core *core)
 {
-    uint64_t bytes = core->letter_bytes + core->past_bytes, fixed = 0, payloads = 0, peers = 0, owned = 0, past = 0;
+    uint64_t bytes = core->dead_letters.bytes + core->history.bytes, fixed = 0, payloads = 0, peers = 0, owned = 0,
+             past = 0;
     const struct session *session;
     const struct history_job *line;
-    for (const struct job *job = core->by_job; job; job = job->by_id.next) {
+    for (const struct job *job = core->jobs.by_id; job; job = job->by_id.next) {
         const char *bad = check_own_bytes(job);
         if (bad)
             return bad;
-        bytes += job->own_bytes + job->bytes;
-        fixed += job->fixed_bytes;
-        payloads += job->bytes;
-        owned += job->owner ? job->fixed_bytes : 0;
+        bytes += job->memory.own_bytes + job->memory.payload_bytes;
+        fixed += job->memory.fixed_bytes;
+        payloads += job->memory.payload_bytes;
+        owned += job->owner.session ? job->memory.fixed_bytes : 0;
     }
-    for (session = core->by_id; session; session = session->by_id.next) {
+    for (session = core->sessions.by_id; session; session = session->by_id.next) {
         peers += session->cost;
         owned -= session->fixed_bytes;
     }
-    DL_FOREACH (core->past, line)
+    DL_FOREACH (core->history.first, line)
         past += sizeof *line + line->row.key.len + line->row.function.len + line->row.owner.len + line->row.why.len;
-    MUST(past == core->past_bytes && bytes == core->bytes, 0);
-    MUST(payloads == core->payload_bytes, 0);
-    MUST(fixed == core->fixed_bytes && owned == 0 && peers == core->peer_bytes, 0);
+    MUST(past == core->history.bytes && bytes == core->memory.bytes, 0);
+    MUST(payloads == core->memory.payload_bytes, 0);
+    MUST(fixed == core->memory.fixed_bytes && owned == 0 && peers == core->sessions.bytes, 0);
     return NULL;
 }
 
@@ -215,8 +221,8 @@ static const char *check_totals(struct core *core)
     uint32_t jobs = 0, slots = 0;
     const struct job *job;
     const struct agent *agent;
-    for (job = core->by_job; job; job = job->by_id.next) {
-        runs += job->running - job->refused_count;
+    for (job = core->jobs.by_id; job; job = job->by_id.next) {
+        runs += job->counts.running - job->results.refused_count;
         jobs++;
     }
     DL_FOREACH (core->agents, agent) {
@@ -226,15 +232,15 @@ static const char *check_totals(struct core *core)
         DL_FOREACH (agent->runs, run)
             expected += run->back;
     }
-    MUST(expected == core->expected, 0);
-    MUST(runs == held && jobs == core->jobs && slots == core->slots, 0);
+    MUST(expected == core->memory.expected, 0);
+    MUST(runs == held && jobs == core->jobs.count && slots == core->sessions.slots, 0);
     return check_accounts(core);
 }
 
 const char *invariants_broken(struct core *core)
 {
     const char *bad = check_totals(core);
-    for (const struct job *job = core->by_job; job && !bad; job = job->by_id.next)
+    for (const struct job *job = core->jobs.by_id; job && !bad; job = job->by_id.next)
         bad = check_job(job);
     for (const struct agent *agent = core->agents; agent && !bad; agent = agent->next)
         bad = check_agent(agent);

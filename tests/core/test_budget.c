@@ -73,7 +73,7 @@ Test(budget, results_without_room_stay_with_their_agent)
     struct kept_results kept = {0};
     p->alive = w->alive = true;
     uint64_t job = fill(c, p, w, &kept);
-    cr_assert_leq(c->core->bytes, BUDGET, "%llu", (unsigned long long)c->core->bytes);
+    cr_assert_leq(c->core->memory.bytes, BUDGET, "%llu", (unsigned long long)c->core->memory.bytes);
     uint64_t told = recorded(w), taken = told;
     cr_assert(told > 4 && told < TASKS, "only what was taken is acknowledged: %llu", (unsigned long long)told);
 
@@ -86,13 +86,14 @@ Test(budget, results_without_room_stay_with_their_agent)
         cr_assert_eq(w->handle, 0, "it is asked to say all anew");
         peer_expect_error(w, BELT_SYNC_LOST);
         come_again(w, &kept, taken);
-        cr_assert_leq(c->core->bytes, BUDGET + SMALL_PAYLOAD + BELT_MAX_HEADER, "one that is waited for beyond it");
+        cr_assert_leq(c->core->memory.bytes, BUDGET + SMALL_PAYLOAD + BELT_MAX_HEADER,
+                      "one that is waited for beyond it");
         told = recorded(w);
         cr_assert_gt(told, taken);
         taken = told;
     }
     cr_assert_str_eq(client_read(p), strcat(expected, "."), "each once, in order");
-    cr_assert_eq(c->core->stale, 0);
+    cr_assert_eq(c->core->counts.stale, 0);
     cluster_free(c);
 }
 
@@ -108,11 +109,11 @@ Test(budget, what_a_reader_waits_for_is_taken_whatever_is_kept)
     for (; next < TASKS; next++) /* all but the first: they wait for it */
         agent_send_result(w, next - 1, w->held[next].ref, BELT_OK, RESULT, 100);
     cr_assert_str_eq(client_read(p), "");
-    const struct job *of = c->core->by_job;
-    cr_assert_gt(of->refused_count, 0);
+    const struct job *of = c->core->jobs.by_id;
+    cr_assert_gt(of->results.refused_count, 0);
     agent_send_result(w, next - 1, first, BELT_OK, SMALL_PAYLOAD, 100);
-    cr_assert_eq(of->refused_count + c->core->by_job->unread / RESULT >= TASKS - 5, 1);
-    cr_assert_leq(c->core->bytes, BUDGET + SMALL_PAYLOAD + BELT_MAX_HEADER);
+    cr_assert_eq(of->results.refused_count + c->core->jobs.by_id->memory.unread_bytes / RESULT >= TASKS - 5, 1);
+    cr_assert_leq(c->core->memory.bytes, BUDGET + SMALL_PAYLOAD + BELT_MAX_HEADER);
     const char *read = client_read(p);
     cr_assert(strncmp(read, "0 1 2 3", 7) == 0, "%s", read);
     (void)sub;
@@ -130,7 +131,7 @@ Test(budget, when_results_fill_it_no_more_is_given_out)
     for (uint32_t held; (held = agent_take(w)) && done < TASKS; done++)
         agent_result_sized(w, 0, BELT_OK, RESULT, 50000);
     cr_assert(done > 8 && done < BUDGET / RESULT, "%u", done);
-    cr_assert_eq(c->core->by_job->refused_count, 0, "none came that had no room");
+    cr_assert_eq(c->core->jobs.by_id->results.refused_count, 0, "none came that had no room");
     cluster_advance(c, 5000);
     cr_assert_eq(agent_take(w), 0, "nobody reads, so nothing is gained by more");
 
@@ -169,11 +170,11 @@ Test(budget, a_job_that_is_cancelled_frees_what_agents_keep_of_it)
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", TASKS, TASKS, "f");
     struct kept_results kept = {0};
     uint64_t job = fill(c, p, w, &kept);
-    cr_assert_gt(c->core->by_job->refused_count, 0);
+    cr_assert_gt(c->core->jobs.by_id->results.refused_count, 0);
     client_cancel(p, job);
     cluster_turn(c);
     cr_assert_eq(recorded(w), TASKS, "none of them is wanted any more");
-    cr_assert_null(c->core->refusing);
+    cr_assert_null(c->core->memory.refusing);
     cr_assert_neq(w->handle, 0);
     cluster_free(c);
 }
@@ -184,11 +185,11 @@ Test(budget, results_of_an_agent_that_is_gone_are_made_again)
     struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", TASKS, TASKS, "f");
     struct kept_results kept = {0};
     fill(c, p, w, &kept);
-    uint32_t refused = c->core->by_job->refused_count;
+    uint32_t refused = c->core->jobs.by_id->results.refused_count;
     cr_assert_gt(refused, 0);
     peer_send_type(w, BELT_MSG_BYE);
-    cr_assert(c->core->by_job->refused_count == 0 && c->core->by_job->waiting == refused);
-    cr_assert_eq(c->core->expected, 0);
+    cr_assert(c->core->jobs.by_id->results.refused_count == 0 && c->core->jobs.by_id->counts.waiting == refused);
+    cr_assert_eq(c->core->memory.expected, 0);
     cluster_free(c);
 }
 
@@ -209,7 +210,7 @@ Test(budget, failed_tasks_with_long_texts_are_within_it)
         struct belt_msg msg = {.type = BELT_MSG_RESULTS};
         msg.u.results = (struct belt_msg_results){.first = number++, .job = ref.job, .results = &item, .count = 1};
         peer_send(w, msg);
-        cr_assert_leq(c->core->bytes, 2 << 20);
+        cr_assert_leq(c->core->memory.bytes, 2 << 20);
     }
     cr_assert_gt(number, 20);
     cluster_free(c);
@@ -244,7 +245,7 @@ Test(budget, functions_of_workers_are_charged_before_they_are_kept)
             welcome++;
         else
             cr_assert_eq(answer->u.error.code, BELT_LIMIT);
-        cr_assert_leq(c->core->peer_bytes, c->core->config.peer_budget);
+        cr_assert_leq(c->core->sessions.bytes, c->core->config.peer_budget);
     }
     cr_assert(welcome > 4 && welcome < 60, "%u", welcome);
     client_new(c, "c1");
@@ -261,6 +262,6 @@ Test(budget, readers_and_jobs_have_room_when_results_have_filled_it)
     cr_assert_gt(client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1), 0);
     for (uint32_t i = 0; i < 40; i++)
         client_open(other, "", "f", NULL);
-    cr_assert_leq(c->core->bytes, BUDGET);
+    cr_assert_leq(c->core->memory.bytes, BUDGET);
     cluster_free(c);
 }

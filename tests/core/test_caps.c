@@ -42,14 +42,14 @@ Test(caps, a_session_without_connection_and_job_gives_its_place)
     struct peer *idle = client_new(c, "idle"), *owner = client_new(c, "owner"), *here = client_new(c, "here");
     client_open(owner, "k", "f", NULL);
     peer_gone(owner);
-    cr_assert_eq(c->core->clients, 3);
+    cr_assert_eq(c->core->sessions.clients, 3);
     peer_expect_error(draw_session(c, 0), BELT_LIMIT); /* one owns a job, two are connected */
     peer_gone(idle);
     peer_expect(draw_session(c, 0), BELT_MSG_WELCOME);
     peer_expect_error(draw_session(c, 0), BELT_LIMIT);
     peer_connect(owner);
     peer_send_type(here, BELT_MSG_PING);
-    cr_assert_eq(c->core->clients, 3);
+    cr_assert_eq(c->core->sessions.clients, 3);
     cluster_free(c);
 }
 
@@ -163,6 +163,6 @@ Test(caps, a_private_broker_tells_its_pool_alone)
     client_send_open(p, "no", "f", NULL);
     cluster_turn(c);
     cr_assert_null(c->notice);
-    cr_assert_eq(c->core->refused, 1);
+    cr_assert_eq(c->core->counts.refused, 1);
     cluster_free(c);
 }

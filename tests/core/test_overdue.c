@@ -72,7 +72,7 @@ Test(overdue, a_task_that_is_not_answered_in_its_time_runs_elsewhere)
 
     agent_result(s.deaf, 0, BELT_OK); /* too late */
     cr_assert_str_eq(client_read(s.p), "");
-    cr_assert_eq(s.c->core->stale, 1);
+    cr_assert_eq(s.c->core->counts.stale, 1);
     cr_assert(!row_of(&s, "deaf").stalled, "it has answered");
     agent_result(s.other, 0, BELT_OK);
     cr_assert_str_eq(client_read(s.p), "0.");
@@ -87,7 +87,7 @@ Test(overdue, a_stalled_worker_gives_all_back_and_gets_nothing_more)
     cluster_advance(s.c, TIMEOUT_MS + MARGIN_MS + 2 * BELT_HEARTBEAT_MS + BELT_BACKOFF_MS);
     cr_assert_eq(row_of(&s, "deaf").overdue, 2, "the first of each chunk that ran; the others had not begun");
     agent_work(s.other);
-    cr_assert_eq(s.c->core->retried, 2);
+    cr_assert_eq(s.c->core->counts.retried, 2);
     cr_assert_eq(strlen(client_read(s.p)), strlen("0 1 2 3 4 5."));
 
     peer_send_type(s.other, BELT_MSG_LEAVING);
@@ -111,7 +111,7 @@ Test(overdue, a_task_that_waits_behind_others_is_not_late)
         agent_result(s.deaf, 0, BELT_OK);
     }
     cr_assert_str_eq(client_read(s.p), "0 1 2.");
-    cr_assert_eq(s.c->core->overdue, 0);
+    cr_assert_eq(s.c->core->counts.overdue, 0);
     cluster_free(s.c);
 }
 
@@ -162,7 +162,7 @@ Test(overdue, a_broker_that_was_held_up_takes_nothing_back)
     s.c->now += MARGIN_MS; /* no turn in between */
     cluster_turn(s.c);
     cluster_advance(s.c, TIMEOUT_MS);
-    cr_assert_eq(s.c->core->overdue, 0);
+    cr_assert_eq(s.c->core->counts.overdue, 0);
     cluster_free(s.c);
 }
 

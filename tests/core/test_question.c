@@ -36,18 +36,18 @@ Test(question, whoever_asks_without_a_pause_waits)
     struct cluster *c = cluster_with_jobs();
     struct peer *greedy = client_new(c, "greedy"), *other = client_new(c, "other");
     greedy->alive = other->alive = true;
-    c->core->report_rows = 0;
+    c->core->sessions.report_rows = 0;
     uint64_t asked = 0, answered = 0, refused = 0;
     for (int i = 0; i < 2000; i++)
         ask(greedy, ++asked, BELT_REPORT_QUEUES);
-    cr_assert_leq(c->core->report_rows, 252u * (JOBS + 1), "a quarter of a second's worth");
+    cr_assert_leq(c->core->sessions.report_rows, 252u * (JOBS + 1), "a quarter of a second's worth");
     ask(other, 1, BELT_REPORT_QUEUES);
     cr_assert_eq(peer_expect(other, BELT_MSG_REPORT)->u.report.ref, 1, "others are answered at once");
 
     const struct belt_msg *msg;
-    uint64_t last = 0, rows = c->core->report_rows;
+    uint64_t last = 0, rows = c->core->sessions.report_rows;
     cluster_advance(c, 100);
-    cr_assert_leq(c->core->report_rows - rows, 102u * (JOBS + 1), "and then so much in a second of asking");
+    cr_assert_leq(c->core->sessions.report_rows - rows, 102u * (JOBS + 1), "and then so much in a second of asking");
     while ((msg = peer_next(greedy))) {
         if (msg->type == BELT_MSG_ERROR) {
             cr_assert_eq(msg->u.error.code, BELT_LIMIT);
@@ -70,9 +70,9 @@ Test(question, a_question_dies_with_its_connection)
     struct peer *greedy = client_new(c, "greedy");
     for (int i = 0; i < 300; i++)
         ask(greedy, 1, BELT_REPORT_QUEUES);
-    cr_assert_eq(c->core->askers != NULL, true);
+    cr_assert_eq(c->core->sessions.askers != NULL, true);
     peer_gone(greedy);
-    cr_assert_null(c->core->askers);
+    cr_assert_null(c->core->sessions.askers);
     peer_connect(greedy);
     cluster_advance(c, 1000);
     ask(greedy, 9, BELT_REPORT_BROKER);

@@ -76,9 +76,9 @@ static void detach(struct peer *from, uint64_t sub)
 
 static void turn(struct scene *s)
 {
-    uint64_t before = s->c->core->release_steps;
+    uint64_t before = s->c->core->release.steps;
     cluster_one_turn(s->c);
-    cr_assert_leq(s->c->core->release_steps - before, STEPS_A_TURN);
+    cr_assert_leq(s->c->core->release.steps - before, STEPS_A_TURN);
 }
 
 /* Turns until nothing is left to do; each within its bound. */
@@ -99,19 +99,19 @@ Test(release, a_reader_that_comes_and_goes_costs_nobody_the_size_of_the_job)
     subscribe(&s, s.p, "slow", BELT_ORDERED, 1); /* it holds everything back */
     settle(&s);
     for (int i = 0; i < 20; i++) {
-        uint64_t before = s.c->core->release_steps;
+        uint64_t before = s.c->core->release.steps;
         client_send_subscribe(stranger, s.job, "s", i % 2 ? BELT_ORDERED : BELT_UNORDERED, TASKS, 1);
         const struct belt_msg *msg = peer_skip_to(stranger, BELT_MSG_SUBSCRIBED);
         cr_assert_not_null(msg);
         uint64_t sub = msg->u.subscribed.sub;
         client_ack(stranger, sub, TASKS, 1); /* all that there is, in one message */
         detach(stranger, sub);
-        cr_assert_leq(s.c->core->release_steps - before, 3 * STEPS_A_MESSAGE);
+        cr_assert_leq(s.c->core->release.steps - before, 3 * STEPS_A_MESSAGE);
         turn(&s);
         peer_clear(stranger);
     }
     settle(&s);
-    cr_assert_eq(job_of(&s)->released, 0);
+    cr_assert_eq(job_of(&s)->counts.released, 0);
     cluster_free(s.c);
 }
 
@@ -123,16 +123,16 @@ Test(release, what_a_reader_held_back_is_let_go_when_it_leaves)
     settle(&s);
     client_ack(s.p, fast, TASKS / 2 + 3, TASKS);
     settle(&s);
-    cr_assert_eq(job_of(&s)->released, 0, "the slow one has not taken any");
+    cr_assert_eq(job_of(&s)->counts.released, 0, "the slow one has not taken any");
     detach(s.p, slow);
     settle(&s);
-    cr_assert_eq(job_of(&s)->released, TASKS / 2 + 3);
+    cr_assert_eq(job_of(&s)->counts.released, TASKS / 2 + 3);
     subscribe(&s, s.p, "third", BELT_UNORDERED, 1);
     peer_clear(s.p);
-    cr_assert_eq(job_of(&s)->whole_from[BELT_ORDERED], TASKS / 2 + 3, "where a new reader begins");
+    cr_assert_eq(job_of(&s)->release.whole_from[BELT_ORDERED], TASKS / 2 + 3, "where a new reader begins");
     client_ack(s.p, fast, TASKS, TASKS);
     settle(&s);
-    cr_assert_eq(job_of(&s)->released, TASKS / 2 + 3, "the third has not taken any");
+    cr_assert_eq(job_of(&s)->counts.released, TASKS / 2 + 3, "the third has not taken any");
     cluster_free(s.c);
 }
 
@@ -148,9 +148,9 @@ Test(release, readers_that_come_and_go_do_not_hold_up_what_is_let_go)
     settle(&s);
     detach(stranger, slow);
     uint64_t least = 0;
-    for (int i = 0; i < 8 && job_of(&s)->released < TASKS; i++) { /* each of them makes the broker look anew */
-        cr_assert(i == 0 || job_of(&s)->released > least, "round %d", i);
-        least = job_of(&s)->released;
+    for (int i = 0; i < 8 && job_of(&s)->counts.released < TASKS; i++) { /* each of them makes the broker look anew */
+        cr_assert(i == 0 || job_of(&s)->counts.released > least, "round %d", i);
+        least = job_of(&s)->counts.released;
         client_send_subscribe(stranger, s.job, "s", BELT_UNORDERED, BELT_CURSOR_KEPT, 1);
         const struct belt_msg *msg = peer_skip_to(stranger, BELT_MSG_SUBSCRIBED);
         cr_assert_not_null(msg);
@@ -158,7 +158,7 @@ Test(release, readers_that_come_and_go_do_not_hold_up_what_is_let_go)
         turn(&s);
         peer_clear(stranger);
     }
-    cr_assert_eq(job_of(&s)->released, TASKS);
+    cr_assert_eq(job_of(&s)->counts.released, TASKS);
     cluster_free(s.c);
 }
 
@@ -170,15 +170,15 @@ Test(release, a_reader_without_credit_holds_nothing_back)
     uint64_t sub = subscribe(&s, s.p, "r", BELT_ORDERED, 4);
     client_ack(s.p, sub, 2, 4);
     settle(&s);
-    cr_assert_eq(job_of(&s)->released, 2);
+    cr_assert_eq(job_of(&s)->counts.released, 2);
     client_ack(stranger, idle, 0, 10);
     cluster_turn(s.c);
     peer_expect_error(stranger, BELT_GONE);
-    cr_assert_eq(job_of(&s)->reader_count, 1);
+    cr_assert_eq(job_of(&s)->readers.count, 1);
     cr_assert_eq(subscribe(&s, stranger, "idle", BELT_ORDERED, 1) > idle, true);
     client_ack(s.p, sub, 4, 4);
     settle(&s);
-    cr_assert_eq(job_of(&s)->released, 2, "with credit it does");
+    cr_assert_eq(job_of(&s)->counts.released, 2, "with credit it does");
     cluster_free(s.c);
 }
 
@@ -191,7 +191,7 @@ Test(release, a_reader_that_gives_its_first_credit_in_time_has_all_of_it)
     uint64_t sub = subscribe(&s, s.p, "r", BELT_ORDERED, 4);
     client_ack(s.p, sub, 4, 4);
     settle(&s);
-    cr_assert_eq(job_of(&s)->released, 0);
+    cr_assert_eq(job_of(&s)->counts.released, 0);
     cr_assert_str_eq(client_read(stranger), "0 1 2 3");
     cluster_free(s.c);
 }
@@ -203,12 +203,12 @@ Test(release, a_reader_without_credit_is_forgotten_with_its_connection)
     subscribe(&s, stranger, "idle", BELT_ORDERED, 0);
     peer_gone(stranger);
     settle(&s);
-    cr_assert_eq(job_of(&s)->reader_count, 0);
+    cr_assert_eq(job_of(&s)->readers.count, 0);
     uint64_t sub = subscribe(&s, s.p, "r", BELT_ORDERED, 4);
     client_end(s.p, s.job, 4);
     client_ack(s.p, sub, 4, 4);
     settle(&s);
-    cr_assert(job_of(&s)->retired, "nobody else has to read it");
+    cr_assert(job_of(&s)->closing.retired, "nobody else has to read it");
     cluster_free(s.c);
 }
 
@@ -232,25 +232,25 @@ Test(release, the_owner_and_an_administrator_remove_readers)
     uint64_t sub = subscribe(&s, s.p, "r", BELT_ORDERED, 4);
     client_ack(s.p, sub, 4, 4);
     settle(&s);
-    cr_assert_eq(job_of(&s)->released, 0);
+    cr_assert_eq(job_of(&s)->counts.released, 0);
     peer_clear(stranger);
 
     remove_reader(&s, stranger, "r");
     peer_expect_error(stranger, BELT_NOT_ALLOWED);
     remove_reader(&s, admin, "nobody");
     peer_expect_error(admin, BELT_UNKNOWN_READER);
-    cr_assert_eq(job_of(&s)->reader_count, 2);
+    cr_assert_eq(job_of(&s)->readers.count, 2);
 
     remove_reader(&s, admin, "slow");
     cr_assert_eq(peer_expect(admin, BELT_MSG_CANCELLED)->u.cancelled.ref, 7);
     cr_assert_eq(peer_expect(stranger, BELT_MSG_DONE)->u.done.code, BELT_UNKNOWN_READER);
-    cr_assert_eq(job_of(&s)->released, 4, "what it alone held back");
+    cr_assert_eq(job_of(&s)->counts.released, 4, "what it alone held back");
 
     subscribe(&s, stranger, "again", BELT_ORDERED, 1);
     peer_clear(s.p);
     remove_reader(&s, s.p, "again");
     peer_expect(s.p, BELT_MSG_CANCELLED);
-    cr_assert_eq(job_of(&s)->reader_count, 1);
+    cr_assert_eq(job_of(&s)->readers.count, 1);
     cr_assert_eq(job_of(&s)->state, BELT_JOB_OPEN, "the job goes on");
     cluster_free(s.c);
 }

@@ -60,7 +60,7 @@ static void left_accepted(struct sim *sim, uint64_t id, uint64_t next)
 static void left_deliver(struct sim *sim, const struct belt_msg_deliver *msg)
 {
     struct reader *reader = NULL;
-    HASH_FIND(hh, sim->core->readers, &msg->sub, sizeof msg->sub, reader);
+    HASH_FIND(hh, sim->core->readers.by_id, &msg->sub, sizeof msg->sub, reader);
     struct job_model *model = reader ? model_of(sim, reader->job) : NULL;
     for (uint32_t i = 0; model && i < msg->count; i++)
         if (reader->job->id == model->promised_id && msg->results[i].index < SIM_INPUTS)
@@ -174,7 +174,7 @@ void ledger_expect_sync(struct sim *sim, uint64_t peer)
     sim->finished_count = 0;
     if (!sim->core || !model)
         return;
-    HASH_FIND(by_peer, sim->core->by_peer, &peer, sizeof peer, session);
+    HASH_FIND(by_peer, sim->core->sessions.by_peer, &peer, sizeof peer, session);
     if (!session || !session->agent)
         return;
     for (const struct run *run = session->agent->runs; run; run = run->next) {
@@ -215,7 +215,7 @@ void ledger_deleted(struct sim *sim, uint64_t job)
 /* DETACH is not acknowledged: who finds itself subscribed after all says it again. */
 static void detach_again(struct job_model *model, const struct job *job)
 {
-    for (const struct reader *reader = job->readers; reader; reader = reader->next)
+    for (const struct reader *reader = job->readers.first; reader; reader = reader->next)
         for (uint32_t i = 0; i < model->stream_count; i++) {
             struct stream_model *stream = &model->streams[i];
             if (!stream->left || !stream->leave_at || strcmp(stream->name, reader->name) != 0)
@@ -229,9 +229,9 @@ static void check_kept(struct sim *sim, const struct job_model *model, const str
 {
     if (model->promised_gone)
         sim_fail(sim, "job %llu was cancelled and is back after a restart (I13)", ULL(job->id));
-    if (job->next < model->promised_next)
+    if (job->input.next < model->promised_next)
         sim_fail(sim, "job %llu: %llu tasks were accepted, %llu are left (I9)", ULL(job->id), ULL(model->promised_next),
-                 ULL(job->next));
+                 ULL(job->input.next));
     if (model->promised_end && job->state == BELT_JOB_OPEN)
         sim_fail(sim, "job %llu had ended and is open again (I9)", ULL(job->id));
     for (uint64_t index = 0; index < model->promised_next; index++) {
@@ -252,7 +252,7 @@ static bool may_begin_at(const struct job_model *model, const struct stream_mode
 
 static void check_readers(struct sim *sim, const struct job_model *model, const struct job *job)
 {
-    for (const struct reader *reader = job->readers; reader; reader = reader->next)
+    for (const struct reader *reader = job->readers.first; reader; reader = reader->next)
         for (uint32_t i = 0; i < model->stream_count; i++)
             if (strcmp(model->streams[i].name, reader->name) == 0 && reader->acked > model->streams[i].reached &&
                 !(model->streams[i].leave_at && sim->now >= model->streams[i].leave_at) &&
@@ -288,7 +288,7 @@ void ledger_readers(struct sim *sim)
     for (uint32_t number = 0; number < SIM_CLIENTS * SIM_JOBS; number++) {
         const struct job_model *model = sim_job(sim, number);
         const struct job *job = model ? catalog_find(sim->core, model->id) : NULL;
-        for (const struct reader *reader = job ? job->readers : NULL; reader; reader = reader->next)
+        for (const struct reader *reader = job ? job->readers.first : NULL; reader; reader = reader->next)
             for (uint32_t i = 0; i < model->stream_count; i++)
                 if (model->streams[i].detached && strcmp(model->streams[i].name, reader->name) == 0)
                     sim_fail(sim, "job %llu: %s has left and is still counted", ULL(job->id), reader->name);
@@ -297,20 +297,20 @@ void ledger_readers(struct sim *sim)
 
 void ledger_settled(struct sim *sim)
 {
-    for (const struct job *job = sim->core->by_job; job; job = job->by_id.next)
-        if (job->options.durable && job->state == BELT_JOB_COMPLETE && job->released == job->next &&
-            (job->kept.tasks.count || job->kept.results.count))
+    for (const struct job *job = sim->core->jobs.by_id; job; job = job->by_id.next)
+        if (job->options.durable && job->state == BELT_JOB_COMPLETE && job->counts.released == job->input.next &&
+            (job->on_disk.tasks.count || job->on_disk.results.count))
             sim_fail(sim, "job %llu is read, and %u records of tasks and %u of results are left", ULL(job->id),
-                     job->kept.tasks.count, job->kept.results.count);
+                     job->on_disk.tasks.count, job->on_disk.results.count);
 }
 
 void ledger_empty(struct sim *sim)
 {
     const struct core *core = sim->core;
-    if (core->jobs || core->bytes != core->letter_bytes + core->past_bytes || core->peer_bytes || core->clients ||
-        core->workers)
-        sim_fail(sim, "%u jobs, %llu bytes, %u clients and %u workers are left", core->jobs, ULL(core->bytes),
-                 core->clients, core->workers);
+    if (core->jobs.count || core->memory.bytes != core->dead_letters.bytes + core->history.bytes ||
+        core->sessions.bytes || core->sessions.clients || core->sessions.workers)
+        sim_fail(sim, "%u jobs, %llu bytes, %u clients and %u workers are left", core->jobs.count,
+                 ULL(core->memory.bytes), core->sessions.clients, core->sessions.workers);
     for (uint32_t i = 0; i < sim->disk.count; i++)
         if (!(sim->disk.rows[i].job & (CORE_KEPT_FAILED | CORE_KEPT_PAST)))
             sim_fail(sim, "%u records are left on disk, number %llu of job %llu", sim->disk.count,
@@ -319,12 +319,12 @@ void ledger_empty(struct sim *sim)
 
 void ledger_tell(const struct sim *sim)
 {
-    for (const struct job *job = sim->core ? sim->core->by_job : NULL; job; job = job->by_id.next) {
+    for (const struct job *job = sim->core ? sim->core->jobs.by_id : NULL; job; job = job->by_id.next) {
         printf("  job %llu %s of %s: state %u, next %llu, waiting %llu, running %llu, released %llu, bytes %llu, chunk "
                "%u\n",
-               ULL(job->id), job->key, job->queue->function, job->state, ULL(job->next), ULL(job->waiting),
-               ULL(job->running), ULL(job->released), ULL(job->bytes), job->options.chunk);
-        for (const struct reader *reader = job->readers; reader; reader = reader->next)
+               ULL(job->id), job->key, job->queue->function, job->state, ULL(job->input.next), ULL(job->counts.waiting),
+               ULL(job->counts.running), ULL(job->counts.released), ULL(job->memory.payload_bytes), job->options.chunk);
+        for (const struct reader *reader = job->readers.first; reader; reader = reader->next)
             printf("    reader %s (%llu): acked %llu, sent %llu, credit %llu, connected %d\n", reader->name,
                    ULL(reader->id), ULL(reader->acked), ULL(reader->sent), ULL(reader->credit.items),
                    reader->session != NULL);

@@ -12,7 +12,7 @@
 static struct agent *core_agent(struct sim *sim, const struct agent_model *model)
 {
     struct session *session = NULL;
-    HASH_FIND(by_peer, sim->core->by_peer, &model->node.handle, sizeof model->node.handle, session);
+    HASH_FIND(by_peer, sim->core->sessions.by_peer, &model->node.handle, sizeof model->node.handle, session);
     return session && model->node.handle && session->agent && session->agent->synced ? session->agent : NULL;
 }
 
@@ -33,13 +33,14 @@ bool watch_waits(struct sim *sim, const struct core_send *send)
  * waits by right. */
 static bool stands_still(const struct sim *sim, const struct job *job)
 {
-    return job->unread > job->options.window_bytes || sim->now < job->recover_ms || budget_is_short(sim->core, job);
+    return job->memory.unread_bytes > job->options.window_bytes || sim->now < job->times.recover_ms ||
+           budget_is_short(sim->core, job);
 }
 
 static bool work_waits(const struct sim *sim, const struct agent *agent)
 {
     for (uint32_t i = 0; i < agent->queue_count; i++)
-        for (const struct job *job = agent->queues[i]->active; job; job = job->active_next)
+        for (const struct job *job = agent->queues[i]->active; job; job = job->waiting.next)
             if (!stands_still(sim, job))
                 return true;
     return false;
@@ -98,11 +99,11 @@ static void watch_feeder(struct sim *sim, struct client_model *client, struct st
 {
     const struct client_stream *wire = &stream->wire;
     const struct job *job = sim->core && stream->live ? catalog_find(sim->core, wire->job) : NULL;
-    bool there = job && job->owner && job->owner->peer && job->next > wire->accepted;
+    bool there = job && job->owner.session && job->owner.session->peer && job->input.next > wire->accepted;
     bool unsure = there && stream->live && stream->feeder && sim->fault_at == UINT64_MAX && node_ready(&client->node) &&
                   sim->now >= client->node.asleep_until && sim->now >= sim->asleep_until &&
                   wire->state == CLIENT_STREAM_READING && !wire->cancel && wire->accepted < wire->sent;
-    since(&stream->unsure_since, unsure && !sim->core->store_failed, sim->now);
+    since(&stream->unsure_since, unsure && !sim->core->store.failed, sim->now);
     if (stream->unsure_since && sim->now > stream->unsure_since + patience(sim))
         sim_fail(sim, "%s: tasks %llu to %llu were pushed and not accepted since %llu", client->node.name,
                  ULL(wire->accepted), ULL(wire->sent), ULL(stream->unsure_since));

@@ -38,7 +38,7 @@ static uint64_t count_chosen(const struct core *core, const struct belt_msg_fail
 {
     const struct dead_letter *letter;
     uint64_t count = 0;
-    DL_FOREACH2(core->letters, letter, all_next)
+    DL_FOREACH2(core->dead_letters.first, letter, all_next)
     count += is_chosen(letter, msg);
     return count;
 }
@@ -49,7 +49,7 @@ static struct belt_msg_failures *answer(struct core *core, struct session *to, c
     struct belt_msg *out = update_send(core, to, BELT_MSG_FAILURES);
     out->u.failures = (struct belt_msg_failures){.ref = msg->ref,
                                                  .count = count,
-                                                 .dropped = core->letters_dropped,
+                                                 .dropped = core->dead_letters.dropped,
                                                  .extended = msg->extended,
                                                  .let_go = msg->job ? dead_letter_let_go(core, msg->job) : 0};
     return &out->u.failures;
@@ -92,7 +92,7 @@ static void list(struct core *core, struct session *from, const struct belt_msg_
     struct belt_letter *rows = update_alloc(core, (room + 1) * sizeof *rows);
     struct belt_batch batch = {0};
     const struct dead_letter *letter;
-    DL_FOREACH2(core->letters, letter, all_next)
+    DL_FOREACH2(core->dead_letters.first, letter, all_next)
     {
         if (!is_chosen(letter, msg))
             continue;
@@ -122,7 +122,7 @@ static void say(struct core *core, struct session *to, const struct belt_msg_fai
 static void settle(struct core *core, struct session *from, const struct belt_msg_failed *msg, uint64_t count,
                    uint64_t job, uint64_t let_go)
 {
-    struct settled *settled = &core->settled[core->settled_next++ % SETTLED_MAX];
+    struct settled *settled = &core->answers.ring[core->answers.next++ % SETTLED_MAX];
     *settled = (struct settled){
         .action = msg->action, .ref = msg->ref, .job = msg->job, .count = count, .made = job, .let_go = let_go};
     memcpy(settled->session, from->id, sizeof settled->session);
@@ -133,7 +133,7 @@ static const struct settled *settled_find(const struct core *core, const struct 
                                           const struct belt_msg_failed *msg)
 {
     for (uint32_t i = 1; i <= SETTLED_MAX; i++) { /* the latest first */
-        const struct settled *settled = &core->settled[(core->settled_next - i) % SETTLED_MAX];
+        const struct settled *settled = &core->answers.ring[(core->answers.next - i) % SETTLED_MAX];
         if (settled->action == msg->action && settled->ref == msg->ref && settled->job == msg->job &&
             memcmp(settled->session, from->id, sizeof settled->session) == 0)
             return settled;
@@ -157,7 +157,7 @@ static void drop(struct core *core, struct session *from, const struct belt_msg_
 {
     struct dead_letter *letter, *next;
     uint64_t count = 0, let_go = msg->job ? dead_letter_let_go(core, msg->job) : 0;
-    DL_FOREACH_SAFE2(core->letters, letter, next, all_next)
+    DL_FOREACH_SAFE2(core->dead_letters.first, letter, next, all_next)
     if (is_chosen(letter, msg)) {
         dead_letter_drop(core, letter);
         count++;
@@ -180,7 +180,7 @@ static struct dead_letter **choose_sorted(struct core *core, const struct belt_m
 {
     struct dead_letter **chosen = update_alloc(core, (count + 1) * sizeof *chosen), *letter;
     uint64_t at = 0;
-    DL_FOREACH2(core->letters, letter, all_next)
+    DL_FOREACH2(core->dead_letters.first, letter, all_next)
     if (is_chosen(letter, msg))
         chosen[at++] = letter;
     qsort(chosen, count, sizeof *chosen, by_index);
@@ -218,8 +218,8 @@ static void retry(struct core *core, struct session *from, const struct belt_msg
         dead_letter_drop(core, chosen[i]);
     }
     pin_done(&last);
-    job->granted = (struct belt_grant){job->next, job->next_bytes};
-    core->accepted += count;
+    job->input.granted = (struct belt_grant){job->input.next, job->input.bytes};
+    core->counts.accepted += count;
     job->queue->waiting += count;
     job->state = BELT_JOB_ENDED_INPUT;
     waiting_changed(core, job);

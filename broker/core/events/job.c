@@ -38,7 +38,7 @@ static struct job *job_to_feed(struct core *core, struct session *from, uint64_t
     struct job *job = catalog_find(core, id);
     if (!job)
         job_error(core, from, id, BELT_UNKNOWN_JOB, update_text(core, "there is no job %llu", (unsigned long long)id));
-    else if (job->owner != from)
+    else if (job->owner.session != from)
         job_error(core, from, id, BELT_NOT_ALLOWED,
                   update_text(core, "job %llu belongs to another client", (unsigned long long)id));
     else if (job->state == BELT_JOB_STOPPED)
@@ -52,17 +52,17 @@ static struct job *job_to_feed(struct core *core, struct session *from, uint64_t
 /* True when one more task of the job may be accepted. */
 static bool within_grant(const struct job *job)
 {
-    return job->next < job->granted.items && job->next_bytes < job->granted.bytes;
+    return job->input.next < job->input.granted.items && job->input.bytes < job->input.granted.bytes;
 }
 
 /* Tasks that there is no room for are not taken: their client keeps them, and is asked for them later (§7.1). */
 static bool is_put_off(const struct core *core, struct job *job, uint64_t end)
 {
-    if (job->resync_due && end > job->next) /* what comes behind those that were not taken */
+    if (job->input.resync_due && end > job->input.next) /* what comes behind those that were not taken */
         return true;
-    if (!core->store_failed || !job->options.durable || job->state != BELT_JOB_OPEN || end <= job->next)
+    if (!core->store.failed || !job->options.durable || job->state != BELT_JOB_OPEN || end <= job->input.next)
         return false;
-    job->resync_due = true;
+    job->input.resync_due = true;
     return true;
 }
 
@@ -71,43 +71,43 @@ void job_push(struct core *core, struct session *from, const struct belt_msg_pus
     struct job *job = job_to_feed(core, from, msg->job);
     if (!job || is_put_off(core, job, msg->first + msg->count))
         return;
-    if (msg->first > job->next) {
+    if (msg->first > job->input.next) {
         job_error(core, from, job->id, BELT_SYNC_LOST,
-                  update_text(core, "task %llu is next, not %llu", (unsigned long long)job->next,
+                  update_text(core, "task %llu is next, not %llu", (unsigned long long)job->input.next,
                               (unsigned long long)msg->first));
         return;
     }
-    uint64_t skip = job->next - msg->first;
-    uint64_t before = job->next;
+    uint64_t skip = job->input.next - msg->first;
+    uint64_t before = job->input.next;
     struct pinned last = {0};
     for (uint64_t i = skip; i < msg->count; i++) {
         if (job->state != BELT_JOB_OPEN) {
             job_error(core, from, job->id, BELT_JOB_ENDED,
                       update_text(core, "the job has %llu inputs, and more were handed in: use another key",
-                                  (unsigned long long)job->next));
+                                  (unsigned long long)job->input.next));
             break;
         }
         if (!within_grant(job)) {
             job_error(core, from, job->id, BELT_BAD_MESSAGE,
-                      update_text(core, "task %llu is beyond the grant", (unsigned long long)job->next));
+                      update_text(core, "task %llu is beyond the grant", (unsigned long long)job->input.next));
             break;
         }
-        uint64_t cost = pin_cost(&last, &msg->tasks[i].payload) + table_cost(&job->table, job->next);
+        uint64_t cost = pin_cost(&last, &msg->tasks[i].payload) + table_cost(&job->table, job->input.next);
         if (cost && !budget_takes(core, job, cost)) {
             budget_starve(core, job, cost);
-            job->resync_due = true;
+            job->input.resync_due = true;
             break;
         }
         grant_take(core, job, msg->tasks[i].payload, &last);
     }
     pin_done(&last);
-    core->accepted += job->next - before;
-    job->queue->waiting += job->next - before;
+    core->counts.accepted += job->input.next - before;
+    job->queue->waiting += job->input.next - before;
     owed_accept(core, job);
     mark_job(core, job);
-    if (job->next > before)
+    if (job->input.next > before)
         waiting_changed(core, job);
-    if (job->expired)
+    if (job->times.expired)
         expire_more(core, job);
 }
 
@@ -116,20 +116,20 @@ void job_end(struct core *core, struct session *from, const struct belt_msg_end 
     struct job *job = job_to_feed(core, from, msg->job);
     if (!job || is_put_off(core, job, msg->count))
         return;
-    if (msg->count > job->next) {
+    if (msg->count > job->input.next) {
         job_error(core, from, job->id, BELT_SYNC_LOST,
-                  update_text(core, "task %llu is next, the end was said at %llu", (unsigned long long)job->next,
+                  update_text(core, "task %llu is next, the end was said at %llu", (unsigned long long)job->input.next,
                               (unsigned long long)msg->count));
         return;
     }
-    if (msg->count < job->next) {
+    if (msg->count < job->input.next) {
         job_error(core, from, job->id, BELT_BAD_MESSAGE,
                   update_text(core, "the job has %llu inputs, and the end was said at %llu: use another key",
-                              (unsigned long long)job->next, (unsigned long long)msg->count));
+                              (unsigned long long)job->input.next, (unsigned long long)msg->count));
         return;
     }
     struct belt_msg *answer = update_send_kept(core, from, job, BELT_MSG_ENDED);
-    answer->u.ended = (struct belt_msg_end){.job = job->id, .count = job->next};
+    answer->u.ended = (struct belt_msg_end){.job = job->id, .count = job->input.next};
     if (job->state != BELT_JOB_OPEN)
         return;
     job->state = BELT_JOB_ENDED_INPUT;
@@ -144,12 +144,12 @@ static void opened(struct core *core, struct session *to, const struct belt_msg_
     struct belt_msg *msg = update_send_kept(core, to, job, BELT_MSG_OPENED);
     msg->u.opened = (struct belt_msg_opened){.ref = open->ref,
                                              .job = job->id,
-                                             .next = job->next,
-                                             .next_bytes = job->next_bytes,
-                                             .grant = job->granted,
+                                             .next = job->input.next,
+                                             .next_bytes = job->input.bytes,
+                                             .grant = job->input.granted,
                                              .state = job->state,
                                              .digested = open->options.digest && job->options.digest,
-                                             .digest = job->digest};
+                                             .digest = job->input.digest};
 }
 
 /* What the broker alone says of a job, on its disk. */
@@ -176,19 +176,19 @@ static bool contradicts_itself(struct core *core, struct session *from, const st
 /* Another session that is not gone feeds it, or did last. */
 static bool is_held(const struct job *job, const struct session *from)
 {
-    return job->owner && job->owner != from && !job->owner->gone_ms;
+    return job->owner.session && job->owner.session != from && !job->owner.session->gone_ms;
 }
 
 /* The job is `from`'s from now on. */
 static void open_known(struct core *core, struct job *job, struct session *from, const struct belt_msg_open *msg)
 {
-    if (job->owner != from) {
-        if (job->owner)
-            memcpy(job->ousted, job->owner->id, sizeof job->ousted);
+    if (job->owner.session != from) {
+        if (job->owner.session)
+            memcpy(job->owner.ousted, job->owner.session->id, sizeof job->owner.ousted);
         fair_leave(core, job);
-        share_drop(job->queue, job->share);
-        job->share = share_take(job->queue, from);
-        if (job->active)
+        share_drop(job->queue, job->share.client);
+        job->share.client = share_take(job->queue, from);
+        if (job->waiting.active)
             fair_enter(core, job);
         owner_set(core, job, from);
     }
@@ -202,10 +202,10 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
     if (says_too_much(core, from, msg) || contradicts_itself(core, from, msg))
         return;
     if (msg->key.len)
-        HASH_FIND(by_key, core->by_key, msg->key.data, (unsigned)msg->key.len, job);
+        HASH_FIND(by_key, core->jobs.by_key, msg->key.data, (unsigned)msg->key.len, job);
     if (!job)
         closing_make_room(core, from, &msg->options);
-    if (job && job->owner && job->owner != from && !job->options.detached) {
+    if (job && job->owner.session && job->owner.session != from && !job->options.detached) {
         update_error(core, from, msg->ref, 0, BELT_NOT_ALLOWED,
                      update_text(core, "a job with this key belongs to another client"));
         return;
@@ -227,7 +227,7 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
 enum claim_verdict job_claim(struct core *core, struct claim *claim)
 {
     struct job *job = catalog_find(core, claim->job);
-    enum claim_verdict verdict = claim_judge(core, claim, job ? job->owner : NULL);
+    enum claim_verdict verdict = claim_judge(core, claim, job ? job->owner.session : NULL);
     uint64_t ref = claim->msg.open.ref;
     if (verdict == CLAIM_GRANTED && job)
         open_known(core, job, claim->from, &claim->msg.open);
@@ -240,8 +240,8 @@ enum claim_verdict job_claim(struct core *core, struct claim *claim)
                      update_text(core,
                                  "job %llu is another client's ('%s'), which has fed it for %llu s and is connected: "
                                  "wait until that ends or stop it, or ask to take the job over (--take-over)",
-                                 (unsigned long long)job->id, job->owner->name,
-                                 (unsigned long long)(core->now - job->owned_ms) / 1000));
+                                 (unsigned long long)job->id, job->owner.session->name,
+                                 (unsigned long long)(core->now - job->owner.since_ms) / 1000));
     return verdict;
 }
 
@@ -285,7 +285,7 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
         cancel_past(core, from, msg);
         return;
     }
-    if (from->role != BELT_ROLE_ADMIN && job->owner != from && !job->options.detached) {
+    if (from->role != BELT_ROLE_ADMIN && job->owner.session != from && !job->options.detached) {
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "job %llu belongs to another client", (unsigned long long)msg->job));
         return;
@@ -304,7 +304,7 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
         complete_already(core, from, msg, false);
         return;
     }
-    job->forgotten |= job->state == BELT_JOB_COMPLETE;
+    job->closing.forgotten |= job->state == BELT_JOB_COMPLETE;
     closing_stop(core, job, from->name, NULL);
     cancelled(core, from, msg, job);
 }
@@ -312,7 +312,7 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
 void job_leave(struct core *core, struct session *owner)
 {
     struct job *job, *next;
-    DL_FOREACH_SAFE2(owner->owned, job, next, owned_next)
+    DL_FOREACH_SAFE2(owner->owned, job, next, owner.next)
     if (job->options.keep_ms && !job->options.detached)
         owner_set(core, job, NULL);
 }

@@ -28,7 +28,7 @@
 struct session *peer_find(struct core *core, uint64_t peer)
 {
     struct session *session = NULL;
-    HASH_FIND(by_peer, core->by_peer, &peer, sizeof peer, session);
+    HASH_FIND(by_peer, core->sessions.by_peer, &peer, sizeof peer, session);
     return session;
 }
 
@@ -50,7 +50,7 @@ static const char *role_name(unsigned role)
 /* The session has no connection any more; what becomes of the connection is the caller's. */
 static void part(struct core *core, struct session *session)
 {
-    HASH_DELETE(by_peer, core->by_peer, session);
+    HASH_DELETE(by_peer, core->sessions.by_peer, session);
     session->peer = 0;
     session->parted_ms = core->now;
     claim_forget(core, session);
@@ -94,19 +94,19 @@ static void set_link(struct core *core, struct session *session, uint64_t id)
     if (link ? link->id == id : id == 0)
         return;
     if (link && --link->sessions == 0) {
-        HASH_DEL(core->links, link);
+        HASH_DEL(core->sessions.links, link);
         free(link);
     }
     session->link = NULL;
     if (id == 0)
         return;
-    HASH_FIND(hh, core->links, &id, sizeof id, link);
+    HASH_FIND(hh, core->sessions.links, &id, sizeof id, link);
     if (!link) {
         link = calloc(1, sizeof *link);
         if (!link)
             abort();
         link->id = id;
-        HASH_ADD(hh, core->links, id, sizeof link->id, link);
+        HASH_ADD(hh, core->sessions.links, id, sizeof link->id, link);
     }
     link->sessions++;
     session->link = link;
@@ -116,16 +116,16 @@ static void session_free(struct core *core, struct session *session)
 {
     unbind(core, session);
     set_link(core, session, 0);
-    HASH_DELETE(by_id, core->by_id, session);
+    HASH_DELETE(by_id, core->sessions.by_id, session);
     if (session->gone_ms)
-        DL_DELETE(core->gone, session);
+        DL_DELETE(core->sessions.gone, session);
     else
-        DL_DELETE(core->live, session);
+        DL_DELETE(core->sessions.live, session);
     if (session->role == BELT_ROLE_WORKER)
-        core->workers--;
+        core->sessions.workers--;
     else
-        core->clients--;
-    core->peer_bytes -= session->cost;
+        core->sessions.clients--;
+    core->sessions.bytes -= session->cost;
     free(session);
 }
 
@@ -141,7 +141,7 @@ static uint64_t cost_of(const struct belt_msg_hello *hello)
 
 static void charge(struct core *core, struct session *session, uint64_t cost)
 {
-    core->peer_bytes += cost - session->cost;
+    core->sessions.bytes += cost - session->cost;
     session->cost = cost;
 }
 
@@ -155,11 +155,11 @@ static uint64_t patience_of(const struct core *core)
 static void heard(struct core *core, struct session *session)
 {
     session->heard_ms = core->now;
-    if (core->probe_ms > core->now + patience_of(core))
-        core->probe_ms = core->now + patience_of(core);
+    if (core->sessions.probe_ms > core->now + patience_of(core))
+        core->sessions.probe_ms = core->now + patience_of(core);
     if (session->next) {
-        DL_DELETE(core->live, session);
-        DL_APPEND(core->live, session);
+        DL_DELETE(core->sessions.live, session);
+        DL_APPEND(core->sessions.live, session);
     }
 }
 
@@ -192,12 +192,12 @@ static struct session *session_new(struct core *core, const struct belt_msg_hell
         abort();
     memcpy(session->id, hello->session.data, BELT_SESSION_LEN);
     session->role = hello->role;
-    HASH_ADD(by_id, core->by_id, id, BELT_SESSION_LEN, session);
-    DL_APPEND(core->live, session);
+    HASH_ADD(by_id, core->sessions.by_id, id, BELT_SESSION_LEN, session);
+    DL_APPEND(core->sessions.live, session);
     if (session->role == BELT_ROLE_WORKER)
-        core->workers++;
+        core->sessions.workers++;
     else
-        core->clients++;
+        core->sessions.clients++;
     return session;
 }
 
@@ -216,7 +216,7 @@ static void make_place(struct core *core)
 {
     struct session *session, *next;
     uint32_t looked = 0;
-    DL_FOREACH_SAFE (core->live, session, next) {
+    DL_FOREACH_SAFE (core->sessions.live, session, next) {
         if (looked++ == PLACES_LOOKED_AT)
             return;
         if (session->peer || session->jobs || session->agent)
@@ -232,7 +232,7 @@ static bool place_refused(struct core *core, const struct core_event *event)
 {
     uint32_t most = core->config.max_peers + (event->reserved ? BELT_PEERS_RESERVED : 0);
     struct link *link = NULL;
-    HASH_FIND(hh, core->links, &event->link, sizeof event->link, link);
+    HASH_FIND(hh, core->sessions.links, &event->link, sizeof event->link, link);
     if (event->link && link && link->sessions >= BELT_MAX_LINK_SESSIONS) {
         refuse(core, event->peer, BELT_LIMIT,
                update_text(core,
@@ -241,9 +241,9 @@ static bool place_refused(struct core *core, const struct core_event *event)
                            link->sessions));
         return true;
     }
-    if (core->clients + core->workers >= most)
+    if (core->sessions.clients + core->sessions.workers >= most)
         make_place(core);
-    if (core->clients + core->workers >= most) {
+    if (core->sessions.clients + core->sessions.workers >= most) {
         refuse(core, event->peer, BELT_LIMIT,
                update_text(core, "the broker serves %u peers already, its limit", core->config.max_peers));
         return true;
@@ -302,7 +302,7 @@ void peer_hello(struct core *core, const struct core_event *event)
 {
     const struct belt_msg_hello *hello = &event->msg->u.hello;
     struct session *session = NULL;
-    HASH_FIND(by_id, core->by_id, hello->session.data, BELT_SESSION_LEN, session);
+    HASH_FIND(by_id, core->sessions.by_id, hello->session.data, BELT_SESSION_LEN, session);
     if (hello_refused(core, event, session))
         return;
     struct session *before = peer_find(core, event->peer);
@@ -318,13 +318,13 @@ void peer_hello(struct core *core, const struct core_event *event)
     else if (!session->agent)
         subscription_unplug(core, session);
     if (session->gone_ms) {
-        DL_DELETE(core->gone, session);
-        DL_APPEND(core->live, session);
+        DL_DELETE(core->sessions.gone, session);
+        DL_APPEND(core->sessions.live, session);
         session->gone_ms = 0;
     }
     if (!session->peer) {
         session->peer = event->peer;
-        HASH_ADD(by_peer, core->by_peer, peer, sizeof session->peer, session);
+        HASH_ADD(by_peer, core->sessions.by_peer, peer, sizeof session->peer, session);
     }
     session->full = was_full;
     question_forget(core, session); /* it asks anew */
@@ -341,10 +341,10 @@ void peer_hello(struct core *core, const struct core_event *event)
 /* They say hello, and send again what is not recorded. */
 void peer_ask_again(struct core *core)
 {
-    while (core->asked) {
-        struct agent *agent = core->asked;
-        LL_DELETE2(core->asked, agent, asked_next);
-        agent->asked = false;
+    while (core->memory.asked) {
+        struct agent *agent = core->memory.asked;
+        LL_DELETE2(core->memory.asked, agent, results.asked_next);
+        agent->results.asked = false;
         if (agent->session->peer)
             refuse(core, agent->session->peer, BELT_SYNC_LOST,
                    update_text(core, "there is room again for results that you keep"));
@@ -365,8 +365,8 @@ void peer_lost(struct core *core, struct session *session, const char *why)
     uint64_t early = core->now + wait > core->config.lease_ms ? core->now + wait - core->config.lease_ms : 0;
     if (early < session->heard_ms) {
         session->heard_ms = early;
-        DL_DELETE(core->live, session);
-        DL_INSERT_INORDER(core->live, session, heard_before);
+        DL_DELETE(core->sessions.live, session);
+        DL_INSERT_INORDER(core->sessions.live, session, heard_before);
     }
 }
 
@@ -428,16 +428,16 @@ static void lease_over(struct core *core, struct session *session)
         client_over(core, session);
     } else {
         unbind(core, session);
-        DL_DELETE(core->live, session);
+        DL_DELETE(core->sessions.live, session);
         session->gone_ms = core->now;
-        DL_APPEND(core->gone, session);
+        DL_APPEND(core->sessions.gone, session);
     }
 }
 
 /* When its lease is over. What came in while the broker itself was held up is not read yet: all have a lease anew. */
 static uint64_t lease_end(const struct core *core, const struct session *session)
 {
-    uint64_t from = session->heard_ms > core->awake_ms ? session->heard_ms : core->awake_ms;
+    uint64_t from = session->heard_ms > core->sessions.awake_ms ? session->heard_ms : core->sessions.awake_ms;
     return from + core->config.lease_ms;
 }
 
@@ -461,7 +461,7 @@ static uint64_t probe_all(struct core *core)
 {
     uint64_t next = UINT64_MAX, when;
     struct session *session;
-    DL_FOREACH (core->live, session) {
+    DL_FOREACH (core->sessions.live, session) {
         bool silent = core->now >= session->heard_ms + patience_of(core);
         when = silent ? probe(core, session) : session->heard_ms + patience_of(core);
         next = when < next ? when : next;
@@ -473,37 +473,37 @@ static uint64_t probe_all(struct core *core)
 
 void peer_expire(struct core *core)
 {
-    if (core->asked_ms && core->now > core->config.heartbeat_ms &&
-        core->now - core->config.heartbeat_ms > core->asked_ms)
-        core->awake_ms = core->now;
-    while (core->live && core->now >= lease_end(core, core->live))
-        lease_over(core, core->live);
-    if (core->now >= core->probe_ms)
-        core->probe_ms = probe_all(core);
-    mark_alarm(core, core->probe_ms);
-    if (core->live)
-        mark_alarm(core, lease_end(core, core->live));
-    while (core->gone && core->now >= core->gone->gone_ms + core->config.grace_ms)
-        client_over(core, core->gone);
-    if (core->gone)
-        mark_alarm(core, core->gone->gone_ms + core->config.grace_ms);
+    if (core->sessions.turn_due_ms && core->now > core->config.heartbeat_ms &&
+        core->now - core->config.heartbeat_ms > core->sessions.turn_due_ms)
+        core->sessions.awake_ms = core->now;
+    while (core->sessions.live && core->now >= lease_end(core, core->sessions.live))
+        lease_over(core, core->sessions.live);
+    if (core->now >= core->sessions.probe_ms)
+        core->sessions.probe_ms = probe_all(core);
+    mark_alarm(core, core->sessions.probe_ms);
+    if (core->sessions.live)
+        mark_alarm(core, lease_end(core, core->sessions.live));
+    while (core->sessions.gone && core->now >= core->sessions.gone->gone_ms + core->config.grace_ms)
+        client_over(core, core->sessions.gone);
+    if (core->sessions.gone)
+        mark_alarm(core, core->sessions.gone->gone_ms + core->config.grace_ms);
 }
 
 void peer_forget_all(struct core *core)
 {
     struct session *session, *next;
     struct link *link, *next_link;
-    HASH_ITER (hh, core->links, link, next_link) {
-        HASH_DEL(core->links, link);
+    HASH_ITER (hh, core->sessions.links, link, next_link) {
+        HASH_DEL(core->sessions.links, link);
         free(link);
     }
     claim_forget_all(core);
-    while (core->askers)
-        question_forget(core, core->askers);
-    HASH_CLEAR(by_peer, core->by_peer);
-    HASH_CLEAR(by_id, core->by_id);
-    DL_FOREACH_SAFE (core->live, session, next)
+    while (core->sessions.askers)
+        question_forget(core, core->sessions.askers);
+    HASH_CLEAR(by_peer, core->sessions.by_peer);
+    HASH_CLEAR(by_id, core->sessions.by_id);
+    DL_FOREACH_SAFE (core->sessions.live, session, next)
         free(session);
-    DL_FOREACH_SAFE (core->gone, session, next)
+    DL_FOREACH_SAFE (core->sessions.gone, session, next)
         free(session);
 }

@@ -60,7 +60,7 @@ static bool is_its_turn(const struct core *core, const struct session *session)
 static void answer(struct core *core, struct session *to, const struct belt_msg_status *msg)
 {
     uint64_t rows = report_status(core, to, msg);
-    core->report_rows += rows;
+    core->sessions.report_rows += rows;
     if (to->charged_us < now_us(core))
         to->charged_us = now_us(core);
     to->charged_us += rows * CHARGE_A_ROW;
@@ -84,7 +84,7 @@ void question_status(struct core *core, struct session *from, const struct belt_
         return;
     }
     if (!from->questions)
-        DL_APPEND2(core->askers, from, asker_prev, asker_next);
+        DL_APPEND2(core->sessions.askers, from, asker_prev, asker_next);
     struct question *question = question_new(msg); /* the macro reads its argument more than once */
     LL_APPEND(from->questions, question);
     from->question_count++;
@@ -98,7 +98,7 @@ static void drop_first(struct core *core, struct session *session)
     session->question_count--;
     free(first);
     if (!session->questions)
-        DL_DELETE2(core->askers, session, asker_prev, asker_next);
+        DL_DELETE2(core->sessions.askers, session, asker_prev, asker_next);
 }
 
 void question_forget(struct core *core, struct session *session)
@@ -111,7 +111,7 @@ void question_forget(struct core *core, struct session *session)
 void question_turn(struct core *core)
 {
     struct session *session, *next;
-    DL_FOREACH_SAFE2(core->askers, session, next, asker_next)
+    DL_FOREACH_SAFE2(core->sessions.askers, session, next, asker_next)
     {
         if (is_its_turn(core, session)) {
             answer(core, session, &session->questions->msg);

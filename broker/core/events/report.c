@@ -26,7 +26,7 @@ static uint64_t oldest_of(const struct core *core, const struct queue *queue)
 {
     uint64_t oldest = 0;
     const struct job *job;
-    DL_FOREACH2(queue->active, job, active_next)
+    DL_FOREACH2(queue->active, job, waiting.next)
     if (row_since(core, waiting_oldest(job)) > oldest)
         oldest = row_since(core, waiting_oldest(job));
     return oldest;
@@ -124,7 +124,7 @@ static struct belt_row_worker worker_row(struct core *core, const struct agent *
         .state = agent->leaving,
         .stalled = stalled_seems(core, agent),
         .quiet_ms = stalled_quiet(core, agent),
-        .overdue = agent->overdue_count,
+        .overdue = agent->overdue.count,
     };
 }
 
@@ -140,7 +140,7 @@ static int worker_order(const void *a, const void *b)
 
 static void report_workers(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report)
 {
-    const struct agent **all = update_alloc(core, (core->workers + 1) * sizeof *all), *agent;
+    const struct agent **all = update_alloc(core, (core->sessions.workers + 1) * sizeof *all), *agent;
     uint64_t count = 0;
     DL_FOREACH (core->agents, agent)
         if (wanted(msg, agent->session->name))
@@ -164,7 +164,7 @@ static int reader_order(const void *a, const void *b)
 
 static struct belt_row_reader reader_row(const struct reader *reader)
 {
-    uint64_t results = reader->job->done + reader->job->failed;
+    uint64_t results = reader->job->counts.done + reader->job->counts.failed;
     /* All that it has acknowledged has a result, whatever its mode. */
     return (struct belt_row_reader){.job = reader->job->id,
                                     .reader = name_bytes(reader->name),
@@ -182,20 +182,20 @@ static uint64_t find_readers(struct core *core, const struct belt_msg_status *ms
     if (msg->named) {
         struct catalog_name name = catalog_name(msg->name);
         const struct job *job = catalog_living(core, &name);
-        const struct reader *reader = job ? job->readers : NULL;
+        const struct reader *reader = job ? job->readers.first : NULL;
         for (; reader; reader = reader->next)
             all[count++] = reader;
         return count;
     }
     struct reader *reader, *next;
-    HASH_ITER (hh, core->readers, reader, next)
+    HASH_ITER (hh, core->readers.by_id, reader, next)
         all[count++] = reader;
     return count;
 }
 
 static void report_readers(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report)
 {
-    uint32_t most = msg->named ? BELT_MAX_READERS : HASH_COUNT(core->readers);
+    uint32_t most = msg->named ? BELT_MAX_READERS : HASH_COUNT(core->readers.by_id);
     const struct reader **all = update_alloc(core, (most + 1) * sizeof *all);
     uint64_t count = find_readers(core, msg, all);
     qsort(all, count, sizeof *all, reader_order);
@@ -222,24 +222,24 @@ static void report_broker(struct core *core, struct belt_msg_report *report)
         .version = name_bytes(core->config.version),
         .epoch = core->config.epoch,
         .uptime_ms = core->now - core->started_ms,
-        .bytes = core->bytes,
+        .bytes = core->memory.bytes,
         .budget = core->config.memory_budget,
-        .clients = core->clients,
-        .workers = core->workers,
-        .slots = core->slots,
-        .jobs = core->jobs,
-        .accepted = core->accepted,
-        .done = core->done,
-        .failed = core->failed,
-        .retried = core->retried,
-        .stale = core->stale,
+        .clients = core->sessions.clients,
+        .workers = core->sessions.workers,
+        .slots = core->sessions.slots,
+        .jobs = core->jobs.count,
+        .accepted = core->counts.accepted,
+        .done = core->counts.done,
+        .failed = core->counts.failed,
+        .retried = core->counts.retried,
+        .stale = core->counts.stale,
         .draining = core->draining,
-        .past = core->past_count,
-        .failed_kept = core->letter_count,
-        .failed_let_go = core->letters_dropped,
-        .overslept = core->overslept,
-        .refused = core->refused,
-        .overdue = core->overdue,
+        .past = core->history.count,
+        .failed_kept = core->dead_letters.count,
+        .failed_let_go = core->dead_letters.dropped,
+        .overslept = core->counts.overslept,
+        .refused = core->counts.refused,
+        .overdue = core->counts.overdue,
         .stalled = stalled,
         .stalled_ms = longest,
     };
@@ -253,16 +253,16 @@ static uint64_t cost_of(const struct core *core, const struct belt_msg_status *m
     const struct belt_status_query *query = &msg->query;
     bool counted = msg->extended && !query->past && !query->after;
     bool chosen = query->states || query->function.len || query->owner.len;
-    uint64_t jobs = core->jobs + (uint64_t)core->past_count;
+    uint64_t jobs = core->jobs.count + (uint64_t)core->history.count;
     switch (msg->what) {
     case BELT_REPORT_QUEUES:
-        return HASH_COUNT(core->queues) + core->jobs;
+        return HASH_COUNT(core->queues) + core->jobs.count;
     case BELT_REPORT_READERS:
-        return msg->named ? BELT_MAX_READERS : HASH_COUNT(core->readers);
+        return msg->named ? BELT_MAX_READERS : HASH_COUNT(core->readers.by_id);
     case BELT_REPORT_JOBS:
         return msg->named ? 1 : counted || chosen || jobs < BELT_MAX_ROWS ? jobs : BELT_MAX_ROWS;
     default:
-        return core->workers;
+        return core->sessions.workers;
     }
 }
 

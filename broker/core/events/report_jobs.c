@@ -29,8 +29,8 @@ static bool fits(const struct belt_status_query *query, uint8_t state, struct be
 
 static bool job_fits(const struct belt_status_query *query, const struct job *job)
 {
-    return fits(query, job->forgotten ? BELT_JOB_COMPLETE : job->state, name_bytes(job->queue->function),
-                name_bytes(job->owner_name));
+    return fits(query, job->closing.forgotten ? BELT_JOB_COMPLETE : job->state, name_bytes(job->queue->function),
+                name_bytes(job->owner.name));
 }
 
 static bool past_fits(const struct belt_status_query *query, const struct history_job *past)
@@ -90,7 +90,7 @@ static uint64_t count_past(const struct core *core, const struct history_job *fi
 {
     uint64_t count = 0;
     if (!same_key)
-        return core->past_count;
+        return core->history.count;
     for (; first; first = first->same_key)
         count++;
     return count;
@@ -137,12 +137,12 @@ static struct page named_page(struct core *core, const struct belt_msg_status *m
 
 static struct page next_page(struct core *core, const struct belt_status_query *query)
 {
-    struct page page = page_new(core, query, core->jobs + (uint64_t)core->past_count);
+    struct page page = page_new(core, query, core->jobs.count + (uint64_t)core->history.count);
     struct catalog_place place = catalog_from(core, query->after);
     struct job *job;
     while (!query->past && page.count < page.room && (job = catalog_next(&place)))
         add_job(&page, job);
-    add_all_past(&page, core->past, false, query->past ? query->after : 0);
+    add_all_past(&page, core->history.first, false, query->past ? query->after : 0);
     return page;
 }
 
@@ -153,10 +153,10 @@ static uint64_t count_all(struct core *core, const struct belt_status_query *que
     const struct job *job;
     uint64_t count = 0;
     if (fits_all(query))
-        return core->jobs + (uint64_t)core->past_count;
+        return core->jobs.count + (uint64_t)core->history.count;
     while ((job = catalog_next(&place)))
         count += job_fits(query, job);
-    DL_FOREACH (core->past, past)
+    DL_FOREACH (core->history.first, past)
         count += past_fits(query, past);
     return count;
 }

@@ -33,11 +33,11 @@ static bool fits(const struct job *job, uint64_t first, uint64_t count)
 {
     if (first > NUMBER_MAX || count > NUMBER_MAX)
         return false;
-    uint64_t end = first + count > job->next ? first + count : job->next;
+    uint64_t end = first + count > job->input.next ? first + count : job->input.next;
     uint64_t oldest = count ? first : end;
     if (job->table.used && job->table.base < oldest)
         oldest = job->table.base;
-    if (job->state != BELT_JOB_OPEN && end > job->next)
+    if (job->state != BELT_JOB_OPEN && end > job->input.next)
         return false;
     return end - oldest <= BELT_MAX_SPAN;
 }
@@ -55,9 +55,9 @@ static int restore_job(struct core *core, uint64_t number, const struct belt_msg
         history_find(core, msg->ref) || !is_durable(core, &msg->options))
         return BELT_BAD_MESSAGE;
     struct job *job = opening_new(core, NULL, msg->ref, msg);
-    job->kept.job = number;
-    job->kept.job_due = false;
-    job->kept.written_over_at = job->options.over_at;
+    job->on_disk.job = number;
+    job->on_disk.job_due = false;
+    job->on_disk.written_over_at = job->options.over_at;
     return BELT_OK;
 }
 
@@ -67,9 +67,9 @@ static struct task *restore_task(struct core *core, struct job *job, uint64_t in
     if (!task)
         abort();
     charge_own(core, job);
-    job->kept.restored++;
-    if (job->next <= index)
-        job->next = index + 1;
+    job->on_disk.restored++;
+    if (job->input.next <= index)
+        job->input.next = index + 1;
     return task;
 }
 
@@ -85,27 +85,27 @@ static void restore_payload(struct core *core, struct job *job, struct task *tas
 static int restore_tasks(struct core *core, struct job *job, uint64_t number, const struct belt_msg_push *msg)
 {
     struct pinned last = {0};
-    if (msg->count == 0 || msg->first < job->kept.next || !fits(job, msg->first, msg->count))
+    if (msg->count == 0 || msg->first < job->on_disk.next || !fits(job, msg->first, msg->count))
         return BELT_BAD_MESSAGE;
     for (uint32_t i = 0; i < msg->count; i++)
         if (is_there(job, msg->first + i)) /* results have higher numbers than their tasks */
             return BELT_BAD_MESSAGE;
-    records_add(&job->kept.tasks, number, msg->first, msg->count, 0);
+    records_add(&job->on_disk.tasks, number, msg->first, msg->count, 0);
     for (uint32_t i = 0; i < msg->count; i++) {
         struct task *task = restore_task(core, job, msg->first + i);
         restore_payload(core, job, task, &last, msg->tasks[i].payload);
         task->state = TASK_WAITING;
         task->u.since_ms = core->now;
         task->tie = TIE_HELD; /* somebody may be running it */
-        job->next_bytes += task->len;
-        if (job->kept.digest_next == msg->first + i) {
-            belt_digest_add(&job->digest, task->data, task->len);
-            job->kept.digest_next++;
+        job->input.bytes += task->len;
+        if (job->on_disk.digest_next == msg->first + i) {
+            belt_digest_add(&job->input.digest, task->data, task->len);
+            job->on_disk.digest_next++;
         }
-        job->waiting++;
+        job->counts.waiting++;
     }
     pin_done(&last);
-    job->kept.next = msg->first + msg->count;
+    job->on_disk.next = msg->first + msg->count;
     return BELT_OK;
 }
 
@@ -113,15 +113,15 @@ static int restore_tasks(struct core *core, struct job *job, uint64_t number, co
 static void restore_taken(struct core *core, struct job *job, uint64_t index, struct task *task)
 {
     if (task) {
-        job->waiting--;
+        job->counts.waiting--;
         records_settle(job, index);
-        job->kept.restored--;
+        job->on_disk.restored--;
         pin_drop(core, job, task);
-        table_release(&job->table, index, job->next);
+        table_release(&job->table, index, job->input.next);
         charge_own(core, job);
     }
-    if (job->next <= index)
-        job->next = index + 1;
+    if (job->input.next <= index)
+        job->input.next = index + 1;
 }
 
 static int restore_result(struct core *core, struct job *job, const struct belt_result_item *item, struct pinned *last)
@@ -136,7 +136,7 @@ static int restore_result(struct core *core, struct job *job, const struct belt_
         return BELT_OK;
     }
     if (waiting) {
-        job->waiting--;
+        job->counts.waiting--;
         records_settle(job, item->index);
         pin_drop(core, job, task);
     } else {
@@ -147,7 +147,7 @@ static int restore_result(struct core *core, struct job *job, const struct belt_
     if (item->extras && !(task->u.extras = extras_copy(item->extras)))
         abort();
     charge_bytes(core, job, extras_bytes(task->u.extras));
-    job->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
+    job->memory.unread_bytes += task->len + (uint64_t)extras_bytes(task->u.extras);
     task->n.service_us = item->service_us;
     task->attempt = item->attempt;
     task->code = (uint8_t)item->code;
@@ -160,30 +160,30 @@ static int restore_results(struct core *core, struct job *job, uint64_t number, 
     struct pinned last = {0};
     int rc = BELT_OK;
     /* Records of results go from the front only. */
-    if (msg->count == 0 || msg->first > NUMBER_MAX || (job->log_count && msg->first != job->kept.place))
+    if (msg->count == 0 || msg->first > NUMBER_MAX || (job->completions.count && msg->first != job->on_disk.place))
         return BELT_BAD_MESSAGE;
-    if (job->log_count == 0)
-        job->log_base = msg->first;
+    if (job->completions.count == 0)
+        job->completions.base = msg->first;
     uint64_t bytes = 0;
     for (uint32_t i = 0; i < msg->count; i++)
         bytes += msg->results[i].payload.len + (uint64_t)extras_bytes(msg->results[i].extras);
-    records_add(&job->kept.results, number, msg->first, msg->count, bytes);
+    records_add(&job->on_disk.results, number, msg->first, msg->count, bytes);
     for (uint32_t i = 0; rc == BELT_OK && i < msg->count; i++) {
         rc = restore_result(core, job, &msg->results[i], &last);
         completions_add(job, msg->results[i].index);
-        *(msg->results[i].code == BELT_OK ? &job->done : &job->failed) += 1;
+        *(msg->results[i].code == BELT_OK ? &job->counts.done : &job->counts.failed) += 1;
     }
     pin_done(&last);
-    job->kept.place = msg->first + msg->count;
+    job->on_disk.place = msg->first + msg->count;
     return rc;
 }
 
 static int restore_reader(struct core *core, struct job *job, uint64_t number, const struct belt_msg_subscribe *msg)
 {
     struct reader *reader;
-    if (job->reader_count >= BELT_MAX_READERS)
+    if (job->readers.count >= BELT_MAX_READERS)
         return BELT_BAD_MESSAGE;
-    DL_FOREACH (job->readers, reader)
+    DL_FOREACH (job->readers.first, reader)
         if (name_equals(reader->name, msg->reader))
             return BELT_BAD_MESSAGE;
     reader = reader_new(core, job, msg->reader, msg->mode, msg->cursor);
@@ -198,22 +198,22 @@ static int restore_mark(struct core *core, struct job *job, uint64_t number, con
 {
     if (msg->task.attempt)
         return tries_restore(core, job, number, msg);
-    if (job->kept.mark || msg->done > NUMBER_MAX || !fits(job, msg->task.index, 0))
+    if (job->on_disk.mark || msg->done > NUMBER_MAX || !fits(job, msg->task.index, 0))
         return BELT_BAD_MESSAGE;
-    job->kept.mark = number;
-    job->kept.mark_next = msg->task.index;
-    job->kept.mark_place = msg->done;
-    job->kept.mark_failed = msg->total;
+    job->on_disk.mark = number;
+    job->on_disk.mark_next = msg->task.index;
+    job->on_disk.mark_place = msg->done;
+    job->on_disk.mark_failed = msg->total;
     return BELT_OK;
 }
 
 /* All tasks in records with lower numbers are below it. */
 static int restore_bytes(struct job *job, uint64_t number, uint64_t bytes)
 {
-    if (job->kept.bytes_mark || bytes > NUMBER_MAX || bytes < job->next_bytes)
+    if (job->on_disk.bytes_mark || bytes > NUMBER_MAX || bytes < job->input.bytes)
         return BELT_BAD_MESSAGE;
-    job->kept.bytes_mark = number;
-    job->next_bytes = bytes;
+    job->on_disk.bytes_mark = number;
+    job->input.bytes = bytes;
     return BELT_OK;
 }
 
@@ -222,18 +222,18 @@ static int restore_digest(struct job *job, uint64_t number, const struct belt_ms
 {
     if (!msg->digested || !fits(job, msg->next, 0))
         return BELT_BAD_MESSAGE;
-    job->digest = msg->digest;
-    job->kept.digest_next = msg->next;
+    job->input.digest = msg->digest;
+    job->on_disk.digest_next = msg->next;
     return restore_bytes(job, number, msg->next_bytes);
 }
 
 static int restore_end(struct job *job, uint64_t number, const struct belt_msg_end *msg)
 {
-    if (job->kept.end || msg->count < job->next || !fits(job, msg->count, 0))
+    if (job->on_disk.end || msg->count < job->input.next || !fits(job, msg->count, 0))
         return BELT_BAD_MESSAGE;
-    job->kept.end = number;
+    job->on_disk.end = number;
     job->state = BELT_JOB_ENDED_INPUT;
-    job->next = msg->count;
+    job->input.next = msg->count;
     return BELT_OK;
 }
 
@@ -262,9 +262,9 @@ static uint64_t job_of(const struct belt_msg *msg)
 int core_restore(struct core *core, uint64_t now, uint64_t number, const struct belt_msg *msg)
 {
     core->now = now;
-    if (number <= core->last_record)
+    if (number <= core->store.last_record)
         return BELT_BAD_MESSAGE;
-    core->last_record = number;
+    core->store.last_record = number;
     if (msg->type == BELT_MSG_OPEN && (msg->u.open.ref & CORE_KEPT_FAILED))
         return dead_letter_restore_job(core, number, &msg->u.open);
     if (msg->type == BELT_MSG_RESULTS && (msg->u.results.job & CORE_KEPT_FAILED))
@@ -300,14 +300,15 @@ int core_restore(struct core *core, uint64_t now, uint64_t number, const struct 
  * readers are where they can be. */
 static bool adds_up(const struct job *job)
 {
-    const struct kept *kept = &job->kept;
+    const struct job_on_disk *kept = &job->on_disk;
     const struct reader *reader;
-    if (kept->place != job->next - job->waiting || kept->mark_failed > kept->place)
+    if (kept->place != job->input.next - job->counts.waiting || kept->mark_failed > kept->place)
         return false;
-    if (job->log_count && (job->log_base > kept->mark_place || kept->place != job->log_base + job->log_count))
+    if (job->completions.count &&
+        (job->completions.base > kept->mark_place || kept->place != job->completions.base + job->completions.count))
         return false;
-    DL_FOREACH (job->readers, reader)
-        if (reader->acked > (reader->mode == BELT_ORDERED ? job->next : kept->place))
+    DL_FOREACH (job->readers.first, reader)
+        if (reader->acked > (reader->mode == BELT_ORDERED ? job->input.next : kept->place))
             return false;
     return true;
 }
@@ -316,10 +317,10 @@ static bool adds_up(const struct job *job)
 static bool readers_fit(const struct job *job)
 {
     const struct reader *reader;
-    uint64_t gone = job->log_base;
-    while (gone < job->log_base + job->log_count && !is_there(job, completions_at(job, gone)))
+    uint64_t gone = job->completions.base;
+    while (gone < job->completions.base + job->completions.count && !is_there(job, completions_at(job, gone)))
         gone++;
-    DL_FOREACH (job->readers, reader)
+    DL_FOREACH (job->readers.first, reader)
         if (reader->mode == BELT_UNORDERED && reader->acked < gone)
             return false;
     return true;
@@ -327,35 +328,36 @@ static bool readers_fit(const struct job *job)
 
 static int restored(struct core *core, struct job *job)
 {
-    struct kept *kept = &job->kept;
+    struct job_on_disk *kept = &job->on_disk;
     if (!fits(job, kept->mark_next, 0))
         return BELT_BAD_MESSAGE;
-    if (job->next < kept->mark_next)
-        job->next = kept->mark_next;
+    if (job->input.next < kept->mark_next)
+        job->input.next = kept->mark_next;
     if (kept->place < kept->mark_place)
         kept->place = kept->mark_place;
-    if (job->log_count == 0)
-        job->log_base = kept->place;
-    kept->taken = job->log_base;
+    if (job->completions.count == 0)
+        job->completions.base = kept->place;
+    kept->taken = job->completions.base;
     if (!adds_up(job))
         return BELT_BAD_MESSAGE;
-    table_restored(&job->table, job->next);
+    table_restored(&job->table, job->input.next);
     charge_own(core, job);
-    kept->next = job->next;
-    if (kept->digest_next != job->next) /* of a store that was damaged: there is nothing to compare with */
+    kept->next = job->input.next;
+    if (kept->digest_next != job->input.next) /* of a store that was damaged: there is nothing to compare with */
         job->options.digest = false;
-    job->released = job->next - kept->restored;
-    uint64_t over = job->next - job->waiting; /* waiting or over: nothing runs in a broker that has just begun */
-    job->failed = job->failed > kept->mark_failed ? job->failed : kept->mark_failed;
-    job->done = over - job->failed;
-    if (job->granted.items < job->next) /* what was accepted had been granted */
-        job->granted.items = job->next;
-    if (job->granted.bytes < job->next_bytes)
-        job->granted.bytes = job->next_bytes;
-    job->queue->waiting += job->waiting;
+    job->counts.released = job->input.next - kept->restored;
+    uint64_t over =
+        job->input.next - job->counts.waiting; /* waiting or over: nothing runs in a broker that has just begun */
+    job->counts.failed = job->counts.failed > kept->mark_failed ? job->counts.failed : kept->mark_failed;
+    job->counts.done = over - job->counts.failed;
+    if (job->input.granted.items < job->input.next) /* what was accepted had been granted */
+        job->input.granted.items = job->input.next;
+    if (job->input.granted.bytes < job->input.bytes)
+        job->input.granted.bytes = job->input.bytes;
+    job->queue->waiting += job->counts.waiting;
     if (core->wall > job->options.opened_at && job->options.opened_at)
-        job->age_before_ms = core->wall - job->options.opened_at;
-    job->recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;
+        job->times.age_before_ms = core->wall - job->options.opened_at;
+    job->times.recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;
     release_restored(core, job);
     timer_set(core, job);
     waiting_changed(core, job);
@@ -369,13 +371,13 @@ int core_restored(struct core *core, uint64_t now, uint64_t last_number)
     struct job *job, *next;
     int rc = BELT_OK;
     core->now = now;
-    if (core->last_record < last_number)
-        core->last_record = last_number;
-    if (core->last_job < last_number)
-        core->last_job = last_number;
-    HASH_ITER (by_id, core->by_job, job, next)
+    if (core->store.last_record < last_number)
+        core->store.last_record = last_number;
+    if (core->jobs.last_id < last_number)
+        core->jobs.last_id = last_number;
+    HASH_ITER (by_id, core->jobs.by_id, job, next)
         if (rc == BELT_OK)
             rc = restored(core, job);
-    core->again = true;
+    core->marks.again = true;
     return rc;
 }

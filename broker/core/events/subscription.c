@@ -42,16 +42,16 @@ static void acknowledge(struct core *core, struct reader *reader, uint64_t upto)
 /* A reader holds results back until it has taken them, so not everybody may add one (§7.2). */
 static bool may_add_reader(const struct job *job, const struct session *from)
 {
-    return job->options.detached || job->owner == from || !job->owner || from->role == BELT_ROLE_ADMIN;
+    return job->options.detached || job->owner.session == from || !job->owner.session || from->role == BELT_ROLE_ADMIN;
 }
 
 /* The answer when `from` may not read the job as this reader; false: it may. */
 static bool subscribe_refused(struct core *core, struct session *from, const struct belt_msg_subscribe *msg,
                               const struct job *job, const struct reader *reader)
 {
-    bool owned = !job->options.detached || memcmp(job->ousted, from->id, sizeof job->ousted) == 0;
-    bool privileged = job->owner == from || from->role == BELT_ROLE_ADMIN;
-    if (reader && reader->session && reader->session != from && job->owner != from && owned &&
+    bool owned = !job->options.detached || memcmp(job->owner.ousted, from->id, sizeof job->owner.ousted) == 0;
+    bool privileged = job->owner.session == from || from->role == BELT_ROLE_ADMIN;
+    if (reader && reader->session && reader->session != from && job->owner.session != from && owned &&
         from->role != BELT_ROLE_ADMIN)
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "another client reads job %llu under this name", (unsigned long long)job->id));
@@ -60,14 +60,14 @@ static bool subscribe_refused(struct core *core, struct session *from, const str
                      update_text(core,
                                  "job %llu belongs to another client: only a detached job takes readers of others",
                                  (unsigned long long)job->id));
-    else if (!reader && job->reader_count >= BELT_MAX_READERS - (privileged ? 0 : BELT_READERS_RESERVED))
+    else if (!reader && job->readers.count >= BELT_MAX_READERS - (privileged ? 0 : BELT_READERS_RESERVED))
         update_error(core, from, msg->ref, msg->job, BELT_LIMIT,
                      update_text(core,
                                  "job %llu has %u readers already, the limit: 'belt readers' lists them, and removes "
                                  "those that nobody needs",
-                                 (unsigned long long)job->id, job->reader_count));
-    else if (!reader && !budget_keeps(core, job->owner, READER_COST))
-        update_error(core, from, msg->ref, msg->job, BELT_LIMIT, budget_refusal(core, job->owner, "reader"));
+                                 (unsigned long long)job->id, job->readers.count));
+    else if (!reader && !budget_keeps(core, job->owner.session, READER_COST))
+        update_error(core, from, msg->ref, msg->job, BELT_LIMIT, budget_refusal(core, job->owner.session, "reader"));
     else
         return false;
     return true;
@@ -76,8 +76,8 @@ static bool subscribe_refused(struct core *core, struct session *from, const str
 /* A reader that has given no credit holds nothing back, so what it has not read may be gone: it goes on behind that. */
 static void skip_released(struct reader *reader)
 {
-    if (!reader->engaged && reader->acked < reader->job->whole_from[reader->mode])
-        reader->acked = reader->job->whole_from[reader->mode];
+    if (!reader->engaged && reader->acked < reader->job->release.whole_from[reader->mode])
+        reader->acked = reader->job->release.whole_from[reader->mode];
     if (reader->sent < reader->acked)
         reader->sent = reader->acked;
 }
@@ -104,7 +104,7 @@ static struct session *holder_of(struct core *core, const struct reader *reader)
 {
     struct session *session = reader->session;
     if (!session && reader->was_left)
-        HASH_FIND(by_id, core->by_id, reader->client, BELT_SESSION_LEN, session);
+        HASH_FIND(by_id, core->sessions.by_id, reader->client, BELT_SESSION_LEN, session);
     return session && !session->gone_ms ? session : NULL;
 }
 
@@ -129,7 +129,7 @@ static void seat_anew(struct core *core, struct reader *reader, struct session *
         taken_away(core, reader);
     reader_seat(core, reader, from);
     reader->was_left = false;
-    if (job->accept_due) /* who feeds the job knows what others may be shown (owed.c) */
+    if (job->accept.due) /* who feeds the job knows what others may be shown (owed.c) */
         grant_accept(core, job);
 }
 
@@ -156,8 +156,9 @@ void subscription_open(struct core *core, struct session *from, const struct bel
     }
     if (reader)
         skip_released(reader);
-    uint64_t from_number = reader ? reader->acked : job->whole_from[msg->mode];
-    uint64_t end = (reader ? reader->mode : msg->mode) == BELT_ORDERED ? job->next : job->log_base + job->log_count;
+    uint64_t from_number = reader ? reader->acked : job->release.whole_from[msg->mode];
+    uint64_t end = (reader ? reader->mode : msg->mode) == BELT_ORDERED ? job->input.next
+                                                                       : job->completions.base + job->completions.count;
     uint64_t cursor = msg->cursor == BELT_CURSOR_KEPT ? from_number : msg->cursor;
     if (cursor < from_number || (cursor > end && cursor > from_number)) {
         update_error(core, from, msg->ref, msg->job, BELT_GONE,
@@ -203,7 +204,7 @@ enum claim_verdict stream_claim(struct core *core, struct claim *claim)
 static bool comes_too_late(struct core *core, struct reader *reader)
 {
     struct job *job = reader->job;
-    if (reader->engaged || reader->sent >= job->whole_from[reader->mode])
+    if (reader->engaged || reader->sent >= job->release.whole_from[reader->mode])
         return false;
     update_error(core, reader->session, 0, job->id, BELT_GONE,
                  update_text(core,
@@ -280,7 +281,7 @@ void subscription_cancel(struct core *core, struct session *from, const struct b
                      update_text(core, "there is no job %llu: it ended, or never was", (unsigned long long)msg->job));
         return;
     }
-    if (job->owner != from && from->role != BELT_ROLE_ADMIN) {
+    if (job->owner.session != from && from->role != BELT_ROLE_ADMIN) {
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "job %llu is not yours: its owner and administrators remove its readers",
                                  (unsigned long long)job->id));
@@ -322,7 +323,7 @@ void subscription_resume(struct core *core, struct session *session)
     struct reader *reader;
     DL_FOREACH2(session->readers, reader, session_next)
     mark_reader(core, reader);
-    core->again = true;
+    core->marks.again = true;
 }
 
 /* ---- delivering (turn) ---- */
@@ -340,7 +341,7 @@ static bool deliver_batch(struct core *core, struct reader *reader)
     struct task *task = cursor_has_credit(reader) ? cursor_task(reader, reader->sent, &index) : NULL;
     if (!task)
         return false;
-    uint64_t kept = job->done + job->failed - job->released;
+    uint64_t kept = job->counts.done + job->counts.failed - job->counts.released;
     uint32_t room = kept < BELT_MAX_BATCH ? (uint32_t)kept : BELT_MAX_BATCH;
     struct belt_result_item *items = update_alloc(core, room * sizeof *items);
     struct belt_batch batch = {0};
@@ -348,10 +349,10 @@ static bool deliver_batch(struct core *core, struct reader *reader)
         items[batch.count - 1] = task_item(index, task);
         reader->sent++;
         reader->sent_bytes += task->len;
-        core->turn_delivered += task->len + extras_size(task->u.extras);
+        core->deliveries.turn_bytes += task->len + extras_size(task->u.extras);
         task = cursor_has_credit(reader) && batch.count < room ? cursor_task(reader, reader->sent, &index) : NULL;
     }
-    core->delivered++;
+    core->deliveries.count++;
     if (reader->sent > reader->most_sent)
         reader->most_sent = reader->sent;
     struct belt_msg *msg = update_send_kept(core, reader->session, job, BELT_MSG_DELIVER);
@@ -364,7 +365,7 @@ static void deliver_done(struct core *core, struct reader *reader)
 {
     struct job *job = reader->job;
     bool stopped = job->state == BELT_JOB_STOPPED;
-    if (reader->done_sent || !(stopped || (job->state == BELT_JOB_COMPLETE && reader->sent == job->next)))
+    if (reader->done_sent || !(stopped || (job->state == BELT_JOB_COMPLETE && reader->sent == job->input.next)))
         return;
     struct belt_msg *msg = update_send_kept(core, reader->session, job, BELT_MSG_DONE);
     msg->u.done = (struct belt_msg_done){
@@ -375,7 +376,7 @@ static void deliver_done(struct core *core, struct reader *reader)
 
 static bool turn_is_full(const struct core *core)
 {
-    return core->config.turn_bytes && core->turn_delivered >= core->config.turn_bytes;
+    return core->config.turn_bytes && core->deliveries.turn_bytes >= core->config.turn_bytes;
 }
 
 void subscription_deliver(struct core *core, struct reader *reader)
@@ -390,7 +391,7 @@ void subscription_deliver(struct core *core, struct reader *reader)
                deliver_batch(core, reader))
             batches++;
     if (batches == BATCHES_A_TURN || reader->sent_bytes >= end || turn_is_full(core)) {
-        core->again = true;
+        core->marks.again = true;
         mark_reader(core, reader);
     }
     deliver_done(core, reader);

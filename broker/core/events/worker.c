@@ -32,7 +32,7 @@
 static void measure(struct core *core, struct job *job, const struct belt_result_item *item)
 {
     struct queue *queue = job->queue;
-    queue->risen |= run_time_learn(&job->typical, item->service_us);
+    queue->risen |= run_time_learn(&job->share.typical, item->service_us);
     queue->service_us = run_time_estimate(queue->service_us, item->service_us);
     queue->rate_count++;
     uint64_t span = core->now - queue->rate_ms;
@@ -60,19 +60,19 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
     uint64_t refused = REFUSED_NONE;
     for (uint32_t i = 0; i < msg->count; i++) {
         const struct belt_result_item *item = &msg->results[i];
-        if (msg->first + i < agent->results_next)
+        if (msg->first + i < agent->results.next_number)
             continue; /* sent again */
         struct belt_task_ref ref = {msg->job, item->index, item->attempt};
         struct job *job;
         struct task *task;
         struct run *run = run_find(core, agent, &ref, &job, &task);
         /* Also of a stale one: it may be sent again because the answer waits for the disk still. */
-        agent->holds_kept |= job && job->options.durable;
+        agent->record.needs_disk |= job && job->options.durable;
         stalled_named(agent, &ref);
-        if (!run && msg->first + i < agent->results_seen)
+        if (!run && msg->first + i < agent->results.seen)
             continue; /* it was taken before another one that was not */
         if (!run) {
-            core->stale++;
+            core->counts.stale++;
             update_trace(core, "%s > job %llu task %llu attempt %u: stale, ignored", agent->session->name,
                          (unsigned long long)msg->job, (unsigned long long)item->index, item->attempt);
             continue;
@@ -89,9 +89,9 @@ void worker_results(struct core *core, struct agent *agent, const struct belt_ms
         }
         trace_result(core, agent, job, item);
         measure(core, job, item);
-        agent->ended++;
-        if (run->order > agent->passed)
-            agent->passed = run->order;
+        agent->stuck.ended++;
+        if (run->order > agent->stuck.passed)
+            agent->stuck.passed = run->order;
         run->used_us = item->service_us;
         outcome_of_run(core, run, task, item, &last, TIE_NONE);
     }
@@ -114,17 +114,17 @@ void worker_returned(struct core *core, struct agent *agent, const struct belt_m
         stalled_answered(core, agent);
         if (!run)
             continue;
-        gave |= job->queue == agent->recalled;
+        gave |= job->queue == agent->recall.queue;
         outcome_again(core, run, task, TIE_NONE);
     }
-    if (agent->recalling && msg->count == 0)
-        agent->begun_ms = agent->asked_ms;
-    if (agent->recalling && !gave) {
-        agent->recall_ms = core->now + (msg->count ? core->config.heartbeat_ms : RECALL_PAUSE_MS);
+    if (agent->recall.under_way && msg->count == 0)
+        agent->recall.begun_ms = agent->recall.asked_ms;
+    if (agent->recall.under_way && !gave) {
+        agent->recall.again_ms = core->now + (msg->count ? core->config.heartbeat_ms : RECALL_PAUSE_MS);
         for (uint32_t i = 0; i < agent->queue_count; i++)
             mark_queue(core, agent->queues[i]); /* the slots still idle: another may give, or this one later */
     }
-    agent->recalling = false;
+    agent->recall.under_way = false;
     stuck_returned(core, agent);
     mark_agent(core, agent);
 }
@@ -140,20 +140,21 @@ void worker_progress(struct core *core, struct agent *agent, const struct belt_m
     uint32_t permille = msg->total == 0           ? 0
                         : msg->done >= msg->total ? 1000
                                                   : (uint32_t)((double)msg->done * 1000.0 / (double)msg->total);
-    job->progress_permille += permille;
-    job->progress_permille -= run->progress_permille;
+    job->counts.progress_permille += permille;
+    job->counts.progress_permille -= run->progress_permille;
     run->progress_permille = permille;
 }
 
 void worker_record(struct core *core, struct agent *agent)
 {
-    if (!agent->record_due || (agent->holds_kept && core->withheld)) /* withheld_note() comes back to it */
+    if (!agent->record.due || (agent->record.needs_disk && core->store.withheld)) /* withheld_note() comes back to it */
         return;
     if (owed_record_waits(core, agent))
         return;
     owed_record_told(core, agent);
-    update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results_next;
-    if (agent->holds_kept && agent->session->peer) /* it is cumulative: earlier ones may still wait for the disk */
+    update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results.next_number;
+    if (agent->record.needs_disk &&
+        agent->session->peer) /* it is cumulative: earlier ones may still wait for the disk */
         core->out->sends[core->out->send_count - 1].held = true;
 }
 
@@ -168,17 +169,17 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
             abort();
         agent->session = session;
         agent->connected_ms = core->now;
-        agent->refused_from = REFUSED_NONE;
+        agent->results.refused_from = REFUSED_NONE;
         session->agent = agent;
         DL_APPEND(core->agents, agent);
     }
     while (agent->queue_count)
         queue_unserve(core, agent->queues[0], agent);
-    core->slots = core->slots - agent->slots + props->slots;
+    core->sessions.slots = core->sessions.slots - agent->slots + props->slots;
     agent->slots = props->slots;
     agent->window_items = props->window_items < props->slots ? props->slots : props->window_items;
     agent->window_bytes = props->window_bytes;
-    agent->synced = agent->leaving = agent->recalling = false;
+    agent->synced = agent->leaving = agent->recall.under_way = false;
     stuck_forget(core, agent);
     stalled_forget(agent);
     agent->queues = realloc(agent->queues, (props->function_count + 1) * sizeof *agent->queues);
@@ -193,7 +194,7 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
     struct run *run;
     DL_FOREACH (agent->runs, run)
         run->named = false;
-    DL_FOREACH (agent->refused, run)
+    DL_FOREACH (agent->results.refused, run)
         run->named = false;
 }
 
@@ -210,12 +211,12 @@ static void use_up(struct task *task, uint32_t attempt)
  * goes on. */
 static void use_up_ahead(struct job *job, const struct belt_task_ref *ref)
 {
-    if (ref->attempt > INT32_MAX || ref->index >= job->next + BELT_MAX_SPAN)
+    if (ref->attempt > INT32_MAX || ref->index >= job->input.next + BELT_MAX_SPAN)
         return;
-    if (ref->index >= job->spoken_of)
-        job->spoken_of = ref->index + 1;
-    if (ref->attempt > job->spoken)
-        job->spoken = ref->attempt;
+    if (ref->index >= job->fence.below)
+        job->fence.below = ref->index + 1;
+    if (ref->attempt > job->fence.attempt)
+        job->fence.attempt = ref->attempt;
 }
 
 /* The agent holds a task that nobody else has: it goes on there. */
@@ -223,14 +224,14 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
 {
     struct job *job = catalog_find(core, ref->job);
     struct task *task = job ? table_at(&job->table, ref->index) : NULL;
-    if (job && (ref->index >= job->next || (task && task->state == TASK_RUNNING && ref->attempt > task->attempt)))
+    if (job && (ref->index >= job->input.next || (task && task->state == TASK_RUNNING && ref->attempt > task->attempt)))
         use_up_ahead(job, ref);
     /* An attempt that has its outcome is named when RECORDED was lost: nobody runs it any more. */
-    if (!task || (task->state != TASK_WAITING && task->state != TASK_DELAYED) || job->expired)
+    if (!task || (task->state != TASK_WAITING && task->state != TASK_DELAYED) || job->times.expired)
         return false;
     /* The broker has restarted: of attempts only those that ended are on disk. What was not adopted when the agent
      * first named it is over: its result may have come, and was ignored. */
-    bool later = !agent->met && core->now < job->recover_ms && task->attempt && ref->attempt > task->attempt;
+    bool later = !agent->met && core->now < job->times.recover_ms && task->attempt && ref->attempt > task->attempt;
     if (task->tie == TIE_NONE && !later) {
         use_up(task, ref->attempt);
         return false;
@@ -247,7 +248,7 @@ static bool adopt(struct core *core, struct agent *agent, const struct belt_task
     }
     if (task->state == TASK_DELAYED) {
         delay_remove(core, job, task);
-        job->waiting++;
+        job->counts.waiting++;
         job->queue->waiting++;
     }
     run_adopt(core, agent, job, ref->index, task)->named = true;
@@ -286,11 +287,11 @@ void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_r
     DL_FOREACH_SAFE (agent->runs, run, next)
         if (!run->named)
             outcome_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
-    DL_FOREACH_SAFE (agent->refused, run, next)
+    DL_FOREACH_SAFE (agent->results.refused, run, next)
         if (!run->named)
             outcome_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
     agent->synced = agent->met = true;
-    agent->synced_ms = core->now;
+    agent->overdue.synced_ms = core->now;
     for (uint32_t i = 0; i < agent->queue_count; i++)
         mark_queue(core, agent->queues[i]);
     mark_agent(core, agent);
@@ -329,15 +330,16 @@ void worker_gone(struct core *core, struct agent *agent, bool blame)
         else
             outcome_again(core, run, table_at(&run->job->table, run->index), TIE_HELD);
     }
-    while (agent->refused)
-        outcome_again(core, agent->refused, table_at(&agent->refused->job->table, agent->refused->index), TIE_HELD);
+    while (agent->results.refused)
+        outcome_again(core, agent->results.refused,
+                      table_at(&agent->results.refused->job->table, agent->results.refused->index), TIE_HELD);
     if (agent->dirty)
-        LL_DELETE2(core->dirty_agents, agent, dirty_next);
-    if (agent->asked)
-        LL_DELETE2(core->asked, agent, asked_next);
+        LL_DELETE2(core->marks.agents, agent, dirty_next);
+    if (agent->results.asked)
+        LL_DELETE2(core->memory.asked, agent, results.asked_next);
     if (agent->unfed)
-        DL_DELETE2(core->unfed, agent, unfed_prev, unfed_next);
-    core->slots -= agent->slots;
+        DL_DELETE2(core->dispatch.unfed, agent, unfed_prev, unfed_next);
+    core->sessions.slots -= agent->slots;
     stuck_forget(core, agent);
     DL_DELETE(core->agents, agent);
     agent->session->agent = NULL;

@@ -20,15 +20,15 @@
 struct dead_letter_job *dead_letter_job_find(struct core *core, uint64_t id)
 {
     struct dead_letter_job *job = NULL;
-    HASH_FIND(hh, core->letter_jobs, &id, sizeof id, job);
+    HASH_FIND(hh, core->dead_letters.by_job, &id, sizeof id, job);
     return job;
 }
 
 static void charge(struct core *core, struct queue *queue, int64_t bytes)
 {
-    core->bytes += (uint64_t)bytes;
-    core->letter_bytes += (uint64_t)bytes;
-    queue->letter_bytes += (uint64_t)bytes;
+    core->memory.bytes += (uint64_t)bytes;
+    core->dead_letters.bytes += (uint64_t)bytes;
+    queue->dead_letters.bytes += (uint64_t)bytes;
 }
 
 static int64_t bytes_of(const struct dead_letter *letter)
@@ -49,7 +49,7 @@ static struct dead_letter_job *job_add(struct core *core, uint64_t id, struct qu
         abort();
     job->id = id;
     job->queue = queue;
-    queue->letter_jobs++;
+    queue->dead_letters.jobs++;
     job->options = *options;
     job->options.opened_at = job->options.over_at = 0; /* a job that tries them again has its own */
     job->options.owner = (struct belt_bytes){0};
@@ -57,7 +57,7 @@ static struct dead_letter_job *job_add(struct core *core, uint64_t id, struct qu
     if (options->argument.len)
         job->argument = belt_payload_copy(options->argument.data, (uint32_t)options->argument.len);
     job->options.argument = (struct belt_bytes){job->argument.data, job->argument.len};
-    HASH_ADD(hh, core->letter_jobs, id, sizeof job->id, job);
+    HASH_ADD(hh, core->dead_letters.by_job, id, sizeof job->id, job);
     charge(core, queue, bytes_of_job(job));
     return job;
 }
@@ -67,13 +67,13 @@ static void record_gone(struct core *core, uint64_t number, uint64_t job)
 {
     if (!number)
         return;
-    if (core->gone_record_count == core->gone_record_room) {
-        core->gone_record_room = core->gone_record_room ? core->gone_record_room * 2 : 16;
-        core->gone_records = realloc(core->gone_records, core->gone_record_room * sizeof *core->gone_records);
-        if (!core->gone_records)
+    if (core->store.deleted_count == core->store.deleted_room) {
+        core->store.deleted_room = core->store.deleted_room ? core->store.deleted_room * 2 : 16;
+        core->store.deleted = realloc(core->store.deleted, core->store.deleted_room * sizeof *core->store.deleted);
+        if (!core->store.deleted)
             abort();
     }
-    core->gone_records[core->gone_record_count++] = (struct gone_record){number, job | CORE_KEPT_FAILED};
+    core->store.deleted[core->store.deleted_count++] = (struct gone_record){number, job | CORE_KEPT_FAILED};
 }
 
 static void job_release(struct core *core, struct dead_letter_job *job)
@@ -84,12 +84,12 @@ static void job_release(struct core *core, struct dead_letter_job *job)
     record_gone(core, job->number, job->id);
     record_gone(core, job->let_go_number, job->id);
     if (job->let_go_due)
-        DL_DELETE2(core->let_go_due, job, due_prev, due_next);
+        DL_DELETE2(core->dead_letters.let_go_due, job, due_prev, due_next);
     charge(core, queue, -bytes_of_job(job));
-    HASH_DELETE(hh, core->letter_jobs, job);
+    HASH_DELETE(hh, core->dead_letters.by_job, job);
     belt_payload_clear(&job->argument);
     free(job);
-    queue->letter_jobs--;
+    queue->dead_letters.jobs--;
     queue_prune(core, queue);
 }
 
@@ -98,12 +98,12 @@ void dead_letter_drop(struct core *core, struct dead_letter *letter)
     struct dead_letter_job *job = letter->job;
     record_gone(core, letter->number, job->id);
     charge(core, job->queue, -bytes_of(letter));
-    job->queue->letter_count--;
-    core->letter_count--;
-    DL_DELETE(job->queue->letters, letter);
-    DL_DELETE2(core->letters, letter, all_prev, all_next);
+    job->queue->dead_letters.count--;
+    core->dead_letters.count--;
+    DL_DELETE(job->queue->dead_letters.first, letter);
+    DL_DELETE2(core->dead_letters.first, letter, all_prev, all_next);
     if (letter->due)
-        DL_DELETE2(core->letters_due, letter, due_prev, due_next);
+        DL_DELETE2(core->dead_letters.due, letter, due_prev, due_next);
     belt_payload_clear(&letter->payload);
     free(letter->extras);
     free(letter);
@@ -117,14 +117,14 @@ static void let_go(struct core *core, struct dead_letter *letter)
     struct job *job = catalog_find(core, of->id);
     of->let_go++;
     if (job)
-        job->let_go = of->let_go;
+        job->counts.let_go = of->let_go;
     if (of->durable && !of->let_go_due) {
         of->let_go_due = true;
-        DL_APPEND2(core->let_go_due, of, due_prev, due_next);
+        DL_APPEND2(core->dead_letters.let_go_due, of, due_prev, due_next);
     }
-    core->letters_dropped++;
-    core->let_go_untold++;
-    memcpy(core->let_go_of, of->queue->function, sizeof core->let_go_of);
+    core->dead_letters.dropped++;
+    core->dead_letters.let_go_untold++;
+    memcpy(core->dead_letters.let_go_of, of->queue->function, sizeof core->dead_letters.let_go_of);
     dead_letter_drop(core, letter);
 }
 
@@ -136,24 +136,24 @@ static void trim(struct core *core, struct queue *queue)
     if (config->failed_bytes != BELT_FAILED_BYTES && all < config->failed_bytes)
         all = config->failed_bytes; /* somebody wanted it so */
     /* The queue goes with its last letter, so it is looked at only while it has some. */
-    while (queue->letter_count > config->max_failed ||
-           (queue->letter_count > 1 && queue->letter_bytes > config->failed_bytes))
-        let_go(core, queue->letters);
-    while (core->letters && core->letter_bytes > all)
-        let_go(core, core->letters);
+    while (queue->dead_letters.count > config->max_failed ||
+           (queue->dead_letters.count > 1 && queue->dead_letters.bytes > config->failed_bytes))
+        let_go(core, queue->dead_letters.first);
+    while (core->dead_letters.first && core->dead_letters.bytes > all)
+        let_go(core, core->dead_letters.first);
 }
 
 uint64_t dead_letter_let_go(struct core *core, uint64_t id)
 {
     const struct dead_letter_job *of = dead_letter_job_find(core, id);
     const struct job *job = catalog_find(core, id);
-    return of ? of->let_go : job ? job->let_go : 0;
+    return of ? of->let_go : job ? job->counts.let_go : 0;
 }
 
 void dead_letter_tell(struct core *core)
 {
-    uint64_t next = core->let_go_told_ms ? core->let_go_told_ms + BELT_LET_GO_TOLD_MS : 0;
-    if (!core->let_go_untold)
+    uint64_t next = core->dead_letters.let_go_told_ms ? core->dead_letters.let_go_told_ms + BELT_LET_GO_TOLD_MS : 0;
+    if (!core->dead_letters.let_go_untold)
         return;
     if (core->now < next) {
         mark_alarm(core, next);
@@ -162,9 +162,10 @@ void dead_letter_tell(struct core *core)
     update_notice(core,
                   "%llu failed task%s (the last: function %s) let go to stay within the bounds of --failed-count and "
                   "--failed-bytes: they cannot be retried",
-                  (unsigned long long)core->let_go_untold, core->let_go_untold == 1 ? "" : "s", core->let_go_of);
-    core->let_go_untold = 0;
-    core->let_go_told_ms = core->now;
+                  (unsigned long long)core->dead_letters.let_go_untold,
+                  core->dead_letters.let_go_untold == 1 ? "" : "s", core->dead_letters.let_go_of);
+    core->dead_letters.let_go_untold = 0;
+    core->dead_letters.let_go_told_ms = core->now;
 }
 
 /* A small input is copied, so that it does not keep the frame it came in; a large one has a frame of its own. */
@@ -187,16 +188,16 @@ static struct dead_letter *letter_add(struct core *core, struct dead_letter_job 
     if (!letter || (item->extras && !(letter->extras = extras_copy(item->extras))))
         abort();
     letter->job = job;
-    letter->serial = ++core->last_letter;
+    letter->serial = ++core->dead_letters.last_serial;
     letter->index = item->index;
     letter->attempt = item->attempt;
     letter->code = item->code;
     letter->payload = keep_input(input);
     job->count++;
-    job->queue->letter_count++;
-    core->letter_count++;
-    DL_APPEND(job->queue->letters, letter);
-    DL_APPEND2(core->letters, letter, all_prev, all_next);
+    job->queue->dead_letters.count++;
+    core->dead_letters.count++;
+    DL_APPEND(job->queue->dead_letters.first, letter);
+    DL_APPEND2(core->dead_letters.first, letter, all_prev, all_next);
     charge(core, job->queue, bytes_of(letter));
     return letter;
 }
@@ -206,12 +207,12 @@ void dead_letter_add(struct core *core, struct job *job, const struct task *task
     struct dead_letter_job *of = dead_letter_job_find(core, job->id);
     if (!of)
         of = job_add(core, job->id, job->queue, &job->options, job->options.durable);
-    of->let_go = job->let_go;
+    of->let_go = job->counts.let_go;
     struct dead_letter *letter = letter_add(core, of, item, (struct belt_payload){task->buf, task->data, task->len});
     letter->failed_at = core->wall;
     if (of->durable) {
         letter->due = true;
-        DL_APPEND2(core->letters_due, letter, due_prev, due_next);
+        DL_APPEND2(core->dead_letters.due, letter, due_prev, due_next);
     }
     trim(core, job->queue);
 }
@@ -245,7 +246,7 @@ static void write_letter(struct core *core, struct dead_letter *letter)
 /* Its result is not recorded yet: the task may run again. Both go to disk in one turn. */
 static bool is_withheld(struct core *core, const struct dead_letter *letter)
 {
-    const struct job *job = core->withheld ? catalog_find(core, letter->job->id) : NULL;
+    const struct job *job = core->store.withheld ? catalog_find(core, letter->job->id) : NULL;
     const struct task *task = job ? table_at(&job->table, letter->index) : NULL;
     return task && task->state == TASK_DONE && task->tie == TIE_UNKEPT;
 }
@@ -254,7 +255,7 @@ static bool is_withheld(struct core *core, const struct dead_letter *letter)
 static void write_let_go(struct core *core)
 {
     struct dead_letter_job *job, *next;
-    DL_FOREACH_SAFE2(core->let_go_due, job, next, due_next)
+    DL_FOREACH_SAFE2(core->dead_letters.let_go_due, job, next, due_next)
     {
         uint64_t of = job->id | CORE_KEPT_FAILED;
         struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
@@ -266,7 +267,7 @@ static void write_let_go(struct core *core)
                 (struct core_record){.op = CORE_PUT, .number = job->let_go_number, .job = of, .msg = msg};
         else
             job->let_go_number = records_put(core, of, msg, 0, 0);
-        DL_DELETE2(core->let_go_due, job, due_prev, due_next);
+        DL_DELETE2(core->dead_letters.let_go_due, job, due_prev, due_next);
         job->let_go_due = false;
     }
 }
@@ -274,18 +275,18 @@ static void write_let_go(struct core *core)
 void dead_letter_turn(struct core *core)
 {
     struct dead_letter *letter, *next;
-    DL_FOREACH_SAFE2(core->letters_due, letter, next, due_next)
+    DL_FOREACH_SAFE2(core->dead_letters.due, letter, next, due_next)
     {
         if (is_withheld(core, letter))
             continue;
-        DL_DELETE2(core->letters_due, letter, due_prev, due_next);
+        DL_DELETE2(core->dead_letters.due, letter, due_prev, due_next);
         letter->due = false;
         write_letter(core, letter);
     }
     write_let_go(core);
-    for (uint32_t i = 0; i < core->gone_record_count; i++)
-        records_drop(core, core->gone_records[i].job, &core->gone_records[i].number);
-    core->gone_record_count = 0;
+    for (uint32_t i = 0; i < core->store.deleted_count; i++)
+        records_drop(core, core->store.deleted[i].job, &core->store.deleted[i].number);
+    core->store.deleted_count = 0;
 }
 
 int dead_letter_restore_job(struct core *core, uint64_t number, const struct belt_msg_open *msg)
@@ -296,8 +297,8 @@ int dead_letter_restore_job(struct core *core, uint64_t number, const struct bel
         return BELT_BAD_MESSAGE;
     name_copy(function, sizeof function, msg->function);
     job_add(core, id, queue_get(core, function), &msg->options, true)->number = number;
-    if (core->last_job < id)
-        core->last_job = id;
+    if (core->jobs.last_id < id)
+        core->jobs.last_id = id;
     return BELT_OK;
 }
 
@@ -325,10 +326,10 @@ int dead_letter_restore(struct core *core, uint64_t number, const struct belt_ms
 
 void dead_letter_free_all(struct core *core)
 {
-    while (core->letters)
-        dead_letter_drop(core, core->letters);
+    while (core->dead_letters.first)
+        dead_letter_drop(core, core->dead_letters.first);
     struct dead_letter_job *job, *next;
-    HASH_ITER (hh, core->letter_jobs, job, next)
+    HASH_ITER (hh, core->dead_letters.by_job, job, next)
         job_release(core, job);
-    free(core->gone_records);
+    free(core->store.deleted);
 }

@@ -6,6 +6,7 @@
 #define BELT_CORE_DEAD_LETTER_H
 
 #include "broker/core/model/table.h"
+#include "broker/core/model/letter.h"
 #include "broker/core/model/state.h"
 
 void dead_letter_add(struct core *core, struct job *job, const struct task *task, const struct belt_result_item *item);

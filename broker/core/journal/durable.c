@@ -43,33 +43,33 @@ static void drop(struct core *core, struct job *job, uint64_t *number)
 /* Times and owner change; whatever its record says keeps its place. */
 static void put_job_anew(struct core *core, struct job *job, struct belt_msg msg)
 {
-    *update_record(core) = (struct core_record){.op = CORE_PUT, .number = job->kept.job, .job = job->id, .msg = msg};
+    *update_record(core) = (struct core_record){.op = CORE_PUT, .number = job->on_disk.job, .job = job->id, .msg = msg};
 }
 
 static void put_job(struct core *core, struct job *job)
 {
-    job->options.owner = name_bytes(job->owner_name);
-    job->kept.job_due = false;
-    job->kept.written_over_at = job->options.over_at;
+    job->options.owner = name_bytes(job->owner.name);
+    job->on_disk.job_due = false;
+    job->on_disk.written_over_at = job->options.over_at;
     /* The store remembers the highest number for ever, and so no job's id is used twice. */
-    if (core->last_record < job->id)
-        core->last_record = job->id;
+    if (core->store.last_record < job->id)
+        core->store.last_record = job->id;
     struct belt_msg msg = {.type = BELT_MSG_OPEN};
     msg.u.open = (struct belt_msg_open){.ref = job->id,
                                         .key = name_bytes(job->key),
                                         .function = name_bytes(job->queue->function),
                                         .options = job->options};
-    if (job->kept.job)
+    if (job->on_disk.job)
         put_job_anew(core, job, msg);
     else
-        job->kept.job = put(core, job, msg, 0, 0);
+        job->on_disk.job = put(core, job, msg, 0, 0);
 }
 
 static void put_tasks(struct core *core, struct job *job)
 {
     struct belt_batch batch = {0};
-    uint64_t first = job->kept.next;
-    uint64_t most = job->next - first < BELT_MAX_BATCH ? job->next - first : BELT_MAX_BATCH;
+    uint64_t first = job->on_disk.next;
+    uint64_t most = job->input.next - first < BELT_MAX_BATCH ? job->input.next - first : BELT_MAX_BATCH;
     struct belt_task_item *items = update_alloc(core, most * sizeof *items);
     while (batch.count < most) {
         const struct task *task = table_at(&job->table, first + batch.count);
@@ -79,18 +79,18 @@ static void put_tasks(struct core *core, struct job *job)
     }
     struct belt_msg msg = {.type = BELT_MSG_PUSH};
     msg.u.push = (struct belt_msg_push){.job = job->id, .first = first, .tasks = items, .count = batch.count};
-    records_add(&job->kept.tasks, put(core, job, msg, first, batch.count), first, batch.count, 0);
-    job->kept.next += batch.count;
+    records_add(&job->on_disk.tasks, put(core, job, msg, first, batch.count), first, batch.count, 0);
+    job->on_disk.next += batch.count;
 }
 
 /* Records of tasks that all have their results on disk now. */
 static void drop_settled(struct core *core, struct job *job)
 {
-    struct kept_list *list = &job->kept.tasks;
+    struct kept_list *list = &job->on_disk.tasks;
     for (uint32_t i = list->head; i < list->head + list->count; i++)
         if (list->rows[i].live == 0 && list->rows[i].number) {
             drop(core, job, &list->rows[i].number);
-            job->kept.mark_due = true;
+            job->on_disk.mark_due = true;
         }
     records_trim(list);
 }
@@ -99,7 +99,7 @@ static void drop_settled(struct core *core, struct job *job)
 static void put_results(struct core *core, struct job *job, uint64_t most, uint64_t most_bytes)
 {
     struct belt_batch batch = {0};
-    uint64_t first = job->kept.place, bytes = 0;
+    uint64_t first = job->on_disk.place, bytes = 0;
     most = most < BELT_MAX_BATCH ? most : BELT_MAX_BATCH;
     struct belt_result_item *items = update_alloc(core, most * sizeof *items);
     while (batch.count < most && (bytes < most_bytes || batch.count == 0)) {
@@ -117,21 +117,22 @@ static void put_results(struct core *core, struct job *job, uint64_t most, uint6
     }
     struct belt_msg msg = {.type = BELT_MSG_RESULTS};
     msg.u.results = (struct belt_msg_results){.first = first, .job = job->id, .results = items, .count = batch.count};
-    records_add(&job->kept.results, put(core, job, msg, first, batch.count), first, batch.count, bytes);
+    records_add(&job->on_disk.results, put(core, job, msg, first, batch.count), first, batch.count, bytes);
     for (uint32_t i = 0; i < batch.count; i++)
-        job->kept.settled |= records_settle(job, items[i].index);
-    job->kept.place += batch.count;
+        job->on_disk.settled |= records_settle(job, items[i].index);
+    job->on_disk.place += batch.count;
 }
 
 /* What had been withheld comes in parts: the store must have room for all that is on its way to it. */
 static void put_all_results(struct core *core, struct job *job)
 {
-    uint64_t end = job->log_base + job->log_count, most = core->store_spare ? core->store_spare : UINT64_MAX;
-    while (job->kept.place < end && core->turn_bytes < most) {
-        put_results(core, job, end - job->kept.place, most - core->turn_bytes);
-        core->turn_bytes += records_last(&job->kept.results)->bytes;
+    uint64_t end = job->completions.base + job->completions.count,
+             most = core->store.spare_bytes ? core->store.spare_bytes : UINT64_MAX;
+    while (job->on_disk.place < end && core->store.turn_bytes < most) {
+        put_results(core, job, end - job->on_disk.place, most - core->store.turn_bytes);
+        core->store.turn_bytes += records_last(&job->on_disk.results)->bytes;
     }
-    if (job->kept.withheld)
+    if (job->on_disk.withheld)
         mark_readers(core, job);
     withheld_taken(core, job); /* there is room for all */
 }
@@ -150,8 +151,8 @@ static void put_reader(struct core *core, struct reader *reader)
 /* Of the results that are recorded: those that wait for room lie behind them. */
 static uint64_t failed_kept(const struct job *job)
 {
-    uint64_t failed = job->failed;
-    for (uint64_t place = job->kept.place; place < job->log_base + job->log_count; place++) {
+    uint64_t failed = job->counts.failed;
+    for (uint64_t place = job->on_disk.place; place < job->completions.base + job->completions.count; place++) {
         const struct task *task = table_at(&job->table, completions_at(job, place));
         failed -= task && task->state == TASK_DONE && task->code != BELT_OK;
     }
@@ -162,18 +163,18 @@ static uint64_t failed_kept(const struct job *job)
  * their digest. */
 static struct belt_msg input_mark(const struct job *job)
 {
-    struct belt_grant grant = {job->kept.next, job->next_bytes};
+    struct belt_grant grant = {job->on_disk.next, job->input.bytes};
     struct belt_msg msg = {.type = BELT_MSG_ACCEPTED};
-    msg.u.accepted = (struct belt_msg_accepted){.job = job->id, .next = job->kept.next, .grant = grant};
+    msg.u.accepted = (struct belt_msg_accepted){.job = job->id, .next = job->on_disk.next, .grant = grant};
     if (!job->options.digest)
         return msg;
     msg.type = BELT_MSG_OPENED;
     msg.u.opened = (struct belt_msg_opened){.job = job->id,
-                                            .next = job->kept.next,
-                                            .next_bytes = job->next_bytes,
+                                            .next = job->on_disk.next,
+                                            .next_bytes = job->input.bytes,
                                             .grant = grant,
                                             .digested = true,
-                                            .digest = job->digest};
+                                            .digest = job->input.digest};
     return msg;
 }
 
@@ -181,18 +182,18 @@ static void put_mark(struct core *core, struct job *job)
 {
     struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
     msg.u.progress = (struct belt_msg_progress){
-        .task = {.job = job->id, .index = job->kept.next}, .done = job->kept.place, .total = failed_kept(job)};
-    drop(core, job, &job->kept.mark);
-    job->kept.mark = put(core, job, msg, 0, 0);
-    drop(core, job, &job->kept.bytes_mark);
-    job->kept.bytes_mark = put(core, job, input_mark(job), 0, 0);
-    job->kept.mark_due = false;
+        .task = {.job = job->id, .index = job->on_disk.next}, .done = job->on_disk.place, .total = failed_kept(job)};
+    drop(core, job, &job->on_disk.mark);
+    job->on_disk.mark = put(core, job, msg, 0, 0);
+    drop(core, job, &job->on_disk.bytes_mark);
+    job->on_disk.bytes_mark = put(core, job, input_mark(job), 0, 0);
+    job->on_disk.mark_due = false;
 }
 
 static bool results_needed(const struct job *job, const struct kept_record *row)
 {
     for (uint64_t place = row->first; place < row->first + row->count; place++) {
-        if (place < job->log_base)
+        if (place < job->completions.base)
             continue;
         uint64_t index = completions_at(job, place);
         const struct task *task = table_at(&job->table, index);
@@ -205,7 +206,7 @@ static bool results_needed(const struct job *job, const struct kept_record *row)
 /* A task that is still in a record of tasks would be read back as waiting without its result. */
 static bool tasks_recorded(const struct job *job, uint64_t from_number)
 {
-    return job->kept.tasks.count && job->kept.tasks.rows[job->kept.tasks.head].number < from_number;
+    return job->on_disk.tasks.count && job->on_disk.tasks.rows[job->on_disk.tasks.head].number < from_number;
 }
 
 /* All in the record were taken, but their tasks' record still needs to know that: their payloads go. */
@@ -220,31 +221,32 @@ static void shorten(struct core *core, struct job *job, struct kept_record *row)
     *update_record(core) = (struct core_record){
         .op = CORE_PUT, .number = row->number, .job = job->id, .first = row->first, .count = row->count, .msg = msg};
     row->bytes = 0;
-    job->kept.mark_due = true; /* which of them had failed is only there now */
+    job->on_disk.mark_due = true; /* which of them had failed is only there now */
 }
 
 /* What was read makes room; the log need not remember it any longer. */
 static void release_read(struct core *core, struct job *job)
 {
     struct kept_record *row;
-    while ((row = records_find(&job->kept.results, job->kept.taken)) && !results_needed(job, row)) {
-        if (row->bytes > (core->store_failed ? SHORTEN_FULL : SHORTEN_BYTES) && tasks_recorded(job, row->number))
+    while ((row = records_find(&job->on_disk.results, job->on_disk.taken)) && !results_needed(job, row)) {
+        if (row->bytes > (core->store.failed ? SHORTEN_FULL : SHORTEN_BYTES) && tasks_recorded(job, row->number))
             shorten(core, job, row);
-        job->kept.taken = row->first + row->count;
+        job->on_disk.taken = row->first + row->count;
     }
     completions_trim(job);
 }
 
 static void drop_read(struct core *core, struct job *job)
 {
-    struct kept_list *list = &job->kept.results;
+    struct kept_list *list = &job->on_disk.results;
     while (list->count) {
         struct kept_record *row = &list->rows[list->head];
-        if (row->first + row->count > job->log_base || results_needed(job, row) || tasks_recorded(job, row->number))
+        if (row->first + row->count > job->completions.base || results_needed(job, row) ||
+            tasks_recorded(job, row->number))
             return;
         drop(core, job, &row->number);
         records_trim(list);
-        job->kept.mark_due = true;
+        job->on_disk.mark_due = true;
     }
 }
 
@@ -252,8 +254,8 @@ static void drop_read(struct core *core, struct job *job)
 static void put_wanted_results(struct core *core, struct job *job)
 {
     release_read(core, job);
-    struct kept_record *row = records_last(&job->kept.results);
-    if (job->kept.urgent_number && !(row && results_needed(job, row))) {
+    struct kept_record *row = records_last(&job->on_disk.results);
+    if (job->on_disk.urgent_number && !(row && results_needed(job, row))) {
         withheld_taken(core, job);
         if (row && row->bytes && tasks_recorded(job, row->number))
             shorten(core, job, row);
@@ -262,7 +264,7 @@ static void put_wanted_results(struct core *core, struct job *job)
     if (!count)
         return;
     put_results(core, job, count, UINT64_MAX);
-    row = records_last(&job->kept.results);
+    row = records_last(&job->on_disk.results);
     withheld_written(core, job, row->number, row->first, row->count);
     mark_readers(core, job);
 }
@@ -270,7 +272,8 @@ static void put_wanted_results(struct core *core, struct job *job)
 /* A job that was read as it became complete is about to go: that is not worth a record. */
 static bool job_record_is_old(const struct job *job)
 {
-    return job->kept.job_due || (job->kept.written_over_at != job->options.over_at && job->released < job->next);
+    return job->on_disk.job_due ||
+           (job->on_disk.written_over_at != job->options.over_at && job->counts.released < job->input.next);
 }
 
 void durable_turn(struct core *core, struct job *job)
@@ -278,30 +281,30 @@ void durable_turn(struct core *core, struct job *job)
     struct reader *reader;
     if (!job->options.durable || job->state == BELT_JOB_STOPPED)
         return;
-    if (!job->kept.job || (!core->store_failed && job_record_is_old(job)))
+    if (!job->on_disk.job || (!core->store.failed && job_record_is_old(job)))
         put_job(core, job);
-    while (job->kept.next < job->next)
+    while (job->on_disk.next < job->input.next)
         put_tasks(core, job);
-    if (core->store_failed)
+    if (core->store.failed)
         put_wanted_results(core, job);
     else
         put_all_results(core, job);
     tries_turn(core, job);
-    if (job->state != BELT_JOB_OPEN && !job->kept.end) {
+    if (job->state != BELT_JOB_OPEN && !job->on_disk.end) {
         struct belt_msg msg = {.type = BELT_MSG_END};
-        msg.u.end = (struct belt_msg_end){.job = job->id, .count = job->next};
-        job->kept.end = put(core, job, msg, 0, 0);
+        msg.u.end = (struct belt_msg_end){.job = job->id, .count = job->input.next};
+        job->on_disk.end = put(core, job, msg, 0, 0);
     }
-    DL_FOREACH (job->readers, reader)
+    DL_FOREACH (job->readers.first, reader)
         if (reader->engaged && (!reader->kept_number || reader->kept_acked != reader->acked))
             put_reader(core, reader);
-    if (job->kept.settled)
+    if (job->on_disk.settled)
         drop_settled(core, job);
-    job->kept.settled = false;
+    job->on_disk.settled = false;
     charge_own(core, job);
     release_read(core, job);
     drop_read(core, job);
-    if (job->kept.mark_due)
+    if (job->on_disk.mark_due)
         put_mark(core, job);
     withheld_note(core, job);
 }
@@ -313,21 +316,21 @@ void durable_reader_gone(struct core *core, struct reader *reader)
 
 void durable_forget(struct core *core, struct job *job)
 {
-    if (job->kept.job)
+    if (job->on_disk.job)
         history_note(core, job);
-    if (job->kept.job && core->out)
+    if (job->on_disk.job && core->out)
         *update_record(core) =
-            (struct core_record){.op = CORE_DELETE_JOB, .number = ++core->last_record, .job = job->id};
-    job->kept.job = 0;
+            (struct core_record){.op = CORE_DELETE_JOB, .number = ++core->store.last_record, .job = job->id};
+    job->on_disk.job = 0;
     tries_forget(job);
     struct reader *reader;
-    DL_FOREACH (job->readers, reader)
+    DL_FOREACH (job->readers.first, reader)
         reader->kept_number = 0;
-    free(job->kept.tasks.rows);
-    free(job->kept.results.rows);
-    job->kept.tasks = job->kept.results = (struct kept_list){0};
+    free(job->on_disk.tasks.rows);
+    free(job->on_disk.results.rows);
+    job->on_disk.tasks = job->on_disk.results = (struct kept_list){0};
     charge_own(core, job);
     withheld_taken(core, job);
-    job->kept.place = job->log_base + job->log_count;
+    job->on_disk.place = job->completions.base + job->completions.count;
     withheld_note(core, job);
 }

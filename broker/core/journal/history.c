@@ -17,7 +17,7 @@
 struct history_job *history_find(struct core *core, uint64_t id)
 {
     struct history_job *past = NULL;
-    HASH_FIND(by_id, core->past_by_id, &id, sizeof id, past);
+    HASH_FIND(by_id, core->history.by_id, &id, sizeof id, past);
     return past;
 }
 
@@ -25,7 +25,7 @@ struct history_job *history_of_key(struct core *core, struct belt_bytes key)
 {
     struct history_job *past = NULL;
     if (key.len)
-        HASH_FIND(by_key, core->past_by_key, key.data, (unsigned)key.len, past);
+        HASH_FIND(by_key, core->history.by_key, key.data, (unsigned)key.len, past);
     return past;
 }
 
@@ -35,7 +35,7 @@ static void key_add(struct core *core, struct history_job *past)
     struct history_job *first = history_of_key(core, past->row.key);
     past->same_key = NULL;
     if (!first) {
-        HASH_ADD_KEYPTR(by_key, core->past_by_key, past->row.key.data, (unsigned)past->row.key.len, past);
+        HASH_ADD_KEYPTR(by_key, core->history.by_key, past->row.key.data, (unsigned)past->row.key.len, past);
         return;
     }
     past->same_key = first->same_key;
@@ -51,9 +51,9 @@ static void key_remove(struct core *core, struct history_job *past)
         first->same_key = rest;
         return;
     }
-    HASH_DELETE(by_key, core->past_by_key, past);
+    HASH_DELETE(by_key, core->history.by_key, past);
     if (rest)
-        HASH_ADD_KEYPTR(by_key, core->past_by_key, rest->row.key.data, (unsigned)rest->row.key.len, rest);
+        HASH_ADD_KEYPTR(by_key, core->history.by_key, rest->row.key.data, (unsigned)rest->row.key.len, rest);
 }
 
 static size_t words_of(const struct belt_row_job *row)
@@ -89,12 +89,12 @@ static struct history_job *past_new(struct core *core, const struct belt_row_job
     past->row.past = true;
     past->since_ms = core->now;
     past->expire_ms = core->now + core->config.history_ms;
-    HASH_ADD(by_id, core->past_by_id, row.job, sizeof past->row.job, past);
+    HASH_ADD(by_id, core->history.by_id, row.job, sizeof past->row.job, past);
     key_add(core, past);
-    DL_APPEND(core->past, past);
-    core->past_count++;
-    core->past_bytes += sizeof *past + words_of(row);
-    core->bytes += sizeof *past + words_of(row);
+    DL_APPEND(core->history.first, past);
+    core->history.count++;
+    core->history.bytes += sizeof *past + words_of(row);
+    core->memory.bytes += sizeof *past + words_of(row);
     return past;
 }
 
@@ -102,21 +102,21 @@ void history_drop(struct core *core, struct history_job *past)
 {
     records_drop(core, past->row.job | CORE_KEPT_PAST, &past->number);
     if (past->due)
-        DL_DELETE2(core->past_due, past, due_prev, due_next);
+        DL_DELETE2(core->history.due, past, due_prev, due_next);
     key_remove(core, past);
-    HASH_DELETE(by_id, core->past_by_id, past);
-    DL_DELETE(core->past, past);
-    core->past_count--;
-    core->past_bytes -= sizeof *past + words_of(&past->row);
-    core->bytes -= sizeof *past + words_of(&past->row);
+    HASH_DELETE(by_id, core->history.by_id, past);
+    DL_DELETE(core->history.first, past);
+    core->history.count--;
+    core->history.bytes -= sizeof *past + words_of(&past->row);
+    core->memory.bytes -= sizeof *past + words_of(&past->row);
     free(past);
 }
 
 static void trim(struct core *core)
 {
-    while (core->past && (core->past_count > core->config.max_history ||
-                          core->past_bytes > core->config.memory_budget / BELT_HISTORY_SHARE))
-        history_drop(core, core->past);
+    while (core->history.first && (core->history.count > core->config.max_history ||
+                                   core->history.bytes > core->config.memory_budget / BELT_HISTORY_SHARE))
+        history_drop(core, core->history.first);
 }
 
 /* ---- on disk ---- */
@@ -138,35 +138,35 @@ static uint64_t put(struct core *core, const struct belt_row_job *row)
 
 void history_note(struct core *core, struct job *job)
 {
-    if (core->store_failed || job->kept.past || !core->out)
+    if (core->store.failed || job->on_disk.past || !core->out)
         return;
     struct belt_row_job row = row_job(core, job);
-    row.why = name_bytes(job->stopped);
-    job->kept.past = put(core, &row);
+    row.why = name_bytes(job->closing.stopped);
+    job->on_disk.past = put(core, &row);
 }
 
 void history_add(struct core *core, struct job *job)
 {
     struct belt_row_job row = row_job(core, job);
-    row.why = name_bytes(job->stopped);
+    row.why = name_bytes(job->closing.stopped);
     struct history_job *past = past_new(core, &row);
-    past->number = job->kept.past;
+    past->number = job->on_disk.past;
     if (job->options.durable && !past->number) {
         past->due = true;
-        DL_APPEND2(core->past_due, past, due_prev, due_next);
+        DL_APPEND2(core->history.due, past, due_prev, due_next);
     }
     trim(core);
 }
 
 void history_turn(struct core *core)
 {
-    while (core->past && core->past->expire_ms <= core->now)
-        history_drop(core, core->past);
-    if (core->past)
-        mark_alarm(core, core->past->expire_ms);
-    while (core->past_due && !core->store_failed) {
-        struct history_job *past = core->past_due;
-        DL_DELETE2(core->past_due, past, due_prev, due_next);
+    while (core->history.first && core->history.first->expire_ms <= core->now)
+        history_drop(core, core->history.first);
+    if (core->history.first)
+        mark_alarm(core, core->history.first->expire_ms);
+    while (core->history.due && !core->store.failed) {
+        struct history_job *past = core->history.due;
+        DL_DELETE2(core->history.due, past, due_prev, due_next);
         past->due = false;
         past->number = put(core, &past->row);
     }
@@ -186,13 +186,13 @@ int history_restore(struct core *core, uint64_t number, const struct belt_msg_re
     past->number = number;
     past->row.age_ms = row->opened_at && core->wall > row->opened_at ? core->wall - row->opened_at : 0;
     past->expire_ms -= over < core->config.history_ms ? over : core->config.history_ms;
-    if (core->last_job < row->job)
-        core->last_job = row->job;
+    if (core->jobs.last_id < row->job)
+        core->jobs.last_id = row->job;
     return BELT_OK;
 }
 
 void history_free_all(struct core *core)
 {
-    while (core->past)
-        history_drop(core, core->past);
+    while (core->history.first)
+        history_drop(core, core->history.first);
 }

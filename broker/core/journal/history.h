@@ -5,6 +5,7 @@
 #ifndef BELT_CORE_HISTORY_H
 #define BELT_CORE_HISTORY_H
 
+#include "broker/core/model/past.h"
 #include "broker/core/model/state.h"
 
 struct history_job *history_find(struct core *core, uint64_t id);

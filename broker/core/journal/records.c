@@ -59,7 +59,7 @@ uint64_t records_put(struct core *core, uint64_t job, struct belt_msg msg, uint6
 {
     struct core_record *record = update_record(core);
     *record = (struct core_record){
-        .op = CORE_PUT, .number = ++core->last_record, .job = job, .first = first, .count = count, .msg = msg};
+        .op = CORE_PUT, .number = ++core->store.last_record, .job = job, .first = first, .count = count, .msg = msg};
     return record->number;
 }
 
@@ -72,6 +72,6 @@ void records_drop(struct core *core, uint64_t job, uint64_t *number)
 
 bool records_settle(struct job *job, uint64_t index)
 {
-    struct kept_record *row = records_find(&job->kept.tasks, index);
+    struct kept_record *row = records_find(&job->on_disk.tasks, index);
     return row && --row->live == 0;
 }

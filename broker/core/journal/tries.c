@@ -16,21 +16,21 @@ static void note(struct core *core, struct job *job, struct tried *tried)
     if (tried->due)
         return;
     tried->due = true;
-    LL_PREPEND2(job->tried_due, tried, due_next);
+    LL_PREPEND2(job->tries.due, tried, due_next);
 }
 
 static struct tried *tried_get(struct job *job, uint64_t index)
 {
     struct tried *tried = NULL;
-    HASH_FIND(hh, job->tried, &index, sizeof index, tried);
+    HASH_FIND(hh, job->tries.by_index, &index, sizeof index, tried);
     if (tried)
         return tried;
     tried = calloc(1, sizeof *tried);
     if (!tried)
         abort();
     tried->index = index;
-    job->list_bytes += TRIED_COST;
-    HASH_ADD(hh, job->tried, index, sizeof tried->index, tried);
+    job->memory.list_bytes += TRIED_COST;
+    HASH_ADD(hh, job->tries.by_index, index, sizeof tried->index, tried);
     return tried;
 }
 
@@ -45,9 +45,9 @@ void tries_note(struct core *core, struct job *job, uint64_t index)
 void tries_over(struct core *core, struct job *job, uint64_t index)
 {
     struct tried *tried = NULL;
-    if (!job->tried)
+    if (!job->tries.by_index)
         return;
-    HASH_FIND(hh, job->tried, &index, sizeof index, tried);
+    HASH_FIND(hh, job->tries.by_index, &index, sizeof index, tried);
     if (!tried)
         return;
     tried->over = true;
@@ -61,8 +61,8 @@ static void write_tried(struct core *core, struct job *job, struct tried *tried)
     /* A run under way is not on disk: the attempt is the last one that ended. 0: a loss was taken back. */
     uint32_t ended = task ? task->attempt - (task->state == TASK_RUNNING) : 0;
     if (tried->over || !ended || task->state == TASK_DONE || task->state == TASK_RELEASED) {
-        HASH_DELETE(hh, job->tried, tried);
-        job->list_bytes -= TRIED_COST;
+        HASH_DELETE(hh, job->tries.by_index, tried);
+        job->memory.list_bytes -= TRIED_COST;
         charge_own(core, job);
         free(tried);
         return;
@@ -83,9 +83,9 @@ static bool result_withheld(const struct job *job, uint64_t index)
 void tries_turn(struct core *core, struct job *job)
 {
     struct tried *later = NULL;
-    while (job->tried_due) {
-        struct tried *tried = job->tried_due;
-        LL_DELETE2(job->tried_due, tried, due_next);
+    while (job->tries.due) {
+        struct tried *tried = job->tries.due;
+        LL_DELETE2(job->tries.due, tried, due_next);
         if (result_withheld(job, tried->index)) {
             LL_PREPEND2(later, tried, due_next);
             continue;
@@ -93,7 +93,7 @@ void tries_turn(struct core *core, struct job *job)
         tried->due = false;
         write_tried(core, job, tried);
     }
-    job->tried_due = later;
+    job->tries.due = later;
 }
 
 int tries_restore(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg)
@@ -118,10 +118,10 @@ int tries_restore(struct core *core, struct job *job, uint64_t number, const str
 void tries_forget(struct job *job)
 {
     struct tried *tried, *next;
-    HASH_ITER (hh, job->tried, tried, next) {
-        HASH_DELETE(hh, job->tried, tried);
-        job->list_bytes -= TRIED_COST;
+    HASH_ITER (hh, job->tries.by_index, tried, next) {
+        HASH_DELETE(hh, job->tries.by_index, tried);
+        job->memory.list_bytes -= TRIED_COST;
         free(tried);
     }
-    job->tried_due = NULL;
+    job->tries.due = NULL;
 }

@@ -13,7 +13,7 @@
 /* It has results that are not recorded. */
 static bool has_unrecorded(const struct job *job)
 {
-    return job->kept.place < job->log_base + job->log_count;
+    return job->on_disk.place < job->completions.base + job->completions.count;
 }
 
 /* One job's part of what may be recorded without room. */
@@ -22,8 +22,8 @@ static bool has_unrecorded(const struct job *job)
 /* Those that came since the last look take their places among the others. Most come nearly in order. */
 static void sort(struct job *job)
 {
-    struct kept *kept = &job->kept;
-    uint64_t end = job->log_base + job->log_count;
+    struct job_on_disk *kept = &job->on_disk;
+    uint64_t end = job->completions.base + job->completions.count;
     if (kept->sorted < kept->place)
         kept->sorted = kept->place;
     for (; kept->sorted < end; kept->sorted++) {
@@ -39,11 +39,11 @@ static bool all_wait_for(const struct job *job, uint64_t index)
 {
     const struct reader *reader;
     bool any = false;
-    DL_FOREACH (job->readers, reader) {
+    DL_FOREACH (job->readers.first, reader) {
         if (!reader->engaged)
             continue;
         any = true;
-        bool waits = reader->acked == (reader->mode == BELT_ORDERED ? index : job->kept.place);
+        bool waits = reader->acked == (reader->mode == BELT_ORDERED ? index : job->on_disk.place);
         bool taken = reader->mode == BELT_ORDERED && reader->acked > index;
         if (!taken && !(waits && reader->session))
             return false;
@@ -60,7 +60,7 @@ static uint64_t size_at(const struct job *job, uint64_t place)
 /* From the first place on: as many as follow on each other and are within the job's part; the first in any case. */
 static uint32_t count_run(const struct job *job, uint64_t part)
 {
-    uint64_t place = job->kept.place, end = job->log_base + job->log_count, bytes = 0;
+    uint64_t place = job->on_disk.place, end = job->completions.base + job->completions.count, bytes = 0;
     uint64_t first = completions_at(job, place);
     uint32_t count = 0;
     while (place + count < end && count < BELT_MAX_BATCH && completions_at(job, place + count) == first + count) {
@@ -74,47 +74,48 @@ static uint32_t count_run(const struct job *job, uint64_t part)
 
 uint32_t withheld_wanted(const struct core *core, struct job *job)
 {
-    if (!has_unrecorded(job) || job->kept.urgent_number)
+    if (!has_unrecorded(job) || job->on_disk.urgent_number)
         return 0;
     sort(job);
-    uint64_t part = core->store_spare / SPARE_SHARE;
-    uint64_t left = core->store_spare > core->store_urgent ? core->store_spare - core->store_urgent : 0;
-    if (size_at(job, job->kept.place) > left || !all_wait_for(job, completions_at(job, job->kept.place)))
+    uint64_t part = core->store.spare_bytes / SPARE_SHARE;
+    uint64_t left =
+        core->store.spare_bytes > core->store.urgent_bytes ? core->store.spare_bytes - core->store.urgent_bytes : 0;
+    if (size_at(job, job->on_disk.place) > left || !all_wait_for(job, completions_at(job, job->on_disk.place)))
         return 0;
     return count_run(job, part < left ? part : left);
 }
 
 void withheld_written(struct core *core, struct job *job, uint64_t number, uint64_t first, uint32_t count)
 {
-    struct kept *kept = &job->kept;
+    struct job_on_disk *kept = &job->on_disk;
     kept->urgent_number = number;
     for (uint64_t place = first; place < first + count; place++)
         kept->urgent += size_at(job, place);
-    core->store_urgent += kept->urgent;
+    core->store.urgent_bytes += kept->urgent;
 }
 
 void withheld_taken(struct core *core, struct job *job)
 {
-    core->store_urgent -= job->kept.urgent;
-    job->kept.urgent = job->kept.urgent_number = 0;
+    core->store.urgent_bytes -= job->on_disk.urgent;
+    job->on_disk.urgent = job->on_disk.urgent_number = 0;
 }
 
 static void wake_agents(struct core *core)
 {
     struct agent *agent;
     DL_FOREACH (core->agents, agent)
-        if (agent->record_due)
+        if (agent->record.due)
             mark_agent(core, agent);
-    core->again = true;
+    core->marks.again = true;
 }
 
 void withheld_note(struct core *core, struct job *job)
 {
     bool withheld = job->options.durable && job->state != BELT_JOB_STOPPED && has_unrecorded(job);
-    if (withheld == job->kept.withheld)
+    if (withheld == job->on_disk.withheld)
         return;
-    job->kept.withheld = withheld;
-    core->withheld += withheld ? 1 : UINT32_MAX;
-    if (core->withheld == 0)
+    job->on_disk.withheld = withheld;
+    core->store.withheld += withheld ? 1 : UINT32_MAX;
+    if (core->store.withheld == 0)
         wake_agents(core);
 }

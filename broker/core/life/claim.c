@@ -50,7 +50,7 @@ static struct claim *claim_new(struct core *core, struct session *from, uint64_t
     claim->feeds = feeds;
     DL_APPEND(core->claims, claim);
     update_trace(core, "%s > asks for job %llu, which another client has", from->name, (unsigned long long)job->id);
-    core->again = true;
+    core->marks.again = true;
     return claim;
 }
 

@@ -37,70 +37,70 @@ static uint64_t retired_for(const struct core *core)
 
 static void retire(struct core *core, struct job *job)
 {
-    if (job->retired)
+    if (job->closing.retired)
         return;
-    job->retired = true;
-    job->retired_ms = core->now;
-    DL_APPEND2(core->retired, job, retired_prev, retired_next);
-    core->retired_count++;
+    job->closing.retired = true;
+    job->closing.retired_ms = core->now;
+    DL_APPEND2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
+    core->closing.retired_count++;
     mark_alarm(core, core->now + retired_for(core));
 }
 
 void closing_anew(struct core *core, struct job *job)
 {
-    if (!job->retired || !job->retired_ms)
+    if (!job->closing.retired || !job->closing.retired_ms)
         return;
-    job->retired_ms = core->now;
-    DL_DELETE2(core->retired, job, retired_prev, retired_next);
-    DL_APPEND2(core->retired, job, retired_prev, retired_next);
+    job->closing.retired_ms = core->now;
+    DL_DELETE2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
+    DL_APPEND2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
 }
 
 void closing_keep_all(struct core *core)
 {
     struct job *job;
-    DL_FOREACH2(core->retired, job, retired_next)
-    if (job->retired_ms)
-        job->retired_ms = core->now;
+    DL_FOREACH2(core->closing.retired, job, closing.retired_next)
+    if (job->closing.retired_ms)
+        job->closing.retired_ms = core->now;
 }
 
 /* Free at the next look, wherever it stands in the list. */
 static void retire_now(struct core *core, struct job *job)
 {
-    if (job->retired) {
-        DL_DELETE2(core->retired, job, retired_prev, retired_next);
-        core->retired_count--;
-        job->retired = false;
+    if (job->closing.retired) {
+        DL_DELETE2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
+        core->closing.retired_count--;
+        job->closing.retired = false;
     }
     retire(core, job);
-    job->retired_ms = 0;
+    job->closing.retired_ms = 0;
     mark_alarm(core, core->now); /* this turn may have looked already */
-    DL_DELETE2(core->retired, job, retired_prev, retired_next);
-    DL_PREPEND2(core->retired, job, retired_prev, retired_next);
+    DL_DELETE2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
+    DL_PREPEND2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
 }
 
 static void unremember(struct core *core, struct job *job)
 {
-    if (!job->remember_ms)
+    if (!job->closing.remember_ms)
         return;
-    DL_DELETE2(core->remembered, job, remembered_prev, remembered_next);
-    job->remember_ms = 0;
+    DL_DELETE2(core->closing.remembered, job, closing.remembered_prev, closing.remembered_next);
+    job->closing.remember_ms = 0;
     timer_set(core, job);
 }
 
 /* All was read, and nothing is kept of it but what its key stands for (§7.1). */
 static void remember(struct core *core, struct job *job)
 {
-    if (job->remember_ms || job->retired)
+    if (job->closing.remember_ms || job->closing.retired)
         return;
     uint64_t least = retired_for(core); /* as long as any other job that is over */
-    job->remember_ms = core->now + (job->options.remember_ms > least ? job->options.remember_ms : least);
-    DL_APPEND2(core->remembered, job, remembered_prev, remembered_next);
+    job->closing.remember_ms = core->now + (job->options.remember_ms > least ? job->options.remember_ms : least);
+    DL_APPEND2(core->closing.remembered, job, closing.remembered_prev, closing.remembered_next);
     timer_set(core, job);
 }
 
 void closing_remembered_turn(struct core *core, struct job *job)
 {
-    if (!job->remember_ms || core->now < job->remember_ms)
+    if (!job->closing.remember_ms || core->now < job->closing.remember_ms)
         return;
     unremember(core, job);
     retire_now(core, job);
@@ -109,9 +109,9 @@ void closing_remembered_turn(struct core *core, struct job *job)
 static bool read_to_the_end(const struct job *job)
 {
     const struct reader *reader;
-    if (!job->was_read || job->released < job->next)
+    if (!job->readers.was_read || job->counts.released < job->input.next)
         return false;
-    DL_FOREACH (job->readers, reader)
+    DL_FOREACH (job->readers.first, reader)
         if (!reader->done_sent && reader->session && reader->engaged)
             return false;
     return true;
@@ -119,13 +119,13 @@ static bool read_to_the_end(const struct job *job)
 
 void closing_settle(struct core *core, struct job *job)
 {
-    if (job->state == BELT_JOB_ENDED_INPUT && job->done + job->failed == job->next) {
+    if (job->state == BELT_JOB_ENDED_INPUT && job->counts.done + job->counts.failed == job->input.next) {
         job->state = BELT_JOB_COMPLETE;
         if (!job->options.over_at) /* it may have been so before a restart */
             job->options.over_at = core->wall;
         timer_set(core, job);
         update_trace(core, "job %llu > complete: %llu done, %llu failed", (unsigned long long)job->id,
-                     (unsigned long long)job->done, (unsigned long long)job->failed);
+                     (unsigned long long)job->counts.done, (unsigned long long)job->counts.failed);
         mark_readers(core, job);
     }
     if (job->state == BELT_JOB_COMPLETE && read_to_the_end(job)) {
@@ -136,8 +136,8 @@ void closing_settle(struct core *core, struct job *job)
     }
     if (job->state == BELT_JOB_STOPPED)
         unremember(core, job);
-    if (job->state == BELT_JOB_STOPPED && job->running == 0) {
-        if (job->owner)
+    if (job->state == BELT_JOB_STOPPED && job->counts.running == 0) {
+        if (job->owner.session)
             retire(core, job);
         else
             retire_now(core, job);
@@ -147,7 +147,7 @@ void closing_settle(struct core *core, struct job *job)
 /* Jobs that outlive their client do not live for ever. */
 void closing_idle_turn(struct core *core, struct job *job)
 {
-    if (job->idle_ms && timer_patience_left(core, job) == 0 && !job->remember_ms && !job->retired)
+    if (job->times.idle_ms && timer_patience_left(core, job) == 0 && !job->closing.remember_ms && !job->closing.retired)
         closing_stop(core, job, NULL, "nobody came for it");
 }
 
@@ -162,11 +162,12 @@ static void let_go(struct core *core, struct job *job)
 void closing_turn(struct core *core)
 {
     uint64_t keep = retired_for(core);
-    while (core->retired) {
-        struct job *job = core->retired;
-        if (job->retired_ms && core->retired_count <= RETIRED_MAX &&
-            (core->store_failed || core->now < job->retired_ms + keep)) { /* answers about it may wait for the store */
-            mark_alarm(core, core->now < job->retired_ms + keep ? job->retired_ms + keep : UINT64_MAX);
+    while (core->closing.retired) {
+        struct job *job = core->closing.retired;
+        if (job->closing.retired_ms && core->closing.retired_count <= RETIRED_MAX &&
+            (core->store.failed ||
+             core->now < job->closing.retired_ms + keep)) { /* answers about it may wait for the store */
+            mark_alarm(core, core->now < job->closing.retired_ms + keep ? job->closing.retired_ms + keep : UINT64_MAX);
             return;
         }
         let_go(core, job);
@@ -175,12 +176,12 @@ void closing_turn(struct core *core)
 
 void closing_make_room(struct core *core, const struct session *from, const struct belt_open_options *options)
 {
-    if (core->jobs >= core->config.max_jobs && core->remembered)
-        let_go(core, core->remembered);
-    while (core->retired && !core->store_failed && !budget_keeps(core, from, budget_job_cost(options)))
-        let_go(core, core->retired);
-    while (core->remembered && !budget_keeps(core, from, budget_job_cost(options)))
-        let_go(core, core->remembered);
+    if (core->jobs.count >= core->config.max_jobs && core->closing.remembered)
+        let_go(core, core->closing.remembered);
+    while (core->closing.retired && !core->store.failed && !budget_keeps(core, from, budget_job_cost(options)))
+        let_go(core, core->closing.retired);
+    while (core->closing.remembered && !budget_keeps(core, from, budget_job_cost(options)))
+        let_go(core, core->closing.remembered);
 }
 
 void closing_free(struct core *core, struct job *job)
@@ -191,41 +192,42 @@ void closing_free(struct core *core, struct job *job)
     reader_free_all(core, job);
     owed_accept_told(core, job);
     timer_remove(core, job);
-    if (job->retired) {
-        DL_DELETE2(core->retired, job, retired_prev, retired_next);
-        core->retired_count--;
+    if (job->closing.retired) {
+        DL_DELETE2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
+        core->closing.retired_count--;
     }
-    if (job->remember_ms)
-        DL_DELETE2(core->remembered, job, remembered_prev, remembered_next);
-    if (job->active)
-        DL_DELETE2(queue->active, job, active_prev, active_next);
+    if (job->closing.remember_ms)
+        DL_DELETE2(core->closing.remembered, job, closing.remembered_prev, closing.remembered_next);
+    if (job->waiting.active)
+        DL_DELETE2(queue->active, job, waiting.prev, waiting.next);
     fair_leave(core, job);
     if (job->dirty)
-        LL_DELETE2(core->dirty_jobs, job, dirty_next);
-    if (job->owner) {
-        DL_DELETE2(job->owner->owned, job, owned_prev, owned_next);
-        job->owner->jobs--;
-        job->owner->fixed_bytes -= job->fixed_bytes;
+        LL_DELETE2(core->marks.jobs, job, dirty_next);
+    if (job->owner.session) {
+        DL_DELETE2(job->owner.session->owned, job, owner.prev, owner.next);
+        job->owner.session->jobs--;
+        job->owner.session->fixed_bytes -= job->memory.fixed_bytes;
     }
     catalog_remove(core, job);
-    queue->waiting -= job->waiting;
-    queue->delayed -= job->delays;
-    share_drop(queue, job->share);
+    queue->waiting -= job->counts.waiting;
+    queue->delayed -= job->counts.delayed;
+    share_drop(queue, job->share.client);
     queue->jobs--;
-    core->jobs--;
-    core->detached -= job->options.detached;
-    core->timed -= job->options.timeout_ms > 0;
-    HASH_DELETE(by_id, core->by_job, job);
-    HASH_DELETE(by_key, core->by_key, job);
+    core->jobs.count--;
+    core->jobs.detached -= job->options.detached;
+    core->jobs.timed -= job->options.timeout_ms > 0;
+    HASH_DELETE(by_id, core->jobs.by_id, job);
+    HASH_DELETE(by_key, core->jobs.by_key, job);
     table_clear(&job->table);
-    core->bytes -= job->bytes + job->own_bytes; /* large payloads, texts and logs; itself */
-    core->fixed_bytes -= job->fixed_bytes;
-    core->payload_bytes -= job->bytes;
+    core->memory.bytes -=
+        job->memory.payload_bytes + job->memory.own_bytes; /* large payloads, texts and logs; itself */
+    core->memory.fixed_bytes -= job->memory.fixed_bytes;
+    core->memory.payload_bytes -= job->memory.payload_bytes;
     budget_feed(core, job);
     belt_payload_clear(&job->argument);
-    free(job->again);
-    free(job->delayed);
-    free(job->log);
+    free(job->waiting.again);
+    free(job->delayed.heap);
+    free(job->completions.ring);
     free(job);
     queue_prune(core, queue);
 }
@@ -233,27 +235,28 @@ void closing_free(struct core *core, struct job *job)
 /* Everything but what runs is let go. */
 static void release_all(struct core *core, struct job *job)
 {
-    for (uint64_t index = table_seek(&job->table, 0); index < job->next; index = table_seek(&job->table, index + 1)) {
+    for (uint64_t index = table_seek(&job->table, 0); index < job->input.next;
+         index = table_seek(&job->table, index + 1)) {
         struct task *task = table_at(&job->table, index);
         if (task->state == TASK_RELEASED || task->state == TASK_RUNNING)
             continue;
         task_forget(core, job, index, task);
     }
-    job->queue->waiting -= job->waiting;
-    job->waiting = 0;
-    job->fresh = job->next;
-    job->again_count = 0;
+    job->queue->waiting -= job->counts.waiting;
+    job->counts.waiting = 0;
+    job->waiting.fresh = job->input.next;
+    job->waiting.again_count = 0;
     delay_forget(core, job);
-    job->log_base += job->log_count;
-    job->log_count = 0;
+    job->completions.base += job->completions.count;
+    job->completions.count = 0;
 }
 
 /* Agents have done with these, and their results are not wanted any more. */
 static void forget_refused(struct core *core, struct job *job)
 {
-    while (job->refused) {
-        uint64_t index = job->refused->index;
-        run_free(core, job->refused);
+    while (job->results.refused) {
+        uint64_t index = job->results.refused->index;
+        run_free(core, job->results.refused);
         task_forget(core, job, index, table_at(&job->table, index));
     }
 }
@@ -263,10 +266,10 @@ void closing_stop(struct core *core, struct job *job, const char *who, const cha
     if (job->state == BELT_JOB_STOPPED)
         return;
     update_trace(core, "job %llu > cancelled: %s", (unsigned long long)job->id, who ? who : why);
-    text_print(job->stopped, sizeof job->stopped, "%s%s",
-               !who             ? "given up: "
-               : job->forgotten ? "its results were dropped by "
-                                : "cancelled by ",
+    text_print(job->closing.stopped, sizeof job->closing.stopped, "%s%s",
+               !who                     ? "given up: "
+               : job->closing.forgotten ? "its results were dropped by "
+                                        : "cancelled by ",
                who ? who : why);
     job->state = BELT_JOB_STOPPED;
     budget_feed(core, job);
@@ -290,11 +293,11 @@ void closing_orphan(struct core *core, struct session *owner)
         owner_set(core, job, NULL);
         if (job->options.detached)
             continue;
-        if (job->remember_ms)
+        if (job->closing.remember_ms)
             continue;
-        if (!job->retired)
+        if (!job->closing.retired)
             closing_stop(core, job, NULL, "its client is gone");
-        if (job->running == 0)
+        if (job->counts.running == 0)
             retire_now(core, job);
     }
 }

@@ -40,8 +40,8 @@ void expire_times(struct core *core, struct job *job)
     uint64_t after = wait_of(core, options->after_ms, options->after_at);
     uint64_t deadline = wait_of(core, options->deadline_ms, options->deadline_at);
     bool ends = options->deadline_ms || options->deadline_at;
-    job->start_ms = after ? core->now + after : 0;
-    job->deadline_ms = ends ? core->now + deadline : UINT64_MAX;
+    job->times.start_ms = after ? core->now + after : 0;
+    job->times.deadline_ms = ends ? core->now + deadline : UINT64_MAX;
     settle_on(core, &options->after_ms, &options->after_at);
     settle_on(core, &options->deadline_ms, &options->deadline_at);
     timer_set(core, job);
@@ -53,7 +53,7 @@ static bool stop_waiting(struct core *core, struct job *job, struct task *task)
     if (task->state == TASK_DELAYED)
         delay_remove(core, job, task);
     else if (task->state == TASK_WAITING) {
-        job->waiting--;
+        job->counts.waiting--;
         job->queue->waiting--;
     } else
         return false;
@@ -78,7 +78,7 @@ static void halt_run(struct core *core, struct run *run)
 
 void expire_one(struct core *core, struct job *job, uint64_t index, bool waiting, const char *who)
 {
-    struct task *task = index < job->next ? table_at(&job->table, index) : NULL;
+    struct task *task = index < job->input.next ? table_at(&job->table, index) : NULL;
     if (!task)
         return;
     if (task->state == TASK_RUNNING && task->u.run->refused) { /* its agent has done with it */
@@ -104,11 +104,11 @@ void expire_one(struct core *core, struct job *job, uint64_t index, bool waiting
 void expire_more(struct core *core, struct job *job)
 {
     uint32_t count = 0;
-    uint64_t index = table_seek(&job->table, job->expire_next);
-    for (; index < job->next && count < EXPIRE_A_TURN; index = table_seek(&job->table, index + 1))
+    uint64_t index = table_seek(&job->table, job->times.expire_next);
+    for (; index < job->input.next && count < EXPIRE_A_TURN; index = table_seek(&job->table, index + 1))
         count += expire_waiting(core, job, index);
-    job->expire_next = index < job->next ? index : job->next;
-    job->expire_ms = core->now + 1;
+    job->times.expire_next = index < job->input.next ? index : job->input.next;
+    job->times.expire_ms = core->now + 1;
     waiting_changed(core, job);
     timer_set(core, job);
 }
@@ -117,12 +117,12 @@ void expire_halt(struct core *core, struct job *job, const char *who)
 {
     struct agent *agent;
 
-    if (job->expired)
+    if (job->times.expired)
         return;
-    job->expired = job->halted = true;
+    job->times.expired = job->times.halted = true;
     update_trace(core, "job %llu > nothing more begins, %s has asked for it: %llu tasks wait, %llu run",
-                 (unsigned long long)job->id, who, (unsigned long long)(job->waiting + job->delays),
-                 (unsigned long long)job->running);
+                 (unsigned long long)job->id, who, (unsigned long long)(job->counts.waiting + job->counts.delayed),
+                 (unsigned long long)job->counts.running);
     DL_FOREACH (core->agents, agent) {
         const struct run *run;
         bool any = false;
@@ -137,28 +137,29 @@ void expire_halt(struct core *core, struct job *job, const char *who)
 /* Agents have done with these, and it is too late for their results. */
 static void expire_refused(struct core *core, struct job *job)
 {
-    while (job->refused) {
-        uint64_t index = job->refused->index;
-        run_free(core, job->refused);
+    while (job->results.refused) {
+        uint64_t index = job->results.refused->index;
+        run_free(core, job->results.refused);
         outcome_expire(core, job, index, table_at(&job->table, index));
     }
 }
 
 void expire_turn(struct core *core, struct job *job)
 {
-    if (job->start_ms && core->now >= job->start_ms) {
-        job->start_ms = 0;
+    if (job->times.start_ms && core->now >= job->times.start_ms) {
+        job->times.start_ms = 0;
         update_trace(core, "job %llu > starts", (unsigned long long)job->id);
         waiting_changed(core, job);
     }
-    if (!job->expired && core->now >= job->deadline_ms) {
-        job->expired = true;
+    if (!job->times.expired && core->now >= job->times.deadline_ms) {
+        job->times.expired = true;
         update_trace(core, "job %llu > its deadline has passed: %llu tasks wait, %llu run", (unsigned long long)job->id,
-                     (unsigned long long)(job->waiting + job->delays), (unsigned long long)job->running);
+                     (unsigned long long)(job->counts.waiting + job->counts.delayed),
+                     (unsigned long long)job->counts.running);
         run_drop_job(core, job);
         expire_refused(core, job);
         expire_more(core, job);
-    } else if (job->expired && job->expire_next < job->next && core->now >= job->expire_ms) {
+    } else if (job->times.expired && job->times.expire_next < job->input.next && core->now >= job->times.expire_ms) {
         expire_more(core, job);
     }
 }

@@ -37,27 +37,27 @@ bool opening_refused(struct core *core, struct session *from, uint64_t ref, cons
     if (core->draining)
         update_error(core, from, ref, 0, BELT_DRAINING,
                      update_text(core, "the broker is shutting down: open the job on another, or later"));
-    else if (core->store_failed && !options->never_durable)
+    else if (core->store.failed && !options->never_durable)
         update_error(core, from, ref, 0, BELT_STORE_FAILED,
                      update_text(core,
                                  "the disk of the broker is full, or fails: it takes durable jobs again when results "
                                  "have been read or room was made; a volatile job needs no disk"));
     else if (options->durable && !core->config.durable)
         update_error(core, from, ref, 0, BELT_NOT_DURABLE, update_text(core, "this broker keeps no durable jobs"));
-    else if (core->jobs >= core->config.max_jobs)
+    else if (core->jobs.count >= core->config.max_jobs)
         update_error(core, from, ref, 0, BELT_LIMIT,
-                     update_text(core, "the broker has %u jobs already, its limit", core->jobs));
+                     update_text(core, "the broker has %u jobs already, its limit", core->jobs.count));
     else if (from->jobs >= session_jobs(core))
         update_error(core, from, ref, 0, BELT_LIMIT,
                      update_text(core, "your session has %u jobs already, the limit of one session: end some of them",
                                  from->jobs));
-    else if (options->detached && core->detached >= detached_jobs(core))
+    else if (options->detached && core->jobs.detached >= detached_jobs(core))
         update_error(
             core, from, ref, 0, BELT_LIMIT,
             update_text(core,
                         "the broker has %u detached jobs already, its limit: read and forget some ('belt jobs' "
                         "lists them, 'belt cancel' ends them)",
-                        core->detached));
+                        core->jobs.detached));
     else if (options->keep_ms > core->config.keep_max_ms)
         update_error(core, from, ref, 0, BELT_BAD_OPTION,
                      update_text(core,
@@ -77,8 +77,8 @@ struct job *opening_new(struct core *core, struct session *owner, uint64_t id, c
     if (!job)
         abort();
     job->id = id;
-    if (core->last_job < id && is_durable(core, &msg->options))
-        core->last_job = id;
+    if (core->jobs.last_id < id && is_durable(core, &msg->options))
+        core->jobs.last_id = id;
     if (msg->key.len)
         name_copy(job->key, sizeof job->key, msg->key);
     else
@@ -88,7 +88,7 @@ struct job *opening_new(struct core *core, struct session *owner, uint64_t id, c
     name_copy(function, sizeof function, msg->function);
     job->queue = queue_get(core, function);
     job->queue->jobs++;
-    job->share = share_take(job->queue, owner);
+    job->share.client = share_take(job->queue, owner);
     job->options = msg->options;
     job->options.durable = is_durable(core, &msg->options);
     if (!job->options.max_attempts)
@@ -98,27 +98,27 @@ struct job *opening_new(struct core *core, struct session *owner, uint64_t id, c
     job->options.argument = (struct belt_bytes){job->argument.data, job->argument.len};
     if (!job->options.opened_at)
         job->options.opened_at = core->wall;
-    job->opened_ms = core->now;
+    job->times.opened_ms = core->now;
     table_init(&job->table);
-    HASH_ADD(by_id, core->by_job, id, sizeof job->id, job);
-    HASH_ADD(by_key, core->by_key, key, (unsigned)strlen(job->key), job);
+    HASH_ADD(by_id, core->jobs.by_id, id, sizeof job->id, job);
+    HASH_ADD(by_key, core->jobs.by_key, key, (unsigned)strlen(job->key), job);
     catalog_add(core, job);
-    core->jobs++;
-    core->detached += job->options.detached;
-    core->timed += job->options.timeout_ms > 0;
+    core->jobs.count++;
+    core->jobs.detached += job->options.detached;
+    core->jobs.timed += job->options.timeout_ms > 0;
     budget_fixed(core, job, (int64_t)budget_job_cost(&job->options));
     expire_times(core, job);
-    name_copy(job->owner_name, sizeof job->owner_name, msg->options.owner);
+    name_copy(job->owner.name, sizeof job->owner.name, msg->options.owner);
     owner_set(core, job, owner);
-    job->options.owner = name_bytes(job->owner_name);
-    job->granted = grant_now(core, job);
+    job->options.owner = name_bytes(job->owner.name);
+    job->input.granted = grant_now(core, job);
     mark_job(core, job);
     return job;
 }
 
 uint64_t opening_id(struct core *core, bool durable)
 {
-    uint64_t *last = durable ? &core->last_job : &core->last_volatile_job;
+    uint64_t *last = durable ? &core->jobs.last_id : &core->jobs.last_volatile_id;
     do
         ++*last;
     while (catalog_find(core, *last) || dead_letter_job_find(core, *last) || history_find(core, *last));

@@ -29,7 +29,7 @@ static void end_unwanted(struct core *core, struct job *job, uint64_t index, str
 
 void outcome_expire(struct core *core, struct job *job, uint64_t index, struct task *task)
 {
-    end_unwanted(core, job, index, task, job->halted ? BELT_TASK_CANCELLED : BELT_TASK_EXPIRED);
+    end_unwanted(core, job, index, task, job->times.halted ? BELT_TASK_CANCELLED : BELT_TASK_EXPIRED);
 }
 
 void outcome_cancel(struct core *core, struct job *job, uint64_t index, struct task *task)
@@ -43,10 +43,10 @@ static void stream_finished(struct core *core, struct job *job, uint64_t index)
     struct reader *reader;
     completions_add(job, index);
     charge_own(core, job);
-    completions_note(job, job->log_base + job->log_count - 1, index);
+    completions_note(job, job->completions.base + job->completions.count - 1, index);
     mark_job(core, job);
     task->tie = job->options.durable ? TIE_UNKEPT : TIE_NONE;
-    DL_FOREACH (job->readers, reader)
+    DL_FOREACH (job->readers.first, reader)
         if (reader->mode == BELT_UNORDERED || reader->sent == index)
             mark_reader(core, reader);
     release_finished(core, job, index, task);
@@ -75,7 +75,7 @@ void outcome_again(struct core *core, struct run *run, struct task *task, enum t
 {
     struct job *job = run->job;
     uint64_t index = run->index;
-    if (run->dropped || run->halted || job->halted) {
+    if (run->dropped || run->halted || job->times.halted) {
         let_go(core, run, task);
         return;
     }
@@ -89,9 +89,9 @@ static void try_again(struct core *core, struct run *run, struct task *task, con
 {
     struct job *job = run->job;
     uint64_t index = run->index, pause = retry_pause(core, job, task);
-    job->retried++;
+    job->counts.retried++;
     job->queue->retried++;
-    core->retried++;
+    core->counts.retried++;
     if (pause)
         update_trace(core, "job %llu > task %llu %s: again in %llu ms (attempt %u)", (unsigned long long)job->id,
                      (unsigned long long)index, how, (unsigned long long)pause, task->attempt);
@@ -123,14 +123,14 @@ void outcome_set(struct core *core, struct job *job, struct task *task, const st
         abort();
     charge_bytes(core, job, extras_bytes(task->u.extras));
     budget_learn(job, task->len + (uint64_t)extras_bytes(task->u.extras));
-    job->unread += task->len + (uint64_t)extras_bytes(task->u.extras);
+    job->memory.unread_bytes += task->len + (uint64_t)extras_bytes(task->u.extras);
     task->n.service_us = item->service_us;
     task->code = (uint8_t)item->code;
     task->state = TASK_DONE;
     bool ok = item->code == BELT_OK;
-    *(ok ? &job->done : &job->failed) += 1;
+    *(ok ? &job->counts.done : &job->counts.failed) += 1;
     *(ok ? &job->queue->done : &job->queue->failed) += 1;
-    *(ok ? &core->done : &core->failed) += 1;
+    *(ok ? &core->counts.done : &core->counts.failed) += 1;
     stream_finished(core, job, item->index);
     if (job->state == BELT_JOB_ENDED_INPUT)
         closing_settle(core, job);
@@ -144,7 +144,7 @@ void outcome_of_run(struct core *core, struct run *run, struct task *task, const
         let_go(core, run, task);
         return;
     }
-    if (item->code != BELT_OK && !job->halted && !run->halted && retry_wanted(core, job, task, item)) {
+    if (item->code != BELT_OK && !job->times.halted && !run->halted && retry_wanted(core, job, task, item)) {
         try_again(core, run, task, item->code == BELT_TASK_LOST ? "lost" : "failed", tie);
         return;
     }

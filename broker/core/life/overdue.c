@@ -22,10 +22,10 @@ static uint64_t margin_of(const struct core *core)
 static bool is_overdue(const struct core *core, const struct agent *agent, const struct run *run)
 {
     uint64_t from = run->begun_ms;
-    if (from < core->awake_ms) /* what came in while the broker was held up may not be read yet */
-        from = core->awake_ms;
-    if (from < agent->synced_ms)
-        from = agent->synced_ms;
+    if (from < core->sessions.awake_ms) /* what came in while the broker was held up may not be read yet */
+        from = core->sessions.awake_ms;
+    if (from < agent->overdue.synced_ms)
+        from = agent->overdue.synced_ms;
     return run->job->options.timeout_ms && core->now >= from + run->job->options.timeout_ms + margin_of(core);
 }
 
@@ -43,11 +43,11 @@ static struct belt_task_ref ref_of(const struct run *run)
 
 static void remember(struct agent *agent, struct belt_task_ref ref)
 {
-    struct belt_task_ref *grown = realloc(agent->overdue, (agent->overdue_count + 1) * sizeof *grown);
+    struct belt_task_ref *grown = realloc(agent->overdue.tasks, (agent->overdue.count + 1) * sizeof *grown);
     if (!grown)
         abort();
-    agent->overdue = grown;
-    agent->overdue[agent->overdue_count++] = ref;
+    agent->overdue.tasks = grown;
+    agent->overdue.tasks[agent->overdue.count++] = ref;
 }
 
 /* It must have been running: that counts as if its slot had died. */
@@ -59,7 +59,7 @@ static void take_back(struct core *core, struct agent *agent, struct run *run)
                  agent->session->name, (unsigned long long)ref.job, (unsigned long long)ref.index, ref.attempt);
     remember(agent, ref);
     drop(core, agent, ref);
-    core->overdue++;
+    core->counts.overdue++;
     agent->lost++;
     outcome_lost(core, run, TIE_NONE,
                  update_text(core,
@@ -92,7 +92,7 @@ static void look_at(struct core *core, struct agent *agent)
     DL_FOREACH_SAFE (agent->runs, run, next) {
         bool first = !run->chunk || run->chunk != chunk;
         chunk = run->chunk;
-        if (first && begun++ >= agent->slots - agent->overdue_count)
+        if (first && begun++ >= agent->slots - agent->overdue.count)
             break;
         if (first && !run->begun_ms)
             run->begun_ms = core->now;
@@ -111,13 +111,13 @@ static void look_at(struct core *core, struct agent *agent)
 void overdue_turn(struct core *core)
 {
     struct agent *agent;
-    if (!core->timed)
+    if (!core->jobs.timed)
         return;
-    if (core->now >= core->overdue_ms) {
-        core->overdue_ms = core->now + core->config.heartbeat_ms;
+    if (core->now >= core->overdue_look_ms) {
+        core->overdue_look_ms = core->now + core->config.heartbeat_ms;
         DL_FOREACH (core->agents, agent)
             if (agent->held)
                 look_at(core, agent);
     }
-    mark_alarm(core, core->overdue_ms);
+    mark_alarm(core, core->overdue_look_ms);
 }

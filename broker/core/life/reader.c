@@ -14,7 +14,7 @@
 struct reader *reader_find(struct core *core, uint64_t id)
 {
     struct reader *reader = NULL;
-    HASH_FIND(hh, core->readers, &id, sizeof id, reader);
+    HASH_FIND(hh, core->readers.by_id, &id, sizeof id, reader);
     return reader;
 }
 
@@ -23,16 +23,16 @@ struct reader *reader_new(struct core *core, struct job *job, struct belt_bytes 
     struct reader *reader = calloc(1, sizeof *reader);
     if (!reader)
         abort();
-    reader->id = ++core->last_reader;
+    reader->id = ++core->readers.last_id;
     reader->job = job;
     reader->mode = mode;
     name_copy(reader->name, sizeof reader->name, name);
-    HASH_ADD(hh, core->readers, id, sizeof reader->id, reader);
+    HASH_ADD(hh, core->readers.by_id, id, sizeof reader->id, reader);
     reader->acked = reader->sent = acked;
-    DL_APPEND(job->readers, reader);
+    DL_APPEND(job->readers.first, reader);
     budget_fixed(core, job, READER_COST);
-    job->reader_count++;
-    job->was_read = true;
+    job->readers.count++;
+    job->readers.was_read = true;
     mark_job(core, job);
     return reader;
 }
@@ -40,7 +40,7 @@ struct reader *reader_new(struct core *core, struct job *job, struct belt_bytes 
 struct reader *reader_by_name(struct job *job, struct belt_bytes name)
 {
     struct reader *reader;
-    DL_FOREACH (job->readers, reader)
+    DL_FOREACH (job->readers.first, reader)
         if (name_equals(reader->name, name))
             return reader;
     return NULL;
@@ -61,21 +61,21 @@ void reader_seat(struct core *core, struct reader *reader, struct session *sessi
 void reader_free(struct core *core, struct reader *reader)
 {
     struct job *job = reader->job;
-    if (reader->dirty && core->dirty_readers)
-        LL_DELETE2(core->dirty_readers, reader, dirty_next);
-    if (reader->dirty && core->late_readers)
-        LL_DELETE2(core->late_readers, reader, dirty_next);
+    if (reader->dirty && core->marks.readers)
+        LL_DELETE2(core->marks.readers, reader, dirty_next);
+    if (reader->dirty && core->marks.late_readers)
+        LL_DELETE2(core->marks.late_readers, reader, dirty_next);
     durable_reader_gone(core, reader);
     reader_seat(core, reader, NULL);
-    DL_DELETE(job->readers, reader);
+    DL_DELETE(job->readers.first, reader);
     budget_fixed(core, job, -READER_COST);
-    job->reader_count--;
-    HASH_DELETE(hh, core->readers, reader);
+    job->readers.count--;
+    HASH_DELETE(hh, core->readers.by_id, reader);
     free(reader);
 }
 
 void reader_free_all(struct core *core, struct job *job)
 {
-    while (job->readers)
-        reader_free(core, job->readers);
+    while (job->readers.first)
+        reader_free(core, job->readers.first);
 }

@@ -27,7 +27,7 @@ static struct frontier frontier_of(const struct job *job)
 {
     struct frontier frontier = {.below = {UINT64_MAX, UINT64_MAX}};
     const struct reader *reader;
-    DL_FOREACH (job->readers, reader) {
+    DL_FOREACH (job->readers.first, reader) {
         if (!reader->engaged)
             continue;
         frontier.any = true;
@@ -50,7 +50,7 @@ static void released_some(struct core *core, struct job *job)
 {
     completions_trim(job);
     mark_job(core, job);
-    if (job->waiting)
+    if (job->counts.waiting)
         mark_queue(core, job->queue);
     closing_settle(core, job);
 }
@@ -58,9 +58,9 @@ static void released_some(struct core *core, struct job *job)
 void release_finished(struct core *core, struct job *job, uint64_t index, struct task *task)
 {
     struct frontier frontier = frontier_of(job);
-    uint64_t before = job->released;
+    uint64_t before = job->counts.released;
     release_if_taken(core, job, &frontier, index, task);
-    if (job->released != before)
+    if (job->counts.released != before)
         released_some(core, job);
 }
 
@@ -70,9 +70,9 @@ void release_finished(struct core *core, struct job *job, uint64_t index, struct
 static uint64_t sweep_step(struct core *core, struct job *job, const struct frontier *frontier, unsigned mode,
                            uint64_t number)
 {
-    core->release_steps++;
-    if (mode == BELT_UNORDERED && number < job->log_base)
-        return job->log_base;
+    core->release.steps++;
+    if (mode == BELT_UNORDERED && number < job->completions.base)
+        return job->completions.base;
     uint64_t index = mode == BELT_ORDERED ? number : completions_at(job, number);
     struct task *task = table_at(&job->table, index);
     if (!task && mode == BELT_ORDERED)
@@ -83,7 +83,7 @@ static uint64_t sweep_step(struct core *core, struct job *job, const struct fron
 
 static void sweep_some(struct core *core, struct job *job, unsigned mode, uint32_t *steps)
 {
-    struct sweep *sweep = &job->sweep[mode];
+    struct sweep *sweep = &job->release.sweep[mode];
     struct frontier frontier = frontier_of(job);
     while (sweep->at < sweep->end && *steps) {
         sweep->at = sweep_step(core, job, &frontier, mode, sweep->at);
@@ -96,19 +96,19 @@ static void sweep_some(struct core *core, struct job *job, unsigned mode, uint32
 void release_turn(struct core *core)
 {
     uint32_t steps = RELEASE_A_TURN;
-    while (core->sweeping && steps) {
-        struct job *job = core->sweeping;
-        uint64_t before = job->released;
-        DL_DELETE2(core->sweeping, job, sweeping_prev, sweeping_next);
-        job->sweeping = false;
+    while (core->release.jobs && steps) {
+        struct job *job = core->release.jobs;
+        uint64_t before = job->counts.released;
+        DL_DELETE2(core->release.jobs, job, release.prev, release.next);
+        job->release.sweeping = false;
         sweep_some(core, job, BELT_ORDERED, &steps);
         sweep_some(core, job, BELT_UNORDERED, &steps);
         sweep_enlist(core, job); /* behind the others */
-        if (job->released != before)
+        if (job->counts.released != before)
             released_some(core, job);
     }
-    if (core->sweeping)
-        core->again = true;
+    if (core->release.jobs)
+        core->marks.again = true;
 }
 
 /* ---- readers ---- */
@@ -130,7 +130,7 @@ void release_came(struct core *core, struct reader *reader)
 {
     struct job *job = reader->job;
     /* With the first reader that counts, what lies below its beginning may go. */
-    uint64_t base = reader->mode == BELT_ORDERED ? job->table.base : job->log_base;
+    uint64_t base = reader->mode == BELT_ORDERED ? job->table.base : job->completions.base;
     sweep_request(core, job, reader->mode, base, reader->acked);
 }
 
@@ -145,20 +145,21 @@ void release_left(struct core *core, struct job *job, unsigned mode, uint64_t ac
 void release_restored(struct core *core, struct job *job)
 {
     struct frontier frontier = frontier_of(job);
-    for (uint64_t place = job->log_base; place < job->log_base + job->log_count; place++)
+    for (uint64_t place = job->completions.base; place < job->completions.base + job->completions.count; place++)
         completions_set(job, place, completions_at(job, place));
-    for (uint64_t index = table_seek(&job->table, 0); index < job->next; index = table_seek(&job->table, index + 1))
+    for (uint64_t index = table_seek(&job->table, 0); index < job->input.next;
+         index = table_seek(&job->table, index + 1))
         release_if_taken(core, job, &frontier, index, table_at(&job->table, index));
     /* Indexes that no record names were read. */
-    uint64_t index = job->next, base = job->table.used ? job->table.base : job->next;
+    uint64_t index = job->input.next, base = job->table.used ? job->table.base : job->input.next;
     while (index > base && !completions_released(job, index - 1))
         index--;
-    job->whole_from[BELT_ORDERED] = index;
-    uint64_t place = job->log_base + job->log_count;
-    while (place > job->log_base && !completions_released(job, completions_at(job, place - 1)))
+    job->release.whole_from[BELT_ORDERED] = index;
+    uint64_t place = job->completions.base + job->completions.count;
+    while (place > job->completions.base && !completions_released(job, completions_at(job, place - 1)))
         place--;
-    job->whole_from[BELT_UNORDERED] = place;
-    if (job->released == 0)
-        job->whole_from[BELT_ORDERED] = job->whole_from[BELT_UNORDERED] = 0;
+    job->release.whole_from[BELT_UNORDERED] = place;
+    if (job->counts.released == 0)
+        job->release.whole_from[BELT_ORDERED] = job->release.whole_from[BELT_UNORDERED] = 0;
     released_some(core, job);
 }

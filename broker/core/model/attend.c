@@ -8,9 +8,9 @@
 bool attend_any(const struct job *job)
 {
     const struct reader *reader;
-    if (job->owner)
+    if (job->owner.session)
         return true;
-    DL_FOREACH (job->readers, reader)
+    DL_FOREACH (job->readers.first, reader)
         if (reader->session && reader->engaged)
             return true;
     return false;
@@ -19,8 +19,8 @@ bool attend_any(const struct job *job)
 void attend_note(struct core *core, struct job *job)
 {
     if (attend_any(job))
-        job->idle_ms = 0;
-    else if (!job->idle_ms)
-        job->idle_ms = core->now;
+        job->times.idle_ms = 0;
+    else if (!job->times.idle_ms)
+        job->times.idle_ms = core->now;
     timer_set(core, job);
 }

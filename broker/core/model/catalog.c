@@ -10,7 +10,7 @@
 /* Ids of durable and of volatile jobs grow each for themselves: within a list a new job is the last, or near it. */
 void catalog_add(struct core *core, struct job *job)
 {
-    struct job **list = &core->catalog[job->options.durable], *before = *list ? (*list)->catalog_prev : NULL;
+    struct job **list = &core->jobs.catalog[job->options.durable], *before = *list ? (*list)->catalog_prev : NULL;
     while (before && before->id > job->id)
         before = before == *list ? NULL : before->catalog_prev;
     if (before)
@@ -21,12 +21,12 @@ void catalog_add(struct core *core, struct job *job)
 
 void catalog_remove(struct core *core, struct job *job)
 {
-    DL_DELETE2(core->catalog[job->options.durable], job, catalog_prev, catalog_next);
+    DL_DELETE2(core->jobs.catalog[job->options.durable], job, catalog_prev, catalog_next);
 }
 
 struct catalog_place catalog_from(struct core *core, uint64_t after)
 {
-    struct catalog_place place = {{core->catalog[0], core->catalog[1]}};
+    struct catalog_place place = {{core->jobs.catalog[0], core->jobs.catalog[1]}};
     struct job *job = after ? catalog_find(core, after) : NULL;
     if (job)
         place.at[job->options.durable] = job;
@@ -84,13 +84,13 @@ struct job *catalog_living(struct core *core, const struct catalog_name *name)
     if (name->is_id)
         return catalog_find(core, name->id);
     if (name->key.len)
-        HASH_FIND(by_key, core->by_key, name->key.data, (unsigned)name->key.len, job);
+        HASH_FIND(by_key, core->jobs.by_key, name->key.data, (unsigned)name->key.len, job);
     return job;
 }
 
 struct job *catalog_find(struct core *core, uint64_t id)
 {
     struct job *job = NULL;
-    HASH_FIND(by_id, core->by_job, &id, sizeof id, job);
+    HASH_FIND(by_id, core->jobs.by_id, &id, sizeof id, job);
     return job;
 }

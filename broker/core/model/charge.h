@@ -15,10 +15,10 @@
 /* What the job keeps beside payloads has grown or shrunk. */
 static inline void charge_own(struct core *core, struct job *job)
 {
-    uint64_t own =
-        job->fixed_bytes + job->list_bytes + job->table.bytes + job->kept.tasks.bytes + job->kept.results.bytes;
-    core->bytes += own - job->own_bytes;
-    job->own_bytes = own;
+    uint64_t own = job->memory.fixed_bytes + job->memory.list_bytes + job->table.bytes + job->on_disk.tasks.bytes +
+                   job->on_disk.results.bytes;
+    core->memory.bytes += own - job->memory.own_bytes;
+    job->memory.own_bytes = own;
 }
 
 #endif

@@ -10,26 +10,26 @@
 
 uint64_t completions_at(const struct job *job, uint64_t place)
 {
-    return job->log[(job->log_head + (place - job->log_base)) % job->log_room];
+    return job->completions.ring[(job->completions.head + (place - job->completions.base)) % job->completions.room];
 }
 
 void completions_add(struct job *job, uint64_t index)
 {
-    if (job->log_count == job->log_room) {
-        uint64_t room = job->log_room ? job->log_room * 2 : 64;
+    if (job->completions.count == job->completions.room) {
+        uint64_t room = job->completions.room ? job->completions.room * 2 : 64;
         uint64_t *log = malloc(room * sizeof *log);
         if (!log)
             abort();
-        for (uint64_t i = 0; i < job->log_count; i++)
-            log[i] = completions_at(job, job->log_base + i);
-        free(job->log);
-        job->list_bytes += (room - job->log_room) * sizeof *log;
-        job->log = log;
-        job->log_room = room;
-        job->log_head = 0;
+        for (uint64_t i = 0; i < job->completions.count; i++)
+            log[i] = completions_at(job, job->completions.base + i);
+        free(job->completions.ring);
+        job->memory.list_bytes += (room - job->completions.room) * sizeof *log;
+        job->completions.ring = log;
+        job->completions.room = room;
+        job->completions.head = 0;
     }
-    job->log[(job->log_head + job->log_count) % job->log_room] = index;
-    job->log_count++;
+    job->completions.ring[(job->completions.head + job->completions.count) % job->completions.room] = index;
+    job->completions.count++;
 }
 
 void completions_note(struct job *job, uint64_t place, uint64_t index)
@@ -37,18 +37,18 @@ void completions_note(struct job *job, uint64_t place, uint64_t index)
     struct task *task = table_at(&job->table, index);
     if (task && task->state == TASK_DONE)
         task->place = (uint32_t)place;
-    else if (place >= job->whole_from[BELT_UNORDERED])
-        job->whole_from[BELT_UNORDERED] = place + 1;
+    else if (place >= job->release.whole_from[BELT_UNORDERED])
+        job->release.whole_from[BELT_UNORDERED] = place + 1;
 }
 
 uint64_t completions_place(const struct job *job, const struct task *task)
 {
-    return job->log_base + (uint32_t)(task->place - (uint32_t)job->log_base);
+    return job->completions.base + (uint32_t)(task->place - (uint32_t)job->completions.base);
 }
 
 void completions_set(struct job *job, uint64_t place, uint64_t index)
 {
-    job->log[(job->log_head + (place - job->log_base)) % job->log_room] = index;
+    job->completions.ring[(job->completions.head + (place - job->completions.base)) % job->completions.room] = index;
     completions_note(job, place, index);
 }
 
@@ -61,14 +61,15 @@ bool completions_released(const struct job *job, uint64_t index)
 /* A durable job looks at its places again when they are recorded, and when the record is not needed any more. */
 static bool is_kept(const struct job *job, uint64_t place)
 {
-    return job->options.durable && job->state != BELT_JOB_STOPPED && place >= job->kept.taken;
+    return job->options.durable && job->state != BELT_JOB_STOPPED && place >= job->on_disk.taken;
 }
 
 void completions_trim(struct job *job)
 {
-    while (job->log_count && !is_kept(job, job->log_base) && completions_released(job, job->log[job->log_head])) {
-        job->log_head = (job->log_head + 1) % job->log_room;
-        job->log_base++;
-        job->log_count--;
+    while (job->completions.count && !is_kept(job, job->completions.base) &&
+           completions_released(job, job->completions.ring[job->completions.head])) {
+        job->completions.head = (job->completions.head + 1) % job->completions.room;
+        job->completions.base++;
+        job->completions.count--;
     }
 }

@@ -18,9 +18,9 @@ static uint64_t shown(const struct reader *reader, uint64_t number)
 struct task *cursor_task(const struct reader *reader, uint64_t number, uint64_t *index)
 {
     const struct job *job = reader->job;
-    if (reader->mode == BELT_UNORDERED && number >= job->log_base + job->log_count)
+    if (reader->mode == BELT_UNORDERED && number >= job->completions.base + job->completions.count)
         return NULL;
-    if (reader->mode == BELT_UNORDERED && number < job->log_base)
+    if (reader->mode == BELT_UNORDERED && number < job->completions.base)
         return NULL;
     *index = shown(reader, number);
     struct task *task = table_at(&job->table, *index);
@@ -32,7 +32,7 @@ bool cursor_lags(const struct job *job)
     const struct reader *reader;
     uint64_t index;
     bool any = false;
-    DL_FOREACH (job->readers, reader) {
+    DL_FOREACH (job->readers.first, reader) {
         any |= reader->engaged;
         if (reader->engaged && cursor_task(reader, reader->acked, &index))
             return true;
@@ -61,7 +61,7 @@ static bool awaits(const struct reader *reader)
 static bool is_next(const struct reader *reader, uint64_t index)
 {
     const struct job *job = reader->job;
-    uint64_t skipped, end = job->log_base + job->log_count;
+    uint64_t skipped, end = job->completions.base + job->completions.count;
     if (reader->mode == BELT_UNORDERED)
         return end < reader->sent + AWAITED_AHEAD;
     if (index < reader->sent || index >= reader->sent + AWAITED_AHEAD || index >= reader->credit.items)
@@ -75,7 +75,7 @@ static bool is_next(const struct reader *reader, uint64_t index)
 bool cursor_awaited(const struct job *job, uint64_t index)
 {
     const struct reader *reader;
-    DL_FOREACH (job->readers, reader)
+    DL_FOREACH (job->readers.first, reader)
         if (reader->session && !cursor_is_full(reader) && cursor_has_credit(reader) && is_next(reader, index))
             return true;
     return false;
@@ -84,11 +84,11 @@ bool cursor_awaited(const struct job *job, uint64_t index)
 bool cursor_awaits_any(const struct job *job)
 {
     const struct reader *reader;
-    DL_FOREACH (job->readers, reader) {
-        const struct task *task = reader->sent < job->next ? table_at(&job->table, reader->sent) : NULL;
+    DL_FOREACH (job->readers.first, reader) {
+        const struct task *task = reader->sent < job->input.next ? table_at(&job->table, reader->sent) : NULL;
         if (!awaits(reader))
             continue;
-        if (reader->mode == BELT_UNORDERED ? job->refused_count == 0 : task && task->state == TASK_WAITING)
+        if (reader->mode == BELT_UNORDERED ? job->results.refused_count == 0 : task && task->state == TASK_WAITING)
             return true;
     }
     return false;

@@ -7,8 +7,8 @@
 
 void mark_alarm(struct core *core, uint64_t when)
 {
-    if (when < core->alarm)
-        core->alarm = when;
+    if (when < core->marks.alarm)
+        core->marks.alarm = when;
 }
 
 void mark_queue(struct core *core, struct queue *queue)
@@ -16,12 +16,12 @@ void mark_queue(struct core *core, struct queue *queue)
     if (queue->dirty)
         return;
     queue->dirty = true;
-    LL_PREPEND2(core->dirty_queues, queue, dirty_next);
+    LL_PREPEND2(core->marks.queues, queue, dirty_next);
 }
 
 void mark_queue_later(struct core *core, struct queue *queue, uint64_t when)
 {
-    queue->revisit = core->revisit = true;
+    queue->revisit = core->marks.revisit = true;
     mark_alarm(core, when);
 }
 
@@ -30,7 +30,7 @@ void mark_job(struct core *core, struct job *job)
     if (job->dirty)
         return;
     job->dirty = true;
-    LL_PREPEND2(core->dirty_jobs, job, dirty_next);
+    LL_PREPEND2(core->marks.jobs, job, dirty_next);
 }
 
 void mark_reader(struct core *core, struct reader *reader)
@@ -38,13 +38,13 @@ void mark_reader(struct core *core, struct reader *reader)
     if (reader->dirty || !reader->session)
         return;
     reader->dirty = true;
-    LL_PREPEND2(core->dirty_readers, reader, dirty_next);
+    LL_PREPEND2(core->marks.readers, reader, dirty_next);
 }
 
 void mark_readers(struct core *core, struct job *job)
 {
     struct reader *reader;
-    DL_FOREACH (job->readers, reader)
+    DL_FOREACH (job->readers.first, reader)
         mark_reader(core, reader);
 }
 
@@ -53,5 +53,5 @@ void mark_agent(struct core *core, struct agent *agent)
     if (agent->dirty)
         return;
     agent->dirty = true;
-    LL_PREPEND2(core->dirty_agents, agent, dirty_next);
+    LL_PREPEND2(core->marks.agents, agent, dirty_next);
 }

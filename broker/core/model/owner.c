@@ -10,19 +10,19 @@
 
 void owner_set(struct core *core, struct job *job, struct session *owner)
 {
-    if (job->owner) {
-        DL_DELETE2(job->owner->owned, job, owned_prev, owned_next);
-        job->owner->jobs--;
-        job->owner->fixed_bytes -= job->fixed_bytes;
+    if (job->owner.session) {
+        DL_DELETE2(job->owner.session->owned, job, owner.prev, owner.next);
+        job->owner.session->jobs--;
+        job->owner.session->fixed_bytes -= job->memory.fixed_bytes;
     }
-    job->owner = owner;
+    job->owner.session = owner;
     if (owner) {
-        owner->fixed_bytes += job->fixed_bytes;
-        DL_APPEND2(owner->owned, job, owned_prev, owned_next);
+        owner->fixed_bytes += job->memory.fixed_bytes;
+        DL_APPEND2(owner->owned, job, owner.prev, owner.next);
         owner->jobs++;
-        memcpy(job->owner_name, owner->name, sizeof job->owner_name);
-        job->owned_ms = core->now;
-        job->kept.job_due = true;
+        memcpy(job->owner.name, owner->name, sizeof job->owner.name);
+        job->owner.since_ms = core->now;
+        job->on_disk.job_due = true;
         mark_job(core, job);
     }
     attend_note(core, job);

@@ -12,9 +12,9 @@
 
 static inline void charge_bytes(struct core *core, struct job *job, int64_t bytes)
 {
-    core->bytes += (uint64_t)bytes;
-    core->payload_bytes += (uint64_t)bytes;
-    job->bytes += (uint64_t)bytes;
+    core->memory.bytes += (uint64_t)bytes;
+    core->memory.payload_bytes += (uint64_t)bytes;
+    job->memory.payload_bytes += (uint64_t)bytes;
 }
 /* Memory of a result beside its payload. */
 static inline int64_t extras_bytes(const struct belt_result_extras *extras)
@@ -36,16 +36,16 @@ static inline void task_forget(struct core *core, struct job *job, uint64_t inde
 {
     if (task->state == TASK_DONE) {
         charge_bytes(core, job, -extras_bytes(task->u.extras));
-        job->unread -= task->len + (uint64_t)extras_bytes(task->u.extras);
+        job->memory.unread_bytes -= task->len + (uint64_t)extras_bytes(task->u.extras);
     }
-    if (task->state == TASK_DONE && job->whole_from[BELT_UNORDERED] <= completions_place(job, task))
-        job->whole_from[BELT_UNORDERED] = completions_place(job, task) + 1;
-    if (job->whole_from[BELT_ORDERED] <= index)
-        job->whole_from[BELT_ORDERED] = index + 1;
+    if (task->state == TASK_DONE && job->release.whole_from[BELT_UNORDERED] <= completions_place(job, task))
+        job->release.whole_from[BELT_UNORDERED] = completions_place(job, task) + 1;
+    if (job->release.whole_from[BELT_ORDERED] <= index)
+        job->release.whole_from[BELT_ORDERED] = index + 1;
     pin_drop(core, job, task);
-    table_release(&job->table, index, job->next);
+    table_release(&job->table, index, job->input.next);
     charge_own(core, job);
-    job->released++;
+    job->counts.released++;
 }
 
 #endif

@@ -36,10 +36,10 @@ void queue_free(struct queue *queue)
 
 void queue_prune(struct core *core, struct queue *queue)
 {
-    if (queue->jobs || queue->letter_jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
+    if (queue->jobs || queue->dead_letters.jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
         return;
     if (queue->dirty)
-        LL_DELETE2(core->dirty_queues, queue, dirty_next);
+        LL_DELETE2(core->marks.queues, queue, dirty_next);
     HASH_DEL(core->queues, queue);
     queue_free(queue);
 }
@@ -62,7 +62,7 @@ void queue_serve(struct core *core, struct queue *queue, struct agent *agent)
     queue->hungry = true;
     mark_queue(core, queue);
     struct job *job;
-    DL_FOREACH2(queue->active, job, active_next)
+    DL_FOREACH2(queue->active, job, waiting.next)
     mark_job(core, job); /* its notice is over */
 }
 
@@ -80,7 +80,7 @@ void queue_unserve(struct core *core, struct queue *queue, struct agent *agent)
         }
     struct job *job;
     if (queue->agent_count == 0)
-        DL_FOREACH2(queue->active, job, active_next)
+        DL_FOREACH2(queue->active, job, waiting.next)
     mark_job(core, job);
     queue_prune(core, queue);
 }

@@ -22,7 +22,7 @@ static bool is_told(unsigned code)
 void refusal_note(struct core *core, const char *peer, unsigned code, struct belt_bytes text)
 {
     struct refusals *refusals = &core->refusals;
-    core->refused += is_told(code);
+    core->counts.refused += is_told(code);
     if (!core->config.tell_refusals || !is_told(code))
         return;
     refusals->counts[code]++;

@@ -8,35 +8,35 @@
 
 static bool is_sweeping(const struct job *job)
 {
-    return job->sweep[BELT_ORDERED].at < job->sweep[BELT_ORDERED].end ||
-           job->sweep[BELT_UNORDERED].at < job->sweep[BELT_UNORDERED].end;
+    return job->release.sweep[BELT_ORDERED].at < job->release.sweep[BELT_ORDERED].end ||
+           job->release.sweep[BELT_UNORDERED].at < job->release.sweep[BELT_UNORDERED].end;
 }
 
 void sweep_enlist(struct core *core, struct job *job)
 {
-    if (job->sweeping || !is_sweeping(job))
+    if (job->release.sweeping || !is_sweeping(job))
         return;
-    job->sweeping = true;
-    DL_APPEND2(core->sweeping, job, sweeping_prev, sweeping_next);
-    core->again = true;
+    job->release.sweeping = true;
+    DL_APPEND2(core->release.jobs, job, release.prev, release.next);
+    core->marks.again = true;
 }
 
 void sweep_forget(struct core *core, struct job *job)
 {
-    if (job->sweeping)
-        DL_DELETE2(core->sweeping, job, sweeping_prev, sweeping_next);
-    job->sweeping = false;
-    memset(job->sweep, 0, sizeof job->sweep);
+    if (job->release.sweeping)
+        DL_DELETE2(core->release.jobs, job, release.prev, release.next);
+    job->release.sweeping = false;
+    memset(job->release.sweep, 0, sizeof job->release.sweep);
 }
 
 static uint64_t end_of(const struct job *job, unsigned mode)
 {
-    return mode == BELT_ORDERED ? job->next : job->log_base + job->log_count;
+    return mode == BELT_ORDERED ? job->input.next : job->completions.base + job->completions.count;
 }
 
 void sweep_request(struct core *core, struct job *job, unsigned mode, uint64_t from, uint64_t end)
 {
-    struct sweep *sweep = &job->sweep[mode];
+    struct sweep *sweep = &job->release.sweep[mode];
     if (end > end_of(job, mode))
         end = end_of(job, mode);
     if (from >= end)

@@ -61,7 +61,7 @@ static uint32_t behind(const struct agent *agent)
 static uint64_t doubtful_ms(const struct core *core, const struct agent *agent)
 {
     const struct run *run = agent->runs;
-    while (run && run->dispatched_ms < agent->begun_ms)
+    while (run && run->dispatched_ms < agent->recall.begun_ms)
         run = run->next;
     return run ? run->dispatched_ms + core->config.heartbeat_ms : UINT64_MAX;
 }
@@ -69,10 +69,10 @@ static uint64_t doubtful_ms(const struct core *core, const struct agent *agent)
 /* When this agent may be asked for tasks: now or before; UINT64_MAX: not at all. */
 static uint64_t askable_ms(const struct core *core, const struct agent *agent)
 {
-    if (!agent->synced || agent->recalling || !agent->parts)
+    if (!agent->synced || agent->recall.under_way || !agent->parts)
         return UINT64_MAX;
     uint64_t when = behind(agent) ? 0 : doubtful_ms(core, agent);
-    return when > agent->recall_ms ? when : agent->recall_ms;
+    return when > agent->recall.again_ms ? when : agent->recall.again_ms;
 }
 
 /* Who has most behind its slots, and some of it of this queue; `*later`: when another one may be asked. */
@@ -107,11 +107,11 @@ static uint32_t idle_slots(const struct queue *queue, uint32_t bytes)
 
 bool balance_recall(struct core *core, const struct queue *queue, struct agent *agent, uint32_t count, const char *why)
 {
-    if (count == 0 || agent->recalling || !agent->synced || !agent->session->peer)
+    if (count == 0 || agent->recall.under_way || !agent->synced || !agent->session->peer)
         return false;
-    agent->recalling = true;
-    agent->asked_ms = core->now;
-    agent->recalled = queue;
+    agent->recall.under_way = true;
+    agent->recall.asked_ms = core->now;
+    agent->recall.queue = queue;
     update_send(core, agent->session, BELT_MSG_RECALL)->u.recall.count = count;
     update_trace(core, "%s > recall %u tasks: %s", agent->session->name, count, why);
     return true;

@@ -21,7 +21,7 @@ static uint64_t reserve_of(const struct core *core)
 static uint64_t used(const struct core *core)
 {
     uint64_t reserve = reserve_of(core);
-    return core->bytes + (core->fixed_bytes < reserve ? reserve - core->fixed_bytes : 0);
+    return core->memory.bytes + (core->memory.fixed_bytes < reserve ? reserve - core->memory.fixed_bytes : 0);
 }
 
 static uint64_t inputs_end(const struct core *core)
@@ -37,13 +37,13 @@ static uint64_t results_end(const struct core *core)
 /* The budget's last eighth is shared out among the jobs. */
 static uint64_t part_of(const struct core *core)
 {
-    return core->config.memory_budget / 8 / (core->jobs ? core->jobs : 1);
+    return core->config.memory_budget / 8 / (core->jobs.count ? core->jobs.count : 1);
 }
 
 uint64_t budget_left(const struct core *core, const struct job *job)
 {
     uint64_t end = inputs_end(core), left = used(core) < end ? end - used(core) : 0;
-    uint64_t part = part_of(core) > job->bytes ? part_of(core) - job->bytes : 0;
+    uint64_t part = part_of(core) > job->memory.payload_bytes ? part_of(core) - job->memory.payload_bytes : 0;
     uint64_t rest = used(core) < core->config.memory_budget ? core->config.memory_budget - used(core) : 0;
     if (part > rest)
         part = rest;
@@ -53,7 +53,8 @@ uint64_t budget_left(const struct core *core, const struct job *job)
 bool budget_takes(const struct core *core, const struct job *job, uint64_t size)
 {
     /* One payload always fits into a broker that keeps little or no other, however small its budget is. */
-    return size <= budget_left(core, job) || used(core) < core->config.memory_budget / 4 || core->payload_bytes == 0;
+    return size <= budget_left(core, job) || used(core) < core->config.memory_budget / 4 ||
+           core->memory.payload_bytes == 0;
 }
 
 /* ---- results ---- */
@@ -69,13 +70,13 @@ static uint64_t overdraft(const struct core *core)
 
 static uint64_t typical_of(const struct job *job)
 {
-    uint32_t known = job->result_bytes ? job->result_bytes : job->queue->result_bytes;
+    uint32_t known = job->results.typical_bytes ? job->results.typical_bytes : job->queue->result_bytes;
     return known ? known : RESULT_GUESS;
 }
 
 uint32_t budget_expect(struct core *core, const struct job *job)
 {
-    core->expected += typical_of(job);
+    core->memory.expected += typical_of(job);
     return (uint32_t)typical_of(job);
 }
 
@@ -84,45 +85,47 @@ bool budget_takes_result(const struct core *core, const struct job *job, uint64_
     uint64_t after = used(core) + size;
     if (after <= results_end(core))
         return true;
-    if (after <= core->config.memory_budget && job->bytes + size <= part_of(core))
+    if (after <= core->config.memory_budget && job->memory.payload_bytes + size <= part_of(core))
         return true;
     return awaited && after <= overdraft(core);
 }
 
 void budget_learn(struct job *job, uint64_t size)
 {
-    uint32_t now = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX, known = job->result_bytes;
-    job->result_bytes = now >= known ? now : known - (known - now) / 16;
-    job->queue->result_bytes = job->result_bytes;
+    uint32_t now = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX, known = job->results.typical_bytes;
+    job->results.typical_bytes = now >= known ? now : known - (known - now) / 16;
+    job->queue->result_bytes = job->results.typical_bytes;
 }
 
 bool budget_is_short(const struct core *core, const struct job *job)
 {
-    uint64_t one = typical_of(job), own = (job->running - job->refused_count) * one;
-    if (used(core) + core->expected + one <= results_end(core) || job->bytes + own + one <= part_of(core))
+    uint64_t one = typical_of(job), own = (job->counts.running - job->results.refused_count) * one;
+    if (used(core) + core->memory.expected + one <= results_end(core) ||
+        job->memory.payload_bytes + own + one <= part_of(core))
         return false;
-    return job->running > job->refused_count || !cursor_awaits_any(job);
+    return job->counts.running > job->results.refused_count || !cursor_awaits_any(job);
 }
 
 bool budget_holds_back(struct core *core, struct job *job)
 {
     if (!budget_is_short(core, job))
         return false;
-    job->queue->revisit = core->revisit = true;
-    core->held_back = true;
+    job->queue->revisit = core->marks.revisit = true;
+    core->memory.held_back = true;
     return true;
 }
 
 void budget_looked(struct core *core)
 {
-    if (core->looked_bytes < core->bytes + core->expected)
-        core->looked_bytes = core->bytes + core->expected;
+    if (core->memory.looked_bytes < core->memory.bytes + core->memory.expected)
+        core->memory.looked_bytes = core->memory.bytes + core->memory.expected;
 }
 
 bool budget_has_fallen(const struct core *core)
 {
-    return (core->held_back || core->refusing) &&
-           (core->bytes + core->expected < core->looked_bytes || core->delivered != core->looked_delivered);
+    return (core->memory.held_back || core->memory.refusing) &&
+           (core->memory.bytes + core->memory.expected < core->memory.looked_bytes ||
+            core->deliveries.count != core->memory.looked_delivered);
 }
 
 /* ---- what is kept before any task ---- */
@@ -146,17 +149,18 @@ static uint64_t owner_end(const struct core *core)
 
 bool budget_keeps(const struct core *core, const struct session *owner, uint64_t size)
 {
-    bool room = core->fixed_bytes + size <= reserve_of(core) || core->bytes + size <= core->config.memory_budget;
-    return room && core->fixed_bytes + size <= fixed_end(core) &&
+    bool room =
+        core->memory.fixed_bytes + size <= reserve_of(core) || core->memory.bytes + size <= core->config.memory_budget;
+    return room && core->memory.fixed_bytes + size <= fixed_end(core) &&
            (!owner || owner->fixed_bytes + size <= owner_end(core));
 }
 
 void budget_fixed(struct core *core, struct job *job, int64_t bytes)
 {
-    job->fixed_bytes += (uint64_t)bytes;
-    core->fixed_bytes += (uint64_t)bytes;
-    if (job->owner)
-        job->owner->fixed_bytes += (uint64_t)bytes;
+    job->memory.fixed_bytes += (uint64_t)bytes;
+    core->memory.fixed_bytes += (uint64_t)bytes;
+    if (job->owner.session)
+        job->owner.session->fixed_bytes += (uint64_t)bytes;
     charge_own(core, job);
 }
 
@@ -175,7 +179,7 @@ struct belt_bytes budget_refusal(struct core *core, const struct session *owner,
             "the jobs of one client, with their arguments and readers, take five sixteenths of the "
             "broker's memory budget of %llu bytes at most: it takes another %s when some of them are over",
             budget, what);
-    if (core->fixed_bytes + BELT_MAX_ARGUMENT > fixed_end(core))
+    if (core->memory.fixed_bytes + BELT_MAX_ARGUMENT > fixed_end(core))
         return update_text(
             core,
             "jobs, with their arguments and readers, take three eighths of the broker's memory budget of %llu "
@@ -189,34 +193,34 @@ struct belt_bytes budget_refusal(struct core *core, const struct session *owner,
 
 bool budget_admits(const struct core *core, uint64_t had, uint64_t cost)
 {
-    return cost <= had || core->peer_bytes - had + cost <= core->config.peer_budget;
+    return cost <= had || core->sessions.bytes - had + cost <= core->config.peer_budget;
 }
 
 void budget_starve(struct core *core, struct job *job, uint64_t size)
 {
-    job->starved_for = size;
-    if (job->starved)
+    job->input.starved_for = size;
+    if (job->input.starved)
         return;
-    job->starved = true;
-    DL_APPEND2(core->starved, job, starved_prev, starved_next);
+    job->input.starved = true;
+    DL_APPEND2(core->memory.starved, job, input.starved_prev, input.starved_next);
 }
 
 void budget_feed(struct core *core, struct job *job)
 {
-    if (job->starved)
-        DL_DELETE2(core->starved, job, starved_prev, starved_next);
-    job->starved = false;
+    if (job->input.starved)
+        DL_DELETE2(core->memory.starved, job, input.starved_prev, input.starved_next);
+    job->input.starved = false;
 }
 
 bool budget_has_room(const struct core *core)
 {
     const struct job *job;
     uint32_t looked = 0;
-    DL_FOREACH2(core->starved, job, starved_next)
+    DL_FOREACH2(core->memory.starved, job, input.starved_next)
     {
         if (looked++ == STARVED_A_TURN)
             break;
-        if (budget_takes(core, job, job->starved_for))
+        if (budget_takes(core, job, job->input.starved_for))
             return true;
     }
     return false;
@@ -226,15 +230,16 @@ void budget_turn(struct core *core)
 {
     struct job *job, *next;
     uint32_t looked = 0;
-    DL_FOREACH_SAFE2(core->starved, job, next, starved_next)
+    DL_FOREACH_SAFE2(core->memory.starved, job, next, input.starved_next)
     {
         if (looked++ == STARVED_A_TURN)
             break;
-        if (budget_takes(core, job, job->starved_for)) {
+        if (budget_takes(core, job, job->input.starved_for)) {
             mark_job(core, job);
             continue;
         }
-        DL_DELETE2(core->starved, job, starved_prev, starved_next); /* the next turn begins with others */
-        DL_APPEND2(core->starved, job, starved_prev, starved_next);
+        DL_DELETE2(core->memory.starved, job, input.starved_prev,
+                   input.starved_next); /* the next turn begins with others */
+        DL_APPEND2(core->memory.starved, job, input.starved_prev, input.starved_next);
     }
 }

@@ -12,31 +12,31 @@
 
 static void heap_push(struct job *job, struct delay delay)
 {
-    if (job->delayed_count == job->delayed_room) {
-        job->list_bytes += (job->delayed_room ? job->delayed_room : 8) * sizeof *job->delayed;
-        job->delayed_room = job->delayed_room ? job->delayed_room * 2 : 8;
-        job->delayed = realloc(job->delayed, job->delayed_room * sizeof *job->delayed);
-        if (!job->delayed)
+    if (job->delayed.count == job->delayed.room) {
+        job->memory.list_bytes += (job->delayed.room ? job->delayed.room : 8) * sizeof *job->delayed.heap;
+        job->delayed.room = job->delayed.room ? job->delayed.room * 2 : 8;
+        job->delayed.heap = realloc(job->delayed.heap, job->delayed.room * sizeof *job->delayed.heap);
+        if (!job->delayed.heap)
             abort();
     }
-    uint32_t at = job->delayed_count++;
-    for (; at && job->delayed[(at - 1) / 2].when > delay.when; at = (at - 1) / 2)
-        job->delayed[at] = job->delayed[(at - 1) / 2];
-    job->delayed[at] = delay;
+    uint32_t at = job->delayed.count++;
+    for (; at && job->delayed.heap[(at - 1) / 2].when > delay.when; at = (at - 1) / 2)
+        job->delayed.heap[at] = job->delayed.heap[(at - 1) / 2];
+    job->delayed.heap[at] = delay;
 }
 
 static struct delay heap_pop(struct job *job)
 {
-    struct delay first = job->delayed[0], last = job->delayed[--job->delayed_count];
+    struct delay first = job->delayed.heap[0], last = job->delayed.heap[--job->delayed.count];
     uint32_t at = 0;
-    for (uint32_t child; (child = 2 * at + 1) < job->delayed_count; at = child) {
-        if (child + 1 < job->delayed_count && job->delayed[child + 1].when < job->delayed[child].when)
+    for (uint32_t child; (child = 2 * at + 1) < job->delayed.count; at = child) {
+        if (child + 1 < job->delayed.count && job->delayed.heap[child + 1].when < job->delayed.heap[child].when)
             child++;
-        if (job->delayed[child].when >= last.when)
+        if (job->delayed.heap[child].when >= last.when)
             break;
-        job->delayed[at] = job->delayed[child];
+        job->delayed.heap[at] = job->delayed.heap[child];
     }
-    job->delayed[at] = last;
+    job->delayed.heap[at] = last;
     return first;
 }
 
@@ -44,7 +44,7 @@ void delay_add(struct core *core, struct job *job, uint64_t index, struct task *
 {
     task->state = TASK_DELAYED;
     task->u.until_ms = core->now + pause;
-    job->delays++;
+    job->counts.delayed++;
     job->queue->delayed++;
     heap_push(job, (struct delay){task->u.until_ms, index});
     charge_own(core, job);
@@ -55,13 +55,13 @@ void delay_remove(struct core *core, struct job *job, struct task *task)
 {
     (void)core;
     task->state = TASK_WAITING;
-    job->delays--;
+    job->counts.delayed--;
     job->queue->delayed--;
 }
 
 void delay_turn(struct core *core, struct job *job)
 {
-    while (job->delayed_count && job->delayed[0].when <= core->now) {
+    while (job->delayed.count && job->delayed.heap[0].when <= core->now) {
         struct delay delay = heap_pop(job);
         struct task *task = table_at(&job->table, delay.index);
         if (!task || task->state != TASK_DELAYED || task->u.until_ms != delay.when)
@@ -73,8 +73,8 @@ void delay_turn(struct core *core, struct job *job)
 
 void delay_forget(struct core *core, struct job *job)
 {
-    job->queue->delayed -= job->delays;
-    job->delays = 0;
-    job->delayed_count = 0;
+    job->queue->delayed -= job->counts.delayed;
+    job->counts.delayed = 0;
+    job->delayed.count = 0;
     timer_set(core, job);
 }

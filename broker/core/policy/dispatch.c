@@ -64,8 +64,8 @@ static void fill_dispatch(struct belt_msg *msg, struct job *job, const struct be
 /* Not one that an agent has spoken of since the restart (worker.c). */
 static uint32_t next_attempt(const struct job *job, uint64_t index, const struct task *task)
 {
-    bool spoken = index < job->spoken_of && job->spoken > task->attempt;
-    return (spoken ? job->spoken : task->attempt) + 1;
+    bool spoken = index < job->fence.below && job->fence.attempt > task->attempt;
+    return (spoken ? job->fence.attempt : task->attempt) + 1;
 }
 
 /* A line for each run of neighbours among the tasks that go. */
@@ -88,8 +88,8 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
         want = BELT_MAX_BATCH;
     struct belt_task_item *items = update_alloc(core, want * sizeof *items);
     struct belt_batch batch = {.attached = job->options.argument.len > BELT_MAX_ARGUMENT};
-    uint64_t chunk = job->options.chunk > 1 ? ++core->last_chunk : 0;
-    while (batch.count < want && job->waiting) {
+    uint64_t chunk = job->options.chunk > 1 ? ++core->dispatch.last_chunk : 0;
+    while (batch.count < want && job->counts.waiting) {
         uint64_t index = waiting_pop(job);
         struct task *task = table_at(&job->table, index);
         if (!run_has_room(agent, task->len) || !belt_batch_add(&batch, task->len, 16)) {
@@ -107,7 +107,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
         return 0;
     fill_dispatch(update_send(core, agent->session, BELT_MSG_DISPATCH), job, items, batch.count);
     trace_given(core, agent, job, items, batch.count);
-    job->chunk_ms = 0;
+    job->times.chunk_ms = 0;
     waiting_changed(core, job);
     return batch.count;
 }
@@ -116,9 +116,9 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
  * agent's window ends and a slot idles. */
 static uint32_t chunk_share(const struct agent *agent, const struct job *job, uint32_t late, bool eager)
 {
-    uint32_t size = job->waiting < job->options.chunk ? (uint32_t)job->waiting : job->options.chunk;
+    uint32_t size = job->counts.waiting < job->options.chunk ? (uint32_t)job->counts.waiting : job->options.chunk;
     uint32_t room = agent->window_items - agent->held;
-    uint32_t target = eager ? agent->slots : sizing_target(job->typical.us * job->options.chunk, agent->slots);
+    uint32_t target = eager ? agent->slots : sizing_target(job->share.typical.us * job->options.chunk, agent->slots);
     uint32_t least = agent->slots + (!eager && late < agent->slots);
     if (agent->parts >= (target > least && late < agent->slots ? target : least))
         return 0;
@@ -132,8 +132,8 @@ static uint32_t target_of(const struct agent *agent, const struct job *job, uint
 {
     const struct queue *queue = job->queue;
     uint32_t target =
-        late + (late < agent->slots ? sizing_target(run_time_expect(&job->typical), agent->slots - late) : 0);
-    uint64_t most = sizing_most(agent->slots, agent->ended);
+        late + (late < agent->slots ? sizing_target(run_time_expect(&job->share.typical), agent->slots - late) : 0);
+    uint64_t most = sizing_most(agent->slots, agent->stuck.ended);
     if (queue->agent_count > 1 && target > most)
         target = (uint32_t)most;
     uint32_t part = sizing_part(agent->slots, queue->slots, queue->waiting + queue->running);
@@ -150,12 +150,12 @@ static uint32_t share_of(struct core *core, struct agent *agent, const struct jo
     if (job->options.chunk > 1)
         return chunk_share(agent, job, late, eager);
     uint32_t target = eager ? slots : target_of(agent, job, late);
-    uint32_t held = sizing_held(job->typical.us, agent->parts, agent->load_us, slots);
+    uint32_t held = sizing_held(job->share.typical.us, agent->parts, agent->load_us, slots);
     if (late)
         stuck_check(core, agent, job, held, target);
     uint32_t share = sizing_share(target, held, slots, job->queue->slots, job->queue->waiting);
-    if (share > job->waiting)
-        share = (uint32_t)job->waiting;
+    if (share > job->counts.waiting)
+        share = (uint32_t)job->counts.waiting;
     return share < room ? share : room;
 }
 
@@ -178,7 +178,7 @@ static uint32_t feed(struct core *core, struct agent *agent, bool eager)
     if (given) {
         fair_given(agent, place, job, given);
         job->queue->given_ms = core->now;
-        stuck_watch(core, agent, job->typical.us);
+        stuck_watch(core, agent, job->share.typical.us);
     }
     return given;
 }
@@ -211,9 +211,9 @@ static void go_on_later(struct core *core, struct agent **agents, uint32_t count
     for (uint32_t i = 0; i < count; i++) {
         struct agent *agent = agents[(from + i) % count];
         agent->unfed = true;
-        DL_APPEND2(core->unfed, agent, unfed_prev, unfed_next);
+        DL_APPEND2(core->dispatch.unfed, agent, unfed_prev, unfed_next);
     }
-    core->again = true;
+    core->marks.again = true;
 }
 
 /* ---- the turn ---- */
@@ -223,25 +223,25 @@ static void go_on_later(struct core *core, struct agent **agents, uint32_t count
 static uint32_t candidates(struct core *core, struct agent ***list)
 {
     struct queue *queue;
-    LL_FOREACH2(core->dirty_queues, queue, dirty_next)
+    LL_FOREACH2(core->marks.queues, queue, dirty_next)
     if (queue->hungry && queue->waiting)
         for (uint32_t i = 0; i < queue->agent_count; i++)
             mark_agent(core, queue->agents[(queue->cursor + i) % queue->agent_count]);
     uint32_t count = 0;
     struct agent *agent;
-    LL_FOREACH2(core->dirty_agents, agent, dirty_next)
+    LL_FOREACH2(core->marks.agents, agent, dirty_next)
     count += !agent->unfed;
-    DL_FOREACH2(core->unfed, agent, unfed_next)
+    DL_FOREACH2(core->dispatch.unfed, agent, unfed_next)
     count++;
     *list = update_alloc(core, (count + 1) * sizeof **list);
     count = 0;
-    DL_FOREACH2(core->unfed, agent, unfed_next)
+    DL_FOREACH2(core->dispatch.unfed, agent, unfed_next)
     (*list)[count++] = agent;
-    LL_FOREACH2(core->dirty_agents, agent, dirty_next)
+    LL_FOREACH2(core->marks.agents, agent, dirty_next)
     if (!agent->unfed)
         (*list)[count++] = agent;
-    while ((agent = core->unfed)) {
-        DL_DELETE2(core->unfed, agent, unfed_prev, unfed_next);
+    while ((agent = core->dispatch.unfed)) {
+        DL_DELETE2(core->dispatch.unfed, agent, unfed_prev, unfed_next);
         agent->unfed = false;
     }
     return count;
@@ -250,7 +250,7 @@ static uint32_t candidates(struct core *core, struct agent ***list)
 static bool has_eligible(struct core *core, struct queue *queue)
 {
     struct job *job;
-    DL_FOREACH2(queue->active, job, active_next)
+    DL_FOREACH2(queue->active, job, waiting.next)
     if (ready_may_go(core, job))
         return true;
     return false;
@@ -259,9 +259,9 @@ static bool has_eligible(struct core *core, struct queue *queue)
 static void look_again(struct core *core)
 {
     struct queue *queue, *next;
-    if (!core->revisit)
+    if (!core->marks.revisit)
         return;
-    core->revisit = false;
+    core->marks.revisit = false;
     HASH_ITER (hh, core->queues, queue, next) {
         if (queue->revisit) {
             queue->hungry = true; /* an agent may have found nothing that was ready */
@@ -284,9 +284,9 @@ void dispatch_turn(struct core *core)
     fair_turn_over(core);
     stuck_turn(core);
     balance_offer(core, agents, count);
-    while (core->dirty_queues) {
-        struct queue *queue = core->dirty_queues;
-        LL_DELETE2(core->dirty_queues, queue, dirty_next);
+    while (core->marks.queues) {
+        struct queue *queue = core->marks.queues;
+        LL_DELETE2(core->marks.queues, queue, dirty_next);
         queue->dirty = false;
         queue->cursor++;
         queue->hungry = !has_eligible(core, queue);
@@ -296,29 +296,29 @@ void dispatch_turn(struct core *core)
 
 void dispatch_notices(struct core *core, struct job *job)
 {
-    bool served = job->queue->agent_count > 0 || !job->active || job->state == BELT_JOB_STOPPED;
+    bool served = job->queue->agent_count > 0 || !job->waiting.active || job->state == BELT_JOB_STOPPED;
     if (served) {
-        job->unserved_ms = 0;
-        if (job->unserved) {
-            job->unserved = false;
-            update_send(core, job->owner, BELT_MSG_NOTICE)->u.notice = (struct belt_msg_notice){.job = job->id};
+        job->times.unserved_ms = 0;
+        if (job->times.unserved) {
+            job->times.unserved = false;
+            update_send(core, job->owner.session, BELT_MSG_NOTICE)->u.notice = (struct belt_msg_notice){.job = job->id};
         }
         return;
     }
-    if (job->unserved)
+    if (job->times.unserved)
         return;
-    if (!job->unserved_ms)
-        job->unserved_ms = core->now + core->config.heartbeat_ms;
-    if (core->now < job->unserved_ms) {
+    if (!job->times.unserved_ms)
+        job->times.unserved_ms = core->now + core->config.heartbeat_ms;
+    if (core->now < job->times.unserved_ms) {
         timer_set(core, job); /* comes back to it */
         return;
     }
-    job->unserved = true;
-    struct belt_msg *msg = update_send(core, job->owner, BELT_MSG_NOTICE);
+    job->times.unserved = true;
+    struct belt_msg *msg = update_send(core, job->owner.session, BELT_MSG_NOTICE);
     msg->u.notice = (struct belt_msg_notice){
         .job = job->id,
         .code = BELT_NO_WORKER,
         .text = update_text(core, "no connected worker serves function '%s': %llu tasks wait", job->queue->function,
-                            (unsigned long long)job->waiting),
+                            (unsigned long long)job->counts.waiting),
     };
 }

@@ -18,9 +18,9 @@ static bool job_before(const void *left, const void *right)
     const struct job *a = left, *b = right;
     if (a->options.priority != b->options.priority)
         return a->options.priority > b->options.priority;
-    if (a->pass != b->pass)
-        return a->pass < b->pass;
-    return a->rank < b->rank; /* the one that waits for longer */
+    if (a->share.pass != b->share.pass)
+        return a->share.pass < b->share.pass;
+    return a->share.rank < b->share.rank; /* the one that waits for longer */
 }
 
 static bool share_before(const void *left, const void *right)
@@ -31,12 +31,12 @@ static bool share_before(const void *left, const void *right)
         return first->options.priority > second->options.priority;
     if (one->pass != other->pass)
         return one->pass < other->pass;
-    return first->rank < second->rank;
+    return first->share.rank < second->share.rank;
 }
 
 static uint32_t *place_of_job(void *job)
 {
-    return &((struct job *)job)->place;
+    return &((struct job *)job)->share.place;
 }
 
 static uint32_t *place_of_share(void *share)
@@ -50,7 +50,7 @@ static const struct heap_order by_job = {job_before, place_of_job}, by_share = {
 
 static void enter(struct job *job)
 {
-    struct share *share = job->share;
+    struct share *share = job->share.client;
     heap_add(&share->jobs_heap, &by_job, job);
     if (share->place)
         heap_move(&job->queue->shares_heap, &by_share, share);
@@ -60,7 +60,7 @@ static void enter(struct job *job)
 
 static void leave(struct job *job)
 {
-    struct share *share = job->share;
+    struct share *share = job->share.client;
     heap_remove(&share->jobs_heap, &by_job, job);
     if (share->jobs_heap.count) {
         heap_move(&job->queue->shares_heap, &by_share, share);
@@ -72,7 +72,7 @@ static void leave(struct job *job)
 
 void fair_enter(struct core *core, struct job *job)
 {
-    job->rank = ++core->last_rank;
+    job->share.rank = ++core->fair.last_rank;
     enter(job);
 }
 
@@ -84,16 +84,16 @@ struct job *fair_first(struct core *core, struct queue *queue)
         if (ready_may_go(core, job))
             return job;
         leave(job);
-        LL_PREPEND2(core->aside, job, aside_next);
+        LL_PREPEND2(core->fair.aside, job, share.aside_next);
     }
     return NULL;
 }
 
 void fair_turn_over(struct core *core)
 {
-    while (core->aside) {
-        struct job *job = core->aside;
-        LL_DELETE2(core->aside, job, aside_next);
+    while (core->fair.aside) {
+        struct job *job = core->fair.aside;
+        LL_DELETE2(core->fair.aside, job, share.aside_next);
         enter(job);
     }
 }
@@ -111,15 +111,15 @@ static void charge_one(double *pass, double *level, double cost)
 
 float fair_cost(const struct job *job)
 {
-    return (float)(job->typical.us > 0 ? job->typical.us : UNMEASURED_US);
+    return (float)(job->share.typical.us > 0 ? job->share.typical.us : UNMEASURED_US);
 }
 
 static void charge(struct agent *agent, uint32_t place, struct job *job, uint32_t count)
 {
     double cost = (double)fair_cost(job) * count;
     struct queue *queue = job->queue;
-    charge_one(&job->pass, &job->share->level, cost);
-    charge_one(&job->share->pass, &queue->level, cost);
+    charge_one(&job->share.pass, &job->share.client->level, cost);
+    charge_one(&job->share.client->pass, &queue->level, cost);
     /* A function that many clients wait for has as many parts. */
     charge_one(&agent->passes[place], &agent->level, cost / (queue->share_count ? queue->share_count : 1));
 }
@@ -127,10 +127,10 @@ static void charge(struct agent *agent, uint32_t place, struct job *job, uint32_
 /* What they have had has changed: they find their places. */
 static void moved(struct job *job)
 {
-    if (job->place)
-        heap_move(&job->share->jobs_heap, &by_job, job);
-    if (job->share->place)
-        heap_move(&job->queue->shares_heap, &by_share, job->share);
+    if (job->share.place)
+        heap_move(&job->share.client->jobs_heap, &by_job, job);
+    if (job->share.client->place)
+        heap_move(&job->queue->shares_heap, &by_share, job->share.client);
 }
 
 void fair_given(struct agent *agent, uint32_t place, struct job *job, uint32_t count)
@@ -151,23 +151,23 @@ static void settle_one(double *pass, double *level, double owes)
 /* Results come by the hundred: their places are looked for once. */
 static void settle(struct core *core, struct job *job)
 {
-    if (!job->unsettled)
+    if (!job->share.unsettled)
         return;
-    LL_DELETE2(core->unsettled, job, unsettled_next);
-    job->unsettled = false;
-    settle_one(&job->pass, &job->share->level, job->owes_us);
-    settle_one(&job->share->pass, &job->queue->level, job->owes_us);
-    job->owes_us = 0;
+    LL_DELETE2(core->fair.unsettled, job, share.unsettled_next);
+    job->share.unsettled = false;
+    settle_one(&job->share.pass, &job->share.client->level, job->share.owes_us);
+    settle_one(&job->share.client->pass, &job->queue->level, job->share.owes_us);
+    job->share.owes_us = 0;
     moved(job);
 }
 
 static void owe(struct core *core, struct job *job, double more)
 {
-    job->owes_us += more;
-    if (job->unsettled)
+    job->share.owes_us += more;
+    if (job->share.unsettled)
         return;
-    job->unsettled = true;
-    LL_PREPEND2(core->unsettled, job, unsettled_next);
+    job->share.unsettled = true;
+    LL_PREPEND2(core->fair.unsettled, job, share.unsettled_next);
 }
 
 /* It was charged for what a task seemed to take; this is what it took: 0 when it did not run to its end. */
@@ -187,13 +187,13 @@ void fair_charge_anew(struct core *core, struct run *run)
 
 void fair_turn(struct core *core)
 {
-    while (core->unsettled)
-        settle(core, core->unsettled);
+    while (core->fair.unsettled)
+        settle(core, core->fair.unsettled);
 }
 
 void fair_leave(struct core *core, struct job *job)
 {
     settle(core, job);
-    if (job->place)
+    if (job->share.place)
         leave(job);
 }

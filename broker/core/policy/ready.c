@@ -15,33 +15,33 @@
 static bool is_stalled(const struct core *core, const struct job *job)
 {
     uint64_t window = job->options.window_bytes ? job->options.window_bytes : core->config.memory_budget;
-    return job->unread > window && (job->running > job->refused_count || cursor_lags(job));
+    return job->memory.unread_bytes > window && (job->counts.running > job->results.refused_count || cursor_lags(job));
 }
 
 /* A chunk that could still fill up waits for that, for a moment. */
 static bool is_partial(struct core *core, struct job *job)
 {
-    if (job->options.chunk <= 1 || job->waiting >= job->options.chunk || job->state != BELT_JOB_OPEN ||
-        job->next >= job->granted.items || job->next_bytes >= job->granted.bytes)
+    if (job->options.chunk <= 1 || job->counts.waiting >= job->options.chunk || job->state != BELT_JOB_OPEN ||
+        job->input.next >= job->input.granted.items || job->input.bytes >= job->input.granted.bytes)
         return false;
-    if (!job->chunk_ms)
-        job->chunk_ms = core->now;
-    if (core->now >= job->chunk_ms + CHUNK_WAIT_MS)
+    if (!job->times.chunk_ms)
+        job->times.chunk_ms = core->now;
+    if (core->now >= job->times.chunk_ms + CHUNK_WAIT_MS)
         return false;
-    mark_queue_later(core, job->queue, job->chunk_ms + CHUNK_WAIT_MS);
+    mark_queue_later(core, job->queue, job->times.chunk_ms + CHUNK_WAIT_MS);
     return true;
 }
 
 static bool is_recovering(struct core *core, struct job *job)
 {
-    if (core->now >= job->recover_ms)
+    if (core->now >= job->times.recover_ms)
         return false;
-    mark_queue_later(core, job->queue, job->recover_ms);
+    mark_queue_later(core, job->queue, job->times.recover_ms);
     return true;
 }
 
 bool ready_may_go(struct core *core, struct job *job)
 {
-    return !job->expired && !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job) &&
+    return !job->times.expired && !is_stalled(core, job) && !is_partial(core, job) && !is_recovering(core, job) &&
            !budget_holds_back(core, job);
 }

@@ -6,6 +6,7 @@
 #include "broker/core/policy/refuse.h"
 #include "broker/core/model/cursor.h"
 #include "broker/core/model/mark.h"
+#include "broker/core/model/letter.h"
 #include "broker/core/model/pin.h"
 #include "broker/core/model/table.h"
 #include "broker/core/model/update.h"
@@ -34,12 +35,12 @@ static void keep_at_agent(struct core *core, struct run *run)
     struct job *job = run->job;
     run_unload(core, run);
     run->refused = true;
-    DL_APPEND(agent->refused, run);
-    DL_APPEND2(job->refused, run, refused_prev, refused_next);
-    job->refused_count++;
-    if (!agent->refusing)
-        DL_APPEND2(core->refusing, agent, refusing_prev, refusing_next);
-    agent->refusing = true;
+    DL_APPEND(agent->results.refused, run);
+    DL_APPEND2(job->results.refused, run, refused_prev, refused_next);
+    job->results.refused_count++;
+    if (!agent->results.refusing)
+        DL_APPEND2(core->memory.refusing, agent, results.prev, results.next);
+    agent->results.refusing = true;
     update_trace(core, "%s > job %llu task %llu: no room for its result, which stays there", agent->session->name,
                  (unsigned long long)job->id, (unsigned long long)run->index);
 }
@@ -66,57 +67,58 @@ bool refuse_result(struct core *core, struct run *run, const struct task *task, 
 /* What it was asked to keep has been taken, or is not wanted any more: so it is with all that has come. */
 static void has_none_left(struct core *core, struct agent *agent)
 {
-    DL_DELETE2(core->refusing, agent, refusing_prev, refusing_next);
-    agent->refusing = false;
-    agent->refused_from = REFUSED_NONE;
-    agent->resent_upto = 0;
-    if (agent->results_next < agent->results_seen)
-        agent->results_next = agent->results_seen;
-    agent->record_due = true;
-    agent->record_ms = core->now;
+    DL_DELETE2(core->memory.refusing, agent, results.prev, results.next);
+    agent->results.refusing = false;
+    agent->results.refused_from = REFUSED_NONE;
+    agent->results.resent_upto = 0;
+    if (agent->results.next_number < agent->results.seen)
+        agent->results.next_number = agent->results.seen;
+    agent->record.due = true;
+    agent->record.when_ms = core->now;
     mark_agent(core, agent);
 }
 
 void refuse_over(struct core *core, struct run *run)
 {
     struct agent *agent = run->agent;
-    DL_DELETE(agent->refused, run);
-    DL_DELETE2(run->job->refused, run, refused_prev, refused_next);
-    run->job->refused_count--;
+    DL_DELETE(agent->results.refused, run);
+    DL_DELETE2(run->job->results.refused, run, refused_prev, refused_next);
+    run->job->results.refused_count--;
     run->refused = false;
-    if (!agent->refused)
+    if (!agent->results.refused)
         has_none_left(core, agent);
 }
 
 void refuse_noted(struct agent *agent, const struct belt_msg_results *msg, uint64_t refused)
 {
     uint64_t end = msg->first + msg->count, next = refused < end ? refused : end;
-    if (end > agent->results_seen)
-        agent->results_seen = end;
-    if (end >= agent->resent_upto)
-        agent->resent_upto = 0;
-    if (agent->refused_from != REFUSED_NONE && (msg->first > agent->refused_from || end <= agent->refused_from))
+    if (end > agent->results.seen)
+        agent->results.seen = end;
+    if (end >= agent->results.resent_upto)
+        agent->results.resent_upto = 0;
+    if (agent->results.refused_from != REFUSED_NONE &&
+        (msg->first > agent->results.refused_from || end <= agent->results.refused_from))
         return; /* those in between come again, and these with them */
-    agent->refused_from = refused;
-    if (next > agent->results_next)
-        agent->results_next = next;
+    agent->results.refused_from = refused;
+    if (next > agent->results.next_number)
+        agent->results.next_number = next;
 }
 
 /* ---- asking for them ---- */
 
 static bool may_ask(const struct agent *agent)
 {
-    return agent->session->peer && agent->synced && !agent->resent_upto;
+    return agent->session->peer && agent->synced && !agent->results.resent_upto;
 }
 
 /* The turn tells it (peer_ask_again). */
 static void ask(struct core *core, struct agent *agent)
 {
-    agent->resent_upto = agent->results_seen;
-    if (agent->asked)
+    agent->results.resent_upto = agent->results.seen;
+    if (agent->results.asked)
         return;
-    agent->asked = true;
-    LL_PREPEND2(core->asked, agent, asked_next);
+    agent->results.asked = true;
+    LL_PREPEND2(core->memory.asked, agent, results.asked_next);
 }
 
 static bool is_wanted(const struct core *core, const struct run *run)
@@ -128,27 +130,27 @@ void refuse_awaited(struct core *core, const struct reader *reader)
 {
     struct job *job = reader->job;
     struct task *task = table_at(&job->table, reader->sent);
-    struct run *run = job->refused;
+    struct run *run = job->results.refused;
     if (run && reader->mode == BELT_ORDERED)
         run = task && task->state == TASK_RUNNING && task->u.run->refused ? task->u.run : NULL;
     if (!run || !may_ask(run->agent) || !is_wanted(core, run))
         return;
     ask(core, run->agent);
-    core->again = true;
+    core->marks.again = true;
 }
 
 /* Those looked at go to the end: in time the turn comes to each. */
 static uint32_t look_at(struct core *core, struct agent *agent)
 {
     uint32_t looked = 0;
-    for (struct run *run = agent->refused; run && looked < LOOKED_AT_ONE; run = agent->refused) {
+    for (struct run *run = agent->results.refused; run && looked < LOOKED_AT_ONE; run = agent->results.refused) {
         looked++;
         if (is_wanted(core, run)) {
             ask(core, agent);
             break;
         }
-        DL_DELETE(agent->refused, run);
-        DL_APPEND(agent->refused, run);
+        DL_DELETE(agent->results.refused, run);
+        DL_APPEND(agent->results.refused, run);
     }
     return looked;
 }
@@ -157,16 +159,16 @@ void refuse_turn(struct core *core)
 {
     struct agent *agent, *next;
     uint32_t looked = 0;
-    DL_FOREACH_SAFE2(core->refusing, agent, next, refusing_next)
+    DL_FOREACH_SAFE2(core->memory.refusing, agent, next, results.next)
     {
         if (looked >= LOOKED_AT)
             break;
         if (!may_ask(agent))
             continue;
         looked += look_at(core, agent);
-        DL_DELETE2(core->refusing, agent, refusing_prev, refusing_next);
-        DL_APPEND2(core->refusing, agent, refusing_prev, refusing_next);
+        DL_DELETE2(core->memory.refusing, agent, results.prev, results.next);
+        DL_APPEND2(core->memory.refusing, agent, results.prev, results.next);
     }
-    if (core->refusing)
+    if (core->memory.refusing)
         mark_alarm(core, core->now + LOOK_AGAIN_MS);
 }

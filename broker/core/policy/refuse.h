@@ -9,7 +9,7 @@
 #include "broker/core/model/table.h"
 #include "broker/core/model/state.h"
 
-#define REFUSED_NONE UINT64_MAX /* in agent->refused_from */
+#define REFUSED_NONE UINT64_MAX /* in agent->results.refused_from */
 /* True: this result is not taken now; its agent keeps it, and is asked for it later. */
 bool refuse_result(struct core *core, struct run *run, const struct task *task, const struct belt_result_item *item,
                    const struct pinned *last);

@@ -20,32 +20,32 @@
 struct run *run_new(struct core *core, struct agent *agent, struct job *job, uint64_t index, struct task *task,
                     uint64_t chunk)
 {
-    struct run *run = core->spare_runs;
+    struct run *run = core->dispatch.spare_runs;
     if (run) {
-        LL_DELETE(core->spare_runs, run);
-        core->spare_run_count--;
+        LL_DELETE(core->dispatch.spare_runs, run);
+        core->dispatch.spare_run_count--;
     } else if (!(run = malloc(sizeof *run)))
         abort();
     *run = (struct run){.job = job,
                         .agent = agent,
                         .index = index,
-                        .order = ++agent->orders,
+                        .order = ++agent->stuck.dispatched,
                         .bytes = task->len,
                         .chunk = chunk,
                         .back = budget_expect(core, job),
                         .dispatched_ms = core->now};
     if (agent->held == 0)
-        agent->quiet_ms = core->now;
+        agent->overdue.quiet_ms = core->now;
     task->state = TASK_RUNNING;
     task->u.run = run;
     DL_APPEND(agent->runs, run);
     agent->parts += !chunk || run == agent->runs || run->prev->chunk != chunk;
     agent->held++;
     agent->held_bytes += run->bytes;
-    job->list_bytes += sizeof *run;
+    job->memory.list_bytes += sizeof *run;
     charge_own(core, job);
-    job->waiting--;
-    job->running++;
+    job->counts.waiting--;
+    job->counts.running++;
     job->queue->waiting--;
     job->queue->running++;
     return run;
@@ -61,7 +61,7 @@ struct run *run_adopt(struct core *core, struct agent *agent, struct job *job, u
         bool more =
             last && last->job == job && last->chunk && last->index + 1 == index && agent->adopted < job->options.chunk;
         agent->adopted = more ? agent->adopted + 1 : 1;
-        chunk = more ? last->chunk : ++core->last_chunk;
+        chunk = more ? last->chunk : ++core->dispatch.last_chunk;
     }
     struct run *run = run_new(core, agent, job, index, task, chunk);
     waiting_changed(core, job);
@@ -89,7 +89,7 @@ void run_unload(struct core *core, struct run *run)
     agent->held--;
     agent->held_bytes -= run->bytes;
     agent->load_us = agent->held ? agent->load_us - (double)run->cost_us : 0;
-    core->expected -= run->back;
+    core->memory.expected -= run->back;
     mark_agent(core, agent);
 }
 
@@ -100,18 +100,18 @@ void run_free(struct core *core, struct run *run)
         refuse_over(core, run);
     else
         run_unload(core, run);
-    run->job->list_bytes -= sizeof *run;
+    run->job->memory.list_bytes -= sizeof *run;
     charge_own(core, run->job);
-    run->job->progress_permille -= run->progress_permille;
-    run->job->running--;
+    run->job->counts.progress_permille -= run->progress_permille;
+    run->job->counts.running--;
     run->job->queue->running--;
     mark_queue(core, run->job->queue);
-    if (core->spare_run_count == SPARE_RUNS_MAX) {
+    if (core->dispatch.spare_run_count == SPARE_RUNS_MAX) {
         free(run);
         return;
     }
-    LL_PREPEND(core->spare_runs, run);
-    core->spare_run_count++;
+    LL_PREPEND(core->dispatch.spare_runs, run);
+    core->dispatch.spare_run_count++;
 }
 
 struct run *run_find(struct core *core, const struct agent *agent, const struct belt_task_ref *ref, struct job **job,
@@ -161,7 +161,7 @@ static void drop_marked(struct core *core, struct agent *agent, const struct job
 void run_drop_job(struct core *core, struct job *job)
 {
     struct agent *agent;
-    if (job->running == 0)
+    if (job->counts.running == 0)
         return;
     DL_FOREACH (core->agents, agent) {
         struct run *run;

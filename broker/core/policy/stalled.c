@@ -15,36 +15,36 @@
 
 void stalled_answered(const struct core *core, struct agent *agent)
 {
-    agent->quiet_ms = core->now;
+    agent->overdue.quiet_ms = core->now;
 }
 
 bool stalled_is_full(const struct agent *agent)
 {
-    return agent->overdue_count >= agent->slots;
+    return agent->overdue.count >= agent->slots;
 }
 
 void stalled_named(struct agent *agent, const struct belt_task_ref *ref)
 {
-    for (uint32_t i = 0; i < agent->overdue_count; i++) {
-        const struct belt_task_ref *taken = &agent->overdue[i];
+    for (uint32_t i = 0; i < agent->overdue.count; i++) {
+        const struct belt_task_ref *taken = &agent->overdue.tasks[i];
         if (taken->job != ref->job || taken->index != ref->index || taken->attempt != ref->attempt)
             continue;
-        agent->overdue[i] = agent->overdue[--agent->overdue_count];
+        agent->overdue.tasks[i] = agent->overdue.tasks[--agent->overdue.count];
         return;
     }
 }
 
 void stalled_forget(struct agent *agent)
 {
-    free(agent->overdue);
-    agent->overdue = NULL;
-    agent->overdue_count = 0;
+    free(agent->overdue.tasks);
+    agent->overdue.tasks = NULL;
+    agent->overdue.count = 0;
 }
 
 uint64_t stalled_quiet(const struct core *core, const struct agent *agent)
 {
-    bool holds = agent->held || agent->overdue_count;
-    return holds && core->now > agent->quiet_ms ? core->now - agent->quiet_ms : 0;
+    bool holds = agent->held || agent->overdue.count;
+    return holds && core->now > agent->overdue.quiet_ms ? core->now - agent->overdue.quiet_ms : 0;
 }
 
 bool stalled_seems(const struct core *core, const struct agent *agent)
@@ -53,7 +53,7 @@ bool stalled_seems(const struct core *core, const struct agent *agent)
     double longest = 0;
     uint32_t seen = 0;
     bool known = true;
-    if (agent->overdue_count)
+    if (agent->overdue.count)
         return true;
     if (quiet < STALLED_LEASES * lease)
         return false;

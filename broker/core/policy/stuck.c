@@ -16,40 +16,40 @@
 
 static void watch_out(struct core *core, struct agent *agent)
 {
-    if (agent->watched)
-        DL_DELETE2(core->watched[agent->pace], agent, watched_prev, watched_next);
-    agent->watched = false;
+    if (agent->stuck.watched)
+        DL_DELETE2(core->stuck.watched[agent->stuck.pace], agent, stuck.prev, stuck.next);
+    agent->stuck.watched = false;
 }
 
 /* One list for each pace: who has been without a result longest is first, and due first. */
 static void watch(struct core *core, struct agent *agent, uint8_t pace)
 {
     watch_out(core, agent);
-    if (agent->stuck || agent->parts <= agent->slots || pace == RUN_TIME_PACES)
+    if (agent->stuck.stuck || agent->parts <= agent->slots || pace == RUN_TIME_PACES)
         return;
-    agent->watched = true;
-    agent->pace = pace;
-    agent->moved_ms = core->now;
-    DL_APPEND2(core->watched[pace], agent, watched_prev, watched_next);
+    agent->stuck.watched = true;
+    agent->stuck.pace = pace;
+    agent->stuck.moved_ms = core->now;
+    DL_APPEND2(core->stuck.watched[pace], agent, stuck.prev, stuck.next);
 }
 
 void stuck_watch(struct core *core, struct agent *agent, double typical_us)
 {
     uint8_t pace = run_time_pace(typical_us);
-    watch(core, agent, agent->watched && agent->pace > pace ? agent->pace : pace);
+    watch(core, agent, agent->stuck.watched && agent->stuck.pace > pace ? agent->stuck.pace : pace);
 }
 
 void stuck_moved(struct core *core, struct agent *agent)
 {
-    agent->stuck = false;
-    if (agent->watched)
-        watch(core, agent, agent->pace);
+    agent->stuck.stuck = false;
+    if (agent->stuck.watched)
+        watch(core, agent, agent->stuck.pace);
 }
 
 void stuck_forget(struct core *core, struct agent *agent)
 {
     watch_out(core, agent);
-    agent->stuck = agent->surplus = agent->surplus_asked = false;
+    agent->stuck.stuck = agent->stuck.surplus = agent->stuck.surplus_asked = false;
 }
 
 /* Nobody else could have it sooner when there is nobody else. */
@@ -80,7 +80,7 @@ static bool give_back(struct core *core, struct agent *agent, uint32_t keep, con
 static bool is_late(const struct core *core, const struct run *run, double before_us, uint64_t margin)
 {
     uint8_t pace = run_time_pace((double)run->cost_us);
-    if (pace == RUN_TIME_PACES || run->chunk || run->order + margin >= run->agent->passed)
+    if (pace == RUN_TIME_PACES || run->chunk || run->order + margin >= run->agent->stuck.passed)
         return false;
     return core->now > run->dispatched_ms + run_time_stuck_ms(pace) + (uint64_t)(before_us / 1000);
 }
@@ -89,7 +89,7 @@ uint32_t stuck_late(const struct core *core, const struct agent *agent)
 {
     uint32_t late = 0, first = 0;
     double before_us = 0;
-    if (agent->stuck || agent->surplus)
+    if (agent->stuck.stuck || agent->stuck.surplus)
         return agent->slots;
     for (const struct run *run = agent->runs; run && first < agent->slots; run = run->next, first++) {
         late += is_late(core, run, before_us, (uint64_t)ROW_MAX * agent->slots);
@@ -102,26 +102,26 @@ void stuck_check(struct core *core, struct agent *agent, const struct job *job, 
 {
     uint32_t much = held < agent->parts ? held : agent->parts;   /* by number and by time */
     bool is_last = agent->runs && agent->runs->prev->job == job; /* another job's may be as many as they should */
-    if (is_last && much / SURPLUS_TIMES >= target && core->now >= agent->recall_ms)
+    if (is_last && much / SURPLUS_TIMES >= target && core->now >= agent->recall.again_ms)
         (void)give_back(core, agent, target > agent->slots ? target : agent->slots,
                         "some of its slots are busy with long ones");
 }
 
 static void ask_surplus(struct core *core, struct agent *agent)
 {
-    if (!agent->surplus || agent->recalling)
+    if (!agent->stuck.surplus || agent->recall.under_way)
         return;
-    agent->surplus_asked = give_back(core, agent, agent->slots, "its tasks take longer than was expected");
-    agent->surplus = agent->surplus_asked;
+    agent->stuck.surplus_asked = give_back(core, agent, agent->slots, "its tasks take longer than was expected");
+    agent->stuck.surplus = agent->stuck.surplus_asked;
 }
 
 void stuck_shift(struct core *core)
 {
     struct queue *queue;
-    LL_FOREACH2(core->dirty_queues, queue, dirty_next)
+    LL_FOREACH2(core->marks.queues, queue, dirty_next)
     {
         for (uint32_t i = 0; queue->risen && i < queue->agent_count; i++) {
-            queue->agents[i]->surplus = true;
+            queue->agents[i]->stuck.surplus = true;
             ask_surplus(core, queue->agents[i]);
         }
         queue->risen = false;
@@ -131,8 +131,8 @@ void stuck_shift(struct core *core)
 void stuck_returned(struct core *core, struct agent *agent)
 {
     struct run *run;
-    if (agent->surplus_asked) {
-        agent->surplus = agent->surplus_asked = false;
+    if (agent->stuck.surplus_asked) {
+        agent->stuck.surplus = agent->stuck.surplus_asked = false;
         DL_FOREACH (agent->runs, run)
             fair_charge_anew(core, run);
     }
@@ -143,26 +143,26 @@ static void look_at(struct core *core, uint8_t pace, bool again)
 {
     uint64_t after = run_time_stuck_ms(pace);
     struct agent *agent, *next;
-    DL_FOREACH_SAFE2(core->watched[pace], agent, next, watched_next)
+    DL_FOREACH_SAFE2(core->stuck.watched[pace], agent, next, stuck.next)
     {
-        uint64_t when = agent->moved_ms + after;
+        uint64_t when = agent->stuck.moved_ms + after;
         if (when > core->now || again) {
             mark_alarm(core, when > core->now ? when : core->now + 1);
             break;
         }
-        if (agent->recalling) /* its answer comes first */
+        if (agent->recall.under_way) /* its answer comes first */
             continue;
         watch_out(core, agent);
-        agent->ended = 0;
-        agent->stuck = give_back(core, agent, agent->slots, "its slots are busy with long ones");
+        agent->stuck.ended = 0;
+        agent->stuck.stuck = give_back(core, agent, agent->slots, "its slots are busy with long ones");
     }
 }
 
 /* What lies there goes to others, in the order in which it was to go: those that waited longest come first. */
 void stuck_turn(struct core *core)
 {
-    bool again = core->now == core->stuck_ms; /* once a ms will do */
-    core->stuck_ms = core->now;
+    bool again = core->now == core->stuck.looked_ms; /* once a ms will do */
+    core->stuck.looked_ms = core->now;
     for (uint8_t pace = 0; pace < RUN_TIME_PACES; pace++)
         look_at(core, pace, again);
 }

@@ -12,31 +12,31 @@
 
 void waiting_put_back(struct job *job, uint64_t index)
 {
-    if (job->again_count == job->again_room) {
-        job->list_bytes += (job->again_room ? job->again_room : 16) * sizeof *job->again;
-        job->again_room = job->again_room ? job->again_room * 2 : 16;
-        job->again = realloc(job->again, job->again_room * sizeof *job->again);
-        if (!job->again)
+    if (job->waiting.again_count == job->waiting.again_room) {
+        job->memory.list_bytes += (job->waiting.again_room ? job->waiting.again_room : 16) * sizeof *job->waiting.again;
+        job->waiting.again_room = job->waiting.again_room ? job->waiting.again_room * 2 : 16;
+        job->waiting.again = realloc(job->waiting.again, job->waiting.again_room * sizeof *job->waiting.again);
+        if (!job->waiting.again)
             abort();
     }
-    uint32_t at = job->again_count++;
-    for (; at && job->again[(at - 1) / 2] > index; at = (at - 1) / 2)
-        job->again[at] = job->again[(at - 1) / 2];
-    job->again[at] = index;
+    uint32_t at = job->waiting.again_count++;
+    for (; at && job->waiting.again[(at - 1) / 2] > index; at = (at - 1) / 2)
+        job->waiting.again[at] = job->waiting.again[(at - 1) / 2];
+    job->waiting.again[at] = index;
 }
 
 static uint64_t again_pop(struct job *job)
 {
-    uint64_t first = job->again[0], last = job->again[--job->again_count];
+    uint64_t first = job->waiting.again[0], last = job->waiting.again[--job->waiting.again_count];
     uint32_t at = 0;
-    for (uint32_t child; (child = 2 * at + 1) < job->again_count; at = child) {
-        if (child + 1 < job->again_count && job->again[child + 1] < job->again[child])
+    for (uint32_t child; (child = 2 * at + 1) < job->waiting.again_count; at = child) {
+        if (child + 1 < job->waiting.again_count && job->waiting.again[child + 1] < job->waiting.again[child])
             child++;
-        if (last <= job->again[child])
+        if (last <= job->waiting.again[child])
             break;
-        job->again[at] = job->again[child];
+        job->waiting.again[at] = job->waiting.again[child];
     }
-    job->again[at] = last;
+    job->waiting.again[at] = last;
     return first;
 }
 
@@ -49,33 +49,33 @@ static bool waits(const struct job *job, uint64_t index)
 uint64_t waiting_oldest(const struct job *job)
 {
     uint64_t oldest = UINT64_MAX;
-    if (job->again_count && waits(job, job->again[0]))
-        oldest = table_at(&job->table, job->again[0])->u.since_ms;
-    if (waits(job, job->fresh) && table_at(&job->table, job->fresh)->u.since_ms < oldest)
-        oldest = table_at(&job->table, job->fresh)->u.since_ms;
+    if (job->waiting.again_count && waits(job, job->waiting.again[0]))
+        oldest = table_at(&job->table, job->waiting.again[0])->u.since_ms;
+    if (waits(job, job->waiting.fresh) && table_at(&job->table, job->waiting.fresh)->u.since_ms < oldest)
+        oldest = table_at(&job->table, job->waiting.fresh)->u.since_ms;
     return oldest;
 }
 
 uint64_t waiting_pop(struct job *job)
 {
-    while (job->again_count) {
+    while (job->waiting.again_count) {
         uint64_t index = again_pop(job);
-        if (index < job->fresh && waits(job, index))
+        if (index < job->waiting.fresh && waits(job, index))
             return index;
     }
-    while (!waits(job, job->fresh))
-        job->fresh++;
-    return job->fresh++;
+    while (!waits(job, job->waiting.fresh))
+        job->waiting.fresh++;
+    return job->waiting.fresh++;
 }
 
 void waiting_add(struct core *core, struct job *job, uint64_t index, struct task *task)
 {
     task->state = TASK_WAITING;
     task->u.since_ms = core->now;
-    if (index < job->fresh)
+    if (index < job->waiting.fresh)
         waiting_put_back(job, index);
     charge_own(core, job);
-    job->waiting++;
+    job->counts.waiting++;
     job->queue->waiting++;
     waiting_changed(core, job);
 }
@@ -83,14 +83,14 @@ void waiting_add(struct core *core, struct job *job, uint64_t index, struct task
 void waiting_changed(struct core *core, struct job *job)
 {
     struct queue *queue = job->queue;
-    bool ready = job->waiting && !job->start_ms;
-    if (ready && !job->active) {
-        job->active = true;
-        DL_APPEND2(queue->active, job, active_prev, active_next);
+    bool ready = job->counts.waiting && !job->times.start_ms;
+    if (ready && !job->waiting.active) {
+        job->waiting.active = true;
+        DL_APPEND2(queue->active, job, waiting.prev, waiting.next);
         fair_enter(core, job);
-    } else if (!ready && job->active) {
-        job->active = false;
-        DL_DELETE2(queue->active, job, active_prev, active_next);
+    } else if (!ready && job->waiting.active) {
+        job->waiting.active = false;
+        DL_DELETE2(queue->active, job, waiting.prev, waiting.next);
         fair_leave(core, job);
     }
     mark_job(core, job); /* notices */

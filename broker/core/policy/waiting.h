@@ -13,7 +13,7 @@ void waiting_changed(struct core *core, struct job *job);
 uint64_t
 waiting_oldest(const struct job *job); /* since when its first waiting task has waited, UINT64_MAX: none does */
 void waiting_put_back(struct job *job, uint64_t index);
-/* The lowest index that waits; call only when job->waiting > 0. */
+/* The lowest index that waits; call only when job->counts.waiting > 0. */
 uint64_t waiting_pop(struct job *job);
 
 #endif
