@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/durability.h"
-#include "broker/record.h"
+#include "broker/record/record.h"
+#include "broker/state.h"
 #include "proto/text_cut.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@
 
 struct restoring {
     struct core *core;
-    struct belt_decoder *decoder;
+    struct record_decoder *decoder;
     uint64_t now;
     char *error;
     uint32_t size;
@@ -38,33 +39,27 @@ static int over_limit(const struct restoring *to, const struct store_record *rec
         to->error, to->size,
         "job %llu has a payload over the limit (%s): start the broker with the --max-payload that it had, or let "
         "the job end first",
-        (unsigned long long)record->job, belt_decoder_error(to->decoder));
+        (unsigned long long)record->job, record_decoder_error(to->decoder));
     return BELT_INVALID;
 }
 
-static int restore_record(void *ctx, const struct store_record *record)
+static int restore_record(void *ctx, const struct store_record *row)
 {
     struct restoring *to = ctx;
-    struct belt_frames frames;
-    struct belt_msg msg;
-    if (record_unpack(record->body, &frames) != BELT_OK)
-        return damaged(to, record, "its frames do not add up");
-    int rc = belt_decode(to->decoder, &frames, &msg);
+    struct core_record record;
+    int rc = record_unpack(to->decoder, row, &record);
     if (rc == BELT_TOO_LARGE)
-        rc = over_limit(to, record);
-    else if (rc != BELT_OK)
-        rc = damaged(to, record, belt_decoder_error(to->decoder));
-    else if (core_restore(to->core, to->now, record->number, &msg) != BELT_OK)
-        rc = damaged(to, record, "it fits no job");
-    belt_frames_clear(&frames);
-    return rc;
+        return over_limit(to, row);
+    if (rc != BELT_OK)
+        return damaged(to, row, record_decoder_error(to->decoder));
+    return core_restore(to->core, to->now, &record) == BELT_OK ? BELT_OK : damaged(to, row, "it fits no job");
 }
 
 static int restore(struct durability *durability, struct core *core, uint32_t max_payload, uint64_t now, char *error,
                    uint32_t size)
 {
     struct restoring to = {.core = core, .now = now, .error = error, .size = size};
-    to.decoder = belt_decoder_new(max_payload);
+    to.decoder = record_decoder_new(max_payload);
     if (!to.decoder) {
         snprintf(error, size, "out of memory");
         return BELT_NO_MEMORY;
@@ -73,7 +68,7 @@ static int restore(struct durability *durability, struct core *core, uint32_t ma
     int rc = durability->store->ops->load(durability->store, restore_record, &to);
     if (rc != BELT_OK && !error[0])
         text_print(error, size, "%s", durability->store->error);
-    belt_decoder_free(to.decoder);
+    record_decoder_free(to.decoder);
     return rc;
 }
 
@@ -90,7 +85,7 @@ int durability_open(struct durability *durability, const char *directory, struct
 {
     struct store_stats stats;
     *durability = (struct durability){0};
-    durability->store = store_sqlite_open(directory, error, size);
+    durability->store = state_open(directory, error, size);
     if (!durability->store)
         return BELT_SYSTEM;
     struct committer_config limits = limits_of(durability);
@@ -116,19 +111,16 @@ int durability_open(struct durability *durability, const char *directory, struct
 
 /* ---- writing ---- */
 
-static struct store_change change_of(const struct core_record *record, const struct belt_buf *body)
+/* *Gives* the body of what is put. False: out of memory, or over a limit. */
+static bool pack_change(const struct core_record *record, struct store_change *change, struct belt_buf **body)
 {
     static const enum store_op ops[] = {
         [CORE_PUT] = STORE_PUT, [CORE_DELETE] = STORE_DELETE, [CORE_DELETE_JOB] = STORE_DELETE_JOB};
-    struct store_change change = {.op = ops[record->op],
-                                  .record = {.number = record->number,
-                                             .job = record->job,
-                                             .kind = record->msg.type,
-                                             .first = record->first,
-                                             .count = record->count}};
-    if (body)
-        change.record.body = (struct belt_bytes){body->data, body->len};
-    return change;
+    change->op = ops[record->op];
+    change->record = (struct store_record){.number = record->number, .job = record->job};
+    if (record->op == CORE_PUT)
+        *body = record_pack(record, &change->record);
+    return record->op != CORE_PUT || *body;
 }
 
 bool durability_records(struct durability *durability, const struct core_update *update)
@@ -142,11 +134,10 @@ bool durability_records(struct durability *durability, const struct core_update 
         goto out;
     for (; packed < count; packed++) {
         const struct core_record *record = &update->records[packed];
-        if (record->op == CORE_PUT && !(bodies[packed] = record_pack(record)))
+        if (!pack_change(record, &changes[packed], &bodies[packed]))
             goto out;
         if (record->op != CORE_DELETE && record->number > through) /* a job's end is waited for, too */
             through = record->number;
-        changes[packed] = change_of(record, bodies[packed]);
     }
     taken = committer_hand(durability->committer, changes, count, bodies, through) == BELT_OK;
     if (taken && through > durability->recorded)

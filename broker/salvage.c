@@ -2,17 +2,18 @@
  *
  * What a damaged store still holds, in a new one. See salvage.h.
  *
- * The judge is the scheduler itself: the records of one job are given to a core of its own, as at the start of a
+ * The judge is the scheduler itself: the records of a part of a job (what it is, its failed tasks, its line in the
+ * history) are given to a core of its own, as at the start of a
  * broker. Where they do not add up as they are, results are numbered anew without gaps, and every task that is neither
  * waiting nor among the results nor read gets the result TASK_LOST behind all others; then the judge is asked again.
  */
 #include "broker/salvage.h"
 
 #include "broker/core/core.h"
-#include "broker/record.h"
+#include "broker/record/format_1.h"
+#include "broker/record/record.h"
 #include "broker/store/store.h"
 
-#include "proto/codec.h"
 #include "proto/text_cut.h"
 
 #include <errno.h>
@@ -27,9 +28,12 @@
 /* More tasks than that are not given a result each: the job is lost. */
 #define LOST_MAX 10000000u
 
+/** Records of a job are judged in three parts, since each may be whole without the others. */
+enum part { PART_JOB, PART_FAILED, PART_HISTORY };
+
 struct row {
-    uint64_t job, number;
-    uint8_t kind;
+    struct store_record record; /* its body is read when it is needed, or lies in: */
+    struct belt_buf *body;      /* of a store of an older format, whose records were brought forward; else NULL */
 };
 
 struct numbers {
@@ -42,18 +46,19 @@ struct survey {
     char key[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1];
     bool opened, marked, subscribed;
     struct numbers tasks, results; /* indexes of both, sorted */
-    uint64_t next, mark_place, log_base;
+    uint64_t next, bytes, mark_place, log_base;
     bool has_base;
 };
 
 struct salvage {
     struct store_wreck *wreck;
     struct store *to;
-    struct belt_decoder *decoder;
+    struct record_decoder *decoder;
+    struct store_upgrade *upgrade; /* of a store of an older format; else NULL */
     struct salvage_report *report;
     struct row *rows;
     size_t row_count, row_room;
-    uint64_t next_number;
+    uint64_t next_number, not_brought_forward;
     struct store_change *changes; /* of the transaction under way */
     struct belt_buf **bodies;
     uint32_t change_count, change_room;
@@ -70,39 +75,81 @@ static int fail(struct salvage *s, int code, const char *text)
 
 /* ---- reading ---- */
 
-static int note_row(void *ctx, const struct store_record *record)
+static struct row *add_row(struct salvage *s, const struct store_record *record)
 {
-    struct salvage *s = ctx;
 
     if (s->row_count == s->row_room) {
         size_t room = s->row_room ? 2 * s->row_room : 1024;
         struct row *rows = realloc(s->rows, room * sizeof(*rows));
         if (!rows)
-            return BELT_NO_MEMORY;
+            return NULL;
         s->rows = rows;
         s->row_room = room;
     }
-    s->rows[s->row_count++] = (struct row){record->job, record->number, record->kind};
+    s->rows[s->row_count] = (struct row){.record = *record};
+    s->rows[s->row_count].record.body = (struct belt_bytes){0};
+    return &s->rows[s->row_count++];
+}
+
+/** A record that was brought forward. There is no other place for its body: a broker would keep all of them, too. */
+static int note_newer(void *ctx, const struct store_record *record)
+{
+    struct salvage *s = ctx;
+    struct row *row = add_row(s, record);
+
+    if (!row || !(row->body = belt_buf_copy(record->body.data, record->body.len)))
+        return BELT_NO_MEMORY;
+    row->record.body = (struct belt_bytes){row->body->data, row->body->len};
     return BELT_OK;
+}
+
+/** What cannot be brought forward is damaged like what cannot be read. */
+static int note_older(struct salvage *s, const struct store_record *record)
+{
+    int code = s->upgrade->record(s->upgrade, record, note_newer, s);
+
+    if (code == BELT_OK || code == BELT_NO_MEMORY)
+        return code;
+    s->not_brought_forward++;
+    return BELT_OK;
+}
+
+static int note_row(void *ctx, const struct store_record *record)
+{
+    struct salvage *s = ctx;
+
+    if (s->upgrade)
+        return note_older(s, record);
+    return add_row(s, record) ? BELT_OK : BELT_NO_MEMORY;
+}
+
+static enum part part_of(const struct row *row)
+{
+    if (row->record.kind == RECORD_HISTORY)
+        return PART_HISTORY;
+    return row->record.kind < RECORD_OUTLIVES ? PART_JOB : PART_FAILED;
 }
 
 static int by_job(const void *a, const void *b)
 {
     const struct row *one = a, *two = b;
 
-    if (one->job != two->job)
-        return one->job < two->job ? -1 : 1;
-    return one->number < two->number ? -1 : one->number > two->number;
+    if (one->record.job != two->record.job)
+        return one->record.job < two->record.job ? -1 : 1;
+    if (part_of(one) != part_of(two))
+        return part_of(one) < part_of(two) ? -1 : 1;
+    return one->record.number < two->record.number ? -1 : one->record.number > two->record.number;
 }
 
-/** Reads a record and decodes it; the message is valid until the next call, or belt_frames_clear(). */
-static bool read_message(struct salvage *s, uint64_t number, struct belt_frames *frames, struct belt_msg *msg)
+/** Reads a record, which is valid until the next call. */
+static bool read_record(struct salvage *s, const struct row *row, struct core_record *record)
 {
-    struct store_record record;
+    struct store_record stored;
 
-    *frames = (struct belt_frames){0};
-    return store_wreck_read(s->wreck, number, &record) && record_unpack(record.body, frames) == BELT_OK &&
-           belt_decode(s->decoder, frames, msg) == BELT_OK;
+    if (row->body)
+        return record_unpack(s->decoder, &row->record, record) == BELT_OK;
+    return store_wreck_read(s->wreck, row->record.number, &stored) &&
+           record_unpack(s->decoder, &stored, record) == BELT_OK;
 }
 
 /* ---- judging ---- */
@@ -137,10 +184,8 @@ static bool adds_up(struct salvage *s, const struct row *rows, size_t count)
     bool good = core != NULL;
 
     for (size_t i = 0; good && i < count; i++) {
-        struct belt_frames frames;
-        struct belt_msg msg;
-        good = read_message(s, rows[i].number, &frames, &msg) && core_restore(core, 1, rows[i].number, &msg) == BELT_OK;
-        belt_frames_clear(&frames);
+        struct core_record record;
+        good = read_record(s, &rows[i], &record) && core_restore(core, 1, &record) == BELT_OK;
     }
     good = good && core_restored(core, 1, s->next_number) == BELT_OK;
     core_free(core);
@@ -160,9 +205,11 @@ static int commit(struct salvage *s)
     return code == BELT_OK ? BELT_OK : fail(s, code, s->to->error);
 }
 
-/** *Takes* the body. */
-static int put(struct salvage *s, struct store_record record, struct belt_buf *body)
+static int put_record(struct salvage *s, const struct core_record *record)
 {
+    struct store_record row;
+    struct belt_buf *body = record_pack(record, &row);
+
     if (!body)
         return fail(s, BELT_NO_MEMORY, "out of memory");
     if (s->change_count == s->change_room) {
@@ -177,30 +224,22 @@ static int put(struct salvage *s, struct store_record record, struct belt_buf *b
         }
         s->change_room = room;
     }
-    record.body = (struct belt_bytes){body->data, body->len};
-    s->changes[s->change_count] = (struct store_change){.op = STORE_PUT, .record = record};
+    s->changes[s->change_count] = (struct store_change){.op = STORE_PUT, .record = row};
     s->bodies[s->change_count++] = body;
     s->change_bytes += body->len;
     return s->change_bytes < GROUP_BYTES ? BELT_OK : commit(s);
 }
 
-static int put_message(struct salvage *s, uint64_t number, uint64_t job, const struct belt_msg *msg, uint64_t first,
-                       uint32_t count)
+static int not_there_any_more(struct salvage *s)
 {
-    const struct core_record record = {.number = number, .job = job, .first = first, .count = count, .msg = *msg};
-
-    return put(s,
-               (struct store_record){.number = number, .job = job, .kind = msg->type, .first = first, .count = count},
-               record_pack(&record));
+    return fail(s, BELT_STORE_FAILED, "a record that could be read before cannot be read any more");
 }
 
 static int copy_row(struct salvage *s, const struct row *row)
 {
-    struct store_record record;
+    struct core_record record;
 
-    if (!store_wreck_read(s->wreck, row->number, &record))
-        return fail(s, BELT_STORE_FAILED, "a record that could be read before cannot be read any more");
-    return put(s, record, belt_buf_copy(record.body.data, record.body.len));
+    return read_record(s, row, &record) ? put_record(s, &record) : not_there_any_more(s);
 }
 
 /* ---- what is there of a job ---- */
@@ -232,48 +271,79 @@ static void raise_to(uint64_t *value, uint64_t at_least)
         *value = at_least;
 }
 
-static bool survey_message(struct survey *survey, const struct belt_msg *msg)
+static void survey_name(char *to, size_t size, struct belt_bytes name)
 {
-    switch (msg->type) {
-    case BELT_MSG_OPEN:
-        survey->opened = true;
-        text_print(survey->key, sizeof(survey->key), "%.*s", (int)msg->u.open.key.len,
-                   (const char *)msg->u.open.key.data);
-        text_print(survey->function, sizeof(survey->function), "%.*s", (int)msg->u.open.function.len,
-                   (const char *)msg->u.open.function.data);
-        return true;
-    case BELT_MSG_PUSH:
-        raise_to(&survey->next, msg->u.push.first + msg->u.push.count);
-        for (uint32_t i = 0; i < msg->u.push.count; i++)
-            if (!add_number(&survey->tasks, msg->u.push.first + i))
-                return false;
-        return true;
-    case BELT_MSG_RESULTS:
-        if (!survey->has_base)
-            survey->log_base = msg->u.results.first;
-        survey->has_base = true;
-        for (uint32_t i = 0; i < msg->u.results.count; i++) {
-            raise_to(&survey->next, msg->u.results.results[i].index + 1);
-            if (!add_number(&survey->results, msg->u.results.results[i].index))
-                return false;
-        }
-        return true;
-    case BELT_MSG_SUBSCRIBE:
-        survey->subscribed = true;
-        return true;
-    case BELT_MSG_END:
-        raise_to(&survey->next, msg->u.end.count);
-        return true;
-    case BELT_MSG_PROGRESS:
-        if (msg->u.progress.task.attempt == 0) {
-            survey->marked = true;
-            survey->mark_place = msg->u.progress.done;
-            raise_to(&survey->next, msg->u.progress.task.index);
-        }
-        return true;
-    default:
-        return true;
+    text_print(to, size, "%.*s", (int)name.len, (const char *)name.data);
+}
+
+static bool survey_tasks(struct survey *survey, const struct record_tasks *tasks)
+{
+    raise_to(&survey->next, tasks->first + tasks->count);
+    for (uint32_t i = 0; i < tasks->count; i++) {
+        survey->bytes += tasks->inputs[i].len;
+        if (!add_number(&survey->tasks, tasks->first + i))
+            return false;
     }
+    return true;
+}
+
+static void survey_place(struct survey *survey, uint64_t first)
+{
+    if (!survey->has_base)
+        survey->log_base = first;
+    survey->has_base = true;
+}
+
+static bool survey_result(struct survey *survey, uint64_t index)
+{
+    raise_to(&survey->next, index + 1);
+    return add_number(&survey->results, index);
+}
+
+static bool survey_record(struct survey *survey, const struct core_record *record)
+{
+    bool good = true;
+
+    switch (record->kind) {
+    case RECORD_JOB:
+        survey->opened = true;
+        survey_name(survey->key, sizeof(survey->key), record->u.job.key);
+        survey_name(survey->function, sizeof(survey->function), record->u.job.function);
+        break;
+    case RECORD_FAILED_JOB:
+        survey_name(survey->function, sizeof(survey->function), record->u.failed_job.function);
+        break;
+    case RECORD_HISTORY:
+        survey_name(survey->key, sizeof(survey->key), record->u.history.key);
+        survey_name(survey->function, sizeof(survey->function), record->u.history.function);
+        break;
+    case RECORD_TASKS:
+        return survey_tasks(survey, &record->u.tasks);
+    case RECORD_RESULTS:
+        survey_place(survey, record->u.results.first);
+        for (uint32_t i = 0; good && i < record->u.results.count; i++)
+            good = survey_result(survey, record->u.results.items[i].index);
+        break;
+    case RECORD_TAKEN:
+        survey_place(survey, record->u.taken.first);
+        for (uint32_t i = 0; good && i < record->u.taken.count; i++)
+            good = survey_result(survey, record->u.taken.indexes[i]);
+        break;
+    case RECORD_READER:
+        survey->subscribed = true;
+        break;
+    case RECORD_END:
+        raise_to(&survey->next, record->u.end.tasks);
+        break;
+    case RECORD_MARK:
+        survey->marked = true;
+        survey->mark_place = record->u.mark.place;
+        raise_to(&survey->next, record->u.mark.next);
+        break;
+    default:
+        break;
+    }
+    return good;
 }
 
 /** False when out of memory, or when a record cannot be decoded. */
@@ -282,10 +352,8 @@ static bool survey_job(struct salvage *s, struct survey *survey, const struct ro
     bool good = true;
 
     for (size_t i = 0; good && i < count; i++) {
-        struct belt_frames frames;
-        struct belt_msg msg;
-        good = read_message(s, rows[i].number, &frames, &msg) && survey_message(survey, &msg);
-        belt_frames_clear(&frames);
+        struct core_record record;
+        good = read_record(s, &rows[i], &record) && survey_record(survey, &record);
     }
     if (survey->tasks.count)
         qsort(survey->tasks.at, survey->tasks.count, sizeof(uint64_t), by_value);
@@ -336,44 +404,47 @@ static int put_lost(struct salvage *s, uint64_t job, const struct numbers *lost,
 
     for (size_t done = 0; code == BELT_OK && done < lost->count;) {
         uint32_t count = 0;
-        struct belt_msg msg = {.type = BELT_MSG_RESULTS};
+        struct core_record record = {.number = ++s->next_number, .job = job, .kind = RECORD_RESULTS};
         for (; count < sizeof(items) / sizeof(*items) && done + count < lost->count; count++)
             items[count] = (struct belt_result_item){
                 .index = lost->at[done + count], .attempt = 1, .code = BELT_TASK_LOST, .extras = &extras};
-        msg.u.results = (struct belt_msg_results){.first = place + done, .job = job, .results = items, .count = count};
-        code = put_message(s, ++s->next_number, job, &msg, place + done, count);
+        record.u.results = (struct record_results){.first = place + done, .count = count, .items = items};
+        code = put_record(s, &record);
         done += count;
     }
     return code;
 }
 
-/** The records of a job that has an OPEN, results numbered anew, and what is missing. */
+/** A record of results or of what was taken gets the next place of the log; `*place` goes on behind it. */
+static void renumber(struct core_record *record, uint64_t *place)
+{
+    if (record->kind == RECORD_RESULTS) {
+        record->u.results.first = *place;
+        *place += record->u.results.count;
+    } else if (record->kind == RECORD_TAKEN) {
+        record->u.taken.first = *place;
+        *place += record->u.taken.count;
+    }
+}
+
+/** The records of a job whose own record is there, results numbered anew, and what is missing. */
 static int put_mended(struct salvage *s, const struct row *rows, size_t count, const struct survey *survey,
                       const struct numbers *lost)
 {
-    uint64_t job = rows[0].job, place = survey->log_base;
+    uint64_t job = rows[0].record.job, place = survey->log_base;
     int code = BELT_OK;
 
     for (size_t i = 0; code == BELT_OK && i < count; i++) {
-        struct belt_frames frames;
-        struct belt_msg msg;
-        if (rows[i].kind != BELT_MSG_RESULTS) {
-            code = copy_row(s, &rows[i]);
-            continue;
-        }
-        if (!read_message(s, rows[i].number, &frames, &msg)) {
-            code = fail(s, BELT_STORE_FAILED, "a record that could be read before cannot be read any more");
-        } else {
-            msg.u.results.first = place;
-            code = put_message(s, rows[i].number, job, &msg, place, msg.u.results.count);
-            place += msg.u.results.count;
-        }
-        belt_frames_clear(&frames);
+        struct core_record record;
+        if (!read_record(s, &rows[i], &record))
+            return not_there_any_more(s);
+        renumber(&record, &place);
+        code = put_record(s, &record);
     }
     if (code == BELT_OK && !survey->marked && survey->log_base > 0) {
-        struct belt_msg mark = {.type = BELT_MSG_PROGRESS};
-        mark.u.progress = (struct belt_msg_progress){.task = {.job = job}, .done = survey->log_base};
-        code = put_message(s, ++s->next_number, job, &mark, 0, 0);
+        struct core_record mark = {.number = ++s->next_number, .job = job, .kind = RECORD_MARK};
+        mark.u.mark = (struct record_mark){.bytes = survey->bytes, .place = survey->log_base};
+        code = put_record(s, &mark);
     }
     return code == BELT_OK ? put_lost(s, job, lost, place) : code;
 }
@@ -396,10 +467,10 @@ static void tell(struct salvage *s, const struct row *rows, size_t count, const 
                  enum salvage_outcome outcome, const struct numbers *lost)
 {
     struct salvage_range *ranges = NULL;
-    struct salvage_job told = {.job = rows[0].job & ~CORE_KEPT_FAILED,
+    struct salvage_job told = {.job = rows[0].record.job,
                                .key = survey->key,
                                .function = survey->function,
-                               .failed_tasks = (rows[0].job & CORE_KEPT_FAILED) != 0,
+                               .failed_tasks = part_of(&rows[0]) == PART_FAILED,
                                .outcome = outcome,
                                .records = count,
                                .lost = lost->count};
@@ -427,17 +498,14 @@ struct judged {
     struct core *core;
 };
 
-static int judge_record(void *ctx, const struct store_record *record)
+static int judge_record(void *ctx, const struct store_record *row)
 {
     struct judged *judged = ctx;
-    struct belt_frames frames;
-    struct belt_msg msg;
-    bool good = record_unpack(record->body, &frames) == BELT_OK &&
-                belt_decode(judged->s->decoder, &frames, &msg) == BELT_OK &&
-                core_restore(judged->core, 1, record->number, &msg) == BELT_OK;
+    struct core_record record;
 
-    belt_frames_clear(&frames);
-    return good ? BELT_OK : BELT_BAD_MESSAGE;
+    if (record_unpack(judged->s->decoder, row, &record) != BELT_OK)
+        return BELT_BAD_MESSAGE;
+    return core_restore(judged->core, 1, &record);
 }
 
 /** Whether the mended records are taken by a broker: they are written into a store in memory first. */
@@ -489,7 +557,7 @@ static int take_job(struct salvage *s, const struct row *rows, size_t count)
             code = copy_row(s, &rows[i]);
         if (code == BELT_OK)
             tell(s, rows, count, &survey, SALVAGE_WHOLE, &none);
-    } else if (known && !(rows[0].job & CORE_KEPT_FAILED)) {
+    } else if (known && part_of(&rows[0]) == PART_JOB) {
         code = take_mended(s, rows, count, &survey);
     } else {
         tell(s, rows, count, &survey, SALVAGE_LOST, &none);
@@ -511,17 +579,27 @@ static int put_last_number(struct salvage *s)
     return code == BELT_OK ? BELT_OK : fail(s, code, s->to->error);
 }
 
+static bool is_together(const struct row *one, const struct row *two)
+{
+    return one->record.job == two->record.job && part_of(one) == part_of(two);
+}
+
 static int take_all(struct salvage *s)
 {
     int code = store_wreck_scan(s->wreck, note_row, s, &s->report->damaged);
 
+    if (code == BELT_OK && s->upgrade)
+        code = note_older(s, NULL);
     if (code != BELT_OK)
         return fail(s, code, "out of memory");
+    s->report->damaged += s->not_brought_forward;
     s->next_number = store_wreck_last(s->wreck);
+    for (size_t i = 0; i < s->row_count; i++) /* what was brought forward may have a higher one */
+        raise_to(&s->next_number, s->rows[i].record.number);
     if (s->row_count)
         qsort(s->rows, s->row_count, sizeof(*s->rows), by_job);
     for (size_t at = 0, end; code == BELT_OK && at < s->row_count; at = end) {
-        for (end = at + 1; end < s->row_count && s->rows[end].job == s->rows[at].job;)
+        for (end = at + 1; end < s->row_count && is_together(&s->rows[at], &s->rows[end]);)
             end++;
         code = take_job(s, s->rows + at, end - at);
     }
@@ -547,12 +625,17 @@ int salvage_run(const char *from, const char *to, struct salvage_report *report,
     s.to = store_sqlite_open(to, error, size);
     if (!s.to)
         goto out;
-    s.decoder = belt_decoder_new(BELT_MAX_PAYLOAD_CEILING);
-    code = s.decoder ? take_all(&s) : fail(&s, BELT_NO_MEMORY, "out of memory");
+    s.decoder = record_decoder_new(BELT_MAX_PAYLOAD_CEILING);
+    bool older = store_wreck_format(s.wreck) < STORE_FORMAT;
+    s.upgrade = older ? format_1_new() : NULL;
+    code = s.decoder && (s.upgrade || !older) ? take_all(&s) : fail(&s, BELT_NO_MEMORY, "out of memory");
 out:
-    belt_decoder_free(s.decoder);
+    record_decoder_free(s.decoder);
     store_close(s.to);
     store_wreck_close(s.wreck);
+    format_1_free(s.upgrade);
+    for (size_t i = 0; i < s.row_count; i++)
+        belt_buf_unref(s.rows[i].body);
     free(s.rows);
     free(s.changes);
     free(s.bodies);

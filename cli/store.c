@@ -10,6 +10,7 @@
 #include "cli/units.h"
 
 #include "broker/salvage.h"
+#include "broker/state.h"
 #include "broker/store/store.h"
 #include "proto/text_cut.h"
 
@@ -134,7 +135,7 @@ static int run_action(const struct action *action, const char *directory, const 
     }
     if (code != BELT_OK)
         return code;
-    store = action->changes ? store_sqlite_open(directory, error, size) : store_sqlite_look(directory, error, size);
+    store = action->changes ? state_open(directory, error, size) : store_sqlite_look(directory, error, size);
     if (!store)
         return BELT_SYSTEM;
     if (action->run)

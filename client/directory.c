@@ -6,7 +6,7 @@
 
 #include "client/error.h"
 #include "worker/agent/spawn.h"
-#include "../proto/shortage.h"
+#include "proto/shortage.h"
 
 #include <belt/belt.h>
 #include <ctype.h>

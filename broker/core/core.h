@@ -24,8 +24,8 @@
 #ifndef BELT_CORE_H
 #define BELT_CORE_H
 
+#include "broker/core/record.h"
 #include "proto/identity.h"
-#include "proto/message.h"
 
 struct core;
 
@@ -107,29 +107,6 @@ struct core_send {
     bool held; /* not before the records up to the end of this turn are durable; else at once */
 };
 
-#define CORE_KEPT_FAILED ((uint64_t)1 << 63) /* in the job of a record: what is kept of a job's failed tasks */
-#define CORE_KEPT_PAST   ((uint64_t)1 << 62) /* likewise: its line in the history */
-
-enum core_record_op { CORE_PUT, CORE_DELETE, CORE_DELETE_JOB };
-
-/**
- * One change of what is on disk. A record is a message of the protocol that would bring the core to
- * where it was: OPEN (ref: the job's id), PUSH, END, RESULTS (first: place in the log of completions),
- * SUBSCRIBE (cursor: acknowledged), PROGRESS (the job's mark: index is its next task, done the places
- * recorded, total the failed among them; with an attempt: the tries of one task, done the failures, total
- * the losses). With CORE_KEPT_FAILED in the job's id: OPEN and RESULTS of tasks that failed, with the input as
- * payload (first: when it failed). ACCEPTED: the bytes of all tasks below its next; OPENED: those and their digest.
- * REPORT, with CORE_KEPT_PAST in the job's id: the line of a job that is over. Borrows like a send.
- */
-struct core_record {
-    enum core_record_op op;
-    uint64_t number; /* PUT, DELETE_JOB: new, growing; DELETE: of the record */
-    uint64_t job;
-    uint64_t first;
-    uint32_t count;
-    struct belt_msg msg;
-};
-
 /** What a step asks the shell to do. */
 struct core_update {
     struct core_send *sends;
@@ -165,7 +142,7 @@ bool core_stamp(struct core *core, uint64_t peer, uint8_t type, uint64_t *seq);
  * core_restored(). Both return BELT_OK, or BELT_BAD_MESSAGE for a record that fits no job, or when those of a job do
  * not add up: the store is damaged, and the core good for core_free() only.
  */
-int core_restore(struct core *core, uint64_t now, uint64_t number, const struct belt_msg *msg);
+int core_restore(struct core *core, uint64_t now, const struct core_record *record);
 int core_restored(struct core *core, uint64_t now, uint64_t last_number); /* the highest number ever used */
 
 /**

@@ -104,7 +104,7 @@ static void apply(struct memory *memory, const struct store_change *change, cons
     }
     case STORE_DELETE_JOB:
         for (size_t i = 0; i < memory->count; i++)
-            if (memory->cells[i].record.job == change->record.job)
+            if (memory->cells[i].record.job == change->record.job && memory->cells[i].record.kind < STORE_OUTLIVES_JOB)
                 remove_cell(memory, &memory->cells[i]);
         break;
     }
@@ -216,7 +216,7 @@ static int memory_stats(struct store *store, struct store_stats *stats)
 
     if (!jobs)
         return out_of_memory(store);
-    *stats = (struct store_stats){.last_number = memory->last_number, .format = 1};
+    *stats = (struct store_stats){.last_number = memory->last_number, .format = STORE_FORMAT};
     for (size_t i = 0; i < memory->count; i++)
         if (!memory->cells[i].gone) {
             jobs[stats->records++] = memory->cells[i].record.job;

@@ -465,7 +465,7 @@ static int sqlite_store_stats(struct store *base, struct store_stats *stats)
                                   .free_bytes = (uint64_t)(unused * store->page),
                                   .reserve_bytes = store->base.full ? 0 : store->base.reserve,
                                   .last_number = store->tally.last_number,
-                                  .format = SQLITE_STORE_FORMAT};
+                                  .format = (uint32_t)store->format};
     return BELT_OK;
 }
 
@@ -491,6 +491,11 @@ static const struct store_ops sqlite_store_ops = {
 
 struct store *store_sqlite_open(const char *directory, char *error, uint32_t size)
 {
+    return store_sqlite_open_older(directory, NULL, error, size);
+}
+
+struct store *store_sqlite_open_older(const char *directory, struct store_upgrade *upgrade, char *error, uint32_t size)
+{
     struct sqlite_store *store = calloc(1, sizeof(*store));
 
     if (!store) {
@@ -504,11 +509,13 @@ struct store *store_sqlite_open(const char *directory, char *error, uint32_t siz
     }
     snprintf(store->path, sizeof(store->path), "%s/belt.sqlite", store->guard.path);
     store->base.reserve = reserve_size(&store->guard);
+    store->upgrade = upgrade;
     if (connection_open(store) != BELT_OK) {
         store_say(error, size, "%s", store->base.error);
         sqlite_store_close(&store->base);
         return NULL;
     }
+    store->upgrade = NULL;
     store->base.full = !reserve_take(&store->guard, store->base.reserve);
     say_full(store);
     return &store->base;

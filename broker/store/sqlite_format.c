@@ -14,16 +14,13 @@
 #include <string.h>
 #include <zlib.h>
 
-static const char *const format_1 =
+/* Format 2 has the tables of format 1; what is in the records differs. */
+static const char *const all_tables =
     "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE tally(id INTEGER PRIMARY KEY CHECK (id = 1), commits INTEGER NOT NULL, records INTEGER NOT NULL,"
     "  digest INTEGER NOT NULL, last INTEGER NOT NULL, sum INTEGER NOT NULL);"
-    "CREATE TABLE record(number INTEGER PRIMARY KEY, job INTEGER NOT NULL, kind INTEGER NOT NULL,"
-    "  first INTEGER NOT NULL, count INTEGER NOT NULL, sum INTEGER NOT NULL, body BLOB NOT NULL);"
+    "CREATE TABLE record(" SQLITE_RECORD_COLUMNS ");"
     "CREATE INDEX record_job ON record(job);";
-
-/* steps[n] makes format n + 1 of format n; format 0 is a file without tables. */
-static const char *const steps[SQLITE_STORE_FORMAT] = {format_1};
 
 static int refuse(struct sqlite_store *store, const char *why)
 {
@@ -31,12 +28,12 @@ static int refuse(struct sqlite_store *store, const char *why)
     return SQLITE_ERROR;
 }
 
-int format_read(struct sqlite_store *store, int *format)
+int format_read(struct sqlite_store *store)
 {
     int64_t tables = 0, application = 0, meta = 0, version = -1;
     int rc = sqlite_store_number(store, "SELECT count(*) FROM sqlite_master", &tables);
 
-    *format = 0;
+    store->format = 0;
     if (rc != SQLITE_OK || tables == 0)
         return rc;
     rc = sqlite_store_number(store, "PRAGMA application_id", &application);
@@ -50,27 +47,29 @@ int format_read(struct sqlite_store *store, int *format)
         return rc;
     if (version < 0)
         return refuse(store, "is damaged: it does not say what format it has; restore the directory from a copy");
-    if (version > SQLITE_STORE_FORMAT) {
+    if (version > STORE_FORMAT) {
         char why[160];
         snprintf(why, sizeof(why), "has format %" PRId64 ", this program knows formats up to %d; run a newer Belt",
-                 version, SQLITE_STORE_FORMAT);
+                 version, STORE_FORMAT);
         return refuse(store, why);
     }
-    *format = (int)version;
+    store->format = (int)version;
     return SQLITE_OK;
 }
 
-static int upgrade_steps(struct sqlite_store *store, int format)
+static int upgrade_steps(struct sqlite_store *store)
 {
     char sql[128];
     int rc = sqlite_store_exec(store, "BEGIN IMMEDIATE");
 
-    for (int i = format; rc == SQLITE_OK && i < SQLITE_STORE_FORMAT; i++)
-        rc = sqlite_store_exec(store, steps[i]);
-    if (rc == SQLITE_OK && format == 0)
+    if (rc == SQLITE_OK && store->format == 0)
+        rc = sqlite_store_exec(store, all_tables);
+    if (rc == SQLITE_OK && store->format == 0)
         rc = tally_write(store, &(struct tally){0});
+    if (rc == SQLITE_OK && store->format == 1)
+        rc = upgrade_records(store);
     snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; REPLACE INTO meta VALUES('format', %d)",
-             SQLITE_STORE_APPLICATION, SQLITE_STORE_FORMAT);
+             SQLITE_STORE_APPLICATION, STORE_FORMAT);
     if (rc == SQLITE_OK)
         rc = sqlite_store_exec(store, sql);
     if (rc == SQLITE_OK)
@@ -78,18 +77,25 @@ static int upgrade_steps(struct sqlite_store *store, int format)
     return rc;
 }
 
-int format_upgrade(struct sqlite_store *store, int format)
+int format_upgrade(struct sqlite_store *store)
 {
-    if (format == SQLITE_STORE_FORMAT)
+    int format = store->format;
+
+    if (format == STORE_FORMAT)
         return SQLITE_OK;
-    int rc = upgrade_steps(store, format);
+    if (format == 1 && !store->upgrade)
+        return refuse(store, "has format 1, which Belt 0.1 wrote; start a broker there, which brings it forward");
+    int rc = upgrade_steps(store);
+    store->format = rc == SQLITE_OK ? STORE_FORMAT : format;
     if (rc == SQLITE_OK)
         return rc;
     char why[256];
     snprintf(why, sizeof(why), "cannot be brought from format %d to %d, and was left as it was: %s", format,
-             SQLITE_STORE_FORMAT, sqlite3_errmsg(store->db));
+             STORE_FORMAT, sqlite3_errmsg(store->db));
     if (!sqlite3_get_autocommit(store->db))
         (void)sqlite_store_exec(store, "ROLLBACK");
+    if (rc == SQLITE_ERROR && store->base.error[0])
+        return rc;
     /* An I/O error keeps its own sentence; anything else is a file that is not what it says. */
     return (rc & 0xff) == SQLITE_ERROR || (rc & 0xff) == SQLITE_CONSTRAINT ? refuse(store, why) : rc;
 }

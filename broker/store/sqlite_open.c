@@ -11,12 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STORE_TEXT_OF(value) #value
+#define STORE_TEXT(value)    STORE_TEXT_OF(value)
+
 static const char *const statement_sql[ST_COUNT] = {
     [ST_BEGIN] = "BEGIN IMMEDIATE",
     [ST_COMMIT] = "COMMIT",
     [ST_PUT] = "INSERT INTO record VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [ST_DELETE] = "DELETE FROM record WHERE number = ?1 RETURNING number, sum",
-    [ST_DELETE_JOB] = "DELETE FROM record WHERE job = ?1 RETURNING number, sum",
+    [ST_DELETE_JOB] =
+        "DELETE FROM record WHERE job = ?1 AND kind < " STORE_TEXT(STORE_OUTLIVES_JOB) " RETURNING number, sum",
     [ST_TALLY] = "REPLACE INTO tally VALUES(1, ?1, ?2, ?3, ?4, ?5)",
     [ST_FREE] = "PRAGMA freelist_count",
     [ST_PAGES] = "PRAGMA page_count",
@@ -31,9 +35,6 @@ static const char *const settings_before = "PRAGMA locking_mode = EXCLUSIVE;"
                                            "PRAGMA trusted_schema = OFF;"
                                            "PRAGMA temp_store = MEMORY;"
                                            "PRAGMA cache_size = -16000;";
-#define STORE_TEXT_OF(value) #value
-#define STORE_TEXT(value)    STORE_TEXT_OF(value)
-
 /* Only for a new file: on another the second one writes, be it full or of a newer format. */
 static const char *const settings_new =
     "PRAGMA page_size = " STORE_TEXT(SQLITE_STORE_PAGE) ";"
@@ -81,6 +82,18 @@ static int compare_with_mark(struct sqlite_store *store)
     return SQLITE_ERROR;
 }
 
+/* Before anything is changed: what was acknowledged is there. */
+static int check_whole(struct sqlite_store *store)
+{
+    int rc = SQLITE_OK;
+
+    if (store->format)
+        rc = tally_read(store);
+    else
+        store->tally = (struct tally){0};
+    return rc == SQLITE_OK ? compare_with_mark(store) : rc;
+}
+
 static int note_log(void *ctx, sqlite3 *db, const char *name, int pages)
 {
     struct sqlite_store *store = ctx;
@@ -108,25 +121,24 @@ static int set_log(struct sqlite_store *store)
 
 static int set_up(struct sqlite_store *store)
 {
-    int format = 0;
     int rc = sqlite_store_exec(store, settings_before);
 
     if (rc == SQLITE_OK)
         rc = sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     if (rc == SQLITE_OK)
-        rc = format_read(store, &format);
-    if (rc == SQLITE_OK && format == 0)
+        rc = format_read(store);
+    if (rc == SQLITE_OK && store->format == 0)
         rc = sqlite_store_exec(store, settings_new);
     if (rc == SQLITE_OK)
         rc = switch_to_wal(store);
     if (rc == SQLITE_OK)
         rc = set_log(store);
     if (rc == SQLITE_OK)
-        rc = format_upgrade(store, format);
+        rc = check_whole(store);
+    if (rc == SQLITE_OK)
+        rc = format_upgrade(store);
     if (rc == SQLITE_OK)
         rc = tally_read(store);
-    if (rc == SQLITE_OK)
-        rc = compare_with_mark(store);
     if (rc == SQLITE_OK)
         rc = prepare_all(store);
     return rc;
@@ -149,14 +161,13 @@ int connection_open(struct sqlite_store *store)
 
 static int look(struct sqlite_store *store)
 {
-    int format = 0;
     int rc = sqlite_store_exec(store, settings_before);
 
     if (rc == SQLITE_OK)
         rc = sqlite3_db_config(store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
     if (rc == SQLITE_OK)
-        rc = format_read(store, &format);
-    if (rc == SQLITE_OK && format == 0) {
+        rc = format_read(store);
+    if (rc == SQLITE_OK && store->format == 0) {
         store_say(
             store->base.error, sizeof(store->base.error),
             "%s holds no store: %s; a broker that has never run there leaves such a file, and so does a copy that "
@@ -190,19 +201,19 @@ int connection_look(struct sqlite_store *store)
 
 int connection_wreck(struct sqlite_store *store)
 {
-    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, format = 0;
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int rc = sqlite3_open_v2(store->path, &store->db, flags, look_name());
 
     store->base.error[0] = 0;
     if (rc == SQLITE_OK)
         rc = sqlite_store_exec(store, settings_before);
     if (rc == SQLITE_OK)
-        rc = format_read(store, &format);
+        rc = format_read(store);
     if (rc == SQLITE_OK && tally_read(store) != SQLITE_OK) {
         store->tally = (struct tally){0};
         store->base.error[0] = 0;
     }
-    if (rc == SQLITE_OK && format > 0)
+    if (rc == SQLITE_OK && store->format > 0)
         return BELT_OK;
     if (rc == SQLITE_OK)
         store_say(store->base.error, sizeof(store->base.error), "%s is empty: there is nothing to bring to safety",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The parts of the SQLite store: guard (sqlite_guard.c: lock and mark), format
- * (sqlite_format.c: schema and upgrades), connection (sqlite_open.c), files
+ * (sqlite_format.c and sqlite_upgrade.c: schema and upgrades), connection (sqlite_open.c), files
  * (sqlite_gather.c: fewer writes) and the operations (sqlite.c,
  * sqlite_scan.c). Nobody else includes this.
  */
@@ -13,8 +13,10 @@
 #include <limits.h>
 #include <sqlite3.h>
 
-#define SQLITE_STORE_FORMAT      1
 #define SQLITE_STORE_APPLICATION 0x42454c54 /* "BELT" */
+#define SQLITE_RECORD_COLUMNS                                                                                          \
+    "number INTEGER PRIMARY KEY, job INTEGER NOT NULL, kind INTEGER NOT NULL, first INTEGER NOT NULL,"                 \
+    " count INTEGER NOT NULL, sum INTEGER NOT NULL, body BLOB NOT NULL"
 
 /* Bytes of a page in a new file; other files keep theirs. Each transaction writes five pages beside what it holds. */
 #define SQLITE_STORE_PAGE 8192
@@ -48,9 +50,11 @@ struct sqlite_store {
     sqlite3 *db;
     sqlite3_stmt *statements[ST_COUNT];
     struct tally tally;
-    int64_t page;                /* bytes of one of this file */
-    int64_t log_pages, log_most; /* how long the log is, and may be */
-    bool settled;                /* nothing was committed since the last tidy step that had nothing left to do */
+    int format;                    /* of the records that are there */
+    struct store_upgrade *upgrade; /* while it is opened: brings older records forward; NULL: they are refused */
+    int64_t page;                  /* bytes of one of this file */
+    int64_t log_pages, log_most;   /* how long the log is, and may be */
+    bool settled;                  /* nothing was committed since the last tidy step that had nothing left to do */
 };
 
 /* ---- sqlite_guard.c ---- */
@@ -96,13 +100,19 @@ uint64_t reserve_found(const struct guard *guard);
 
 /* ---- sqlite_format.c: return an SQLite code; the sentence is in base.error when it is SQLITE_ERROR ---- */
 
-/** Refuses what is not ours or too new. *format is 0 for an empty file. */
-int format_read(struct sqlite_store *store, int *format);
-/** Brings the file to SQLITE_STORE_FORMAT, in one transaction. */
-int format_upgrade(struct sqlite_store *store, int format);
+/** Reads store->format, 0 for an empty file. Refuses what is not ours or too new. */
+int format_read(struct sqlite_store *store);
+/** Brings the file from store->format to STORE_FORMAT, in one transaction. */
+int format_upgrade(struct sqlite_store *store);
 int tally_read(struct sqlite_store *store);
 /** Within a transaction. */
 int tally_write(struct sqlite_store *store, const struct tally *tally);
+
+/* ---- sqlite_upgrade.c ---- */
+
+/** Within a transaction: writes the records of format 1 anew as those of format 2. The records are read through on the
+ * way, as when they are loaded. An SQLite code, as those above. */
+int upgrade_records(struct sqlite_store *store);
 
 /* ---- sqlite_open.c ---- */
 

@@ -59,6 +59,11 @@ void store_wreck_close(struct store_wreck *wreck)
     free(wreck);
 }
 
+uint32_t store_wreck_format(const struct store_wreck *wreck)
+{
+    return (uint32_t)wreck->store.format;
+}
+
 uint64_t store_wreck_last(const struct store_wreck *wreck)
 {
     return wreck->last;

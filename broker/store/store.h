@@ -4,7 +4,7 @@
  * One interface, several implementations, one contract suite (tests/store).
  *
  * The store knows nothing of jobs but their ids: what a record means is the
- * core's (broker/core/record.h). A record is a batch (of tasks, of results),
+ * core's (broker/core/record.h, proto/STORE.md). A record is a batch (of tasks, of results),
  * not a row per task; it is deleted when all in it has been read, so the
  * store's size follows the unread.
  *
@@ -18,6 +18,12 @@
 
 #include <belt/codes.h>
 #include <stdbool.h>
+
+/* Of the records that are written today. */
+#define STORE_FORMAT 2
+
+/* Records of kinds from here on stay when those of their job are deleted together (proto/STORE.md). */
+#define STORE_OUTLIVES_JOB 64
 
 /* The most that one record may carry: SQLite ends at 10^9 bytes for the whole row. */
 #define STORE_MAX_BODY (900u << 20)
@@ -36,7 +42,7 @@ struct store_record {
 enum store_op { STORE_PUT, STORE_DELETE, STORE_DELETE_JOB };
 
 /** One change: PUT a record (one with the same number is replaced), DELETE the record with `record.number`, or DELETE
- *  all of `record.job`. To delete what is not there is no error. */
+ *  all of `record.job` but those whose kind outlives it. To delete what is not there is no error. */
 struct store_change {
     enum store_op op;
     struct store_record record; /* borrowed during commit */
@@ -99,12 +105,28 @@ struct store *store_memory_open(void);
  *   belt.backup  held by whoever copies the files of a running broker (store_sqlite_backup)
  *   belt.reserve takes room that is given up when the disk is full, and taken again when there is some
  *
- * NULL with the reason in `error`: not a directory, no permission, locked by another broker, written by a newer format,
+ * NULL with the reason in `error`: not a directory, no permission, locked by another broker, of another format,
  * damaged.
  */
 struct store *store_sqlite_open(const char *directory, char *error, uint32_t size);
 
-/** The same to look at it: load, check and stats work, nothing on the disk is changed or made. */
+/** Takes one record; answers BELT_OK or the code to end with. */
+typedef int (*store_put)(void *to, const struct store_record *record);
+
+/** How the records of an older format are brought forward. */
+struct store_upgrade {
+    /** Called for each record of the old format in order of number, and with NULL behind the last. Hands what takes its
+     * place to `put`, in order of number. BELT_OK, what `put` answered, or a code with the reason in `error`. */
+    int (*record)(struct store_upgrade *upgrade, const struct store_record *old, store_put put, void *to);
+    char error[256];
+};
+
+/** The same for a store that may be of format 1 as well: it is brought forward in one transaction before it is opened,
+ * or left as it was when that fails. */
+struct store *store_sqlite_open_older(const char *directory, struct store_upgrade *upgrade, char *error, uint32_t size);
+
+/** The same to look at it, whatever its format is: load, check and stats work, nothing on the disk is changed or made.
+ * `*format` of the stats says what its records are. */
 struct store *store_sqlite_look(const char *directory, char *error, uint32_t size);
 
 /**
@@ -124,6 +146,8 @@ struct store_wreck *store_wreck_open(const char *directory, char *error, uint32_
 int store_wreck_scan(struct store_wreck *wreck, store_visit visit, void *ctx, uint64_t *damaged);
 /** One of these records; its body is valid until the next call. False when it cannot be read any more. */
 bool store_wreck_read(struct store_wreck *wreck, uint64_t number, struct store_record *record);
+/** Of its records: what the stats of a store say. */
+uint32_t store_wreck_format(const struct store_wreck *wreck);
 /** The highest number that was ever used, as far as is known. */
 uint64_t store_wreck_last(const struct store_wreck *wreck);
 /** Accepts NULL. */

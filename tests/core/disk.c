@@ -7,11 +7,13 @@
 
 static void put(struct disk *disk, const struct core_record *record)
 {
+    struct disk_row new = {.number = record->number, .job = record->job, .kind = record->kind};
+    new.body = record_pack(record, &new.row);
+    assert(new.body);
     for (uint32_t i = 0; i < disk->count; i++)
         if (disk->rows[i].number == record->number) {
             belt_buf_unref(disk->rows[i].body);
-            disk->rows[i].body = record_pack(record);
-            assert(disk->rows[i].body);
+            disk->rows[i] = new;
             return;
         }
     assert(record->number > disk->last_number);
@@ -21,17 +23,14 @@ static void put(struct disk *disk, const struct core_record *record)
         disk->rows = realloc(disk->rows, disk->room * sizeof *disk->rows);
         assert(disk->rows);
     }
-    struct belt_buf *body = record_pack(record);
-    assert(body);
-    disk->rows[disk->count++] =
-        (struct disk_row){.number = record->number, .job = record->job, .kind = record->msg.type, .body = body};
+    disk->rows[disk->count++] = new;
 }
 
 static void remove_if(struct disk *disk, uint64_t number, uint64_t job)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < disk->count; i++) {
-        if (disk->rows[i].number == number || (job && disk->rows[i].job == job))
+        if (disk->rows[i].number == number || (job && disk->rows[i].job == job && disk->rows[i].kind < RECORD_OUTLIVES))
             belt_buf_unref(disk->rows[i].body);
         else
             disk->rows[kept++] = disk->rows[i];
@@ -53,19 +52,17 @@ void disk_apply(struct disk *disk, const struct core_update *update)
 
 int disk_restore(const struct disk *disk, struct core *core, uint64_t now)
 {
-    struct belt_decoder *decoder = belt_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
+    struct record_decoder *decoder = record_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
     int rc = BELT_OK;
     for (uint32_t i = 0; rc == BELT_OK && i < disk->count; i++) {
-        struct belt_frames frames;
-        struct belt_msg msg;
-        rc = record_unpack((struct belt_bytes){disk->rows[i].body->data, disk->rows[i].body->len}, &frames);
+        struct core_record record;
+        struct store_record row = disk->rows[i].row;
+        row.number = disk->rows[i].number;
+        rc = record_unpack(decoder, &row, &record);
         if (rc == BELT_OK)
-            rc = belt_decode(decoder, &frames, &msg);
-        if (rc == BELT_OK)
-            rc = core_restore(core, now, disk->rows[i].number, &msg);
-        belt_frames_clear(&frames);
+            rc = core_restore(core, now, &record);
     }
-    belt_decoder_free(decoder);
+    record_decoder_free(decoder);
     if (rc == BELT_OK)
         rc = core_restored(core, now, disk->last_number);
     return rc;

@@ -6,11 +6,13 @@
 #ifndef TESTS_DISK_H
 #define TESTS_DISK_H
 
-#include "broker/record.h"
+#include "broker/core/core.h"
+#include "broker/record/record.h"
 
 struct disk_row {
     uint64_t number, job;
     uint8_t kind;
+    struct store_record row; /* the rest of it; its body lies in: */
     struct belt_buf *body;
 };
 
@@ -25,7 +27,7 @@ void disk_apply(struct disk *disk, const struct core_update *update);
 /** Builds `core` anew from what is there. The code of the first record that fits nothing. */
 int disk_restore(const struct disk *disk, struct core *core, uint64_t now);
 void disk_clear(struct disk *disk);
-/** Records of this message type. */
+/** Records of this kind. */
 uint32_t disk_count(const struct disk *disk, uint8_t kind);
 
 #endif

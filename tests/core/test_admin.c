@@ -331,7 +331,7 @@ Test(admin, the_history_is_bounded_by_time_and_number)
     cr_assert(all.past == 10 && all.living == 0);
     cr_assert_str_eq(named(a, "10"), "", "the earliest go first");
     cr_assert_str_eq(named(a, "11"), "11p");
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_REPORT), 10);
+    cr_assert_eq(disk_count(&c->disk, RECORD_HISTORY), 10);
     cluster_advance(c, 1800000);
     cluster_restart(c);
     peer_connect(a);
@@ -373,23 +373,20 @@ Test(admin, the_history_takes_its_part_of_the_memory)
 
 Test(admin, a_line_of_the_history_that_cannot_be_is_damage)
 {
-    static const struct belt_row_job rows[] = {
-        {.job = 0, .past = true}, {.job = 7, .past = false}, {.job = CORE_KEPT_PAST, .past = true}, {.job = 5}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static const uint64_t jobs[] = {0, RECORD_NUMBER_MAX + 1, 7, 7};
+    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++) {
         struct core_config config = {.epoch = 1, .durable = true};
         struct core *core = core_new(&config);
-        struct belt_row_job row = rows[i];
-        row.key = bytes("k");
-        row.function = bytes("f");
-        struct belt_msg msg = {.type = BELT_MSG_REPORT};
-        msg.u.report = (struct belt_msg_report){
-            .ref = row.job, .what = BELT_REPORT_JOBS, .count = 1, .rows = {.jobs = &row}, .extended = true};
-        cr_assert_eq(core_restore(core, 1, 9, &msg), BELT_BAD_MESSAGE, "row %zu", i);
-        row.job = 7;
-        row.past = true;
-        msg.u.report.ref = 7;
-        cr_assert_eq(core_restore(core, 1, 10, &msg), BELT_OK);
-        cr_assert_eq(core_restore(core, 1, 11, &msg), BELT_BAD_MESSAGE, "it is there twice");
+        struct core_record record = {.number = 9, .job = jobs[i], .kind = RECORD_HISTORY};
+        record.u.history =
+            (struct record_history){.key = bytes(i == 2 ? "" : "k"), .function = bytes(i == 3 ? "" : "f")};
+        cr_assert_eq(core_restore(core, 1, &record), BELT_BAD_MESSAGE, "row %zu", i);
+        record.job = 7;
+        record.number = 10;
+        record.u.history = (struct record_history){.key = bytes("k"), .function = bytes("f")};
+        cr_assert_eq(core_restore(core, 1, &record), BELT_OK);
+        record.number = 11;
+        cr_assert_eq(core_restore(core, 1, &record), BELT_BAD_MESSAGE, "it is there twice");
         core_free(core);
     }
 }

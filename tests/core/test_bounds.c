@@ -364,15 +364,17 @@ Test(bounds, arguments_are_charged_before_they_are_kept)
 /* A store with task 0 and, summed up, all that came after it and was read; tasks below `next` had been accepted. */
 static int restore_span(struct bare *bare, uint64_t next)
 {
-    struct belt_task_item task = {0};
-    struct belt_msg records[3] = {{.type = BELT_MSG_OPEN}, {.type = BELT_MSG_PUSH}, {.type = BELT_MSG_PROGRESS}};
-    records[0].u.open = (struct belt_msg_open){
-        .ref = 1, .key = {(const uint8_t *)"k", 1}, .function = {(const uint8_t *)"f", 1}, .options.durable = true};
-    records[1].u.push = (struct belt_msg_push){.job = 1, .tasks = &task, .count = 1};
-    records[2].u.progress = (struct belt_msg_progress){.task = {.job = 1, .index = next}, .done = next - 1};
+    const struct belt_payload input = {0};
+    struct core_record records[3] = {{.number = 2, .job = 1, .kind = RECORD_JOB},
+                                     {.number = 3, .job = 1, .kind = RECORD_TASKS},
+                                     {.number = 4, .job = 1, .kind = RECORD_MARK}};
+    records[0].u.job = (struct record_job){
+        .key = {(const uint8_t *)"k", 1}, .function = {(const uint8_t *)"f", 1}, .options.durable = true};
+    records[1].u.tasks = (struct record_tasks){.count = 1, .inputs = &input};
+    records[2].u.mark = (struct record_mark){.next = next, .place = next - 1};
     int rc = BELT_OK;
     for (uint32_t i = 0; rc == BELT_OK && i < 3; i++)
-        rc = core_restore(bare->core, bare->now, i + 2, &records[i]);
+        rc = core_restore(bare->core, bare->now, &records[i]);
     return rc == BELT_OK ? core_restored(bare->core, bare->now, 4) : rc;
 }
 

@@ -26,7 +26,7 @@ Test(durable, without_a_store_nothing_is_recorded)
 {
     struct cluster *c = cluster_new(NULL);
     client_job(client_new(c, "c1"), "f", 10, NULL);
-    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT));
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, RECORD_HISTORY));
     cluster_free(c);
 }
 
@@ -34,7 +34,7 @@ Test(durable, a_volatile_job_is_not_recorded)
 {
     struct cluster *c = kept_new();
     client_job(client_new(c, "c1"), "f", 10, &(struct belt_open_options){.never_durable = true});
-    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT));
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, RECORD_HISTORY));
     cluster_free(c);
 }
 
@@ -44,8 +44,8 @@ Test(durable, what_was_accepted_comes_back)
     struct peer *p = client_new(c, "c1");
     uint64_t job = client_open(p, "k", "f", NULL);
     client_push(p, job, 0, 600);
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_OPEN), 1);
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PUSH), 1, "a batch is one record");
+    cr_assert_eq(disk_count(&c->disk, RECORD_JOB), 1);
+    cr_assert_eq(disk_count(&c->disk, RECORD_TASKS), 1, "a batch is one record");
     cluster_restart(c);
     peer_connect(p);
     client_send_open(p, "k", "f", NULL);
@@ -158,7 +158,7 @@ Test(durable, what_was_read_leaves_the_disk)
     client_end(p, job, 20000);
     cr_assert_str_eq(client_read(p), ".");
     cluster_advance(c, 60000);
-    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT), "a job that is over leaves its line alone");
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, RECORD_HISTORY), "a job that is over leaves its line alone");
     cluster_free(c);
 }
 
@@ -193,7 +193,7 @@ Test(durable, a_cancelled_job_does_not_come_back)
     uint64_t job = client_open(p, "k", "f", NULL);
     client_push(p, job, 0, 10);
     client_cancel(p, job);
-    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT));
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, RECORD_HISTORY));
     cluster_restart(c);
     peer_connect(p);
     cr_assert_neq(client_open(p, "k", "f", NULL), job, "job ids are not used twice either");
@@ -209,9 +209,9 @@ Test(durable, nobody_comes_for_it)
     client_push(p, client_open(p, "d", "f", &(struct belt_open_options){.detached = true}), 0, 10);
     cluster_restart(c);
     cluster_advance(c, 2 * BELT_GRACE_MS);
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_OPEN), 1, "after its grace only the detached one is kept");
+    cr_assert_eq(disk_count(&c->disk, RECORD_JOB), 1, "after its grace only the detached one is kept");
     cluster_advance(c, 3700000);
-    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT));
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, RECORD_HISTORY));
     cluster_free(c);
 }
 
@@ -263,11 +263,11 @@ Test(durable, results_that_nobody_waits_for_are_not_written_without_room)
     struct cluster *c = full_new(&p, &w, &job, 4);
     for (int i = 3; i >= 0; i--)
         agent_result_sized(w, (uint32_t)i, BELT_OK, 100, 0);
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_RESULTS), 0);
+    cr_assert_eq(disk_count(&c->disk, RECORD_RESULTS), 0);
     cr_assert_null(peer_skip_to(w, BELT_MSG_RECORDED), "they are not safe");
     core_store_works(c->core, true, 0);
     cluster_turn(c);
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_RESULTS), 1);
+    cr_assert_eq(disk_count(&c->disk, RECORD_RESULTS), 1);
     const struct belt_msg *msg = peer_skip_to(w, BELT_MSG_RECORDED);
     cr_assert(msg && msg->u.recorded.upto == 4);
     client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
@@ -342,7 +342,7 @@ Test(durable, tasks_that_the_store_has_no_room_for_are_asked_for_again)
     client_push(p, job, 5, 3);
     client_end(p, job, 8);
     peer_expect_nothing(p);
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PUSH), 1);
+    cr_assert_eq(disk_count(&c->disk, RECORD_TASKS), 1);
     core_store_works(c->core, true, 0);
     cluster_turn(c);
     peer_expect_error(p, BELT_SYNC_LOST);
@@ -391,10 +391,11 @@ Test(durable, failures_that_wait_for_room_are_not_in_the_mark)
     agent_result(w, 1, BELT_TASK_FAILED);
     agent_result(w, 1, BELT_TASK_FAILED);
     cr_assert_str_eq(agent_holds(w), "1.1/1");
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PROGRESS), 0);
+    cr_assert_eq(disk_count(&c->disk, RECORD_MARK), 0);
     client_ack(p, sub, 1, 1000);
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PROGRESS), 1);
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_RESULTS), 1, "two wait in memory");
+    cr_assert_eq(disk_count(&c->disk, RECORD_MARK), 1);
+    cr_assert_eq(disk_count(&c->disk, RECORD_TAKEN), 1);
+    cr_assert_eq(disk_count(&c->disk, RECORD_RESULTS), 0, "two wait in memory");
     cluster_restart(c);
     struct peer *other = agent_new(c, "w2", 4, 100, "f");
     cluster_advance(c, 3000);
@@ -466,11 +467,11 @@ Test(durable, a_record_that_is_missing_or_there_twice_is_damage)
         agent_take(w);
         agent_finish(w, 1);
     }
-    cr_assert_geq(disk_count(&c->disk, BELT_MSG_RESULTS), 4);
+    cr_assert_geq(disk_count(&c->disk, RECORD_RESULTS), 4);
     cr_assert_eq(read_back(c, UINT32_MAX, UINT32_MAX), BELT_OK);
     for (uint32_t i = 0; i < c->disk.count; i++) {
         cr_assert_eq(read_back(c, UINT32_MAX, i), BELT_BAD_MESSAGE, "row %u twice", i);
-        if (c->disk.rows[i].kind != BELT_MSG_END && i + 1 < c->disk.count) /* without the last result it runs again */
+        if (c->disk.rows[i].kind != RECORD_END && i + 1 < c->disk.count) /* without the last result it runs again */
             cr_assert_eq(read_back(c, i, UINT32_MAX), BELT_BAD_MESSAGE, "row %u missing", i);
     }
     cluster_free(c);

@@ -184,7 +184,8 @@ Test(failed, a_retry_tells_what_was_let_go_also_after_a_restart)
         cr_assert(answer->u.failures.count == 3 && answer->u.failures.let_go == 2);
     }
     for (uint32_t i = 0; i < c->disk.count; i++)
-        cr_assert(!(c->disk.rows[i].job & CORE_KEPT_FAILED), "nothing is left of the old job's failed tasks");
+        cr_assert(c->disk.rows[i].kind < RECORD_FAILED_JOB || c->disk.rows[i].kind == RECORD_HISTORY,
+                  "nothing is left of the old job's failed tasks");
     cluster_free(c);
 }
 
@@ -282,7 +283,7 @@ Test(failed, nothing_is_left_on_disk_of_what_was_dropped)
     client_forget(p, job);
     cr_assert_eq(c->disk.count, 6, "the job of old, four tasks, and the line of the job");
     admin_failed(a, BELT_FAILED_DROP, "", 0, UINT64_MAX);
-    cr_assert_eq(c->disk.count, disk_count(&c->disk, BELT_MSG_REPORT));
+    cr_assert_eq(c->disk.count, disk_count(&c->disk, RECORD_HISTORY));
     cluster_free(c);
 }
 

@@ -187,7 +187,8 @@ Test(retry, a_restart_forgives_no_loss)
         pause_of(c, w);
         cr_assert_eq(w->held[0].ref.attempt, attempt, "the attempts go on where they were");
         agent_result(w, 0, BELT_TASK_LOST);
-        cr_assert_eq(disk_count(&c->disk, BELT_MSG_PROGRESS), 1, "one record for the task, or the mark of the job");
+        cr_assert_eq(disk_count(&c->disk, RECORD_TRIES) + disk_count(&c->disk, RECORD_MARK), 1,
+                     "one record for the task, or the mark of the job");
         cluster_restart(c);
         peer_connect(w);
         agent_sync(w);
@@ -273,10 +274,10 @@ Test(retry, a_loss_that_was_taken_back_is_not_read_back)
     agent_take(w);
     peer_cut(w);
     cluster_advance(c, 6000);
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PROGRESS), 2);
+    cr_assert_eq(disk_count(&c->disk, RECORD_TRIES), 2);
     peer_connect(w);
     agent_sync(w);
-    cr_assert_eq(disk_count(&c->disk, BELT_MSG_PROGRESS), 0, "no attempt has ended");
+    cr_assert_eq(disk_count(&c->disk, RECORD_TRIES), 0, "no attempt has ended");
     cluster_restart(c);
     cluster_free(c);
 }

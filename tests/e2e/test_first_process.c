@@ -2,7 +2,7 @@
  *
  * Belt as the first process of a container (PID 1): it reaps what has no parent left, and ends when it is told to.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>

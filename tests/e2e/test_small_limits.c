@@ -3,7 +3,7 @@
  * Every program under every small limit of processes and of open files: it works, with fewer slots where there is not
  * room for all, or says what is missing and what to do. It is never ended by a signal.
  */
-#include "process.h"
+#include "tests/e2e/process.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

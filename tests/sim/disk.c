@@ -5,8 +5,6 @@
  */
 #include "tests/sim/sim.h"
 
-#include "broker/record.h"
-
 #include <stdio.h>
 
 static struct disk_change *push(struct disk_change **list, uint32_t *count, uint32_t *room)
@@ -38,13 +36,21 @@ void disk_hand(struct sim *sim, const struct core_update *update)
     uint64_t through = disk->recorded;
     for (uint32_t i = 0; i < update->record_count; i++) {
         const struct core_record *record = &update->records[i];
-        struct belt_buf *body = record->op == CORE_PUT ? record_pack(record) : NULL;
+        struct store_record row = {0};
+        struct belt_buf *body = record->op == CORE_PUT ? record_pack(record, &row) : NULL;
         if (record->op == CORE_PUT && (!body || (record->number <= through && !is_known(disk, record->number))))
             sim_fail(sim, "record %llu of job %llu cannot be written", ULL(record->number), ULL(record->job));
         if (record->number > through && record->op != CORE_DELETE)
             through = record->number;
-        *push(&disk->queue, &disk->queued, &disk->queue_room) =
-            (struct disk_change){record->op, record->number, record->job, through, body, i + 1 == update->record_count};
+        *push(&disk->queue, &disk->queued, &disk->queue_room) = (struct disk_change){
+            .op = record->op,
+            .number = record->number,
+            .job = record->job,
+            .through = through,
+            .row = row,
+            .body = body,
+            .last = i + 1 == update->record_count,
+        };
     }
     disk->recorded = through;
 }
@@ -55,12 +61,20 @@ static void row_delete(struct disk *disk, uint32_t at)
     memmove(&disk->rows[at], &disk->rows[at + 1], (--disk->count - at) * sizeof *disk->rows);
 }
 
+static bool is_deleted(const struct disk_change *row, const struct disk_change *change)
+{
+    if (change->op == CORE_DELETE_JOB)
+        return row->job == change->job && row->row.kind < RECORD_OUTLIVES;
+    return row->number == change->number;
+}
+
 static void apply(struct sim *sim, const struct disk_change *change)
 {
     struct disk *disk = &sim->disk;
     for (uint32_t i = 0; change->op == CORE_PUT && i < disk->count; i++)
         if (disk->rows[i].number == change->number) {
             belt_buf_unref(disk->rows[i].body);
+            disk->rows[i].row = change->row;
             disk->rows[i].body = belt_buf_ref(change->body);
             return;
         }
@@ -74,7 +88,7 @@ static void apply(struct sim *sim, const struct disk_change *change)
     if (change->op == CORE_DELETE_JOB)
         ledger_deleted(sim, change->job);
     for (uint32_t i = disk->count; i-- > 0;)
-        if (change->op == CORE_DELETE_JOB ? disk->rows[i].job == change->job : disk->rows[i].number == change->number)
+        if (is_deleted(&disk->rows[i], change))
             row_delete(disk, i);
 }
 
@@ -171,15 +185,11 @@ void disk_load(struct sim *sim)
 {
     struct disk *disk = &sim->disk;
     for (uint32_t i = 0; i < disk->count && !sim->error[0]; i++) {
-        struct belt_frames frames;
-        struct belt_msg msg;
-        const struct belt_buf *body = disk->rows[i].body;
-        if (record_unpack((struct belt_bytes){body->data, body->len}, &frames) != BELT_OK ||
-            belt_decode(sim->decoder, &frames, &msg) != BELT_OK ||
-            core_restore(sim->core, sim->now, disk->rows[i].number, &msg) != BELT_OK)
+        struct core_record record;
+        if (record_unpack(sim->records, &disk->rows[i].row, &record) != BELT_OK ||
+            core_restore(sim->core, sim->now, &record) != BELT_OK)
             sim_fail(sim, "record %llu of job %llu cannot be read back (I9)", ULL(disk->rows[i].number),
                      ULL(disk->rows[i].job));
-        belt_frames_clear(&frames);
     }
     if (!sim->error[0] && core_restored(sim->core, sim->now, disk->last_number) != BELT_OK)
         sim_fail(sim, "what was read back does not add up (I9)");

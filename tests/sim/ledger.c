@@ -312,7 +312,7 @@ void ledger_empty(struct sim *sim)
         sim_fail(sim, "%u jobs, %llu bytes, %u clients and %u workers are left", core->jobs.count,
                  ULL(core->memory.bytes), core->sessions.clients, core->sessions.workers);
     for (uint32_t i = 0; i < sim->disk.count; i++)
-        if (!(sim->disk.rows[i].job & (CORE_KEPT_FAILED | CORE_KEPT_PAST)))
+        if (sim->disk.rows[i].row.kind < RECORD_OUTLIVES)
             sim_fail(sim, "%u records are left on disk, number %llu of job %llu", sim->disk.count,
                      ULL(sim->disk.rows[i].number), ULL(sim->disk.rows[i].job));
 }

@@ -30,7 +30,8 @@ static void setup(struct sim *sim)
     sim->disk.done_at = UINT64_MAX;
     sim->update = core_update_new();
     sim->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
-    if (!sim->update || !sim->decoder)
+    sim->records = record_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
+    if (!sim->update || !sim->decoder || !sim->records)
         abort();
     broker_start(sim);
     sim->agent_count = 1 + (uint32_t)sim_random(sim, SIM_AGENTS);
@@ -57,6 +58,7 @@ static void teardown(struct sim *sim)
     broker_fini(sim);
     core_update_free(sim->update);
     belt_decoder_free(sim->decoder);
+    record_decoder_free(sim->records);
 }
 
 static uint64_t next_time(struct sim *sim)

@@ -19,6 +19,7 @@
 #ifndef TESTS_SIM_H
 #define TESTS_SIM_H
 
+#include "broker/record/record.h"
 #include "broker/core/core.h"
 #include "client/stream.h"
 #include "client/window.h"
@@ -221,6 +222,7 @@ struct admin_model {
 struct disk_change {
     enum core_record_op op;
     uint64_t number, job, through;
+    struct store_record row; /* of PUT; its body lies in: */
     struct belt_buf *body;
     bool last; /* of its transaction */
 };
@@ -255,6 +257,7 @@ struct sim {
     struct core *core; /* NULL: the broker does not run */
     struct core_update *update;
     struct belt_decoder *decoder;
+    struct record_decoder *records;
     struct disk disk;
     struct held *first_held, *last_held;
     uint64_t life, back_at, asleep_until, drain_until;

@@ -80,7 +80,7 @@ static void put(struct model *model, struct store_change *change, uint64_t *rand
 static void delete_job(struct model *model, uint64_t job)
 {
     for (uint64_t i = 0; i < model->next; i++)
-        if (model->records[i].job == job)
+        if (model->records[i].job == job && model->records[i].kind < STORE_OUTLIVES_JOB)
             model->records[i].there = false;
 }
 

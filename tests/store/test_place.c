@@ -174,10 +174,10 @@ Test(place, a_newer_format_is_refused_and_left_alone)
 
     place_make(directory, sizeof(directory));
     store_close(place_open(directory));
-    sql(directory, "UPDATE meta SET value = 2 WHERE key = 'format'");
+    sql(directory, "UPDATE meta SET value = 3 WHERE key = 'format'");
     uint8_t *before = place_read(directory, "belt.sqlite", &before_len);
     const char *refusal = place_refusal(directory);
-    cr_assert(strstr(refusal, "format 2") && strstr(refusal, "newer Belt"), "%s", refusal);
+    cr_assert(strstr(refusal, "format 3") && strstr(refusal, "newer Belt"), "%s", refusal);
     uint8_t *after = place_read(directory, "belt.sqlite", &after_len);
     cr_assert_eq(before_len, after_len);
     cr_assert_arr_eq(before, after, after_len);
@@ -198,7 +198,7 @@ Test(place, an_older_format_is_brought_up_to_date)
     sql(directory, format_0);
     struct store *store = place_open(directory);
     commit_one(store, put(1, 1, 10));
-    cr_assert_eq(stats(store).format, 1);
+    cr_assert_eq(stats(store).format, STORE_FORMAT);
     store_close(store);
     store = place_open(directory);
     cr_assert_eq(stats(store).records, 1);
@@ -214,7 +214,7 @@ Test(place, an_upgrade_that_fails_leaves_the_file_as_it_was)
     sql(directory, format_0);
     sql(directory, "CREATE TABLE record(x)");
     const char *refusal = place_refusal(directory);
-    cr_assert(strstr(refusal, "from format 0 to 1") && strstr(refusal, "as it was"), "%s", refusal);
+    cr_assert(strstr(refusal, "from format 0 to 2") && strstr(refusal, "as it was"), "%s", refusal);
     sql(directory, "DROP TABLE record");
     store_close(place_open(directory));
     place_remove(directory);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How a durable job is built anew from its records (durable.c wrote them).
- * Indexes that no record names any more were done, on disk and read. A store is not to be trusted: what durable.c
- * cannot have written is BELT_BAD_MESSAGE.
+ * How what is durable is built anew from its records: one function for each kind, the mirror of journal/write.c.
+ * Indexes that no record names any more were done, on disk and read. A store is not to be trusted: what the
+ * journal cannot have written is BELT_BAD_MESSAGE.
  */
 #include "broker/core/events/restore.h"
 #include "broker/core/journal/dead_letter.h"
@@ -18,6 +18,7 @@
 #include "broker/core/model/mark.h"
 #include "broker/core/model/name.h"
 #include "broker/core/model/pin.h"
+#include "broker/core/model/queue.h"
 #include "broker/core/model/table.h"
 #include "broker/core/model/timer.h"
 #include "broker/core/model/charge.h"
@@ -25,13 +26,10 @@
 
 #include <stdlib.h>
 
-/* Ids, indexes and bytes stay below it, so that sums do not overflow. */
-#define NUMBER_MAX ((uint64_t)1 << 62)
-
 /* The job may have tasks `first` .. `first + count - 1`. */
 static bool fits(const struct job *job, uint64_t first, uint64_t count)
 {
-    if (first > NUMBER_MAX || count > NUMBER_MAX)
+    if (first > RECORD_NUMBER_MAX || count > RECORD_NUMBER_MAX)
         return false;
     uint64_t end = first + count > job->input.next ? first + count : job->input.next;
     uint64_t oldest = count ? first : end;
@@ -48,13 +46,18 @@ static bool is_there(const struct job *job, uint64_t index)
     return task && task->state != TASK_RELEASED;
 }
 
-static int restore_job(struct core *core, uint64_t number, const struct belt_msg_open *msg)
+static int restore_job(struct core *core, uint64_t number, uint64_t id, const struct record_job *record)
 {
+    struct belt_msg_open open = {
+        .ref = id, .key = record->key, .function = record->function, .options = record->options};
     /* The record's number was above the id (durable.c). */
-    if (msg->ref == 0 || msg->ref >= number || msg->ref > NUMBER_MAX || catalog_find(core, msg->ref) ||
-        history_find(core, msg->ref) || !is_durable(core, &msg->options))
+    if (id == 0 || id >= number || id > RECORD_NUMBER_MAX || catalog_find(core, id) || history_find(core, id) ||
+        !is_durable(core, &record->options))
         return BELT_BAD_MESSAGE;
-    struct job *job = opening_new(core, NULL, msg->ref, msg);
+    open.options.owner = record->owner;
+    open.options.opened_at = record->opened_at;
+    open.options.over_at = record->over_at;
+    struct job *job = opening_new(core, NULL, id, &open);
     job->on_disk.job = number;
     job->on_disk.job_due = false;
     job->on_disk.written_over_at = job->options.over_at;
@@ -82,60 +85,56 @@ static void restore_payload(struct core *core, struct job *job, struct task *tas
     task->len = payload.len;
 }
 
-static int restore_tasks(struct core *core, struct job *job, uint64_t number, const struct belt_msg_push *msg)
+static int restore_tasks(struct core *core, struct job *job, uint64_t number, const struct record_tasks *record)
 {
     struct pinned last = {0};
-    if (msg->count == 0 || msg->first < job->on_disk.next || !fits(job, msg->first, msg->count))
+    if (record->count == 0 || record->first < job->on_disk.next || !fits(job, record->first, record->count))
         return BELT_BAD_MESSAGE;
-    for (uint32_t i = 0; i < msg->count; i++)
-        if (is_there(job, msg->first + i)) /* results have higher numbers than their tasks */
+    for (uint32_t i = 0; i < record->count; i++)
+        if (is_there(job, record->first + i)) /* results have higher numbers than their tasks */
             return BELT_BAD_MESSAGE;
-    records_add(&job->on_disk.tasks, number, msg->first, msg->count, 0);
-    for (uint32_t i = 0; i < msg->count; i++) {
-        struct task *task = restore_task(core, job, msg->first + i);
-        restore_payload(core, job, task, &last, msg->tasks[i].payload);
+    records_add(&job->on_disk.tasks, number, record->first, record->count, 0);
+    for (uint32_t i = 0; i < record->count; i++) {
+        struct task *task = restore_task(core, job, record->first + i);
+        restore_payload(core, job, task, &last, record->inputs[i]);
         task->state = TASK_WAITING;
         task->u.since_ms = core->now;
         task->tie = TIE_HELD; /* somebody may be running it */
         job->input.bytes += task->len;
-        if (job->on_disk.digest_next == msg->first + i) {
+        if (job->on_disk.digest_next == record->first + i) {
             belt_digest_add(&job->input.digest, task->data, task->len);
             job->on_disk.digest_next++;
         }
         job->counts.waiting++;
     }
     pin_done(&last);
-    job->on_disk.next = msg->first + msg->count;
+    job->on_disk.next = record->first + record->count;
     return BELT_OK;
 }
 
-/* It was taken before it was written. */
-static void restore_taken(struct core *core, struct job *job, uint64_t index, struct task *task)
+/* Records of results and of what was taken follow on each other in the log; they go from the front only. */
+static bool follows(struct job *job, uint64_t first, uint32_t count)
 {
-    if (task) {
-        job->counts.waiting--;
-        records_settle(job, index);
-        job->on_disk.restored--;
-        pin_drop(core, job, task);
-        table_release(&job->table, index, job->input.next);
-        charge_own(core, job);
-    }
-    if (job->input.next <= index)
-        job->input.next = index + 1;
+    if (count == 0 || first > RECORD_NUMBER_MAX || (job->completions.count && first != job->on_disk.place))
+        return false;
+    if (job->completions.count == 0)
+        job->completions.base = first;
+    job->on_disk.place = first + count;
+    return true;
 }
 
-static int restore_result(struct core *core, struct job *job, const struct belt_result_item *item, struct pinned *last)
+/* The task may have its result now: it waits, or its record is gone. */
+static bool may_end(const struct job *job, uint64_t index)
+{
+    const struct task *task = table_at(&job->table, index);
+    return fits(job, index, 1) && ((task && task->state == TASK_WAITING) || !is_there(job, index));
+}
+
+static void restore_result(struct core *core, struct job *job, const struct belt_result_item *item, struct pinned *last)
 {
     struct task *task = table_at(&job->table, item->index);
-    bool waiting = task && task->state == TASK_WAITING;
-    if (!fits(job, item->index, 1) || (!waiting && is_there(job, item->index)))
-        return BELT_BAD_MESSAGE;
     tries_over(core, job, item->index);
-    if (item->attempt == 0 && item->code == BELT_OK) { /* as durable.c writes what was taken already */
-        restore_taken(core, job, item->index, waiting ? task : NULL);
-        return BELT_OK;
-    }
-    if (waiting) {
+    if (task && task->state == TASK_WAITING) {
         job->counts.waiting--;
         records_settle(job, item->index);
         pin_drop(core, job, task);
@@ -152,147 +151,218 @@ static int restore_result(struct core *core, struct job *job, const struct belt_
     task->attempt = item->attempt;
     task->code = (uint8_t)item->code;
     task->state = TASK_DONE;
-    return BELT_OK;
+    *(item->code == BELT_OK ? &job->counts.done : &job->counts.failed) += 1;
 }
 
-static int restore_results(struct core *core, struct job *job, uint64_t number, const struct belt_msg_results *msg)
+static int restore_results(struct core *core, struct job *job, uint64_t number, const struct record_results *record)
 {
     struct pinned last = {0};
     int rc = BELT_OK;
-    /* Records of results go from the front only. */
-    if (msg->count == 0 || msg->first > NUMBER_MAX || (job->completions.count && msg->first != job->on_disk.place))
+    if (!follows(job, record->first, record->count))
         return BELT_BAD_MESSAGE;
-    if (job->completions.count == 0)
-        job->completions.base = msg->first;
     uint64_t bytes = 0;
-    for (uint32_t i = 0; i < msg->count; i++)
-        bytes += msg->results[i].payload.len + (uint64_t)extras_bytes(msg->results[i].extras);
-    records_add(&job->on_disk.results, number, msg->first, msg->count, bytes);
-    for (uint32_t i = 0; rc == BELT_OK && i < msg->count; i++) {
-        rc = restore_result(core, job, &msg->results[i], &last);
-        completions_add(job, msg->results[i].index);
-        *(msg->results[i].code == BELT_OK ? &job->counts.done : &job->counts.failed) += 1;
+    for (uint32_t i = 0; i < record->count; i++)
+        bytes += record->items[i].payload.len + (uint64_t)extras_bytes(record->items[i].extras);
+    records_add(&job->on_disk.results, number, record->first, record->count, bytes);
+    for (uint32_t i = 0; rc == BELT_OK && i < record->count; i++) {
+        if (!may_end(job, record->items[i].index)) {
+            rc = BELT_BAD_MESSAGE;
+            break;
+        }
+        restore_result(core, job, &record->items[i], &last);
+        completions_add(job, record->items[i].index);
     }
     pin_done(&last);
-    job->on_disk.place = msg->first + msg->count;
     return rc;
 }
 
-static int restore_reader(struct core *core, struct job *job, uint64_t number, const struct belt_msg_subscribe *msg)
+static int restore_taken(struct core *core, struct job *job, uint64_t number, const struct record_taken *record)
+{
+    if (!follows(job, record->first, record->count))
+        return BELT_BAD_MESSAGE;
+    records_add(&job->on_disk.results, number, record->first, record->count, 0);
+    for (uint32_t i = 0; i < record->count; i++) {
+        uint64_t index = record->indexes[i];
+        struct task *task = table_at(&job->table, index);
+        if (!may_end(job, index))
+            return BELT_BAD_MESSAGE;
+        tries_over(core, job, index);
+        if (task && task->state == TASK_WAITING) {
+            job->counts.waiting--;
+            records_settle(job, index);
+            job->on_disk.restored--;
+            pin_drop(core, job, task);
+            table_release(&job->table, index, job->input.next);
+            charge_own(core, job);
+        }
+        if (job->input.next <= index)
+            job->input.next = index + 1;
+        completions_add(job, index);
+        job->counts.done++; /* which of them had failed is in the mark */
+    }
+    return BELT_OK;
+}
+
+static int restore_end(struct job *job, uint64_t number, const struct record_end *record)
+{
+    if (job->on_disk.end || record->tasks < job->input.next || !fits(job, record->tasks, 0))
+        return BELT_BAD_MESSAGE;
+    job->on_disk.end = number;
+    job->state = BELT_JOB_ENDED_INPUT;
+    job->input.next = record->tasks;
+    return BELT_OK;
+}
+
+static int restore_reader(struct core *core, struct job *job, uint64_t number, const struct record_reader *record)
 {
     struct reader *reader;
     if (job->readers.count >= BELT_MAX_READERS)
         return BELT_BAD_MESSAGE;
     DL_FOREACH (job->readers.first, reader)
-        if (name_equals(reader->name, msg->reader))
+        if (name_equals(reader->name, record->name))
             return BELT_BAD_MESSAGE;
-    reader = reader_new(core, job, msg->reader, msg->mode, msg->cursor);
+    reader = reader_new(core, job, record->name, record->mode, record->taken);
     reader->engaged = true;
     reader->kept_number = number;
-    reader->kept_acked = msg->cursor;
+    reader->kept_acked = record->taken;
     return BELT_OK;
 }
 
-/* The mark of the job, or the tries of one task. */
-static int restore_mark(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg)
+/* All tasks in records with lower numbers are below it, and so are their bytes in its sum. */
+static int restore_mark(struct job *job, uint64_t number, const struct record_mark *record)
 {
-    if (msg->task.attempt)
-        return tries_restore(core, job, number, msg);
-    if (job->on_disk.mark || msg->done > NUMBER_MAX || !fits(job, msg->task.index, 0))
+    if (job->on_disk.mark || record->place > RECORD_NUMBER_MAX || !fits(job, record->next, 0) ||
+        record->bytes > RECORD_NUMBER_MAX || record->bytes < job->input.bytes)
         return BELT_BAD_MESSAGE;
     job->on_disk.mark = number;
-    job->on_disk.mark_next = msg->task.index;
-    job->on_disk.mark_place = msg->done;
-    job->on_disk.mark_failed = msg->total;
+    job->on_disk.mark_next = record->next;
+    job->on_disk.mark_place = record->place;
+    job->on_disk.mark_failed = record->failed;
+    job->input.bytes = record->bytes;
+    if (record->digested) {
+        job->input.digest = record->digest;
+        job->on_disk.digest_next = record->next;
+    }
     return BELT_OK;
 }
 
-/* All tasks in records with lower numbers are below it. */
-static int restore_bytes(struct job *job, uint64_t number, uint64_t bytes)
+static int restore_tries(struct core *core, struct job *job, uint64_t number, const struct record_tries *record)
 {
-    if (job->on_disk.bytes_mark || bytes > NUMBER_MAX || bytes < job->input.bytes)
+    struct task *task = table_at(&job->table, record->index);
+    if (record->attempt == 0 || record->attempt > INT32_MAX || !tries_restore(job, record->index, number))
         return BELT_BAD_MESSAGE;
-    job->on_disk.bytes_mark = number;
-    job->input.bytes = bytes;
+    if (!task || task->state != TASK_WAITING) {
+        tries_over(core, job, record->index);
+        return BELT_OK;
+    }
+    task->attempt = record->attempt;
+    task->tie = TIE_NONE; /* this attempt is over; a later one may be running somewhere */
+    task->n.tries.failures = record->failures;
+    task->n.tries.losses = record->losses;
     return BELT_OK;
 }
 
-/* The same with their digest. */
-static int restore_digest(struct job *job, uint64_t number, const struct belt_msg_opened *msg)
+static int restore_failed_job(struct core *core, uint64_t number, uint64_t id, const struct record_failed_job *record)
 {
-    if (!msg->digested || !fits(job, msg->next, 0))
+    char function[BELT_MAX_NAME + 1];
+    if (id == 0 || id > RECORD_NUMBER_MAX || dead_letter_job_find(core, id))
         return BELT_BAD_MESSAGE;
-    job->input.digest = msg->digest;
-    job->on_disk.digest_next = msg->next;
-    return restore_bytes(job, number, msg->next_bytes);
-}
-
-static int restore_end(struct job *job, uint64_t number, const struct belt_msg_end *msg)
-{
-    if (job->on_disk.end || msg->count < job->input.next || !fits(job, msg->count, 0))
-        return BELT_BAD_MESSAGE;
-    job->on_disk.end = number;
-    job->state = BELT_JOB_ENDED_INPUT;
-    job->input.next = msg->count;
+    name_copy(function, sizeof function, record->function);
+    dead_letter_restore_job(core, id, queue_get(core, function), &record->options)->number = number;
+    if (core->jobs.last_id < id)
+        core->jobs.last_id = id;
     return BELT_OK;
 }
 
-static uint64_t job_of(const struct belt_msg *msg)
+static int restore_failed_task(struct core *core, uint64_t number, uint64_t id, const struct record_failed_task *record)
 {
-    switch (msg->type) {
-    case BELT_MSG_PUSH:
-        return msg->u.push.job;
-    case BELT_MSG_ACCEPTED:
-        return msg->u.accepted.job;
-    case BELT_MSG_OPENED:
-        return msg->u.opened.job;
-    case BELT_MSG_END:
-        return msg->u.end.job;
-    case BELT_MSG_RESULTS:
-        return msg->u.results.job;
-    case BELT_MSG_SUBSCRIBE:
-        return msg->u.subscribe.job;
-    case BELT_MSG_PROGRESS:
-        return msg->u.progress.task.job;
+    struct dead_letter_job *job = dead_letter_job_find(core, id);
+    if (!job)
+        return BELT_BAD_MESSAGE;
+    dead_letter_restore(core, job, number, record);
+    return BELT_OK;
+}
+
+static int restore_let_go(struct core *core, uint64_t number, uint64_t id, const struct record_let_go *record)
+{
+    struct dead_letter_job *job = dead_letter_job_find(core, id);
+    if (!job || job->let_go_number || record->count == 0)
+        return BELT_BAD_MESSAGE;
+    job->let_go_number = number;
+    job->let_go += record->count;
+    return BELT_OK;
+}
+
+static int restore_history(struct core *core, uint64_t number, uint64_t id, const struct record_history *record)
+{
+    const struct belt_row_job row = {.job = id,
+                                     .key = record->key,
+                                     .function = record->function,
+                                     .owner = record->owner,
+                                     .why = record->why,
+                                     .state = record->state,
+                                     .priority = record->priority,
+                                     .total = record->total,
+                                     .done = record->done,
+                                     .failed = record->failed,
+                                     .retried = record->retried,
+                                     .unread = record->unread,
+                                     .readers = record->readers,
+                                     .opened_at = record->opened_at,
+                                     .over_at = record->over_at};
+    if (id == 0 || id > RECORD_NUMBER_MAX || record->key.len == 0 || record->function.len == 0 ||
+        catalog_find(core, id) || history_find(core, id))
+        return BELT_BAD_MESSAGE;
+    history_restore(core, number, &row);
+    if (core->jobs.last_id < id)
+        core->jobs.last_id = id;
+    return BELT_OK;
+}
+
+/* Records of a job that is there. */
+static int restore_of_job(struct core *core, struct job *job, const struct core_record *record)
+{
+    switch (record->kind) {
+    case RECORD_TASKS:
+        return restore_tasks(core, job, record->number, &record->u.tasks);
+    case RECORD_RESULTS:
+        return restore_results(core, job, record->number, &record->u.results);
+    case RECORD_TAKEN:
+        return restore_taken(core, job, record->number, &record->u.taken);
+    case RECORD_END:
+        return restore_end(job, record->number, &record->u.end);
+    case RECORD_READER:
+        return restore_reader(core, job, record->number, &record->u.reader);
+    case RECORD_MARK:
+        return restore_mark(job, record->number, &record->u.mark);
+    case RECORD_TRIES:
+        return restore_tries(core, job, record->number, &record->u.tries);
     default:
-        return 0;
+        return BELT_BAD_MESSAGE;
     }
 }
 
-int core_restore(struct core *core, uint64_t now, uint64_t number, const struct belt_msg *msg)
+int core_restore(struct core *core, uint64_t now, const struct core_record *record)
 {
     core->now = now;
-    if (number <= core->store.last_record)
+    if (record->number <= core->store.last_record)
         return BELT_BAD_MESSAGE;
-    core->store.last_record = number;
-    if (msg->type == BELT_MSG_OPEN && (msg->u.open.ref & CORE_KEPT_FAILED))
-        return dead_letter_restore_job(core, number, &msg->u.open);
-    if (msg->type == BELT_MSG_RESULTS && (msg->u.results.job & CORE_KEPT_FAILED))
-        return dead_letter_restore(core, number, &msg->u.results);
-    if (msg->type == BELT_MSG_PROGRESS && (msg->u.progress.task.job & CORE_KEPT_FAILED))
-        return dead_letter_restore_let_go(core, number, &msg->u.progress);
-    if (msg->type == BELT_MSG_OPEN)
-        return restore_job(core, number, &msg->u.open);
-    if (msg->type == BELT_MSG_REPORT)
-        return history_restore(core, number, &msg->u.report);
-    struct job *job = catalog_find(core, job_of(msg));
-    if (!job)
-        return BELT_BAD_MESSAGE;
-    switch (msg->type) {
-    case BELT_MSG_PUSH:
-        return restore_tasks(core, job, number, &msg->u.push);
-    case BELT_MSG_RESULTS:
-        return restore_results(core, job, number, &msg->u.results);
-    case BELT_MSG_SUBSCRIBE:
-        return restore_reader(core, job, number, &msg->u.subscribe);
-    case BELT_MSG_ACCEPTED:
-        return restore_bytes(job, number, msg->u.accepted.grant.bytes);
-    case BELT_MSG_OPENED:
-        return restore_digest(job, number, &msg->u.opened);
-    case BELT_MSG_PROGRESS:
-        return restore_mark(core, job, number, &msg->u.progress);
-    default: /* END: job_of() knows no other */
-        return restore_end(job, number, &msg->u.end);
+    core->store.last_record = record->number;
+    switch (record->kind) {
+    case RECORD_JOB:
+        return restore_job(core, record->number, record->job, &record->u.job);
+    case RECORD_FAILED_JOB:
+        return restore_failed_job(core, record->number, record->job, &record->u.failed_job);
+    case RECORD_FAILED_TASK:
+        return restore_failed_task(core, record->number, record->job, &record->u.failed_task);
+    case RECORD_LET_GO:
+        return restore_let_go(core, record->number, record->job, &record->u.let_go);
+    case RECORD_HISTORY:
+        return restore_history(core, record->number, record->job, &record->u.history);
+    default: {
+        struct job *job = catalog_find(core, record->job);
+        return job ? restore_of_job(core, job, record) : BELT_BAD_MESSAGE;
+    }
     }
 }
 

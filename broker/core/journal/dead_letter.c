@@ -7,12 +7,12 @@
 #include "broker/core/journal/dead_letter.h"
 #include "broker/core/model/catalog.h"
 #include "broker/core/model/mark.h"
-#include "broker/core/model/name.h"
 #include "broker/core/model/pin.h"
 #include "broker/core/model/queue.h"
 #include "broker/core/model/table.h"
 #include "broker/core/model/update.h"
 #include "broker/core/journal/records.h"
+#include "broker/core/journal/write.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +73,7 @@ static void record_gone(struct core *core, uint64_t number, uint64_t job)
         if (!core->store.deleted)
             abort();
     }
-    core->store.deleted[core->store.deleted_count++] = (struct gone_record){number, job | CORE_KEPT_FAILED};
+    core->store.deleted[core->store.deleted_count++] = (struct gone_record){number, job};
 }
 
 static void job_release(struct core *core, struct dead_letter_job *job)
@@ -219,28 +219,11 @@ void dead_letter_add(struct core *core, struct job *job, const struct task *task
 
 /* ---- on disk ---- */
 
-static void write_job(struct core *core, struct dead_letter_job *job)
-{
-    struct belt_msg msg = {.type = BELT_MSG_OPEN};
-    msg.u.open = (struct belt_msg_open){
-        .ref = job->id | CORE_KEPT_FAILED, .function = name_bytes(job->queue->function), .options = job->options};
-    job->number = records_put(core, job->id | CORE_KEPT_FAILED, msg, 0, 0);
-}
-
-static void write_letter(struct core *core, struct dead_letter *letter)
+static void put_letter(struct core *core, struct dead_letter *letter)
 {
     if (!letter->job->number)
-        write_job(core, letter->job);
-    struct belt_result_item *item = update_alloc(core, sizeof *item);
-    *item = (struct belt_result_item){.index = letter->index,
-                                      .attempt = letter->attempt,
-                                      .code = letter->code,
-                                      .payload = letter->payload,
-                                      .extras = letter->extras};
-    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
-    msg.u.results = (struct belt_msg_results){
-        .first = letter->failed_at, .job = letter->job->id | CORE_KEPT_FAILED, .results = item, .count = 1};
-    letter->number = records_put(core, letter->job->id | CORE_KEPT_FAILED, msg, letter->index, 1);
+        letter->job->number = write_failed_job(core, letter->job);
+    letter->number = write_failed_task(core, letter);
 }
 
 /* Its result is not recorded yet: the task may run again. Both go to disk in one turn. */
@@ -248,25 +231,18 @@ static bool is_withheld(struct core *core, const struct dead_letter *letter)
 {
     const struct job *job = core->store.withheld ? catalog_find(core, letter->job->id) : NULL;
     const struct task *task = job ? table_at(&job->table, letter->index) : NULL;
-    return task && task->state == TASK_DONE && task->tie == TIE_UNKEPT;
+    return task && task->state == TASK_DONE && task->unrecorded;
 }
 
 /* How many of a job were let go; the record keeps its place. */
-static void write_let_go(struct core *core)
+static void put_let_go(struct core *core)
 {
     struct dead_letter_job *job, *next;
     DL_FOREACH_SAFE2(core->dead_letters.let_go_due, job, next, due_next)
     {
-        uint64_t of = job->id | CORE_KEPT_FAILED;
-        struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
-        msg.u.progress = (struct belt_msg_progress){.task = {.job = of}, .done = job->let_go};
         if (!job->number) /* its own record waits for the store */
             continue;
-        if (job->let_go_number)
-            *update_record(core) =
-                (struct core_record){.op = CORE_PUT, .number = job->let_go_number, .job = of, .msg = msg};
-        else
-            job->let_go_number = records_put(core, of, msg, 0, 0);
+        job->let_go_number = write_let_go(core, job, job->let_go_number);
         DL_DELETE2(core->dead_letters.let_go_due, job, due_prev, due_next);
         job->let_go_due = false;
     }
@@ -281,47 +257,29 @@ void dead_letter_turn(struct core *core)
             continue;
         DL_DELETE2(core->dead_letters.due, letter, due_prev, due_next);
         letter->due = false;
-        write_letter(core, letter);
+        put_letter(core, letter);
     }
-    write_let_go(core);
+    put_let_go(core);
     for (uint32_t i = 0; i < core->store.deleted_count; i++)
         records_drop(core, core->store.deleted[i].job, &core->store.deleted[i].number);
     core->store.deleted_count = 0;
 }
 
-int dead_letter_restore_job(struct core *core, uint64_t number, const struct belt_msg_open *msg)
+struct dead_letter_job *dead_letter_restore_job(struct core *core, uint64_t id, struct queue *queue,
+                                                const struct belt_open_options *options)
 {
-    uint64_t id = msg->ref & ~CORE_KEPT_FAILED;
-    char function[BELT_MAX_NAME + 1];
-    if (id == 0 || id > INT64_MAX / 2 || dead_letter_job_find(core, id))
-        return BELT_BAD_MESSAGE;
-    name_copy(function, sizeof function, msg->function);
-    job_add(core, id, queue_get(core, function), &msg->options, true)->number = number;
-    if (core->jobs.last_id < id)
-        core->jobs.last_id = id;
-    return BELT_OK;
+    return job_add(core, id, queue, options, true);
 }
 
-int dead_letter_restore_let_go(struct core *core, uint64_t number, const struct belt_msg_progress *msg)
+void dead_letter_restore(struct core *core, struct dead_letter_job *job, uint64_t number,
+                         const struct record_failed_task *task)
 {
-    struct dead_letter_job *job = dead_letter_job_find(core, msg->task.job & ~CORE_KEPT_FAILED);
-    if (!job || job->let_go_number || msg->done == 0)
-        return BELT_BAD_MESSAGE;
-    job->let_go_number = number;
-    job->let_go += msg->done;
-    return BELT_OK;
-}
-
-int dead_letter_restore(struct core *core, uint64_t number, const struct belt_msg_results *msg)
-{
-    struct dead_letter_job *job = dead_letter_job_find(core, msg->job & ~CORE_KEPT_FAILED);
-    if (!job || msg->count != 1)
-        return BELT_BAD_MESSAGE;
-    struct dead_letter *letter = letter_add(core, job, msg->results, msg->results->payload);
-    letter->failed_at = msg->first;
+    const struct belt_result_item item = {
+        .index = task->index, .attempt = task->attempt, .code = task->code, .extras = task->extras};
+    struct dead_letter *letter = letter_add(core, job, &item, task->input);
+    letter->failed_at = task->failed_at;
     letter->number = number;
     trim(core, job->queue);
-    return BELT_OK;
 }
 
 void dead_letter_free_all(struct core *core)

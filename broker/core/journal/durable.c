@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What of a durable job is on disk: which records a turn asks for, which are
- * not needed any more, and how a job is built anew from them. Only what changes the promise to somebody is recorded:
- * accepted tasks, results, the end, what readers have taken. Dispatches are not.
+ * not needed any more. What they say is in write.c, and how a job is built anew from them in restore.c. Only what
+ * changes the promise to somebody is recorded: accepted tasks, results, the end, what readers have taken. Dispatches
+ * are not.
  *
  * A record of tasks goes when each of them has a result on disk; a record of
  * results goes when all in it are released and none of their tasks could be
@@ -11,7 +12,6 @@
 #include "broker/core/journal/durable.h"
 #include "broker/core/model/completions.h"
 #include "broker/core/model/mark.h"
-#include "broker/core/model/name.h"
 #include "broker/core/model/pin.h"
 #include "broker/core/model/table.h"
 #include "broker/core/model/update.h"
@@ -20,6 +20,7 @@
 #include "broker/core/journal/records.h"
 #include "broker/core/journal/tries.h"
 #include "broker/core/journal/withheld.h"
+#include "broker/core/journal/write.h"
 
 #include <stdlib.h>
 
@@ -30,39 +31,20 @@
 
 /* ---- writing ---- */
 
-static uint64_t put(struct core *core, struct job *job, struct belt_msg msg, uint64_t first, uint32_t count)
-{
-    return records_put(core, job->id, msg, first, count);
-}
-
 static void drop(struct core *core, struct job *job, uint64_t *number)
 {
     records_drop(core, job->id, number);
 }
 
-/* Times and owner change; whatever its record says keeps its place. */
-static void put_job_anew(struct core *core, struct job *job, struct belt_msg msg)
-{
-    *update_record(core) = (struct core_record){.op = CORE_PUT, .number = job->on_disk.job, .job = job->id, .msg = msg};
-}
-
 static void put_job(struct core *core, struct job *job)
 {
-    job->options.owner = name_bytes(job->owner.name);
     job->on_disk.job_due = false;
     job->on_disk.written_over_at = job->options.over_at;
     /* The store remembers the highest number for ever, and so no job's id is used twice. */
     if (core->store.last_record < job->id)
         core->store.last_record = job->id;
-    struct belt_msg msg = {.type = BELT_MSG_OPEN};
-    msg.u.open = (struct belt_msg_open){.ref = job->id,
-                                        .key = name_bytes(job->key),
-                                        .function = name_bytes(job->queue->function),
-                                        .options = job->options};
-    if (job->on_disk.job)
-        put_job_anew(core, job, msg);
-    else
-        job->on_disk.job = put(core, job, msg, 0, 0);
+    /* Times and owner change; the record keeps its place. */
+    job->on_disk.job = write_job(core, job, job->on_disk.job);
 }
 
 static void put_tasks(struct core *core, struct job *job)
@@ -70,16 +52,9 @@ static void put_tasks(struct core *core, struct job *job)
     struct belt_batch batch = {0};
     uint64_t first = job->on_disk.next;
     uint64_t most = job->input.next - first < BELT_MAX_BATCH ? job->input.next - first : BELT_MAX_BATCH;
-    struct belt_task_item *items = update_alloc(core, most * sizeof *items);
-    while (batch.count < most) {
-        const struct task *task = table_at(&job->table, first + batch.count);
-        if (!belt_batch_add(&batch, task->len, 8))
-            break;
-        items[batch.count - 1] = (struct belt_task_item){.payload = {task->buf, task->data, task->len}};
-    }
-    struct belt_msg msg = {.type = BELT_MSG_PUSH};
-    msg.u.push = (struct belt_msg_push){.job = job->id, .first = first, .tasks = items, .count = batch.count};
-    records_add(&job->on_disk.tasks, put(core, job, msg, first, batch.count), first, batch.count, 0);
+    while (batch.count < most && belt_batch_add(&batch, table_at(&job->table, first + batch.count)->len, 8))
+        ;
+    records_add(&job->on_disk.tasks, write_tasks(core, job, first, batch.count), first, batch.count, 0);
     job->on_disk.next += batch.count;
 }
 
@@ -95,32 +70,53 @@ static void drop_settled(struct core *core, struct job *job)
     records_trim(list);
 }
 
-/* The next results in the log, at most so many, in one record: about so many bytes. */
-static void put_results(struct core *core, struct job *job, uint64_t most, uint64_t most_bytes)
+/* The task at a place of the log whose result is there; NULL: every reader has taken it. */
+static struct task *result_at(const struct job *job, uint64_t place)
+{
+    struct task *task = table_at(&job->table, completions_at(job, place));
+    return task && task->state == TASK_DONE ? task : NULL;
+}
+
+/* Of the next results in the log, at most so many of about so many bytes, those that are there go into one record.
+ * Answers how many these are. */
+static uint32_t put_results_there(struct core *core, struct job *job, uint64_t most, uint64_t most_bytes)
 {
     struct belt_batch batch = {0};
     uint64_t first = job->on_disk.place, bytes = 0;
-    most = most < BELT_MAX_BATCH ? most : BELT_MAX_BATCH;
-    struct belt_result_item *items = update_alloc(core, most * sizeof *items);
-    while (batch.count < most && (bytes < most_bytes || batch.count == 0)) {
-        uint64_t index = completions_at(job, first + batch.count);
-        struct task *task = table_at(&job->table, index);
-        bool there = task && task->state == TASK_DONE;
-        if (!belt_batch_add(&batch, there ? task->len : 0, there ? 16 + (size_t)extras_bytes(task->u.extras) : 16))
-            break;
-        /* OK without an attempt: every reader had taken it before it was written. (What expired had none either.) */
-        items[batch.count - 1] = there ? task_item(index, task) : (struct belt_result_item){.index = index};
-        if (!there)
-            continue;
+    struct task *task;
+    while (batch.count < most && (bytes < most_bytes || batch.count == 0) &&
+           (task = result_at(job, first + batch.count)) != NULL &&
+           belt_batch_add(&batch, task->len, 16 + (size_t)extras_bytes(task->u.extras))) {
         bytes += task->len + (uint64_t)extras_bytes(task->u.extras);
-        task->tie = TIE_NONE;
+        task->unrecorded = false;
     }
-    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
-    msg.u.results = (struct belt_msg_results){.first = first, .job = job->id, .results = items, .count = batch.count};
-    records_add(&job->on_disk.results, put(core, job, msg, first, batch.count), first, batch.count, bytes);
-    for (uint32_t i = 0; i < batch.count; i++)
-        job->on_disk.settled |= records_settle(job, items[i].index);
-    job->on_disk.place += batch.count;
+    if (batch.count)
+        records_add(&job->on_disk.results, write_results(core, job, first, batch.count), first, batch.count, bytes);
+    return batch.count;
+}
+
+/* A reader that began further on had taken them before they came. */
+static uint32_t put_results_taken(struct core *core, struct job *job, uint64_t most)
+{
+    uint64_t first = job->on_disk.place;
+    uint32_t count = 0;
+    while (count < most && !result_at(job, first + count))
+        count++;
+    records_add(&job->on_disk.results, write_taken(core, job, first, count, 0), first, count, 0);
+    return count;
+}
+
+/* The next results in the log, at most so many, in one record: about so many bytes. */
+static void put_results(struct core *core, struct job *job, uint64_t most, uint64_t most_bytes)
+{
+    uint64_t first = job->on_disk.place;
+    most = most < BELT_MAX_BATCH ? most : BELT_MAX_BATCH;
+    uint32_t count = put_results_there(core, job, most, most_bytes);
+    if (!count)
+        count = put_results_taken(core, job, most);
+    for (uint32_t i = 0; i < count; i++)
+        job->on_disk.settled |= records_settle(job, completions_at(job, first + i));
+    job->on_disk.place += count;
 }
 
 /* What had been withheld comes in parts: the store must have room for all that is on its way to it. */
@@ -139,54 +135,15 @@ static void put_all_results(struct core *core, struct job *job)
 
 static void put_reader(struct core *core, struct reader *reader)
 {
-    struct job *job = reader->job;
-    struct belt_msg msg = {.type = BELT_MSG_SUBSCRIBE};
-    msg.u.subscribe = (struct belt_msg_subscribe){
-        .job = job->id, .reader = name_bytes(reader->name), .mode = reader->mode, .cursor = reader->acked};
-    drop(core, job, &reader->kept_number);
-    reader->kept_number = put(core, job, msg, reader->acked, 0);
+    drop(core, reader->job, &reader->kept_number);
+    reader->kept_number = write_reader(core, reader);
     reader->kept_acked = reader->acked;
-}
-
-/* Of the results that are recorded: those that wait for room lie behind them. */
-static uint64_t failed_kept(const struct job *job)
-{
-    uint64_t failed = job->counts.failed;
-    for (uint64_t place = job->on_disk.place; place < job->completions.base + job->completions.count; place++) {
-        const struct task *task = table_at(&job->table, completions_at(job, place));
-        failed -= task && task->state == TASK_DONE && task->code != BELT_OK;
-    }
-    return failed;
-}
-
-/* Of all tasks, those without a record among them: their bytes, since grants are running totals of bytes, too, and
- * their digest. */
-static struct belt_msg input_mark(const struct job *job)
-{
-    struct belt_grant grant = {job->on_disk.next, job->input.bytes};
-    struct belt_msg msg = {.type = BELT_MSG_ACCEPTED};
-    msg.u.accepted = (struct belt_msg_accepted){.job = job->id, .next = job->on_disk.next, .grant = grant};
-    if (!job->options.digest)
-        return msg;
-    msg.type = BELT_MSG_OPENED;
-    msg.u.opened = (struct belt_msg_opened){.job = job->id,
-                                            .next = job->on_disk.next,
-                                            .next_bytes = job->input.bytes,
-                                            .grant = grant,
-                                            .digested = true,
-                                            .digest = job->input.digest};
-    return msg;
 }
 
 static void put_mark(struct core *core, struct job *job)
 {
-    struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
-    msg.u.progress = (struct belt_msg_progress){
-        .task = {.job = job->id, .index = job->on_disk.next}, .done = job->on_disk.place, .total = failed_kept(job)};
     drop(core, job, &job->on_disk.mark);
-    job->on_disk.mark = put(core, job, msg, 0, 0);
-    drop(core, job, &job->on_disk.bytes_mark);
-    job->on_disk.bytes_mark = put(core, job, input_mark(job), 0, 0);
+    job->on_disk.mark = write_mark(core, job);
     job->on_disk.mark_due = false;
 }
 
@@ -212,14 +169,7 @@ static bool tasks_recorded(const struct job *job, uint64_t from_number)
 /* All in the record were taken, but their tasks' record still needs to know that: their payloads go. */
 static void shorten(struct core *core, struct job *job, struct kept_record *row)
 {
-    struct belt_result_item *items = update_alloc(core, row->count * sizeof *items);
-    for (uint32_t i = 0; i < row->count; i++)
-        items[i] = (struct belt_result_item){.index = completions_at(job, row->first + i)};
-    struct belt_msg msg = {.type = BELT_MSG_RESULTS};
-    msg.u.results =
-        (struct belt_msg_results){.first = row->first, .job = job->id, .results = items, .count = row->count};
-    *update_record(core) = (struct core_record){
-        .op = CORE_PUT, .number = row->number, .job = job->id, .first = row->first, .count = row->count, .msg = msg};
+    write_taken(core, job, row->first, row->count, row->number);
     row->bytes = 0;
     job->on_disk.mark_due = true; /* which of them had failed is only there now */
 }
@@ -290,11 +240,8 @@ void durable_turn(struct core *core, struct job *job)
     else
         put_all_results(core, job);
     tries_turn(core, job);
-    if (job->state != BELT_JOB_OPEN && !job->on_disk.end) {
-        struct belt_msg msg = {.type = BELT_MSG_END};
-        msg.u.end = (struct belt_msg_end){.job = job->id, .count = job->input.next};
-        job->on_disk.end = put(core, job, msg, 0, 0);
-    }
+    if (job->state != BELT_JOB_OPEN && !job->on_disk.end)
+        job->on_disk.end = write_end(core, job);
     DL_FOREACH (job->readers.first, reader)
         if (reader->engaged && (!reader->kept_number || reader->kept_acked != reader->acked))
             put_reader(core, reader);

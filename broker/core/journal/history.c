@@ -4,12 +4,11 @@
  * within bounds; those of durable jobs on disk (PROTOCOL.md §7.3).
  */
 #include "broker/core/journal/history.h"
-#include "broker/core/model/catalog.h"
 #include "broker/core/model/mark.h"
 #include "broker/core/model/name.h"
 #include "broker/core/model/row.h"
-#include "broker/core/model/update.h"
 #include "broker/core/journal/records.h"
+#include "broker/core/journal/write.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +99,7 @@ static struct history_job *past_new(struct core *core, const struct belt_row_job
 
 void history_drop(struct core *core, struct history_job *past)
 {
-    records_drop(core, past->row.job | CORE_KEPT_PAST, &past->number);
+    records_drop(core, past->row.job, &past->number);
     if (past->due)
         DL_DELETE2(core->history.due, past, due_prev, due_next);
     key_remove(core, past);
@@ -121,28 +120,13 @@ static void trim(struct core *core)
 
 /* ---- on disk ---- */
 
-/* The job may be freed before the record is written: it borrows nothing of it. */
-static uint64_t put(struct core *core, const struct belt_row_job *row)
-{
-    struct belt_row_job *copy = update_alloc(core, sizeof *copy + words_of(row));
-    uint8_t *at = (uint8_t *)(copy + 1);
-    *copy = *row;
-    copy_words(copy, &at);
-    copy->past = true;
-    copy->age_ms = copy->running = copy->waiting = 0;
-    struct belt_msg msg = {.type = BELT_MSG_REPORT};
-    msg.u.report = (struct belt_msg_report){
-        .ref = row->job, .what = BELT_REPORT_JOBS, .count = 1, .rows = {.jobs = copy}, .extended = true};
-    return records_put(core, row->job | CORE_KEPT_PAST, msg, 0, 0);
-}
-
 void history_note(struct core *core, struct job *job)
 {
     if (core->store.failed || job->on_disk.past || !core->out)
         return;
     struct belt_row_job row = row_job(core, job);
     row.why = name_bytes(job->closing.stopped);
-    job->on_disk.past = put(core, &row);
+    job->on_disk.past = write_history(core, &row);
 }
 
 void history_add(struct core *core, struct job *job)
@@ -168,27 +152,17 @@ void history_turn(struct core *core)
         struct history_job *past = core->history.due;
         DL_DELETE2(core->history.due, past, due_prev, due_next);
         past->due = false;
-        past->number = put(core, &past->row);
+        past->number = write_history(core, &past->row);
     }
 }
 
-/* It was written by history_note() or history_turn(); a line that is too old goes with the first turn. */
-int history_restore(struct core *core, uint64_t number, const struct belt_msg_report *msg)
+void history_restore(struct core *core, uint64_t number, const struct belt_row_job *row)
 {
-    const struct belt_row_job *row = msg->rows.jobs;
-    if (msg->what != BELT_REPORT_JOBS || msg->count != 1 || !msg->extended || msg->ref != row->job || !row->past ||
-        row->job == 0 || row->job >= CORE_KEPT_PAST || row->key.len == 0 || catalog_find(core, row->job) ||
-        history_find(core, row->job))
-        return BELT_BAD_MESSAGE;
-
     struct history_job *past = past_new(core, row);
     uint64_t over = row->over_at && core->wall > row->over_at ? core->wall - row->over_at : 0;
     past->number = number;
     past->row.age_ms = row->opened_at && core->wall > row->opened_at ? core->wall - row->opened_at : 0;
     past->expire_ms -= over < core->config.history_ms ? over : core->config.history_ms;
-    if (core->jobs.last_id < row->job)
-        core->jobs.last_id = row->job;
-    return BELT_OK;
 }
 
 void history_free_all(struct core *core)

@@ -14,7 +14,8 @@ void history_note(struct core *core, struct job *job); /* all records of it go: 
 void history_add(struct core *core, struct job *job);  /* it will be freed */
 void history_drop(struct core *core, struct history_job *past);
 void history_turn(struct core *core); /* turn: what is too old goes, what is not on disk yet is written */
-int history_restore(struct core *core, uint64_t number, const struct belt_msg_report *msg);
+/* From its record; copies the row. A line that is too old goes with the first turn. */
+void history_restore(struct core *core, uint64_t number, const struct belt_row_job *row);
 void history_free_all(struct core *core);
 
 #endif

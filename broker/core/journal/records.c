@@ -55,14 +55,6 @@ struct kept_record *records_last(const struct kept_list *list)
     return list->count ? &list->rows[list->head + list->count - 1] : NULL;
 }
 
-uint64_t records_put(struct core *core, uint64_t job, struct belt_msg msg, uint64_t first, uint32_t count)
-{
-    struct core_record *record = update_record(core);
-    *record = (struct core_record){
-        .op = CORE_PUT, .number = ++core->store.last_record, .job = job, .first = first, .count = count, .msg = msg};
-    return record->number;
-}
-
 void records_drop(struct core *core, uint64_t job, uint64_t *number)
 {
     if (*number && core->out)

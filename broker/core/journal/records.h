@@ -16,7 +16,6 @@ struct kept_record {
     uint64_t bytes; /* of results: their payloads, texts and logs */
 };
 void records_add(struct kept_list *list, uint64_t number, uint64_t first, uint32_t count, uint64_t bytes);
-uint64_t records_put(struct core *core, uint64_t job, struct belt_msg msg, uint64_t first, uint32_t count);
 void records_drop(struct core *core, uint64_t job, uint64_t *number);
 bool records_settle(struct job *job, uint64_t index); /* has a result on disk; true: so have all tasks of its record */
 /* The record that holds `at`, or NULL. */

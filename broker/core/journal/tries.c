@@ -7,6 +7,7 @@
 #include "broker/core/model/table.h"
 #include "broker/core/model/charge.h"
 #include "broker/core/journal/records.h"
+#include "broker/core/journal/write.h"
 
 #include <stdlib.h>
 
@@ -67,17 +68,14 @@ static void write_tried(struct core *core, struct job *job, struct tried *tried)
         free(tried);
         return;
     }
-    struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
-    msg.u.progress = (struct belt_msg_progress){
-        .task = {job->id, tried->index, ended}, .done = task->n.tries.failures, .total = task->n.tries.losses};
-    tried->number = records_put(core, job->id, msg, tried->index, 1);
+    tried->number = write_tries(core, job, tried->index, task, ended);
 }
 
 /* Until its result is on disk its tries are not forgiven. */
 static bool result_withheld(const struct job *job, uint64_t index)
 {
     const struct task *task = table_at(&job->table, index);
-    return task && task->state == TASK_DONE && task->tie == TIE_UNKEPT;
+    return task && task->state == TASK_DONE && task->unrecorded;
 }
 
 void tries_turn(struct core *core, struct job *job)
@@ -96,23 +94,13 @@ void tries_turn(struct core *core, struct job *job)
     job->tries.due = later;
 }
 
-int tries_restore(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg)
+struct tried *tries_restore(struct job *job, uint64_t index, uint64_t number)
 {
-    struct task *task = table_at(&job->table, msg->task.index);
-    struct tried *tried = tried_get(job, msg->task.index);
-    if (tried->number || msg->task.attempt > INT32_MAX || msg->done > UINT16_MAX || msg->total > UINT16_MAX)
-        return BELT_BAD_MESSAGE;
+    struct tried *tried = tried_get(job, index);
+    if (tried->number)
+        return NULL;
     tried->number = number;
-    if (!task || task->state != TASK_WAITING) {
-        tried->over = true;
-        note(core, job, tried);
-        return BELT_OK;
-    }
-    task->attempt = msg->task.attempt;
-    task->tie = TIE_NONE; /* this attempt is over; a later one may be running somewhere */
-    task->n.tries.failures = (uint16_t)msg->done;
-    task->n.tries.losses = (uint16_t)msg->total;
-    return BELT_OK;
+    return tried;
 }
 
 void tries_forget(struct job *job)

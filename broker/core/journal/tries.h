@@ -10,7 +10,8 @@
 void tries_note(struct core *core, struct job *job, uint64_t index); /* its tries changed: to disk */
 void tries_over(struct core *core, struct job *job, uint64_t index); /* it has its result */
 void tries_turn(struct core *core, struct job *job);
-int tries_restore(struct core *core, struct job *job, uint64_t number, const struct belt_msg_progress *msg);
+/* They are on disk, in the record with this number. NULL: they are there already. */
+struct tried *tries_restore(struct job *job, uint64_t index, uint64_t number);
 void tries_forget(struct job *job);
 
 #endif

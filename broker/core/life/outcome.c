@@ -45,7 +45,8 @@ static void stream_finished(struct core *core, struct job *job, uint64_t index)
     charge_own(core, job);
     completions_note(job, job->completions.base + job->completions.count - 1, index);
     mark_job(core, job);
-    task->tie = job->options.durable ? TIE_UNKEPT : TIE_NONE;
+    task->tie = TIE_NONE;
+    task->unrecorded = job->options.durable;
     DL_FOREACH (job->readers.first, reader)
         if (reader->mode == BELT_UNORDERED || reader->sent == index)
             mark_reader(core, reader);

@@ -24,7 +24,7 @@ struct task *cursor_task(const struct reader *reader, uint64_t number, uint64_t 
         return NULL;
     *index = shown(reader, number);
     struct task *task = table_at(&job->table, *index);
-    return task && task->state == TASK_DONE && task->tie != TIE_UNKEPT ? task : NULL;
+    return task && task->state == TASK_DONE && !task->unrecorded ? task : NULL;
 }
 
 bool cursor_lags(const struct job *job)

@@ -187,9 +187,9 @@ struct kept_list {
 
 /* What of a durable job is on disk: journal/durable.c, journal/withheld.c. */
 struct job_on_disk {
-    uint64_t job, end, mark, bytes_mark; /* numbers of their records; 0: none */
-    uint64_t next;                       /* tasks with indexes below it are on disk */
-    uint64_t place;                      /* results at lower places of the log of completions are on disk */
+    uint64_t job, end, mark; /* numbers of their records; 0: none */
+    uint64_t next;           /* tasks with indexes below it are on disk */
+    uint64_t place;          /* results at lower places of the log of completions are on disk */
     uint64_t taken; /* results below it were taken by all, and their records know it: the log may forget them */
     struct kept_list tasks, results;
     bool mark_due;          /* the record of how far readers are has to be written */

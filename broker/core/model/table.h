@@ -12,12 +12,11 @@
 
 struct run;
 enum task_state { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_RELEASED, TASK_DELAYED /* until its next try */ };
-/* What becomes of the latest attempt when its agent comes back with it; of a result, whether it is to be written. */
+/* What becomes of the latest attempt when its agent comes back with it. */
 enum task_tie {
-    TIE_NONE,   /* over: it has an outcome, or was never begun */
-    TIE_HELD,   /* its agent was lost and may still hold it */
-    TIE_BLAMED, /* the same, and it was counted as lost */
-    TIE_UNKEPT  /* DONE: its result is not written yet, and nobody may see it */
+    TIE_NONE,  /* over: it has an outcome, or was never begun */
+    TIE_HELD,  /* its agent was lost and may still hold it */
+    TIE_BLAMED /* the same, and it was counted as lost */
 };
 /* Kept at 48 bytes: a million waiting tasks are 48 MB beside their payloads. */
 struct task {
@@ -42,6 +41,7 @@ struct task {
     uint8_t state;    /* enum task_state */
     uint8_t code;     /* DONE: of the result */
     uint8_t tie;      /* WAITING, DELAYED, DONE: enum task_tie */
+    bool unrecorded;  /* DONE, of a durable job: its result was not given to the disk yet, and nobody may see it */
 };
 #define TABLE_SEGMENT 256u
 /* The last segment begins with room for so many, and does so again when nothing in it is left: most jobs are small, or
