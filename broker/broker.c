@@ -4,6 +4,7 @@
  * told to end, and closes it again.
  */
 #include "broker/broker.h"
+#include "broker/admission.h"
 #include "broker/endpoint.h"
 #include "broker/listen.h"
 #include "broker/shell.h"
@@ -61,6 +62,9 @@ struct broker {
     const struct belt_broker_options *options;
     struct shell shell;
     struct durability durability;
+    struct keys keys;
+    bool keyed;      /* addresses of tcp:// are served with keys */
+    void *admission; /* who checks them */
     void *context;
     const char *endpoints[2]; /* as asked for, by enum broker_side */
     char bound[2][BELT_MAX_TEXT];
@@ -212,12 +216,12 @@ static int open_core(struct broker *broker, size_t descriptors)
 }
 
 /* Its connections are known by their own end: a path, or a port. */
-static int open_admin(struct broker *broker)
+static int open_admin(struct broker *broker, const struct belt_link_keys *keys)
 {
     const char *endpoint = broker->options->admin;
     struct gate *gate = &broker->shell.gate;
-    int rc = broker_listen_also(broker->shell.sockets[BROKER_CLIENTS], endpoint, broker->admin_bound, broker->error,
-                                broker->size);
+    int rc = broker_listen_also(broker->shell.sockets[BROKER_CLIENTS], endpoint, keys, broker->admin_bound,
+                                broker->error, broker->size);
     if (rc != BELT_OK)
         return rc;
     gate->admin = broker_endpoint_path(endpoint);
@@ -226,17 +230,49 @@ static int open_admin(struct broker *broker)
     return BELT_OK;
 }
 
+/* The keys that lie there are used unless somebody wants none. */
+static int open_keys(struct broker *broker)
+{
+    const struct belt_broker_options *options = broker->options;
+    if (!options->admission || options->insecure_plaintext || is_private(options))
+        return BELT_OK;
+    enum keys_found found = keys_open(&broker->keys, options->state, broker->error, broker->size);
+    broker->keyed = found == KEYS_FOUND;
+    if (broker->keyed)
+        broker->shell.senders.keys = &broker->keys;
+    return found == KEYS_BAD ? BELT_INVALID : BELT_OK;
+}
+
+/* Before anything is bound: from the first connection on somebody answers. */
+static int open_admission(struct broker *broker)
+{
+    if (!broker->keyed)
+        return BELT_OK;
+    broker->admission = broker->options->admission->start(broker->context, &broker->keys);
+    if (!broker->admission || broker->options->admission->ended(broker->admission))
+        return system_error(broker, "cannot start the check of keys");
+    broker->shell.senders.admission = broker->options->admission;
+    broker->shell.senders.handler = broker->admission;
+    for (int side = 0; side < 2; side++)
+        broker->shell.watch[side].sender = &broker->shell.senders.of[side];
+    return BELT_OK;
+}
+
 static int open_sockets(struct broker *broker)
 {
+    const struct belt_link_keys server = {.secret_key = broker->keys.server.secret_key};
+    const struct belt_link_keys *keys = broker->keyed ? &server : NULL;
     uint32_t max_payload = broker->options->max_payload ? broker->options->max_payload : BELT_MAX_PAYLOAD_DEFAULT;
     size_t max_frame = (size_t)belt_max_frame(max_payload);
     belt_link_seed();
     broker->context = belt_link_context();
     if (!broker->context)
         return system_error(broker, "cannot start ZeroMQ");
+    if (open_admission(broker) != BELT_OK)
+        return BELT_SYSTEM;
     for (int side = 0; side < 2; side++) {
         void **monitor = is_private(broker->options) ? NULL : &broker->shell.gate.monitors[side];
-        broker->shell.sockets[side] = broker_listen(broker->context, broker->endpoints[side], max_frame,
+        broker->shell.sockets[side] = broker_listen(broker->context, broker->endpoints[side], max_frame, keys,
                                                     broker->bound[side], monitor, broker->error, broker->size);
         if (!broker->shell.sockets[side])
             return BELT_SYSTEM;
@@ -244,7 +280,7 @@ static int open_sockets(struct broker *broker)
     }
     if (!broker->options->admin)
         return BELT_OK;
-    return open_admin(broker);
+    return open_admin(broker, keys);
 }
 
 static int check_options(struct broker *broker)
@@ -253,8 +289,8 @@ static int check_options(struct broker *broker)
     broker->endpoints[BROKER_CLIENTS] = options->clients ? options->clients : CLIENTS_DEFAULT;
     broker->endpoints[BROKER_WORKERS] = options->workers ? options->workers : WORKERS_DEFAULT;
     for (int side = 0; side < 2; side++) {
-        int rc =
-            broker_endpoint_check(broker->endpoints[side], options->insecure_plaintext, broker->error, broker->size);
+        int rc = broker_endpoint_check(broker->endpoints[side], options->insecure_plaintext || broker->keyed,
+                                       broker->error, broker->size);
         if (rc != BELT_OK)
             return rc;
     }
@@ -281,6 +317,11 @@ static void say_ready(struct broker *broker)
     const char *clients = broker->bound[BROKER_CLIENTS], *workers = broker->bound[BROKER_WORKERS];
     shell_log(&broker->shell, false, "listening for clients on %s, for workers on %s%s%s", clients, workers,
               *broker->admin_bound ? ", for administration on " : "", broker->admin_bound);
+    if (broker->keyed)
+        shell_log(&broker->shell, false, "tcp:// is served with keys: %u are in %s/peers", broker->keys.keyring->count,
+                  broker->keys.directory);
+    if (broker->keyed && *broker->keys.told)
+        shell_log(&broker->shell, true, "%s", broker->keys.told);
     if (broker->descriptors < DESCRIPTORS_FEW && !is_private(broker->options))
         shell_log(&broker->shell, true,
                   "the limit of open files is %zu: %u peers can be served (ulimit -Hn, LimitNOFILE= raise it)",
@@ -369,6 +410,7 @@ static int loop(struct broker *broker)
         {.fd = monitor_fd(broker, BROKER_CLIENTS), .events = POLLIN},
         {.fd = monitor_fd(broker, BROKER_WORKERS), .events = POLLIN},
         {.fd = shell->peers.flights.wake_fd, .events = POLLIN},
+        {.fd = broker->admission ? broker->options->admission->fd(broker->admission) : -1, .events = POLLIN},
     };
     const int monitors = 6;
     while (!broker->ended && !drained(broker)) {
@@ -395,6 +437,11 @@ static int loop(struct broker *broker)
             broker->ended = true;
         if (items[8].revents)
             read_room(broker);
+        if (broker->admission && broker->options->admission->ended(broker->admission)) {
+            snprintf(broker->error, broker->size,
+                     "the check of keys has ended, and nobody could get in: start the broker again");
+            return BELT_SYSTEM;
+        }
         shell_turn(shell);
     }
     return BELT_OK;
@@ -428,6 +475,8 @@ static void close_all(struct broker *broker)
     belt_decoder_free(shell->decoder);
     core_update_free(shell->update);
     core_free(shell->core);
+    if (broker->admission)
+        broker->options->admission->stop(&broker->admission);
     if (broker->context)
         while (zmq_ctx_term(broker->context) != 0 && errno == EINTR)
             continue;
@@ -438,6 +487,7 @@ static void close_all(struct broker *broker)
     if (broker->mask_set)
         sigprocmask(SIG_SETMASK, &broker->mask_before, NULL);
     belt_signals_restore(&broker->spared);
+    keys_close(&broker->keys);
 }
 
 int belt_broker_run(const struct belt_broker_options *options, char *error, uint32_t size)
@@ -447,7 +497,9 @@ int belt_broker_run(const struct belt_broker_options *options, char *error, uint
     sigemptyset(&broker.spared.ignored);
     size_t descriptors = 0;
     belt_heap_keep();
-    int rc = check_options(&broker);
+    int rc = open_keys(&broker);
+    if (rc == BELT_OK)
+        rc = check_options(&broker);
     if (rc == BELT_OK)
         rc = broker_raise_descriptors(is_private(options) ? BROKER_DESCRIPTORS_PRIVATE : BROKER_DESCRIPTORS_MIN,
                                       &descriptors, error, size);

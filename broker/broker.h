@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct broker_admission;
+
 /** Zero or NULL: the default. Strings are borrowed during the call. */
 struct belt_broker_options {
     const char *clients; /* endpoint for clients and administration, default tcp://127.0.0.1:7878 */
@@ -16,8 +18,9 @@ struct belt_broker_options {
         *admin; /* a further endpoint for clients, ipc://PATH: descriptors and places are kept for it; may be NULL */
     uint32_t max_peers;      /* that may be connected at a time */
     const char *name;        /* default: the host's name */
-    bool insecure_plaintext; /* allow a plain listener on a non-loopback address */
-    uint32_t max_payload;    /* bytes */
+    bool insecure_plaintext; /* listen without keys, though there are some, and on addresses that are not loopback */
+    const struct broker_admission *admission; /* who checks keys (admission.h); NULL: a broker without keys */
+    uint32_t max_payload;                     /* bytes */
     uint64_t memory_budget;
     const char *memory_option; /* what advice says to raise it with, default "--memory-budget of the broker" */
     uint32_t heartbeat_ms, lease_ms;

@@ -42,7 +42,7 @@ static bool is_loopback(const char *host)
     return inet_pton(AF_INET, host, &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127;
 }
 
-static int check_tcp(const char *endpoint, bool insecure_plaintext, char *error, size_t size)
+static int check_tcp(const char *endpoint, bool allowed, char *error, size_t size)
 {
     const char *host = endpoint + strlen("tcp://");
     const char *colon = strrchr(host, ':');
@@ -56,12 +56,13 @@ static int check_tcp(const char *endpoint, bool insecure_plaintext, char *error,
     }
     memcpy(name, host, (size_t)(colon - host));
     name[colon - host] = '\0';
-    if (insecure_plaintext || is_loopback(name))
+    if (allowed || is_loopback(name))
         return BELT_OK;
     snprintf(
         error, size,
         "%.*s can be reached from other machines, and everything on it would be unencrypted and open to anybody who "
-        "reaches it: listen on 127.0.0.1 or ipc://PATH, or say --insecure-plaintext if the network is trusted",
+        "reaches it: make keys first (belt keys init), or listen on 127.0.0.1 or ipc://PATH, or say "
+        "--insecure-plaintext if the network is trusted",
         TEXT_UP_TO(endpoint, 300));
     return BELT_INVALID;
 }
@@ -80,10 +81,10 @@ static int check_ipc(const char *endpoint, char *error, size_t size)
     return BELT_INVALID;
 }
 
-int broker_endpoint_check(const char *endpoint, bool insecure_plaintext, char *error, size_t size)
+int broker_endpoint_check(const char *endpoint, bool allowed, char *error, size_t size)
 {
     if (starts(endpoint, "tcp://"))
-        return check_tcp(endpoint, insecure_plaintext, error, size);
+        return check_tcp(endpoint, allowed, error, size);
     if (starts(endpoint, "ipc://"))
         return check_ipc(endpoint, error, size);
     snprintf(error, size, "\"%.*s\" is no address to listen on: write tcp://HOST:PORT or ipc://PATH",

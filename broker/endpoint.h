@@ -12,10 +12,11 @@
 #define BROKER_IPC_PATH_MAX 107u
 
 /**
- * "tcp://HOST:PORT" on loopback, or anywhere with `insecure_plaintext`, or "ipc://PATH". PORT may be `*` (any free
- * one). Returns BELT_OK, or BELT_INVALID with the reason and the remedy in `error`.
+ * "tcp://HOST:PORT" on loopback, or anywhere when it is `allowed` (with keys, or in plaintext that somebody asked for),
+ * or "ipc://PATH". PORT may be `*` (any free one). Returns BELT_OK, or BELT_INVALID with the reason and the remedy in
+ * `error`.
  */
-int broker_endpoint_check(const char *endpoint, bool insecure_plaintext, char *error, size_t size);
+int broker_endpoint_check(const char *endpoint, bool allowed, char *error, size_t size);
 
 /** The path of an ipc endpoint that is a file; NULL for every other one. */
 const char *broker_endpoint_path(const char *endpoint);

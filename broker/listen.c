@@ -101,8 +101,8 @@ static const char *with_address(const char *endpoint, char *buffer, size_t size)
     return buffer;
 }
 
-void *broker_listen(void *context, const char *endpoint, size_t max_frame, char *bound, void **monitor, char *error,
-                    size_t size)
+void *broker_listen(void *context, const char *endpoint, size_t max_frame, const struct belt_link_keys *keys,
+                    char *bound, void **monitor, char *error, size_t size)
 {
     char buffer[64];
     const char *path = broker_endpoint_path(endpoint);
@@ -111,10 +111,7 @@ void *broker_listen(void *context, const char *endpoint, size_t max_frame, char 
     if (err == 0) {
         const char *address = with_address(endpoint, buffer, sizeof(buffer));
         mode_t before = umask(077); /* a Unix socket is for its owner; no other thread creates files here */
-        if (monitor)
-            belt_link_router_monitored(context, address, max_frame, bound, &socket, monitor);
-        else
-            socket = belt_link_router(context, address, max_frame, bound);
+        belt_link_router_keyed(context, address, max_frame, keys, bound, &socket, monitor);
         err = errno;
         umask(before);
     }
@@ -123,14 +120,15 @@ void *broker_listen(void *context, const char *endpoint, size_t max_frame, char 
     return socket;
 }
 
-int broker_listen_also(void *router, const char *endpoint, char *bound, char *error, size_t size)
+int broker_listen_also(void *router, const char *endpoint, const struct belt_link_keys *keys, char *bound, char *error,
+                       size_t size)
 {
     char buffer[64];
     const char *path = broker_endpoint_path(endpoint);
     int err = path ? path_taken(path) : 0;
     if (err == 0) {
         mode_t before = umask(077);
-        err = belt_link_bind(router, with_address(endpoint, buffer, sizeof(buffer)), bound) == 0 ? 0 : errno;
+        err = belt_link_bind(router, with_address(endpoint, buffer, sizeof(buffer)), keys, bound) == 0 ? 0 : errno;
         umask(before);
     }
     if (err == 0)

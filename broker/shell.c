@@ -5,6 +5,7 @@
  * does not read may make us keep messages for it.
  */
 #include "broker/shell.h"
+#include "broker/joining.h"
 #include "proto/terminal_text.h"
 #include "proto/text_cut.h"
 
@@ -423,10 +424,24 @@ static void tell_replies(struct shell *shell, uint64_t now, uint64_t handle)
         tell_full_of(shell, now, peer, CORE_FULL_REPLIES);
 }
 
+/* With the key of a token nobody is a peer yet. */
+static void take_token(struct shell *shell, enum broker_side side, const struct belt_route *route,
+                       const struct belt_frames *frames)
+{
+    struct belt_msg msg;
+    joining_answer(shell, side, route, belt_decode(shell->decoder, frames, &msg) == BELT_OK ? &msg : NULL);
+}
+
 static void take_message(struct shell *shell, uint64_t now, enum broker_side side, const struct belt_route *route,
                          const struct belt_frames *frames)
 {
     struct belt_msg msg;
+    const struct belt_identity *identity = NULL;
+    enum sender sender = senders_identify(&shell->senders, side, shell->wall, &identity);
+    if (sender == SENDER_TOKEN)
+        take_token(shell, side, route, frames);
+    if (sender != SENDER_KNOWN)
+        return;
     struct peer *peer = peers_at(&shell->peers, side, route);
     if (!peer) {
         if (shell->refused++ == 0)
@@ -439,7 +454,8 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
                                .now = now,
                                .wall = shell->wall,
                                .peer = peer->handle,
-                               .worker_side = side == BROKER_WORKERS};
+                               .worker_side = side == BROKER_WORKERS,
+                               .identity = identity};
     event.msg = &msg;
     int rc = belt_decode(shell->decoder, frames, &msg);
     if (rc != BELT_OK) {
@@ -448,6 +464,10 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
         event.text = belt_decoder_error(shell->decoder);
         event.msg = NULL;
         belt_decoder_named(shell->decoder, frames, &event.named);
+    }
+    if (rc == BELT_OK && msg.type == BELT_MSG_JOIN) {
+        joining_answer(shell, side, route, &msg);
+        return;
     }
     int source = shell->watch[side].source;
     bool hello = rc == BELT_OK && msg.type == BELT_MSG_HELLO;
@@ -491,6 +511,22 @@ static void watch_connections(struct shell *shell, uint64_t now)
         shell_log(shell, true, "%s", line);
 }
 
+/* Changes of the list hold from the next message on. */
+static void watch_keys(struct shell *shell, uint64_t now)
+{
+    char line[512];
+    struct keys *keys = shell->senders.keys;
+    if (!keys)
+        return;
+    if (keys_turn(keys, now)) {
+        shell_log(shell, false, "the list of keys was read again: it has %u", keys->keyring->count);
+        if (*keys->told)
+            shell_log(shell, true, "%s", keys->told);
+    }
+    if (senders_tell(&shell->senders, now, line, sizeof line))
+        shell_log(shell, true, "%s", line);
+}
+
 void shell_turn(struct shell *shell)
 {
     uint64_t start = now_ns(), now = start;
@@ -498,6 +534,7 @@ void shell_turn(struct shell *shell)
     shell->wall = shell_wall();
     memset(shell->burst_bytes, 0, sizeof shell->burst_bytes);
     watch_connections(shell, now / 1000000u);
+    watch_keys(shell, now / 1000000u);
     while ((some = take_some(shell, now / 1000000u, BROKER_CLIENTS) +
                    take_some(shell, now / 1000000u, BROKER_WORKERS)) >= BURST_LEAST) {
         total += some;
@@ -552,6 +589,8 @@ long shell_timeout(const struct shell *shell, uint64_t now)
 {
     uint64_t deadline = core_deadline(shell->core), gate = gate_due(&shell->gate);
     deadline = gate < deadline ? gate : deadline;
+    if (shell->senders.keys && shell->senders.keys->look_at < deadline)
+        deadline = shell->senders.keys->look_at;
     uint64_t wait = deadline > now ? deadline - now : 0;
     if (shell->waiting && wait > RETRY_MS)
         wait = RETRY_MS;

@@ -10,6 +10,7 @@
 #include "broker/durability.h"
 #include "broker/gate.h"
 #include "broker/peers.h"
+#include "broker/senders.h"
 
 #include "proto/link.h"
 
@@ -21,6 +22,7 @@ struct shell {
     struct belt_link_watch watch[2]; /* of the sockets */
     struct peers peers;
     struct gate gate;
+    struct senders senders;
     struct peer *waiting; /* those whose connection had no room */
     struct peer *pressed; /* those for which much waits, or did at the last look */
     size_t parked;        /* bytes in all outboxes */

@@ -3,6 +3,7 @@
  * `belt broker`.
  */
 #include "broker/broker.h"
+#include "broker/zap.h"
 
 #include "cli/endpoint.h"
 #include "cli/exit.h"
@@ -44,6 +45,7 @@ int run_broker(const struct options *options)
                                          .lease_ms = (uint32_t)values->lease,
                                          .grace_ms = values->grace ? values->grace : 1, /* 0: the default */
                                          .drain_ms = values->drain ? values->drain : 1,
+                                         .admission = &broker_zap,
                                          .state = values->state,
                                          .keep_ms = values->keep,
                                          .max_peers = (uint32_t)values->max_peers,

@@ -156,7 +156,8 @@ static enum belt_access_found load(const char *path, bool named, struct belt_acc
     char *data = NULL, what[256];
     size_t len = 0;
     int err = belt_secret_read(path, BELT_ACCESS_BYTES, &data, &len);
-    if (!named && (err == ENOENT || err == ENOTDIR || err == EACCES))
+    bool hidden = err == EACCES && (strcmp(path, BELT_ACCESS_SYSTEM) == 0 || faccessat(AT_FDCWD, path, F_OK, 0) != 0);
+    if (!named && (err == ENOENT || err == ENOTDIR || hidden))
         return BELT_ACCESS_MISSING;
     if (err)
         return bad(path, err, error, size);

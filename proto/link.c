@@ -5,6 +5,7 @@
  */
 #include "proto/link.h"
 
+#include "proto/link_sender.h"
 #include "proto/shortage.h"
 
 #include <errno.h>
@@ -17,6 +18,9 @@
 #include <string.h>
 #include <sys/random.h>
 #include <zmq.h>
+
+/* ZeroMQ's option, whose name its header shows to those alone who build it with drafts. */
+#define ZAP_ENFORCE_DOMAIN 93
 
 /* Up to this a frame is copied: a copy is cheaper than the book-keeping of sharing, and a small
  * result that is kept does not hold a whole ZeroMQ message. */
@@ -180,7 +184,36 @@ static void *monitor_of(void *context, void *router)
     return close_failed(monitor);
 }
 
-static void *router_new(void *context, const char *endpoint, size_t max_frame, char *bound, void **monitor)
+static bool is_tcp(const char *endpoint)
+{
+    return strncmp(endpoint, "tcp://", strlen("tcp://")) == 0;
+}
+
+/* What ZeroMQ keeps of these for the next address that is bound or connected, and for no other. */
+static int set_server(void *socket, const char *endpoint, const struct belt_link_keys *keys)
+{
+    int server = keys && is_tcp(endpoint), enforce = server;
+    const char *domain = server ? BELT_LINK_DOMAIN : "";
+    if (!keys)
+        return 0;
+    if (zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &server, sizeof(server)) != 0 ||
+        zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) != 0 ||
+        zmq_setsockopt(socket, ZAP_ENFORCE_DOMAIN, &enforce, sizeof(enforce)) != 0)
+        return -1;
+    return server ? zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, BELT_KEY_BYTES) : 0;
+}
+
+static int set_client(void *socket, const struct belt_link_keys *keys)
+{
+    return zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, keys->server_key, BELT_KEY_BYTES) == 0 &&
+                   zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, keys->public_key, BELT_KEY_BYTES) == 0 &&
+                   zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, BELT_KEY_BYTES) == 0
+               ? 0
+               : -1;
+}
+
+static void *router_new(void *context, const char *endpoint, size_t max_frame, const struct belt_link_keys *keys,
+                        char *bound, void **monitor)
 {
     static const int options[][2] = {
         {ZMQ_ROUTER_MANDATORY, 1}, {ZMQ_SNDHWM, HIGH_WATER_ROUTER}, {ZMQ_RCVHWM, HIGH_WATER_ROUTER}};
@@ -188,7 +221,8 @@ static void *router_new(void *context, const char *endpoint, size_t max_frame, c
     void *socket = zmq_socket(context, ZMQ_ROUTER);
     if (!socket || set_common(socket, max_frame) != 0 ||
         set_all(socket, options, sizeof(options) / sizeof(options[0])) != 0 ||
-        (monitor && !(*monitor = monitor_of(context, socket))) || attach(zmq_bind, socket, endpoint) != 0)
+        (monitor && !(*monitor = monitor_of(context, socket))) || set_server(socket, endpoint, keys) != 0 ||
+        attach(zmq_bind, socket, endpoint) != 0)
         return close_failed(socket);
     if (bound && zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &len) != 0)
         return close_failed(socket);
@@ -199,23 +233,30 @@ static void *router_new(void *context, const char *endpoint, size_t max_frame, c
 
 void *belt_link_router(void *context, const char *endpoint, size_t max_frame, char *bound)
 {
-    return router_new(context, endpoint, max_frame, bound, NULL);
+    return router_new(context, endpoint, max_frame, NULL, bound, NULL);
 }
 
-bool belt_link_router_monitored(void *context, const char *endpoint, size_t max_frame, char *bound, void **router,
-                                void **monitor)
+bool belt_link_router_keyed(void *context, const char *endpoint, size_t max_frame, const struct belt_link_keys *keys,
+                            char *bound, void **router, void **monitor)
 {
-    *monitor = NULL;
-    *router = router_new(context, endpoint, max_frame, bound, monitor);
-    if (!*router)
+    if (monitor)
+        *monitor = NULL;
+    *router = router_new(context, endpoint, max_frame, keys, bound, monitor);
+    if (!*router && monitor)
         *monitor = close_failed(*monitor);
     return *router != NULL;
 }
 
-int belt_link_bind(void *router, const char *endpoint, char *bound)
+void belt_link_unbind(void *router, const char *bound)
+{
+    zmq_unbind(router, bound);
+}
+
+int belt_link_bind(void *router, const char *endpoint, const struct belt_link_keys *keys, char *bound)
 {
     size_t len = BELT_MAX_TEXT;
-    if (attach(zmq_bind, router, endpoint) != 0 || zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, bound, &len) != 0)
+    if (set_server(router, endpoint, keys) != 0 || attach(zmq_bind, router, endpoint) != 0 ||
+        zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, bound, &len) != 0)
         return -1;
     unmap(bound);
     return 0;
@@ -223,9 +264,14 @@ int belt_link_bind(void *router, const char *endpoint, char *bound)
 
 void *belt_link_dealer(void *context, const char *endpoint, size_t max_frame)
 {
+    return belt_link_dealer_keyed(context, endpoint, max_frame, NULL);
+}
+
+void *belt_link_dealer_keyed(void *context, const char *endpoint, size_t max_frame, const struct belt_link_keys *keys)
+{
     void *socket = zmq_socket(context, ZMQ_DEALER);
     if (!socket || set_common(socket, max_frame) != 0 || set_dealer(socket) != 0 ||
-        attach(zmq_connect, socket, endpoint) != 0)
+        (keys && is_tcp(endpoint) && set_client(socket, keys) != 0) || attach(zmq_connect, socket, endpoint) != 0)
         return close_failed(socket);
     return socket;
 }
@@ -303,7 +349,8 @@ static int source_of(zmq_msg_t *msg)
 }
 
 /* The frames after the route. All parts of a message are there once the first one is. */
-static int receive_frames(void *socket, zmq_msg_t *msg, bool more, struct belt_frames *frames, int *source)
+static int receive_frames(void *socket, zmq_msg_t *msg, bool more, struct belt_frames *frames, int *source,
+                          struct belt_link_sender *sender)
 {
     while (more) {
         if (receive_part(socket, msg) != 0)
@@ -311,6 +358,8 @@ static int receive_frames(void *socket, zmq_msg_t *msg, bool more, struct belt_f
         more = zmq_msg_more(msg);
         if (source && !more && frames->count == 0)
             *source = source_of(msg);
+        if (sender && !more)
+            link_sender_read(msg, sender);
         if (frames->cut)
             continue;
         struct belt_buf *buf = frames->count < BELT_MAX_FRAMES ? take(msg) : NULL;
@@ -322,7 +371,8 @@ static int receive_frames(void *socket, zmq_msg_t *msg, bool more, struct belt_f
     return 1;
 }
 
-static int receive(void *socket, struct belt_route *route, struct belt_frames *frames, int *source)
+static int receive(void *socket, struct belt_route *route, struct belt_frames *frames, int *source,
+                   struct belt_link_sender *sender)
 {
     zmq_msg_t msg;
     int rc = -1;
@@ -336,7 +386,7 @@ static int receive(void *socket, struct belt_route *route, struct belt_frames *f
         fill_route(route, &msg);
         more = zmq_msg_more(&msg);
     }
-    rc = receive_frames(socket, &msg, more, frames, source);
+    rc = receive_frames(socket, &msg, more, frames, source, sender);
 out:
     if (rc < 0 && errno == EAGAIN)
         rc = 0;
@@ -350,7 +400,7 @@ out:
 
 int belt_link_recv(void *socket, struct belt_route *route, struct belt_frames *frames)
 {
-    return receive(socket, route, frames, NULL);
+    return receive(socket, route, frames, NULL, NULL);
 }
 
 /* ---- sending ---- */
@@ -479,9 +529,9 @@ int belt_link_recv_watched(void *socket, struct belt_link_watch *watch, struct b
                            struct belt_frames *frames)
 {
     watch->source = -1;
-    int rc = watch->look ? receive(socket, route, frames, route ? &watch->source : NULL) : 0;
+    int rc = watch->look ? receive(socket, route, frames, route ? &watch->source : NULL, watch->sender) : 0;
     if (watch->look && rc != 1)
-        *watch = (struct belt_link_watch){.source = -1};
+        *watch = (struct belt_link_watch){.source = -1, .sender = watch->sender};
     return rc;
 }
 
