@@ -7,6 +7,7 @@
 #include "broker/admission.h"
 #include "broker/endpoint.h"
 #include "broker/listen.h"
+#include "broker/notify.h"
 #include "broker/shell.h"
 
 #include "proto/signals.h"
@@ -326,6 +327,8 @@ static void say_ready(struct broker *broker)
         shell_log(&broker->shell, true,
                   "the limit of open files is %zu: %u peers can be served (ulimit -Hn, LimitNOFILE= raise it)",
                   broker->descriptors, broker->peers);
+    if (!is_private(broker->options))
+        broker_notify("READY=1");
     if (broker->options->ready_fd <= 0)
         return;
     int len = snprintf(line, sizeof(line), "%s %s\n", clients, workers);
@@ -348,6 +351,8 @@ static void begin_drain(struct broker *broker)
     }
     shell_log(&broker->shell, false, "draining: no new work; running jobs have %llu ms", (unsigned long long)grace);
     broker->draining = true;
+    if (!is_private(broker->options))
+        broker_notify("STOPPING=1");
     broker->drain_until = shell_now() + grace;
     shell_drain(&broker->shell);
 }

@@ -530,14 +530,18 @@ class Ends(unittest.TestCase):
         with Pool(1) as pool:
             child = os.fork()
             if child == 0:
+                status = 1
                 try:
                     pool.apply(square, (2,))
                 except ValueError:
                     pool.terminate()
                     pool.join()
-                    with Pool(1) as own:
-                        os._exit(own.apply(square, (5,)))
-                os._exit(1)
+                    # Not the default of the newer Pythons: multiprocessing cannot use its fork server from a process
+                    # that was forked from the one that has started it.
+                    with Pool(1, context=multiprocessing.get_context("spawn")) as own:
+                        status = own.apply(square, (5,))
+                finally:
+                    os._exit(status)
             self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 25)
             self.assertEqual(pool.apply(square, (2,)), 4)
 
