@@ -57,9 +57,9 @@ static void hello(struct broker *broker, uint64_t peer, uint8_t role)
 {
     uint8_t session[BELT_SESSION_LEN] = {role};
     struct belt_msg msg = {.type = BELT_MSG_HELLO};
-    memcpy(session + 1, &peer, sizeof peer);
+    memcpy(session + 1, &peer, sizeof(peer));
     msg.u.hello = (struct belt_msg_hello){
-        .version = BELT_PROTOCOL_VERSION, .role = role, .session = {session, sizeof session}, .name = bytes("bench")};
+        .version = BELT_PROTOCOL_VERSION, .role = role, .session = {session, sizeof(session)}, .name = bytes("bench")};
     say(broker, peer, 0, msg);
 }
 
@@ -69,7 +69,7 @@ static void submit(struct broker *broker, uint64_t number)
     char key[32];
     uint64_t peer = number + 10;
     struct belt_task_item task = {.payload = {.data = (const uint8_t *)"x", .len = 1}};
-    snprintf(key, sizeof key, "key-%" PRIu64, number);
+    snprintf(key, sizeof(key), "key-%" PRIu64, number);
     hello(broker, peer, BELT_ROLE_CLIENT);
     struct belt_msg msg = {.type = BELT_MSG_OPEN};
     msg.u.open =
@@ -88,7 +88,7 @@ static void ask(struct broker *broker, uint64_t peer, uint64_t seq, uint64_t num
 {
     char key[32];
     struct belt_msg msg = {.type = BELT_MSG_STATUS};
-    snprintf(key, sizeof key, "key-%" PRIu64, number);
+    snprintf(key, sizeof(key), "key-%" PRIu64, number);
     msg.u.status = (struct belt_msg_status){
         .ref = seq, .what = BELT_REPORT_JOBS, .name = bytes(key), .named = true, .extended = true};
     say(broker, peer, seq, msg);
@@ -140,7 +140,7 @@ int main(int argc, char **argv)
     static const uint64_t usual[] = {10, 1000, 100000};
     for (int i = 1; i < argc; i++)
         measure(strtoull(argv[i], NULL, 10));
-    for (size_t i = 0; argc < 2 && i < sizeof usual / sizeof *usual; i++)
+    for (size_t i = 0; argc < 2 && i < sizeof(usual) / sizeof(*usual); i++)
         measure(usual[i]);
     return 0;
 }

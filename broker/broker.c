@@ -130,7 +130,7 @@ static const char *own_name(struct broker *broker)
     return broker->name;
 }
 
-/** It ends with the pool that started it, and serves that pool alone. */
+/* It ends with the pool that started it, and serves that pool alone. */
 static bool is_private(const struct belt_broker_options *options)
 {
     return options->lifeline_fd > 0;
@@ -425,7 +425,7 @@ static int loop(struct broker *broker)
             more |= shell->gate.monitors[side] && belt_link_look(shell->gate.monitors[side], &shell->gate.watch[side]);
         }
         int timeout_ms = more ? 0 : (int)wait_ms(broker, shell_now());
-        int ready = poll(items, sizeof items / sizeof *items, timeout_ms);
+        int ready = poll(items, sizeof(items) / sizeof(*items), timeout_ms);
         if (ready < 0 && errno != EINTR)
             return system_error(broker, "cannot wait for messages");
         if (ready == 0)

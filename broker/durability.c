@@ -126,8 +126,8 @@ static bool pack_change(const struct core_record *record, struct store_change *c
 bool durability_records(struct durability *durability, const struct core_update *update)
 {
     uint32_t count = update->record_count, packed = 0;
-    struct store_change *changes = calloc(count, sizeof *changes);
-    struct belt_buf **bodies = calloc(count, sizeof *bodies);
+    struct store_change *changes = calloc(count, sizeof(*changes));
+    struct belt_buf **bodies = calloc(count, sizeof(*bodies));
     uint64_t through = 0;
     bool taken = false;
     if (!changes || !bodies)
@@ -152,7 +152,7 @@ out:
 
 bool durability_hold(struct durability *durability, uint64_t peer, uint8_t type, struct belt_frames *frames)
 {
-    struct held_message *held = malloc(sizeof *held);
+    struct held_message *held = malloc(sizeof(*held));
     if (!held)
         return false;
     *held = (struct held_message){.through = UINT64_MAX, .peer = peer, .type = type, .frames = *frames};

@@ -35,7 +35,7 @@ static void flight_unref(struct flight *flight)
 
 struct flight *flight_new(struct flights *all)
 {
-    struct flight *flight = calloc(1, sizeof *flight);
+    struct flight *flight = calloc(1, sizeof(*flight));
     if (!flight)
         return NULL;
     flight->all = all;
@@ -52,7 +52,7 @@ void flight_free(struct flight *flight)
 static void wake(const struct flights *all)
 {
     uint64_t one = 1;
-    if (all->wake_fd >= 0 && write(all->wake_fd, &one, sizeof one) != (ssize_t)sizeof one)
+    if (all->wake_fd >= 0 && write(all->wake_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
         return; /* it is set already */
 }
 
@@ -74,7 +74,7 @@ static void ticket_release(struct belt_buf *buf)
 /* For this frame and the small ones before it. */
 static struct belt_buf *ticket_new(struct flight *flight, struct belt_buf *of)
 {
-    struct ticket *ticket = malloc(sizeof *ticket);
+    struct ticket *ticket = malloc(sizeof(*ticket));
     if (!ticket)
         return NULL;
     *ticket = (struct ticket){

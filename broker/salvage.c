@@ -28,7 +28,7 @@
 /* More tasks than that are not given a result each: the job is lost. */
 #define LOST_MAX 10000000u
 
-/** Records of a job are judged in three parts, since each may be whole without the others. */
+/* Records of a job are judged in three parts, since each may be whole without the others. */
 enum part { PART_JOB, PART_FAILED, PART_HISTORY };
 
 struct row {
@@ -41,7 +41,7 @@ struct numbers {
     size_t count, room;
 };
 
-/** What the intact records of a job say. */
+/* What the intact records of a job say. */
 struct survey {
     char key[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1];
     bool opened, marked, subscribed;
@@ -91,7 +91,7 @@ static struct row *add_row(struct salvage *s, const struct store_record *record)
     return &s->rows[s->row_count++];
 }
 
-/** A record that was brought forward. There is no other place for its body: a broker would keep all of them, too. */
+/* A record that was brought forward. There is no other place for its body: a broker would keep all of them, too. */
 static int note_newer(void *ctx, const struct store_record *record)
 {
     struct salvage *s = ctx;
@@ -103,7 +103,7 @@ static int note_newer(void *ctx, const struct store_record *record)
     return BELT_OK;
 }
 
-/** What cannot be brought forward is damaged like what cannot be read. */
+/* What cannot be brought forward is damaged like what cannot be read. */
 static int note_older(struct salvage *s, const struct store_record *record)
 {
     int code = s->upgrade->record(s->upgrade, record, note_newer, s);
@@ -141,7 +141,7 @@ static int by_job(const void *a, const void *b)
     return one->record.number < two->record.number ? -1 : one->record.number > two->record.number;
 }
 
-/** Reads a record, which is valid until the next call. */
+/* Reads a record, which is valid until the next call. */
 static bool read_record(struct salvage *s, const struct row *row, struct core_record *record)
 {
     struct store_record stored;
@@ -177,7 +177,7 @@ static struct core *judge_new(void)
     return core_new(&config);
 }
 
-/** Whether a broker takes the records as they are. */
+/* Whether a broker takes the records as they are. */
 static bool adds_up(struct salvage *s, const struct row *rows, size_t count)
 {
     struct core *core = judge_new();
@@ -346,7 +346,7 @@ static bool survey_record(struct survey *survey, const struct core_record *recor
     return good;
 }
 
-/** False when out of memory, or when a record cannot be decoded. */
+/* False when out of memory, or when a record cannot be decoded. */
 static bool survey_job(struct salvage *s, struct survey *survey, const struct row *rows, size_t count)
 {
     bool good = true;
@@ -371,7 +371,7 @@ static bool has(const struct numbers *numbers, uint64_t value)
     return numbers->count && bsearch(&value, numbers->at, numbers->count, sizeof(value), by_value);
 }
 
-/** The highest indexes below `next` that nobody names; `lost` of them, ascending. What was read goes from the front, as
+/* The highest indexes below `next` that nobody names; `lost` of them, ascending. What was read goes from the front, as
  * a rule, so that it is not among these. */
 static bool find_lost(const struct survey *survey, uint64_t lost, struct numbers *found)
 {
@@ -383,7 +383,7 @@ static bool find_lost(const struct survey *survey, uint64_t lost, struct numbers
     return found->count == lost;
 }
 
-/** Tasks that wait: handed in, without a result. */
+/* Tasks that wait: handed in, without a result. */
 static uint64_t waiting_of(const struct survey *survey)
 {
     uint64_t waiting = 0;
@@ -415,7 +415,7 @@ static int put_lost(struct salvage *s, uint64_t job, const struct numbers *lost,
     return code;
 }
 
-/** A record of results or of what was taken gets the next place of the log; `*place` goes on behind it. */
+/* A record of results or of what was taken gets the next place of the log; `*place` goes on behind it. */
 static void renumber(struct core_record *record, uint64_t *place)
 {
     if (record->kind == RECORD_RESULTS) {
@@ -427,7 +427,7 @@ static void renumber(struct core_record *record, uint64_t *place)
     }
 }
 
-/** The records of a job whose own record is there, results numbered anew, and what is missing. */
+/* The records of a job whose own record is there, results numbered anew, and what is missing. */
 static int put_mended(struct salvage *s, const struct row *rows, size_t count, const struct survey *survey,
                       const struct numbers *lost)
 {
@@ -485,7 +485,7 @@ static void tell(struct salvage *s, const struct row *rows, size_t count, const 
     free(ranges);
 }
 
-/** How many tasks are nowhere; UINT64_MAX: the records contradict each other, or there are too many. */
+/* How many tasks are nowhere; UINT64_MAX: the records contradict each other, or there are too many. */
 static uint64_t count_lost(const struct survey *survey)
 {
     uint64_t over = survey->next - waiting_of(survey), known = survey->log_base + survey->results.count;
@@ -508,14 +508,14 @@ static int judge_record(void *ctx, const struct store_record *row)
     return core_restore(judged->core, 1, &record);
 }
 
-/** Whether the mended records are taken by a broker: they are written into a store in memory first. */
+/* Whether the mended records are taken by a broker: they are written into a store in memory first. */
 static bool mended_adds_up(struct salvage *s, const struct row *rows, size_t count, const struct survey *survey,
                            const struct numbers *lost)
 {
     struct store *real = s->to;
     uint64_t number = s->next_number;
     struct judged judged = {s, judge_new()};
-    bool good = judged.core && commit(s) == BELT_OK && (s->to = store_memory_open()) != NULL;
+    bool good = judged.core && commit(s) == BELT_OK && (s->to = store_memory_open());
 
     if (good) {
         good = put_mended(s, rows, count, survey, lost) == BELT_OK && commit(s) == BELT_OK &&
@@ -567,7 +567,7 @@ static int take_job(struct salvage *s, const struct row *rows, size_t count)
     return code;
 }
 
-/** So that no number is used twice: the new store remembers the highest of the old one. */
+/* So that no number is used twice: the new store remembers the highest of the old one. */
 static int put_last_number(struct salvage *s)
 {
     static const uint8_t nothing[1] = {0};

@@ -65,8 +65,8 @@ uint64_t shell_wall(void)
 static uint64_t draw(struct shell *shell)
 {
     if (!shell->random_count) {
-        ssize_t got = getrandom(shell->random, sizeof shell->random, GRND_NONBLOCK);
-        shell->random_count = got > 0 ? (uint32_t)got / sizeof *shell->random : 0;
+        ssize_t got = getrandom(shell->random, sizeof(shell->random), GRND_NONBLOCK);
+        shell->random_count = got > 0 ? (uint32_t)got / sizeof(*shell->random) : 0;
     }
     return shell->random_count ? shell->random[--shell->random_count] : 0;
 }
@@ -507,7 +507,7 @@ static void watch_connections(struct shell *shell, uint64_t now)
 {
     char line[256];
     gate_turn(&shell->gate, now);
-    if (gate_tell(&shell->gate, now, line, sizeof line))
+    if (gate_tell(&shell->gate, now, line, sizeof(line)))
         shell_log(shell, true, "%s", line);
 }
 
@@ -523,7 +523,7 @@ static void watch_keys(struct shell *shell, uint64_t now)
         if (*keys->told)
             shell_log(shell, true, "%s", keys->told);
     }
-    if (senders_tell(&shell->senders, now, line, sizeof line))
+    if (senders_tell(&shell->senders, now, line, sizeof(line)))
         shell_log(shell, true, "%s", line);
 }
 
@@ -532,7 +532,7 @@ void shell_turn(struct shell *shell)
     uint64_t start = now_ns(), now = start;
     uint32_t total = 0, some;
     shell->wall = shell_wall();
-    memset(shell->burst_bytes, 0, sizeof shell->burst_bytes);
+    memset(shell->burst_bytes, 0, sizeof(shell->burst_bytes));
     watch_connections(shell, now / 1000000u);
     watch_keys(shell, now / 1000000u);
     while ((some = take_some(shell, now / 1000000u, BROKER_CLIENTS) +

@@ -73,7 +73,7 @@ static void begin_mix(struct bench *bench, uint64_t now)
     bench->led = true;
     bench->begin_ns = now;
     bench->done = bench->failed = bench->first_ns = 0;
-    memset(&bench->latency, 0, sizeof bench->latency);
+    memset(&bench->latency, 0, sizeof(bench->latency));
 }
 
 static int draw(void *ctx, belt_input *input)
@@ -90,10 +90,10 @@ static int draw(void *ctx, belt_input *input)
     if (bench->mix.count) {
         uint32_t us =
             bench->drawn < bench->lead ? LEAD_US : bench->mix.us[(bench->drawn - bench->lead) % bench->mix.count];
-        memcpy(bench->payload, &us, sizeof us);
+        memcpy(bench->payload, &us, sizeof(us));
     }
     if (bench->size >= STAMPED)
-        memcpy(bench->payload + STAMP_AT, &now, sizeof now);
+        memcpy(bench->payload + STAMP_AT, &now, sizeof(now));
     bench->drawn++;
     input->data = bench->payload;
     input->len = bench->size;
@@ -107,7 +107,7 @@ static void note(struct bench *bench, const belt_result *result, uint64_t now)
     bench->done++;
     if (result->code != BELT_OK || result->len != bench->size) {
         if (!bench->failed++)
-            text_print(bench->failure, sizeof bench->failure, "%s",
+            text_print(bench->failure, sizeof(bench->failure), "%s",
                        *result->text ? result->text : "its result is not its input");
         return;
     }
@@ -117,7 +117,7 @@ static void note(struct bench *bench, const belt_result *result, uint64_t now)
     }
     if (bench->size < STAMPED)
         return;
-    memcpy(&stamp, (const uint8_t *)result->data + STAMP_AT, sizeof stamp);
+    memcpy(&stamp, (const uint8_t *)result->data + STAMP_AT, sizeof(stamp));
     histogram_add(&bench->latency, now > stamp ? now - stamp : 0);
 }
 
@@ -220,7 +220,7 @@ static int run_job(struct bench *bench, uint64_t tasks, uint64_t duration_ms)
     bench->begin_ns = now_ns();
     bench->end_ns = duration_ms ? bench->begin_ns + duration_ms * 1000000u : UINT64_MAX;
     bench->drawn = bench->failed = bench->done = bench->done_ns = bench->first_ns = 0;
-    memset(&bench->latency, 0, sizeof bench->latency);
+    memset(&bench->latency, 0, sizeof(bench->latency));
     code = (values->ordered ? belt_pool_imap : belt_pool_imap_unordered)(
         bench->pool, bench->mix.count ? ECHO_WORK_FUNCTION : ECHO_FUNCTION, draw, bench, &options, &bench->stream);
     if (code != BELT_OK) {
@@ -261,7 +261,7 @@ static const struct {
     double share;
 } percentiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1}};
 
-#define PERCENTILES (sizeof percentiles / sizeof percentiles[0])
+#define PERCENTILES (sizeof(percentiles) / sizeof(percentiles[0]))
 
 /* Of the run times that were measured: what the machine adds to a task is not the scheduler's. */
 static struct mix_times bound_of(const struct bench *bench, uint32_t slots)
@@ -396,7 +396,7 @@ int run_bench(const struct options *options)
     if (!is_local(values) && options_origin(options, "slots") == ORIGIN_FLAG)
         return refuse("--slots sizes a private pool; on a cluster the workers' slots count");
     signals_install();
-    bench = calloc(1, sizeof *bench);
+    bench = calloc(1, sizeof(*bench));
     if (!bench)
         goto memory;
     bench->values = values;

@@ -70,7 +70,7 @@ int run_broker(const struct options *options)
         return refuse("an address is not valid");
     broker.clients = clients;
     broker.workers = workers;
-    code = belt_broker_run(&broker, error, sizeof error);
+    code = belt_broker_run(&broker, error, sizeof(error));
     if (code == BELT_OK)
         return EXIT_OK;
     say("%s", *error ? error : "failed without a reason");

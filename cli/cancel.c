@@ -128,10 +128,10 @@ static bool confirmed(const struct cancelling *cancelling, size_t count)
 
     if (cancelling->values->yes)
         return true;
-    len = snprintf(question, sizeof question, "%s %zu job%s? [y/N] ", cancelling->forget ? "forget" : "cancel", count,
+    len = snprintf(question, sizeof(question), "%s %zu job%s? [y/N] ", cancelling->forget ? "forget" : "cancel", count,
                    count == 1 ? "" : "s");
     say_bytes(question, (size_t)len);
-    ssize_t got = read(STDIN_FILENO, answer, sizeof answer - 1);
+    ssize_t got = read(STDIN_FILENO, answer, sizeof(answer) - 1);
     return got > 0 && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
@@ -154,7 +154,7 @@ static int find_all(struct cancelling *cancelling, struct client_cancel **found,
     if (code != BELT_OK)
         return admin_failed(code);
     *count = status->count;
-    *found = calloc(status->count + 1, sizeof **found);
+    *found = calloc(status->count + 1, sizeof(**found));
     for (size_t i = 0; *found && i < status->count; i++)
         (*found)[i].job = status->jobs[i]->job;
     belt_status_free(&status);

@@ -46,7 +46,7 @@ static int add_entry(struct reader *reader, char *key, char *value)
         return fail(reader, "more than 4096 settings");
     if (config->count == reader->room) {
         uint32_t room = reader->room ? reader->room * 2 : 16;
-        struct config_entry *grown = realloc(config->entries, room * sizeof *grown);
+        struct config_entry *grown = realloc(config->entries, room * sizeof(*grown));
         if (!grown)
             return fail(reader, "out of memory");
         config->entries = grown;
@@ -112,7 +112,7 @@ static size_t mark_len(const char *text, size_t len)
 {
     static const char mark[] = {'\xef', '\xbb', '\xbf'};
 
-    return len >= sizeof mark && !memcmp(text, mark, sizeof mark) ? sizeof mark : 0;
+    return len >= sizeof(mark) && !memcmp(text, mark, sizeof(mark)) ? sizeof(mark) : 0;
 }
 
 int config_parse(struct config *config, const char *data, size_t len, char *error, size_t size)

@@ -47,7 +47,7 @@ static bool job_over(belt_pool *pool, const struct wait_values *values, uint64_t
     char name[32];
     bool over = true;
 
-    snprintf(name, sizeof name, "#%" PRIu64, id);
+    snprintf(name, sizeof(name), "#%" PRIu64, id);
     int code = belt_status_get(pool, BELT_STATUS_JOBS, name, NULL, ADMIN_ANSWER_MS, &status);
     if (code == BELT_OK && !status->count) {
         say("job %" PRIu64 " is over, and the broker has forgotten how it ended", id);

@@ -56,7 +56,7 @@ static bool parse_target(const char *word, struct target *target)
     char number[32];
     size_t len = strcspn(word, ".");
 
-    if (len >= sizeof number)
+    if (len >= sizeof(number))
         return false;
     memcpy(number, word, len);
     number[len] = '\0';
@@ -71,7 +71,7 @@ static int find_target(struct asking *asking, const char *word, struct target *t
     char key[BELT_MAX_KEY + 8];
     const char *dot = strrchr(word, '.');
     struct admin_job job = {0};
-    bool indexed = dot && units_count(dot + 1, &target->index) && (size_t)(dot - word) < sizeof key;
+    bool indexed = dot && units_count(dot + 1, &target->index) && (size_t)(dot - word) < sizeof(key);
 
     if (indexed) {
         memcpy(key, word, (size_t)(dot - word));
@@ -89,7 +89,7 @@ static int find_targets(struct asking *asking, uint32_t first)
 {
     const struct options *options = asking->options;
 
-    asking->targets = calloc(options->word_count + 1, sizeof *asking->targets);
+    asking->targets = calloc(options->word_count + 1, sizeof(*asking->targets));
     if (!asking->targets)
         return EXIT_INTERNAL;
     for (uint32_t i = first; i < options->word_count; i++) {
@@ -367,7 +367,7 @@ static void note_job(struct asking *asking, const struct belt_letter *letter, bo
     for (uint32_t i = 0; i < asking->target_count; i++)
         if (asking->targets[i].job == letter->job)
             return;
-    struct target *grown = realloc(asking->targets, (asking->target_count + 1) * sizeof *grown);
+    struct target *grown = realloc(asking->targets, (asking->target_count + 1) * sizeof(*grown));
     if (!grown) {
         asking->out.failed = true;
         return;

@@ -17,7 +17,7 @@ int file_read(int fd, size_t limit, char **data, size_t *len)
     int rc = 0;
 
     bytes_add(&all, "", 0);
-    while (!rc && (got = read(fd, part, sizeof part)) != 0) {
+    while (!rc && (got = read(fd, part, sizeof(part))) != 0) {
         if (got > 0)
             bytes_add(&all, part, (size_t)got);
         else if (errno != EINTR)

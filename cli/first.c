@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/** Reaps all that have ended; the program's wait status once it is among them, else -1. */
+/* Reaps all that have ended; the program's wait status once it is among them, else -1. */
 static int reap(pid_t program)
 {
     int status, end = -1;
@@ -25,7 +25,7 @@ static int reap(pid_t program)
     return end;
 }
 
-/** What a terminal sends goes to the whole foreground group, so that the program has it already. */
+/* What a terminal sends goes to the whole foreground group, so that the program has it already. */
 static void hand_on(pid_t program, const siginfo_t *info)
 {
     if (info->si_code != SI_KERNEL)

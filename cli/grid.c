@@ -33,7 +33,7 @@ void grid_add(struct grid *grid, const char *text, enum grid_colour colour)
 
     if (grid->count == grid->room) {
         uint32_t room = grid->room ? grid->room * 2 : 64;
-        struct grid_cell *grown = realloc(grid->cells, room * sizeof *grown);
+        struct grid_cell *grown = realloc(grid->cells, room * sizeof(*grown));
         if (!grown) {
             grid->failed = true;
             free(copy);

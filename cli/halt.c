@@ -24,7 +24,7 @@ static bool parse_amount(const char *text, struct halt *halt)
     size_t len = strlen(text);
     uint64_t value;
 
-    if (!len || len >= sizeof digits)
+    if (!len || len >= sizeof(digits))
         return false;
     memcpy(digits, text, len + 1);
     if (digits[len - 1] == '%')

@@ -42,8 +42,8 @@ static void help_option(const struct option_def *def, FILE *out)
     int len, hidden = 0;
 
     if (def->letter)
-        snprintf(letter, sizeof letter, "-%c, ", def->letter);
-    len = snprintf(left, sizeof left, "  %s--%s%s%s%s", letter, def->name,
+        snprintf(letter, sizeof(letter), "-%c, ", def->letter);
+    len = snprintf(left, sizeof(left), "  %s--%s%s%s%s", letter, def->name,
                    !options_takes_argument(def) ? ""
                    : def->preset                ? "[="
                                                 : " ",

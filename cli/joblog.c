@@ -60,7 +60,7 @@ static bool read_number(const char *data, size_t len, int64_t *value)
     uint64_t count;
     bool negative = len && *data == '-';
 
-    if (len >= sizeof text)
+    if (len >= sizeof(text))
         return false;
     memcpy(text, data, len);
     text[len] = '\0';
@@ -135,16 +135,16 @@ size_t joblog_whole(const char *data, size_t len)
 
     if (last)
         return (size_t)(last - data) + 1;
-    return len < sizeof JOBLOG_HEADER && (!len || !memcmp(data, JOBLOG_HEADER, len)) ? 0 : len;
+    return len < sizeof(JOBLOG_HEADER) && (!len || !memcmp(data, JOBLOG_HEADER, len)) ? 0 : len;
 }
 
 int joblog_read(const char *data, size_t len, bool failed_again, struct joblog_skip *skip, char *error, size_t size)
 {
     size_t lines = count_lines(data, len), count = 0;
-    struct verdict *verdicts = calloc(lines + 1, sizeof *verdicts);
+    struct verdict *verdicts = calloc(lines + 1, sizeof(*verdicts));
     int rc = -1;
 
-    *skip = (struct joblog_skip){.indexes = calloc(lines + 1, sizeof *skip->indexes)};
+    *skip = (struct joblog_skip){.indexes = calloc(lines + 1, sizeof(*skip->indexes))};
     if (!verdicts || !skip->indexes)
         snprintf(error, size, "out of memory");
     else
@@ -154,7 +154,7 @@ int joblog_read(const char *data, size_t len, bool failed_again, struct joblog_s
         rc = -1;
     }
     if (rc == 0) {
-        qsort(verdicts, count, sizeof *verdicts, compare);
+        qsort(verdicts, count, sizeof(*verdicts), compare);
         settle(verdicts, count, failed_again, skip);
         skip->resumed = len > 0;
     } else

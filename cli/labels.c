@@ -13,7 +13,7 @@
 static bool grow(struct labels *labels)
 {
     size_t size = labels->size ? labels->size * 2 : FIRST_SIZE;
-    struct label **slots = calloc(size, sizeof *slots);
+    struct label **slots = calloc(size, sizeof(*slots));
 
     if (!slots)
         return false;
@@ -36,7 +36,7 @@ bool labels_put(struct labels *labels, uint64_t task, uint64_t input, const char
 
     if (labels->count >= labels->size && !grow(labels))
         return false;
-    label = malloc(sizeof *label + kept + 1);
+    label = malloc(sizeof(*label) + kept + 1);
     if (!label)
         return false;
     slot = &labels->slots[task & (labels->size - 1)];

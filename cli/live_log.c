@@ -57,7 +57,7 @@ static ssize_t show(struct live_log *log)
     ssize_t n;
 
     do
-        n = read(log->ends[0], log->records + log->len, sizeof log->records - log->len);
+        n = read(log->ends[0], log->records + log->len, sizeof(log->records) - log->len);
     while (n < 0 && errno == EINTR);
     if (n <= 0)
         return n;

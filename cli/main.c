@@ -83,7 +83,7 @@ static int missing_config(struct options *options, const char *path, bool named,
         return 0;
     }
     text_print(
-        options->error, sizeof options->error,
+        options->error, sizeof(options->error),
         "cannot read the configuration %s: %s; check its owner and permissions, or name another with --config or "
         "BELT_CONFIG (/dev/null: none)",
         path, strerror(error));
@@ -102,10 +102,10 @@ static int read_config(struct options *options, const char *path, bool named, st
     failed = file_read(fd, CONFIG_MAX_BYTES, &data, &len);
     close(fd);
     if (failed)
-        text_print(options->error, sizeof options->error, "cannot read the configuration %s: %s", path,
+        text_print(options->error, sizeof(options->error), "cannot read the configuration %s: %s", path,
                    strerror(failed));
-    else if (config_parse(config, data, len, error, sizeof error)) {
-        text_print(options->error, sizeof options->error, "the configuration %s is not valid: %s", path, error);
+    else if (config_parse(config, data, len, error, sizeof(error))) {
+        text_print(options->error, sizeof(options->error), "the configuration %s is not valid: %s", path, error);
         failed = -1;
     }
     free(data);
@@ -121,7 +121,7 @@ static int find_config(struct options *options, struct config *config, char path
     if (!named && getenv("BELT_CONFIG") && *getenv("BELT_CONFIG"))
         named = getenv("BELT_CONFIG");
     if (named && !*named) {
-        snprintf(options->error, sizeof options->error, "option '--config': it is empty (an unset variable?)");
+        snprintf(options->error, sizeof(options->error), "option '--config': it is empty (an unset variable?)");
         return -1;
     }
     if (named) {

@@ -132,7 +132,7 @@ static int check_arrived(struct map *map, uint64_t now)
     if (now < map->arrived_at || map->halted || !belt_stream_job(map->stream))
         return PUMP_GOES_ON;
     map->arrived_at = now + MAP_ARRIVED_MS;
-    snprintf(job, sizeof job, "%llu", (unsigned long long)belt_stream_job(map->stream));
+    snprintf(job, sizeof(job), "%llu", (unsigned long long)belt_stream_job(map->stream));
     if (belt_status_get(map->pool, BELT_STATUS_JOBS, job, NULL, MAP_CHECK_MS, &status) == BELT_OK &&
         status->count > 0) {
         map->arrived_done = status->jobs[0]->done;

@@ -88,7 +88,7 @@ static int fill(struct map_input *input)
     ssize_t got;
 
     if (!at) {
-        snprintf(input->error, sizeof input->error, "out of memory for an input");
+        snprintf(input->error, sizeof(input->error), "out of memory for an input");
         return -1;
     }
     if (poll(&ready, 1, 0) <= 0)
@@ -97,7 +97,7 @@ static int fill(struct map_input *input)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (got < 0) {
-        text_print(input->error, sizeof input->error, "reading %s failed: %s", input->name, strerror(errno));
+        text_print(input->error, sizeof(input->error), "reading %s failed: %s", input->name, strerror(errno));
         return -1;
     }
     records_fed(&input->records, (size_t)got);
@@ -136,11 +136,11 @@ static int draw_read(struct map_input *input, const char **data, size_t *len)
         case RECORDS_ONE:
             return BELT_INPUT_READY;
         case RECORDS_TOO_LONG:
-            snprintf(input->error, sizeof input->error, "the input is longer than %s; raise %s",
+            snprintf(input->error, sizeof(input->error), "the input is longer than %s; raise %s",
                      units_show_bytes(input->records.limit, limit), input->limited);
             return BELT_INPUT_FAILED;
         case RECORDS_CUT:
-            text_print(input->error, sizeof input->error, "%s ends in the middle of a record", input->name);
+            text_print(input->error, sizeof(input->error), "%s ends in the middle of a record", input->name);
             return broken(input);
         case RECORDS_END:
             return BELT_INPUT_END;
@@ -165,7 +165,7 @@ static int give(struct map_input *input, int drawn, const char *data, size_t len
     }
     if (input->labels && !labels_put(input->labels, input->drawn, index, drawn == BELT_INPUT_FAILED ? "" : data,
                                      drawn == BELT_INPUT_FAILED ? 0 : len, input->keep)) {
-        snprintf(input->error, sizeof input->error, "out of memory for the inputs' names");
+        snprintf(input->error, sizeof(input->error), "out of memory for the inputs' names");
         return no_more(input);
     }
     input->drawn++;

@@ -40,7 +40,7 @@ static int resume(int fd, const struct map_values *values, struct joblog_skip *s
         say("cannot read the joblog %s: %s", values->joblog, strerror(failed));
         return EXIT_IO;
     }
-    if (joblog_read(data, len, values->resume_failed, skip, error, sizeof error)) {
+    if (joblog_read(data, len, values->resume_failed, skip, error, sizeof(error))) {
         say("the joblog %s cannot be resumed: %s; move it away to start anew", values->joblog, error);
         rc = EXIT_IO;
     } else if (!mend(fd, data, len)) {

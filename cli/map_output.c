@@ -89,7 +89,7 @@ static void add_frame(struct bytes *out, const void *data, size_t len)
 {
     unsigned char head[4] = {(unsigned char)(len >> 24), (unsigned char)(len >> 16), (unsigned char)(len >> 8),
                              (unsigned char)len};
-    bytes_add(out, head, sizeof head);
+    bytes_add(out, head, sizeof(head));
     bytes_add(out, data, len);
 }
 
@@ -257,9 +257,9 @@ static int write_failed(struct map_output *output, const char *what, int error)
         return EXIT_INTERRUPTED;
     }
     if (error == EPIPE)
-        snprintf(output->error, sizeof output->error, "%s was closed by its reader", what);
+        snprintf(output->error, sizeof(output->error), "%s was closed by its reader", what);
     else
-        snprintf(output->error, sizeof output->error, "writing to %s failed: %s", what, strerror(error));
+        snprintf(output->error, sizeof(output->error), "writing to %s failed: %s", what, strerror(error));
     return EXIT_IO;
 }
 
@@ -283,7 +283,7 @@ static int mend(struct map_output *output)
             tail.mode == RECORDS_LINES ? "line" : "record", (long long)cut);
     if (error != EILSEQ)
         return error;
-    snprintf(output->error, sizeof output->error,
+    snprintf(output->error, sizeof(output->error),
              "standard output ends within a record of something else: records behind it could not be read");
     return error;
 }

@@ -90,7 +90,7 @@ void map_progress_show(struct map_progress *shown, const belt_stream *stream, ui
     if (now >= shown->notice_at)
         shown->notice_at = now + NOTICE_MS;
     if (shown->line && now >= shown->line_at) {
-        progress_line(&shown->progress, now, &counts, line, sizeof line, say_width(STDERR_FILENO) - 1);
+        progress_line(&shown->progress, now, &counts, line, sizeof(line), say_width(STDERR_FILENO) - 1);
         say_status(line);
         shown->line_at = now + LINE_MS;
     }

@@ -17,7 +17,7 @@
 
 static const char *keep_text(struct options *options, const char *text, size_t len)
 {
-    struct option_text *kept = malloc(sizeof *kept + len + 1);
+    struct option_text *kept = malloc(sizeof(*kept) + len + 1);
 
     if (!kept)
         return NULL;
@@ -63,7 +63,7 @@ static int64_t bounded(uint64_t value)
 
 static bool set_list(struct options *options, struct option_list *list, const char *value)
 {
-    const char **grown = realloc(list->items, (list->count + 1) * sizeof *grown);
+    const char **grown = realloc(list->items, (list->count + 1) * sizeof(*grown));
     const char *kept = keep_text(options, value, strlen(value));
 
     if (grown)
@@ -171,12 +171,12 @@ int option_set(struct options *options, const struct option_def *def, const char
     if (def->type == OPTION_LIST && options->origin[index] != origin)
         ((struct option_list *)(void *)((char *)options->values + def->offset))->count = 0;
     if ((def->type == OPTION_TEXT || def->type == OPTION_LIST) && !*value && !def->expects) {
-        text_print(options->error, sizeof options->error, "%s: it is empty (an unset variable?)", where);
+        text_print(options->error, sizeof(options->error), "%s: it is empty (an unset variable?)", where);
         return -1;
     }
     if (!set_value(options, def, value)) {
-        text_print(options->error, sizeof options->error, "%s: '%.*s' is not valid: expected %s", where,
-                   TEXT_UP_TO(value, 200), expected(def, text, sizeof text));
+        text_print(options->error, sizeof(options->error), "%s: '%.*s' is not valid: expected %s", where,
+                   TEXT_UP_TO(value, 200), expected(def, text, sizeof(text)));
         return -1;
     }
     options->origin[index] = origin;
@@ -213,7 +213,7 @@ static const struct option_def *find_key(const struct command *const *all, const
 static int unknown(struct options *options, const char *what, const char *name, const char *file, uint32_t line,
                    const struct suggest *suggest)
 {
-    text_print(options->error, sizeof options->error, "unknown %s '%.*s' in %s:%u%s%s%s", what, TEXT_UP_TO(name, 100),
+    text_print(options->error, sizeof(options->error), "unknown %s '%.*s' in %s:%u%s%s%s", what, TEXT_UP_TO(name, 100),
                file, (unsigned)line, suggest->best ? "; did you mean '" : "", suggest->best ? suggest->best : "",
                suggest->best ? "'?" : "");
     return -1;
@@ -226,7 +226,7 @@ static int check_repeated(struct options *options, const struct config *file, ui
 
     for (uint32_t i = 0; i < index; i++)
         if (!strcmp(file->entries[i].section, entry->section) && !strcmp(file->entries[i].key, entry->key)) {
-            text_print(options->error, sizeof options->error,
+            text_print(options->error, sizeof(options->error),
                        "%.*s:%u: '%.*s' is set in line %u already: remove one of the two", TEXT_UP_TO(name, 300),
                        (unsigned)entry->line, TEXT_UP_TO(entry->key, 100), (unsigned)file->entries[i].line);
             return -1;
@@ -261,7 +261,7 @@ static int apply_entry(struct options *options, const struct command *const *all
     if ((section && section != options->command) || index < 0 ||
         (!section && options->command->options[index].scope != OPTION_GLOBAL))
         return 0;
-    text_print(where, sizeof where, "%.*s:%u: %s", TEXT_UP_TO(file, 300), (unsigned)entry->line, entry->key);
+    text_print(where, sizeof(where), "%.*s:%u: %s", TEXT_UP_TO(file, 300), (unsigned)entry->line, entry->key);
     return option_set(options, &options->command->options[index], entry->value, ORIGIN_FILE, where);
 }
 
@@ -291,7 +291,7 @@ static int apply_variable(struct options *options, const struct option_def *def,
     char where[192];
     int rc = 0;
 
-    text_print(where, sizeof where, "environment variable %s", name);
+    text_print(where, sizeof(where), "environment variable %s", name);
     if (def->type != OPTION_LIST)
         return option_set(options, def, value, ORIGIN_ENVIRONMENT, where);
     while (rc == 0 && *value) {
@@ -316,7 +316,7 @@ static int check_environment(struct options *options, char *const *environment)
         bool found = false;
         if (strncmp(*environment, prefix, len))
             continue;
-        text_print(name, sizeof name, "%.*s", (int)strcspn(*environment, "="), *environment);
+        text_print(name, sizeof(name), "%.*s", (int)strcspn(*environment, "="), *environment);
         suggest_init(&suggest, name + len);
         for (uint32_t i = 0; i < options->command->option_count && !found; i++) {
             if (options->command->options[i].scope == OPTION_FLAG_ONLY)
@@ -328,7 +328,7 @@ static int check_environment(struct options *options, char *const *environment)
                 suggest_offer(&suggest, keep_text(options, known + len, strlen(known + len)));
         }
         if (!found) {
-            text_print(options->error, sizeof options->error, "unknown environment variable %s%s%s%s%s", name,
+            text_print(options->error, sizeof(options->error), "unknown environment variable %s%s%s%s%s", name,
                        suggest.best ? "; did you mean " : "", suggest.best ? prefix : "",
                        suggest.best ? suggest.best : "", suggest.best ? "?" : "");
             return -1;
@@ -369,7 +369,7 @@ int options_apply(struct options *options, const struct command *const *all, con
         return -1;
     for (uint32_t i = 0; i < options->setting_count; i++) {
         const struct option_setting *setting = &options->settings[i];
-        snprintf(where, sizeof where, "option '--%s'", setting->def->name);
+        snprintf(where, sizeof(where), "option '--%s'", setting->def->name);
         if (option_set(options, setting->def, setting->value, ORIGIN_FLAG, where))
             return -1;
     }

@@ -62,7 +62,7 @@ static void build_table(const struct command *command, struct getopt_table *tabl
         const struct option_def *def = &command->options[i];
         *at++ = (struct option){.name = def->name, .has_arg = argument_kind(def), .val = LONG_BASE + (int)i};
         if (def->type == OPTION_FLAG && def->scope != OPTION_FLAG_ONLY) {
-            snprintf(table->negated[i], sizeof table->negated[i], "no-%s", def->name);
+            snprintf(table->negated[i], sizeof(table->negated[i]), "no-%s", def->name);
             *at++ = (struct option){.name = table->negated[i], .val = NEGATED_BASE + (int)i};
         }
         if (def->letter) {
@@ -88,12 +88,12 @@ static int unknown_option(struct options *options, const char *word)
     struct suggest suggest;
     char name[64];
 
-    text_print(name, sizeof name, "%s", word + 2);
+    text_print(name, sizeof(name), "%s", word + 2);
     name[strcspn(name, "=")] = '\0';
     suggest_init(&suggest, name);
     for (uint32_t i = 0; i < options->command->option_count; i++)
         suggest_offer(&suggest, options->command->options[i].name);
-    text_print(options->error, sizeof options->error, "unknown option '--%s'%s%s%s; see 'belt help %s'", name,
+    text_print(options->error, sizeof(options->error), "unknown option '--%s'%s%s%s; see 'belt help %s'", name,
                suggest.best ? "; did you mean '--" : "", suggest.best ? suggest.best : "", suggest.best ? "'?" : "",
                options->command->name);
     return -1;
@@ -105,19 +105,19 @@ static int bad_flag(struct options *options, int answer, const char *word)
     const struct option_def *defs = options->command->options;
 
     if (optopt >= NEGATED_BASE)
-        snprintf(options->error, sizeof options->error, "option '--no-%s' takes no argument",
+        snprintf(options->error, sizeof(options->error), "option '--no-%s' takes no argument",
                  defs[optopt - NEGATED_BASE].name);
     else if (answer == ':' && optopt >= LONG_BASE)
-        snprintf(options->error, sizeof options->error, "option '--%s' needs an argument: %s",
+        snprintf(options->error, sizeof(options->error), "option '--%s' needs an argument: %s",
                  defs[optopt - LONG_BASE].name, defs[optopt - LONG_BASE].arg);
     else if (answer == ':')
-        snprintf(options->error, sizeof options->error, "option '-%c' needs an argument: %s", optopt,
+        snprintf(options->error, sizeof(options->error), "option '-%c' needs an argument: %s", optopt,
                  defs[by_letter(options->command, optopt)].arg);
     else if (optopt >= LONG_BASE)
-        snprintf(options->error, sizeof options->error, "option '--%s' takes no argument",
+        snprintf(options->error, sizeof(options->error), "option '--%s' takes no argument",
                  defs[optopt - LONG_BASE].name);
     else if (optopt)
-        snprintf(options->error, sizeof options->error, "unknown option '-%c'; see 'belt help %s'", optopt,
+        snprintf(options->error, sizeof(options->error), "unknown option '-%c'; see 'belt help %s'", optopt,
                  options->command->name);
     else
         return unknown_option(options, word);
@@ -157,7 +157,7 @@ static int take_dashes(struct options *options, int argc, char **argv)
 {
     options->dashes = options->command->runs;
     if (optind >= argc) {
-        snprintf(options->error, sizeof options->error, "%s '--' (an unset variable?); see 'belt help %s'",
+        snprintf(options->error, sizeof(options->error), "%s '--' (an unset variable?); see 'belt help %s'",
                  options->dashes ? "a command is missing after" : "nothing stands behind", options->command->name);
         return -1;
     }
@@ -198,16 +198,16 @@ int options_flags(struct options *options, const struct command *command, int ar
     int rc;
 
     *options = (struct options){.command = command};
-    options->words = calloc(room, sizeof *options->words);
-    options->rest = calloc(room, sizeof *options->rest);
-    options->inputs = calloc(room, sizeof *options->inputs);
+    options->words = calloc(room, sizeof(*options->words));
+    options->rest = calloc(room, sizeof(*options->rest));
+    options->inputs = calloc(room, sizeof(*options->inputs));
     /* A cluster like -vvv holds many flags in one word. */
     for (int i = 1; i < argc; i++)
         room += strlen(argv[i]);
-    options->settings = calloc(room, sizeof *options->settings);
+    options->settings = calloc(room, sizeof(*options->settings));
     options->values = calloc(1, command->values_size ? command->values_size : 1);
     if (!options->words || !options->rest || !options->inputs || !options->settings || !options->values) {
-        snprintf(options->error, sizeof options->error, "out of memory");
+        snprintf(options->error, sizeof(options->error), "out of memory");
         return -1;
     }
     build_table(command, &table);

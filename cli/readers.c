@@ -52,7 +52,7 @@ static int list(belt_pool *pool, const struct options *options)
     rc = admin_find_job(pool, options->words[1], &job);
     if (rc)
         return rc;
-    snprintf(name, sizeof name, "#%" PRIu64, job.id);
+    snprintf(name, sizeof(name), "#%" PRIu64, job.id);
     return list_of(pool, options->values, name);
 }
 

@@ -39,7 +39,7 @@ void result_json_bytes(json_t *object, const char *key, const void *data, size_t
         json_object_set_new(object, key, text);
         return;
     }
-    snprintf(other, sizeof other, "%s_base64", key);
+    snprintf(other, sizeof(other), "%s_base64", key);
     json_object_set_new(object, other, base64(data, len));
 }
 

@@ -52,7 +52,7 @@ static void look(struct results *results)
     belt_status *status = NULL;
     char name[32];
 
-    snprintf(name, sizeof name, "#%" PRIu64, results->job);
+    snprintf(name, sizeof(name), "#%" PRIu64, results->job);
     if (belt_status_get(results->pool, BELT_STATUS_JOBS, name, NULL, ADMIN_ANSWER_MS, &status) == BELT_OK &&
         status->count) {
         results->output.value = strcmp(status->jobs[0]->function, BELT_EXEC_FUNCTION) != 0;
@@ -86,7 +86,7 @@ static int ask(struct results *results)
     char name[32];
     int code;
 
-    snprintf(name, sizeof name, "#%" PRIu64, results->job);
+    snprintf(name, sizeof(name), "#%" PRIu64, results->job);
     do
         code = belt_status_get(results->pool, BELT_STATUS_JOBS, name, NULL, MAP_CHECK_MS, &status);
     while (code == BELT_AGAIN && !signals_stop());

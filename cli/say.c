@@ -23,7 +23,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void say_as(const char *command)
 {
-    snprintf(prefix, sizeof prefix, "belt %s: ", command);
+    snprintf(prefix, sizeof(prefix), "belt %s: ", command);
 }
 
 /* What cannot be written to standard error cannot be told to anybody: errors are ignored. */
@@ -78,15 +78,15 @@ void say_bytes(const char *data, size_t len)
 
 void say(const char *format, ...)
 {
-    char text[8192], line[sizeof prefix + TERMINAL_TEXT_ROOM(sizeof text)];
+    char text[8192], line[sizeof(prefix) + TERMINAL_TEXT_ROOM(sizeof(text))];
     size_t len, head = strlen(prefix);
     va_list args;
 
     memcpy(line, prefix, head);
     va_start(args, format);
-    len = text_format(text, sizeof text, format, args);
+    len = text_format(text, sizeof(text), format, args);
     va_end(args);
-    head += terminal_text(line + head, sizeof line - head - 1, text, len, 0);
+    head += terminal_text(line + head, sizeof(line) - head - 1, text, len, 0);
     line[head++] = '\n';
     say_bytes(line, head);
 }
@@ -100,7 +100,7 @@ void say_status(const char *line)
         say_status_clear();
         return;
     }
-    len = text_print(text, sizeof text, "\r\033[K%s", line);
+    len = text_print(text, sizeof(text), "\r\033[K%s", line);
     pthread_mutex_lock(&lock);
     write_all(text, len);
     status_shown = true;

@@ -66,7 +66,7 @@ void show_queues(const belt_status *status, bool colours, struct bytes *out)
         bytes_text(out, "no queues: nothing is served and nothing waits\n");
         return;
     }
-    grid_init(&grid, heads, sizeof heads / sizeof *heads);
+    grid_init(&grid, heads, sizeof(heads) / sizeof(*heads));
     for (size_t i = 0; i < status->count; i++) {
         const belt_queue_status *queue = status->queues[i];
         grid_add(&grid, queue->function, GRID_PLAIN);
@@ -99,7 +99,7 @@ static void add_worker_state(struct grid *grid, const belt_worker_status *worker
     char text[64], time[32];
 
     if (worker->stalled) {
-        snprintf(text, sizeof text, "stalled %s", units_show_ms(worker->quiet_ms, time));
+        snprintf(text, sizeof(text), "stalled %s", units_show_ms(worker->quiet_ms, time));
         grid_add(grid, text, GRID_RED);
     } else {
         grid_add(grid, worker->leaving ? "leaving" : "ready", worker->leaving ? GRID_YELLOW : GRID_GREEN);
@@ -116,7 +116,7 @@ void show_workers(const belt_status *status, bool colours, struct bytes *out)
         bytes_text(out, "no workers are connected; start one with 'belt worker'\n");
         return;
     }
-    grid_init(&grid, heads, sizeof heads / sizeof *heads);
+    grid_init(&grid, heads, sizeof(heads) / sizeof(*heads));
     for (size_t i = 0; i < status->count; i++) {
         const belt_worker_status *worker = status->workers[i];
         grid_add(&grid, worker->name, GRID_PLAIN);
@@ -144,7 +144,7 @@ static void add_progress(struct grid *grid, const belt_job_status *job)
         grid_add(grid, "-", GRID_PLAIN);
     else {
         double share = ((double)finished + (double)job->progress_permille / 1000) / (double)job->total;
-        snprintf(text, sizeof text, "%.0f%%", share > 1 ? 100 : share * 100);
+        snprintf(text, sizeof(text), "%.0f%%", share > 1 ? 100 : share * 100);
         grid_add(grid, text, GRID_PLAIN);
     }
 }
@@ -168,16 +168,16 @@ void show_jobs(const belt_status *status, bool colours, struct bytes *out)
         bytes_text(out, "no jobs\n");
         return;
     }
-    grid_init(&grid, heads, sizeof heads / sizeof *heads);
+    grid_init(&grid, heads, sizeof(heads) / sizeof(*heads));
     for (size_t i = 0; i < status->count; i++) {
         const belt_job_status *job = status->jobs[i];
         bool cancelled = !strcmp(job->state, "cancelled");
-        snprintf(text, sizeof text, "%llu", (unsigned long long)job->job);
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)job->job);
         grid_add(&grid, text, GRID_BOLD);
         grid_add(&grid, job->function, GRID_PLAIN);
         grid_add(&grid, job->owner, GRID_PLAIN);
         grid_add(&grid, job->state, cancelled ? GRID_YELLOW : GRID_PLAIN);
-        snprintf(text, sizeof text, "%d", job->priority);
+        snprintf(text, sizeof(text), "%d", job->priority);
         grid_add(&grid, text, GRID_PLAIN);
         add_count(&grid, job->total, GRID_PLAIN);
         add_count(&grid, job->waiting, GRID_PLAIN);
@@ -238,10 +238,10 @@ void show_all_readers(const belt_status *status, bool colours, struct bytes *out
         bytes_text(out, "no reader has come\n");
         return;
     }
-    grid_init(&grid, heads, sizeof heads / sizeof *heads);
+    grid_init(&grid, heads, sizeof(heads) / sizeof(*heads));
     for (size_t i = 0; i < status->count; i++) {
         char job[24];
-        snprintf(job, sizeof job, "%llu", (unsigned long long)status->readers[i]->job);
+        snprintf(job, sizeof(job), "%llu", (unsigned long long)status->readers[i]->job);
         grid_add(&grid, job, GRID_PLAIN);
         add_reader(&grid, status->readers[i]);
     }
@@ -255,7 +255,7 @@ void show_readers(const belt_status *status, bool colours, struct bytes *out)
 
     if (!status->count)
         return;
-    grid_init(&grid, heads, sizeof heads / sizeof *heads);
+    grid_init(&grid, heads, sizeof(heads) / sizeof(*heads));
     for (size_t i = 0; i < status->count; i++)
         add_reader(&grid, status->readers[i]);
     finish(&grid, colours, out);

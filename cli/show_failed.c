@@ -18,7 +18,7 @@ void show_failed_init(struct grid *grid)
 {
     static const char *const heads[] = {"<ID", "<QUEUE", "<CODE", "RUNS", "AGE", "SIZE", "<ERROR"};
 
-    grid_init(grid, heads, sizeof heads / sizeof *heads);
+    grid_init(grid, heads, sizeof(heads) / sizeof(*heads));
 }
 
 static const char *age_of(const struct belt_letter *letter, uint64_t now, char *text)
@@ -48,16 +48,16 @@ void show_failed_row(const struct belt_letter *letter, uint64_t now, struct grid
 {
     char text[TEXT_MOST + 1], function[BELT_MAX_NAME + 1];
 
-    snprintf(text, sizeof text, "%" PRIu64 ".%" PRIu64, letter->job, letter->index);
+    snprintf(text, sizeof(text), "%" PRIu64 ".%" PRIu64, letter->job, letter->index);
     grid_add(grid, text, GRID_PLAIN);
-    snprintf(function, sizeof function, "%.*s", (int)letter->function.len, (const char *)letter->function.data);
+    snprintf(function, sizeof(function), "%.*s", (int)letter->function.len, (const char *)letter->function.data);
     grid_add(grid, function, GRID_PLAIN);
     grid_add(grid, belt_code_name(letter->code), GRID_RED);
-    snprintf(text, sizeof text, "%u", letter->attempt);
+    snprintf(text, sizeof(text), "%u", letter->attempt);
     grid_add(grid, text, GRID_PLAIN);
     grid_add(grid, age_of(letter, now, text), GRID_PLAIN);
     grid_add(grid, units_show_bytes(letter->size, text), GRID_PLAIN);
-    grid_add(grid, error_of(letter, text, sizeof text), GRID_PLAIN);
+    grid_add(grid, error_of(letter, text, sizeof(text)), GRID_PLAIN);
 }
 
 static void field(struct bytes *out, const char *name, struct belt_bytes bytes)
@@ -101,7 +101,7 @@ json_t *show_failed_json(const struct belt_letter *letter, bool whole)
     json_t *object = json_object();
     char id[48];
 
-    snprintf(id, sizeof id, "%" PRIu64 ".%" PRIu64, letter->job, letter->index);
+    snprintf(id, sizeof(id), "%" PRIu64 ".%" PRIu64, letter->job, letter->index);
     json_object_set_new(object, "id", json_string(id));
     json_object_set_new(object, "job", json_integer((json_int_t)letter->job));
     json_object_set_new(object, "index", json_integer((json_int_t)letter->index));

@@ -120,7 +120,7 @@ static json_t *broker_row(const belt_broker_status *broker)
     set_text(row, "name", broker->name);
     set_text(row, "version", broker->version);
     /* 64 bits do not fit the numbers of every JSON reader */
-    snprintf(epoch, sizeof epoch, "%016llx", (unsigned long long)broker->epoch);
+    snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)broker->epoch);
     set_text(row, "epoch", epoch);
     set_number(row, "uptime_ms", broker->uptime_ms);
     set_number(row, "bytes", broker->bytes);

@@ -11,9 +11,9 @@ bool states_parse(const char *text, unsigned *states)
     *states = 0;
     for (;;) {
         size_t len = strcspn(text, ","), i = 0;
-        while (i < sizeof names / sizeof *names && (strlen(names[i]) != len || memcmp(text, names[i], len) != 0))
+        while (i < sizeof(names) / sizeof(*names) && (strlen(names[i]) != len || memcmp(text, names[i], len) != 0))
             i++;
-        if (i == sizeof names / sizeof *names)
+        if (i == sizeof(names) / sizeof(*names))
             return false;
         *states |= 1u << i;
         if (!text[len])

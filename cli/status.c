@@ -32,7 +32,7 @@ static const struct view views[] = {
 
 static const struct view *find_view(const char *command)
 {
-    for (size_t i = 0; i < sizeof views / sizeof *views; i++)
+    for (size_t i = 0; i < sizeof(views) / sizeof(*views); i++)
         if (!strcmp(views[i].command, command))
             return &views[i];
     return &views[0];
@@ -84,7 +84,7 @@ static int ask_readers(belt_pool *pool, const belt_status *jobs, belt_status **r
 
     if (!jobs->count || jobs->jobs[0]->past)
         return BELT_OK;
-    snprintf(name, sizeof name, "#%" PRIu64, jobs->jobs[0]->job);
+    snprintf(name, sizeof(name), "#%" PRIu64, jobs->jobs[0]->job);
     return belt_status_get(pool, BELT_STATUS_READERS, name, NULL, ADMIN_ANSWER_MS, readers);
 }
 

@@ -50,16 +50,16 @@ static off_t whole_frames(int fd, off_t size)
     unsigned char head[4];
     off_t at = 0;
 
-    while (size - at >= (off_t)sizeof head) {
-        ssize_t got = read_at(fd, head, sizeof head, at);
-        if (got != sizeof head) {
+    while (size - at >= (off_t)sizeof(head)) {
+        ssize_t got = read_at(fd, head, sizeof(head), at);
+        if (got != sizeof(head)) {
             errno = got < 0 ? errno : EIO;
             return -1;
         }
         off_t len = (off_t)((uint32_t)head[0] << 24 | (uint32_t)head[1] << 16 | (uint32_t)head[2] << 8 | head[3]);
-        if (len > size - at - (off_t)sizeof head)
+        if (len > size - at - (off_t)sizeof(head))
             break;
-        at += (off_t)sizeof head + len;
+        at += (off_t)sizeof(head) + len;
     }
     return at;
 }
@@ -105,7 +105,7 @@ static int open_to_read(int fd)
 {
     char path[48];
 
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 

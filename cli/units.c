@@ -36,7 +36,7 @@ bool units_duration(const char *text, uint64_t *ms)
     double value;
     const char *unit = read_decimal(text, &value);
 
-    for (size_t i = 0; unit && i < sizeof units / sizeof *units; i++)
+    for (size_t i = 0; unit && i < sizeof(units) / sizeof(*units); i++)
         if (!strcmp(unit, units[i].name) && value * units[i].ms <= DURATION_MAX) {
             *ms = (uint64_t)(value * units[i].ms + 0.5);
             return *ms || value <= 0; /* 0 means something else than a very short time */

@@ -128,7 +128,7 @@ static int run_agent(const struct served *served, const struct worker_values *va
 
     if (!endpoint_normal(values->common.broker ? values->common.broker : BROKER_DEFAULT, ENDPOINT_WORKERS_PORT, broker))
         return refuse("--broker is no address");
-    code = belt_agent_run(&agent, error, sizeof error);
+    code = belt_agent_run(&agent, error, sizeof(error));
     if (code == BELT_OK)
         return EXIT_OK;
     say("%s", *error ? error : "failed without a reason");
@@ -142,7 +142,7 @@ int run_worker(const struct options *options)
 
     if (options->word_count || options->dashes || options->colons)
         return refuse("'worker' takes no words: quote a command that holds blanks");
-    served = calloc(1, sizeof *served);
+    served = calloc(1, sizeof(*served));
     if (!served) {
         say("out of memory");
         return EXIT_INTERNAL;

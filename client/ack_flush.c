@@ -11,7 +11,7 @@
 #include "client/turn.h"
 #include "proto/codes.h"
 
-/** Under the mail's lock. BELT_AGAIN: wait. */
+/* Under the mail's lock. BELT_AGAIN: wait. */
 static int standing(const struct belt_stream *stream)
 {
     const struct client_mail *mail = &stream->mail;
@@ -20,7 +20,7 @@ static int standing(const struct belt_stream *stream)
         return BELT_OK;
     if (mail->over && mail->code != BELT_OK)
         return client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
-    if (!mail->over || mail->results.first != NULL)
+    if (!mail->over || mail->results.first)
         return client_error(BELT_INVALID, "belt_stream_ack_flush: the stream is not at its end yet");
     return BELT_AGAIN;
 }
@@ -56,7 +56,7 @@ int belt_stream_ack_flush(belt_stream *stream, int64_t timeout_ms)
 {
     int rc;
 
-    if (stream == NULL || client_call_of(stream) != NULL || !stream->acknowledges)
+    if (!stream || client_call_of(stream) || !stream->acknowledges)
         return client_error(BELT_INVALID,
                             "belt_stream_ack_flush: a stream that was opened with `acknowledge` is needed");
     rc = client_turn_enter(stream);

@@ -23,7 +23,7 @@
 
 /* ---- on the I/O thread ---- */
 
-/** What a question says is the asker's, who may give up while it is sent: a copy of it. */
+/* What a question says is the asker's, who may give up while it is sent: a copy of it. */
 struct question {
     struct client_request request;
     char name[BELT_MAX_KEY + 1], reader[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1], owner[BELT_MAX_NAME + 1];
@@ -40,26 +40,26 @@ static struct belt_bytes copy_text(char *to, size_t room, struct belt_bytes from
     return (struct belt_bytes){(const uint8_t *)to, len};
 }
 
-/** Under the lock. False when out of memory. */
+/* Under the lock. False when out of memory. */
 static bool question_copy(struct question *to, const struct client_request *from)
 {
     struct belt_status_query *query = &to->request.query;
 
     to->request = *from;
-    if (from->name != NULL) {
+    if (from->name) {
         snprintf(to->name, sizeof(to->name), "%s", from->name);
         to->request.name = to->name;
     }
-    if (from->reader != NULL) {
+    if (from->reader) {
         snprintf(to->reader, sizeof(to->reader), "%s", from->reader);
         to->request.reader = to->reader;
     }
     query->function = copy_text(to->function, sizeof(to->function), from->query.function);
     query->owner = copy_text(to->owner, sizeof(to->owner), from->query.owner);
     to->failed = NULL;
-    if (from->failed != NULL)
+    if (from->failed)
         to->request.failed = to->failed = client_failed_copy(from->failed);
-    return from->failed == NULL || to->failed != NULL;
+    return !from->failed || to->failed;
 }
 
 static void send_request(belt_pool *pool, const struct client_request *request)
@@ -70,7 +70,7 @@ static void send_request(belt_pool *pool, const struct client_request *request)
         msg.type = BELT_MSG_STATUS;
         msg.u.status = (struct belt_msg_status){
             .ref = request->ref, .what = request->what, .extended = true, .query = request->query};
-        if (request->name != NULL) {
+        if (request->name) {
             msg.u.status.named = true;
             msg.u.status.name = (struct belt_bytes){(const uint8_t *)request->name, strlen(request->name)};
         }
@@ -81,7 +81,7 @@ static void send_request(belt_pool *pool, const struct client_request *request)
     } else {
         msg.type = BELT_MSG_CANCEL;
         msg.u.cancel = (struct belt_msg_cancel){.ref = request->ref, .job = request->job, .forget = request->forget};
-        if (request->reader != NULL) {
+        if (request->reader) {
             msg.u.cancel.leaves = true;
             msg.u.cancel.reader = (struct belt_bytes){(const uint8_t *)request->reader, strlen(request->reader)};
         }
@@ -106,9 +106,9 @@ bool client_admin_work(belt_pool *pool)
         ready = NULL;
         pthread_mutex_lock(&pool->lock);
         if (client_connection_ready(pool) && pool->code == BELT_OK)
-            for (ready = pool->requests; ready != NULL && (ready->sent || ready->done); ready = ready->next)
+            for (ready = pool->requests; ready && (ready->sent || ready->done); ready = ready->next)
                 ;
-        if (ready != NULL) {
+        if (ready) {
             struct question question;
             bool copied = question_copy(&question, ready);
 
@@ -123,14 +123,14 @@ bool client_admin_work(belt_pool *pool)
         } else {
             pthread_mutex_unlock(&pool->lock);
         }
-    } while (ready != NULL);
+    } while (ready);
     return worked;
 }
 
 void client_admin_welcome(belt_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    for (struct client_request *request = pool->requests; request != NULL; request = request->next)
+    for (struct client_request *request = pool->requests; request; request = request->next)
         request->sent = false;
     pthread_mutex_unlock(&pool->lock);
     client_admin_work(pool);
@@ -138,7 +138,7 @@ void client_admin_welcome(belt_pool *pool)
 
 /* ---- answers: a broker may have any fault, and this program must not come to harm by it ---- */
 
-/** Jobs come in the order of their ids, those that live first, and behind those of the page before. */
+/* Jobs come in the order of their ids, those that live first, and behind those of the page before. */
 static bool jobs_in_order(const struct belt_status_query *query, const struct belt_msg_report *report)
 {
     uint64_t after = query->after;
@@ -179,7 +179,7 @@ static const char *failures_fault(const struct client_request *request, const st
     return NULL;
 }
 
-/** What makes the message no answer to the question; NULL: nothing does. Under the lock. */
+/* What makes the message no answer to the question; NULL: nothing does. Under the lock. */
 static const char *answer_fault(const struct client_request *request, const struct belt_msg *msg)
 {
     static const uint8_t wanted[] = {[CLIENT_REQUEST_STATUS] = BELT_MSG_REPORT,
@@ -204,14 +204,14 @@ void client_admin_message(belt_pool *pool, uint64_t ref, const struct belt_msg *
     char text[128];
 
     pthread_mutex_lock(&pool->lock);
-    for (request = pool->requests; request != NULL && (request->ref != ref || request->done); request = request->next)
+    for (request = pool->requests; request && (request->ref != ref || request->done); request = request->next)
         ;
-    if (request == NULL) {
+    if (!request) {
         pthread_mutex_unlock(&pool->lock);
         return;
     }
     fault = answer_fault(request, msg);
-    if (fault != NULL) {
+    if (fault) {
         int len = snprintf(text, sizeof(text), "%s, which is no answer to the question", fault);
         answer(pool, request, BELT_BAD_MESSAGE, text, (size_t)len);
     } else if (msg->type == BELT_MSG_ERROR) {
@@ -221,7 +221,7 @@ void client_admin_message(belt_pool *pool, uint64_t ref, const struct belt_msg *
         answer(pool, request, added ? BELT_OK : BELT_NO_MEMORY, "out of memory", 13);
     } else if (msg->type == BELT_MSG_FAILURES) {
         request->failures = client_failures_new(&msg->u.failures);
-        answer(pool, request, request->failures != NULL ? BELT_OK : BELT_NO_MEMORY, "out of memory", 13);
+        answer(pool, request, request->failures ? BELT_OK : BELT_NO_MEMORY, "out of memory", 13);
     } else {
         answer(pool, request, BELT_OK, "", 0);
     }
@@ -231,7 +231,7 @@ void client_admin_message(belt_pool *pool, uint64_t ref, const struct belt_msg *
 void client_admin_fail(belt_pool *pool, unsigned code, const char *text)
 {
     pthread_mutex_lock(&pool->lock);
-    for (struct client_request *request = pool->requests; request != NULL; request = request->next)
+    for (struct client_request *request = pool->requests; request; request = request->next)
         if (!request->done)
             answer(pool, request, code, text, strlen(text));
     pthread_mutex_unlock(&pool->lock);
@@ -265,7 +265,7 @@ static bool all_done(const struct client_request *requests, size_t count)
     return true;
 }
 
-/** Those that have no answer get this one. Under the lock. */
+/* Those that have no answer get this one. Under the lock. */
 static void end_requests(struct client_request *requests, size_t count, unsigned code, const char *text)
 {
     for (size_t i = 0; i < count; i++) {
@@ -331,18 +331,18 @@ int client_admin_ask(belt_pool *pool, struct client_request *request, int64_t ti
 
 static struct belt_bytes text_of(const char *text)
 {
-    return (struct belt_bytes){(const uint8_t *)text, text != NULL ? strlen(text) : 0};
+    return (struct belt_bytes){(const uint8_t *)text, text ? strlen(text) : 0};
 }
 
 static bool is_name(const char *text, size_t most)
 {
-    return text == NULL || (*text != '\0' && strlen(text) <= most);
+    return !text || (*text != '\0' && strlen(text) <= most);
 }
 
 static int check_status(const belt_pool *pool, belt_status_kind what, const char *name,
                         const belt_status_options *options, belt_status **status)
 {
-    if (pool == NULL || status == NULL || what < BELT_STATUS_QUEUES || what > BELT_STATUS_READERS)
+    if (!pool || !status || what < BELT_STATUS_QUEUES || what > BELT_STATUS_READERS)
         return client_error(BELT_INVALID, "a pool, a place for the status and what to ask for are needed");
     if (!is_name(name, BELT_MAX_KEY))
         return client_error(BELT_INVALID, "a name has 1 to %u bytes; NULL stands for all", BELT_MAX_KEY);
@@ -353,13 +353,13 @@ static int check_status(const belt_pool *pool, belt_status_kind what, const char
     return BELT_OK;
 }
 
-/** Where the next page begins; false: there is none. */
+/* Where the next page begins; false: there is none. */
 static bool next_page(struct client_request *request, size_t before, uint64_t limit)
 {
     const belt_status *status = request->status;
 
     if (status->count == before || request->what == BELT_STATUS_BROKER ||
-        (request->name != NULL && request->what == BELT_STATUS_JOBS))
+        (request->name && request->what == BELT_STATUS_JOBS))
         return false;
     if (limit > 0 && status->count >= limit)
         return false;
@@ -397,7 +397,7 @@ int belt_status_get(belt_pool *pool, belt_status_kind what, const char *name, co
                                                .states = (uint8_t)options.states,
                                                .limit = limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX};
     request.status = client_status_new();
-    if (request.status == NULL)
+    if (!request.status)
         return client_error(BELT_NO_MEMORY, "out of memory");
     do {
         before = request.status->count;
@@ -413,14 +413,14 @@ int belt_status_get(belt_pool *pool, belt_status_kind what, const char *name, co
 
 /* ---- cancelling ---- */
 
-/** On their way at a time: the broker acknowledges many that are on disk together. */
+/* On their way at a time: the broker acknowledges many that are on disk together. */
 #define CANCELS_AT_A_TIME 256u
 
 static int cancel_job(belt_pool *pool, uint64_t job, bool forget, int64_t timeout_ms)
 {
     struct client_request request = {.type = CLIENT_REQUEST_CANCEL, .job = job, .forget = forget};
 
-    if (pool == NULL)
+    if (!pool)
         return client_error(BELT_INVALID, "a pool is needed");
     return client_admin_ask(pool, &request, timeout_ms);
 }
@@ -439,7 +439,7 @@ int belt_reader_remove(belt_pool *pool, uint64_t job, const char *reader, int64_
 {
     struct client_request request = {.type = CLIENT_REQUEST_CANCEL, .job = job, .reader = reader};
 
-    if (pool == NULL || reader == NULL || strlen(reader) > BELT_MAX_KEY)
+    if (!pool || !reader || strlen(reader) > BELT_MAX_KEY)
         return client_error(BELT_INVALID, "a pool and the name of a reader, of %u bytes at the most, are needed",
                             BELT_MAX_KEY);
     return client_admin_ask(pool, &request, timeout_ms);
@@ -450,7 +450,7 @@ int client_cancel_all(belt_pool *pool, struct client_cancel *cancels, size_t cou
     struct client_request *requests = calloc(CANCELS_AT_A_TIME, sizeof(*requests));
     int rc = BELT_OK;
 
-    if (requests == NULL)
+    if (!requests)
         return client_error(BELT_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++)
         cancels[i].code = BELT_AGAIN;
@@ -483,7 +483,7 @@ int belt_pool_ping(belt_pool *pool, int64_t timeout_ms, uint64_t *us)
     uint64_t began = now_us();
     int rc = belt_status_get(pool, BELT_STATUS_BROKER, NULL, NULL, timeout_ms, &status);
 
-    if (us != NULL)
+    if (us)
         *us = now_us() - began;
     belt_status_free(&status);
     return rc;

@@ -22,13 +22,13 @@ struct client_call *client_call_of(const belt_stream *stream)
 {
     const uint32_t *magic = (const uint32_t *)stream;
 
-    return magic != NULL && *magic == CLIENT_CALL_MAGIC ? (struct client_call *)(uintptr_t)stream : NULL;
+    return magic && *magic == CLIENT_CALL_MAGIC ? (struct client_call *)(uintptr_t)stream : NULL;
 }
 
 bool client_call_shares(const belt_job_options *options)
 {
     /* Times count from the opening of a job, and a key, a reader's place and a life beyond the client belong to one. */
-    return options->key == NULL && !options->detached && !options->acknowledge && options->after_ms == 0 &&
+    return !options->key && !options->detached && !options->acknowledge && options->after_ms == 0 &&
            options->after_at == 0 && options->deadline_ms == 0;
 }
 
@@ -41,14 +41,14 @@ static struct client_call *call_new(const void *data, size_t len)
 {
     struct client_call *call = calloc(1, sizeof(*call));
 
-    if (call == NULL)
+    if (!call)
         return NULL;
     call->magic = CLIENT_CALL_MAGIC;
     call->mark = client_process_mark();
     atomic_init(&call->fd, -1);
     if (len > 0)
         call->payload = belt_payload_copy(data, (uint32_t)len);
-    if (len == 0 || call->payload.buf != NULL)
+    if (len == 0 || call->payload.buf)
         return call;
     free(call);
     return NULL;
@@ -61,7 +61,7 @@ int client_call_new(belt_pool *pool, const char *function, const void *data, siz
     struct client_shared *shared;
     int rc;
 
-    if (call == NULL)
+    if (!call)
         return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", len);
     rc = client_shared_get(pool, function, options, &shared);
     if (rc != BELT_OK) {
@@ -79,7 +79,7 @@ int client_call_new(belt_pool *pool, const char *function, const void *data, siz
 
 /* ---- waiting ---- */
 
-/** Under the lock: why there is nothing to wait for; BELT_AGAIN: wait. */
+/* Under the lock: why there is nothing to wait for; BELT_AGAIN: wait. */
 static int standing(struct client_call *call)
 {
     const struct client_mail *mail = &call->shared->stream->mail;
@@ -94,12 +94,12 @@ static int standing(struct client_call *call)
         return client_error(BELT_END, "the call is at its end: its result was given");
     if (call->lost)
         return client_error(BELT_LOST_BROKER, "%s", call->shared->lost_text);
-    if (call->state == CLIENT_CALL_OVER && call->result == NULL)
+    if (call->state == CLIENT_CALL_OVER && !call->result)
         return client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     return call->state == CLIENT_CALL_OVER ? BELT_OK : BELT_AGAIN;
 }
 
-/** Under the lock, which it lets go of meanwhile. False when `deadline` has passed. A signal that ends the sleep does
+/* Under the lock, which it lets go of meanwhile. False when `deadline` has passed. A signal that ends the sleep does
  * what belt_stream_interrupt() does. */
 static bool wait_for(struct client_call *call, uint64_t deadline)
 {
@@ -120,7 +120,7 @@ static bool wait_for(struct client_call *call, uint64_t deadline)
     return in_time;
 }
 
-/** Makes the descriptor tell the truth after an interruption was seen. Under the lock. */
+/* Makes the descriptor tell the truth after an interruption was seen. Under the lock. */
 static void refresh_fd(struct client_call *call)
 {
     int fd = atomic_load(&call->fd);
@@ -184,7 +184,7 @@ int client_call_next(struct client_call *call, int64_t timeout_ms, belt_result *
     return rc;
 }
 
-/** Under the lock. */
+/* Under the lock. */
 static bool is_accepted(const struct client_call *call)
 {
     return call->state == CLIENT_CALL_OVER ||
@@ -215,7 +215,7 @@ int client_call_flush(struct client_call *call, int64_t timeout_ms)
 
 /* ---- stopping ---- */
 
-/** Under the lock: the broker has never heard of it. */
+/* Under the lock: the broker has never heard of it. */
 static void take_back(struct client_call *call, struct client_result *result)
 {
     DL_DELETE(call->shared->fresh, call);
@@ -225,7 +225,7 @@ static void take_back(struct client_call *call, struct client_result *result)
     client_call_tell(call);
 }
 
-/** Its result is TASK_CANCELLED, if it has none yet. */
+/* Its result is TASK_CANCELLED, if it has none yet. */
 static int stop(struct client_call *call, enum client_call_wish wish)
 {
     int rc = enter(call);
@@ -236,7 +236,7 @@ static int stop(struct client_call *call, enum client_call_wish wish)
     if (call->state == CLIENT_CALL_NEW) {
         struct client_result *result = client_result_local(0, BELT_TASK_CANCELLED, NULL, 0);
 
-        if (result != NULL)
+        if (result)
             take_back(call, result);
         else
             rc = client_error(BELT_NO_MEMORY, "out of memory for the result of a call");
@@ -261,7 +261,7 @@ int client_call_cancel_task(struct client_call *call, uint64_t index)
     return stop(call, CLIENT_CALL_CANCEL);
 }
 
-/** Under the lock. */
+/* Under the lock. */
 static int cancel(struct client_call *call, int64_t timeout_ms)
 {
     const struct client_mail *mail = &call->shared->stream->mail;
@@ -321,7 +321,7 @@ void client_call_interrupt(struct client_call *call)
     client_wake(call->shared->stream->pool, true);
 }
 
-/** Under the lock. True: nobody else knows it any more. */
+/* Under the lock. True: nobody else knows it any more. */
 static bool let_go(struct client_call *call, bool stop)
 {
     call->shared->open--;

@@ -28,7 +28,7 @@ static int array_next(void *ctx, belt_input *input)
     return BELT_INPUT_READY;
 }
 
-/** What the broker says about a job that does not move. */
+/* What the broker says about a job that does not move. */
 static const char *why_not(const belt_stream *stream)
 {
     belt_progress progress = BELT_PROGRESS_INIT;
@@ -66,11 +66,11 @@ int belt_pool_map(belt_pool *pool, const char *function, const belt_span *inputs
     belt_stream *stream = NULL;
     int rc;
 
-    if (results == NULL || (inputs == NULL && count > 0))
+    if (!results || (!inputs && count > 0))
         return client_error(BELT_INVALID, "belt_pool_map: the inputs and a place for the results are needed");
     *results = NULL;
     all = calloc(count + 1, sizeof(belt_result *));
-    if (all == NULL)
+    if (!all)
         return client_error(BELT_NO_MEMORY, "belt_pool_map: out of memory for %zu results", count);
     rc = belt_pool_imap(pool, function, array_next, &array, options, &stream);
     if (rc == BELT_OK)
@@ -84,7 +84,7 @@ int belt_pool_map(belt_pool *pool, const char *function, const belt_span *inputs
     return rc;
 }
 
-/** A job with a key, a place of its own or a time of its own. */
+/* A job with a key, a place of its own or a time of its own. */
 static int apply_alone(belt_pool *pool, const char *function, const void *data, size_t len,
                        const belt_job_options *options, belt_stream **call)
 {
@@ -100,7 +100,7 @@ static int apply_alone(belt_pool *pool, const char *function, const void *data, 
     return rc;
 }
 
-/** `*shares`: it is a call that shares its job with others. */
+/* `*shares`: it is a call that shares its job with others. */
 static int apply_shared(belt_pool *pool, const char *function, const void *data, size_t len,
                         const belt_job_options *options, belt_stream **call, bool *shares)
 {
@@ -123,7 +123,7 @@ int belt_pool_apply_async(belt_pool *pool, const char *function, const void *dat
     bool shares;
     int rc;
 
-    if (call == NULL || (data == NULL && len > 0))
+    if (!call || (!data && len > 0))
         return client_error(BELT_INVALID,
                             "belt_pool_apply_async: the input's bytes and a place for the call are needed");
     *call = NULL;
@@ -141,7 +141,7 @@ int belt_pool_apply(belt_pool *pool, const char *function, const void *data, siz
     belt_stream *call = NULL;
     int rc;
 
-    if (result == NULL)
+    if (!result)
         return client_error(BELT_INVALID, "belt_pool_apply: a place for the result is needed");
     *result = NULL;
     rc = belt_pool_apply_async(pool, function, data, len, options, &call);

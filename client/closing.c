@@ -13,7 +13,7 @@
 #include "client/process.h"
 #include "client/wake.h"
 
-/** Under the mail's lock: the last word, after which the I/O thread frees the stream. */
+/* Under the mail's lock: the last word, after which the I/O thread frees the stream. */
 static void say_closed(struct belt_stream *stream, bool cancel, bool detach)
 {
     struct client_mail *mail = &stream->mail;
@@ -26,7 +26,7 @@ static void say_closed(struct belt_stream *stream, bool cancel, bool detach)
     client_wake_touch(stream); /* under the lock: once it is seen closed and not queued, the I/O thread frees it */
 }
 
-/** Hands over the last word and lets go of the stream, which whoever comes last frees: the I/O thread, who closes the
+/* Hands over the last word and lets go of the stream, which whoever comes last frees: the I/O thread, who closes the
  * pool, or we. */
 static void leave(struct belt_stream *stream, bool cancel, bool detach)
 {
@@ -59,7 +59,7 @@ static bool is_over(struct belt_stream *stream)
     return failed || client_window_over(&stream->window);
 }
 
-/** A stream that is closed by its own source goes when that returns; one of another process is not ours to free. */
+/* A stream that is closed by its own source goes when that returns; one of another process is not ours to free. */
 static bool goes_later(struct belt_stream *stream, enum client_fate fate)
 {
     if (!client_process_is(stream->mark))
@@ -75,11 +75,11 @@ void belt_stream_close(belt_stream **out)
     struct belt_stream *stream;
     bool over;
 
-    if (out == NULL || *out == NULL)
+    if (!out || !*out)
         return;
     stream = *out;
     *out = NULL;
-    if (client_call_of(stream) != NULL) {
+    if (client_call_of(stream)) {
         client_call_close(client_call_of(stream), true);
         return;
     }
@@ -93,11 +93,11 @@ void belt_stream_detach(belt_stream **out)
 {
     struct belt_stream *stream;
 
-    if (out == NULL || *out == NULL)
+    if (!out || !*out)
         return;
     stream = *out;
     *out = NULL;
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         client_call_close(client_call_of(stream), false);
     else if (!goes_later(stream, CLIENT_FATE_DETACH))
         leave(stream, false, true);
@@ -117,7 +117,7 @@ void belt_pool_close(belt_pool **out)
 {
     belt_pool *pool;
 
-    if (out == NULL || *out == NULL)
+    if (!out || !*out)
         return;
     pool = *out;
     *out = NULL;
@@ -135,7 +135,7 @@ void client_stream_leave(struct belt_stream *stream)
     enum client_fate fate = CLIENT_FATE_NONE;
     bool shuts = false;
 
-    if (stream->source != NULL && !client_source_runs(stream)) { /* the call that was entered first */
+    if (stream->source && !client_source_runs(stream)) { /* the call that was entered first */
         fate = stream->fate;
         shuts = stream->shuts;
         stream->fate = CLIENT_FATE_NONE;

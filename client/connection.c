@@ -17,7 +17,7 @@ bool client_connection_ready(const belt_pool *pool)
 
 bool client_connection_flush(belt_pool *pool)
 {
-    if (pool->unsent.count == 0 || pool->socket == NULL ||
+    if (pool->unsent.count == 0 || !pool->socket ||
         belt_link_send_watched(pool->socket, &pool->watch, NULL, &pool->unsent) != 0)
         return false;
     memset(&pool->unsent, 0, sizeof(pool->unsent)); /* the link took the references */

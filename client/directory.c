@@ -36,7 +36,7 @@ static bool is_usable(const char *path)
 {
     struct stat status;
 
-    return path != NULL && path[0] == '/' && strlen(path) + strlen(PATH_TAIL) <= CLIENT_DIRECTORY_MAX &&
+    return path && path[0] == '/' && strlen(path) + strlen(PATH_TAIL) <= CLIENT_DIRECTORY_MAX &&
            stat(path, &status) == 0 && S_ISDIR(status.st_mode) && access(path, W_OK | X_OK) == 0;
 }
 
@@ -52,7 +52,7 @@ static bool is_our_name(const char *name)
     return true;
 }
 
-/** Of this user alone, and made by client_directory_make(): it holds the file. The lock, or -1: it belongs to somebody.
+/* Of this user alone, and made by client_directory_make(): it holds the file. The lock, or -1: it belongs to somebody.
  */
 static int lock_leftover(int directory)
 {
@@ -89,15 +89,15 @@ static void clear_leftovers(const char *path)
     DIR *parent = opendir(path);
     struct dirent *entry;
 
-    if (parent == NULL)
+    if (!parent)
         return;
-    for (unsigned i = 0; i < NAMES_MAX && (entry = readdir(parent)) != NULL; i++)
+    for (unsigned i = 0; i < NAMES_MAX && (entry = readdir(parent)); i++)
         if (is_our_name(entry->d_name))
             clear_leftover(dirfd(parent), entry->d_name);
     closedir(parent);
 }
 
-/** The new directory's lock; -1 with errno: EAGAIN when somebody took the directory for a leftover. */
+/* The new directory's lock; -1 with errno: EAGAIN when somebody took the directory for a leftover. */
 static int lock_new(const char *directory)
 {
     char path[CLIENT_DIRECTORY_MAX + sizeof(LOCK) + 1];
@@ -125,7 +125,7 @@ static int make_in(const char *parent, char *path)
         int lock;
 
         snprintf(path, CLIENT_DIRECTORY_MAX + 1, "%s/" PREFIX "XXXXXX", parent);
-        if (mkdtemp(path) == NULL) /* 0700 */
+        if (!mkdtemp(path)) /* 0700 */
             return -1;
         lock = lock_new(path);
         if (lock >= 0)

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** Where the next bytes go; the room was measured before. */
+/* Where the next bytes go; the room was measured before. */
 struct walk {
     char *at;
 };
@@ -31,7 +31,7 @@ static void put_bytes(struct walk *walk, struct belt_bytes *bytes)
     bytes->data = put(walk, bytes->data, bytes->len);
 }
 
-/** What is aligned comes first: the letters, then their extras. */
+/* What is aligned comes first: the letters, then their extras. */
 static void put_all(struct walk *walk, struct belt_letter *letters, struct belt_result_extras *extras, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -40,7 +40,7 @@ static void put_all(struct walk *walk, struct belt_letter *letters, struct belt_
         put_bytes(walk, &letter->function);
         letter->payload.data = put(walk, letter->payload.data, letter->payload.len);
         letter->payload.buf = NULL;
-        if (letter->extras == NULL)
+        if (!letter->extras)
             continue;
         extras[i] = *letter->extras;
         put_bytes(walk, &extras[i].text);
@@ -58,7 +58,7 @@ static size_t words_of(const struct belt_msg_failures *answer)
         const struct belt_result_extras *extras = answer->letters[i].extras;
 
         len += answer->letters[i].function.len + answer->letters[i].payload.len;
-        if (extras != NULL)
+        if (extras)
             len += extras->text.len + extras->log.len + extras->host.len;
     }
     return len;
@@ -72,7 +72,7 @@ struct belt_msg_failures *client_failures_new(const struct belt_msg_failures *an
     struct belt_msg_failures *copy =
         malloc(sizeof(*copy) + count * (sizeof(*letters) + sizeof(*extras)) + words_of(answer) + 1);
 
-    if (copy == NULL)
+    if (!copy)
         return NULL;
     letters = (struct belt_letter *)(void *)(copy + 1);
     extras = (struct belt_result_extras *)(void *)(letters + count);
@@ -90,7 +90,7 @@ struct belt_msg_failed *client_failed_copy(const struct belt_msg_failed *query)
         malloc(sizeof(*copy) + query->count * sizeof(*query->indexes) + query->function.len + 1);
     struct walk walk = {.at = (char *)(copy + 1)};
 
-    if (copy == NULL)
+    if (!copy)
         return NULL;
     *copy = *query;
     copy->indexes = put(&walk, query->indexes, query->count * sizeof(*query->indexes));

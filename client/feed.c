@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/** Under the mail's lock: the window has room, as far as the broker's last word goes. */
+/* Under the mail's lock: the window has room, as far as the broker's last word goes. */
 static bool has_room(struct belt_stream *stream)
 {
     stream->moved = client_follow_start(stream) || stream->moved;
@@ -23,7 +23,7 @@ static bool has_room(struct belt_stream *stream)
     return client_window_open(&stream->window, stream->mail.granted_bytes);
 }
 
-/** Under the mail's lock: the window will not open any more. */
+/* Under the mail's lock: the window will not open any more. */
 static bool is_hopeless(const struct belt_stream *stream)
 {
     return stream->cancelled || stream->mail.over || atomic_load(&stream->pool->closing);
@@ -34,7 +34,7 @@ static int refuse_ended(void)
     return client_error(BELT_JOB_ENDED, "belt_stream_feed: the input was ended with belt_stream_end()");
 }
 
-/** Under the mail's lock, which and that of the calls it lets go while it sleeps. False when `deadline` has passed. */
+/* Under the mail's lock, which and that of the calls it lets go while it sleeps. False when `deadline` has passed. */
 static bool sleep_for_room(struct belt_stream *stream, uint64_t deadline)
 {
     struct client_mail *mail = &stream->mail;
@@ -55,7 +55,7 @@ static bool sleep_for_room(struct belt_stream *stream, uint64_t deadline)
     return in_time;
 }
 
-/** Waits for room in the window. */
+/* Waits for room in the window. */
 static int make_room(struct belt_stream *stream, int64_t timeout_ms)
 {
     struct client_mail *mail = &stream->mail;
@@ -63,9 +63,9 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     bool in_time = true;
     int rc = BELT_OK;
 
-    if (stream->source != NULL || stream->kind == CLIENT_STREAM_READS)
+    if (stream->source || stream->kind == CLIENT_STREAM_READS)
         return client_error(BELT_INVALID, "belt_stream_feed: this stream %s",
-                            stream->source != NULL ? "draws its input from a source" : "reads a job that others feed");
+                            stream->source ? "draws its input from a source" : "reads a job that others feed");
     if (stream->window.ended)
         return refuse_ended();
     client_stream_begins();
@@ -88,7 +88,7 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     return rc;
 }
 
-/** Of a single call. */
+/* Of a single call. */
 static int refuse_input(void)
 {
     return client_error(BELT_JOB_ENDED, "belt_stream_feed: a call has one input, which it was made with");
@@ -117,9 +117,9 @@ int belt_stream_feed(belt_stream *stream, const void *data, size_t len, int64_t 
 {
     belt_span one = {data, len};
 
-    if (stream == NULL || (data == NULL && len > 0))
+    if (!stream || (!data && len > 0))
         return client_error(BELT_INVALID, "belt_stream_feed: a stream and the input's bytes are needed");
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return refuse_input();
     return feed(stream, &(struct client_parts){&one, 1, len}, timeout_ms);
 }
@@ -128,9 +128,9 @@ int belt_stream_feed_parts(belt_stream *stream, const belt_span *parts, size_t c
 {
     struct client_parts all = {.spans = parts, .count = count};
 
-    if (stream == NULL || (parts == NULL && count > 0) || !client_parts_measure(&all))
+    if (!stream || (!parts && count > 0) || !client_parts_measure(&all))
         return client_error(BELT_INVALID, "belt_stream_feed_parts: a stream and the bytes of each part are needed");
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return refuse_input();
     return feed(stream, &all, timeout_ms);
 }
@@ -139,16 +139,16 @@ int belt_stream_feed_error(belt_stream *stream, const char *text, int64_t timeou
 {
     int rc;
 
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return refuse_input();
-    if (stream == NULL || stream->kind == CLIENT_STREAM_SUBMITS)
+    if (!stream || stream->kind == CLIENT_STREAM_SUBMITS)
         return client_error(BELT_INVALID, "belt_stream_feed_error: a stream that gives results is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     rc = make_room(stream, timeout_ms);
     if (rc == BELT_OK)
-        rc = client_add_failed(stream, BELT_SOURCE_FAILED, text, text != NULL ? strlen(text) : 0);
+        rc = client_add_failed(stream, BELT_SOURCE_FAILED, text, text ? strlen(text) : 0);
     if (rc == BELT_OK) {
         client_fd_refresh(stream);
         client_mail_stir(stream);
@@ -161,9 +161,9 @@ int belt_stream_end(belt_stream *stream)
 {
     int rc;
 
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return BELT_OK; /* it has ended its input when it was made */
-    if (stream == NULL || stream->source != NULL || stream->kind == CLIENT_STREAM_READS)
+    if (!stream || stream->source || stream->kind == CLIENT_STREAM_READS)
         return client_error(BELT_INVALID, "belt_stream_end: a stream that is fed with belt_stream_feed() is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
@@ -178,7 +178,7 @@ int belt_stream_end(belt_stream *stream)
 
 /* ---- drawing ahead ---- */
 
-/** Draws by the broker's last word. */
+/* Draws by the broker's last word. */
 static int draw_ahead(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
@@ -204,7 +204,7 @@ int belt_stream_draw(belt_stream *stream)
 {
     int rc;
 
-    if (stream == NULL || client_call_of(stream) != NULL || stream->source == NULL)
+    if (!stream || client_call_of(stream) || !stream->source)
         return client_error(BELT_INVALID, "belt_stream_draw: a stream with a source is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)

@@ -59,7 +59,7 @@ static void leave_ref(belt_pool *pool, struct belt_stream *stream)
     *at = stream->by_ref;
 }
 
-/** The broker's names of it may have changed. Keys are id + 1, so that 0 stands for none. */
+/* The broker's names of it may have changed. Keys are id + 1, so that 0 stands for none. */
 static void enter(belt_pool *pool, struct belt_stream *stream)
 {
     struct client_stream *wire = &stream->wire;
@@ -90,15 +90,15 @@ static void attach(belt_pool *pool, struct belt_stream *stream)
 {
     stream->attached = true;
     enter_ref(pool, stream);
-    if (stream->tasks != NULL)
+    if (stream->tasks)
         DL_APPEND2(pool->turns, stream, turn_prev, turn_next);
     stream->next = pool->streams;
-    if (pool->streams != NULL)
+    if (pool->streams)
         pool->streams->prev = stream;
     pool->streams = stream;
 }
 
-/** In the list of those that may have something to send, or not. */
+/* In the list of those that may have something to send, or not. */
 static void set_due(belt_pool *pool, struct belt_stream *stream, bool due)
 {
     if (stream->due == due)
@@ -110,30 +110,30 @@ static void set_due(belt_pool *pool, struct belt_stream *stream, bool due)
         DL_DELETE2(pool->due, stream, due_prev, due_next);
 }
 
-/** Takes it out of all tables. */
+/* Takes it out of all tables. */
 static void detach(belt_pool *pool, struct belt_stream *stream)
 {
     set_due(pool, stream, false);
-    if (stream->tasks != NULL)
+    if (stream->tasks)
         DL_DELETE2(pool->turns, stream, turn_prev, turn_next);
     leave_ref(pool, stream);
     leave_job(pool, stream);
     leave_sub(pool, stream);
-    if (stream->prev != NULL)
+    if (stream->prev)
         stream->prev->next = stream->next;
     else
         pool->streams = stream->next;
-    if (stream->next != NULL)
+    if (stream->next)
         stream->next->prev = stream->prev;
 }
 
-/** A closed stream goes when nothing is owed; one that is queued, when its turn comes. True: it is gone. */
+/* A closed stream goes when nothing is owed; one that is queued, when its turn comes. True: it is gone. */
 static bool forget(belt_pool *pool, struct belt_stream *stream)
 {
     if (!stream->closed || !client_stream_settled(&stream->wire) || atomic_load(&stream->queued))
         return false;
     detach(pool, stream);
-    if (stream->tasks == NULL || !stream->tasks->detach(stream))
+    if (!stream->tasks || !stream->tasks->detach(stream))
         client_stream_free(stream);
     return true;
 }
@@ -147,7 +147,7 @@ static unsigned end_code(const struct client_stream *wire)
     return wire->state == CLIENT_STREAM_FAILED ? wire->code : wire->done_code;
 }
 
-/** Tells the reader how it stands, with the results that came (NULL: none). */
+/* Tells the reader how it stands, with the results that came (NULL: none). */
 static void publish(struct belt_stream *stream, struct client_results *results, uint64_t done, uint64_t failed)
 {
     struct client_mail *mail = &stream->mail;
@@ -156,7 +156,7 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
     bool wake = results != NULL, ended = false;
 
     pthread_mutex_lock(&mail->lock);
-    if (results != NULL)
+    if (results)
         client_results_move(&mail->results, results);
     mail->done += done;
     mail->failed += failed;
@@ -184,19 +184,19 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
     }
     if (wake && (mail->waiting || mail->feeders > 0))
         client_tell(&mail->cond);
-    if (stream->tasks != NULL)
+    if (stream->tasks)
         stream->tasks->news(stream);
     if (mail->fd >= 0)
         client_fd_update(stream);
     pthread_mutex_unlock(&mail->lock);
-    if (ended && stream->tasks != NULL && !stream->tasks->ended(stream)) {
+    if (ended && stream->tasks && !stream->tasks->ended(stream)) {
         stream->renews = true; /* in its turn: who is here may be in the middle of its messages */
         client_wake_touch(stream);
         client_wake(stream->pool, false);
     }
 }
 
-/** What the broker had not taken of a job that is lost gets another one. */
+/* What the broker had not taken of a job that is lost gets another one. */
 static void renew(belt_pool *pool, struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
@@ -229,7 +229,7 @@ static void take_tasks(struct belt_stream *stream, size_t count)
     }
 }
 
-/** Under the mail's lock. */
+/* Under the mail's lock. */
 static void take_unwanted(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
@@ -240,7 +240,7 @@ static void take_unwanted(struct belt_stream *stream)
     mail->unwanted_count = 0;
 }
 
-/** Takes what the user's thread left. */
+/* Takes what the user's thread left. */
 static void collect(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
@@ -291,20 +291,20 @@ static void pump(belt_pool *pool, struct belt_stream *stream, bool idle)
     client_stream_limit(&stream->wire, pool->session.max_payload);
     while (client_connection_ready(pool) && client_stream_send(&stream->wire, idle, &msg))
         client_connection_send(pool, &msg);
-    if (stream->tasks != NULL)
+    if (stream->tasks)
         stream->tasks->pump(stream);
     if (stream->wire.state == CLIENT_STREAM_FAILED)
         publish(stream, NULL, 0, 0);
     set_due(pool, stream, !idle || !client_connection_ready(pool)); /* what waits for company, or for room */
 }
 
-/** Looks at some of the streams that have to be looked at now and then. */
+/* Looks at some of the streams that have to be looked at now and then. */
 static void look_around(belt_pool *pool)
 {
-    struct belt_stream *last = pool->turns != NULL ? pool->turns->turn_prev : NULL, *stream;
+    struct belt_stream *last = pool->turns ? pool->turns->turn_prev : NULL, *stream;
     uint64_t now = client_now_ms();
 
-    for (unsigned i = 0; last != NULL && i < LOOK_MOST; i++) {
+    for (unsigned i = 0; last && i < LOOK_MOST; i++) {
         stream = pool->turns;
         DL_DELETE2(pool->turns, stream, turn_prev, turn_next); /* the next time begins with others */
         DL_APPEND2(pool->turns, stream, turn_prev, turn_next);
@@ -314,12 +314,12 @@ static void look_around(belt_pool *pool)
     }
 }
 
-/** Of many streams that wait for their results those are looked at that had a message or a call since the last time. */
+/* Of many streams that wait for their results those are looked at that had a message or a call since the last time. */
 void client_flow_pump(belt_pool *pool, bool idle)
 {
     struct belt_stream *next;
 
-    for (struct belt_stream *stream = pool->due; stream != NULL && client_connection_ready(pool); stream = next) {
+    for (struct belt_stream *stream = pool->due; stream && client_connection_ready(pool); stream = next) {
         next = stream->due_next;
         pump(pool, stream, idle);
         (void)forget(pool, stream);
@@ -338,7 +338,7 @@ static void stream_work(belt_pool *pool, struct belt_stream *stream)
         renew(pool, stream);
     compared = client_stream_compares(&stream->wire);
     collect(stream);
-    if (stream->tasks != NULL)
+    if (stream->tasks)
         stream->tasks->collect(stream);
     if (atomic_load(&pool->lost))
         client_stream_fail(&stream->wire, pool->code, pool->text);
@@ -349,13 +349,13 @@ static void stream_work(belt_pool *pool, struct belt_stream *stream)
         publish(stream, NULL, 0, 0);
 }
 
-/** In the order in which they came: what a reader that was left has acknowledged goes before who subscribes after it.
+/* In the order in which they came: what a reader that was left has acknowledged goes before who subscribes after it.
  */
 static struct belt_stream *take_queue(belt_pool *pool)
 {
     struct belt_stream *newest = atomic_exchange(&pool->queue, NULL), *oldest = NULL;
 
-    while (newest != NULL) {
+    while (newest) {
         struct belt_stream *next = newest->queue_next;
 
         newest->queue_next = oldest;
@@ -370,7 +370,7 @@ bool client_flow_work(belt_pool *pool)
     struct belt_stream *stream = take_queue(pool);
     bool worked = stream != NULL;
 
-    while (stream != NULL) {
+    while (stream) {
         struct belt_stream *next = stream->queue_next;
 
         atomic_store(&stream->queued, false);
@@ -389,7 +389,7 @@ static void deliver(struct belt_stream *stream, const struct belt_msg_deliver *m
     bool roomy;
     uint64_t done = 0;
 
-    if (stream->tasks != NULL) {
+    if (stream->tasks) {
         stream->tasks->deliver(stream, msg, skip);
         publish(stream, NULL, 0, 0);
         return;
@@ -399,7 +399,7 @@ static void deliver(struct belt_stream *stream, const struct belt_msg_deliver *m
     for (uint32_t i = skip; i < msg->count; i++) {
         struct client_result *result = roomy ? client_result_new(stream->shelf, &msg->results[i], &room) : NULL;
 
-        if (result == NULL) {
+        if (!result) {
             client_stream_fail(&stream->wire, BELT_NO_MEMORY, "out of memory for results; use a smaller window");
             break;
         }
@@ -433,9 +433,9 @@ static void to_ref(belt_pool *pool, uint64_t ref, const struct belt_msg *msg)
 {
     struct belt_stream *stream = pool->by_ref[bucket(ref)];
 
-    while (stream != NULL && stream->wire.config.ref != ref)
+    while (stream && stream->wire.config.ref != ref)
         stream = stream->by_ref;
-    if (stream != NULL)
+    if (stream)
         stream_message(pool, stream, msg);
     else
         client_admin_message(pool, ref, msg);
@@ -445,7 +445,7 @@ static void to_job(belt_pool *pool, uint64_t job, const struct belt_msg *msg)
 {
     struct belt_stream *next;
 
-    for (struct belt_stream *stream = pool->by_job[bucket(job + 1)]; stream != NULL; stream = next) {
+    for (struct belt_stream *stream = pool->by_job[bucket(job + 1)]; stream; stream = next) {
         next = stream->by_job;
         if (stream->job_key == job + 1)
             stream_message(pool, stream, msg);
@@ -456,9 +456,9 @@ static void to_sub(belt_pool *pool, uint64_t sub, const struct belt_msg *msg)
 {
     struct belt_stream *stream = pool->by_sub[bucket(sub + 1)];
 
-    while (stream != NULL && stream->sub_key != sub + 1)
+    while (stream && stream->sub_key != sub + 1)
         stream = stream->by_sub;
-    if (stream != NULL)
+    if (stream)
         stream_message(pool, stream, msg);
 }
 
@@ -510,9 +510,9 @@ void client_flow_message(belt_pool *pool, const struct belt_msg *msg)
 
 void client_flow_welcome(belt_pool *pool)
 {
-    for (struct belt_stream *stream = pool->streams; stream != NULL; stream = stream->next) {
+    for (struct belt_stream *stream = pool->streams; stream; stream = stream->next) {
         client_stream_resync(&stream->wire);
-        if (stream->tasks != NULL)
+        if (stream->tasks)
             stream->tasks->resync(stream);
         set_due(pool, stream, true);
     }
@@ -522,24 +522,24 @@ void client_flow_welcome(belt_pool *pool)
 
 void client_flow_fail(belt_pool *pool, unsigned code, const char *text)
 {
-    for (struct belt_stream *stream = pool->streams; stream != NULL; stream = stream->next) {
+    for (struct belt_stream *stream = pool->streams; stream; stream = stream->next) {
         client_stream_fail(&stream->wire, code, text);
         publish(stream, NULL, 0, 0);
     }
     client_admin_fail(pool, code, text);
 }
 
-/** The pool goes and the stream stays, until its own close. */
+/* The pool goes and the stream stays, until its own close. */
 static void orphan(belt_pool *pool, struct belt_stream *stream)
 {
     bool closed;
 
     detach(pool, stream);
     pthread_mutex_lock(&stream->mail.lock);
-    closed = stream->mail.closed || stream->tasks != NULL;
+    closed = stream->mail.closed || stream->tasks;
     stream->orphaned = !closed;
     pthread_mutex_unlock(&stream->mail.lock);
-    if (closed && (stream->tasks == NULL || !stream->tasks->detach(stream)))
+    if (closed && (!stream->tasks || !stream->tasks->detach(stream)))
         client_stream_free(stream);
 }
 
@@ -547,12 +547,12 @@ void client_flow_free(belt_pool *pool)
 {
     struct belt_stream *queued = atomic_exchange(&pool->queue, NULL);
 
-    for (; queued != NULL; queued = queued->queue_next)
+    for (; queued; queued = queued->queue_next)
         if (!queued->attached)
             attach(pool, queued);
     client_flow_fail(pool, BELT_CLOSED, "the pool was closed"); /* those that came last */
-    for (struct belt_stream *stream = pool->streams; stream != NULL; stream = stream->next)
+    for (struct belt_stream *stream = pool->streams; stream; stream = stream->next)
         client_stream_await(stream);
-    while (pool->streams != NULL)
+    while (pool->streams)
         orphan(pool, pool->streams);
 }

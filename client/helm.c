@@ -53,7 +53,7 @@ uint32_t client_helm_forgo(struct client_helm *helm, uint32_t number)
     return 0;
 }
 
-/** Nobody drives until somebody comes, which is within a millisecond: who has no haste need not ring. */
+/* Nobody drives until somebody comes, which is within a millisecond: who has no haste need not ring. */
 static void stop(struct client_helm *helm)
 {
     helm->driver = CLIENT_HELM_NOBODY;

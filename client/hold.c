@@ -29,7 +29,7 @@ bool client_hold_reserve(struct client_hold *hold, size_t count)
     for (grown.capacity = hold->capacity == 0 ? 64 : hold->capacity; grown.capacity < needed;)
         grown.capacity *= 2;
     grown.sizes = malloc(grown.capacity * sizeof(*grown.sizes));
-    if (grown.sizes == NULL)
+    if (!grown.sizes)
         return false;
     for (uint64_t i = hold->acked; i < hold->taken; i++)
         *size_at(&grown, i) = *size_at(hold, i);

@@ -19,7 +19,7 @@
 #define CHUNK_BYTES (64u << 10)
 #define CUT_MAX     (4u << 10)
 
-/** What a source fills, with room for what a newer header adds: that has to stay unset. */
+/* What a source fills, with room for what a newer header adds: that has to stay unset. */
 union drawn {
     belt_input input;
     unsigned char bytes[CLIENT_INPUT_ROOM];
@@ -30,7 +30,7 @@ static bool tasks_grow(struct client_mail *mail)
     size_t capacity = mail->task_capacity == 0 ? 2 : 2 * mail->task_capacity;
     struct belt_payload *tasks = realloc(mail->tasks, capacity * sizeof(*tasks));
 
-    if (tasks == NULL)
+    if (!tasks)
         return false;
     mail->tasks = tasks;
     mail->task_capacity = capacity;
@@ -56,15 +56,15 @@ static struct belt_payload cut(struct belt_stream *stream, const struct client_p
         return payload;
     if (len > CUT_MAX || stream->window.drawn == 0) { /* a job of one task needs no chunk */
         payload.buf = belt_buf_new(len);
-        if (payload.buf == NULL)
+        if (!payload.buf)
             return payload;
         to = payload.buf->data;
     } else {
-        if (stream->chunk == NULL || CHUNK_BYTES - stream->chunk_used < len) {
+        if (!stream->chunk || CHUNK_BYTES - stream->chunk_used < len) {
             belt_buf_unref(stream->chunk);
             stream->chunk = belt_buf_new(CHUNK_BYTES);
             stream->chunk_used = 0;
-            if (stream->chunk == NULL)
+            if (!stream->chunk)
                 return payload;
         }
         payload.buf = belt_buf_ref(stream->chunk);
@@ -83,7 +83,7 @@ int client_add_task(struct belt_stream *stream, const struct client_parts *parts
     struct belt_payload payload = cut(stream, parts);
     bool ok;
 
-    if (parts->len > 0 && payload.buf == NULL)
+    if (parts->len > 0 && !payload.buf)
         return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", parts->len);
     client_window_draw(&stream->window, parts->len);
     pthread_mutex_lock(&mail->lock);
@@ -107,7 +107,7 @@ int client_add_failed(struct belt_stream *stream, unsigned code, const char *tex
 {
     struct client_result *result = client_result_local(0, code, text, len);
 
-    if (result == NULL || !client_window_fail(&stream->window, &result->shown.index)) {
+    if (!result || !client_window_fail(&stream->window, &result->shown.index)) {
         client_result_drop(result);
         return client_error(BELT_NO_MEMORY, "out of memory for the error of an input");
     }
@@ -135,7 +135,7 @@ bool client_parts_measure(struct client_parts *parts)
     for (size_t i = 0; i < parts->count; i++) {
         const belt_span *span = &parts->spans[i];
 
-        if ((span->data == NULL && span->len > 0) || __builtin_add_overflow(parts->len, span->len, &parts->len))
+        if ((!span->data && span->len > 0) || __builtin_add_overflow(parts->len, span->len, &parts->len))
             return false;
     }
     return true;
@@ -145,7 +145,7 @@ static bool parts_of(const belt_input *input, belt_span *one, struct client_part
 {
     *one = (belt_span){input->data, input->len};
     *parts = (struct client_parts){.spans = one, .count = 1};
-    if (input->parts != NULL)
+    if (input->parts)
         *parts = (struct client_parts){.spans = input->parts, .count = input->part_count};
     return client_parts_measure(parts);
 }
@@ -159,10 +159,10 @@ static int add_input(struct belt_stream *stream, int answer, const belt_input *i
     if (stream->kind == CLIENT_STREAM_SUBMITS &&
         answer != BELT_INPUT_READY) /* there is no stream of results to put it into */
         return client_error(BELT_SOURCE_FAILED, "input %llu: %.*s", (unsigned long long)stream->window.drawn,
-                            input->data != NULL ? (int)input->len : 24,
-                            input->data != NULL ? (const char *)input->data : "the source has failed it");
+                            input->data ? (int)input->len : 24,
+                            input->data ? (const char *)input->data : "the source has failed it");
     if (answer != BELT_INPUT_READY)
-        return client_add_failed(stream, BELT_SOURCE_FAILED, input->data, input->data != NULL ? input->len : 0);
+        return client_add_failed(stream, BELT_SOURCE_FAILED, input->data, input->data ? input->len : 0);
     if (!parts_of(input, &one, &parts))
         return client_add_failed(stream, BELT_SOURCE_FAILED, bad_parts, sizeof(bad_parts) - 1);
     if (parts.len > atomic_load(&stream->pool->max_payload))
@@ -170,13 +170,13 @@ static int add_input(struct belt_stream *stream, int answer, const belt_input *i
     return client_add_task(stream, &parts, results);
 }
 
-/** Whether a result can be given now. */
+/* Whether a result can be given now. */
 static bool can_give(struct belt_stream *stream)
 {
     bool there;
 
-    if (stream->hand.first != NULL ||
-        (stream->failed.first != NULL && client_window_due(&stream->window, stream->failed.first->shown.index)))
+    if (stream->hand.first ||
+        (stream->failed.first && client_window_due(&stream->window, stream->failed.first->shown.index)))
         return true;
     pthread_mutex_lock(&stream->mail.lock);
     there = stream->mail.results.first != NULL;
@@ -186,10 +186,10 @@ static bool can_give(struct belt_stream *stream)
 
 bool client_would_draw(const struct belt_stream *stream)
 {
-    return stream->source != NULL && client_window_open(&stream->window, stream->granted_bytes);
+    return stream->source && client_window_open(&stream->window, stream->granted_bytes);
 }
 
-/** How often this thread has given up its processor to wait for something. */
+/* How often this thread has given up its processor to wait for something. */
 static long waits(void)
 {
     struct rusage usage;
@@ -197,7 +197,7 @@ static long waits(void)
     return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nvcsw : 0;
 }
 
-/** Asks it. With a descriptor it makes a difference whether it blocks. */
+/* Asks it. With a descriptor it makes a difference whether it blocks. */
 static int ask_source(struct belt_stream *stream, belt_input *input)
 {
     bool watched = stream->mail.fd >= 0 && !stream->blocks;
@@ -237,8 +237,8 @@ int client_draw(struct belt_stream *stream)
                               "the source sets a field of belt_input that libbelt " BELT_VERSION " does not know");
         else
             rc = add_input(stream, answer, &drawn.input, &results);
-        results = results || (stream->failed.first != NULL &&
-                              client_window_due(&stream->window, stream->failed.first->shown.index));
+        results =
+            results || (stream->failed.first && client_window_due(&stream->window, stream->failed.first->shown.index));
     }
     return rc;
 }

@@ -11,7 +11,7 @@
 #include "client/error.h"
 #include "client/process.h"
 
-/** A call of a source in this thread; the innermost first. */
+/* A call of a source in this thread; the innermost first. */
 struct frame {
     struct belt_stream *stream;
     struct frame *outer;
@@ -34,7 +34,7 @@ static bool is_open(const belt_pool *pool)
 {
     const belt_pool *at = open_pools;
 
-    while (at != NULL && at != pool)
+    while (at && at != pool)
         at = at->next_open;
     return at != NULL;
 }
@@ -47,7 +47,7 @@ static int refuse_foreign(void)
 
 static int enter(belt_pool *pool, const char *call)
 {
-    if (pool == NULL)
+    if (!pool)
         return client_error(BELT_INVALID, "%s: a pool is needed", call);
     if (!is_open(pool))
         return client_error(BELT_CLOSED, "%s: the pool is closed", call);
@@ -157,7 +157,7 @@ bool client_source_runs(const struct belt_stream *stream)
 {
     const struct frame *frame = frames;
 
-    while (frame != NULL && frame->stream != stream)
+    while (frame && frame->stream != stream)
         frame = frame->outer;
     return frame != NULL;
 }
@@ -166,10 +166,10 @@ bool client_source_shuts(belt_pool *pool)
 {
     struct frame *outermost = NULL;
 
-    for (struct frame *frame = frames; frame != NULL; frame = frame->outer)
+    for (struct frame *frame = frames; frame; frame = frame->outer)
         if (frame->stream->pool == pool)
             outermost = frame;
-    if (outermost != NULL)
+    if (outermost)
         outermost->shuts = true;
     return outermost != NULL;
 }

@@ -38,7 +38,7 @@
 /* BYE and the last acknowledgement may take so long to leave. */
 #define LINGER_MS 200
 
-/** Nothing goes on from here. */
+/* Nothing goes on from here. */
 static void lose(belt_pool *pool, unsigned code, const char *text)
 {
     client_connection_lost(pool, code, text);
@@ -46,7 +46,7 @@ static void lose(belt_pool *pool, unsigned code, const char *text)
     pool->lost_told = true;
 }
 
-/** A message that could not be made has ended the connection, in the middle of a stream's work. */
+/* A message that could not be made has ended the connection, in the middle of a stream's work. */
 static void tell_lost(belt_pool *pool)
 {
     if (!atomic_load(&pool->lost) || pool->lost_told)
@@ -77,11 +77,11 @@ static void reconnect(belt_pool *pool)
 {
     belt_frames_clear(&pool->unsent);
     pool->hello_waits = false;
-    if (pool->socket != NULL)
+    if (pool->socket)
         zmq_close(pool->socket);
     pool->socket = belt_link_dealer(pool->context, pool->endpoint, BELT_MAX_PAYLOAD_CEILING);
     pool->watch.look = true;
-    if (pool->socket == NULL) {
+    if (!pool->socket) {
         char text[400];
 
         text_print(text, sizeof(text), "cannot connect to %s: %s", pool->endpoint, zmq_strerror(errno));
@@ -135,7 +135,7 @@ static void act(belt_pool *pool, enum belt_session_action action, const struct b
 
 static void receive(belt_pool *pool)
 {
-    for (unsigned i = 0; i < BURST && pool->socket != NULL; i++) {
+    for (unsigned i = 0; i < BURST && pool->socket; i++) {
         struct belt_frames frames = {0};
         struct belt_msg msg;
         uint64_t now;
@@ -164,7 +164,7 @@ static void timers(belt_pool *pool)
             break;
         act(pool, action, NULL);
     }
-    if (pool->children != NULL && client_private_ended(pool->children, text, sizeof(text))) {
+    if (pool->children && client_private_ended(pool->children, text, sizeof(text))) {
         lose(pool, BELT_LOST_BROKER, text);
         return;
     }
@@ -177,7 +177,7 @@ static void timers(belt_pool *pool)
     }
 }
 
-/** How long the thread may sleep, in ms. */
+/* How long the thread may sleep, in ms. */
 static long sleep_time(const belt_pool *pool)
 {
     uint64_t now = client_now_ms(), deadline = belt_session_deadline(&pool->session);
@@ -194,7 +194,7 @@ static long sleep_time(const belt_pool *pool)
     return deadline <= now ? 0 : (long)(deadline - now);
 }
 
-/** Whether something can be received, or sent when that is wanted. */
+/* Whether something can be received, or sent when that is wanted. */
 static bool may_go_on(belt_pool *pool, bool to_send)
 {
     bool can_send = to_send && (belt_link_events(pool->socket) & ZMQ_POLLOUT) != 0;
@@ -203,16 +203,16 @@ static bool may_go_on(belt_pool *pool, bool to_send)
     return belt_link_look(pool->socket, &pool->watch) || can_send;
 }
 
-/** Its time has ended a sleep: counts it when there was something to do meanwhile, which is a fault of this library. */
+/* Its time has ended a sleep: counts it when there was something to do meanwhile, which is a fault of this library. */
 static void note_overslept(belt_pool *pool, bool talks)
 {
-    bool owed = atomic_load(&pool->queue) != NULL && !client_wake_helm(pool).work;
+    bool owed = atomic_load(&pool->queue) && !client_wake_helm(pool).work;
 
     if ((talks && belt_link_overslept(pool->socket, &pool->watch)) || owed)
         atomic_fetch_add(&pool->overslept, 1);
 }
 
-/** What wakes the driver: its bell, the socket, the end of a child. */
+/* What wakes the driver: its bell, the socket, the end of a child. */
 struct alarms {
     struct pollfd items[2 + CLIENT_CHILDREN];
 };
@@ -221,7 +221,7 @@ static void watch_alarms(belt_pool *pool, bool talks, struct alarms *alarms)
 {
     int fds[CLIENT_CHILDREN] = {-1, -1};
 
-    if (pool->children != NULL && !atomic_load(&pool->lost))
+    if (pool->children && !atomic_load(&pool->lost))
         client_private_fds(pool->children, fds);
     alarms->items[0] = (struct pollfd){.fd = pool->wake_fd, .events = POLLIN};
     alarms->items[1] = (struct pollfd){.fd = talks ? belt_link_fd(pool->socket) : -1, .events = POLLIN};
@@ -229,7 +229,7 @@ static void watch_alarms(belt_pool *pool, bool talks, struct alarms *alarms)
         alarms->items[2 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 }
 
-/** Sleeps. False when nothing but the time has ended it. */
+/* Sleeps. False when nothing but the time has ended it. */
 static bool sleep_until_alarm(belt_pool *pool, struct alarms *alarms, int timeout)
 {
     int ready = client_poll(alarms->items, 2 + CLIENT_CHILDREN, timeout);
@@ -243,11 +243,11 @@ static bool sleep_until_alarm(belt_pool *pool, struct alarms *alarms, int timeou
     return ready != 0;
 }
 
-/** Waits for messages, for a wake-up, for the next timer; at most `most` ms (-1: no limit). Whoever calls it calls
+/* Waits for messages, for a wake-up, for the next timer; at most `most` ms (-1: no limit). Whoever calls it calls
  * work() afterwards: the word of what others have left is taken here. */
 static void wait(belt_pool *pool, bool nap, long most)
 {
-    bool talks = pool->socket != NULL && !atomic_load(&pool->lost);
+    bool talks = pool->socket && !atomic_load(&pool->lost);
     bool to_send = pool->unsent.count > 0 || pool->hello_waits;
     long timer = sleep_time(pool), timeout = timer < INT_MAX ? timer : INT_MAX;
     struct alarms alarms;
@@ -273,7 +273,7 @@ static void acknowledge(belt_pool *pool)
     client_flow_pump(pool, true);
 }
 
-/** Does what there is to do. */
+/* Does what there is to do. */
 static void work(belt_pool *pool)
 {
     if (client_connection_flush(pool)) /* the streams that found no room are told by nobody else */
@@ -287,7 +287,7 @@ static void work(belt_pool *pool)
     tell_lost(pool);
 }
 
-/** A round of the I/O thread at the helm. It waits first, as client_io_turn() does: whoever has taken the word of work
+/* A round of the I/O thread at the helm. It waits first, as client_io_turn() does: whoever has taken the word of work
  * does the work before somebody else is at the helm, who would know nothing of it. */
 static void turn(belt_pool *pool)
 {
@@ -302,7 +302,7 @@ static void turn(belt_pool *pool)
 
 /* ---- who drives ---- */
 
-/** The name of a stream in the helm's state; never 0. */
+/* The name of a stream in the helm's state; never 0. */
 static uint32_t number_of(const struct belt_stream *stream)
 {
     uint32_t number = (uint32_t)stream->wire.config.ref;
@@ -310,10 +310,10 @@ static uint32_t number_of(const struct belt_stream *stream)
     return number != 0 ? number : 1;
 }
 
-/** Its reader may drive: nobody else would be served between his calls. */
+/* Its reader may drive: nobody else would be served between his calls. */
 static bool is_alone(const belt_pool *pool, const struct belt_stream *stream)
 {
-    return stream != NULL && pool->streams == stream && stream->next == NULL;
+    return stream && pool->streams == stream && !stream->next;
 }
 
 bool client_io_take(struct belt_stream *stream, bool later)
@@ -351,7 +351,7 @@ void client_io_leave(struct belt_stream *stream)
     client_wake_ring(stream->pool, client_wake_step(stream->pool, client_helm_leave, 0));
 }
 
-/** The I/O thread lets the reader `number` drive, who waits for it. The lock keeps his stream from being closed
+/* The I/O thread lets the reader `number` drive, who waits for it. The lock keeps his stream from being closed
  * meanwhile. False when he may not. */
 static bool hand_over(belt_pool *pool, uint32_t number)
 {
@@ -368,7 +368,7 @@ static bool hand_over(belt_pool *pool, uint32_t number)
     return true;
 }
 
-/** Sleeps while a reader drives, or did within the last nap. */
+/* Sleeps while a reader drives, or did within the last nap. */
 static void stand_by(belt_pool *pool)
 {
     struct pollfd item = {.fd = pool->standby_fd, .events = POLLIN};
@@ -387,7 +387,7 @@ static void stand_by(belt_pool *pool)
     client_wake_step(pool, client_helm_come_back, 0);
 }
 
-/** The I/O thread, until the pool closes: a round at the helm where nobody else is. */
+/* The I/O thread, until the pool closes: a round at the helm where nobody else is. */
 static void drive(belt_pool *pool)
 {
     uint32_t reader;
@@ -424,7 +424,7 @@ static void *run(void *argument)
     return NULL;            /* and nobody is at the helm again */
 }
 
-/** A thread that takes no signal: those are for the user's threads. */
+/* A thread that takes no signal: those are for the user's threads. */
 static int start_thread(belt_pool *pool)
 {
     sigset_t all, old;
@@ -448,10 +448,10 @@ int client_io_start(belt_pool *pool)
     pool->context = pool->wake_fd < 0 || pool->standby_fd < 0 ? NULL : belt_link_context();
     rc = errno;
     client_process_unlock();
-    if (pool->context == NULL)
+    if (!pool->context)
         return client_error(BELT_SYSTEM, "cannot open a pool: %s", belt_shortage_text(rc));
     pool->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_CEILING);
-    if (pool->decoder == NULL)
+    if (!pool->decoder)
         return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
     belt_session_init(&pool->session, client_now_ms());
     rc = start_thread(pool);
@@ -482,13 +482,13 @@ void client_io_close(belt_pool *pool)
     int linger = LINGER_MS;
 
     belt_frames_clear(&pool->unsent);
-    if (pool->socket != NULL) {
-        if (pool->session.state != BELT_SESSION_READY || pool->children != NULL)
+    if (pool->socket) {
+        if (pool->session.state != BELT_SESSION_READY || pool->children)
             linger = 0;
         zmq_setsockopt(pool->socket, ZMQ_LINGER, &linger, sizeof(linger));
         zmq_close(pool->socket);
     }
-    if (pool->context != NULL)
+    if (pool->context)
         while (zmq_ctx_term(pool->context) != 0 && errno == EINTR)
             ;
     belt_decoder_free(pool->decoder);

@@ -25,12 +25,12 @@
 
 static bool name_ok(const char *name)
 {
-    size_t len = name != NULL ? strlen(name) : 0;
+    size_t len = name ? strlen(name) : 0;
 
     if (len == 0 || len > BELT_MAX_NAME || name[0] == '-' || name[0] == '.')
         return false;
     for (size_t i = 0; i < len; i++)
-        if (!isalnum((unsigned char)name[i]) && strchr("._-", name[i]) == NULL)
+        if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
             return false;
     return true;
 }
@@ -55,7 +55,7 @@ static int check_times(const belt_job_options *options)
     if (options->deadline_ms > 0 && options->deadline_ms <= options->after_ms)
         return client_error(BELT_INVALID, "the job's deadline (%llu ms) is not after its start (%llu ms)",
                             (unsigned long long)options->deadline_ms, (unsigned long long)options->after_ms);
-    if (options->final_statuses != NULL && !client_statuses_parse(options->final_statuses, bits))
+    if (options->final_statuses && !client_statuses_parse(options->final_statuses, bits))
         return client_error(BELT_INVALID,
                             "\"%.*s\" is no list of exit statuses: numbers from 1 to 255 and ranges, as in 2,64-78",
                             TEXT_UP_TO(options->final_statuses, 100));
@@ -79,9 +79,9 @@ static int complete_options(const belt_job_options *given, unsigned limit, belt_
                             (unsigned long long)options->buffersize);
     if (options->remember_ms > (int64_t)BELT_MAX_WAIT_MS)
         return client_error(BELT_INVALID, "a key is remembered for ten years at most");
-    if (options->key != NULL && !key_ok(options->key))
+    if (options->key && !key_ok(options->key))
         return client_error(BELT_INVALID, "a job's key is 1 to %u printable ASCII characters", BELT_MAX_KEY);
-    if (options->argument == NULL && options->argument_len > 0)
+    if (!options->argument && options->argument_len > 0)
         return client_error(BELT_INVALID, "the job's argument has %zu bytes and no address", options->argument_len);
     if (options->argument_len > limit)
         return client_error(BELT_TOO_LARGE, "the job's argument has %zu bytes, at most %u are allowed",
@@ -89,7 +89,7 @@ static int complete_options(const belt_job_options *given, unsigned limit, belt_
     return check_times(options);
 }
 
-/** Copies `len` bytes to `*at` and moves it on. */
+/* Copies `len` bytes to `*at` and moves it on. */
 static struct belt_bytes put(char **at, const void *data, size_t len)
 {
     struct belt_bytes bytes = {(uint8_t *)*at, len};
@@ -100,7 +100,7 @@ static struct belt_bytes put(char **at, const void *data, size_t len)
     return bytes;
 }
 
-/** Of a window of one, too, single acknowledgements would be half of all messages. */
+/* Of a window of one, too, single acknowledgements would be half of all messages. */
 #define SLACK 64u
 
 static uint64_t slack_of(enum client_stream_kind kind)
@@ -108,7 +108,7 @@ static uint64_t slack_of(enum client_stream_kind kind)
     return kind == CLIENT_STREAM_MAPS ? SLACK : 0; /* who only reads is sent no more than he asked for */
 }
 
-/**
+/*
  * The broker's window is a little wider than ours, which is the exact one: acknowledgements go in quarters of both. A
  * job that is only handed in has none: nobody may be reading yet; nor has one of single calls, which are made one by
  * one.
@@ -121,7 +121,7 @@ static uint64_t broker_window(enum client_stream_kind kind, const belt_job_optio
     return items < BELT_WINDOW_ITEMS_MAX ? items : BELT_WINDOW_ITEMS_MAX;
 }
 
-/** What a stream is opened for. */
+/* What a stream is opened for. */
 struct work {
     enum client_stream_kind kind;
     bool shared;          /* of single calls */
@@ -131,10 +131,10 @@ struct work {
     uint64_t job, cursor; /* when it only reads */
 };
 
-/** How long the key stands for the job after it was read (PROTOCOL.md §7.1). */
+/* How long the key stands for the job after it was read (PROTOCOL.md §7.1). */
 static uint64_t remember_of(const belt_job_options *options)
 {
-    if (options->key == NULL || options->remember_ms < 0)
+    if (!options->key || options->remember_ms < 0)
         return 0;
     return options->remember_ms > 0 ? (uint64_t)options->remember_ms : BELT_REMEMBER_MS;
 }
@@ -154,14 +154,14 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
 
     snprintf(key, sizeof(key), "%s-%llu", stream->pool->key_prefix, (unsigned long long)ref);
     snprintf(reader, sizeof(reader), "r%llu", (unsigned long long)ref);
-    if (options->key != NULL)
+    if (options->key)
         snprintf(key, sizeof(key), "%s", options->key);
-    if (options->key != NULL && options->acknowledge) /* whoever opens it again goes on as the same reader */
+    if (options->key && options->acknowledge) /* whoever opens it again goes on as the same reader */
         snprintf(reader, sizeof(reader), "map");
-    if (work->reader != NULL)
+    if (work->reader)
         snprintf(reader, sizeof(reader), "%s", work->reader);
     words = malloc(strlen(key) + strlen(function) + strlen(reader) + options->argument_len + 1);
-    if (words == NULL)
+    if (!words)
         return false;
     free(stream->words);
     stream->words = at = words;
@@ -187,7 +187,7 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
         .keep_ms = options->keep_ms,
         .remember_ms = remember_of(options),
         .after_at = options->after_at};
-    if (options->final_statuses != NULL)
+    if (options->final_statuses)
         client_statuses_parse(options->final_statuses, config.options.final_status);
     config.named = options->key != NULL;
     config.confirm = options->acknowledge;
@@ -200,7 +200,7 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
     return true;
 }
 
-/** An automatic window holds some chunks from the start: with less than one it would wait for the broker to give up on
+/* An automatic window holds some chunks from the start: with less than one it would wait for the broker to give up on
  * it. */
 static uint64_t first_window(uint32_t chunksize)
 {
@@ -211,7 +211,7 @@ static uint64_t first_window(uint32_t chunksize)
     return size < CLIENT_WINDOW_LAST ? size : CLIENT_WINDOW_LAST;
 }
 
-/** How many items may be on their way: of a job that is handed in it is not for the reader to say. */
+/* How many items may be on their way: of a job that is handed in it is not for the reader to say. */
 static void init_window(struct belt_stream *stream, const struct work *work, const belt_job_options *options)
 {
     client_window_init(&stream->window, work->mode, options->buffersize, options->buffer_bytes);
@@ -223,7 +223,7 @@ static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, 
 {
     struct belt_stream *stream = calloc(1, sizeof(*stream));
 
-    if (stream == NULL)
+    if (!stream)
         return NULL;
     stream->pool = pool;
     stream->mark = pool->mark;
@@ -232,7 +232,7 @@ static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, 
     stream->acknowledges = options->acknowledge;
     init_window(stream, work, options);
     stream->shelf = client_shelf_new();
-    if (stream->shelf == NULL || !init_wire(stream, work, options)) {
+    if (!stream->shelf || !init_wire(stream, work, options)) {
         client_shelf_leave(stream->shelf);
         client_pool_unref(pool);
         free(stream);
@@ -259,8 +259,8 @@ static int check_function(const belt_pool *pool, const struct work *work)
     if (!name_ok(work->function))
         return client_error(BELT_INVALID,
                             "\"%.*s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
-                            TEXT_UP_TO(work->function != NULL ? work->function : "(none)", 140), BELT_MAX_NAME);
-    if (pool->children == NULL || client_private_serves(pool->children, work->function))
+                            TEXT_UP_TO(work->function ? work->function : "(none)", 140), BELT_MAX_NAME);
+    if (!pool->children || client_private_serves(pool->children, work->function))
         return BELT_OK;
     client_private_names(pool->children, names, sizeof(names));
     return client_error(BELT_NOT_SERVED,
@@ -300,7 +300,7 @@ static int open_entered(belt_pool *pool, const struct work *work, belt_source so
         return rc;
     options.detached = options.detached || work->kind == CLIENT_STREAM_SUBMITS;
     stream = stream_new(pool, work, &options);
-    if (stream == NULL)
+    if (!stream)
         return client_error(BELT_NO_MEMORY, "cannot open a stream: out of memory");
     stream->source = source;
     stream->ctx = ctx;
@@ -315,7 +315,7 @@ static int open_stream(belt_pool *pool, const struct work *work, belt_source sou
 {
     int rc;
 
-    if (out == NULL)
+    if (!out)
         return client_error(BELT_INVALID, "a place for the stream is needed");
     *out = NULL;
     rc = client_pool_enter(pool, "a stream cannot be opened");
@@ -358,7 +358,7 @@ int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint6
     rc = client_options_read(&options, sizeof(options), given, "BELT_READER_OPTIONS_INIT");
     if (rc != BELT_OK)
         return rc;
-    if (reader == NULL || !key_ok(reader))
+    if (!reader || !key_ok(reader))
         return client_error(BELT_INVALID, "a reader's name is 1 to %u printable ASCII characters", BELT_MAX_KEY);
     work.mode = options.unordered ? BELT_UNORDERED : BELT_ORDERED;
     belt_job_options_init(&window);

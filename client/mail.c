@@ -98,7 +98,7 @@ int client_stream_interrupted(struct belt_stream *stream)
 void client_fd_update(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
-    bool ready = mail->results.first != NULL || mail->over || mail->hand_ready || mail->moved ||
+    bool ready = mail->results.first || mail->over || mail->hand_ready || mail->moved ||
                  mail->granted_bytes > mail->draws_beyond || atomic_load(&stream->interrupted) ||
                  atomic_load(&stream->pool->closing);
     uint64_t value = 1;

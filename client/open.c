@@ -65,7 +65,7 @@ static belt_pool *pool_new(const belt_pool_options *options)
     belt_pool *pool = calloc(1, sizeof(*pool));
     char host[64] = "localhost";
 
-    if (pool == NULL)
+    if (!pool)
         return NULL;
     client_lock_init(&pool->lock, &pool->cond);
     pthread_mutex_init(&pool->shared_lock, NULL);
@@ -77,14 +77,14 @@ static belt_pool *pool_new(const belt_pool_options *options)
     atomic_init(&pool->max_payload, BELT_MAX_PAYLOAD_DEFAULT);
     pool->larger = "start the broker with a larger --max-payload";
     gethostname(host, sizeof(host) - 1);
-    if (options->name != NULL)
+    if (options->name)
         text_print(pool->name, sizeof(pool->name), "%s", options->name);
     else
         text_print(pool->name, sizeof(pool->name), "%s:%ld", host, (long)getpid());
     return pool;
 }
 
-/** Waits for the broker's welcome. */
+/* Waits for the broker's welcome. */
 static int connect_pool(belt_pool *pool, int64_t timeout_ms)
 {
     uint64_t deadline = client_deadline(timeout_ms);
@@ -108,7 +108,7 @@ static int connect_pool(belt_pool *pool, int64_t timeout_ms)
     return rc;
 }
 
-/** One that could not be opened. */
+/* One that could not be opened. */
 static void give_up(belt_pool *pool)
 {
     atomic_store(&pool->closing, true);
@@ -121,16 +121,16 @@ int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_o
     belt_pool *pool = NULL;
     int rc;
 
-    if (broker == NULL || out == NULL || strlen(broker) >= sizeof(pool->endpoint) || strstr(broker, "://") == NULL)
+    if (!broker || !out || strlen(broker) >= sizeof(pool->endpoint) || !strstr(broker, "://"))
         return client_error(BELT_INVALID,
                             "\"%s\" is not the address of a broker: it looks like tcp://host:7878 or ipc:///path",
-                            broker != NULL ? broker : "(none)");
+                            broker ? broker : "(none)");
     *out = NULL;
     rc = complete_options(options, &complete);
     if (rc != BELT_OK)
         return rc;
     pool = pool_new(&complete);
-    if (pool == NULL)
+    if (!pool)
         return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
     pool->role = role;
     snprintf(pool->endpoint, sizeof(pool->endpoint), "%s", broker);
@@ -152,18 +152,18 @@ int belt_pool_open_private(const struct client_work *work, const belt_pool_optio
     belt_pool *pool = NULL;
     int rc;
 
-    if (out == NULL)
+    if (!out)
         return client_error(BELT_INVALID, "belt_pool_open: no place for the pool was given");
     *out = NULL;
     rc = complete_options(options, &complete);
     if (rc != BELT_OK)
         return rc;
-    if (!complete.external_workers && (work->functions == NULL || work->count == 0))
+    if (!complete.external_workers && (!work->functions || work->count == 0))
         return client_error(BELT_INVALID,
                             "a private pool has no functions to run: call belt_function_register() first, "
                             "or give the address of a broker");
     pool = pool_new(&complete);
-    if (pool == NULL)
+    if (!pool)
         return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
     pool->larger =
         work->words == BELT_WORDS_OPTIONS ? "give a larger --max-payload" : "open the pool with a larger max_payload";
@@ -188,19 +188,19 @@ pid_t belt_pool_agent(const belt_pool *pool)
 
 const char *belt_pool_workers(const belt_pool *pool)
 {
-    return pool != NULL && pool->children != NULL ? client_private_workers(pool->children) : NULL;
+    return pool && pool->children ? client_private_workers(pool->children) : NULL;
 }
 
 int belt_pool_lifeline(const belt_pool *pool)
 {
-    return pool != NULL && pool->children != NULL ? client_private_lifeline(pool->children) : -1;
+    return pool && pool->children ? client_private_lifeline(pool->children) : -1;
 }
 
 int belt_pool_open(const char *broker, const belt_pool_options *options, belt_pool **pool)
 {
     struct client_work work = {0};
 
-    if (broker != NULL)
+    if (broker)
         return belt_pool_open_as(broker, BELT_ROLE_CLIENT, options, pool);
     work.functions = belt_function_list(&work.count);
     return belt_pool_open_private(&work, options, pool);

@@ -14,7 +14,7 @@ int client_options_read(void *known, size_t known_size, const void *given, const
     const unsigned char *bytes = given;
     size_t size;
 
-    if (given == NULL)
+    if (!given)
         return BELT_OK;
     memcpy(&size, given, sizeof(size));
     if (size < sizeof(size) || size > known_size + CLIENT_OPTIONS_NEWER_MAX)

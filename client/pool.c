@@ -84,7 +84,7 @@ void client_stream_free(struct belt_stream *stream)
     pthread_mutex_destroy(&mail->lock);
     pthread_mutex_destroy(&stream->calls);
     free(stream->words);
-    if (stream->tasks != NULL)
+    if (stream->tasks)
         stream->tasks->free(stream);
     free(stream);
     client_pool_unref(pool);

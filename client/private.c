@@ -80,7 +80,7 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/** A pipe whose ends are not 0, 1 or 2, which a program may be started without. */
+/* A pipe whose ends are not 0, 1 or 2, which a program may be started without. */
 static int make_pipe(int ends[2])
 {
     if (pipe2(ends, O_CLOEXEC) != 0) {
@@ -102,7 +102,7 @@ static bool copy_names(struct client_private *self, const struct belt_agent_func
     for (uint32_t i = 0; i < count; i++)
         size += strlen(functions[i].name) + 1;
     self->names = at = calloc(1, size);
-    for (uint32_t i = 0; at != NULL && i < count; i++)
+    for (uint32_t i = 0; at && i < count; i++)
         at = stpcpy(at, functions[i].name) + 1;
     return at != NULL;
 }
@@ -146,7 +146,7 @@ void client_private_names(const struct client_private *children, char *text, siz
 
 /* ---- in the child ---- */
 
-/** The user's signal handlers and mask are not ours, nor is his terminal's Ctrl-C. */
+/* The user's signal handlers and mask are not ours, nor is his terminal's Ctrl-C. */
 static void become_child(void)
 {
     struct sigaction plain = {.sa_handler = SIG_DFL};
@@ -184,7 +184,7 @@ static void say(int fd, const char *text)
     }
 }
 
-/** Closes what the broker must not hold open: pipes of the user, for one. */
+/* Closes what the broker must not hold open: pipes of the user, for one. */
 static void keep_only(const int *kept, size_t count)
 {
     unsigned first = STDERR_FILENO + 1;
@@ -205,7 +205,7 @@ static void keep_only(const int *kept, size_t count)
     }
 }
 
-/** In the broker's process, before anything else of the pool runs that would be counted, too. */
+/* In the broker's process, before anything else of the pool runs that would be counted, too. */
 static int look_for_room(struct client_private *self, char *error, size_t size)
 {
     unsigned room;
@@ -297,7 +297,7 @@ static void run_agent(struct client_private *self, int said, const struct client
 
 /* ---- in the parent ---- */
 
-/** Or a slot that prints would print what is buffered here once more. Beside other threads, of which one may wait
+/* Or a slot that prints would print what is buffered here once more. Beside other threads, of which one may wait
  * within a stream for as long as it likes, only the standard streams, and only if they are free. */
 static void flush_streams(void)
 {
@@ -347,7 +347,7 @@ static int fork_child(struct client_private *self, int which, const struct clien
     return BELT_OK;
 }
 
-/** Reaps one child if it has ended. True: it has, `text` tells. */
+/* Reaps one child if it has ended. True: it has, `text` tells. */
 static bool reap(struct child *child, const char *what, char *text, size_t size)
 {
     char said[512] = "";
@@ -402,7 +402,7 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
 }
 
-/** Until the broker says where it listens. */
+/* Until the broker says where it listens. */
 static int await_ready(struct client_private *self, const belt_pool_options *options)
 {
     int64_t timeout_ms = options->connect_timeout_ms;
@@ -435,7 +435,7 @@ static int await_ready(struct client_private *self, const belt_pool_options *opt
     }
 }
 
-/** With the lock of the process: no fork takes a copy of the lifeline before it is known as one. */
+/* With the lock of the process: no fork takes a copy of the lifeline before it is known as one. */
 static int open_lifeline(struct client_private *self)
 {
     int ends[2];
@@ -484,7 +484,7 @@ static int start(struct client_private *self, const struct client_work *work, co
     return rc;
 }
 
-/** What the machine has: payloads may be as large as the protocol carries, if they fit. */
+/* What the machine has: payloads may be as large as the protocol carries, if they fit. */
 static void set_limits(struct client_private *self, const belt_pool_options *options, enum belt_pool_words words)
 {
     uint64_t memory = options->memory > 0 ? options->memory : client_memory("") / 2, most = memory;
@@ -507,7 +507,7 @@ int client_private_start(const struct client_work *work, const belt_pool_options
     int rc;
 
     *children = NULL;
-    if (self == NULL)
+    if (!self)
         return client_error(BELT_NO_MEMORY, "cannot open a private pool: out of memory");
     self->lifeline_read = self->lifeline.fd = self->lock = self->owner = self->ready[0] = self->ready[1] = -1;
     for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
@@ -526,7 +526,7 @@ int client_private_start(const struct client_work *work, const belt_pool_options
     return rc;
 }
 
-/** True once it has ended by itself. */
+/* True once it has ended by itself. */
 static bool await_end(struct child *child, uint64_t deadline)
 {
     char text[600];
@@ -560,7 +560,7 @@ void client_private_stop(struct client_private **children)
 {
     struct client_private *self;
 
-    if (children == NULL || *children == NULL)
+    if (!children || !*children)
         return;
     self = *children;
     uint64_t deadline = now_ms() + self->kill_ms + STOP_MS;
@@ -573,7 +573,7 @@ void client_private_stop(struct client_private **children)
     close_fd(&self->lock);
     close_fd(&self->ready[0]);
     close_fd(&self->ready[1]);
-    if (self->slots_room != NULL)
+    if (self->slots_room)
         munmap(self->slots_room, sizeof(*self->slots_room));
     free(self->names);
     free(self);

@@ -33,11 +33,11 @@ static void make_lock(void)
     pthread_cond_init(&cond, NULL);
 }
 
-/** A new process, which has this one thread. */
+/* A new process, which has this one thread. */
 static void adopt(void)
 {
     make_lock();
-    for (; owned != NULL; owned = owned->next) {
+    for (; owned; owned = owned->next) {
         close(owned->fd);
         owned->fd = -1;
     }
@@ -111,9 +111,9 @@ void client_process_close(struct client_own_fd *own)
     if (own->fd < 0)
         return;
     client_process_lock();
-    while (*at != NULL && *at != own)
+    while (*at && *at != own)
         at = &(*at)->next;
-    if (*at != NULL)
+    if (*at)
         *at = own->next;
     close(own->fd);
     own->fd = -1;

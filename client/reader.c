@@ -25,7 +25,7 @@
 
 /* ---- taking ---- */
 
-/** Swaps out what has come. */
+/* Swaps out what has come. */
 static void fill_hand(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
@@ -42,13 +42,13 @@ static struct client_result *take_one(struct belt_stream *stream)
 {
     struct client_result *result = stream->failed.first;
 
-    if (result != NULL && client_window_due(&stream->window, result->shown.index)) {
+    if (result && client_window_due(&stream->window, result->shown.index)) {
         client_results_pop(&stream->failed);
     } else {
-        if (stream->hand.first == NULL)
+        if (!stream->hand.first)
             fill_hand(stream);
         result = client_results_pop(&stream->hand);
-        if (result == NULL)
+        if (!result)
             return NULL;
         result->shown.index =
             stream->kind == CLIENT_STREAM_READS ? result->task : client_window_index(&stream->window, result->task);
@@ -71,14 +71,14 @@ static size_t take(struct belt_stream *stream, belt_result **results, size_t max
     while (count < max) {
         struct client_result *result = take_one(stream);
 
-        if (result == NULL)
+        if (!result)
             break;
         results[count++] = &result->shown;
     }
     return count;
 }
 
-/** How the stream stands when nothing is there to take: OK means wait. */
+/* How the stream stands when nothing is there to take: OK means wait. */
 static int standing(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
@@ -88,7 +88,7 @@ static int standing(struct belt_stream *stream)
         return client_error(BELT_END, "the stream is at its end: all %llu results were given",
                             (unsigned long long)stream->window.taken);
     pthread_mutex_lock(&mail->lock); /* with a key the broker says whether that was all: the job may be larger */
-    if (mail->over && mail->results.first == NULL) {
+    if (mail->over && !mail->results.first) {
         if (mail->code == BELT_OK)
             rc = client_error(BELT_END, "the stream is at its end");
         else
@@ -98,23 +98,23 @@ static int standing(struct belt_stream *stream)
     return rc;
 }
 
-/** Under the mail's lock: what a reader waits for is there. `granted`: more than this was granted; UINT64_MAX: he does
+/* Under the mail's lock: what a reader waits for is there. `granted`: more than this was granted; UINT64_MAX: he does
  * not wait for that. */
 static bool is_due(const struct belt_stream *stream, uint64_t granted)
 {
     const struct client_mail *mail = &stream->mail;
 
-    return mail->results.first != NULL || mail->over || mail->moved || mail->stirred || client_stream_stops(stream) ||
+    return mail->results.first || mail->over || mail->moved || mail->stirred || client_stream_stops(stream) ||
            mail->granted_bytes > granted || atomic_load(&stream->pool->closing);
 }
 
-/** A reader who keeps coming back soon drives the connection himself while he waits. */
+/* A reader who keeps coming back soon drives the connection himself while he waits. */
 static bool comes_back_soon(const struct belt_stream *stream, uint64_t deadline)
 {
     return deadline != 0 && client_now_ms() - stream->woke_ms <= BACK_MS;
 }
 
-/** Under the mail's lock. False when `deadline` has passed. */
+/* Under the mail's lock. False when `deadline` has passed. */
 static bool wait_for_mail(struct belt_stream *stream, uint64_t granted, uint64_t deadline)
 {
     struct client_mail *mail = &stream->mail;
@@ -147,7 +147,7 @@ static bool wait_for_mail(struct belt_stream *stream, uint64_t granted, uint64_t
     return in_time;
 }
 
-/** Sleeps until there is something new; false when `deadline` has passed. */
+/* Sleeps until there is something new; false when `deadline` has passed. */
 static bool sleep_until(struct belt_stream *stream, uint64_t deadline)
 {
     struct client_mail *mail = &stream->mail;
@@ -168,12 +168,12 @@ static bool sleep_until(struct belt_stream *stream, uint64_t deadline)
     return in_time;
 }
 
-/** What was taken may have made room. */
+/* What was taken may have made room. */
 static void tell_feeders(struct belt_stream *stream)
 {
     struct client_mail *mail = &stream->mail;
 
-    if (stream->source != NULL || mail->feeders == 0) /* it changes with the lock of the calls, too */
+    if (stream->source || mail->feeders == 0) /* it changes with the lock of the calls, too */
         return;
     pthread_mutex_lock(&mail->lock);
     client_tell(&mail->cond);
@@ -222,10 +222,10 @@ int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt_result *
 {
     int rc;
 
-    if (stream == NULL || results == NULL || count == NULL || max == 0)
+    if (!stream || !results || !count || max == 0)
         return client_error(BELT_INVALID, "belt_stream_next: a stream and room for at least one result are needed");
     *count = 0;
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return client_call_next(client_call_of(stream), timeout_ms, results, count);
     assert(stream->magic == CLIENT_STREAM_MAGIC);
     rc = client_turn_enter(stream);
@@ -247,7 +247,7 @@ int belt_stream_next(belt_stream *stream, int64_t timeout_ms, belt_result **resu
 {
     size_t count;
 
-    if (result != NULL)
+    if (result)
         *result = NULL;
     return belt_stream_next_many(stream, timeout_ms, result, 1, &count);
 }
@@ -259,7 +259,7 @@ int belt_stream_ack(belt_stream *stream, uint64_t number)
     uint64_t upto = number + 1; /* UINT64_MAX: of a failed input before any result */
     int rc;
 
-    if (stream == NULL || client_call_of(stream) != NULL || !stream->acknowledges)
+    if (!stream || client_call_of(stream) || !stream->acknowledges)
         return client_error(BELT_INVALID, "belt_stream_ack: a stream with the option 'acknowledge' is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
@@ -281,9 +281,9 @@ int belt_stream_progress(const belt_stream *stream, belt_progress *progress)
     belt_progress all = BELT_PROGRESS_INIT;
     bool ours;
 
-    if (stream == NULL || progress == NULL)
+    if (!stream || !progress)
         return client_error(BELT_INVALID, "belt_stream_progress: a stream and a place for its progress are needed");
-    if (client_call_of(stream) != NULL) {
+    if (client_call_of(stream)) {
         ours = client_call_progress(client_call_of(stream), &all);
     } else if ((ours = client_process_is(stream->mark))) { /* else a thread of another process may hold the lock */
         client_turn_lock((struct belt_stream *)stream);
@@ -310,7 +310,7 @@ uint64_t belt_stream_job(const belt_stream *stream)
     struct client_mail *mail = (struct client_mail *)&stream->mail;
     uint64_t job;
 
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return client_call_job(client_call_of(stream));
     if (!client_process_is(stream->mark))
         return 0;

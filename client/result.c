@@ -31,7 +31,7 @@ void client_results_add(struct client_results *results, struct client_result *re
 
 void client_results_move(struct client_results *to, struct client_results *from)
 {
-    if (from->first == NULL)
+    if (!from->first)
         return;
     *to->tail = from->first;
     to->tail = from->tail;
@@ -42,9 +42,9 @@ struct client_result *client_results_pop(struct client_results *results)
 {
     struct client_result *result = results->first;
 
-    if (result != NULL) {
+    if (result) {
         results->first = result->next;
-        if (results->first == NULL)
+        if (!results->first)
             results->tail = &results->first;
     }
     return result;
@@ -52,7 +52,7 @@ struct client_result *client_results_pop(struct client_results *results)
 
 void client_results_drop(struct client_results *results)
 {
-    for (struct client_result *result; (result = client_results_pop(results)) != NULL;)
+    for (struct client_result *result; (result = client_results_pop(results));)
         client_result_drop(result);
 }
 
@@ -60,7 +60,7 @@ struct client_shelf *client_shelf_new(void)
 {
     struct client_shelf *shelf = calloc(1, sizeof(*shelf));
 
-    if (shelf != NULL) {
+    if (shelf) {
         atomic_init(&shelf->refs, 1);
         atomic_init(&shelf->returned, NULL);
     }
@@ -69,7 +69,7 @@ struct client_shelf *client_shelf_new(void)
 
 static void chain_free(struct client_result *result)
 {
-    while (result != NULL) {
+    while (result) {
         struct client_result *next = result->next;
 
         free(result);
@@ -88,7 +88,7 @@ static void shelf_unref(struct client_shelf *shelf)
 
 void client_shelf_leave(struct client_shelf *shelf)
 {
-    if (shelf != NULL)
+    if (shelf)
         shelf_unref(shelf);
 }
 
@@ -96,14 +96,14 @@ static struct client_result *shelf_take(struct client_shelf *shelf)
 {
     struct client_result *result;
 
-    if (shelf->spare == NULL)
+    if (!shelf->spare)
         shelf->spare = atomic_exchange_explicit(&shelf->returned, NULL, memory_order_acquire);
     result = shelf->spare;
-    if (result != NULL)
+    if (result)
         shelf->spare = result->next;
     else
         result = malloc(sizeof(*result));
-    if (result == NULL)
+    if (!result)
         return NULL;
     memset(result, 0, sizeof(*result));
     result->shelf = shelf;
@@ -115,12 +115,12 @@ void client_result_drop(struct client_result *result)
 {
     struct client_shelf *shelf;
 
-    if (result == NULL)
+    if (!result)
         return;
     shelf = result->shelf;
     belt_payload_clear(&result->payload);
     free(result->words);
-    if (shelf == NULL) {
+    if (!shelf) {
         free(result);
         return;
     }
@@ -151,7 +151,7 @@ static bool add_extras(struct client_result *result, const struct belt_result_ex
     if (extras->text.len + extras->log.len + extras->host.len == 0)
         return true;
     result->words = malloc(extras->text.len + extras->log.len + extras->host.len + 3);
-    if (result->words == NULL)
+    if (!result->words)
         return false;
     at = result->words;
     if (extras->text.len > 0)
@@ -180,12 +180,12 @@ static bool is_aligned(const struct belt_payload *payload)
     return payload->len == 0 || (uintptr_t)payload->data % BELT_ALIGNMENT == 0;
 }
 
-/** A buffer with room for `size` bytes from its first aligned one on. */
+/* A buffer with room for `size` bytes from its first aligned one on. */
 static struct belt_buf *aligned_new(size_t size, size_t *first)
 {
     struct belt_buf *buf = belt_buf_new(size + BELT_ALIGNMENT - 1);
 
-    if (buf != NULL)
+    if (buf)
         *first = padded((uintptr_t)buf->data) - (uintptr_t)buf->data;
     return buf;
 }
@@ -210,7 +210,7 @@ void client_room_close(struct client_room *room)
     room->buf = NULL;
 }
 
-/** The payload where a caller may read what it sent, a double or a struct; .buf is NULL when out of memory. */
+/* The payload where a caller may read what it sent, a double or a struct; .buf is NULL when out of memory. */
 static struct belt_payload align(const struct belt_payload *payload, struct client_room *room)
 {
     struct belt_payload copy = {.len = payload->len};
@@ -224,7 +224,7 @@ static struct belt_payload align(const struct belt_payload *payload, struct clie
         copy.buf = belt_buf_ref(room->buf);
         room->used += padded((size_t)payload->len + 1);
     }
-    if (copy.buf != NULL) {
+    if (copy.buf) {
         memcpy(copy.buf->data + at, payload->data, payload->len);
         copy.buf->data[at + payload->len] = '\0'; /* nobody may count on it, but what is read too far ends there */
         copy.data = copy.buf->data + at;
@@ -237,7 +237,7 @@ struct client_result *client_result_new(struct client_shelf *shelf, const struct
 {
     struct client_result *result = shelf_take(shelf);
 
-    if (result == NULL)
+    if (!result)
         return NULL;
     result->task = item->index;
     result->shown.index = item->index;
@@ -247,12 +247,12 @@ struct client_result *client_result_new(struct client_shelf *shelf, const struct
     result->shown.text = item->code == BELT_OK ? "" : belt_code_text(item->code);
     result->shown.host = result->shown.log = "";
     result->shown.exit_status = -1;
-    if (item->extras != NULL && !add_extras(result, item->extras)) {
+    if (item->extras && !add_extras(result, item->extras)) {
         client_result_drop(result);
         return NULL;
     }
     result->payload = align(&item->payload, room);
-    if (result->payload.len > 0 && result->payload.buf == NULL) {
+    if (result->payload.len > 0 && !result->payload.buf) {
         client_result_drop(result);
         return NULL;
     }
@@ -265,7 +265,7 @@ struct client_result *client_result_local(uint64_t index, unsigned code, const c
 {
     struct client_result *result = calloc(1, sizeof(*result));
 
-    if (result == NULL)
+    if (!result)
         return NULL;
     result->shown = (belt_result){.index = index,
                                   .code = code,
@@ -274,9 +274,9 @@ struct client_result *client_result_local(uint64_t index, unsigned code, const c
                                   .host = "",
                                   .exit_status = -1,
                                   .text = belt_code_text(code)};
-    if (text != NULL) {
+    if (text) {
         result->words = malloc(len + 1);
-        if (result->words == NULL) {
+        if (!result->words) {
             free(result);
             return NULL;
         }
@@ -288,7 +288,7 @@ struct client_result *client_result_local(uint64_t index, unsigned code, const c
 
 void belt_result_free(belt_result **result)
 {
-    if (result == NULL || *result == NULL)
+    if (!result || !*result)
         return;
     client_result_drop((struct client_result *)*result);
     *result = NULL;
@@ -296,7 +296,7 @@ void belt_result_free(belt_result **result)
 
 void belt_results_free(belt_result ***results, size_t count)
 {
-    if (results == NULL || *results == NULL)
+    if (!results || !*results)
         return;
     for (size_t i = 0; i < count; i++)
         belt_result_free(&(*results)[i]);

@@ -25,7 +25,7 @@ void client_call_tell(struct client_call *call)
     const uint64_t one = 1;
     int fd = atomic_load(&call->fd);
 
-    if (call->waiter != NULL)
+    if (call->waiter)
         client_tell(call->waiter);
     if (fd >= 0)
         (void)!write(fd, &one, sizeof(one)); /* it stays readable: a full counter is no matter */
@@ -71,7 +71,7 @@ void client_call_wish(struct client_call *call, enum client_call_wish wish)
     client_wake_touch(call->shared->stream);
 }
 
-/** Under the lock: it has nothing more to wait for. */
+/* Under the lock: it has nothing more to wait for. */
 static void call_over(struct client_shared *shared, struct client_call *call, struct client_result *result)
 {
     unlist_wish(shared, call);
@@ -85,14 +85,14 @@ static void call_over(struct client_shared *shared, struct client_call *call, st
         return;
     }
     call->result = result;
-    call->ok = result != NULL && result->shown.code == BELT_OK;
-    call->failed = result != NULL && !call->ok;
+    call->ok = result && result->shown.code == BELT_OK;
+    call->failed = result && !call->ok;
     client_call_tell(call);
 }
 
 /* ---- which job ---- */
 
-/** What is the same of all calls of a job, as bytes. */
+/* What is the same of all calls of a job, as bytes. */
 struct common {
     uint64_t timeout_ms;
     int64_t backoff_ms;
@@ -102,10 +102,10 @@ struct common {
     uint32_t detail, has_statuses;
 };
 
-/** The name, and where its texts are. NULL: out of memory. */
+/* The name, and where its texts are. NULL: out of memory. */
 static char *name_of(const char *function, belt_job_options *options, unsigned *len, const char **named)
 {
-    const char *statuses = options->final_statuses != NULL ? options->final_statuses : "";
+    const char *statuses = options->final_statuses ? options->final_statuses : "";
     const struct common common = {.timeout_ms = options->timeout_ms,
                                   .backoff_ms = options->backoff_ms,
                                   .argument_len = options->argument_len,
@@ -118,12 +118,12 @@ static char *name_of(const char *function, belt_job_options *options, unsigned *
     size_t function_len = strlen(function) + 1, statuses_len = strlen(statuses) + 1;
     char *name = malloc(sizeof(common) + function_len + statuses_len + options->argument_len), *at = name;
 
-    if (name == NULL)
+    if (!name)
         return NULL;
     memcpy(at, &common, sizeof(common));
     *named = memcpy(at += sizeof(common), function, function_len);
     memcpy(at += function_len, statuses, statuses_len);
-    if (options->final_statuses != NULL)
+    if (options->final_statuses)
         options->final_statuses = at;
     at += statuses_len;
     if (options->argument_len > 0)
@@ -134,17 +134,17 @@ static char *name_of(const char *function, belt_job_options *options, unsigned *
 
 static const struct client_tasks single_calls;
 
-/** Under the pool's `shared_lock`. */
+/* Under the pool's `shared_lock`. */
 static struct client_shared *shared_new(belt_pool *pool, char *name, unsigned len, const char *function,
                                         const belt_job_options *options)
 {
     struct client_shared *shared = calloc(1, sizeof(*shared));
 
-    if (shared == NULL)
+    if (!shared)
         return NULL;
     *shared = (struct client_shared){.name = name, .name_len = len, .function = function, .options = *options};
     shared->stream = client_job_stream_shared(pool, function, options);
-    if (shared->stream == NULL) {
+    if (!shared->stream) {
         free(shared);
         return NULL;
     }
@@ -167,15 +167,15 @@ int client_shared_get(belt_pool *pool, const char *function, const belt_job_opti
     options.buffersize = 0;
     options.buffer_bytes = BELT_WINDOW_BYTES_DEFAULT;
     name = name_of(function, &options, &len, &named);
-    if (name == NULL)
+    if (!name)
         return client_error(BELT_NO_MEMORY, "cannot make a call: out of memory");
     pthread_mutex_lock(&pool->shared_lock);
     HASH_FIND(by_name, pool->shared_jobs, name, len, shared);
-    if (shared == NULL) {
+    if (!shared) {
         shared = shared_new(pool, name, len, named, &options);
-        name = shared != NULL ? NULL : name;
+        name = shared ? NULL : name;
     }
-    if (shared != NULL) {
+    if (shared) {
         pthread_mutex_lock(&shared->stream->mail.lock);
         shared->open++;
         shared->used_ms = client_now_ms();
@@ -183,7 +183,7 @@ int client_shared_get(belt_pool *pool, const char *function, const belt_job_opti
     pthread_mutex_unlock(&pool->shared_lock);
     free(name);
     *out = shared;
-    return shared != NULL ? BELT_OK : client_error(BELT_NO_MEMORY, "cannot make a call: out of memory");
+    return shared ? BELT_OK : client_error(BELT_NO_MEMORY, "cannot make a call: out of memory");
 }
 
 static void unlist(struct client_shared *shared)
@@ -237,14 +237,14 @@ static void tell_flushing(struct belt_stream *stream)
     client_tell(call->waiter);
 }
 
-/** Under the lock. False: out of memory. */
+/* Under the lock. False: out of memory. */
 static bool call_send(struct client_shared *shared, struct client_call *call)
 {
     struct client_stream *wire = &shared->stream->wire;
 
     call->task = wire->next;
     HASH_ADD(by_task, shared->sent, task, sizeof(call->task), call);
-    if (call->by_task.tbl == NULL)
+    if (!call->by_task.tbl)
         return false;
     if (!client_stream_append(wire, &call->payload)) {
         HASH_DELETE(by_task, shared->sent, call);
@@ -264,14 +264,14 @@ static void collect(struct belt_stream *stream)
     pthread_mutex_lock(&stream->mail.lock);
     if (atomic_exchange(&shared->interrupts, false))
         tell_interrupted(shared);
-    while (shared->fresh != NULL && stream->wire.state < CLIENT_STREAM_FAILED && room)
+    while (shared->fresh && stream->wire.state < CLIENT_STREAM_FAILED && room)
         room = call_send(shared, shared->fresh);
     pthread_mutex_unlock(&stream->mail.lock);
     if (!room)
         client_stream_fail(&stream->wire, BELT_NO_MEMORY, "out of memory for calls: wait for some results first");
 }
 
-/** Those whose tasks were not accepted are looked at again when more is. */
+/* Those whose tasks were not accepted are looked at again when more is. */
 static void look_again(struct client_shared *shared)
 {
     struct client_call *call, *next;
@@ -286,7 +286,7 @@ static void look_again(struct client_shared *shared)
     }
 }
 
-/** The next wish whose task the broker has; false: none. */
+/* The next wish whose task the broker has; false: none. */
 static bool next_wish(struct client_shared *shared, struct belt_msg_cancel *msg)
 {
     const struct client_stream *wire = &shared->stream->wire;
@@ -294,14 +294,14 @@ static bool next_wish(struct client_shared *shared, struct belt_msg_cancel *msg)
 
     pthread_mutex_lock(&shared->stream->mail.lock);
     look_again(shared);
-    while ((call = shared->wishes) != NULL) {
+    while ((call = shared->wishes)) {
         unlist_wish(shared, call);
         if (call->task < wire->accepted) /* of what it does not have the broker would know nothing afterwards */
             break;
         call->wishes = call->is_later = true;
         DL_APPEND2(shared->later, call, wish_prev, wish_next);
     }
-    if (call != NULL)
+    if (call)
         *msg = (struct belt_msg_cancel){
             .job = wire->job, .one = true, .task = call->task, .waiting = call->wish == CLIENT_CALL_HALT};
     pthread_mutex_unlock(&shared->stream->mail.lock);
@@ -334,23 +334,23 @@ static void resync(struct belt_stream *stream)
     pthread_mutex_unlock(&stream->mail.lock);
 }
 
-/** False: out of memory. */
+/* False: out of memory. */
 static bool deliver_one(struct client_shared *shared, const struct belt_result_item *item, struct client_room *room)
 {
     struct client_result *result = client_result_new(shared->stream->shelf, item, room);
     struct client_call *call = NULL;
 
-    if (result == NULL)
+    if (!result)
         return false;
     result->shown.index = 0; /* the call is one task: that it shares a job is not to be seen */
     pthread_mutex_lock(&shared->stream->mail.lock);
     HASH_FIND(by_task, shared->sent, &item->index, sizeof(item->index), call);
-    if (call != NULL) {
+    if (call) {
         HASH_DELETE(by_task, shared->sent, call);
         call_over(shared, call, result);
     }
     pthread_mutex_unlock(&shared->stream->mail.lock);
-    if (call == NULL) /* no broker of ours sends one twice */
+    if (!call) /* no broker of ours sends one twice */
         client_result_drop(result);
     return true;
 }
@@ -378,7 +378,7 @@ static void deliver(struct belt_stream *stream, const struct belt_msg_deliver *m
     pthread_mutex_unlock(&mail->lock);
 }
 
-/** Under the lock: the broker has given the job up. Calls that it had accepted are over, and the others are new again.
+/* Under the lock: the broker has given the job up. Calls that it had accepted are over, and the others are new again.
  */
 static void give_up_accepted(struct client_shared *shared)
 {
@@ -401,7 +401,7 @@ static void give_up_accepted(struct client_shared *shared)
             continue;
         }
         call->state = CLIENT_CALL_NEW;
-        if (first != NULL)
+        if (first)
             DL_PREPEND_ELEM(shared->fresh, first, call);
         else
             DL_APPEND(shared->fresh, call);
@@ -442,11 +442,11 @@ static bool ended(struct belt_stream *stream)
     return true;
 }
 
-/** Nothing of it is left that anybody waits for, and nobody has needed it for a while. */
+/* Nothing of it is left that anybody waits for, and nobody has needed it for a while. */
 static bool is_idle(const struct client_shared *shared, uint64_t now)
 {
-    return shared->open == 0 && shared->fresh == NULL && shared->sent == NULL &&
-           atomic_load(&shared->stream->users) == 0 && (shared->over || now - shared->used_ms >= IDLE_MS);
+    return shared->open == 0 && !shared->fresh && !shared->sent && atomic_load(&shared->stream->users) == 0 &&
+           (shared->over || now - shared->used_ms >= IDLE_MS);
 }
 
 static void end_if_idle(struct belt_stream *stream, uint64_t now)

@@ -8,13 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/** The words of one page. */
+/* The words of one page. */
 struct words {
     struct words *next;
     char text[];
 };
 
-/** The caller's view comes first; what it points to is freed with it. */
+/* The caller's view comes first; what it points to is freed with it. */
 struct status {
     belt_status shown;
     void *rows; /* one behind the other */
@@ -28,7 +28,7 @@ struct status {
     struct words *words;
 };
 
-/** Words are measured and then copied by the same walk: `at` NULL measures. */
+/* Words are measured and then copied by the same walk: `at` NULL measures. */
 struct walk {
     char *at;
     size_t len;
@@ -39,7 +39,7 @@ static const char *word(struct walk *walk, struct belt_bytes bytes)
     char *start = walk->at;
 
     walk->len += bytes.len + 1;
-    if (start == NULL)
+    if (!start)
         return NULL;
     if (bytes.len > 0)
         memcpy(start, bytes.data, bytes.len);
@@ -174,7 +174,7 @@ static void put_rows(const struct belt_msg_report *report, void *rows, struct wa
     }
 }
 
-/** The pointers that a caller walks the rows by: a row may be longer in a later version of the library. */
+/* The pointers that a caller walks the rows by: a row may be longer in a later version of the library. */
 static void point(struct status *status, belt_status_kind what)
 {
     for (size_t i = 0; i < status->shown.count; i++) {
@@ -210,16 +210,16 @@ static void show(struct status *status, belt_status_kind what)
     shown->readers = what == BELT_STATUS_READERS ? status->pointers.readers : NULL;
 }
 
-/** Room for so many rows. False when out of memory. */
+/* Room for so many rows. False when out of memory. */
 static bool grow(struct status *status, size_t count, size_t size)
 {
     void *rows = realloc(status->rows, (count + 1) * size), *pointers;
 
-    if (rows == NULL)
+    if (!rows)
         return false;
     status->rows = rows;
     pointers = realloc(status->pointers.any, (count + 1) * sizeof(void *));
-    if (pointers == NULL)
+    if (!pointers)
         return false;
     status->pointers.any = pointers;
     return true;
@@ -241,7 +241,7 @@ struct belt_status *client_status_new(void)
 {
     struct status *status = calloc(1, sizeof(*status));
 
-    return status != NULL ? &status->shown : NULL;
+    return status ? &status->shown : NULL;
 }
 
 bool client_status_add(struct belt_status *shown, const struct belt_msg_report *report)
@@ -259,7 +259,7 @@ bool client_status_add(struct belt_status *shown, const struct belt_msg_report *
     rows = status->rows;
     put_rows(report, rows + shown->count * size, &measure);
     words = malloc(sizeof(*words) + measure.len + 1);
-    if (words == NULL)
+    if (!words)
         return false;
     words->next = status->words;
     status->words = words;
@@ -276,10 +276,10 @@ void belt_status_free(belt_status **shown)
 {
     struct status *status;
 
-    if (shown == NULL || *shown == NULL)
+    if (!shown || !*shown)
         return;
     status = (struct status *)*shown;
-    while (status->words != NULL) {
+    while (status->words) {
         struct words *next = status->words->next;
         free(status->words);
         status->words = next;

@@ -59,9 +59,9 @@ int belt_stream_cancel(belt_stream *stream, int64_t timeout_ms)
 {
     int rc;
 
-    if (stream == NULL)
+    if (!stream)
         return client_error(BELT_INVALID, "belt_stream_cancel: a stream is needed");
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return client_call_cancel(client_call_of(stream), timeout_ms);
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
@@ -75,9 +75,9 @@ int belt_stream_halt(belt_stream *stream)
 {
     int rc;
 
-    if (stream == NULL)
+    if (!stream)
         return client_error(BELT_INVALID, "belt_stream_halt: a stream is needed");
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return client_call_halt(client_call_of(stream));
     rc = client_stream_enter(stream);
     if (rc != BELT_OK)
@@ -91,13 +91,13 @@ int belt_stream_halt(belt_stream *stream)
     return BELT_OK;
 }
 
-/** Of the failed inputs that were not given yet, how many stand at `index` or behind it. `*is`: one stands there. */
+/* Of the failed inputs that were not given yet, how many stand at `index` or behind it. `*is`: one stands there. */
 static uint64_t failed_after(const struct belt_stream *stream, uint64_t index, bool *is)
 {
     uint64_t count = 0;
 
     *is = false;
-    for (const struct client_result *failed = stream->failed.first; failed != NULL; failed = failed->next) {
+    for (const struct client_result *failed = stream->failed.first; failed; failed = failed->next) {
         count += failed->shown.index >= index;
         *is = *is || failed->shown.index == index;
     }
@@ -138,9 +138,9 @@ int belt_stream_cancel_task(belt_stream *stream, uint64_t index)
 {
     int rc;
 
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return client_call_cancel_task(client_call_of(stream), index);
-    if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
+    if (!stream || stream->kind == CLIENT_STREAM_READS)
         return client_error(BELT_INVALID, "belt_stream_cancel_task: a stream that takes input is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
@@ -156,7 +156,7 @@ int belt_stream_cancel_task(belt_stream *stream, uint64_t index)
 
 void belt_stream_interrupt(belt_stream *stream)
 {
-    if (client_call_of(stream) != NULL) {
+    if (client_call_of(stream)) {
         client_call_interrupt(client_call_of(stream));
         return;
     }

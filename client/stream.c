@@ -38,14 +38,14 @@ static struct belt_task_item *task_at(struct client_stream *stream, uint64_t ind
     return &stream->ring[index & (stream->capacity - 1)];
 }
 
-/** One more of the tasks that were appended is at the broker. */
+/* One more of the tasks that were appended is at the broker. */
 static void digest_add(struct client_stream *stream, const struct belt_payload *payload)
 {
     if (stream->config.options.digest)
         belt_digest_add(&stream->digest, payload->data, payload->len);
 }
 
-/** Tasks below `next` are at the broker for good. */
+/* Tasks below `next` are at the broker for good. */
 static void accept_below(struct client_stream *stream, uint64_t next)
 {
     for (; stream->accepted < next && stream->accepted < stream->next; stream->accepted++) {
@@ -71,7 +71,7 @@ void client_stream_fini(struct client_stream *stream)
     accept_below(stream, stream->next);
     free(stream->ring);
     stream->ring = NULL;
-    while (stream->unwanted != NULL)
+    while (stream->unwanted)
         forget_unwanted(stream, stream->unwanted);
 }
 
@@ -83,7 +83,7 @@ static bool ring_grow(struct client_stream *stream)
     uint64_t capacity = stream->capacity == 0 ? RING_FIRST : 2 * stream->capacity;
     struct belt_task_item *ring = calloc(capacity, sizeof(*ring));
 
-    if (ring == NULL)
+    if (!ring)
         return false;
     for (uint64_t i = stream->accepted; i < stream->next; i++)
         ring[i & (capacity - 1)] = *task_at(stream, i);
@@ -93,7 +93,7 @@ static bool ring_grow(struct client_stream *stream)
     return true;
 }
 
-/** A job that is done and was opened by its key: it has as many tasks as are handed in here, or it is another one's. */
+/* A job that is done and was opened by its key: it has as many tasks as are handed in here, or it is another one's. */
 static void check_total(struct client_stream *stream)
 {
     bool fewer = stream->ended && stream->next<stream->total, more = stream->next> stream->total;
@@ -112,7 +112,7 @@ bool client_stream_compares(const struct client_stream *stream)
     return stream->expected_at > stream->next && stream->state < CLIENT_STREAM_FAILED;
 }
 
-/** The tasks that the broker has under this key are those that were appended here, or it is another one's (§7.1). */
+/* The tasks that the broker has under this key are those that were appended here, or it is another one's (§7.1). */
 static void compare(struct client_stream *stream)
 {
     char text[200];
@@ -210,30 +210,30 @@ bool client_stream_cancel_task(struct client_stream *stream, uint64_t task)
     struct client_unwanted *unwanted;
 
     HASH_FIND(hh, stream->unwanted, &task, sizeof(task), unwanted);
-    if (unwanted != NULL)
+    if (unwanted)
         return true;
     unwanted = calloc(1, sizeof(*unwanted));
-    if (unwanted == NULL)
+    if (!unwanted)
         return false;
     unwanted->task = task;
     HASH_ADD(hh, stream->unwanted, task, sizeof(unwanted->task), unwanted);
-    if (unwanted->hh.tbl == NULL) {
+    if (!unwanted->hh.tbl) {
         free(unwanted);
         return false;
     }
-    if (stream->unwanted_next == NULL)
+    if (!stream->unwanted_next)
         stream->unwanted_next = unwanted;
     return true;
 }
 
-/** What has a result need not be cancelled any more. */
+/* What has a result need not be cancelled any more. */
 static void settle_unwanted(struct client_stream *stream, const struct belt_msg_deliver *msg)
 {
-    for (uint32_t i = 0; stream->unwanted != NULL && i < msg->count; i++) {
+    for (uint32_t i = 0; stream->unwanted && i < msg->count; i++) {
         struct client_unwanted *unwanted;
 
         HASH_FIND(hh, stream->unwanted, &msg->results[i].index, sizeof(msg->results[i].index), unwanted);
-        if (unwanted != NULL)
+        if (unwanted)
             forget_unwanted(stream, unwanted);
     }
 }
@@ -253,7 +253,7 @@ bool client_stream_complete(const struct client_stream *stream)
     return stream->done || (stream->end_known && stream->started && stream->received >= stream->next);
 }
 
-/** The broker has everything that was handed in. */
+/* The broker has everything that was handed in. */
 static bool is_fed(const struct client_stream *stream)
 {
     if (stream->config.kind == CLIENT_STREAM_READS)
@@ -267,9 +267,9 @@ bool client_stream_settled(const struct client_stream *stream)
     if (stream->state == CLIENT_STREAM_FAILED || stream->state == CLIENT_STREAM_CANCELLED)
         return true;
     if (stream->config.kind == CLIENT_STREAM_SUBMITS && client_stream_complete(stream))
-        return stream->unwanted_next == NULL;
+        return !stream->unwanted_next;
     if (stream->detach)
-        return stream->unwanted_next == NULL && is_fed(stream) &&
+        return !stream->unwanted_next && is_fed(stream) &&
                (stream->acked == stream->taken || stream->config.kind == CLIENT_STREAM_SUBMITS);
     return client_stream_complete(stream) && stream->acked == stream->received &&
            (!stream->config.confirm || stream->confirmed || stream->taken < stream->received);
@@ -358,7 +358,7 @@ static enum client_stream_action on_subscribed(struct client_stream *stream, con
     return CLIENT_STREAM_CHANGED;
 }
 
-/** A task that has a result is at the broker, and so are those before it: ACCEPTED may be behind. */
+/* A task that has a result is at the broker, and so are those before it: ACCEPTED may be behind. */
 static void accept_delivered(struct client_stream *stream, const struct belt_msg_deliver *msg)
 {
     uint64_t next = 0;
@@ -477,7 +477,7 @@ enum client_stream_action client_stream_receive(struct client_stream *stream, co
     }
 }
 
-/** Credit as running totals; bytes count from SUBSCRIBED (§7.2). */
+/* Credit as running totals; bytes count from SUBSCRIBED (§7.2). */
 static struct belt_grant credit_now(const struct client_stream *stream)
 {
     uint64_t bytes = stream->taken_bytes + stream->config.window_bytes;
@@ -511,10 +511,10 @@ static void send_halt(struct client_stream *stream, struct belt_msg *msg)
     stream->halt_sent = true;
 }
 
-/** The broker must have accepted it: of what it does not have it would know nothing afterwards. */
+/* The broker must have accepted it: of what it does not have it would know nothing afterwards. */
 static bool cancels_task(const struct client_stream *stream)
 {
-    return stream->unwanted_next != NULL && stream->unwanted_next->task < stream->accepted;
+    return stream->unwanted_next && stream->unwanted_next->task < stream->accepted;
 }
 
 static void send_cancel_task(struct client_stream *stream, struct belt_msg *msg)
@@ -559,7 +559,7 @@ static bool is_over_limit(const struct client_stream *stream, uint32_t len)
     return stream->max_payload > 0 && len > stream->max_payload;
 }
 
-/** The next task cannot be sent: a frame over the limit would only end the connection (PROTOCOL.md §4). */
+/* The next task cannot be sent: a frame over the limit would only end the connection (PROTOCOL.md §4). */
 static void refuse_task(struct client_stream *stream)
 {
     char text[200];
@@ -589,13 +589,13 @@ static void send_push(struct client_stream *stream, struct belt_msg *msg)
         .job = stream->job, .first = first, .tasks = task_at(stream, first), .count = (uint32_t)(stream->sent - first)};
 }
 
-/** So many deliveries are acknowledged at a time: a quarter of what the broker lets be on its way. */
+/* So many deliveries are acknowledged at a time: a quarter of what the broker lets be on its way. */
 static uint64_t ack_step(const struct client_stream *stream)
 {
     return (stream->config.window + stream->config.slack + 3) / 4;
 }
 
-/** Acknowledgements go in batches, but never late when somebody waits for them. */
+/* Acknowledgements go in batches, but never late when somebody waits for them. */
 static bool ack_due(const struct client_stream *stream, bool idle)
 {
     struct belt_grant credit = credit_now(stream);
@@ -619,7 +619,7 @@ static void send_ack(struct client_stream *stream, struct belt_msg *msg)
     msg->u.ack = (struct belt_msg_ack){.sub = stream->sub, .upto = stream->taken, .credit = stream->credit};
 }
 
-/** All was read, and the broker's word is wanted. */
+/* All was read, and the broker's word is wanted. */
 static bool confirm_due(const struct client_stream *stream)
 {
     return stream->config.confirm && !stream->confirmed && !stream->confirm_sent &&
@@ -627,7 +627,7 @@ static bool confirm_due(const struct client_stream *stream)
            stream->acked == stream->received;
 }
 
-/** The answer to a SUBSCRIBE of the same reader comes when what it had acknowledged before is done (§7.2). */
+/* The answer to a SUBSCRIBE of the same reader comes when what it had acknowledged before is done (§7.2). */
 static void send_confirm(struct client_stream *stream, struct belt_msg *msg)
 {
     msg->type = BELT_MSG_SUBSCRIBE;
@@ -647,7 +647,7 @@ static void send_end(struct client_stream *stream, struct belt_msg *msg)
     stream->end_sent = true;
 }
 
-/** No results of a job whose input may be another one; a stream that is left subscribes only for the acknowledgement
+/* No results of a job whose input may be another one; a stream that is left subscribes only for the acknowledgement
  * that it owes. */
 static bool subscribes(const struct client_stream *stream)
 {

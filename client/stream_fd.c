@@ -28,12 +28,11 @@ void client_fd_refresh(struct belt_stream *stream)
     if (!stream->blocks && !stream->cancelled)
         (void)client_draw(stream);
     pthread_mutex_lock(&mail->lock);
-    mail->hand_ready =
-        stream->hand.first != NULL || stream->cancelled || client_window_over(&stream->window) ||
-        (stream->blocks && !stream->dry && client_would_draw(stream) && !client_source_runs(stream)) ||
-        (stream->failed.first != NULL && client_window_due(&stream->window, stream->failed.first->shown.index));
+    mail->hand_ready = stream->hand.first || stream->cancelled || client_window_over(&stream->window) ||
+                       (stream->blocks && !stream->dry && client_would_draw(stream) && !client_source_runs(stream)) ||
+                       (stream->failed.first && client_window_due(&stream->window, stream->failed.first->shown.index));
     mail->waiting = true; /* for the acknowledgements: the loop may do something else now */
-    mail->draws_beyond = stream->source != NULL && client_waits_for_grant(stream) ? stream->granted_bytes : UINT64_MAX;
+    mail->draws_beyond = stream->source && client_waits_for_grant(stream) ? stream->granted_bytes : UINT64_MAX;
     client_fd_update(stream);
     pthread_mutex_unlock(&mail->lock);
     client_settle(stream, true);
@@ -58,9 +57,9 @@ int belt_stream_fd(belt_stream *stream)
 {
     int rc, fd;
 
-    if (stream == NULL)
+    if (!stream)
         return -1;
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return client_call_fd(client_call_of(stream));
     rc = client_turn_enter(stream);
     if (rc != BELT_OK) /* of a closed pool: the one that is there stays readable */

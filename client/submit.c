@@ -13,7 +13,7 @@
 #include "client/turn.h"
 #include "proto/codes.h"
 
-/** Under the mail's lock: how the job stands. BELT_AGAIN: not all is accepted yet. */
+/* Under the mail's lock: how the job stands. BELT_AGAIN: not all is accepted yet. */
 static int standing(struct belt_stream *stream)
 {
     const struct client_mail *mail = &stream->mail;
@@ -25,12 +25,12 @@ static int standing(struct belt_stream *stream)
         return client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     if (mail->job == 0 || mail->accepted < tasks)
         return BELT_AGAIN;
-    if (stream->kind == CLIENT_STREAM_SUBMITS && stream->source != NULL && !stream->window.ended)
+    if (stream->kind == CLIENT_STREAM_SUBMITS && stream->source && !stream->window.ended)
         return BELT_AGAIN;
     return stream->window.ended && !mail->end_known ? BELT_AGAIN : BELT_OK;
 }
 
-/** Waits until the broker accepts more; false when `deadline` has passed. */
+/* Waits until the broker accepts more; false when `deadline` has passed. */
 static bool wait_accepted(struct belt_stream *stream, uint64_t deadline, int *rc)
 {
     struct client_mail *mail = &stream->mail;
@@ -85,9 +85,9 @@ int belt_stream_flush(belt_stream *stream, int64_t timeout_ms)
 {
     int rc;
 
-    if (client_call_of(stream) != NULL)
+    if (client_call_of(stream))
         return client_call_flush(client_call_of(stream), timeout_ms);
-    if (stream == NULL || stream->kind == CLIENT_STREAM_READS)
+    if (!stream || stream->kind == CLIENT_STREAM_READS)
         return client_error(BELT_INVALID, "belt_stream_flush: a stream that takes input is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
@@ -106,7 +106,7 @@ int belt_pool_submit(belt_pool *pool, const char *function, belt_source source, 
     belt_stream *stream = NULL;
     int rc;
 
-    if (source == NULL || job == NULL)
+    if (!source || !job)
         return client_error(BELT_INVALID, "belt_pool_submit: a source and a place for the job's id are needed");
     *job = 0;
     rc = belt_pool_submit_open(pool, function, source, ctx, options, &stream);
@@ -114,7 +114,7 @@ int belt_pool_submit(belt_pool *pool, const char *function, belt_source source, 
         rc = belt_stream_flush(stream, -1);
     if (rc == BELT_OK)
         *job = belt_stream_job(stream);
-    if (rc == BELT_OK || (options != NULL && options->key != NULL))
+    if (rc == BELT_OK || (options && options->key))
         belt_stream_detach(&stream);
     else
         belt_stream_close(&stream);

@@ -9,13 +9,13 @@
 
 void client_turn_lock(struct belt_stream *stream)
 {
-    if (stream->source == NULL)
+    if (!stream->source)
         pthread_mutex_lock(&stream->calls);
 }
 
 void client_turn_unlock(struct belt_stream *stream)
 {
-    if (stream->source == NULL)
+    if (!stream->source)
         pthread_mutex_unlock(&stream->calls);
 }
 

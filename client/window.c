@@ -50,7 +50,7 @@ static bool gap_add(struct client_window *window, uint64_t from)
         size_t capacity = window->gap_capacity == 0 ? 8 : 2 * window->gap_capacity;
         struct client_gap *gaps = realloc(window->gaps, capacity * sizeof(*gaps));
 
-        if (gaps == NULL)
+        if (!gaps)
             return false;
         window->gaps = gaps;
         window->gap_capacity = capacity;

@@ -19,7 +19,7 @@ struct lines {
     bool ended;
 };
 
-/** Reads once: called when there is something, so it does not wait. */
+/* Reads once: called when there is something, so it does not wait. */
 static void fill(struct lines *lines)
 {
     ssize_t n = read(STDIN_FILENO, lines->bytes + lines->used, sizeof(lines->bytes) - lines->used);
@@ -32,13 +32,13 @@ static void fill(struct lines *lines)
         lines->bytes[lines->used++] = '\n'; /* the last line may lack its end */
 }
 
-/** Feeds the whole lines that are here; WINDOW_FULL leaves the rest for later. */
+/* Feeds the whole lines that are here; WINDOW_FULL leaves the rest for later. */
 static int feed(struct lines *lines, belt_stream *stream)
 {
     int rc = BELT_OK;
     char *start = lines->bytes, *end;
 
-    while (rc == BELT_OK && (end = memchr(start, '\n', lines->used)) != NULL) {
+    while (rc == BELT_OK && (end = memchr(start, '\n', lines->used))) {
         rc = belt_stream_feed(stream, start, (size_t)(end - start), 0);
         if (rc != BELT_OK)
             break;
@@ -51,7 +51,7 @@ static int feed(struct lines *lines, belt_stream *stream)
     return rc;
 }
 
-/** Takes what is ready. AGAIN: all of it was taken. */
+/* Takes what is ready. AGAIN: all of it was taken. */
 static int take(belt_stream *stream)
 {
     belt_result *result;

@@ -19,7 +19,7 @@ static int reverse(belt_task *task, const void *data, size_t len, void *ctx)
     int rc;
 
     (void)ctx;
-    if (to == NULL)
+    if (!to)
         return belt_task_fail(task, "out of memory");
     for (size_t i = 0; i < len; i++)
         to[i] = from[len - 1 - i];

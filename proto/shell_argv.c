@@ -54,7 +54,7 @@ int shell_check_foreign(struct shell_line *out, const char *text, bool line)
     return -1;
 }
 
-/** Adds `word` with each {} replaced. */
+/* Adds `word` with each {} replaced. */
 static int add_replaced(struct shell_line *out, const char *word, struct belt_bytes input)
 {
     const char *found;

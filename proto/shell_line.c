@@ -62,7 +62,7 @@ static void put(struct scan *scan, const char *text, size_t len)
     scan->failed |= shell_add(scan->out, text, len) != 0;
 }
 
-/** Copies `n` characters of the line. */
+/* Copies `n` characters of the line. */
 static void copy(struct scan *scan, size_t n)
 {
     put(scan, scan->at, n);
@@ -100,7 +100,7 @@ static void pop(struct scan *scan)
 
 /* ---- words ---- */
 
-/** The word before the reading place is over. */
+/* The word before the reading place is over. */
 static void end_word(struct scan *scan, struct frame *frame)
 {
     if (!frame->word_begun)
@@ -127,7 +127,7 @@ static void end_command(struct scan *scan, struct frame *frame)
     frame->seen = (struct seen){0};
 }
 
-/** A letter that the shell takes as it is, or (not `plain`) makes something of. */
+/* A letter that the shell takes as it is, or (not `plain`) makes something of. */
 static void add_letter(struct frame *frame, char c, bool plain)
 {
     frame->word_begun = true;
@@ -142,13 +142,13 @@ static bool is_name(const char *text, size_t len)
     return len > 0 && strspn(text, NAME_LETTERS) >= len;
 }
 
-/** Whether a [ behind the letters so far may begin the subscript of an array. */
+/* Whether a [ behind the letters so far may begin the subscript of an array. */
 static bool begins_subscript(const struct frame *frame)
 {
     return frame->word_plain && (frame->word_len == 0 ? frame->array : is_name(frame->word, frame->word_len));
 }
 
-/** A character of a word, without quotes. */
+/* A character of a word, without quotes. */
 static void add_bare(struct frame *frame, char c)
 {
     if (c == '[' && begins_subscript(frame))
@@ -158,7 +158,7 @@ static void add_bare(struct frame *frame, char c)
     add_letter(frame, c, !strchr("*?$~", c));
 }
 
-/** A character of a word, in quotes: of the word that they are a part of. */
+/* A character of a word, in quotes: of the word that they are a part of. */
 static void add_quoted(struct scan *scan, char c)
 {
     if (scan->depth > 0 && is_code(&scan->frames[scan->depth - 1]))
@@ -167,7 +167,7 @@ static void add_quoted(struct scan *scan, char c)
 
 /* ---- placeholders ---- */
 
-/** Whether the [[ ]] around the reading place compares numbers, or asks for a variable. */
+/* Whether the [[ ]] around the reading place compares numbers, or asks for a variable. */
 static bool compares_numbers(const struct scan *scan, const struct frame *frame)
 {
     static const char *const operators[] = {"-eq", "-ne", "-lt", "-le", "-gt", "-ge", "-v"};
@@ -181,7 +181,7 @@ static bool compares_numbers(const struct scan *scan, const struct frame *frame)
     return false;
 }
 
-/** Refused wherever it stands, because of the command that it is a word of. */
+/* Refused wherever it stands, because of the command that it is a word of. */
 static int check_command(struct scan *scan)
 {
     const char *instead, *where;
@@ -249,7 +249,7 @@ static int place(struct scan *scan)
 
 /* ---- what opens and closes ---- */
 
-/** After "${": what the expansion does with what comes behind its name. */
+/* After "${": what the expansion does with what comes behind its name. */
 static void open_brace(struct scan *scan, bool in_double)
 {
     struct frame *frame = top(scan);
@@ -259,11 +259,11 @@ static void open_brace(struct scan *scan, bool in_double)
     at += strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
     at += *at == '@' || *at == '*' || *at == '!';
     frame->in_double = in_double;
-    frame->pattern = *at != '\0' && strchr("#%/^,", *at) != NULL;
+    frame->pattern = *at != '\0' && strchr("#%/^,", *at);
     frame->arithmetic = *at == '[' || (*at == ':' && (at[1] == '\0' || !strchr("-=?+", at[1])));
 }
 
-/** At "$[", which bash still knows. */
+/* At "$[", which bash still knows. */
 static int old_arithmetic(struct scan *scan)
 {
     const char *end = strchr(scan->at, ']'), *found = strstr(scan->at, PLACE);
@@ -274,7 +274,7 @@ static int old_arithmetic(struct scan *scan)
     return 0;
 }
 
-/** A substitution that begins here: 1; none: 0; -1: refused. */
+/* A substitution that begins here: 1; none: 0; -1: refused. */
 static int open_substitution(struct scan *scan, bool in_double)
 {
     const char *at = scan->at;
@@ -305,7 +305,7 @@ static int open_substitution(struct scan *scan, bool in_double)
     return 1;
 }
 
-/** The script of a shell, in single quotes: a line of its own. */
+/* The script of a shell, in single quotes: a line of its own. */
 static int inner_script(struct scan *scan)
 {
     const char *end = strchr(scan->at + 1, '\'');
@@ -334,7 +334,7 @@ static int inner_script(struct scan *scan)
 
 /* ---- one step in each kind of surroundings ---- */
 
-/** A backslash within ` ` is taken away before the quotes are read. */
+/* A backslash within ` ` is taken away before the quotes are read. */
 static void note_escape(struct scan *scan)
 {
     for (unsigned i = 0; i <= scan->depth; i++)
@@ -415,7 +415,7 @@ static int step_arithmetic(struct scan *scan)
     return 0;
 }
 
-/** From # to the end of the line. */
+/* From # to the end of the line. */
 static int comment(struct scan *scan)
 {
     size_t len = strcspn(scan->at, "\n");
@@ -441,7 +441,7 @@ static int open_paren(struct scan *scan, struct frame *frame)
     return 0;
 }
 
-/** Characters that end a word or a command, and parentheses. 0: none of these. */
+/* Characters that end a word or a command, and parentheses. 0: none of these. */
 static int step_separator(struct scan *scan, struct frame *frame)
 {
     char c = *scan->at;

@@ -17,7 +17,7 @@ static bool is_one_of(const char *word, const char *const *list, size_t count)
 #define IS_ONE_OF(word, ...)                                                                                           \
     is_one_of((word), (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
-/** The length of NAME= or NAME+= at the beginning; 0: there is none. */
+/* The length of NAME= or NAME+= at the beginning; 0: there is none. */
 static size_t assigned_name(const char *word)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
@@ -30,7 +30,7 @@ static size_t assigned_name(const char *word)
 
 /* ---- the name ---- */
 
-/** Words before a command's name: what runs it, options and numbers of that, assignments. */
+/* Words before a command's name: what runs it, options and numbers of that, assignments. */
 static bool is_before_name(const char *word)
 {
     return program_wraps(word) || assigned_name(word) > 0 || word[0] == '-' || (word[0] >= '0' && word[0] <= '9');
@@ -58,7 +58,7 @@ static void name_word(struct seen *seen, const char *word, bool plain)
 
 /* ---- options ---- */
 
-/** An option, alone or with others in one word, behind which a script comes. */
+/* An option, alone or with others in one word, behind which a script comes. */
 static bool asks_for_script(const struct seen *seen, const char *word)
 {
     if (word[0] != '-')
@@ -74,13 +74,13 @@ static bool asks_for_script(const struct seen *seen, const char *word)
     case READS_RUNNER:
         return strpbrk(word, "ce") != NULL;
     case READS_FIRST:
-        return strchr(word, 'e') != NULL && word[1] != 'v' && word[1] != 'F';
+        return strchr(word, 'e') && word[1] != 'v' && word[1] != 'F';
     default:
         return strpbrk(word + 1, "ceErp") != NULL;
     }
 }
 
-/** So many words that follow belong to the option `word`. */
+/* So many words that follow belong to the option `word`. */
 static unsigned option_values(const struct seen *seen, const char *word)
 {
     if (seen->reads == READS_FIRST) {
@@ -91,7 +91,7 @@ static unsigned option_values(const struct seen *seen, const char *word)
     return IS_ONE_OF(word, "-o", "+o", "-O", "+O", "--rcfile", "--init-file", "-W", "-X", "-I");
 }
 
-/** Between the name of an interpreter and its script. */
+/* Between the name of an interpreter and its script. */
 static void option_word(struct seen *seen, const char *word, bool plain)
 {
     if (seen->values > 0) {
@@ -110,12 +110,12 @@ static void option_word(struct seen *seen, const char *word, bool plain)
     if (seen->reads == READS_FIRST && IS_ONE_OF(word, "-f", "--file"))
         seen->given = true;
     if (asks_for_script(seen, word))
-        seen->script = strchr(word, '=') == NULL;
+        seen->script = !strchr(word, '=');
     else
         seen->values = option_values(seen, word);
 }
 
-/** The word behind -c, or further options before it. */
+/* The word behind -c, or further options before it. */
 static void script_word(struct seen *seen, const char *word, bool plain)
 {
     bool shell = seen->reads == READS_SHELL || seen->reads == READS_COMPUTED;
@@ -127,7 +127,7 @@ static void script_word(struct seen *seen, const char *word, bool plain)
     seen->over = seen->reads == READS_SHELL;
 }
 
-/** Whether one of the words may name another command. */
+/* Whether one of the words may name another command. */
 static bool runs_others(enum reads reads)
 {
     return reads == READS_DATA || reads == READS_RUNNER || reads == READS_COMPUTED || reads == READS_WRAP;
@@ -155,7 +155,7 @@ static void argument_word(struct seen *seen, const char *word, bool plain)
         option_word(seen, word, plain);
         break;
     case READS_DECLARE:
-        seen->evaluates |= (word[0] == '-' || word[0] == '+') && strpbrk(word, "in") != NULL;
+        seen->evaluates |= (word[0] == '-' || word[0] == '+') && strpbrk(word, "in");
         break;
     case READS_TEST:
         seen->values = strcmp(word, "-v") == 0;
@@ -192,7 +192,7 @@ static enum why why_script(const struct seen *seen)
     }
 }
 
-/** Variables whose value a shell runs. */
+/* Variables whose value a shell runs. */
 static bool is_run(const char *before)
 {
     static const char *const names[] = {"PS0", "PS1", "PS2", "PS4", "PROMPT_COMMAND", "BASH_ENV", "ENV", "BASH_FUNC"};
@@ -211,7 +211,7 @@ static enum why check_first(const struct seen *seen, const char *before)
     return before[0] == '-' && !asks_for_script(seen, before) ? WHY_NOT : WHY_LANGUAGE;
 }
 
-/** Options of tar, rsync and their like whose value is a command line. */
+/* Options of tar, rsync and their like whose value is a command line. */
 static bool is_command_option(const char *before)
 {
     static const char *const ends[] = {"exec=", "command=", "cmd=", "rsh=", "shell=", "program=", "wrap="};
@@ -289,7 +289,7 @@ const char *why_text(enum why why, const char **instead)
 
 /* ---- foreign placeholders ---- */
 
-/** The length of a {1} that stands by itself, which {3} in a regular expression does not, or of {1.}, {-1/}; 0: it is
+/* The length of a {1} that stands by itself, which {3} in a regular expression does not, or of {1.}, {-1/}; 0: it is
  * none.
  */
 static size_t numbered(const char *text, const char *at)

@@ -49,7 +49,7 @@ static const struct range wide[] = {
     {0x1f6f4, 0x1f6fc}, {0x1f7e0, 0x1f7eb}, {0x1f7f0, 0x1f7f0}, {0x1f90c, 0x1f93a}, {0x1f93c, 0x1f945},
     {0x1f947, 0x1f9ff}, {0x1fa70, 0x1faff}, {0x20000, 0x3fffd}};
 
-#define IN(table, point) in(table, sizeof table / sizeof *table, point)
+#define IN(table, point) in(table, sizeof(table) / sizeof(*table), point)
 
 static bool in(const struct range *table, size_t count, uint32_t point)
 {
@@ -116,8 +116,8 @@ size_t terminal_text(char *to, size_t room, const void *text, size_t len, unsign
             part = (const char *)at;
             part_len = bytes;
         } else {
-            part_len = (size_t)(bytes ? escape(shown, sizeof shown, point, keep)
-                                      : snprintf(shown, sizeof shown, "\\x%02x", (unsigned)*at));
+            part_len = (size_t)(bytes ? escape(shown, sizeof(shown), point, keep)
+                                      : snprintf(shown, sizeof(shown), "\\x%02x", (unsigned)*at));
         }
         if (part_len >= room - out)
             break;

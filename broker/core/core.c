@@ -40,7 +40,7 @@ static uint64_t or_default(uint64_t value, uint64_t fallback)
 
 struct core *core_new(const struct core_config *config)
 {
-    struct core *core = calloc(1, sizeof *core);
+    struct core *core = calloc(1, sizeof(*core));
     if (!core)
         return NULL;
     assert(config->epoch != 0);

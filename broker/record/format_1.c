@@ -45,7 +45,7 @@ struct format_1 {
 
 static int fail(struct format_1 *f, int code, const char *why)
 {
-    text_print(f->base.error, sizeof f->base.error, "%s", why);
+    text_print(f->base.error, sizeof(f->base.error), "%s", why);
     return code;
 }
 
@@ -99,11 +99,11 @@ static struct core_record record_of(const struct format_1 *f, const struct store
 static struct inputs *inputs_of(struct format_1 *f, uint64_t job)
 {
     struct inputs *inputs = NULL;
-    HASH_FIND(hh, f->inputs, &job, sizeof job, inputs);
-    if (inputs || !(inputs = calloc(1, sizeof *inputs)))
+    HASH_FIND(hh, f->inputs, &job, sizeof(job), inputs);
+    if (inputs || !(inputs = calloc(1, sizeof(*inputs))))
         return inputs;
     inputs->job = job;
-    HASH_ADD(hh, f->inputs, job, sizeof inputs->job, inputs);
+    HASH_ADD(hh, f->inputs, job, sizeof(inputs->job), inputs);
     return inputs;
 }
 
@@ -171,7 +171,7 @@ static int put_tasks(struct format_1 *f, const struct store_record *old, const s
 {
     struct core_record record = record_of(f, old, RECORD_TASKS);
     struct inputs *of_job = inputs_of(f, record.job);
-    struct belt_payload *inputs = calloc(msg->count + 1u, sizeof *inputs);
+    struct belt_payload *inputs = calloc(msg->count + 1u, sizeof(*inputs));
     int rc = BELT_NO_MEMORY;
     if (!of_job || !inputs) {
         free(inputs);
@@ -202,7 +202,7 @@ static int put_run(struct format_1 *f, const struct store_record *old, const str
         record.u.results = (struct record_results){msg->first + at, count, msg->results + at};
         return emit(f, &record);
     }
-    uint64_t *indexes = calloc(count, sizeof *indexes);
+    uint64_t *indexes = calloc(count, sizeof(*indexes));
     if (!indexes)
         return fail(f, BELT_NO_MEMORY, "out of memory");
     for (uint32_t i = 0; i < count; i++)
@@ -346,7 +346,7 @@ static int upgrade_record(struct store_upgrade *upgrade, const struct store_reco
 
 struct store_upgrade *format_1_new(void)
 {
-    struct format_1 *f = calloc(1, sizeof *f);
+    struct format_1 *f = calloc(1, sizeof(*f));
     if (!f)
         return NULL;
     f->base.record = upgrade_record;

@@ -31,7 +31,7 @@ struct record_decoder {
 
 struct record_decoder *record_decoder_new(uint32_t max_payload)
 {
-    struct record_decoder *decoder = calloc(1, sizeof *decoder);
+    struct record_decoder *decoder = calloc(1, sizeof(*decoder));
     if (decoder)
         decoder->max_payload = max_payload;
     return decoder;
@@ -199,7 +199,7 @@ static bool read_extras(struct record_decoder *d, uint32_t items, const struct b
     if (scan_nil(&d->s))
         return true;
     /* Room for all at once, so that the first ones do not move. */
-    struct belt_result_extras *all = room(d, &d->extras, items, sizeof *all);
+    struct belt_result_extras *all = room(d, &d->extras, items, sizeof(*all));
     if (!all)
         return false;
     struct belt_result_extras *one = &all[d->extras_used++];
@@ -279,7 +279,7 @@ static void *read_items(struct record_decoder *d, const struct store_record *row
 
 static bool read_tasks(struct record_decoder *d, const struct store_record *row, struct record_tasks *tasks)
 {
-    struct belt_payload *inputs = read_items(d, row, "inputs", sizeof *inputs);
+    struct belt_payload *inputs = read_items(d, row, "inputs", sizeof(*inputs));
     struct payload_sizes sizes = {0};
     size_t at = 0;
     if (!inputs)
@@ -317,7 +317,7 @@ static bool read_result(struct record_decoder *d, uint32_t items, struct belt_re
 
 static bool read_results(struct record_decoder *d, const struct store_record *row, struct record_results *results)
 {
-    struct belt_result_item *items = read_items(d, row, "results", sizeof *items);
+    struct belt_result_item *items = read_items(d, row, "results", sizeof(*items));
     struct payload_sizes sizes = {0};
     size_t at = 0;
     if (!items)
@@ -339,7 +339,7 @@ static bool read_results(struct record_decoder *d, const struct store_record *ro
 
 static bool read_taken(struct record_decoder *d, const struct store_record *row, struct record_taken *taken)
 {
-    uint64_t *indexes = read_items(d, row, "indexes", sizeof *indexes);
+    uint64_t *indexes = read_items(d, row, "indexes", sizeof(*indexes));
     if (!indexes)
         return false;
     for (uint32_t i = 0; i < row->count; i++) {

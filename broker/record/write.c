@@ -83,7 +83,7 @@ static void refuse(struct packer *p)
 static bool any_bit(const uint8_t *bits)
 {
     static const uint8_t none[BELT_STATUS_BYTES];
-    return memcmp(bits, none, sizeof none) != 0;
+    return memcmp(bits, none, sizeof(none)) != 0;
 }
 
 #define VALUE(type, at) (*(const type *)(const void *)(at))

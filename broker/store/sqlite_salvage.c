@@ -84,7 +84,7 @@ bool store_wreck_read(struct store_wreck *wreck, uint64_t number, struct store_r
     return sqlite3_step(wreck->one) == SQLITE_ROW && is_intact(wreck->one, record);
 }
 
-/** From the number behind `*after` on, until the end (SQLITE_DONE) or damage; `*after` is the last that was read. */
+/* From the number behind `*after` on, until the end (SQLITE_DONE) or damage; `*after` is the last that was read. */
 static int scan_from(struct store_wreck *wreck, uint64_t *after, store_visit visit, void *ctx, uint64_t *damaged,
                      int *code)
 {
@@ -108,7 +108,7 @@ static int scan_from(struct store_wreck *wreck, uint64_t *after, store_visit vis
     return rc;
 }
 
-/** Whether something behind `number` can be read. */
+/* Whether something behind `number` can be read. */
 static bool reaches(struct store_wreck *wreck, uint64_t number)
 {
     sqlite3_reset(wreck->behind);
@@ -116,7 +116,7 @@ static bool reaches(struct store_wreck *wreck, uint64_t number)
     return sqlite3_step(wreck->behind) == SQLITE_ROW;
 }
 
-/** Moves `*after` to the lowest number behind which the scan can go on; false: there is none. */
+/* Moves `*after` to the lowest number behind which the scan can go on; false: there is none. */
 static bool pass_damage(struct store_wreck *wreck, uint64_t *after)
 {
     uint64_t bad = *after, good, step = 1;

@@ -299,7 +299,7 @@ static int run(uint64_t seconds, uint64_t seed, uint64_t pause)
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     setvbuf(stderr, NULL, _IOLBF, 0);
-    started = cluster_start(&cluster, belt != NULL ? belt : BELT_PROGRAM, self, seed);
+    started = cluster_start(&cluster, belt ? belt : BELT_PROGRAM, self, seed);
     if (started) {
         rage(&cluster, cluster_now() + seconds * 1000, pause);
         stuck = settle(&cluster);

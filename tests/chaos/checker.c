@@ -77,16 +77,16 @@ bool checker_read(const char *path, bool ordered, uint64_t seed, uint64_t count,
     FILE *file = fopen(path, "re");
 
     *code = -1;
-    if (file == NULL)
+    if (!file)
         return true;
     reading.shown = calloc(count + 1, 1);
-    while (reading.shown != NULL && fread(&seen, sizeof(seen), 1, file) == 1) {
+    while (reading.shown && fread(&seen, sizeof(seen), 1, file) == 1) {
         if (seen.index == WORK_OVER)
             *code = (int)seen.code;
         else
             check_result(&reading, &seen);
     }
-    if (reading.shown != NULL && *code >= 0)
+    if (reading.shown && *code >= 0)
         check_end(&reading, *code);
     free(reading.shown);
     fclose(file);

@@ -199,7 +199,7 @@ bool cluster_start(struct cluster *cluster, const char *belt, const char *self, 
     belt_program = belt;
     self_program = self;
     strcpy(cluster->dir, "/tmp/belt-chaos-XXXXXX");
-    if (mkdtemp(cluster->dir) == NULL) {
+    if (!mkdtemp(cluster->dir)) {
         perror("belt-chaos: a directory in /tmp");
         return false;
     }
@@ -350,7 +350,7 @@ static pid_t parent_of(const char *pid)
 
     snprintf(path, sizeof(path), "/proc/%s/stat", pid);
     file = fopen(path, "re");
-    if (file == NULL)
+    if (!file)
         return 0;
     if (fscanf(file, "%*d (%*[^)]) %c %d", &state, &parent) != 2 || state == 'Z')
         parent = 0;
@@ -365,10 +365,10 @@ static unsigned children_of(pid_t parent, pid_t *pids, unsigned max)
     struct dirent *entry;
     unsigned count = 0;
 
-    while (proc != NULL && count < max && (entry = readdir(proc)) != NULL)
+    while (proc && count < max && (entry = readdir(proc)))
         if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && parent_of(entry->d_name) == parent)
             pids[count++] = atoi(entry->d_name);
-    if (proc != NULL)
+    if (proc)
         closedir(proc);
     return count;
 }
@@ -381,9 +381,9 @@ static void name_of(pid_t pid, char name[32])
     name[0] = '\0';
     snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
     file = fopen(path, "re");
-    if (file != NULL && fgets(name, 32, file) == NULL)
+    if (file && !fgets(name, 32, file))
         name[0] = '\0';
-    if (file != NULL)
+    if (file)
         fclose(file);
 }
 
@@ -448,9 +448,9 @@ static rlim_t open_descriptors(pid_t pid)
 
     snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
     dir = opendir(path);
-    while (dir != NULL && readdir(dir) != NULL)
+    while (dir && readdir(dir))
         count++;
-    if (dir != NULL)
+    if (dir)
         closedir(dir);
     return count;
 }
@@ -475,7 +475,7 @@ int cluster_run(struct cluster *cluster, const char *const *arguments)
     int status = -1;
     pid_t pid;
 
-    for (int i = 0; i < 14 && arguments[i] != NULL; i++)
+    for (int i = 0; i < 14 && arguments[i]; i++)
         argv[i + 1] = arguments[i];
     pid = spawn(cluster, "commands", argv);
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -523,19 +523,19 @@ static void kill_marked(const char *dir)
     struct dirent *entry;
 
     snprintf(mark, sizeof(mark), "BELT_CHAOS=%s", dir);
-    while (proc != NULL && (entry = readdir(proc)) != NULL) {
+    while (proc && (entry = readdir(proc))) {
         FILE *file;
         size_t len;
 
         snprintf(path, sizeof(path), "/proc/%s/environ", entry->d_name);
-        if (atoi(entry->d_name) <= 0 || atoi(entry->d_name) == getpid() || (file = fopen(path, "re")) == NULL)
+        if (atoi(entry->d_name) <= 0 || atoi(entry->d_name) == getpid() || !(file = fopen(path, "re")))
             continue;
         len = fread(bytes, 1, sizeof(bytes), file);
         fclose(file);
-        if (memmem(bytes, len, mark, strlen(mark)) != NULL)
+        if (memmem(bytes, len, mark, strlen(mark)))
             kill(atoi(entry->d_name), SIGKILL);
     }
-    if (proc != NULL)
+    if (proc)
         closedir(proc);
 }
 
@@ -545,12 +545,12 @@ static void remove_directory(const char *dir)
     struct dirent *entry;
     char path[400];
 
-    while (entries != NULL && (entry = readdir(entries)) != NULL) {
+    while (entries && (entry = readdir(entries))) {
         snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && unlink(path) != 0)
             remove_directory(path);
     }
-    if (entries != NULL)
+    if (entries)
         closedir(entries);
     rmdir(dir);
 }

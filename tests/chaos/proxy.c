@@ -65,10 +65,10 @@ static void greet(int listener, uint16_t port)
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC), on = 1;
     struct connection *connection = NULL;
 
-    for (int i = 0; i < CONNECTIONS && connection == NULL; i++)
+    for (int i = 0; i < CONNECTIONS && !connection; i++)
         if (connections[i].fd[0] < 0)
             connection = &connections[i];
-    if (fd < 0 || connection == NULL) {
+    if (fd < 0 || !connection) {
         if (fd >= 0)
             close(fd);
         return;

@@ -22,7 +22,7 @@ struct cluster *cluster_new(const struct core_config *config)
         own.epoch = CLUSTER_EPOCH;
     own.trace = true;
     own.wall_ms = CLUSTER_START + CLUSTER_WALL;
-    struct cluster *cluster = calloc(1, sizeof *cluster);
+    struct cluster *cluster = calloc(1, sizeof(*cluster));
     cluster->config = own;
     cluster->core = core_new(&own);
     cluster->update = core_update_new();
@@ -125,7 +125,7 @@ static void check_sent(struct peer *peer, const struct belt_msg *msg)
 
 static void inbox_add(struct peer *peer, struct belt_frames *frames)
 {
-    peer->inbox = realloc(peer->inbox, (peer->inbox_count + 1) * sizeof *peer->inbox);
+    peer->inbox = realloc(peer->inbox, (peer->inbox_count + 1) * sizeof(*peer->inbox));
     cr_assert(peer->inbox);
     peer->inbox[peer->inbox_count++] = *frames;
 }
@@ -203,7 +203,7 @@ void cluster_restart(struct cluster *cluster)
     for (uint32_t i = 0; i < cluster->peer_count; i++) {
         cluster->peers[i]->handle = 0;
         cluster->peers[i]->seen_count = 0;
-        memset(cluster->peers[i]->job_granted, 0, sizeof cluster->peers[i]->job_granted);
+        memset(cluster->peers[i]->job_granted, 0, sizeof(cluster->peers[i]->job_granted));
     }
     cluster->config.epoch++;
     cluster->config.wall_ms = cluster->now + cluster->wall_ahead;
@@ -272,12 +272,12 @@ void cluster_forget_trace(struct cluster *cluster)
 
 struct peer *peer_new(struct cluster *cluster, uint8_t role, const char *name)
 {
-    struct peer *peer = calloc(1, sizeof *peer);
+    struct peer *peer = calloc(1, sizeof(*peer));
     cr_assert(peer && cluster->peer_count < 64);
     peer->cluster = cluster;
     peer->role = role;
-    snprintf(peer->name, sizeof peer->name, "%s", name);
-    memset(peer->session, (int)(cluster->peer_count + 1), sizeof peer->session);
+    snprintf(peer->name, sizeof(peer->name), "%s", name);
+    memset(peer->session, (int)(cluster->peer_count + 1), sizeof(peer->session));
     cluster->peers[cluster->peer_count++] = peer;
     return peer;
 }
@@ -358,7 +358,7 @@ void peer_say_hello(struct peer *peer)
     struct belt_bytes functions[8];
     uint32_t count = 0;
     char names[256];
-    snprintf(names, sizeof names, "%s", peer->functions ? peer->functions : "");
+    snprintf(names, sizeof(names), "%s", peer->functions ? peer->functions : "");
     for (char *rest = names, *name; (name = strsep(&rest, ",")) && *name;)
         functions[count++] = (struct belt_bytes){(uint8_t *)name, strlen(name)};
     struct belt_msg msg = {.type = BELT_MSG_HELLO};

@@ -68,7 +68,7 @@ uint64_t client_take_reader(struct peer *peer, uint64_t job, const char *reader)
 
 void client_push_sized(struct peer *peer, uint64_t job, uint64_t first, uint32_t count, uint32_t size)
 {
-    struct belt_task_item *tasks = calloc(count + 1, sizeof *tasks);
+    struct belt_task_item *tasks = calloc(count + 1, sizeof(*tasks));
     struct belt_buf *buf = belt_buf_new(size + 1);
     memset(buf->data, 't', size + 1);
     for (uint32_t i = 0; i < count; i++)
@@ -171,9 +171,9 @@ const char *client_read(struct peer *peer)
     text[0] = 0;
     while ((msg = peer_next(peer))) {
         if (msg->type == BELT_MSG_DONE)
-            len += (size_t)snprintf(text + len, sizeof text - len, ".");
+            len += (size_t)snprintf(text + len, sizeof(text) - len, ".");
         for (uint32_t i = 0; msg->type == BELT_MSG_DELIVER && i < msg->u.deliver.count; i++)
-            len = add_index(text, len, sizeof text, &msg->u.deliver.results[i]);
+            len = add_index(text, len, sizeof(text), &msg->u.deliver.results[i]);
     }
     return text;
 }
@@ -210,10 +210,10 @@ const char *admin_list(struct peer *peer, const char *function)
     const struct belt_msg *msg = admin_failed(peer, BELT_FAILED_LIST, function, 0, UINT64_MAX);
     cr_assert_eq(msg->type, BELT_MSG_FAILURES);
     text[0] = 0;
-    for (uint32_t i = 0; i < msg->u.failures.letter_count && len < sizeof text - 64; i++) {
+    for (uint32_t i = 0; i < msg->u.failures.letter_count && len < sizeof(text) - 64; i++) {
         const struct belt_letter *letter = &msg->u.failures.letters[i];
-        len += (size_t)snprintf(text + len, sizeof text - len, "%s%lu.%lu!%u", i ? " " : "", (unsigned long)letter->job,
-                                (unsigned long)letter->index, letter->code);
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%lu.%lu!%u", i ? " " : "",
+                                (unsigned long)letter->job, (unsigned long)letter->index, letter->code);
     }
     return text;
 }
@@ -238,7 +238,7 @@ static void hold(struct peer *peer, const struct belt_msg_dispatch *msg, const s
 {
     if (peer->held_count == peer->held_room) {
         peer->held_room = peer->held_room ? peer->held_room * 2 : 16;
-        peer->held = realloc(peer->held, peer->held_room * sizeof *peer->held);
+        peer->held = realloc(peer->held, peer->held_room * sizeof(*peer->held));
         cr_assert(peer->held);
     }
     peer->held[peer->held_count++] =
@@ -262,7 +262,7 @@ uint32_t agent_take(struct peer *peer)
             hold(peer, &msg->u.dispatch, &msg->u.dispatch.tasks[i]);
         if (msg->type == BELT_MSG_DISPATCH || msg->type == BELT_MSG_RECORDED)
             continue;
-        others = realloc(others, (count + 1) * sizeof *others);
+        others = realloc(others, (count + 1) * sizeof(*others));
         others[count++] = peer->current;
         peer->current = (struct belt_frames){0};
     }
@@ -278,7 +278,7 @@ static struct belt_task_ref release(struct peer *peer, uint32_t place)
     cr_assert_lt(place, peer->held_count);
     struct belt_task_ref ref = peer->held[place].ref;
     peer->held_count--;
-    memmove(&peer->held[place], &peer->held[place + 1], (peer->held_count - place) * sizeof *peer->held);
+    memmove(&peer->held[place], &peer->held[place + 1], (peer->held_count - place) * sizeof(*peer->held));
     return ref;
 }
 
@@ -331,7 +331,7 @@ void agent_return(struct peer *peer, uint32_t place)
 
 void agent_return_last(struct peer *peer, uint32_t count)
 {
-    struct belt_task_ref *refs = calloc(count + 1, sizeof *refs);
+    struct belt_task_ref *refs = calloc(count + 1, sizeof(*refs));
     cr_assert(refs);
     for (uint32_t i = 0; i < count; i++)
         refs[i] = release(peer, peer->held_count - 1);
@@ -363,7 +363,7 @@ const char *agent_holds(struct peer *peer)
     agent_take(peer);
     text[0] = 0;
     for (uint32_t i = 0; i < peer->held_count && len < 4000; i++)
-        len += (size_t)snprintf(text + len, sizeof text - len, "%s%llu.%llu/%u", i ? " " : "",
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu.%llu/%u", i ? " " : "",
                                 (unsigned long long)peer->held[i].ref.job, (unsigned long long)peer->held[i].ref.index,
                                 peer->held[i].ref.attempt);
     return text;

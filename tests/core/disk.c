@@ -20,7 +20,7 @@ static void put(struct disk *disk, const struct core_record *record)
     disk->last_number = record->number;
     if (disk->count == disk->room) {
         disk->room = disk->room ? disk->room * 2 : 64;
-        disk->rows = realloc(disk->rows, disk->room * sizeof *disk->rows);
+        disk->rows = realloc(disk->rows, disk->room * sizeof(*disk->rows));
         assert(disk->rows);
     }
     disk->rows[disk->count++] = new;

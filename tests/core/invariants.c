@@ -17,7 +17,7 @@ static const char *say(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(wrong, sizeof wrong, format, args);
+    vsnprintf(wrong, sizeof(wrong), format, args);
     va_end(args);
     return wrong;
 }
@@ -160,10 +160,10 @@ static const char *check_queue(struct core *core, const struct queue *queue)
 
 static uint64_t table_bytes(const struct table *table)
 {
-    uint64_t bytes = table->room * sizeof *table->segments;
+    uint64_t bytes = table->room * sizeof(*table->segments);
     for (uint32_t i = 0; i < table->used; i++) {
         const struct table_segment *segment = table->segments[(table->head + i) % table->room];
-        bytes += segment ? sizeof *segment + segment->room * sizeof *segment->tasks : 0;
+        bytes += segment ? sizeof(*segment) + segment->room * sizeof(*segment->tasks) : 0;
     }
     return bytes;
 }
@@ -172,13 +172,13 @@ static uint64_t table_bytes(const struct table *table)
 static const char *check_own_bytes(const struct job *job)
 {
     const struct reader *reader;
-    uint64_t fixed = sizeof *job + sizeof *job->share.client + sizeof *job->queue + job->argument.len;
-    uint64_t lists = job->completions.room * sizeof *job->completions.ring +
-                     job->waiting.again_room * sizeof *job->waiting.again +
-                     job->delayed.room * sizeof *job->delayed.heap + job->counts.running * sizeof(struct run) +
-                     HASH_COUNT(job->tries.by_index) * (sizeof *job->tries.by_index + 16);
+    uint64_t fixed = sizeof(*job) + sizeof(*job->share.client) + sizeof(*job->queue) + job->argument.len;
+    uint64_t lists = job->completions.room * sizeof(*job->completions.ring) +
+                     job->waiting.again_room * sizeof(*job->waiting.again) +
+                     job->delayed.room * sizeof(*job->delayed.heap) + job->counts.running * sizeof(struct run) +
+                     HASH_COUNT(job->tries.by_index) * (sizeof(*job->tries.by_index) + 16);
     DL_FOREACH (job->readers.first, reader)
-        fixed += sizeof *reader + 16;
+        fixed += sizeof(*reader) + 16;
     MUST(job->memory.fixed_bytes == fixed && job->memory.list_bytes == lists, job->id);
     MUST(job->table.bytes == table_bytes(&job->table), job->id);
     MUST(job->memory.own_bytes ==
@@ -208,7 +208,7 @@ static const char *check_accounts(struct core *core)
         owned -= session->fixed_bytes;
     }
     DL_FOREACH (core->history.first, line)
-        past += sizeof *line + line->row.key.len + line->row.function.len + line->row.owner.len + line->row.why.len;
+        past += sizeof(*line) + line->row.key.len + line->row.function.len + line->row.owner.len + line->row.why.len;
     MUST(past == core->history.bytes && bytes == core->memory.bytes, 0);
     MUST(payloads == core->memory.payload_bytes, 0);
     MUST(fixed == core->memory.fixed_bytes && owned == 0 && peers == core->sessions.bytes, 0);

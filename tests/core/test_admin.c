@@ -54,7 +54,7 @@ static const char *named(struct peer *a, const char *name)
     text[0] = 0;
     cr_assert_eq(answer->type, BELT_MSG_REPORT);
     for (uint32_t i = 0; i < answer->u.report.count; i++)
-        len += (size_t)snprintf(text + len, sizeof text - len, "%s%llu%s", len ? " " : "",
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu%s", len ? " " : "",
                                 (unsigned long long)answer->u.report.rows.jobs[i].job,
                                 answer->u.report.rows.jobs[i].past ? "p" : "");
     return text;
@@ -166,7 +166,7 @@ Test(admin, some_thousand_jobs_are_all_listed_in_pages)
     c->burst = true; /* the books are checked once for all of them */
     for (uint32_t i = 0; i < count; i++) {
         char key[16];
-        snprintf(key, sizeof key, "k%u", i);
+        snprintf(key, sizeof(key), "k%u", i);
         client_send_open(p, key, i % 3 ? "f" : "g", i % 2 ? &odd : &even);
         peer_clear(p);
     }
@@ -311,7 +311,7 @@ Test(admin, nobody_says_what_is_the_brokers_to_say)
     struct cluster *c = cluster_new(NULL);
     struct peer *p = client_new(c, "c1");
     const struct belt_open_options said[] = {{.opened_at = 1}, {.over_at = 1}, {.owner = bytes("somebody")}};
-    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+    for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++) {
         client_send_open(p, "k", "f", &said[i]);
         peer_expect_error(p, BELT_BAD_OPTION);
     }
@@ -374,7 +374,7 @@ Test(admin, the_history_takes_its_part_of_the_memory)
 Test(admin, a_line_of_the_history_that_cannot_be_is_damage)
 {
     static const uint64_t jobs[] = {0, RECORD_NUMBER_MAX + 1, 7, 7};
-    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++) {
+    for (size_t i = 0; i < sizeof(jobs) / sizeof(*jobs); i++) {
         struct core_config config = {.epoch = 1, .durable = true};
         struct core *core = core_new(&config);
         struct core_record record = {.number = 9, .job = jobs[i], .kind = RECORD_HISTORY};

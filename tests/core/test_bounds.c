@@ -15,11 +15,11 @@ Test(bounds, clients_that_ask_for_jobs_of_others)
     const struct belt_open_options detached = {.detached = true};
     char key[16];
     for (unsigned i = 0; i <= BELT_MAX_CLAIMS; i++) {
-        snprintf(key, sizeof key, "k%u", i);
+        snprintf(key, sizeof(key), "k%u", i);
         client_open(p, key, "f", &detached);
     }
     for (unsigned i = 0; i < BELT_MAX_CLAIMS; i++) {
-        snprintf(key, sizeof key, "k%u", i);
+        snprintf(key, sizeof(key), "k%u", i);
         client_send_open(other, key, "f", &detached);
         other->last_ref--;
         client_send_open(other, key, "f", &detached); /* the same again is the same claim */
@@ -187,10 +187,10 @@ static const struct belt_msg *bare_hello(struct bare *bare, uint64_t handle, uin
     uint8_t session[BELT_SESSION_LEN] = {0};
     struct belt_bytes function = {(const uint8_t *)"f", 1};
     struct belt_msg msg = {.type = BELT_MSG_HELLO};
-    memcpy(session, &number, sizeof number);
+    memcpy(session, &number, sizeof(number));
     msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION,
                                           .role = agent ? BELT_ROLE_WORKER : BELT_ROLE_CLIENT,
-                                          .session = {session, sizeof session},
+                                          .session = {session, sizeof(session)},
                                           .name = function};
     if (agent)
         msg.u.hello.worker =
@@ -236,7 +236,7 @@ Test(bounds, jobs_of_a_broker)
     struct bare bare = bare_new(&(struct core_config){0});
     bare_hello(&bare, 1, 1, false);
     for (uint32_t i = 0; i < BELT_MAX_JOBS; i++) {
-        snprintf(key, sizeof key, "k%u", i);
+        snprintf(key, sizeof(key), "k%u", i);
         if (i == BELT_MAX_JOBS - BELT_MAX_JOBS / BELT_SESSION_JOBS_SHARE) {
             is_error(bare_open(&bare, key), BELT_LIMIT);
             bare_hello(&bare, 1, 2, false); /* the rest is another session's */
@@ -339,7 +339,7 @@ static uint32_t bare_arguments(struct bare *bare, uint64_t handle)
     do {
         struct belt_msg open = {.type = BELT_MSG_OPEN};
         open.u.open = (struct belt_msg_open){
-            .ref = 1, .function = {(const uint8_t *)"f", 1}, .options = {.argument = {argument, sizeof argument}}};
+            .ref = 1, .function = {(const uint8_t *)"f", 1}, .options = {.argument = {argument, sizeof(argument)}}};
         open.seq = ++bare->seq;
         msg = bare_step(bare, (struct core_event){.type = CORE_MESSAGE, .peer = handle, .msg = &open});
         jobs += msg->type == BELT_MSG_OPENED;

@@ -201,7 +201,7 @@ Test(budget, failed_tasks_with_long_texts_are_within_it)
     for (uint32_t i = 0; i < TASKS; i++)
         client_push_sized(p, job, i, 1, 10000);
     static uint8_t log[BELT_MAX_LOG], text[BELT_MAX_TEXT];
-    struct belt_result_extras extras = {.log = {log, sizeof log}, .text = {text, sizeof text}, .exit_status = 1};
+    struct belt_result_extras extras = {.log = {log, sizeof(log)}, .text = {text, sizeof(text)}, .exit_status = 1};
     uint64_t number = 0;
     for (uint32_t held; (held = agent_take(w)) && number < 10 * TASKS;) {
         struct belt_task_ref ref = w->held[--w->held_count].ref;
@@ -230,12 +230,12 @@ Test(budget, functions_of_workers_are_charged_before_they_are_kept)
         uint8_t session[BELT_SESSION_LEN] = {(uint8_t)k, 1};
         for (uint32_t i = 0; i < BELT_MAX_FUNCTIONS; i++)
             functions[i] = (struct belt_bytes){(const uint8_t *)names[i],
-                                               (size_t)snprintf(names[i], sizeof names[i], "f-%u-%u", k, i)};
+                                               (size_t)snprintf(names[i], sizeof(names[i]), "f-%u-%u", k, i)};
         struct belt_msg msg = {.type = BELT_MSG_HELLO};
         msg.u.hello = (struct belt_msg_hello){
             .version = BELT_PROTOCOL_VERSION,
             .role = BELT_ROLE_WORKER,
-            .session = {session, sizeof session},
+            .session = {session, sizeof(session)},
             .name = functions[0],
             .worker = {.slots = 1, .window_items = 1, .functions = functions, .function_count = BELT_MAX_FUNCTIONS}};
         w->handle = ++c->last_handle;

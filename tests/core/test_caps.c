@@ -76,7 +76,7 @@ static void open_some(struct peer *p, uint32_t count, const char *word, const st
 {
     char key[32];
     for (uint32_t i = 0; i < count; i++) {
-        snprintf(key, sizeof key, "%s%u", word, i);
+        snprintf(key, sizeof(key), "%s%u", word, i);
         client_open(p, key, "f", options);
     }
 }

@@ -239,7 +239,7 @@ Test(connection, the_later_session_of_a_connection_counts)
     struct peer *p = client_new(c, "c1");
     uint64_t handle = p->handle;
     uint8_t other[BELT_SESSION_LEN] = {9, 9};
-    memcpy(p->session, other, sizeof other);
+    memcpy(p->session, other, sizeof(other));
     peer_connect(p);
     cr_assert_eq(p->handle, handle, "the connection that was just welcomed was dropped");
     client_open(p, "", "f", NULL);

@@ -56,7 +56,7 @@ Test(jobs, a_key_is_one_function_with_the_options_that_change_results)
     differ[9].deadline_at = CLUSTER_WALL + 1000000;
     differ[10].detail = true;
     differ[11].durable = true;
-    for (unsigned i = 0; i < sizeof differ / sizeof *differ; i++) {
+    for (unsigned i = 0; i < sizeof(differ) / sizeof(*differ); i++) {
         client_send_open(other, "k", "f", &differ[i]);
         peer_expect_error(other, BELT_BAD_OPTION);
     }
@@ -202,7 +202,7 @@ Test(jobs, the_digest_of_the_input_is_told_to_who_asks)
     for (unsigned i = 0; i < 5; i++)
         belt_digest_add(&five, "tttttttttt", 10);
     struct belt_msg_opened opened = opened_with_digest(p, "k", true);
-    cr_assert(opened.digested && !memcmp(&opened.digest, &none, sizeof none));
+    cr_assert(opened.digested && !memcmp(&opened.digest, &none, sizeof(none)));
     uint64_t sub;
     for (unsigned rounds = 0; rounds < 4; rounds++) { /* with all tasks on disk, and with none of them any more */
         if (rounds == 0)
@@ -223,7 +223,7 @@ Test(jobs, the_digest_of_the_input_is_told_to_who_asks)
         struct belt_digest wanted = {{0}};
         for (unsigned i = 0; i < now.next; i++)
             belt_digest_add(&wanted, "tttttttttt", 10);
-        cr_assert(now.digested && !memcmp(&now.digest, &wanted, sizeof wanted), "round %u", rounds);
+        cr_assert(now.digested && !memcmp(&now.digest, &wanted, sizeof(wanted)), "round %u", rounds);
         cr_assert(!opened_with_digest(p, "k", false).digested);
         peer_clear(p);
         sub = client_subscribe(p, opened.job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);

@@ -25,7 +25,7 @@ static struct cluster *cluster_with_jobs(void)
     p->alive = true;
     for (uint32_t i = 0; i < JOBS; i++) {
         char key[16];
-        snprintf(key, sizeof key, "k%u", i);
+        snprintf(key, sizeof(key), "k%u", i);
         client_open(p, key, "f", NULL);
     }
     return c;

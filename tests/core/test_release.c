@@ -45,7 +45,7 @@ static struct scene scene_new(uint32_t tasks, bool detached)
         msg.u.results =
             (struct belt_msg_results){.first = s.w->results, .job = s.job, .results = items, .count = count};
         s.w->results += count;
-        memmove(s.w->held, s.w->held + count, (s.w->held_count - count) * sizeof *s.w->held);
+        memmove(s.w->held, s.w->held + count, (s.w->held_count - count) * sizeof(*s.w->held));
         s.w->held_count -= count;
         peer_send(s.w, msg);
         cluster_turn(s.c);

@@ -99,7 +99,7 @@ Test(sizing, the_target_hides_the_way_to_the_broker)
         uint32_t slots, least, most;
     } rows[] = {{0, 4, 4, 4},      {1e6, 4, 4, 4},     {20000, 4, 4, 4},      {10000, 4, 8, 8},
                 {100, 1, 10, 100}, {1, 1, 1000, 3000}, {0.001, 1, 1000, 3000}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         uint32_t target = sizing_target(rows[i].service_us, rows[i].slots);
         cr_assert(target >= rows[i].least && target <= rows[i].most, "row %zu: %u", i, target);
     }
@@ -116,7 +116,7 @@ Test(sizing, a_share_fills_idle_slots_and_shrinks_toward_the_end)
         {100, 0, 1, 2, 1000, 100}, {100, 0, 1, 2, 40, 11}, {100, 0, 1, 2, 1, 1},     {100, 88, 1, 2, 1000, 12},
         {100, 89, 1, 2, 1000, 0},  {4, 0, 4, 0, 9, 4},     {40, 38, 40, 40, 100, 2},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         cr_assert_eq(sizing_share(rows[i].target, rows[i].held, rows[i].slots, rows[i].all, rows[i].waiting),
                      rows[i].share, "row %zu", i);
 }

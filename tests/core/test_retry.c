@@ -128,7 +128,7 @@ static void send_status(struct peer *w, int32_t status)
     msg.u.results =
         (struct belt_msg_results){.first = w->results++, .job = w->held[0].ref.job, .results = &item, .count = 1};
     w->held_count--;
-    memmove(w->held, w->held + 1, w->held_count * sizeof *w->held);
+    memmove(w->held, w->held + 1, w->held_count * sizeof(*w->held));
     peer_send(w, msg);
 }
 

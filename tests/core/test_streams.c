@@ -275,7 +275,7 @@ Test(streams, the_number_of_readers_is_bounded)
     struct scene s = scene_new(1);
     char name[8];
     for (uint32_t i = 0; i < BELT_MAX_READERS; i++) {
-        snprintf(name, sizeof name, "r%u", i);
+        snprintf(name, sizeof(name), "r%u", i);
         client_send_subscribe(s.p, s.job, name, BELT_ORDERED, BELT_CURSOR_KEPT, 0);
     }
     peer_clear(s.p);
@@ -544,7 +544,7 @@ Test(streams, others_cannot_take_all_names_of_readers)
     struct peer *stranger = client_new(s.c, "c2");
     char name[16];
     for (uint32_t i = 0; i < BELT_MAX_READERS - BELT_READERS_RESERVED; i++) {
-        snprintf(name, sizeof name, "r%u", i);
+        snprintf(name, sizeof(name), "r%u", i);
         client_subscribe(stranger, s.job, name, BELT_UNORDERED, BELT_CURSOR_KEPT, 1);
     }
     client_send_subscribe(stranger, s.job, "more", BELT_ORDERED, BELT_CURSOR_KEPT, 1);

@@ -69,7 +69,7 @@ static belt_pool *open_pool(void)
 
 /* ---- after ---- */
 
-/** Every call on a pool: each answers `code`. */
+/* Every call on a pool: each answers `code`. */
 static void pool_calls(belt_pool *pool, int code)
 {
     belt_stream *stream = NULL;
@@ -89,10 +89,10 @@ static void pool_calls(belt_pool *pool, int code)
     EXPECT(belt_status_get(pool, BELT_STATUS_JOBS, NULL, NULL, -1, &status), code);
     EXPECT(belt_job_cancel(pool, 1, -1), code);
     EXPECT(belt_pool_ping(pool, -1, &number), code);
-    check(stream == NULL && result == NULL && results == NULL && status == NULL, "nothing is given");
+    check(!stream && !result && !results && !status, "nothing is given");
 }
 
-/** Every call on streams: one that is fed, one that acknowledges, one that is handed in. */
+/* Every call on streams: one that is fed, one that acknowledges, one that is handed in. */
 static void stream_calls(belt_stream *fed, belt_stream *acknowledged, belt_stream *submitted, int code)
 {
     belt_result *result = NULL, *results[2];
@@ -113,7 +113,7 @@ static void stream_calls(belt_stream *fed, belt_stream *acknowledged, belt_strea
     belt_stream_progress(fed, &progress);
     (void)belt_stream_job(fed);
     (void)belt_stream_fd(acknowledged);
-    check(result == NULL && count == 0, "no result is given");
+    check(!result && count == 0, "no result is given");
 }
 
 struct three {
@@ -152,7 +152,7 @@ static void after(void)
     EXPECT(belt_stream_next(three.fed, WAIT_MS, &result), BELT_OK);
     readable.fd = belt_stream_fd(three.fed);
     belt_pool_close(&pool);
-    check(pool == NULL, "the pool is taken");
+    check(!pool, "the pool is taken");
     check(poll(&readable, 1, 0) == 1, "the descriptor of a stream whose pool is closed is readable");
     pool_calls(closed, BELT_CLOSED);
     stream_calls(three.fed, three.acknowledged, three.submitted, BELT_CLOSED);
@@ -179,7 +179,7 @@ static void *next_waits(void *argument)
     EXPECT(belt_pool_apply_async(user->pool, "endless", "", 0, NULL, &stream), BELT_OK);
     atomic_store(user->go, true);
     EXPECT(belt_stream_next(stream, -1, &result), BELT_CLOSED);
-    if (result != NULL)
+    if (result)
         fprintf(stderr, "drive_close: an endless task gave %u %s\n", result->code, result->text);
     belt_result_free(&result);
     EXPECT(belt_stream_next(stream, -1, &result), BELT_CLOSED);
@@ -276,7 +276,7 @@ static void *cancels_again(void *argument)
     return NULL;
 }
 
-/** All at once, or one of them alone: then it drives the connection itself. */
+/* All at once, or one of them alone: then it drives the connection itself. */
 static void beside(void *(*const bodies[])(void *), unsigned count, unsigned pause_us)
 {
     belt_pool *pool = open_pool(), *copy = pool;
@@ -442,7 +442,7 @@ static int waits_for_itself(void *ctx, belt_input *input)
     return BELT_INPUT_READY;
 }
 
-/** Draws from a stream of its own, whose source closes the outer one's pool. */
+/* Draws from a stream of its own, whose source closes the outer one's pool. */
 static int draws_another(void *ctx, belt_input *input)
 {
     struct within *within = ctx;
@@ -504,9 +504,9 @@ static int in_child(belt_pool *pool, struct three *three)
     pool_calls(pool, BELT_INVALID);
     stream_calls(three->fed, three->acknowledged, three->submitted, BELT_INVALID);
     close_three(three);
-    check(three->fed == NULL, "a stream is taken in a forked process, too");
+    check(!three->fed, "a stream is taken in a forked process, too");
     belt_pool_close(&pool);
-    check(pool == NULL, "a pool is taken in a forked process, too");
+    check(!pool, "a pool is taken in a forked process, too");
     pool_calls(copy, BELT_INVALID);
     return atomic_load(&failures) == 0 ? 0 : 1;
 }
@@ -535,10 +535,10 @@ static void find_endpoint(const char *home)
     DIR *dir = opendir(home);
     struct dirent *entry;
 
-    while (dir != NULL && (entry = readdir(dir)) != NULL)
+    while (dir && (entry = readdir(dir)))
         if (strncmp(entry->d_name, "belt-", 5) == 0)
             snprintf(endpoint, sizeof(endpoint), "ipc://%.64s/%.32s/clients", home, entry->d_name);
-    if (dir != NULL)
+    if (dir)
         closedir(dir);
 }
 
@@ -555,7 +555,7 @@ int main(void)
     belt_pool_options_init(&options);
     options.slots = 2;
     EXPECT(belt_pool_open(NULL, &options, &broker), BELT_OK);
-    if (broker == NULL)
+    if (!broker)
         return 1;
     find_endpoint(home);
     after();

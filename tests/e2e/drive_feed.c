@@ -49,7 +49,7 @@ static bool fails(uint64_t n)
     return n % 97 == 96;
 }
 
-/** Waits for room as long as it takes. */
+/* Waits for room as long as it takes. */
 static void *feed(void *ctx)
 {
     struct feeder *feeder = ctx;
@@ -112,7 +112,7 @@ static void feed_beside(belt_pool *pool, bool ordered, uint64_t buffersize, unsi
 
 /* ---- what wakes a reader that sleeps ---- */
 
-/** Lets the reader fall asleep first, as a rule; the test is right, too, when it does not. */
+/* Lets the reader fall asleep first, as a rule; the test is right, too, when it does not. */
 static void *end_late(void *ctx)
 {
     struct feeder *feeder = ctx;
@@ -148,13 +148,13 @@ static void wake_reader(belt_pool *pool, void *(*run)(void *), int expected, uns
     check(belt_pool_imap(pool, "echo", NULL, NULL, NULL, &feeder.stream) == BELT_OK, "a stream");
     start(&feeder, run);
     check(belt_stream_next(feeder.stream, WAIT_MS, &result) == expected, "what a sleeping reader is woken by");
-    check(result == NULL || result->code == code, "its code");
+    check(!result || result->code == code, "its code");
     belt_result_free(&result);
     pthread_join(feeder.thread, NULL);
     belt_stream_close(&feeder.stream);
 }
 
-/** A feeder that waits for room that never comes is woken by the cancel of the thread that reads. */
+/* A feeder that waits for room that never comes is woken by the cancel of the thread that reads. */
 static void *feed_in_vain(void *ctx)
 {
     struct feeder *feeder = ctx;
@@ -191,12 +191,12 @@ int main(void)
     options.slots = 2;
     options.kill_after_ms = 100;
     check(belt_pool_open(NULL, &options, &pool) == BELT_OK, "a pool");
-    for (int ordered = 0; pool != NULL && ordered < 2; ordered++) {
+    for (int ordered = 0; pool && ordered < 2; ordered++) {
         feed_beside(pool, ordered != 0, 1, 500); /* each waits for the other all the time */
         feed_beside(pool, ordered != 0, 16, ITEMS);
         feed_beside(pool, ordered != 0, 0, ITEMS);
     }
-    if (pool != NULL) {
+    if (pool) {
         wake_reader(pool, end_late, BELT_END, BELT_OK);
         wake_reader(pool, cancel_late, BELT_JOB_CANCELLED, BELT_OK);
         wake_reader(pool, fail_late, BELT_OK, BELT_SOURCE_FAILED);

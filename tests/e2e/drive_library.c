@@ -138,9 +138,9 @@ int main(void)
     belt_pool_options_init(&options);
     options.slots = 4;
     check(belt_pool_open(NULL, &options, &pool) == BELT_OK, "open");
-    for (int i = 0; i < USERS && pool != NULL; i++)
+    for (int i = 0; i < USERS && pool; i++)
         pthread_create(&users[i], NULL, use, pool);
-    for (int i = 0; i < USERS && pool != NULL; i++)
+    for (int i = 0; i < USERS && pool; i++)
         pthread_join(users[i], NULL);
     belt_pool_close(&pool);
     return atomic_load(&failures) == 0 ? 0 : 1;

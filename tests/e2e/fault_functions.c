@@ -14,13 +14,13 @@
 static size_t f(const char *data, size_t len, char *out)
 {
     const char *colon = memchr(data, ':', len);
-    unsigned long ms = colon != NULL ? strtoul(colon + 1, NULL, 10) : 20;
+    unsigned long ms = colon ? strtoul(colon + 1, NULL, 10) : 20;
 
     if (len == 3 && memcmp(data, "die", 3) == 0)
         kill(getpid(), SIGKILL);
     for (; ms > 0; ms -= ms < 10 ? ms : 10)
         usleep((useconds_t)(ms < 10 ? ms : 10) * 1000);
-    if (colon != NULL)
+    if (colon)
         len = (size_t)(colon - data);
     memcpy(out, data, len);
     return len;
@@ -32,7 +32,7 @@ static int f_in_c(belt_task *task, const void *data, size_t len, void *ctx)
     int rc;
 
     (void)ctx;
-    if (text == NULL)
+    if (!text)
         return belt_task_fail(task, "out of memory");
     memcpy(text, data, len);
     text[len] = '\0';

@@ -20,7 +20,7 @@ static int echo(belt_task *task, const void *data, size_t len, void *ctx)
     return belt_task_reply(task, data, len);
 }
 
-/** Fails for the input "5". */
+/* Fails for the input "5". */
 static int picky(belt_task *task, const void *data, size_t len, void *ctx)
 {
     (void)ctx;
@@ -37,7 +37,7 @@ static int deadly(belt_task *task, const void *data, size_t len, void *ctx)
     return belt_task_reply(task, data, len);
 }
 
-/** The input "1500" kills its slot, each time it runs. */
+/* The input "1500" kills its slot, each time it runs. */
 static int deadly_late(belt_task *task, const void *data, size_t len, void *ctx)
 {
     (void)ctx;
@@ -46,7 +46,7 @@ static int deadly_late(belt_task *task, const void *data, size_t len, void *ctx)
     return belt_task_reply(task, data, len);
 }
 
-/** The input "1500" goes on until it is stopped. */
+/* The input "1500" goes on until it is stopped. */
 static int endless_late(belt_task *task, const void *data, size_t len, void *ctx)
 {
     (void)ctx;
@@ -132,7 +132,7 @@ void stock_endpoint(const char *home, char endpoint[160])
 
     cr_assert_not_null(dir);
     endpoint[0] = '\0';
-    while ((entry = readdir(dir)) != NULL)
+    while ((entry = readdir(dir)))
         if (strncmp(entry->d_name, "belt-", 5) == 0)
             snprintf(endpoint, 160, "ipc://%.64s/%.32s/clients", home, entry->d_name);
     closedir(dir);

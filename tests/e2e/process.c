@@ -153,7 +153,7 @@ static void open_stdout(const struct process_options *options, struct process *p
 static void read_some(int *fd, struct text *text)
 {
     char bytes[65536];
-    ssize_t got = read(*fd, bytes, sizeof bytes);
+    ssize_t got = read(*fd, bytes, sizeof(bytes));
 
     if (got > 0)
         text_add(text, bytes, (size_t)got);
@@ -178,7 +178,7 @@ static void write_some(struct process *process)
 
 struct process *process_start(const struct process_options *options)
 {
-    struct process *process = calloc(1, sizeof *process);
+    struct process *process = calloc(1, sizeof(*process));
     int child[3], ends[2];
     pid_t parent = getpid();
 
@@ -357,9 +357,9 @@ long process_rss_kib(const struct process *process)
     long kib = 0;
     FILE *file;
 
-    snprintf(path, sizeof path, "/proc/%d/status", (int)process->pid);
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)process->pid);
     file = fopen(path, "re");
-    while (file && fgets(line, sizeof line, file))
+    while (file && fgets(line, sizeof(line), file))
         if (sscanf(line, "VmRSS: %ld", &kib) == 1)
             break;
     if (file)
@@ -374,7 +374,7 @@ static bool is_port_free(int port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     cr_assert_geq(fd, 0);
-    bool is_free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    bool is_free = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
     close(fd);
     return is_free;
 }
@@ -387,7 +387,7 @@ int process_free_port(void)
     uint16_t dice;
 
     for (int i = 0; i < 1000; i++) {
-        cr_assert_eq(getrandom(&dice, sizeof dice, 0), (ssize_t)sizeof dice);
+        cr_assert_eq(getrandom(&dice, sizeof(dice), 0), (ssize_t)sizeof(dice));
         if (is_port_free(FIRST + dice % PORTS))
             return FIRST + dice % PORTS;
     }
@@ -402,13 +402,13 @@ static bool holds_mark(const char *pid, const char *mark)
     size_t len;
     FILE *file;
 
-    snprintf(path, sizeof path, "/proc/%s/environ", pid);
+    snprintf(path, sizeof(path), "/proc/%s/environ", pid);
     file = fopen(path, "re");
     if (!file)
         return false;
-    len = fread(bytes, 1, sizeof bytes, file);
+    len = fread(bytes, 1, sizeof(bytes), file);
     fclose(file);
-    return len > 0 && memmem(bytes, len, mark, strlen(mark)) != NULL;
+    return len > 0 && memmem(bytes, len, mark, strlen(mark));
 }
 
 int process_count_marked(const char *mark)

@@ -18,9 +18,9 @@ static void add(const char **argv, const char *const *more)
 {
     int count = 0;
 
-    while (argv[count] != NULL)
+    while (argv[count])
         count++;
-    for (; more != NULL && *more != NULL; more++) {
+    for (; more && *more; more++) {
         cr_assert_lt(count, WORDS_MAX - 1);
         argv[count++] = *more;
     }
@@ -156,7 +156,7 @@ long long stage_number(const struct stage *stage, const char *rows, const char *
     cr_assert_not_null(row, "%s", process_out(process));
     if (json_is_array(row))
         row = json_array_get(row, 0);
-    if (row != NULL) {
+    if (row) {
         cr_assert(json_is_integer(json_object_get(row, key)), "no %s in %s", key, process_out(process));
         number = json_integer_value(json_object_get(row, key));
     }
@@ -182,13 +182,13 @@ static unsigned children_of(pid_t parent, pid_t *pids, unsigned max)
     unsigned count = 0;
 
     cr_assert_not_null(proc);
-    while (count < max && (entry = readdir(proc)) != NULL) {
+    while (count < max && (entry = readdir(proc))) {
         char path[300], state;
         int pid = atoi(entry->d_name), of;
         FILE *stat;
 
         snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
-        if (pid <= 0 || (stat = fopen(path, "re")) == NULL)
+        if (pid <= 0 || !(stat = fopen(path, "re")))
             continue;
         if (fscanf(stat, "%*d (%*[^)]) %c %d", &state, &of) == 2 && of == parent && state != 'Z')
             pids[count++] = pid;
@@ -205,9 +205,9 @@ static bool is_keeper(pid_t pid)
 
     snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
     file = fopen(path, "re");
-    if (file != NULL && fgets(name, sizeof(name), file) == NULL)
+    if (file && !fgets(name, sizeof(name), file))
         name[0] = '\0';
-    if (file != NULL)
+    if (file)
         fclose(file);
     return strcmp(name, "belt-keeper\n") == 0;
 }

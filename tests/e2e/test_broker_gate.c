@@ -33,11 +33,11 @@ static struct process *broker;
 static void start_broker(const char *lease)
 {
     port = process_free_port();
-    snprintf(clients, sizeof clients, "tcp://127.0.0.1:%d", port);
-    snprintf(workers, sizeof workers, "tcp://127.0.0.1:%d", process_free_port());
-    snprintf(admin, sizeof admin, "tcp://127.0.0.1:%d", process_free_port());
+    snprintf(clients, sizeof(clients), "tcp://127.0.0.1:%d", port);
+    snprintf(workers, sizeof(workers), "tcp://127.0.0.1:%d", process_free_port());
+    snprintf(admin, sizeof(admin), "tcp://127.0.0.1:%d", process_free_port());
     char command[512];
-    snprintf(command, sizeof command,
+    snprintf(command, sizeof(command),
              "ulimit -n %u; exec %s broker --clients %s --workers %s --admin %s --heartbeat 200ms --lease %s",
              DESCRIPTORS, process_belt(), clients, workers, admin, lease);
     broker = process_spawn("", ((const char *const[]){"/bin/sh", "-c", command, NULL}));
@@ -73,7 +73,7 @@ static int connect_silently(void)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_geq(fd, 0);
     inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
-    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0, "%s", strerror(errno));
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0, "%s", strerror(errno));
     return fd;
 }
 
@@ -85,7 +85,7 @@ static void wait_closed(int fd)
     ssize_t got;
     do {
         cr_assert_eq(poll(&item, 1, BOUND_MS), 1, "it is still open");
-        got = read(fd, bytes, sizeof bytes);
+        got = read(fd, bytes, sizeof(bytes));
     } while (got > 0);
     close(fd);
 }
@@ -113,12 +113,12 @@ static void *greet(unsigned number)
 {
     void *socket = belt_link_dealer(context, clients, 1u << 20);
     uint8_t session[BELT_SESSION_LEN] = {1};
-    memcpy(session + 1, &number, sizeof number);
+    memcpy(session + 1, &number, sizeof(number));
     struct belt_msg msg = {.type = BELT_MSG_HELLO};
     struct belt_frames frames;
     msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION,
                                           .role = BELT_ROLE_ADMIN,
-                                          .session = {session, sizeof session},
+                                          .session = {session, sizeof(session)},
                                           .name = {(const uint8_t *)"crowd", 5}};
     cr_assert(socket);
     cr_assert_eq(belt_encode(&msg, &frames), BELT_OK);

@@ -28,8 +28,8 @@ static struct belt_frames last; /* what `msg` of the last receive() borrows from
 
 static void start_broker(void)
 {
-    snprintf(clients, sizeof clients, "tcp://127.0.0.1:%d", process_free_port());
-    snprintf(workers, sizeof workers, "tcp://127.0.0.1:%d", process_free_port());
+    snprintf(clients, sizeof(clients), "tcp://127.0.0.1:%d", process_free_port());
+    snprintf(workers, sizeof(workers), "tcp://127.0.0.1:%d", process_free_port());
     broker = process_spawn("", ARGV("broker", "--clients", clients, "--workers", workers));
     cr_assert(process_wait_err(broker, "listening", BOUND_MS), "%s", process_err(broker));
     belt_link_seed();
@@ -71,7 +71,7 @@ static void say(struct raw *raw, struct belt_msg msg)
     }
 }
 
-/** The next message of this type. */
+/* The next message of this type. */
 static struct belt_msg hear(struct raw *raw, uint8_t type)
 {
     struct belt_msg msg;
@@ -94,7 +94,7 @@ static void *plain_dealer(const char *endpoint, int queue)
     void *socket = zmq_socket(context, ZMQ_DEALER);
 
     cr_assert_not_null(socket);
-    cr_assert_eq(zmq_setsockopt(socket, ZMQ_RCVHWM, &queue, sizeof queue), 0);
+    cr_assert_eq(zmq_setsockopt(socket, ZMQ_RCVHWM, &queue, sizeof(queue)), 0);
     cr_assert_lt(socket_count, sizeof(sockets) / sizeof(*sockets));
     sockets[socket_count++] = socket;
     cr_assert_eq(zmq_setsockopt(socket, ZMQ_LINGER, &(int){0}, sizeof(int)), 0);
@@ -114,7 +114,7 @@ static struct raw enter_with(const char *endpoint, uint8_t role, uint8_t id, int
     session[0] = id;
     msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION,
                                           .role = role,
-                                          .session = {session, sizeof session},
+                                          .session = {session, sizeof(session)},
                                           .name = {(const uint8_t *)"raw", 3}};
     if (role == BELT_ROLE_WORKER)
         msg.u.hello.worker = (struct belt_worker_props){
@@ -160,7 +160,7 @@ Test(broker_wire, a_peer_at_the_wrong_endpoint_is_told_its_role)
     struct belt_msg msg = hear(&raw, BELT_MSG_ERROR);
     char text[256];
 
-    snprintf(text, sizeof text, "%.*s", (int)msg.u.error.text.len, (const char *)msg.u.error.text.data);
+    snprintf(text, sizeof(text), "%.*s", (int)msg.u.error.text.len, (const char *)msg.u.error.text.data);
     cr_expect_eq(msg.u.error.code, BELT_BAD_ROLE);
     cr_expect_not_null(strstr(text, "your role is admin"), "%s", text);
 }

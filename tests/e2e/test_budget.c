@@ -74,7 +74,7 @@ static void mate_hello(struct mate *mate, uint8_t role, uint32_t number)
     struct belt_msg msg = {.type = BELT_MSG_HELLO};
     msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION,
                                           .role = role,
-                                          .session = {session, sizeof session},
+                                          .session = {session, sizeof(session)},
                                           .name = {(const uint8_t *)"mate", 4}};
     if (role == BELT_ROLE_WORKER)
         msg.u.hello.worker = (struct belt_worker_props){
@@ -129,9 +129,9 @@ static long peak_kib(void)
 {
     char path[64], line[256];
     long kib = 0;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)process_pid(stage.broker));
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)process_pid(stage.broker));
     FILE *file = fopen(path, "r");
-    while (file && fgets(line, sizeof line, file))
+    while (file && fgets(line, sizeof(line), file))
         if (sscanf(line, "VmHWM: %ld kB", &kib) == 1)
             break;
     if (file)
@@ -191,10 +191,10 @@ Test(budget, jobs_with_keys_and_arguments)
     uint32_t all = 0;
     for (uint32_t i = 0; i < CLIENTS; i++) {
         struct mate mate = mate_new(BELT_ROLE_CLIENT, i);
-        struct belt_open_options options = {.detached = true, .argument = {argument, sizeof argument}};
+        struct belt_open_options options = {.detached = true, .argument = {argument, sizeof(argument)}};
         char key[64];
         for (uint32_t k = 0; k < 2000; k++, all++) {
-            snprintf(key, sizeof key, "%u-%u", i, k);
+            snprintf(key, sizeof(key), "%u-%u", i, k);
             if (!mate_open(&mate, key, options))
                 break;
         }
@@ -222,7 +222,7 @@ static void answer(struct mate *worker, const struct answers *answers, uint64_t 
     struct belt_buf *buf = belt_buf_new(RESULT);
     memset(buf->data, 'r', RESULT);
     struct belt_task_ref ref = answers->refs[number];
-    struct belt_result_extras extras = {.log = {log, sizeof log}, .exit_status = 1};
+    struct belt_result_extras extras = {.log = {log, sizeof(log)}, .exit_status = 1};
     bool ok = answers->code == BELT_OK;
     struct belt_result_item item = {.index = ref.index, .attempt = ref.attempt, .code = answers->code};
     item.payload = ok ? (struct belt_payload){buf, buf->data, RESULT} : (struct belt_payload){0};

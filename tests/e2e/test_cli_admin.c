@@ -103,7 +103,7 @@ Test(cli_admin, an_empty_name_is_an_error_everywhere)
                                         WORDS("failed", "list", ""),
                                         WORDS("failed", "drop", "--all", ""),
                                         WORDS("cancel", "--function", "", "--yes")};
-    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+    for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++)
         says(2, "", lines[i]);
     is_so("1", "state", "ended");
 }

@@ -29,8 +29,8 @@ static void start_broker(void)
 {
     int port = process_free_port(), other = process_free_port();
 
-    snprintf(clients, sizeof clients, "BELT_BROKER=127.0.0.1:%d", port);
-    snprintf(workers, sizeof workers, "BELT_WORKER_BROKER=127.0.0.1:%d", other);
+    snprintf(clients, sizeof(clients), "BELT_BROKER=127.0.0.1:%d", port);
+    snprintf(workers, sizeof(workers), "BELT_WORKER_BROKER=127.0.0.1:%d", other);
     broker = start(ARGV("broker", "--clients", clients + 12, "--workers", workers + 19), NULL);
     cr_assert(process_wait_err(broker, "listening", BOUND_MS), "%s", process_err(broker));
 }

@@ -62,7 +62,7 @@ Test(cli_errors, nothing_behind_dashes)
                                            "cancel", "forget", "wait",    "results", "failed",    "retry",
                                            "store",  "bench",  "version", "help",    "completion"};
 
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         fails(ARGV(commands[i], "--"), 2, "nothing stands behind '--'");
     fails(ARGV("worker", "--command", "f=cat", "--"), 2, "nothing stands behind '--'");
     fails(ARGV("map", "--filter", "cat", "--"), 2, "a command is missing after '--'");
@@ -153,8 +153,8 @@ Test(cli_errors, environment_and_configuration)
 
     cr_assert_eq(write(fd, "[map]\nchunksiez = 3\n", 20), 20);
     close(fd);
-    snprintf(variable, sizeof variable, "BELT_CONFIG=%s", path);
-    snprintf(message, sizeof message, "unknown key 'chunksiez' in %s:2; did you mean 'chunksize'?", path);
+    snprintf(variable, sizeof(variable), "BELT_CONFIG=%s", path);
+    snprintf(message, sizeof(message), "unknown key 'chunksiez' in %s:2; did you mean 'chunksize'?", path);
     fails_with(variable, ARGV("map", "--", "true"), 2, message);
     fails_with(variable, ARGV("ping"), 2, message);
     unlink(path);
@@ -232,8 +232,8 @@ Test(cli_errors, no_broker)
 {
     char address[64], message[128];
 
-    snprintf(address, sizeof address, "127.0.0.1:%d", process_free_port());
-    snprintf(message, sizeof message, "tcp://%s", address);
+    snprintf(address, sizeof(address), "127.0.0.1:%d", process_free_port());
+    snprintf(message, sizeof(message), "tcp://%s", address);
     fails(ARGV("map", "--broker", address, "--connect-timeout", "300ms", "f"), 3, message);
     fails(ARGV("status", "--broker", address, "--connect-timeout", "300ms"), 3, message);
     fails(ARGV("worker", "--broker", address, "--connect-timeout", "300ms", "--filter", "a=cat"), 3, message);
@@ -257,7 +257,7 @@ Test(cli_errors, listeners)
     fails(ARGV("broker", "--max-payload", "1G", "--state", "/tmp/belt-test-no-state"), 2, "a store takes");
     fails(ARGV("broker", "--clients", "ipc:///nonexistent/dir/socket", "--workers", "127.0.0.1:*"), 6,
           "/nonexistent/dir/socket");
-    snprintf(address, sizeof address, "127.0.0.1:%d", process_free_port());
+    snprintf(address, sizeof(address), "127.0.0.1:%d", process_free_port());
     fails(ARGV("broker", "--clients", address, "--workers", address), 6, "in use");
 }
 
@@ -265,7 +265,7 @@ static void fails_with_few_files(const char *limit, const char *command, const c
 {
     char line[512];
 
-    snprintf(line, sizeof line, "ulimit -n %s; exec %s %s", limit, process_belt(), command);
+    snprintf(line, sizeof(line), "ulimit -n %s; exec %s %s", limit, process_belt(), command);
     fails((const char *const[]){"sh", "-c", line, NULL}, 6, message);
 }
 
@@ -276,13 +276,13 @@ Test(cli_errors, no_descriptors_left)
     fails_with_few_files("40", "map -j2 -- echo {}", "the limit of open files is 40");
 }
 
-/** Prints 1 to 50, with less room than 64 slots want. */
+/* Prints 1 to 50, with less room than 64 slots want. */
 static void maps_with_few_files(const char *limit)
 {
     char line[512];
     struct process *process;
 
-    snprintf(line, sizeof line, "ulimit -n %s; seq 50 | %s map -j64 -- echo {}", limit, process_belt());
+    snprintf(line, sizeof(line), "ulimit -n %s; seq 50 | %s map -j64 -- echo {}", limit, process_belt());
     process = process_spawn("", (const char *const[]){"sh", "-c", line, NULL});
     cr_assert(process_wait(process, BOUND_MS));
     cr_assert_eq(process_status(process), 0, "%s", process_err(process));

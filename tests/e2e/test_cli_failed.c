@@ -33,9 +33,9 @@ static void start_broker(void)
 
 static void setup(void)
 {
-    snprintf(clients, sizeof clients, "BELT_BROKER=127.0.0.1:%d", process_free_port());
-    snprintf(workers, sizeof workers, "BELT_WORKER_BROKER=127.0.0.1:%d", process_free_port());
-    snprintf(directory, sizeof directory, "/tmp/belt-failed-XXXXXX");
+    snprintf(clients, sizeof(clients), "BELT_BROKER=127.0.0.1:%d", process_free_port());
+    snprintf(workers, sizeof(workers), "BELT_WORKER_BROKER=127.0.0.1:%d", process_free_port());
+    snprintf(directory, sizeof(directory), "/tmp/belt-failed-XXXXXX");
     cr_assert_not_null(mkdtemp(directory));
     start_broker();
     worker = start(ARGV("worker", "--allow-commands", "--slots", "2"));
@@ -48,7 +48,7 @@ static void teardown(void)
 
     process_free(worker);
     process_free(broker);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
+    snprintf(command, sizeof(command), "rm -rf %s", directory);
     cr_assert_eq(system(command), 0);
 }
 
@@ -103,7 +103,7 @@ static const char *text(const char *format, ...)
     char *to = texts[next++ % 16];
     va_list args;
     va_start(args, format);
-    vsnprintf(to, sizeof texts[0], format, args);
+    vsnprintf(to, sizeof(texts[0]), format, args);
     va_end(args);
     return to;
 }
@@ -142,8 +142,8 @@ Test(cli_failed, failed_tasks_outlive_job_and_broker)
 {
     char marker[96], command[256];
 
-    snprintf(marker, sizeof marker, "%s/well", directory);
-    snprintf(command, sizeof command, "test {} -lt 3 -o -e %s && echo {} || exit 7", marker);
+    snprintf(marker, sizeof(marker), "%s/well", directory);
+    snprintf(command, sizeof(command), "test {} -lt 3 -o -e %s && echo {} || exit 7", marker);
     prints(ARGV("map", "--quiet", "--", command, ":::", "1", "2", "3", "4"), 1, "1\n2\n");
     unsigned long job = job_in_line(1);
     tells(ARGV("failed", "list"), 0, text("%lu.3  exec", job), "");
@@ -162,7 +162,7 @@ Test(cli_failed, failed_tasks_outlive_job_and_broker)
                  process_out(retry));
     cr_assert_eq(of, job);
     process_free(retry);
-    snprintf(command, sizeof command, "%lu", again);
+    snprintf(command, sizeof(command), "%lu", again);
     prints(ARGV("results", "--follow", command), 0, "3\n4\n");
     prints(ARGV("failed", "list"), 0, "no failed tasks are kept\n");
     tells(ARGV("retry", text("%lu", job), "--failed"), 7, "", text("no such failed task of job %lu is kept", job));

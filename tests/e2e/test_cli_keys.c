@@ -41,11 +41,11 @@ static void kill_broker(void)
 
 static void setup(void)
 {
-    snprintf(directory, sizeof directory, "/tmp/belt-keys-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/belt-keys-XXXXXX");
     cr_assert_not_null(mkdtemp(directory));
-    snprintf(state, sizeof state, "%s/state", directory);
-    snprintf(clients, sizeof clients, "BELT_BROKER=ipc://%s/c", directory);
-    snprintf(workers, sizeof workers, "BELT_WORKER_BROKER=ipc://%s/w", directory);
+    snprintf(state, sizeof(state), "%s/state", directory);
+    snprintf(clients, sizeof(clients), "BELT_BROKER=ipc://%s/c", directory);
+    snprintf(workers, sizeof(workers), "BELT_WORKER_BROKER=ipc://%s/w", directory);
     start_broker();
     worker = start(ARGV("worker", "-j2", "--filter", "same=cat", "--filter", "other=cat", "--filter",
                         "hold=while read line; do sleep 1000; done"),
@@ -59,7 +59,7 @@ static void teardown(void)
 
     process_free(worker);
     process_free(broker);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
+    snprintf(command, sizeof(command), "rm -rf %s", directory);
     cr_assert_eq(system(command), 0);
 }
 
@@ -241,11 +241,11 @@ Test(cli_keys, nothing_is_shown_again_after_exit_0, .timeout = 120)
     char key[16], id[16];
 
     for (unsigned round = 0; round < ROUNDS; round++) {
-        snprintf(key, sizeof key, "k%u", round);
+        snprintf(key, sizeof(key), "k%u", round);
         tells(ARGV("map", "--key", key, "same"), "1\n2\n3\n", 0, "1\n2\n3\n", "");
         kill_broker();
         tells(ARGV("map", "--key", key, "same"), "1\n2\n3\n", 0, "", "");
-        snprintf(key, sizeof key, "s%u", round);
+        snprintf(key, sizeof(key), "s%u", round);
         struct process *submit = start(ARGV("submit", "--key", key, "same"), "1\n2\n3\n");
         cr_assert(process_wait(submit, BOUND_MS) && sscanf(process_out(submit), "%15s", id) == 1);
         process_free(submit);

@@ -44,7 +44,7 @@ static void is_shown_while_it_runs(const char *const *how)
     int at = 3;
 
     name_file(path);
-    snprintf(command, sizeof command, how[1], path);
+    snprintf(command, sizeof(command), how[1], path);
     if (how[0])
         argv[at++] = how[0];
     argv[at++] = command;
@@ -71,7 +71,7 @@ Test(cli_log, of_a_private_pool_it_is_shown_while_the_task_runs)
                      "echo $a; done"},
     };
 
-    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+    for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++)
         is_shown_while_it_runs(ways[i]);
 }
 
@@ -135,7 +135,7 @@ Test(cli_log, nothing_is_left_out_of_what_is_shown)
 
     for (unsigned i = 100000; i < 200000; i++) {
         char line[16];
-        size_t len = (size_t)snprintf(line, sizeof line, "[0] %u\n", i);
+        size_t len = (size_t)snprintf(line, sizeof(line), "[0] %u\n", i);
         cr_assert_eq(strncmp(at, line, len), 0, "%.40s and not %s", at, line);
         at += len;
     }
@@ -179,14 +179,14 @@ static long agent_rss_kib(const struct process *process)
     char path[64], text[4096] = "";
     long most = 0;
 
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)process_pid(process), (int)process_pid(process));
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)process_pid(process), (int)process_pid(process));
     FILE *file = fopen(path, "re");
     cr_assert_not_null(file);
-    cr_assert(fgets(text, sizeof text, file));
+    cr_assert(fgets(text, sizeof(text), file));
     fclose(file);
     for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) {
         long pages = 0;
-        snprintf(path, sizeof path, "/proc/%s/statm", word);
+        snprintf(path, sizeof(path), "/proc/%s/statm", word);
         file = fopen(path, "re");
         if (!file || fscanf(file, "%*d %ld", &pages) != 1)
             pages = 0;
@@ -204,7 +204,7 @@ Test(cli_log, a_line_without_an_end_is_shown_in_flat_memory)
     char path[32], command[160];
 
     name_file(path);
-    snprintf(command, sizeof command, "head -c 64M /dev/zero | tr '\\0' x >&2; touch %s; sleep 100; : {}", path);
+    snprintf(command, sizeof(command), "head -c 64M /dev/zero | tr '\\0' x >&2; touch %s; sleep 100; : {}", path);
     struct process *process = process_start(&(struct process_options){
         .argv = WORDS("sh", "-c", "exec \"$0\" map -j1 -- \"$1\" ::: a 2>/dev/null", process_belt(), command)});
     for (int i = 0; access(path, F_OK) != 0 && i < BOUND_MS / 10; i++)

@@ -120,7 +120,7 @@ Test(cli_map, failures_are_told_and_all_tasks_run)
     struct process *process = map("1\n2\n3\n", ARGV("--", "echo {}; echo note >&2; test {} != 2 || exit 3"), 1);
 
     cr_assert_str_eq(process_out(process), "1\n2\n3\n");
-    for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+    for (size_t i = 0; i < sizeof(told) / sizeof(*told); i++)
         cr_assert_not_null(strstr(process_err(process), told[i]), "%s", process_err(process));
     cr_assert_lt(strstr(process_err(process), told[1]), strstr(process_err(process), told[3]));
     process_free(process);
@@ -133,7 +133,7 @@ Test(cli_map, retries_and_time_out)
     struct process *process;
 
     close(fd);
-    snprintf(command, sizeof command, "echo x >> %s; test $(wc -l < %s) -ge 3 && echo done", file, file);
+    snprintf(command, sizeof(command), "echo x >> %s; test $(wc -l < %s) -ge 3 && echo done", file, file);
     prints("1\n", ARGV("--retries", "2", "--", command), "done\n");
     unlink(file);
     process = map("1\n", ARGV("--timeout", "200ms", "--", "sleep", "60"), 1);
@@ -210,7 +210,7 @@ Test(cli_map, a_joblog_is_resumed)
     prints(NULL, ARGV("--joblog", path, "--resume-failed", "--", "echo", "{}", ":::", "a", "b", "c"), "b\n");
     prints(NULL, ARGV("--joblog", path, "--resume-failed", "--", "echo", "{}", ":::", "a", "b", "c"), "");
     file = fopen(path, "re");
-    cr_assert_gt(fread(text, 1, sizeof text - 1, file), 0);
+    cr_assert_gt(fread(text, 1, sizeof(text) - 1, file), 0);
     fclose(file);
     unlink(path);
     cr_assert_eq(strstr(text, "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n1\t:\t"),
@@ -250,7 +250,7 @@ Test(cli_map, settings_come_from_file_and_environment)
 
     cr_assert_eq(write(fd, "[map]\ntag = yes\n", 16), 16);
     close(fd);
-    snprintf(config, sizeof config, "BELT_CONFIG=%s", path);
+    snprintf(config, sizeof(config), "BELT_CONFIG=%s", path);
     process = process_start(&(struct process_options){.argv = ARGV("-j1"), .env = env, .input = "a\n"});
     cr_assert(process_wait(process, BOUND_MS));
     cr_assert_str_eq(process_out(process), "a\tb\n", "%s", process_err(process));
@@ -273,14 +273,14 @@ Test(cli_map, a_reader_that_stalls_stops_the_input)
     process = process_start(
         &(struct process_options){.argv = ARGV("-j2", "--buffersize", "10", "--filter", "cat"), .stdin_path = path});
     cr_assert(process_wait_out(process, "000000\n", BOUND_MS));
-    snprintf(name, sizeof name, "/proc/%d/fdinfo/0", (int)process_pid(process));
+    snprintf(name, sizeof(name), "/proc/%d/fdinfo/0", (int)process_pid(process));
     /* Nobody reads now: the position in the file comes to rest. */
     do {
         before = position;
         usleep(300000);
         file = fopen(name, "re");
         cr_assert_not_null(file);
-        cr_assert_not_null(fgets(line, sizeof line, file));
+        cr_assert_not_null(fgets(line, sizeof(line), file));
         fclose(file);
         position = atoll(line + 4);
     } while (position != before);

@@ -54,9 +54,9 @@ static void set_up(void)
 
     seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)process_now_ms();
     fprintf(stderr, "BELT_TEST_SEED=%u\n", seed);
-    snprintf(clients, sizeof clients, "BELT_BROKER=127.0.0.1:%d", process_free_port());
-    snprintf(workers, sizeof workers, "BELT_WORKER_BROKER=127.0.0.1:%d", process_free_port());
-    snprintf(state, sizeof state, "/tmp/belt-readers-XXXXXX");
+    snprintf(clients, sizeof(clients), "BELT_BROKER=127.0.0.1:%d", process_free_port());
+    snprintf(workers, sizeof(workers), "BELT_WORKER_BROKER=127.0.0.1:%d", process_free_port());
+    snprintf(state, sizeof(state), "/tmp/belt-readers-XXXXXX");
     cr_assert_not_null(mkdtemp(state));
     worker = NULL;
     start_broker();
@@ -75,7 +75,7 @@ static void tear_down(void)
 
     process_free(worker);
     process_free(broker);
-    snprintf(command, sizeof command, "rm -rf %s", state);
+    snprintf(command, sizeof(command), "rm -rf %s", state);
     cr_assert_eq(system(command), 0);
 }
 
@@ -163,7 +163,7 @@ static void note(struct book *book, const char *line)
 /* Complete lines only: what was cut off does not count as read. */
 static void note_all(struct book *book, const char *text)
 {
-    for (const char *stop; (stop = strchr(text, '\n')) != NULL; text = stop + 1) {
+    for (const char *stop; (stop = strchr(text, '\n')); text = stop + 1) {
         char *line = strndup(text, (size_t)(stop - text));
         note(book, line);
         free(line);
@@ -175,7 +175,7 @@ static struct process *start_reader(const struct book *book, const char *id)
 {
     char from[32];
 
-    snprintf(from, sizeof from, "%llu", (unsigned long long)book->next);
+    snprintf(from, sizeof(from), "%llu", (unsigned long long)book->next);
     if (book->asks)
         return start(ARGV("results", id, "--follow", book->mode, "--reader", book->reader, "--results-json",
                           "--buffersize", "32", "--from", from),
@@ -264,7 +264,7 @@ Test(cli_readers, a_submit_that_is_killed_is_repeated_with_its_key)
             &(struct process_options){.argv = ARGV("submit", "--key", "k", "same"), .env = env, .stdin_open = true});
         for (unsigned sent = 0; sent < (round + 1) * TASKS / 16; sent++) {
             char line[16];
-            snprintf(line, sizeof line, "%u\n", sent);
+            snprintf(line, sizeof(line), "%u\n", sent);
             process_write(process, line);
         }
         pause_at_random(60);
@@ -373,7 +373,7 @@ Test(cli_readers, exit_codes)
     struct process *submit = run(ARGV("submit", "--volatile", "nobody", ":::", "1"), NULL, 0);
     cr_assert_eq(sscanf(process_out(submit), "%31s", id), 1);
     process_free(submit);
-    snprintf(cancelled, sizeof cancelled, "job %s is cancelled\n", id);
+    snprintf(cancelled, sizeof(cancelled), "job %s is cancelled\n", id);
     prints(ARGV("results", id), NULL, 5, "");
     prints(ARGV("cancel", id), NULL, 0, cancelled);
     prints(ARGV("results", "424242"), NULL, 7, "");

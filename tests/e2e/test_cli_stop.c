@@ -22,7 +22,7 @@ static struct process *start(const char *const *argv, const char *input)
 {
     static const char *env[2];
 
-    snprintf(mark, sizeof mark, "BELT_TEST_STOP_MARK=%d-%lld", (int)getpid(), process_now_ms());
+    snprintf(mark, sizeof(mark), "BELT_TEST_STOP_MARK=%d-%lld", (int)getpid(), process_now_ms());
     env[0] = mark;
     return process_start(&(struct process_options){.argv = argv, .env = env, .input = input});
 }
@@ -67,7 +67,7 @@ Test(cli_stop, the_second_interrupt_ends_at_once)
     struct process *process;
 
     close(mkstemp(path));
-    snprintf(command, sizeof command, "trap '' TERM; rm %s; while :; do sleep 1; done", path);
+    snprintf(command, sizeof(command), "trap '' TERM; rm %s; while :; do sleep 1; done", path);
     process = start(ARGV("-j1", "--", command), "1\n");
     for (long long end = process_now_ms() + BOUND_MS; access(path, F_OK) == 0; usleep(20000))
         cr_assert_lt(process_now_ms(), end);
@@ -110,7 +110,7 @@ Test(cli_stop, it_ends_with_its_parent_when_told_to)
     const char *const argv[] = {"sh", "-c", script, NULL};
     struct process *process;
 
-    snprintf(script, sizeof script, "yes | '%s' map -j1 --die-with-parent -- 'echo {}; sleep 60' & wait",
+    snprintf(script, sizeof(script), "yes | '%s' map -j1 --die-with-parent -- 'echo {}; sleep 60' & wait",
              process_belt());
     process = start(argv, NULL);
     cr_assert(process_wait_out(process, "y\n", 2000) || true);
@@ -154,7 +154,7 @@ Test(cli_stop, a_closed_reader_ends_an_endless_input)
     const char *const argv[] = {"sh", "-c", script, NULL};
     struct process *process;
 
-    snprintf(script, sizeof script, "{ yes | '%s' map -- echo {}; echo $? >&2; } | head -n 1", process_belt());
+    snprintf(script, sizeof(script), "{ yes | '%s' map -- echo {}; echo $? >&2; } | head -n 1", process_belt());
     process = start(argv, NULL);
     cr_assert(process_wait(process, BOUND_MS), "%s", process_err(process));
     cr_assert_str_eq(process_out(process), "y\n");
@@ -170,7 +170,7 @@ Test(cli_stop, a_reader_that_is_gone_is_noticed_without_a_result)
     static const char *env[2];
     struct process *process;
 
-    snprintf(mark, sizeof mark, "BELT_TEST_STOP_MARK=%d-%lld", (int)getpid(), process_now_ms());
+    snprintf(mark, sizeof(mark), "BELT_TEST_STOP_MARK=%d-%lld", (int)getpid(), process_now_ms());
     env[0] = mark;
     process = process_start(&(struct process_options){
         .argv = ARGV("-j1", "--", "sleep", "60"), .env = env, .input = "1\n", .stdout_closed = true});
@@ -189,7 +189,7 @@ static struct process *halts(const char *when)
     close(mkstemp(path));
     for (int i = 1; i <= 200; i++)
         at += sprintf(input + at, "%d\n", i);
-    snprintf(command, sizeof command,
+    snprintf(command, sizeof(command),
              "echo {} >>%s; case {} in 1) sleep 2;; 2) exit 1;; *) sleep 1;; esac; echo {} whole", path);
     struct process *process = start(ARGV("-j2", "--halt", when, "--", command), input);
     cr_assert(process_wait(process, BOUND_MS), "%s", process_err(process));
@@ -229,8 +229,8 @@ Test(cli_stop, a_task_has_time_to_clean_up)
     struct process *process;
 
     close(mkstemp(path));
-    snprintf(command, sizeof command, "trap 'sleep 0.3; rm %s; exit 0' TERM; echo runs; echo runs >&2; sleep 60 & wait",
-             path);
+    snprintf(command, sizeof(command),
+             "trap 'sleep 0.3; rm %s; exit 0' TERM; echo runs; echo runs >&2; sleep 60 & wait", path);
     process = start(ARGV("-j1", "--", "sh", "-c", command), "1\n");
     for (int i = 0; i < 3000 && process_count_marked(mark) < 5; i++)
         usleep(10000);
@@ -248,7 +248,7 @@ Test(cli_stop, ignored_signals_stay_ignored)
     char script[512];
     const char *const argv[] = {"sh", "-c", script, NULL};
 
-    snprintf(script, sizeof script, "trap '' INT TERM HUP; exec '%s' map -j1 -- 'sleep 0.5; echo {}'", process_belt());
+    snprintf(script, sizeof(script), "trap '' INT TERM HUP; exec '%s' map -j1 -- 'sleep 0.5; echo {}'", process_belt());
     struct process *process = start(argv, "1\n2\n");
     cr_assert(process_wait_out(process, "1\n", BOUND_MS));
     for (int i = 0; i < 3; i++)
@@ -266,14 +266,14 @@ Test(cli_stop, it_goes_on_in_the_background_when_its_parent_ends)
     long long end = process_now_ms() + BOUND_MS;
 
     close(mkstemp(path));
-    snprintf(script, sizeof script, "'%s' map -j1 -- 'sleep 1.5; echo {}' ::: 1 2 >%s 2>&1 </dev/null & sleep 0.5",
+    snprintf(script, sizeof(script), "'%s' map -j1 -- 'sleep 1.5; echo {}' ::: 1 2 >%s 2>&1 </dev/null & sleep 0.5",
              process_belt(), path);
     struct process *process = process_start(
         &(struct process_options){.argv = (const char *const[]){"setsid", "-w", argv[0], argv[1], script, NULL}});
     cr_assert(process_wait(process, BOUND_MS));
     while (strcmp(out, "1\n2\n") != 0) {
         FILE *file = fopen(path, "r");
-        out[fread(out, 1, sizeof out - 1, file)] = '\0';
+        out[fread(out, 1, sizeof(out) - 1, file)] = '\0';
         fclose(file);
         cr_assert_lt(process_now_ms(), end, "%s", out);
         usleep(50000);
@@ -299,13 +299,13 @@ Test(cli_stop, tasks_stop_and_go_on_with_the_map)
     FILE *file;
 
     close(mkstemp(path));
-    snprintf(command, sizeof command, "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo $i >%s; sleep 0.05; done; echo {}",
-             path);
+    snprintf(command, sizeof(command),
+             "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo $i >%s; sleep 0.05; done; echo {}", path);
     struct process *process = start(ARGV("-j1", "--timeout", "30", "--", command), "1\n");
     for (long long end = process_now_ms() + BOUND_MS;; usleep(20000)) {
         char text[16] = "";
         file = fopen(path, "r");
-        if (fgets(text, sizeof text, file) != NULL && atoi(text) > 3) {
+        if (fgets(text, sizeof(text), file) && atoi(text) > 3) {
             fclose(file);
             break;
         }
@@ -334,7 +334,7 @@ Test(cli_stop, with_tty_a_task_asks_on_the_terminal)
     char script[512];
     const char *const argv[] = {"script", "-qec", script, "/dev/null", NULL};
 
-    snprintf(script, sizeof script,
+    snprintf(script, sizeof(script),
              "'%s' map -j1 --tty -- 'printf name: >/dev/tty; read x </dev/tty; echo {} is $x' ::: 1", process_belt());
     struct process *process = process_start(&(struct process_options){.argv = argv, .stdin_open = true});
     cr_assert(process_wait_out(process, "name:", BOUND_MS), "%s", process_out(process));

@@ -47,7 +47,7 @@ static void wait_lines(struct process *map, unsigned lines)
 {
     for (long long end = process_now_ms() + BOUND_MS;;) {
         unsigned there = 0;
-        for (const char *at = process_out(map); (at = strchr(at, '\n')) != NULL; at++)
+        for (const char *at = process_out(map); (at = strchr(at, '\n')); at++)
             there++;
         if (there >= lines)
             return;

@@ -36,9 +36,9 @@ Test(first_process, map_reaps_orphans, .timeout = 240)
 {
     char line[1024];
 
-    snprintf(line, sizeof line, "sleep 0.2 & exec %s map -j1 -- sh -c '" TASK "'", process_belt());
+    snprintf(line, sizeof(line), "sleep 0.2 & exec %s map -j1 -- sh -c '" TASK "'", process_belt());
     struct process *process = as_first(line);
-    if (process == NULL)
+    if (!process)
         cr_skip_test(NOT_HERE);
     cr_assert(process_wait(process, BOUND_MS));
     cr_assert_eq(process_status(process), 0, "%s%s", process_out(process), process_err(process));
@@ -51,10 +51,10 @@ static pid_t first_of(struct process *unshare)
     char path[64], text[64] = "";
     int pid = process_pid(unshare);
 
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
     FILE *file = fopen(path, "r");
     cr_assert_not_null(file);
-    cr_assert_not_null(fgets(text, sizeof text, file), "unshare has no child");
+    cr_assert_not_null(fgets(text, sizeof(text), file), "unshare has no child");
     fclose(file);
     return (pid_t)strtol(text, NULL, 10);
 }
@@ -64,12 +64,12 @@ Test(first_process, worker_reaps_orphans_and_ends_when_told, .timeout = 240)
     char directory[] = "/tmp/belt-first-XXXXXX", clients[64], workers[64], line[1024];
 
     cr_assert_not_null(mkdtemp(directory));
-    snprintf(clients, sizeof clients, "ipc://%s/clients", directory);
-    snprintf(workers, sizeof workers, "ipc://%s/workers", directory);
-    snprintf(line, sizeof line, "sleep 0.2 & exec %s worker -b %s -j1 --command 'wait=" TASK "'", process_belt(),
+    snprintf(clients, sizeof(clients), "ipc://%s/clients", directory);
+    snprintf(workers, sizeof(workers), "ipc://%s/workers", directory);
+    snprintf(line, sizeof(line), "sleep 0.2 & exec %s worker -b %s -j1 --command 'wait=" TASK "'", process_belt(),
              workers);
     struct process *worker = as_first(line);
-    if (worker == NULL) {
+    if (!worker) {
         rmdir(directory);
         cr_skip_test(NOT_HERE);
     }

@@ -50,9 +50,9 @@ static void kill_broker(void)
 /* In a mount namespace of this test's own: the disk goes with it. */
 static void open_disk(void)
 {
-    snprintf(directory, sizeof directory, "/tmp/belt-full-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/belt-full-XXXXXX");
     cr_assert_not_null(mkdtemp(directory));
-    snprintf(state, sizeof state, "%s/state", directory);
+    snprintf(state, sizeof(state), "%s/state", directory);
     cr_assert_eq(mkdir(state, 0700), 0);
     if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("none", state, "tmpfs", 0, DISK) != 0) {
@@ -60,9 +60,9 @@ static void open_disk(void)
         rmdir(directory);
         cr_skip_test("no mounts are permitted here: a disk that durable jobs fill was not tested");
     }
-    snprintf(clients, sizeof clients, "BELT_BROKER=ipc://%s/c", directory);
-    snprintf(workers, sizeof workers, "BELT_WORKER_BROKER=ipc://%s/w", directory);
-    snprintf(in, sizeof in, "%s/in", directory);
+    snprintf(clients, sizeof(clients), "BELT_BROKER=ipc://%s/c", directory);
+    snprintf(workers, sizeof(workers), "BELT_WORKER_BROKER=ipc://%s/w", directory);
+    snprintf(in, sizeof(in), "%s/in", directory);
     start_broker();
 }
 
@@ -82,7 +82,7 @@ static void close_disk(void)
     process_free(broker);
     worker = broker = NULL;
     umount(state);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
+    snprintf(command, sizeof(command), "rm -rf %s", directory);
     cr_assert_eq(system(command), 0);
 }
 
@@ -147,7 +147,7 @@ static void read_all(const char *key, bool large)
 
     for (unsigned i = 0; i < TASKS; i++) {
         const char *end = strchr(at, '\n');
-        snprintf(number, sizeof number, "%08u", i);
+        snprintf(number, sizeof(number), "%08u", i);
         cr_assert_not_null(end, "result %u is missing", i);
         cr_assert_eq((size_t)(end - at), large ? LARGE + 9 : 9, "result %u has %zu bytes", i, (size_t)(end - at));
         cr_assert(memcmp(large ? end - 9 : at, number, 8) == 0, "result %u is another", i);
@@ -179,8 +179,8 @@ Test(full_disk, a_broker_that_starts_on_a_full_disk_finds_the_room_that_others_m
     char others[96], command[192];
 
     open_disk();
-    snprintf(others, sizeof others, "%s/others", state);
-    snprintf(command, sizeof command, "head -c 20000000 /dev/zero >%s 2>/dev/null", others);
+    snprintf(others, sizeof(others), "%s/others", state);
+    snprintf(command, sizeof(command), "head -c 20000000 /dev/zero >%s 2>/dev/null", others);
     (void)!system(command);
     write_input(LARGE);
     struct process *submit = start(ARGV("submit", "first"), in);

@@ -78,7 +78,7 @@ static uint64_t edge(struct known_peer *peer, uint64_t truth)
     return draw(peer, 3) ? truth : edges[draw(peer, sizeof(edges) / sizeof(*edges))];
 }
 
-/** Makes a sample a likely answer to the request `ref`, with some numbers that are not. */
+/* Makes a sample a likely answer to the request `ref`, with some numbers that are not. */
 static void adapt(struct known_peer *peer, struct belt_msg *msg, uint64_t ref)
 {
     switch (msg->type) {
@@ -129,7 +129,7 @@ static void adapt(struct known_peer *peer, struct belt_msg *msg, uint64_t ref)
     }
 }
 
-/** The type that would be right, and a ref where the message has one. */
+/* The type that would be right, and a ref where the message has one. */
 static uint8_t right_answer(const struct belt_msg *msg, uint64_t *ref)
 {
     switch (msg->type) {
@@ -262,9 +262,9 @@ static char directory[64], endpoint[96];
 
 static void setup(void)
 {
-    snprintf(directory, sizeof directory, "/tmp/belt-liar-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/belt-liar-XXXXXX");
     cr_assert_not_null(mkdtemp(directory));
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/clients", directory);
+    snprintf(endpoint, sizeof(endpoint), "ipc://%s/clients", directory);
     liar = fork();
     if (liar == 0)
         broker_run(endpoint);
@@ -276,7 +276,7 @@ static void teardown(void)
 
     kill(liar, SIGKILL);
     waitpid(liar, NULL, 0);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
+    snprintf(command, sizeof(command), "rm -rf %s", directory);
     (void)!system(command);
 }
 
@@ -304,7 +304,7 @@ Test(hostile_broker, no_answer_crashes_a_client, .timeout = 280)
     const char *wanted = getenv("BELT_HOSTILE_SEEDS");
     unsigned seeds = wanted ? (unsigned)strtoul(wanted, NULL, 10) : SEEDS_DEFAULT;
 
-    snprintf(broker, sizeof broker, "BELT_BROKER=%s", endpoint);
+    snprintf(broker, sizeof(broker), "BELT_BROKER=%s", endpoint);
     seeds = seeds < SEEDS_MAX ? seeds : SEEDS_MAX;
     for (size_t c = 0; c < sizeof(commands) / sizeof(*commands); c++) {
         struct process *running[SEEDS_MAX];

@@ -281,7 +281,7 @@ static int draw_large(void *ctx, belt_input *input)
         return BELT_INPUT_END;
     --*left;
     input->data = bytes;
-    input->len = sizeof bytes;
+    input->len = sizeof(bytes);
     return BELT_INPUT_READY;
 }
 

@@ -20,10 +20,10 @@ struct number {
 
 static bool is_aligned(const void *data)
 {
-    return data != NULL && (uintptr_t)data % BELT_ALIGNMENT == 0;
+    return data && (uintptr_t)data % BELT_ALIGNMENT == 0;
 }
 
-/** The input is a number and any bytes behind it; so is the result, with one byte more and the number doubled. */
+/* The input is a number and any bytes behind it; so is the result, with one byte more and the number doubled. */
 static int twice(belt_task *task, const void *data, size_t len, void *ctx)
 {
     size_t argument_len;
@@ -45,7 +45,7 @@ static int twice(belt_task *task, const void *data, size_t len, void *ctx)
     return rc;
 }
 
-/** The result lies in the input. */
+/* The result lies in the input. */
 static int same(belt_task *task, const void *data, size_t len, void *ctx)
 {
     (void)ctx;

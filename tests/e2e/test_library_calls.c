@@ -15,7 +15,7 @@
 
 /* ---- options ---- */
 
-/** A struct of a newer header: `room` holds the one of today and a field behind it. */
+/* A struct of a newer header: `room` holds the one of today and a field behind it. */
 struct newer {
     _Alignas(16) unsigned char room[1024];
     size_t known;
@@ -171,7 +171,7 @@ Test(library_calls, progress_is_as_long_as_the_program_knows_it)
     belt_pool_close(&pool);
 }
 
-/** A source that was built with a newer header. */
+/* A source that was built with a newer header. */
 struct newer_input {
     belt_input known;
     uint64_t newer;

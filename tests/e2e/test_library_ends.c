@@ -18,7 +18,7 @@
 
 /* ---- cleaning up ---- */
 
-/** Processes of this program's descendants by name, as /proc shows them; `pids` gets up to 8. */
+/* Processes of this program's descendants by name, as /proc shows them; `pids` gets up to 8. */
 static int children_of(pid_t parent, pid_t pids[8])
 {
     DIR *proc = opendir("/proc");
@@ -26,13 +26,13 @@ static int children_of(pid_t parent, pid_t pids[8])
     int count = 0;
 
     cr_assert_not_null(proc);
-    while ((entry = readdir(proc)) != NULL && count < 8) {
+    while ((entry = readdir(proc)) && count < 8) {
         char path[300], state;
         int pid = atoi(entry->d_name), of;
         FILE *stat;
 
         snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
-        if (pid <= 0 || (stat = fopen(path, "re")) == NULL)
+        if (pid <= 0 || !(stat = fopen(path, "re")))
             continue;
         if (fscanf(stat, "%*d (%*[^)]) %c %d", &state, &of) == 2 && of == parent && state != 'Z')
             pids[count++] = pid;
@@ -50,7 +50,7 @@ static bool gone(pid_t pid)
 
         snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
         stat = fopen(path, "re");
-        if (stat == NULL)
+        if (!stat)
             return true;
         if (fscanf(stat, "%*d (%*[^)]) %c", &state) != 1)
             state = 'Z';
@@ -68,7 +68,7 @@ static int directories(const char *parent)
     struct dirent *entry;
     int count = 0;
 
-    while ((entry = readdir(dir)) != NULL)
+    while ((entry = readdir(dir)))
         count += strncmp(entry->d_name, "belt-", 5) == 0;
     closedir(dir);
     return count;

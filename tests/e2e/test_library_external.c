@@ -27,7 +27,7 @@ static int fails(void *ctx)
     return belt_slot_fail("no model");
 }
 
-/** A process that works for the pool. */
+/* A process that works for the pool. */
 static pid_t start_worker(const belt_pool *pool, int (*slot_init)(void *))
 {
     char address[256];
@@ -59,7 +59,7 @@ static belt_result *apply(belt_pool *pool, const char *function)
     return result;
 }
 
-/** The process ends by itself. */
+/* The process ends by itself. */
 static void ends(pid_t pid)
 {
     int status = 0;
@@ -120,7 +120,7 @@ Test(library_external, the_only_worker_says_why_its_slots_cannot_start)
     ends(pid);
 }
 
-/** The owner of a pool is killed: its workers see that, though nobody closes anything. */
+/* The owner of a pool is killed: its workers see that, though nobody closes anything. */
 Test(library_external, workers_end_with_a_process_that_is_killed)
 {
     int held[2];

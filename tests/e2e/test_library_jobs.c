@@ -48,7 +48,7 @@ static int count(void *ctx, belt_input *input)
     if (counter->next == counter->limit)
         return BELT_INPUT_END;
     input->data = counter->text;
-    input->len = (size_t)snprintf(counter->text, sizeof counter->text, "%u", counter->next);
+    input->len = (size_t)snprintf(counter->text, sizeof(counter->text), "%u", counter->next);
     return counter->next++ == counter->fails ? BELT_INPUT_FAILED : BELT_INPUT_READY;
 }
 

@@ -27,7 +27,7 @@ static belt_stream *call_of(belt_pool *pool, const char *function, uint64_t numb
     return call;
 }
 
-/** The call gives its own input, once, and is closed. */
+/* The call gives its own input, once, and is closed. */
 static void expect_number(belt_stream *call, uint64_t number)
 {
     belt_result *result = NULL;
@@ -80,7 +80,7 @@ static size_t in_use(void)
     return info.uordblks + info.hblkhd;
 }
 
-/** Bytes that each of `count` calls takes: the first goes on for as long as the others are open. */
+/* Bytes that each of `count` calls takes: the first goes on for as long as the others are open. */
 static size_t bytes_of_each(belt_pool *pool, uint64_t count)
 {
     belt_stream **calls = calloc(count, sizeof(belt_stream *)), *first = call_of(pool, "endless", 0, NULL);
@@ -106,7 +106,7 @@ Test(many, an_open_call_takes_less_than_a_kilobyte)
     belt_pool_close(&pool);
 }
 
-/** How often streams were looked at for something to send while `count` calls came and went. */
+/* How often streams were looked at for something to send while `count` calls came and went. */
 static unsigned long steps_of(belt_pool *pool, uint64_t count)
 {
     unsigned long before = atomic_load(&pool->pumped);

@@ -25,7 +25,7 @@
 
 /* ---- processes ---- */
 
-/** State and parent of a process; false: there is none. */
+/* State and parent of a process; false: there is none. */
 static bool look(const char *pid, char *state, int *parent)
 {
     char path[300];
@@ -34,14 +34,14 @@ static bool look(const char *pid, char *state, int *parent)
 
     snprintf(path, sizeof(path), "/proc/%.16s/stat", pid);
     stat = fopen(path, "re");
-    if (stat == NULL)
+    if (!stat)
         return false;
     found = fscanf(stat, "%*d (%*[^)]) %c %d", state, parent) == 2 && *state != 'Z';
     fclose(stat);
     return found;
 }
 
-/** Its descendants, up to TREE_MAX. */
+/* Its descendants, up to TREE_MAX. */
 static int tree_of(pid_t root, pid_t pids[TREE_MAX])
 {
     int count = 0, before;
@@ -51,7 +51,7 @@ static int tree_of(pid_t root, pid_t pids[TREE_MAX])
         struct dirent *entry;
 
         before = count;
-        while ((entry = readdir(proc)) != NULL && count < TREE_MAX) {
+        while ((entry = readdir(proc)) && count < TREE_MAX) {
             bool below, known = false;
             char state;
             int pid = atoi(entry->d_name), parent;
@@ -78,9 +78,9 @@ static bool is_named(pid_t pid, const char *name)
 
     snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
     comm = fopen(path, "re");
-    if (comm != NULL && fgets(line, sizeof(line), comm) == NULL)
+    if (comm && !fgets(line, sizeof(line), comm))
         line[0] = '\0';
-    if (comm != NULL)
+    if (comm)
         fclose(comm);
     return strncmp(line, name, strlen(name)) == 0;
 }
@@ -119,7 +119,7 @@ static int directories(const char *parent)
     struct dirent *entry;
     int count = 0;
 
-    while ((entry = readdir(dir)) != NULL)
+    while ((entry = readdir(dir)))
         count += strncmp(entry->d_name, "belt-", 5) == 0;
     closedir(dir);
     return count;
@@ -134,7 +134,7 @@ struct program {
     int count;
 };
 
-/** Runs `body` in a program of its own until that writes a byte to the descriptor; its descendants are known then. */
+/* Runs `body` in a program of its own until that writes a byte to the descriptor; its descendants are known then. */
 static void program_start(struct program *program, void (*body)(int said))
 {
     int ends[2];
@@ -172,8 +172,7 @@ static void program_kill(struct program *program)
 static bool works(belt_pool *pool)
 {
     belt_result *result = NULL;
-    bool ok =
-        pool != NULL && belt_pool_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result) == BELT_OK && result->len == 1;
+    bool ok = pool && belt_pool_apply(pool, "echo", "x", 1, NULL, WAIT_MS, &result) == BELT_OK && result->len == 1;
 
     belt_result_free(&result);
     return ok;

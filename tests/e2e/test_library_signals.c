@@ -19,7 +19,7 @@ static void handle(int number)
     handled++;
 }
 
-/** Restarting: calls of the system that can be restarted are, ours is not. */
+/* Restarting: calls of the system that can be restarted are, ours is not. */
 static void catch_signal(void)
 {
     struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
@@ -40,7 +40,7 @@ static belt_pool *open_pool(bool signals_interrupt)
     return pool;
 }
 
-/** Sends the signal to a thread again and again: one that comes before the wait ends nothing. */
+/* Sends the signal to a thread again and again: one that comes before the wait ends nothing. */
 struct sender {
     pthread_t to, thread;
     atomic_bool stop;

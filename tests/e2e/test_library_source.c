@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/** Says what the letters say: i an input, f one that failed, l nothing yet; then the end. */
+/* Says what the letters say: i an input, f one that failed, l nothing yet; then the end. */
 struct script {
     const char *at;
     unsigned asked;
@@ -38,7 +38,7 @@ static int play(void *ctx, belt_input *input)
     }
 }
 
-/** So many results are there, and nobody has taken them. */
+/* So many results are there, and nobody has taken them. */
 static void await_results(const belt_stream *stream, uint64_t count)
 {
     belt_progress progress = BELT_PROGRESS_INIT;
@@ -144,7 +144,7 @@ Test(source, is_not_asked_while_there_is_a_failed_input_to_give)
     belt_pool_close(&pool);
 }
 
-/** A loop that takes one result for each event goes on until the end, and its source is drawn meanwhile. */
+/* A loop that takes one result for each event goes on until the end, and its source is drawn meanwhile. */
 Test(source, is_drawn_by_an_event_loop)
 {
     struct numbers numbers = stock_numbers(500);

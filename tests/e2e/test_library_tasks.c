@@ -13,7 +13,7 @@
 
 #define LARGE (1u << 20)
 
-/** Fails with the input as its payload; an input of 4 bytes says how large the payload is to be instead. */
+/* Fails with the input as its payload; an input of 4 bytes says how large the payload is to be instead. */
 static int fails_with(belt_task *task, const void *data, size_t len, void *ctx)
 {
     uint32_t size;
@@ -25,7 +25,7 @@ static int fails_with(belt_task *task, const void *data, size_t len, void *ctx)
         return belt_task_fail_data(task, "a failure that a program can read", data, len);
     memcpy(&size, data, sizeof(size));
     large = calloc(1, size);
-    if (large == NULL)
+    if (!large)
         return -1;
     large[size - 1] = 'z';
     rc = belt_task_fail_data(task, "large", large, size);
@@ -33,7 +33,7 @@ static int fails_with(belt_task *task, const void *data, size_t len, void *ctx)
     return rc;
 }
 
-/** Fails until its last attempt, each time with the number of the attempt. */
+/* Fails until its last attempt, each time with the number of the attempt. */
 static int fails_twice(belt_task *task, const void *data, size_t len, void *ctx)
 {
     unsigned attempt = belt_task_attempt(task);
@@ -44,7 +44,7 @@ static int fails_twice(belt_task *task, const void *data, size_t len, void *ctx)
     return belt_task_reply(task, data, len);
 }
 
-/** With the payload limit of a broker. */
+/* With the payload limit of a broker. */
 static belt_pool *limited_pool(int slots)
 {
     belt_pool_options options;
@@ -145,7 +145,7 @@ static int says(belt_task *task, const void *data, size_t len, void *ctx)
     return belt_task_reply(task, data, len);
 }
 
-/** A pool of a program whose standard output and error are the pipe `ends`. */
+/* A pool of a program whose standard output and error are the pipe `ends`. */
 static belt_pool *open_within(const int ends[2], bool inherit_output)
 {
     belt_pool_options options = BELT_POOL_OPTIONS_INIT;
@@ -296,7 +296,7 @@ Test(library_tasks, a_task_cannot_say_that_its_slot_cannot_serve)
 
 /* ---- cancelling one task ---- */
 
-/** Runs until it is not wanted for the input "0", else echoes. */
+/* Runs until it is not wanted for the input "0", else echoes. */
 static int endless_first(belt_task *task, const void *data, size_t len, void *ctx)
 {
     (void)ctx;
@@ -350,7 +350,7 @@ Test(library_tasks, one_task_of_a_stream_is_cancelled_and_the_others_go_on)
 
 /* ---- parts ---- */
 
-/** Answers with the input in three parts, of which the middle one is empty. */
+/* Answers with the input in three parts, of which the middle one is empty. */
 static int in_parts(belt_task *task, const void *data, size_t len, void *ctx)
 {
     const char *bytes = data;
@@ -469,7 +469,7 @@ Test(library_tasks, inputs_are_drawn_before_somebody_asks_for_a_result)
 
 /* ---- arguments ---- */
 
-/** Whether the argument is as many bytes as the input says, each with its place in it. */
+/* Whether the argument is as many bytes as the input says, each with its place in it. */
 static int weighs(belt_task *task, const void *data, size_t len, void *ctx)
 {
     size_t have, want;

@@ -32,7 +32,7 @@ static void shell(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    vsnprintf(command, sizeof command, format, args);
+    vsnprintf(command, sizeof(command), format, args);
     va_end(args);
     cr_assert_eq(system(command), 0, "%s", command);
 }
@@ -76,17 +76,17 @@ static void stop(struct process *process, int signal)
     process_free(process);
 }
 
-/** A store with a job whose results are there, one that waits, and one that was read in part. */
+/* A store with a job whose results are there, one that waits, and one that was read in part. */
 static void setup(void)
 {
-    snprintf(directory, sizeof directory, "/tmp/belt-salvage-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/belt-salvage-XXXXXX");
     cr_assert_not_null(mkdtemp(directory));
-    snprintf(state, sizeof state, "%s/state", directory);
-    snprintf(broken, sizeof broken, "%s/broken", directory);
-    snprintf(saved, sizeof saved, "%s/saved", directory);
-    snprintf(in, sizeof in, "%s/in", directory);
-    snprintf(clients, sizeof clients, "BELT_BROKER=ipc://%s/c", directory);
-    snprintf(workers, sizeof workers, "BELT_WORKER_BROKER=ipc://%s/w", directory);
+    snprintf(state, sizeof(state), "%s/state", directory);
+    snprintf(broken, sizeof(broken), "%s/broken", directory);
+    snprintf(saved, sizeof(saved), "%s/saved", directory);
+    snprintf(in, sizeof(in), "%s/in", directory);
+    snprintf(clients, sizeof(clients), "BELT_BROKER=ipc://%s/c", directory);
+    snprintf(workers, sizeof(workers), "BELT_WORKER_BROKER=ipc://%s/w", directory);
     shell("i=0; while [ $i -lt %u ]; do printf 'input-%%04d-%%0500d\\n' $i 0; i=$((i+1)); done >%s", TASKS, in);
     struct process *broker = start_broker(state), *worker = start_worker();
     process_free(run(ARGV("submit", "--key", "done", "echo"), in, 0));
@@ -103,7 +103,7 @@ static void teardown(void)
 
 TestSuite(salvage, .init = setup, .fini = teardown);
 
-/** `times` bytes of the database become others, behind its first pages. */
+/* `times` bytes of the database become others, behind its first pages. */
 static void damage(unsigned seed, unsigned times)
 {
     char path[128];
@@ -111,7 +111,7 @@ static void damage(unsigned seed, unsigned times)
     uint8_t byte;
 
     shell("rm -rf %s %s; cp -r %s %s", broken, saved, state, broken);
-    snprintf(path, sizeof path, "%s/belt.sqlite", broken);
+    snprintf(path, sizeof(path), "%s/belt.sqlite", broken);
     int fd = open(path, O_RDWR);
     cr_assert(fd >= 0 && fstat(fd, &status) == 0 && status.st_size > 40960);
     for (unsigned i = 0; i < times; i++) {
@@ -123,7 +123,7 @@ static void damage(unsigned seed, unsigned times)
     close(fd);
 }
 
-/** The results of the job that was done: right, or lost; in order, each once. Returns how many are right;
+/* The results of the job that was done: right, or lost; in order, each once. Returns how many are right;
  * `*passed` is whether the reader said that results before its first were read. */
 static unsigned read_done(bool *passed)
 {

@@ -24,14 +24,14 @@ static char clients[64], workers[64];
 static void make_directory(void)
 {
     cr_assert_not_null(mkdtemp(directory));
-    snprintf(clients, sizeof clients, "ipc://%s/clients", directory);
-    snprintf(workers, sizeof workers, "ipc://%s/workers", directory);
+    snprintf(clients, sizeof(clients), "ipc://%s/clients", directory);
+    snprintf(workers, sizeof(workers), "ipc://%s/workers", directory);
 }
 
 static void remove_directory(void)
 {
     char command[128];
-    snprintf(command, sizeof command, "rm -r %s", directory);
+    snprintf(command, sizeof(command), "rm -r %s", directory);
     cr_assert_eq(system(command), 0);
 }
 
@@ -55,7 +55,7 @@ static void told(int fd, const char *wanted)
     char text[128] = "";
     struct pollfd ready = {.fd = fd, .events = POLLIN};
     cr_assert_eq(poll(&ready, 1, BOUND_MS), 1, "nothing was said, not %s", wanted);
-    cr_assert_gt(recv(fd, text, sizeof text - 1, 0), 0);
+    cr_assert_gt(recv(fd, text, sizeof(text) - 1, 0), 0);
     cr_assert_str_eq(text, wanted);
 }
 
@@ -63,7 +63,7 @@ static void runs_under(const char *name)
 {
     char variable[160];
     int fd = manager(name);
-    snprintf(variable, sizeof variable, "NOTIFY_SOCKET=%s", name);
+    snprintf(variable, sizeof(variable), "NOTIFY_SOCKET=%s", name);
     struct process *broker = process_start(
         &(struct process_options){.argv = ARGV("broker", "-q", "--clients", clients, "--workers", workers),
                                   .env = (const char *const[]){variable, NULL},
@@ -71,9 +71,9 @@ static void runs_under(const char *name)
     told(fd, "READY=1");
     /* It listens: a connection is made without trying again. */
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    snprintf(address.sun_path, sizeof address.sun_path, "%s", clients + strlen("ipc://"));
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", clients + strlen("ipc://"));
     int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_eq(connect(client, (struct sockaddr *)&address, sizeof address), 0, "%s", strerror(errno));
+    cr_assert_eq(connect(client, (struct sockaddr *)&address, sizeof(address)), 0, "%s", strerror(errno));
     close(client);
     process_signal(broker, SIGTERM);
     told(fd, "STOPPING=1");
@@ -86,9 +86,9 @@ static void runs_under(const char *name)
 Test(service, the_manager_is_told_when_the_broker_listens_and_ends)
 {
     char path[64];
-    snprintf(path, sizeof path, "%s/notify", directory);
+    snprintf(path, sizeof(path), "%s/notify", directory);
     runs_under(path);
-    snprintf(path, sizeof path, "@%s", directory);
+    snprintf(path, sizeof(path), "@%s", directory);
     runs_under(path);
 }
 
@@ -96,8 +96,8 @@ Test(service, the_manager_is_told_when_the_broker_listens_and_ends)
 Test(service, a_private_pool_tells_nothing)
 {
     char path[64], variable[160];
-    snprintf(path, sizeof path, "%s/notify", directory);
-    snprintf(variable, sizeof variable, "NOTIFY_SOCKET=%s", path);
+    snprintf(path, sizeof(path), "%s/notify", directory);
+    snprintf(variable, sizeof(variable), "NOTIFY_SOCKET=%s", path);
     int fd = manager(path);
     struct process *map = process_start(&(struct process_options){
         .argv = ARGV("map", "-j1", "--", "echo", "{}"), .env = (const char *const[]){variable, NULL}, .input = "a\n"});
@@ -114,7 +114,7 @@ Test(service, systemd_takes_the_unit)
 {
     char command[1024];
     snprintf(
-        command, sizeof command,
+        command, sizeof(command),
         "command -v systemd-analyze >/dev/null || exit 77; sed -e 's|/usr/local/bin/belt|%s|' -e /^Documentation/d "
         "'%s' >%s/belt-broker.service && systemd-analyze verify %s/belt-broker.service 2>&1 | "
         "grep belt-broker || :",
@@ -123,7 +123,7 @@ Test(service, systemd_takes_the_unit)
     cr_assert(process_wait(verify, BOUND_MS));
     int status = process_status(verify);
     char said[512];
-    snprintf(said, sizeof said, "%s%s", process_out(verify), process_err(verify));
+    snprintf(said, sizeof(said), "%s%s", process_out(verify), process_err(verify));
     process_free(verify);
     if (status == 77)
         cr_skip_test("there is no systemd-analyze here");

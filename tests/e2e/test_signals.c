@@ -33,17 +33,17 @@ static pid_t parent_of(pid_t pid)
     int parent = 0;
     FILE *file;
 
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
     file = fopen(path, "r");
-    if (file == NULL)
+    if (!file)
         return 0;
-    if (fgets(text, sizeof text, file) != NULL && strrchr(text, ')') != NULL)
+    if (fgets(text, sizeof(text), file) && strrchr(text, ')'))
         sscanf(strrchr(text, ')') + 1, " %*c %d", &parent);
     fclose(file);
     return parent;
 }
 
-/** The process and all its descendants, by their numbers. */
+/* The process and all its descendants, by their numbers. */
 static unsigned tree(pid_t root, pid_t *pids)
 {
     unsigned count = 1;
@@ -52,7 +52,7 @@ static unsigned tree(pid_t root, pid_t *pids)
     unsigned known = 0;
 
     pids[0] = root;
-    for (struct dirent *entry; (entry = readdir(proc)) != NULL && known < 4096;)
+    for (struct dirent *entry; (entry = readdir(proc)) && known < 4096;)
         if (atoi(entry->d_name) > 0) {
             all[known] = atoi(entry->d_name);
             parents[known] = parent_of(all[known]);
@@ -63,7 +63,7 @@ static unsigned tree(pid_t root, pid_t *pids)
         for (unsigned i = 0; i < known && count < TREE_MAX; i++)
             if (parents[i] == pids[at])
                 pids[count++] = all[i];
-    qsort(pids, count, sizeof *pids, by_pid);
+    qsort(pids, count, sizeof(*pids), by_pid);
     return count;
 }
 
@@ -100,7 +100,7 @@ static struct process *worker(const struct stage *stage, const char *kind, const
     return process;
 }
 
-/** Workers are ended again and again while a map of `count` inputs runs; every input must be said to be whole, once. */
+/* Workers are ended again and again while a map of `count` inputs runs; every input must be said to be whole, once. */
 static void rounds(const char *kind, const char *command, unsigned count, unsigned most)
 {
     struct stage stage;
@@ -124,9 +124,9 @@ static void rounds(const char *kind, const char *command, unsigned count, unsign
     cr_assert_null(strstr(process_out(map), "cut"), "%s", process_out(map));
     for (unsigned i = 1; i <= count; i++) {
         char line[32];
-        snprintf(line, sizeof line, "%u whole\n", i);
+        snprintf(line, sizeof(line), "%u whole\n", i);
         const char *found = strstr(process_out(map), line);
-        while (found != NULL && found != process_out(map) && found[-1] != '\n')
+        while (found && found != process_out(map) && found[-1] != '\n')
             found = strstr(found + 1, line);
         cr_assert_not_null(found, "%s is missing: %s", line, process_out(map));
     }
@@ -179,14 +179,14 @@ Test(signals, a_worker_that_leaves_alone_finishes_what_runs)
     stage_close(&stage);
 }
 
-/** Of a task's process by itself: the worker goes on, the task runs again. */
+/* Of a task's process by itself: the worker goes on, the task runs again. */
 Test(signals, a_task_that_somebody_ends_runs_again_unblamed)
 {
     struct stage stage;
     char path[] = "/tmp/belt-test-XXXXXX", command[256];
 
     close(mkstemp(path));
-    snprintf(command, sizeof command, "f=if [ -e %s ]; then rm %s; kill -TERM $$; fi; echo {} whole", path, path);
+    snprintf(command, sizeof(command), "f=if [ -e %s ]; then rm %s; kill -TERM $$; fi; echo {} whole", path, path);
     stage_open(&stage, STAGE_IPC, false, PATIENT);
     struct process *process = worker(&stage, "--command", command);
     struct process *map = stage_run(&stage, "1\n", 0, WORDS("map", "--max-attempts", "1", "f"));
@@ -204,7 +204,7 @@ Test(signals, those_that_mean_nothing_end_no_daemon)
 
     stage_open(&stage, STAGE_IPC, false, PATIENT);
     struct process *process = worker(&stage, "--command", "f=echo {} whole");
-    for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    for (unsigned i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
         process_signal(stage.broker, numbers[i]);
         signal_tree(process_pid(process), OLDEST_FIRST, numbers[i]);
     }

@@ -34,7 +34,7 @@ static void copy_program(void)
     int fd = mkstemp(program);
     cr_assert_geq(fd, 0);
     close(fd);
-    snprintf(command, sizeof command, "cp '%s' %s && chmod 755 %s", process_belt(), program, program);
+    snprintf(command, sizeof(command), "cp '%s' %s && chmod 755 %s", process_belt(), program, program);
     cr_assert_eq(system(command), 0);
 }
 
@@ -50,8 +50,8 @@ static struct process *run(unsigned user_id, char kind, unsigned limit, const ch
 {
     char command[1024], user[64] = "";
     if (geteuid() == 0)
-        snprintf(user, sizeof user, "setpriv --reuid %u --clear-groups", user_id);
-    snprintf(command, sizeof command, "exec %s bash -c 'ulimit -%c %u && exec %s %s'", user, kind, limit, program,
+        snprintf(user, sizeof(user), "setpriv --reuid %u --clear-groups", user_id);
+    snprintf(command, sizeof(command), "exec %s bash -c 'ulimit -%c %u && exec %s %s'", user, kind, limit, program,
              arguments);
     /* The leak checker itself starts a process. */
     return process_start(&(struct process_options){.argv = (const char *const[]){"bash", "-c", command, NULL},
@@ -79,13 +79,13 @@ static const char *const programs[] = {
 
 Test(small_limits, no_process_can_be_started)
 {
-    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
+    for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
         refused('u', 1, programs[i]);
 }
 
 Test(small_limits, no_file_can_be_opened)
 {
-    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
+    for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
         refused('n', 6, programs[i]); /* the fewest with which the dynamic linker loads its libraries */
 }
 

@@ -41,7 +41,7 @@ Test(terminal, messages_repeat_words_of_the_command_line)
 {
     static const char *const commands[] = {"map", "status", "worker", "broker", "submit"};
 
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
         struct process *process = process_spawn(NULL, WORDS(process_belt(), commands[i], "--" EVIL));
         cr_assert(process_wait(process, BOUND_MS));
         is_fit(process_err(process));
@@ -112,9 +112,9 @@ Test(terminal, what_is_unfit_is_found)
     static const char *const unfit[] = {"\r",           "\033[0m", "\x7f",     "\xc2\x80",
                                         "\xe2\x80\xae", "\xff",    "\xe2\x82", "\xc0\x80"};
 
-    for (size_t i = 0; i < sizeof unfit / sizeof *unfit; i++) {
+    for (size_t i = 0; i < sizeof(unfit) / sizeof(*unfit); i++) {
         char script[64];
-        snprintf(script, sizeof script, "printf '%%s' 'a\xe2\x82\xac\t%s'", unfit[i]);
+        snprintf(script, sizeof(script), "printf '%%s' 'a\xe2\x82\xac\t%s'", unfit[i]);
         struct tty *tty = tty_start(WORDS("/bin/sh", "-c", script), NULL);
         const char *text = tty_end(tty, BOUND_MS);
         cr_assert_not_null(text);
@@ -148,7 +148,7 @@ Test(terminal, messages_that_repeat_what_was_given)
                                            "store", "bench",  "help",    "version", "completion"};
     static const char *const shown = "\\u202e";
 
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
         shows(NULL, WORDS(commands[i], "--" HOSTILE_LINE), shown);
     shows(NULL, WORDS(HOSTILE_LINE), shown);
     shows(NULL, WORDS("help", HOSTILE_LINE), shown);
@@ -178,9 +178,9 @@ Test(terminal, a_cluster_with_hostile_names)
     char dir[] = "/tmp/belt-test-XXXXXX", clients[64], workers[64], broker[96], remove[64], task[32];
 
     cr_assert_not_null(mkdtemp(dir));
-    snprintf(clients, sizeof clients, "ipc://%s/c", dir);
-    snprintf(workers, sizeof workers, "ipc://%s/w", dir);
-    snprintf(broker, sizeof broker, "BELT_BROKER=%s", clients);
+    snprintf(clients, sizeof(clients), "ipc://%s/c", dir);
+    snprintf(workers, sizeof(workers), "ipc://%s/w", dir);
+    snprintf(broker, sizeof(broker), "BELT_BROKER=%s", clients);
     struct tty *served = tty_start(
         WORDS(process_belt(), "broker", "--trace", "--clients", clients, "--workers", workers, "--name", NAME), NULL);
     cr_assert(tty_wait(served, "listening", BOUND_MS));
@@ -192,7 +192,7 @@ Test(terminal, a_cluster_with_hostile_names)
 
     struct tty *submit = tty_start(WORDS(process_belt(), "submit", "--key", KEY, "f", ":::", HOSTILE, "x"),
                                    (const char *[]){broker, NULL});
-    snprintf(task, sizeof task, "%llu.0", strtoull(is_clean(submit, "submit"), NULL, 10));
+    snprintf(task, sizeof(task), "%llu.0", strtoull(is_clean(submit, "submit"), NULL, 10));
     tty_free(submit);
     shows(broker, WORDS("wait", KEY), "is complete: 0 done, 2 failed");
     shows(broker, WORDS("wait", "--json", KEY), "\"failed\":2");
@@ -228,6 +228,6 @@ Test(terminal, a_cluster_with_hostile_names)
     tty_signal(served, SIGTERM);
     cr_assert_not_null(strstr(is_clean(served, "broker"), shown));
     tty_free(served);
-    snprintf(remove, sizeof remove, "rm -rf %s", dir);
+    snprintf(remove, sizeof(remove), "rm -rf %s", dir);
     cr_assert_eq(system(remove), 0);
 }

@@ -66,7 +66,7 @@ static void *read_all(void *ctx)
     char part[4096];
 
     for (;;) {
-        ssize_t n = poll(&fd, 1, -1) > 0 && fd.revents & POLLIN ? read(tty->master, part, sizeof part) : 0;
+        ssize_t n = poll(&fd, 1, -1) > 0 && fd.revents & POLLIN ? read(tty->master, part, sizeof(part)) : 0;
         if (n > 0) {
             size_t room = TEXT_MAX - tty->len, kept = (size_t)n < room ? (size_t)n : room;
             pthread_mutex_lock(&tty->lock);
@@ -85,13 +85,13 @@ static void *read_all(void *ctx)
 
 struct tty *tty_start(const char *const *argv, const char *const *env)
 {
-    struct tty *tty = calloc(1, sizeof *tty);
+    struct tty *tty = calloc(1, sizeof(*tty));
     char name[64];
 
     cr_assert_not_null(tty);
     tty->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
     cr_assert(tty->master >= 0 && grantpt(tty->master) == 0 && unlockpt(tty->master) == 0 &&
-              ptsname_r(tty->master, name, sizeof name) == 0);
+              ptsname_r(tty->master, name, sizeof(name)) == 0);
     /* Open here, too, until the child has it: a terminal that nobody has open reads as one that all have left. */
     int slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
     cr_assert_geq(slave, 0);
@@ -176,7 +176,7 @@ static size_t utf8(const unsigned char *at, uint32_t *point)
         uint32_t least;
     } rows[] = {{0x80, 0x00, 0, 0}, {0xe0, 0xc0, 1, 0x80}, {0xf0, 0xe0, 2, 0x800}, {0xf8, 0xf0, 3, 0x10000}};
 
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+    for (size_t r = 0; r < sizeof(rows) / sizeof(*rows); r++) {
         if ((at[0] & rows[r].mask) != rows[r].lead)
             continue;
         *point = at[0] & (unsigned char)~rows[r].mask;

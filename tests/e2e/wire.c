@@ -87,11 +87,11 @@ static void props(struct wire *wire, const char *const *functions)
 {
     uint32_t count = 0;
 
-    if (functions == NULL) {
+    if (!functions) {
         msgpack_pack_map(&wire->pack, 0);
         return;
     }
-    while (functions[count] != NULL)
+    while (functions[count])
         count++;
     msgpack_pack_map(&wire->pack, 4);
     wire_text(wire, "slots");

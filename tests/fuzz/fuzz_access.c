@@ -26,14 +26,14 @@ static void file(const char *text, size_t len)
     struct belt_access access, second;
     char error[128] = "";
 
-    if (!belt_access_parse(&access, text, len, error, sizeof error)) {
-        if (!*error || memcmp(&access, &wiped, sizeof wiped) != 0)
+    if (!belt_access_parse(&access, text, len, error, sizeof(error))) {
+        if (!*error || memcmp(&access, &wiped, sizeof(wiped)) != 0)
             abort();
         return;
     }
-    len = belt_access_format(&access, again, sizeof again);
-    if (len >= sizeof again || !belt_access_parse(&second, again, len, error, sizeof error) ||
-        memcmp(&access, &second, sizeof access) != 0)
+    len = belt_access_format(&access, again, sizeof(again));
+    if (len >= sizeof(again) || !belt_access_parse(&second, again, len, error, sizeof(error)) ||
+        memcmp(&access, &second, sizeof(access)) != 0)
         abort();
 }
 
@@ -43,7 +43,7 @@ static void token(const char *text)
     struct belt_access access;
 
     if (!belt_token_read(text, &access)) {
-        if (memcmp(&access, &wiped, sizeof wiped) != 0)
+        if (memcmp(&access, &wiped, sizeof(wiped)) != 0)
             abort();
         return;
     }
@@ -89,7 +89,7 @@ static size_t mutate(char *text, size_t len)
         size_t at = draw((uint32_t)len - 4), cut = 1 + at % 3;
         switch (draw(4)) {
         case 0:
-            text[at] = special[draw(sizeof special - 1)];
+            text[at] = special[draw(sizeof(special) - 1)];
             break;
         case 1:
             text[at] = (char)draw(256);
@@ -112,7 +112,7 @@ int main(int argc, char **argv)
     char error[128], word[BELT_TOKEN_TEXT], text[BELT_TOKEN_TEXT];
 
     state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
-    if (!belt_access_parse(&access, seed_text, sizeof seed_text - 1, error, sizeof error) ||
+    if (!belt_access_parse(&access, seed_text, sizeof(seed_text) - 1, error, sizeof(error)) ||
         !belt_token_write(&access, word))
         abort();
     while (rounds_next(&rounds)) {

@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct config config;
     char error[128] = "";
 
-    if (config_parse(&config, (const char *)data, size, error, sizeof error)) {
+    if (config_parse(&config, (const char *)data, size, error, sizeof(error))) {
         if (!*error || config.entries)
             abort();
         return 0;
@@ -69,7 +69,7 @@ static size_t mutate(uint8_t *text, size_t len)
         size_t at = draw((uint32_t)len - 4);
         switch (draw(4)) {
         case 0:
-            text[at] = special[draw(sizeof special - 1)];
+            text[at] = special[draw(sizeof(special) - 1)];
             break;
         case 1:
             text[at] = (uint8_t)draw(256);
@@ -88,12 +88,12 @@ static size_t mutate(uint8_t *text, size_t len)
 int main(int argc, char **argv)
 {
     struct rounds rounds = rounds_begin(argc, argv);
-    uint8_t text[sizeof seed_text];
+    uint8_t text[sizeof(seed_text)];
 
     state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
     while (rounds_next(&rounds)) {
-        memcpy(text, seed_text, sizeof seed_text);
-        LLVMFuzzerTestOneInput(text, mutate(text, sizeof seed_text - 1));
+        memcpy(text, seed_text, sizeof(seed_text));
+        LLVMFuzzerTestOneInput(text, mutate(text, sizeof(seed_text) - 1));
     }
     return rounds_end(&rounds);
 }

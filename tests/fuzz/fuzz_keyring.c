@@ -8,7 +8,7 @@
  */
 #include "broker/keyring.h"
 
-#include "rounds.h"
+#include "tests/fuzz/rounds.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -20,15 +20,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void same(const struct keyring_key *key)
 {
     char line[KEYRING_LINE + 1];
-    size_t len = keyring_line(key, line, sizeof line);
+    size_t len = keyring_line(key, line, sizeof(line));
 
-    if (len >= sizeof line)
+    if (len >= sizeof(line))
         abort();
     struct keyring *again = keyring_read(line, len);
     const struct keyring_key *found = again ? keyring_find(again, key->identity.credential) : NULL;
     if (!found || again->faults || found->token != key->token || found->grants != key->grants ||
         found->uses != key->uses || strcmp(found->by, key->by) != 0 ||
-        memcmp(&found->identity, &key->identity, sizeof found->identity) != 0)
+        memcmp(&found->identity, &key->identity, sizeof(found->identity)) != 0)
         abort();
     keyring_free(again);
 }
@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t len = 0;
         char *text = keyring_edit((const char *)data, size, keyring->by_key->line, NULL, &len);
         struct keyring *less = keyring_read(text, len);
-        if (!less || keyring_find(less, keyring->by_key->identity.credential) != NULL) {
+        if (!less || keyring_find(less, keyring->by_key->identity.credential)) {
             if (keyring->faults == 0) /* else a faulty line of the same key may take its place */
                 abort();
         } else if (keyring->faults == 0 && less->count + 1 != count)
@@ -88,7 +88,7 @@ static size_t mutate(char *text, size_t len)
         size_t at = draw((uint32_t)len - 4), cut = 1 + at % 3;
         switch (draw(4)) {
         case 0:
-            text[at] = special[draw(sizeof special - 1)];
+            text[at] = special[draw(sizeof(special) - 1)];
             break;
         case 1:
             text[at] = (char)draw(256);
@@ -107,12 +107,12 @@ static size_t mutate(char *text, size_t len)
 int main(int argc, char **argv)
 {
     struct rounds rounds = rounds_begin(argc, argv);
-    char text[sizeof seed_text];
+    char text[sizeof(seed_text)];
 
     state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
     while (rounds_next(&rounds)) {
-        memcpy(text, seed_text, sizeof seed_text);
-        LLVMFuzzerTestOneInput((const uint8_t *)text, mutate(text, sizeof seed_text - 1));
+        memcpy(text, seed_text, sizeof(seed_text));
+        LLVMFuzzerTestOneInput((const uint8_t *)text, mutate(text, sizeof(seed_text) - 1));
     }
     return rounds_end(&rounds);
 }

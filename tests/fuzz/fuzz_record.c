@@ -228,7 +228,7 @@ static bool damage(struct model *model, struct store_record *row, struct belt_bu
     return damaged;
 }
 
-/** One record on its way to the disk and back; what the core says of it. */
+/* One record on its way to the disk and back; what the core says of it. */
 static int restore_one(struct model *model)
 {
     struct core_record record = {.op = CORE_PUT, .number = ++model->number};

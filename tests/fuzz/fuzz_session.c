@@ -128,13 +128,13 @@ static void step(struct story *story, struct core_event event)
     must(story, !bad, bad);
 }
 
-/** Mostly the truth. */
+/* Mostly the truth. */
 static uint64_t near(struct story *story, uint64_t truth)
 {
     return chance(&story->from, 6) ? draw_number(&story->from, 30) : truth;
 }
 
-/** One of the last few. */
+/* One of the last few. */
 static uint32_t recent(struct story *story, uint32_t count)
 {
     uint32_t most = count < 6 ? count : 6;
@@ -166,7 +166,7 @@ static uint64_t a_sub(struct story *story)
     return a_known_sub(story).id;
 }
 
-/** One that the peer was given, if there is; now and then anything. */
+/* One that the peer was given, if there is; now and then anything. */
 static struct belt_task_ref a_task(struct story *story, const struct hostile *peer)
 {
     uint32_t start = draw(&story->from, KNOWN);
@@ -288,7 +288,7 @@ static void make_failed(struct story *story, struct belt_msg *msg)
                                              .count = all ? 0 : draw(from, ITEMS)};
 }
 
-/** Fields for a message of this type; false: nothing to say. */
+/* Fields for a message of this type; false: nothing to say. */
 static bool make(struct story *story, struct hostile *peer, struct belt_msg *msg)
 {
     static struct belt_task_item tasks[ITEMS];

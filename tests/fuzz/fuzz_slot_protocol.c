@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t at = 1, n; at < size && !reader.broken; at += n) {
         size_t room;
         uint8_t *to = slot_reader_room(&reader, &room);
-        check(to != NULL && room > 0);
+        check(to && room > 0);
         n = size - at < step ? size - at : step;
         n = n < room ? n : room;
         memcpy(to, data + at, n);

@@ -93,7 +93,7 @@ static double least_served(struct paced_job *jobs, uint32_t count, uint32_t clie
 static uint32_t check_many(uint64_t seed)
 {
     static const uint32_t us[] = {1000};
-    struct paced_job *jobs = calloc(JOBS, sizeof *jobs);
+    struct paced_job *jobs = calloc(JOBS, sizeof(*jobs));
     if (!jobs)
         abort();
     for (uint32_t i = 0; i < JOBS; i++) /* the first clients have many jobs, the last have one */
@@ -121,7 +121,7 @@ static uint32_t check_uneven(uint64_t seed)
 uint32_t fairness_check(uint64_t seed)
 {
     uint32_t failed = 0;
-    for (size_t i = 0; i < sizeof besides / sizeof besides[0]; i++)
+    for (size_t i = 0; i < sizeof(besides) / sizeof(besides[0]); i++)
         failed += check_beside(&besides[i], seed);
     return failed + check_many(seed) + check_uneven(seed);
 }

@@ -72,13 +72,13 @@ static const struct kind kinds[] = {
     {"12 ms", false, 1, {{20.75, 12000}}},
     {"heavy tail", true, 6, {{400, 1000}, {100, 2000}, {25, 4000}, {6.25, 8000}, {1.5, 16000}, {0.25, 40000}}},
 };
-#define KINDS (sizeof kinds / sizeof kinds[0])
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 /* The same slots as few large agents and as many small ones. */
 static const struct size {
     uint32_t slots, agents[3], shapes;
 } sizes[] = {{1, {1}, 1}, {4, {2, 1, 4}, 3}, {64, {8, 4, 16}, 3}, {1000, {50, 100, 1}, 3}, {4000, {250, 100, 1}, 3}};
-#define SIZES (sizeof sizes / sizeof sizes[0])
+#define SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
 struct options {
     uint64_t seed, count, only; /* only: this many slots; 0: all sizes up to MANY */
@@ -97,7 +97,7 @@ static void mix_make(struct mix *mix, const struct kind *kind, uint32_t slots, u
             count = BRIEF_TASKS;
         if (!brief && slots > RATED) /* a run takes a second, and a mix has a million at most */
             count /= kind->part[i].each > 100 ? 4 : 2;
-        at += (size_t)snprintf(text + at, sizeof text - at, "%s%ux%uus", i ? "," : "", count < 1 ? 1 : (uint32_t)count,
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%ux%uus", i ? "," : "", count < 1 ? 1 : (uint32_t)count,
                                kind->part[i].us * (brief ? 1 : stretch));
     }
     if (!mix_parse(mix, text))
@@ -109,12 +109,12 @@ static void mix_make(struct mix *mix, const struct kind *kind, uint32_t slots, u
 /* The same behind short tasks. */
 static void mix_prepend(struct mix *mix)
 {
-    uint32_t *us = malloc((SHORT_TASKS + mix->count) * sizeof *us);
+    uint32_t *us = malloc((SHORT_TASKS + mix->count) * sizeof(*us));
     if (!us)
         abort();
     for (uint32_t i = 0; i < SHORT_TASKS; i++)
         us[i] = SHORT_US;
-    memcpy(us + SHORT_TASKS, mix->us, mix->count * sizeof *us);
+    memcpy(us + SHORT_TASKS, mix->us, mix->count * sizeof(*us));
     free(mix->us);
     mix->us = us;
     mix->count += SHORT_TASKS;
@@ -152,7 +152,7 @@ static struct ratios ratios_of(const struct kind *kind, const struct paced_confi
     mix_make(&mix, kind, slots, config->seed);
     uint32_t count = mix.count;
     struct mix_times greedy = mix_greedy(&mix, count, slots);
-    uint64_t *us = calloc(count + SHORT_TASKS, sizeof *us);
+    uint64_t *us = calloc(count + SHORT_TASKS, sizeof(*us));
     struct paced_totals t;
     if (!us)
         abort();
@@ -199,7 +199,7 @@ static bool check(const struct kind *kind, const struct size *size, enum shift s
     sum.order /= (double)options->count;
     bool in_time = sum.makespan <= bounds->mean && worst.makespan <= bounds->worst;
     bool in_order = sum.order <= bounds->order_mean && worst.order <= bounds->order_worst;
-    snprintf(name, sizeof name, "%s%s", kind->name, shift_names[shift]);
+    snprintf(name, sizeof(name), "%s%s", kind->name, shift_names[shift]);
     printf("%s%4u slots, %-54s over greedy, mean, worst: makespan %.4f %.4f%s in order %.4f %.4f%s\n",
            in_time && in_order ? "" : "FAILED ", size->slots, name, sum.makespan, worst.makespan,
            in_time ? "," : " (!),", sum.order, worst.order, in_order ? "" : " (!)");

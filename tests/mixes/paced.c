@@ -36,7 +36,7 @@ void paced_at(struct paced *p, uint64_t when, struct paced_event event)
 {
     event.when = when > p->now ? when : p->now;
     event.order = ++p->orders;
-    p->heap = paced_grow(p->heap, &p->heap_room, p->heap_count + 1, sizeof *p->heap);
+    p->heap = paced_grow(p->heap, &p->heap_room, p->heap_count + 1, sizeof(*p->heap));
     uint32_t at = p->heap_count++;
     for (; at && before(&event, &p->heap[(at - 1) / 2]); at = (at - 1) / 2)
         p->heap[at] = p->heap[(at - 1) / 2];
@@ -81,24 +81,24 @@ static void *copy(const void *from, size_t size)
 /* Deep, as far as this cluster's messages are. */
 static struct paced_packet *packet_of(uint64_t handle, const struct belt_msg *msg)
 {
-    struct paced_packet *packet = copy(&(struct paced_packet){.handle = handle, .msg = *msg}, sizeof *packet);
+    struct paced_packet *packet = copy(&(struct paced_packet){.handle = handle, .msg = *msg}, sizeof(*packet));
     switch (msg->type) {
     case BELT_MSG_DISPATCH:
-        packet->items = copy(msg->u.dispatch.tasks, msg->u.dispatch.count * sizeof *msg->u.dispatch.tasks);
+        packet->items = copy(msg->u.dispatch.tasks, msg->u.dispatch.count * sizeof(*msg->u.dispatch.tasks));
         packet->msg.u.dispatch.tasks = packet->items;
         packet->msg.u.dispatch.function = (struct belt_bytes){(const uint8_t *)"f", 1};
         packet->msg.u.dispatch.argument = (struct belt_bytes){0};
         break;
     case BELT_MSG_RESULTS:
-        packet->items = copy(msg->u.results.results, msg->u.results.count * sizeof *msg->u.results.results);
+        packet->items = copy(msg->u.results.results, msg->u.results.count * sizeof(*msg->u.results.results));
         packet->msg.u.results.results = packet->items;
         break;
     case BELT_MSG_RETURNED:
-        packet->items = copy(msg->u.returned.refs, msg->u.returned.count * sizeof *msg->u.returned.refs);
+        packet->items = copy(msg->u.returned.refs, msg->u.returned.count * sizeof(*msg->u.returned.refs));
         packet->msg.u.returned.refs = packet->items;
         break;
     case BELT_MSG_PUSH:
-        packet->items = calloc(msg->u.push.count, sizeof *msg->u.push.tasks);
+        packet->items = calloc(msg->u.push.count, sizeof(*msg->u.push.tasks));
         packet->msg.u.push.tasks = packet->items;
         break;
     default:
@@ -144,7 +144,7 @@ static void job_open_it(struct paced *p, uint32_t number)
 {
     struct paced_job *job = &p->jobs[number];
     char key[16];
-    int len = snprintf(key, sizeof key, "j%u", number);
+    int len = snprintf(key, sizeof(key), "j%u", number);
     struct belt_msg msg = {.type = BELT_MSG_OPEN};
     msg.u.open.ref = number + 1;
     /* The key lives in the cluster: messages borrow. */
@@ -183,7 +183,7 @@ static void client_hear(struct paced *p, const struct belt_msg *msg)
     if (msg->type == BELT_MSG_OPENED) {
         struct paced_job *job = &p->jobs[msg->u.opened.ref - 1];
         job->id = msg->u.opened.job;
-        p->job_of = paced_grow(p->job_of, &p->job_room, (uint32_t)job->id + 1, sizeof *p->job_of);
+        p->job_of = paced_grow(p->job_of, &p->job_room, (uint32_t)job->id + 1, sizeof(*p->job_of));
         p->job_of[job->id] = (uint32_t)(msg->u.opened.ref - 1);
         job_push_it(p, job, msg->u.opened.grant.items);
     } else if (msg->type == BELT_MSG_ACCEPTED) {
@@ -334,7 +334,7 @@ static void hello(struct paced *p, uint64_t handle, struct paced_wire *wire, boo
 {
     static const struct belt_bytes function = {(const uint8_t *)"f", 1};
     uint8_t *id = p->sessions + BELT_SESSION_LEN * (handle - 1);
-    memcpy(id, &handle, sizeof handle);
+    memcpy(id, &handle, sizeof(handle));
     struct belt_msg msg = {.type = BELT_MSG_HELLO};
     msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION};
     msg.u.hello.role = worker ? BELT_ROLE_WORKER : BELT_ROLE_CLIENT;
@@ -359,7 +359,7 @@ static void hello(struct paced *p, uint64_t handle, struct paced_wire *wire, boo
 
 struct paced *paced_new(const struct paced_config *config, struct paced_job *jobs, uint32_t job_count)
 {
-    struct paced *p = calloc(1, sizeof *p);
+    struct paced *p = calloc(1, sizeof(*p));
     /* Nobody says PING here, and nobody waits for it. */
     const struct core_config core = {.name = "paced",
                                      .version = "0",
@@ -378,7 +378,7 @@ struct paced *paced_new(const struct paced_config *config, struct paced_job *job
     p->broker_turn = UINT64_MAX;
     p->core = core_new(&core);
     p->update = core_update_new();
-    p->clients = calloc(config->clients, sizeof *p->clients);
+    p->clients = calloc(config->clients, sizeof(*p->clients));
     p->sessions = calloc(config->clients + config->agents, BELT_SESSION_LEN);
     p->names = calloc(config->clients + config->agents, PACED_NAME);
     p->keys = calloc(job_count, 16);

@@ -29,7 +29,7 @@ static void slot_give(struct paced *p, uint32_t agent, uint32_t number, const st
     const struct paced_job *job = paced_job_of(p, task->job->job);
     if (slot->end - slot->at == slot->room) {
         uint32_t room = slot->room ? 2 * slot->room : 4;
-        struct paced_task *ring = malloc(room * sizeof *ring);
+        struct paced_task *ring = malloc(room * sizeof(*ring));
         if (!ring)
             abort();
         for (uint64_t i = slot->at; i < slot->end; i++)
@@ -262,12 +262,12 @@ void paced_agents_new(struct paced *p)
                                              .function_count = 1,
                                              .start_us = 10000000,
                                              .kill_us = 2000000};
-    p->agents = calloc(p->config.agents, sizeof *p->agents);
+    p->agents = calloc(p->config.agents, sizeof(*p->agents));
     for (uint32_t i = 0; p->agents && i < p->config.agents; i++) {
         struct paced_agent *agent = &p->agents[i];
         agent->table = slot_table_new(&config);
-        agent->slots = calloc(p->config.slots, sizeof *agent->slots);
-        agent->heard = calloc(p->config.slots, sizeof *agent->heard);
+        agent->slots = calloc(p->config.slots, sizeof(*agent->slots));
+        agent->heard = calloc(p->config.slots, sizeof(*agent->heard));
         agent->turn = UINT64_MAX;
         if (!agent->table || !agent->slots || !agent->heard)
             abort();

@@ -42,7 +42,7 @@ static void say(struct agent_model *agent, uint8_t type)
 static void send_sync(struct agent_model *agent)
 {
     uint32_t most = slot_table_held(agent->table) + slot_table_unrecorded(agent->table), at = 0;
-    struct belt_task_ref *refs = malloc((most + 1) * sizeof *refs);
+    struct belt_task_ref *refs = malloc((most + 1) * sizeof(*refs));
     if (!refs)
         abort();
     uint32_t count = slot_table_sync(agent->table, refs),
@@ -145,8 +145,8 @@ static void check_window(struct agent_model *agent)
 static void check_dispatch(struct sim *sim, const struct belt_msg_dispatch *msg)
 {
     uint32_t number = UINT32_MAX;
-    if (msg->argument.len >= sizeof number)
-        memcpy(&number, msg->argument.data, sizeof number);
+    if (msg->argument.len >= sizeof(number))
+        memcpy(&number, msg->argument.data, sizeof(number));
     const struct job_model *job = sim_job(sim, number);
     if (job && job->id == msg->job && job_is_early(sim, job, job->options.after_ms))
         sim_fail(sim, "job %llu was dispatched before its start (I11)", ULL(msg->job));

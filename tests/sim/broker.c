@@ -31,7 +31,7 @@ void broker_start(struct sim *sim)
 
 static void hold(struct sim *sim, const struct core_send *out, struct belt_frames *frames)
 {
-    struct held *held = malloc(sizeof *held);
+    struct held *held = malloc(sizeof(*held));
     if (!held)
         abort();
     *held = (struct held){.through = UINT64_MAX, .peer = out->peer, .type = out->msg.type, .frames = *frames};
@@ -103,8 +103,8 @@ static void digest(struct sim *sim, uint64_t peer, uint8_t type, const struct be
 {
     const struct belt_buf *header = frames->frame[0];
     uint64_t sum = sim_hash(sim_hash(sim->digest, sim->now), peer << 8 | type), part;
-    for (size_t at = 0; at + sizeof part <= header->len && type != BELT_MSG_FAILURES; at += sizeof part) {
-        memcpy(&part, header->data + at, sizeof part);
+    for (size_t at = 0; at + sizeof(part) <= header->len && type != BELT_MSG_FAILURES; at += sizeof(part)) {
+        memcpy(&part, header->data + at, sizeof(part));
         sum = sim_hash(sum, part);
     }
     sim->digest = sim_hash(sum, header->len);

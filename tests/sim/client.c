@@ -105,9 +105,9 @@ static void check_opened(struct sim *sim, struct job_model *job, struct stream_m
     if (job->id && !same && !may_be_forgotten(job) && !job->cancelling && !all_read(job))
         sim_fail(sim, "job %s was %llu and is %llu now (I12)", job->key, ULL(job->id), ULL(msg->job));
     if (!same) {
-        memset(job->shown, 0, sizeof job->shown);
-        memset(job->order, 0, sizeof job->order);
-        memset(job->letters, 0, sizeof job->letters);
+        memset(job->shown, 0, sizeof(job->shown));
+        memset(job->order, 0, sizeof(job->order));
+        memset(job->letters, 0, sizeof(job->letters));
     }
     job->id = msg->job;
     job->opened_life = job->client->node.session.epoch == sim->config.epoch ? sim->life : 0; /* an answer may be late */
@@ -495,7 +495,7 @@ static void draw_options(struct sim *sim, struct job_model *job, bool slow)
                                               .detached = sim_chance(sim, 4000),
                                               .never_durable = sim_chance(sim, 2000),
                                               .priority = (int32_t)sim_random(sim, 3),
-                                              .argument = {job->argument, sizeof job->argument}};
+                                              .argument = {job->argument, sizeof(job->argument)}};
     if (sim_chance(sim, 600))
         job->options.after_ms = 1 + sim_random(sim, 8000);
     if (sim_chance(sim, 600))
@@ -509,7 +509,7 @@ static void draw_readers(struct sim *sim, struct job_model *job)
     job->stream_count = sim_chance(sim, 3000) ? 2 : 1;
     for (uint32_t k = 0; k < job->stream_count; k++) {
         struct stream_model *stream = &job->streams[k];
-        snprintf(stream->name, sizeof stream->name, "r%u", k);
+        snprintf(stream->name, sizeof(stream->name), "r%u", k);
         stream->feeder = k == 0;
         stream->mode = (uint8_t)sim_random(sim, 2);
         stream->credit = k == 0 ? job->options.window_items : 1 + sim_random(sim, 40);
@@ -534,9 +534,9 @@ void client_start(struct sim *sim, struct client_model *client, const char *name
         uint64_t function = sim_random(sim, SIM_FUNCTIONS);
         job->client = client;
         job->number = (uint32_t)(client - sim->clients) * SIM_JOBS + i;
-        memcpy(job->argument, &job->number, sizeof job->number);
-        snprintf(job->key, sizeof job->key, "%s-%u", name, i);
-        snprintf(job->function, sizeof job->function, "f%u", (unsigned)function);
+        memcpy(job->argument, &job->number, sizeof(job->number));
+        snprintf(job->key, sizeof(job->key), "%s-%u", name, i);
+        snprintf(job->function, sizeof(job->function), "f%u", (unsigned)function);
         job->inputs = sim_random(sim, function == 2 ? 40 : SIM_INPUTS);
         draw_options(sim, job, function == 2);
         draw_source(sim, job);

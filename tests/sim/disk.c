@@ -11,7 +11,7 @@ static struct disk_change *push(struct disk_change **list, uint32_t *count, uint
 {
     if (*count == *room) {
         *room = *room ? *room * 2 : 32;
-        *list = realloc(*list, *room * sizeof **list);
+        *list = realloc(*list, *room * sizeof(**list));
         if (!*list)
             abort();
     }
@@ -58,7 +58,7 @@ void disk_hand(struct sim *sim, const struct core_update *update)
 static void row_delete(struct disk *disk, uint32_t at)
 {
     belt_buf_unref(disk->rows[at].body);
-    memmove(&disk->rows[at], &disk->rows[at + 1], (--disk->count - at) * sizeof *disk->rows);
+    memmove(&disk->rows[at], &disk->rows[at + 1], (--disk->count - at) * sizeof(*disk->rows));
 }
 
 static bool is_deleted(const struct disk_change *row, const struct disk_change *change)
@@ -98,7 +98,7 @@ static void queue_drop(struct disk *disk, uint32_t count)
         belt_buf_unref(disk->queue[i].body);
     disk->queued -= count;
     if (disk->queued)
-        memmove(disk->queue, disk->queue + count, disk->queued * sizeof *disk->queue);
+        memmove(disk->queue, disk->queue + count, disk->queued * sizeof(*disk->queue));
 }
 
 static void commit(struct sim *sim)

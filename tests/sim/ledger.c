@@ -43,7 +43,7 @@ static void begin(struct job_model *model, uint64_t id)
     model->promised_id = id;
     model->promised_next = 0;
     model->promised_end = model->promised_gone = model->deleted = false;
-    memset(model->promised, 0, sizeof model->promised);
+    memset(model->promised, 0, sizeof(model->promised));
 }
 
 static void left_accepted(struct sim *sim, uint64_t id, uint64_t next)
@@ -60,7 +60,7 @@ static void left_accepted(struct sim *sim, uint64_t id, uint64_t next)
 static void left_deliver(struct sim *sim, const struct belt_msg_deliver *msg)
 {
     struct reader *reader = NULL;
-    HASH_FIND(hh, sim->core->readers.by_id, &msg->sub, sizeof msg->sub, reader);
+    HASH_FIND(hh, sim->core->readers.by_id, &msg->sub, sizeof(msg->sub), reader);
     struct job_model *model = reader ? model_of(sim, reader->job) : NULL;
     for (uint32_t i = 0; model && i < msg->count; i++)
         if (reader->job->id == model->promised_id && msg->results[i].index < SIM_INPUTS)
@@ -87,7 +87,7 @@ static void left_recorded(struct sim *sim, uint64_t peer, uint64_t upto)
     if (!gone)
         return;
     agent->taken_count -= gone;
-    memmove(agent->taken, agent->taken + gone, agent->taken_count * sizeof *agent->taken);
+    memmove(agent->taken, agent->taken + gone, agent->taken_count * sizeof(*agent->taken));
 }
 
 void ledger_left(struct sim *sim, uint64_t peer, const struct belt_msg *msg)
@@ -144,7 +144,7 @@ void ledger_results(struct sim *sim, uint64_t peer, const struct belt_msg_result
             continue;
         if (agent->taken_count == agent->taken_room) {
             agent->taken_room = agent->taken_room ? agent->taken_room * 2 : 64;
-            agent->taken = realloc(agent->taken, agent->taken_room * sizeof *agent->taken);
+            agent->taken = realloc(agent->taken, agent->taken_room * sizeof(*agent->taken));
             if (!agent->taken)
                 abort();
         }
@@ -159,7 +159,7 @@ static void finished_add(struct sim *sim, const struct belt_task_ref *ref)
 {
     if (sim->finished_count == sim->finished_room) {
         sim->finished_room = sim->finished_room ? sim->finished_room * 2 : 64;
-        sim->finished = realloc(sim->finished, sim->finished_room * sizeof *sim->finished);
+        sim->finished = realloc(sim->finished, sim->finished_room * sizeof(*sim->finished));
         if (!sim->finished)
             abort();
     }
@@ -174,7 +174,7 @@ void ledger_expect_sync(struct sim *sim, uint64_t peer)
     sim->finished_count = 0;
     if (!sim->core || !model)
         return;
-    HASH_FIND(by_peer, sim->core->sessions.by_peer, &peer, sizeof peer, session);
+    HASH_FIND(by_peer, sim->core->sessions.by_peer, &peer, sizeof(peer), session);
     if (!session || !session->agent)
         return;
     for (const struct run *run = session->agent->runs; run; run = run->next) {

@@ -64,31 +64,31 @@ struct belt_payload sim_payload(const struct sim *sim, uint32_t number, uint64_t
     if (!buf)
         abort();
     memset(buf->data, 'p', size);
-    memcpy(buf->data, &what, sizeof what);
+    memcpy(buf->data, &what, sizeof(what));
     return (struct belt_payload){buf, buf->data, size};
 }
 
 uint64_t sim_payload_index(struct belt_payload payload)
 {
     uint64_t what;
-    memcpy(&what, payload.data, sizeof what);
+    memcpy(&what, payload.data, sizeof(what));
     return what & UINT32_MAX;
 }
 
 bool sim_payload_is(const struct sim *sim, struct belt_payload payload, uint32_t number, uint64_t index, uint32_t salt)
 {
     uint64_t what = content(number, index, salt);
-    return payload.len == payload_size(sim, number, index, salt) && memcmp(payload.data, &what, sizeof what) == 0;
+    return payload.len == payload_size(sim, number, index, salt) && memcmp(payload.data, &what, sizeof(what)) == 0;
 }
 
 void sim_fail(struct sim *sim, const char *format, ...)
 {
     if (sim->error[0])
         return;
-    int at = snprintf(sim->error, sizeof sim->error, "[%llu] ", ULL(sim->now));
+    int at = snprintf(sim->error, sizeof(sim->error), "[%llu] ", ULL(sim->now));
     va_list args;
     va_start(args, format);
-    vsnprintf(sim->error + at, sizeof sim->error - (size_t)at, format, args);
+    vsnprintf(sim->error + at, sizeof(sim->error) - (size_t)at, format, args);
     va_end(args);
 }
 
@@ -111,7 +111,7 @@ static void wire_put(struct sim *sim, struct wire *wire, struct belt_frames fram
 {
     if (wire->count == wire->room) {
         size_t room = wire->room ? wire->room * 2 : 16;
-        struct packet *packets = malloc(room * sizeof *packets);
+        struct packet *packets = malloc(room * sizeof(*packets));
         if (!packets)
             abort();
         for (size_t i = 0; i < wire->count; i++)
@@ -171,7 +171,7 @@ static void stray_add(struct sim *sim, const struct node *node, struct packet pa
 {
     if (sim->stray_count == sim->stray_room) {
         sim->stray_room = sim->stray_room ? sim->stray_room * 2 : 16;
-        sim->strays = realloc(sim->strays, sim->stray_room * sizeof *sim->strays);
+        sim->strays = realloc(sim->strays, sim->stray_room * sizeof(*sim->strays));
         if (!sim->strays)
             abort();
     }
@@ -199,7 +199,7 @@ bool sim_stray_to_core(struct sim *sim)
         struct packet packet = sim->strays[i];
         if (packet.due > sim->now)
             continue;
-        memmove(&sim->strays[i], &sim->strays[i + 1], (--sim->stray_count - i) * sizeof packet);
+        memmove(&sim->strays[i], &sim->strays[i + 1], (--sim->stray_count - i) * sizeof(packet));
         if (sim->core)
             broker_message(sim, packet.handle ? packet.handle : ++sim->last_handle, packet.worker_side, &packet.frames);
         belt_frames_clear(&packet.frames);
@@ -239,13 +239,13 @@ struct node *sim_node_by_handle(struct sim *sim, uint64_t handle)
 
 void node_start(struct sim *sim, struct node *node, uint8_t role, const char *name)
 {
-    char keep[sizeof node->name];
-    snprintf(keep, sizeof keep, "%s", name);
+    char keep[sizeof(node->name)];
+    snprintf(keep, sizeof(keep), "%s", name);
     node->sim = sim;
     node->role = role;
-    memcpy(node->name, keep, sizeof keep);
+    memcpy(node->name, keep, sizeof(keep));
     uint64_t id[2] = {++sim->next_session, sim->seed};
-    memcpy(node->id, id, sizeof node->id);
+    memcpy(node->id, id, sizeof(node->id));
     belt_session_init(&node->session, sim->now);
     node->alive = true;
     node->asleep_until = 0;

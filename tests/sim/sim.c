@@ -37,11 +37,11 @@ static void setup(struct sim *sim)
     sim->agent_count = 1 + (uint32_t)sim_random(sim, SIM_AGENTS);
     sim->client_count = 1 + (uint32_t)sim_random(sim, SIM_CLIENTS);
     for (uint32_t i = 0; i < sim->agent_count; i++) {
-        snprintf(name, sizeof name, "w%u", i);
+        snprintf(name, sizeof(name), "w%u", i);
         agent_start(sim, &sim->agents[i], name);
     }
     for (uint32_t i = 0; i < sim->client_count; i++) {
-        snprintf(name, sizeof name, "c%u", i);
+        snprintf(name, sizeof(name), "c%u", i);
         client_start(sim, &sim->clients[i], name);
     }
     admin_start(sim);
@@ -166,7 +166,7 @@ static void close_down(struct sim *sim)
 
 static struct sim *run_one(uint64_t seed, bool jumps, bool verbose, struct sim *total)
 {
-    struct sim *sim = calloc(1, sizeof *sim);
+    struct sim *sim = calloc(1, sizeof(*sim));
     if (!sim)
         abort();
     sim->seed = seed;

@@ -37,7 +37,7 @@ static void give(struct agent_model *agent, struct process *process, const struc
 {
     struct sim *sim = agent->node.sim;
     struct given given = {.ref = {task->job->job, task->index, task->attempt}};
-    memcpy(&given.number, task->job->argument.data, sizeof given.number);
+    memcpy(&given.number, task->job->argument.data, sizeof(given.number));
     given.input = sim_payload_index(task->payload);
     given.function = agent->functions[task->job->function];
     given.us = duration_us(sim, given.function);

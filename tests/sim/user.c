@@ -40,7 +40,7 @@ void user_reset(struct job_model *job, uint32_t place)
     stream->failed_at = stream->failed_count = 0;
     stream->taken_tasks = stream->taken_bytes = stream->given = stream->from = 0;
     stream->detached_at = stream->detached_sub = 0;
-    memset(stream->seen, 0, sizeof stream->seen);
+    memset(stream->seen, 0, sizeof(stream->seen));
 }
 
 void user_fini(struct stream_model *stream)
@@ -166,7 +166,7 @@ void user_results(struct job_model *job, struct stream_model *stream, const stru
             sim_fail(sim, "job %llu task %llu expired too early (I11)", ULL(job->id), ULL(item->index));
         if (stream->hand_count == stream->hand_room) {
             stream->hand_room = stream->hand_room ? stream->hand_room * 2 : 16;
-            stream->hand = realloc(stream->hand, stream->hand_room * sizeof *stream->hand);
+            stream->hand = realloc(stream->hand, stream->hand_room * sizeof(*stream->hand));
             if (!stream->hand)
                 abort();
         }

@@ -12,7 +12,7 @@
 static struct agent *core_agent(struct sim *sim, const struct agent_model *model)
 {
     struct session *session = NULL;
-    HASH_FIND(by_peer, sim->core->sessions.by_peer, &model->node.handle, sizeof model->node.handle, session);
+    HASH_FIND(by_peer, sim->core->sessions.by_peer, &model->node.handle, sizeof(model->node.handle), session);
     return session && model->node.handle && session->agent && session->agent->synced ? session->agent : NULL;
 }
 

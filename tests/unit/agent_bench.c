@@ -18,7 +18,7 @@ static int echo(belt_task *task, const void *data, size_t len, void *ctx)
     return belt_task_reply(task, data, len);
 }
 
-/** The input says what to do. */
+/* The input says what to do. */
 static int act(belt_task *task, const void *data, size_t len, void *ctx)
 {
     char word[64] = "";

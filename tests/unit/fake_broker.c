@@ -25,7 +25,7 @@ int client_error(int code, const char *format, ...)
     return code;
 }
 
-/** A broken expectation of the protocol ends the test, whatever NDEBUG says. */
+/* A broken expectation of the protocol ends the test, whatever NDEBUG says. */
 static void must(bool holds)
 {
     if (!holds)
@@ -40,7 +40,7 @@ static uint64_t clock_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/** Reads the endpoint that the test writes once its broker is bound. */
+/* Reads the endpoint that the test writes once its broker is bound. */
 static _Noreturn void agent_child(int fd, struct belt_agent_options *options)
 {
     char endpoint[BELT_MAX_TEXT] = "", error[512];

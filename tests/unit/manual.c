@@ -15,7 +15,7 @@ static char *read_page(struct manual *page, const char *name)
     char *text = NULL;
     size_t room = 0;
 
-    snprintf(page->file, sizeof page->file, "%s/%s", BELT_MANUAL, name);
+    snprintf(page->file, sizeof(page->file), "%s/%s", BELT_MANUAL, name);
     FILE *file = fopen(page->file, "r");
     cr_assert(file, "there is no manual page docs/man/%s: write one, or a line '.so man1/PAGE' to another", name);
     cr_assert_gt(getdelim(&text, &room, '\0', file), 0);
@@ -45,7 +45,7 @@ static void read_options(struct manual_item *item, char *line)
         } else if (flag && *word == '-') {
             if (!option || !option->letter || *option->name || option->argument)
                 option = add_option(item);
-            snprintf(option->name, sizeof option->name, "%s", word + 1);
+            snprintf(option->name, sizeof(option->name), "%s", word + 1);
         } else if (flag && isalnum((unsigned char)*word) && !word[1]) {
             option = add_option(item);
             option->letter = *word;
@@ -58,9 +58,9 @@ static void take_line(struct manual_item *item, const char *line)
     size_t len = strlen(item->text);
 
     if (!strncmp(line, ".Pq ", 4) && !len && islower((unsigned char)line[4]) && !item->scope[0])
-        snprintf(item->scope, sizeof item->scope, "%s", line + 4);
+        snprintf(item->scope, sizeof(item->scope), "%s", line + 4);
     else
-        snprintf(item->text + len, sizeof item->text - len, "%s ", line);
+        snprintf(item->text + len, sizeof(item->text) - len, "%s ", line);
 }
 
 void manual_read(struct manual *page, const char *name)

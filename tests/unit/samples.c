@@ -108,11 +108,11 @@ static void fill_rows(void)
     jobs[1] = (struct belt_row_job){.job = UINT64_MAX, .key = str(longest_key), .function = str("f"), .priority = 100};
     readers[0] = (struct belt_row_reader){1, str("r"), 1, 1, 2, 3, 4};
     readers[1] = (struct belt_row_reader){.job = UINT64_MAX, .reader = str(longest_key), .unread = UINT64_MAX};
-    memcpy(stalled_workers, workers, sizeof stalled_workers);
+    memcpy(stalled_workers, workers, sizeof(stalled_workers));
     stalled_workers[0].stalled = true;
     stalled_workers[0].quiet_ms = 9;
     stalled_workers[1].overdue = UINT64_MAX;
-    memcpy(past_jobs, jobs, sizeof past_jobs);
+    memcpy(past_jobs, jobs, sizeof(past_jobs));
     past_jobs[0].past = true;
     past_jobs[0].opened_at = 1;
     past_jobs[0].over_at = UINT64_MAX;

@@ -62,7 +62,7 @@ static size_t put(size_t len, int with)
     return at;
 }
 
-/** Whether the half has room for so many bytes; it is left as it was. */
+/* Whether the half has room for so many bytes; it is left as it was. */
 static bool fits(enum arena_half half, size_t len)
 {
     struct belt_payload payload;

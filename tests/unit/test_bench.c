@@ -12,7 +12,7 @@
 
 static struct histogram *uniform(uint64_t from, uint64_t to)
 {
-    struct histogram *histogram = calloc(1, sizeof *histogram);
+    struct histogram *histogram = calloc(1, sizeof(*histogram));
 
     for (uint64_t ns = from; ns <= to; ns++)
         histogram_add(histogram, ns);
@@ -32,7 +32,7 @@ Test(histogram, percentiles_are_right_within_a_bucket)
 
 Test(histogram, extremes)
 {
-    struct histogram *histogram = calloc(1, sizeof *histogram);
+    struct histogram *histogram = calloc(1, sizeof(*histogram));
 
     cr_assert_eq(histogram_at(histogram, 0.5), 0);
     histogram_add(histogram, 0);
@@ -67,7 +67,7 @@ Test(mix, nonsense_is_refused)
                                         "-1x5ms",  "2x-5ms",  "1000001x1us",     "1x2h", " 1x5ms", "1x99999s", "x5ms",
                                         "1x0x4us", "1xnanus", "999999x1us,2x1us"};
 
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct mix mix;
         cr_assert_not(mix_parse(&mix, wrong[i]), "'%s'", wrong[i]);
         cr_assert_null(mix.us);
@@ -82,12 +82,12 @@ Test(mix, a_shuffle_keeps_the_tasks_and_follows_its_seed)
     cr_assert(mix_parse(&one, "50x1us,50x100us") && mix_parse(&two, "50x1us,50x100us"));
     mix_shuffle(&one, 7);
     mix_shuffle(&two, 7);
-    cr_assert_arr_eq(one.us, two.us, one.count * sizeof *one.us);
+    cr_assert_arr_eq(one.us, two.us, one.count * sizeof(*one.us));
     for (uint32_t i = 0; i < one.count; i++)
         sum += one.us[i];
     cr_assert_eq(sum, 50 * 101);
     mix_shuffle(&two, 8);
-    cr_assert(memcmp(one.us, two.us, one.count * sizeof *one.us) != 0);
+    cr_assert(memcmp(one.us, two.us, one.count * sizeof(*one.us)) != 0);
     mix_free(&one);
     mix_free(&two);
 }

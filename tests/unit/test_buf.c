@@ -22,13 +22,13 @@ Test(digest, of_known_inputs)
                                     0xca, 0x42, 0x52, 0x52, 0x3b, 0x87, 0xa2, 0x12};
     struct belt_digest digest = {{0}};
     uint8_t bytes[300];
-    for (size_t i = 0; i < sizeof bytes; i++)
+    for (size_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (uint8_t)i;
     belt_digest_add(&digest, NULL, 0);
     cr_assert_arr_eq(digest.bytes, empty, BELT_DIGEST_BYTES);
     belt_digest_add(&digest, "one", 3);
     cr_assert_arr_eq(digest.bytes, one, BELT_DIGEST_BYTES);
-    belt_digest_add(&digest, bytes, sizeof bytes);
+    belt_digest_add(&digest, bytes, sizeof(bytes));
     cr_assert_arr_eq(digest.bytes, large, BELT_DIGEST_BYTES);
 }
 

@@ -266,7 +266,7 @@ static int number(void *ctx, belt_input *input)
     return BELT_INPUT_READY;
 }
 
-/** Reads all; each result once, in order, with its own payload. */
+/* Reads all; each result once, in order, with its own payload. */
 static void read_through(uint64_t count)
 {
     struct numbers numbers = {0, count};

@@ -12,7 +12,7 @@ static struct config parsed(const char *text)
     struct config config;
     char error[256] = "";
 
-    cr_assert_eq(config_parse(&config, text, strlen(text), error, sizeof error), 0, "%s", error);
+    cr_assert_eq(config_parse(&config, text, strlen(text), error, sizeof(error)), 0, "%s", error);
     return config;
 }
 
@@ -21,7 +21,7 @@ static void refused(const char *text, size_t len, const char *why)
     struct config config;
     char error[256] = "";
 
-    cr_assert_eq(config_parse(&config, text, len, error, sizeof error), -1);
+    cr_assert_eq(config_parse(&config, text, len, error, sizeof(error)), -1);
     cr_assert_not_null(strstr(error, why), "got: %s", error);
     cr_assert_null(config.entries);
     cr_assert_eq(config.count, 0);
@@ -78,8 +78,8 @@ Test(config, bounds)
 {
     static char big[CONFIG_MAX_BYTES + 1];
 
-    memset(big, '#', sizeof big);
-    refused(big, sizeof big, "larger than 1 MiB");
+    memset(big, '#', sizeof(big));
+    refused(big, sizeof(big), "larger than 1 MiB");
     refused(big, CONFIG_MAX_LINE + 1, "line 1: the line is longer");
     for (size_t i = 0; i + 4 <= 4 * (CONFIG_MAX_ENTRIES + 1); i += 4)
         memcpy(big + i, "a=1\n", 4);

@@ -99,7 +99,7 @@ static uint32_t returned(struct slot_table *s)
     return slot_table_take_returned(s, refs, 64);
 }
 
-/** A command runs in a slot since 0; its number. */
+/* A command runs in a slot since 0; its number. */
 static uint32_t runs(struct slot_table *s)
 {
     struct slot_table_action given;

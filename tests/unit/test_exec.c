@@ -232,7 +232,7 @@ Test(exec, a_second_signal_stops_at_once)
     fake_free(bench.broker);
 }
 
-/** Processes with this word in their command line. */
+/* Processes with this word in their command line. */
 static uint32_t processes_with(const char *word)
 {
     DIR *dir = opendir("/proc");

@@ -29,7 +29,7 @@ struct region {
     size_t len;
 };
 
-/** Memory that this process shares with others and may write to. */
+/* Memory that this process shares with others and may write to. */
 static size_t shared_regions(struct region *regions, size_t most)
 {
     FILE *maps = fopen("/proc/self/maps", "r");
@@ -69,7 +69,7 @@ static void write_anywhere(unsigned seed)
     }
 }
 
-/** "w7" writes anywhere, by seed 7, before it replies; "pid" replies with the slot's process, and "bytes" with
+/* "w7" writes anywhere, by seed 7, before it replies; "pid" replies with the slot's process, and "bytes" with
  * how much shared memory it can write to. */
 static int wild(belt_task *task, const void *data, size_t len, void *ctx)
 {

@@ -15,7 +15,7 @@ static void skips(const char *log, bool failed_again, const char *expected)
     struct joblog_skip skip;
     char error[128] = "", got[16] = "";
 
-    cr_assert_eq(joblog_read(log, strlen(log), failed_again, &skip, error, sizeof error), 0, "%s", error);
+    cr_assert_eq(joblog_read(log, strlen(log), failed_again, &skip, error, sizeof(error)), 0, "%s", error);
     for (uint64_t i = 0; i < 10; i++)
         got[i] = joblog_skips(&skip, i) ? 'x' : '.';
     cr_assert_str_eq(got, expected);
@@ -43,7 +43,7 @@ Test(joblog, a_line_reads_as_gnu_parallels)
     cr_assert_not_null(text);
     cr_assert_eq(strncmp(text, "7\t:\t1700000000.123\t     0.003\t3\t5\t3\t0\techo a\\nb\\tc\n", len), 0, "%.*s",
                  (int)len, text);
-    cr_assert_eq(joblog_read(text, len, false, &skip, error, sizeof error), 0);
+    cr_assert_eq(joblog_read(text, len, false, &skip, error, sizeof(error)), 0);
     cr_assert_eq(skip.count, 1);
     cr_assert_eq(skip.indexes[0], 6);
     joblog_skip_free(&skip);
@@ -74,11 +74,11 @@ Test(joblog, what_is_no_joblog_is_refused)
     struct joblog_skip skip;
     char error[128];
 
-    cr_assert_eq(joblog_read("my diary\n", 9, false, &skip, error, sizeof error), -1);
+    cr_assert_eq(joblog_read("my diary\n", 9, false, &skip, error, sizeof(error)), -1);
     cr_assert_str_eq(error, "line 1 is no line of a joblog");
     cr_assert_null(skip.indexes);
     cr_assert_eq(joblog_read(JOBLOG_HEADER "0\t:\t1\t1\t0\t0\t0\t0\tx\n", strlen(JOBLOG_HEADER) + 18, false, &skip,
-                             error, sizeof error),
+                             error, sizeof(error)),
                  -1);
 }
 
@@ -95,7 +95,7 @@ Test(halt, texts)
     cr_assert_str_eq(halt_show(&halt, text), "1 failure");
     cr_assert(halt_parse("soon,success=3", &halt) && halt.when == HALT_SOON && halt.what == HALT_SUCCESS);
     cr_assert(halt_parse("soon,fail=10%", &halt) && halt.percent == 10 && halt.count == 0);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         cr_assert_not(halt_parse(bad[i], &halt), "'%s' was accepted", bad[i]);
 }
 
@@ -144,9 +144,9 @@ Test(progress, rate_and_time_left)
     cr_assert_eq(progress_running(&counts), 4);
     counts.failed = 1;
     counts.done = 49;
-    progress_line(&progress, 11000, &counts, line, sizeof line, 100);
+    progress_line(&progress, 11000, &counts, line, sizeof(line), 100);
     cr_assert_str_eq(line, "49/100 done, 1 failed, 4 running, 5.0/s, 10.0s left");
-    progress_line(&progress, 11000, &counts, line, sizeof line, 10);
+    progress_line(&progress, 11000, &counts, line, sizeof(line), 10);
     cr_assert_str_eq(line, "49/100 don");
 }
 

@@ -253,10 +253,10 @@ static int decode(struct belt_decoder *decoder, const struct bound *bound, uint6
 Test(limits, of_a_message)
 {
     struct belt_decoder *decoder = belt_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
-    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
         const struct bound *bound = &bounds[i];
         char refusal[64];
-        snprintf(refusal, sizeof refusal, "%s %llu", bound->refusal, (unsigned long long)bound->most);
+        snprintf(refusal, sizeof(refusal), "%s %llu", bound->refusal, (unsigned long long)bound->most);
         int rc = decode(decoder, bound, bound->most);
         cr_assert_eq(rc, BELT_OK, "%s: code %d: %s", bound->name, rc, belt_decoder_error(decoder));
         rc = decode(decoder, bound, bound->most + 1);

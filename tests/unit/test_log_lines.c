@@ -34,10 +34,10 @@ Test(log_lines, a_record_fits_into_what_a_pipe_takes_as_a_whole)
     struct log_record read;
 
     cr_assert_leq(LOG_RECORD_MAX, PIPE_BUF);
-    memset(lines, 'x', sizeof lines);
-    for (size_t at = 9; at < sizeof lines; at += 10)
+    memset(lines, 'x', sizeof(lines));
+    for (size_t at = 9; at < sizeof(lines); at += 10)
         lines[at] = '\n';
-    size_t len = log_lines_part(lines, sizeof lines, false);
+    size_t len = log_lines_part(lines, sizeof(lines), false);
     cr_assert_leq(len, LOG_PART_MAX);
     cr_assert_gt(len, LOG_PART_MAX - 10);
     cr_assert_eq(lines[len - 1], '\n');
@@ -76,10 +76,10 @@ Test(log_lines, a_piece_ends_with_a_whole_character)
     static uint8_t line[LOG_PART_MAX + 8];
 
     for (size_t shift = 0; shift < 3; shift++) {
-        memset(line, 'x', sizeof line);
-        for (size_t at = shift; at + 3 <= sizeof line; at += 3)
+        memset(line, 'x', sizeof(line));
+        for (size_t at = shift; at + 3 <= sizeof(line); at += 3)
             memcpy(line + at, "\xe2\x82\xac", 3);
-        size_t len = log_lines_part(line, sizeof line, false);
+        size_t len = log_lines_part(line, sizeof(line), false);
         cr_assert_gt(len, LOG_LINE_MAX - 3);
         cr_assert_eq((len - shift) % 3, 0);
     }
@@ -90,7 +90,7 @@ Test(log_lines, bounds_of_what_a_result_carries)
 {
     char note[BELT_LOG_NOTE];
 
-    cr_assert_lt(snprintf(note, sizeof note, "[%llu bytes of standard error are left out]\n", ULLONG_MAX),
+    cr_assert_lt(snprintf(note, sizeof(note), "[%llu bytes of standard error are left out]\n", ULLONG_MAX),
                  (int)BELT_LOG_NOTE);
     cr_assert_leq(BELT_LOG_BYTES, BELT_LOG_BYTES_MAX);
     cr_assert_eq(BELT_MAX_LOG, BELT_LOG_BYTES_MAX + BELT_LOG_NOTE);

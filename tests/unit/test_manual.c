@@ -30,7 +30,7 @@ static void read_of(const struct command *command)
 {
     char name[64];
 
-    snprintf(name, sizeof name, "belt-%s.1", command->name);
+    snprintf(name, sizeof(name), "belt-%s.1", command->name);
     manual_read(&page, name);
 }
 
@@ -116,7 +116,7 @@ static void check_page(const struct manual *from, const struct manual_item *item
     for (int i = 0; commands_all[i]; i++) {
         struct manual other;
         char name[64];
-        snprintf(name, sizeof name, "belt-%s.1", commands_all[i]->name);
+        snprintf(name, sizeof(name), "belt-%s.1", commands_all[i]->name);
         manual_read(&other, name);
         bool same = !strcmp(other.file, from->file);
         manual_free(&other);
@@ -146,7 +146,7 @@ Test(manual, is_found_by_the_name_of_each_command)
         char line[64];
         const char *found;
         read_of(commands_all[i]);
-        snprintf(line, sizeof line, "\n.Nm belt-%s", commands_all[i]->name);
+        snprintf(line, sizeof(line), "\n.Nm belt-%s", commands_all[i]->name);
         found = strstr(page.source, line);
         if (!found || found > strstr(page.source, "\n.Nd ") || !strchr(" \n", found[strlen(line)]))
             fault("%s: the section NAME lacks the line '%s'", page.file, line + 1);
@@ -162,7 +162,7 @@ static bool variable_exists(const char *variable)
 {
     char name[128];
 
-    for (size_t i = 0; i < sizeof other_variables / sizeof *other_variables; i++)
+    for (size_t i = 0; i < sizeof(other_variables) / sizeof(*other_variables); i++)
         if (!strcmp(variable, other_variables[i]))
             return true;
     for (int i = 0; commands_all[i]; i++)
@@ -181,7 +181,7 @@ static void check_variables(void)
 {
     for (const char *at = page.source; (at = strstr(at, "BELT_")); at++) {
         char name[128];
-        snprintf(name, sizeof name, "%.*s", (int)strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"), at);
+        snprintf(name, sizeof(name), "%.*s", (int)strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"), at);
         if (at[strlen(name)] != '<' && strncmp(at, "BELT_ Ns", 8) != 0 && !variable_exists(name))
             fault("%s: no command reads the environment variable %s", page.file, name);
     }
@@ -204,7 +204,7 @@ Test(manual, names_the_environment_variables_that_are_read)
         for (uint32_t j = 0; j < commands_all[i]->option_count; j++) {
             if (commands_all[i]->options[j].scope != OPTION_GLOBAL)
                 continue;
-            snprintf(line, sizeof line, "\n.It Ev %s\n",
+            snprintf(line, sizeof(line), "\n.It Ev %s\n",
                      options_env_name(NULL, commands_all[i]->options[j].name, name));
             if (!strstr(page.source, line))
                 fault("%s: the section ENVIRONMENT lacks '.It Ev %s'", page.file, name);
@@ -243,8 +243,8 @@ Test(manual, has_the_exit_codes)
     char line[32];
 
     manual_read(&page, "belt.1");
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
-        snprintf(line, sizeof line, "\n.It %d\n", codes[i]);
+    for (size_t i = 0; i < sizeof(codes) / sizeof(*codes); i++) {
+        snprintf(line, sizeof(line), "\n.It %d\n", codes[i]);
         if (!strstr(page.source, line))
             fault("%s: the section EXIT STATUS lacks '.It %d': add it as cli/exit.h has it", page.file, codes[i]);
     }

@@ -30,14 +30,14 @@ static void stop(void)
 
 TestSuite(memory, .init = start, .fini = stop);
 
-/** A file with its directories. */
+/* A file with its directories. */
 static void put(const char *path, const char *text)
 {
     char full[512];
     FILE *file;
 
     snprintf(full, sizeof(full), "%s%s", root, path);
-    for (char *at = full + strlen(root) + 1; (at = strchr(at, '/')) != NULL; at++) {
+    for (char *at = full + strlen(root) + 1; (at = strchr(at, '/')); at++) {
         *at = '\0';
         mkdir(full, 0755);
         *at = '/';

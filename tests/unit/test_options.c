@@ -32,14 +32,14 @@ static int load(const char *text, const char *file, char *const *environment)
     char error[128];
     int argc = 0, rc;
 
-    snprintf(copy, sizeof copy, "%s", text);
+    snprintf(copy, sizeof(copy), "%s", text);
     for (char *at = strtok(copy, " "); at; at = strtok(NULL, " "))
         argv[argc++] = at;
     argv[argc] = NULL;
     if (options_flags(&options, commands_all[commands_find(argv[0])], argc, argv))
         return -1;
     if (file)
-        cr_assert_eq(config_parse(&config, file, strlen(file), error, sizeof error), 0, "%s", error);
+        cr_assert_eq(config_parse(&config, file, strlen(file), error, sizeof(error)), 0, "%s", error);
     rc = options_apply(&options, commands_all, file ? &config : NULL, "belt.conf",
                        environment ? environment : no_environment);
     config_free(&config);
@@ -278,7 +278,7 @@ Test(options, addresses)
         {":7878", NULL},
     };
 
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         char out[ENDPOINT_MAX] = "";
         cr_assert_eq(endpoint_normal(cases[i].text, 7878, out), cases[i].normal != NULL, "%s", cases[i].text);
         if (cases[i].normal)
@@ -397,7 +397,7 @@ Test(options, moments)
                 {"tomorrow", 0}};
     setenv("TZ", "UTC0", 1);
     tzset();
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         uint64_t ms = 0;
         bool is = moment_parse(rows[i].text, 1800000000000, &ms);
         cr_assert(is == (rows[i].ms != 0) && (!is || ms == rows[i].ms), "'%s': %llu", rows[i].text,
@@ -409,9 +409,9 @@ Test(options, names_behind_two_dashes_may_begin_with_one)
 {
     static const char *const commands[] = {"cancel", "forget", "wait", "results", "retry", "jobs", "status", "workers"};
 
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
         char line[64];
-        snprintf(line, sizeof line, "%s -- -key", commands[i]);
+        snprintf(line, sizeof(line), "%s -- -key", commands[i]);
         cr_assert_eq(load(line, NULL, NULL), 0, "%s: %s", line, options.error);
         cr_expect_eq(options.word_count, 1, "%s", line);
         cr_expect_str_eq(options.words[0], "-key");

@@ -22,11 +22,11 @@ static int load(const struct command *command, const char *file, const char *var
     char *argv[] = {name, NULL}, *environment[] = {copy, NULL};
     struct config config = {0};
 
-    snprintf(name, sizeof name, "%s", command->name);
-    snprintf(copy, sizeof copy, "%s", variable ? variable : "UNRELATED=1");
+    snprintf(name, sizeof(name), "%s", command->name);
+    snprintf(copy, sizeof(copy), "%s", variable ? variable : "UNRELATED=1");
     cr_assert_eq(options_flags(&options, command, 1, argv), 0);
     if (file)
-        cr_assert_eq(config_parse(&config, file, strlen(file), error, sizeof error), 0, "%s", error);
+        cr_assert_eq(config_parse(&config, file, strlen(file), error, sizeof(error)), 0, "%s", error);
     int rc = options_apply(&options, commands_all, file ? &config : NULL, "belt.conf", environment);
     config_free(&config);
     return rc;
@@ -63,21 +63,21 @@ static void check_sources(const struct command *command, const struct option_def
     char room[32], name[128], text[256];
     const char *value = sample(def, room);
 
-    snprintf(text, sizeof text, "%s=%s", options_env_name(command->name, def->name, name), value);
+    snprintf(text, sizeof(text), "%s=%s", options_env_name(command->name, def->name, name), value);
     cr_assert_eq(load(command, NULL, text), settable ? 0 : -1, "%s: %s", text, options.error);
     cr_assert_eq(options_origin(&options, def->name), settable ? ORIGIN_ENVIRONMENT : ORIGIN_DEFAULT, "%s", text);
     options_free(&options);
-    snprintf(text, sizeof text, "[%s]\n%s = %s", command->name, def->name, value);
+    snprintf(text, sizeof(text), "[%s]\n%s = %s", command->name, def->name, value);
     cr_assert_eq(load(command, text, NULL), settable ? 0 : -1, "%s: %s", text, options.error);
     cr_assert_eq(options_origin(&options, def->name), settable ? ORIGIN_FILE : ORIGIN_DEFAULT, "%s", text);
     options_free(&options);
     if (def->scope != OPTION_GLOBAL)
         return;
-    snprintf(text, sizeof text, "%s=%s", options_env_name(NULL, def->name, name), value);
+    snprintf(text, sizeof(text), "%s=%s", options_env_name(NULL, def->name, name), value);
     cr_assert_eq(load(command, NULL, text), 0, "%s: %s", text, options.error);
     cr_assert_eq(options_origin(&options, def->name), ORIGIN_ENVIRONMENT, "%s", text);
     options_free(&options);
-    snprintf(text, sizeof text, "%s = %s", def->name, value);
+    snprintf(text, sizeof(text), "%s = %s", def->name, value);
     cr_assert_eq(load(command, text, NULL), 0, "%s: %s", text, options.error);
     cr_assert_eq(options_origin(&options, def->name), ORIGIN_FILE, "%s", text);
     options_free(&options);
@@ -119,7 +119,7 @@ static void check_help_variable(const struct command *command, const char *varia
         const struct option_def *def = &command->options[i];
         if (strcmp(options_env_name(command->name, def->name, name), variable) != 0)
             continue;
-        snprintf(text, sizeof text, "%s=%s", variable, sample(def, room));
+        snprintf(text, sizeof(text), "%s=%s", variable, sample(def, room));
         cr_assert_eq(load(command, NULL, text), 0, "help names %s: %s", variable, options.error);
         options_free(&options);
         return;
@@ -134,7 +134,7 @@ Test(settings, what_help_names_works)
         options_env_name(commands_all[i]->name, "", prefix);
         for (const char *at = text; (at = strstr(at, prefix)); at++) {
             char name[128];
-            snprintf(name, sizeof name, "%.*s", (int)strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"), at);
+            snprintf(name, sizeof(name), "%.*s", (int)strspn(at, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"), at);
             check_help_variable(commands_all[i], name);
         }
         free(text);
@@ -147,7 +147,7 @@ static bool lists(const char *list, const char *name)
     char word[64];
     const char *found;
 
-    snprintf(word, sizeof word, " --%s", name);
+    snprintf(word, sizeof(word), " --%s", name);
     for (found = strstr(list, word); found && !strchr(" .\n", found[strlen(word)]);)
         found = strstr(found + 1, word);
     return found != NULL;
@@ -174,8 +174,8 @@ static int load_flag(const char *command, const char *flag)
     static char name[32], text[400];
     char *argv[] = {name, text, NULL}, *environment[] = {NULL};
 
-    snprintf(name, sizeof name, "%s", command);
-    snprintf(text, sizeof text, "%s", flag);
+    snprintf(name, sizeof(name), "%s", command);
+    snprintf(text, sizeof(text), "%s", flag);
     if (options_flags(&options, commands_all[commands_find(command)], 2, argv))
         return -1;
     return options_apply(&options, commands_all, NULL, NULL, environment);
@@ -189,22 +189,22 @@ static void check_numbers(const struct command *command, const struct option_def
                                         "1\n"};
     char text[400];
 
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        snprintf(text, sizeof text, "--%s=%s", def->name, wrong[i]);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        snprintf(text, sizeof(text), "--%s=%s", def->name, wrong[i]);
         cr_assert_eq(load_flag(command->name, text), -1, "belt %s '%s'", command->name, text);
         cr_assert(strstr(options.error, def->name) && strstr(options.error, "expected"), "%s", options.error);
         options_free(&options);
     }
     for (int i = 0; i < 2 && def->type != OPTION_DURATION && def->type != OPTION_SIZE; i++) {
-        snprintf(text, sizeof text, "--%s=%s", def->name, i ? "1.5" : ".");
+        snprintf(text, sizeof(text), "--%s=%s", def->name, i ? "1.5" : ".");
         cr_assert_eq(load_flag(command->name, text), -1, "belt %s '%s'", command->name, text);
         options_free(&options);
     }
-    snprintf(text, sizeof text, "--%s=-1", def->name);
+    snprintf(text, sizeof(text), "--%s=-1", def->name);
     cr_assert_eq(load_flag(command->name, text), def->type == OPTION_SIGNED ? 0 : -1, "belt %s '%s'", command->name,
                  text);
     options_free(&options);
-    snprintf(text, sizeof text, "--%s=0", def->name);
+    snprintf(text, sizeof(text), "--%s=0", def->name);
     cr_assert_eq(load_flag(command->name, text), def->min > 0 ? -1 : 0, "belt %s '%s'", command->name, text);
     options_free(&options);
 }
@@ -225,7 +225,7 @@ Test(settings, numbers_that_would_be_0_are_refused)
     static const char *const flags[] = {"--timeout=0.0001", "--timeout=0.4ms", "--max-input=0.5", "--max-input=0.0001k",
                                         "--connect-timeout=0"};
 
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+    for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++) {
         cr_assert_eq(load_flag("map", flags[i]), -1, "%s", flags[i]);
         options_free(&options);
     }
@@ -243,7 +243,7 @@ Test(settings, a_letter_takes_an_optional_argument)
         uint64_t ms;
     } cases[] = {{"-w", 2000}, {"-w0.4", 400}, {"-w5", 5000}, {"--watch", 2000}, {"--watch=0.4", 400}};
 
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         cr_assert_eq(load_flag("jobs", cases[i].flag), 0, "%s: %s", cases[i].flag, options.error);
         cr_assert_eq(((struct show_values *)options.values)->watch, cases[i].ms, "%s", cases[i].flag);
         options_free(&options);
@@ -265,19 +265,19 @@ Test(settings, addresses_are_checked_before_they_are_used)
         "tcp://10.0.0.1", "ipc:///run/belt", "ipc://@belt"};
     char text[400];
 
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        snprintf(text, sizeof text, "--broker=%s", wrong[i]);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        snprintf(text, sizeof(text), "--broker=%s", wrong[i]);
         cr_assert_eq(load_flag("jobs", text), -1, "%s", text);
         cr_assert(strstr(options.error, "1 to 65535"), "%s", options.error);
         options_free(&options);
     }
-    for (size_t i = 0; i < sizeof right / sizeof *right; i++) {
-        snprintf(text, sizeof text, "--broker=%s", right[i]);
+    for (size_t i = 0; i < sizeof(right) / sizeof(*right); i++) {
+        snprintf(text, sizeof(text), "--broker=%s", right[i]);
         cr_assert_eq(load_flag("jobs", text), 0, "%s: %s", text, options.error);
         options_free(&options);
     }
     for (int over = 0; over < 2; over++) {
-        snprintf(text, sizeof text, "--broker=ipc:///%0*d", 106 + over, 0);
+        snprintf(text, sizeof(text), "--broker=ipc:///%0*d", 106 + over, 0);
         cr_assert_eq(load_flag("jobs", text), over ? -1 : 0, "%s", text);
         options_free(&options);
     }
@@ -302,7 +302,7 @@ Test(settings, a_file_from_any_editor_is_read)
     static const char *const files[] = {"\xef\xbb\xbf[map]\nretries = 3\n", "[map]\r\nretries = 3\r\n",
                                         "[map]\nretries=3", "\xef\xbb\xbf# comment\r\n[map]\r\nretries = 3"};
 
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
         cr_assert_eq(load(commands_all[COMMAND_MAP], files[i], NULL), 0, "%zu: %s", i, options.error);
         cr_assert_eq(((struct map_values *)options.values)->retries, 3);
         options_free(&options);

@@ -97,24 +97,24 @@ static char directory[64], mark[96];
 
 static void setup(void)
 {
-    snprintf(directory, sizeof directory, "/tmp/belt-shell-XXXXXX");
+    snprintf(directory, sizeof(directory), "/tmp/belt-shell-XXXXXX");
     cr_assert_not_null(mkdtemp(directory));
     cr_assert_eq(chdir(directory), 0);
-    snprintf(mark, sizeof mark, "%s/MARK", directory);
+    snprintf(mark, sizeof(mark), "%s/MARK", directory);
 }
 
 static void teardown(void)
 {
     char command[96];
 
-    snprintf(command, sizeof command, "rm -rf %s", directory);
+    snprintf(command, sizeof(command), "rm -rf %s", directory);
     cr_assert_eq(chdir("/"), 0);
     cr_assert_eq(system(command), 0);
 }
 
 TestSuite(shell_line, .init = setup, .fini = teardown);
 
-/** What the command prints; its argv[0] is `shell` when that is not NULL. */
+/* What the command prints; its argv[0] is `shell` when that is not NULL. */
 static size_t run(const struct command_line *line, const char *shell, char *out, size_t size)
 {
     int ends[2];

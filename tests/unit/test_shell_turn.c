@@ -89,7 +89,7 @@ static struct raw enter(enum broker_side side, uint8_t id)
     session[0] = id;
     msg.u.hello = (struct belt_msg_hello){.version = BELT_PROTOCOL_VERSION,
                                           .role = side == BROKER_WORKERS ? BELT_ROLE_WORKER : BELT_ROLE_CLIENT,
-                                          .session = {session, sizeof session},
+                                          .session = {session, sizeof(session)},
                                           .name = {(const uint8_t *)"raw", 3}};
     if (side == BROKER_WORKERS)
         msg.u.hello.worker = (struct belt_worker_props){

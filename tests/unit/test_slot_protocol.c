@@ -213,7 +213,7 @@ Test(slot_protocol, an_answer_may_follow_its_line)
     slot_queue_free(&queue);
 }
 
-/** Reads one message whose payload may lie in `shared`. */
+/* Reads one message whose payload may lie in `shared`. */
 static enum slot_got read_shared(enum slot_side side, const char *text, struct belt_bytes shared,
                                  struct slot_got_message *m)
 {

@@ -149,7 +149,7 @@ static void die_starting(struct slot_table *s, uint64_t now, uint32_t slot)
     slot_table_died(s, now, slot, &o);
 }
 
-/** One coprocess program alone in the table, with one slot. */
+/* One coprocess program alone in the table, with one slot. */
 static struct slot_table *coprocess(bool alone)
 {
     static const struct slot_table_program program = {.lasting = true, .greets = true, .ahead = true};
@@ -166,7 +166,7 @@ static struct slot_table *coprocess(bool alone)
     return slot_table_new(&config);
 }
 
-/** It fails to start three times; tasks wait. */
+/* It fails to start three times; tasks wait. */
 static struct slot_table *broken(bool alone)
 {
     struct slot_table *s = coprocess(alone);
@@ -239,7 +239,7 @@ Test(slot_table_life, a_shared_worker_gives_its_tasks_to_others_until_a_slot_sta
     slot_table_free(s);
 }
 
-/** One slot that starts a process for each task: a command's. */
+/* One slot that starts a process for each task: a command's. */
 static struct slot_table *commands(uint32_t count, bool alone)
 {
     static const struct slot_table_program program = {.lasting = false};

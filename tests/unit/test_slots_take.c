@@ -48,7 +48,7 @@ static void dispatch(struct slot_table *s, uint64_t first, uint32_t count)
     dispatch_as(s, first, count, false);
 }
 
-/** Takes all actions of a turn; returns how many are of `type`, the last of them in `*last`. */
+/* Takes all actions of a turn; returns how many are of `type`, the last of them in `*last`. */
 static uint32_t turn(struct slot_table *s, uint64_t now, enum slot_table_action_type type,
                      struct slot_table_action *last)
 {
@@ -82,7 +82,7 @@ static void run(struct slot_table *s, uint64_t index, uint64_t us)
     answer(s, 0, given.slot, us);
 }
 
-/** The function is known to take so long. */
+/* The function is known to take so long. */
 static void measure(struct slot_table *s, uint64_t us)
 {
     for (uint32_t i = 0; i < SLOT_TABLE_MEASURED; i++)
@@ -268,7 +268,7 @@ Test(slot_table_take, who_leaves_gives_back_what_was_not_begun)
     slot_table_free(s);
 }
 
-/** Whether the slot begins what it reads: one letter each, B or -. */
+/* Whether the slot begins what it reads: one letter each, B or -. */
 static const char *reads(struct claim *claim, uint32_t first, uint32_t last)
 {
     static char text[32];
@@ -308,7 +308,7 @@ Test(claim, a_slot_that_rests_keeps_its_first)
     cr_expect_str_eq(reads(&claim, 5, 5), "B");
 }
 
-/** Whether a result that is there 100 us after the last ones were sent waits for company. */
+/* Whether a result that is there 100 us after the last ones were sent waits for company. */
 static bool waits(struct slot_table *s)
 {
     uint64_t first, next, due;

@@ -26,6 +26,6 @@ Test(statuses, what_is_no_list_is_refused)
     static const char *const bad[] = {"",   ",",   "0",   "256", "1,",    ",1",         "1-",
                                       "-1", "3-2", "1 2", "x",   "1-2-3", "99999999999"};
     uint8_t bits[BELT_STATUS_BYTES];
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
         cr_assert(!client_statuses_parse(bad[i], bits), "'%s'", bad[i]);
 }

@@ -26,7 +26,7 @@ static void start(enum client_stream_kind kind, uint64_t cursor)
     client_stream_init(&stream, &config);
 }
 
-/** The next message, which must be of this type. */
+/* The next message, which must be of this type. */
 static void sends(enum belt_msg_type type)
 {
     cr_assert(client_stream_send(&stream, true, &msg), "nothing is sent, %s is due", belt_msg_name(type));

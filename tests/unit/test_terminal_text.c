@@ -11,7 +11,7 @@
 static void shows_bytes(const char *text, size_t len, unsigned keep, const char *expected)
 {
     char to[256];
-    size_t got = terminal_text(to, sizeof to, text, len, keep);
+    size_t got = terminal_text(to, sizeof(to), text, len, keep);
 
     cr_assert_str_eq(to, expected);
     cr_assert_eq(got, strlen(expected));
@@ -69,16 +69,16 @@ Test(terminal_text, what_is_no_utf8_is_shown_byte_by_byte)
 /* Whatever goes in, what comes out is printable UTF-8, and shown as it is a second time. */
 Test(terminal_text, every_pair_of_bytes)
 {
-    char to[TERMINAL_TEXT_ROOM(4)], again[TERMINAL_TEXT_ROOM(sizeof to)];
+    char to[TERMINAL_TEXT_ROOM(4)], again[TERMINAL_TEXT_ROOM(sizeof(to))];
 
     for (unsigned a = 0; a < 256; a++)
         for (unsigned b = 0; b < 256; b++) {
             const uint8_t text[] = {'<', (uint8_t)a, (uint8_t)b, '>'};
-            size_t len = terminal_text(to, sizeof to, text, sizeof text, 0);
+            size_t len = terminal_text(to, sizeof(to), text, sizeof(text), 0);
             cr_assert_eq(strlen(to), len);
             for (size_t i = 0; i < len; i++)
                 cr_assert((uint8_t)to[i] >= ' ' && to[i] != 0x7f, "%02x %02x", a, b);
-            cr_assert_eq(terminal_text(again, sizeof again, to, len, 0), len);
+            cr_assert_eq(terminal_text(again, sizeof(again), to, len, 0), len);
             cr_assert_str_eq(again, to);
             cr_assert_eq(to[0], '<');
             cr_assert_eq(to[len - 1], '>');
@@ -110,8 +110,8 @@ Test(terminal_text, columns)
 Test(terminal_text, json_stays_json)
 {
     static const char text[] = "{\"a\":\"\x7f\xc2\x9b\xe2\x80\xae\xf3\xa0\x80\x81\xe2\x82\xac\"}";
-    char to[TERMINAL_TEXT_JSON_ROOM(sizeof text)];
+    char to[TERMINAL_TEXT_JSON_ROOM(sizeof(text))];
 
-    terminal_text(to, sizeof to, text, strlen(text), TERMINAL_TEXT_JSON);
+    terminal_text(to, sizeof(to), text, strlen(text), TERMINAL_TEXT_JSON);
     cr_assert_str_eq(to, "{\"a\":\"\\u007f\\u009b\\u202e\\udb40\\udc01\xe2\x82\xac\"}");
 }

@@ -79,7 +79,7 @@ Test(text_cut, a_cut_is_between_characters)
     static const char text[] = "a\xe2\x82\xac\xf0\x9f\x98\x80z";
     static const size_t cuts[] = {0, 1, 1, 1, 4, 4, 4, 4, 8, 9};
 
-    for (size_t most = 0; most < sizeof cuts / sizeof *cuts; most++)
+    for (size_t most = 0; most < sizeof(cuts) / sizeof(*cuts); most++)
         cr_assert_eq(text_cut_at(text, 9, most), cuts[most], "at %zu", most);
     cr_assert_eq(text_cut_at(text, 9, 100), 9);
     cr_assert_eq(text_cut_at("\x80\x80\x80\x80\x80\x80", 6, 5), 5);
@@ -99,11 +99,11 @@ Test(text_cut, a_formatted_text_ends_with_a_whole_character)
 {
     char to[6];
 
-    cr_assert_eq(formatted(to, sizeof to, "%s", "abc\xe2\x82\xac"), 3);
+    cr_assert_eq(formatted(to, sizeof(to), "%s", "abc\xe2\x82\xac"), 3);
     cr_assert_str_eq(to, "abc");
-    cr_assert_eq(formatted(to, sizeof to, "%s", "ab\xe2\x82\xac"), 5);
+    cr_assert_eq(formatted(to, sizeof(to), "%s", "ab\xe2\x82\xac"), 5);
     cr_assert_str_eq(to, "ab\xe2\x82\xac");
-    cr_assert_eq(formatted(to, sizeof to, "%d", 1234567), 5);
+    cr_assert_eq(formatted(to, sizeof(to), "%d", 1234567), 5);
 }
 
 Test(text_cut, a_printed_text_ends_with_a_whole_character)
@@ -111,8 +111,8 @@ Test(text_cut, a_printed_text_ends_with_a_whole_character)
     const struct belt_bytes euro = {(const uint8_t *)"a\xe2\x82\xac", 4};
     char to[6];
 
-    cr_assert_eq(text_print(to, sizeof to, "%s", "abc\xe2\x82\xac"), 3);
+    cr_assert_eq(text_print(to, sizeof(to), "%s", "abc\xe2\x82\xac"), 3);
     cr_assert_str_eq(to, "abc");
-    cr_assert_eq(text_print(to, sizeof to, "%.*s", TEXT_BYTES_UP_TO(euro, 3)), 1);
+    cr_assert_eq(text_print(to, sizeof(to), "%.*s", TEXT_BYTES_UP_TO(euro, 3)), 1);
     cr_assert_str_eq(to, "a");
 }

@@ -74,7 +74,7 @@ static unsigned run(size_t torn)
 Test(torn_tail, a_joblog_cut_at_any_byte_is_resumed_again_and_again, .init = make, .fini = drop)
 {
     char whole[1024], got[2048];
-    size_t len = (size_t)snprintf(whole, sizeof whole, "%s%s%s%s", JOBLOG_HEADER, lines[0], lines[1], lines[2]);
+    size_t len = (size_t)snprintf(whole, sizeof(whole), "%s%s%s%s", JOBLOG_HEADER, lines[0], lines[1], lines[2]);
 
     for (size_t cut = 0; cut <= len; cut++) {
         unsigned lacks = 3;
@@ -84,7 +84,7 @@ Test(torn_tail, a_joblog_cut_at_any_byte_is_resumed_again_and_again, .init = mak
         cr_assert_eq(run(7), lacks, "cut at %zu", cut);
         cr_assert_eq(run(SIZE_MAX), lacks > 0, "cut at %zu, and again", cut);
         cr_assert_eq(run(SIZE_MAX), 0, "cut at %zu", cut);
-        cr_assert_eq(get(got, sizeof got), len, "cut at %zu", cut);
+        cr_assert_eq(get(got, sizeof(got)), len, "cut at %zu", cut);
         cr_assert_eq(memcmp(got, whole, len), 0, "cut at %zu", cut);
     }
 }
@@ -97,7 +97,7 @@ Test(torn_tail, what_is_no_joblog_stays_as_it_is, .init = make, .fini = drop)
 
     put("my diary", 8);
     cr_assert_eq(map_joblog_open(&values, &skip), -6);
-    cr_assert_eq(get(got, sizeof got), 8);
+    cr_assert_eq(get(got, sizeof(got)), 8);
 }
 
 /* Mends the file as standard output, and writes `next` behind it. */
@@ -129,12 +129,12 @@ static void goes_on(enum records_mode mode, const char *data, size_t len, const 
             put(data, cut);
             cr_assert_eq(go_on(&tail, flags, &off), 0);
             cr_assert_eq((size_t)off, cut - whole);
-            cr_assert_eq(get(got, sizeof got), len, "cut at %zu", cut);
+            cr_assert_eq(get(got, sizeof(got)), len, "cut at %zu", cut);
             cr_assert_eq(memcmp(got, data, len), 0, "cut at %zu", cut);
             tail.ours = false; /* what comes next begins with the fragment */
             put(data, cut);
             cr_assert_eq(go_on(&tail, flags, &off), 0);
-            cr_assert_eq(get(got, sizeof got), len, "cut at %zu", cut);
+            cr_assert_eq(get(got, sizeof(got)), len, "cut at %zu", cut);
         }
     }
 }
@@ -146,12 +146,12 @@ Test(torn_tail, lines_texts_and_records_are_continued_at_any_byte, .init = make,
     goes_on(RECORDS_LINES, "one\n\ntwo\n", 9, (const size_t[]){4, 5, 9}, 3);
     goes_on(RECORDS_NUL, "one\0a\nb\0", 8, (const size_t[]){4, 8}, 2);
     goes_on(RECORDS_FRAMED, "\0\0\0\3one\0\0\0\0\0\0\0\2\n\n", 17, (const size_t[]){7, 11, 17}, 3);
-    memset(long_line, 'x', sizeof long_line);
+    memset(long_line, 'x', sizeof(long_line));
     memcpy(long_line, "one\n", 4);
-    long_line[sizeof long_line - 1] = '\n';
+    long_line[sizeof(long_line) - 1] = '\n';
     struct torn_tail tail = {.ours = true, .next = "end\n", .next_len = 4};
     off_t cut;
-    put(long_line, sizeof long_line - 1);
+    put(long_line, sizeof(long_line) - 1);
     cr_assert_eq(go_on(&tail, O_APPEND, &cut), 0);
     cr_assert_eq(cut, 5000);
 }
@@ -165,7 +165,7 @@ Test(torn_tail, somebody_elses_text_stays, .init = make, .fini = drop)
     put("a title", 7);
     cr_assert_eq(go_on(&tail, O_APPEND, &cut), 0);
     cr_assert_eq(cut, 0);
-    get(got, sizeof got);
+    get(got, sizeof(got));
     cr_assert_str_eq(got, "a title\n1\n");
     tail.mode = RECORDS_FRAMED;
     put("a title", 7);

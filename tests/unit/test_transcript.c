@@ -42,7 +42,7 @@ static void line(struct transcript *t, const char *text)
     if (strncmp(text, "    ", 4) == 0) {
         char *end = NULL;
         for (const char *at = text; strtoul(at, &end, 16), end != at; at = end) {
-            cr_assert_lt(t->len, sizeof t->bytes);
+            cr_assert_lt(t->len, sizeof(t->bytes));
             t->bytes[t->len++] = (uint8_t)strtoul(at, NULL, 16);
         }
         return;
@@ -61,7 +61,7 @@ Test(transcript, is_what_the_codec_reads_and_writes)
     char text[8192];
     bool here = false;
     cr_assert_not_null(file, "%s", PROTOCOL_MD);
-    while (fgets(text, sizeof text, file)) {
+    while (fgets(text, sizeof(text), file)) {
         if (strncmp(text, "## ", 3) == 0)
             here = strstr(text, "A transcript") != NULL;
         else if (here)

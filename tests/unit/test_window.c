@@ -172,7 +172,7 @@ Test(window, of_a_job_that_is_handed_in_moves_with_what_is_accepted)
     client_window_fini(&window);
 }
 
-/** Draws as `what` says: 't' a task, 'f' an input that fails. */
+/* Draws as `what` says: 't' a task, 'f' an input that fails. */
 static void draw_these(struct client_window *window, const char *what)
 {
     uint64_t index;

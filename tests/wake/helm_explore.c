@@ -176,7 +176,7 @@ static bool is_alone(const struct state *s, unsigned r)
 
 /* ---- the work of a round, by whoever drives ---- */
 
-/** Skips the streams that are not in the list that was taken. */
+/* Skips the streams that are not in the list that was taken. */
 static void skip(struct driver *d)
 {
     while (d->work >= WORK_STREAMS && d->work < WORK_ANSWER && !(d->taken & 1u << (d->work - WORK_STREAMS) / 2))
@@ -198,7 +198,7 @@ static void work_on_stream(struct state *s, struct driver *d)
     d->taken &= (uint8_t)~(1u << at / 2);
 }
 
-/** True when the work is done. */
+/* True when the work is done. */
 static bool work(struct state *s, struct driver *d)
 {
     if (d->work < WORK_TAKE_QUEUE) { /* receive(), publish() */
@@ -234,7 +234,7 @@ static bool work(struct state *s, struct driver *d)
     return false;
 }
 
-/** wait() of io.c: `choice` 0: the socket is not seen to have anything; 1: it is. Answers where to go on. */
+/* wait() of io.c: `choice` 0: the socket is not seen to have anything; 1: it is. Answers where to go on. */
 static bool begin_wait(struct state *s, struct driver *d, unsigned choice, bool *sleeps)
 {
     if (choice == 1) {
@@ -265,7 +265,7 @@ static void drain(struct state *s, struct driver *d)
 
 /* ---- a reader: belt_stream_feed() and belt_stream_next(), in one call or several ---- */
 
-/** Rings, then goes on. */
+/* Rings, then goes on. */
 static void ring_then(struct reader *r, uint32_t rings, enum place after)
 {
     r->rings = (uint8_t)rings;
@@ -277,7 +277,7 @@ static void ring_then(struct reader *r, uint32_t rings, enum place after)
     r->urgent = r->urgent && r->place != R_CHECK;
 }
 
-/** Before it waits: what was fed without haste is told again (client_settle). */
+/* Before it waits: what was fed without haste is told again (client_settle). */
 static enum place settle(struct reader *r)
 {
     r->urgent = !r->again;
@@ -294,7 +294,7 @@ static bool take(struct state *s, unsigned n, uint32_t number)
     return is_alone(s, n);
 }
 
-/** wait_for_mail(): the first look, with the lock. */
+/* wait_for_mail(): the first look, with the lock. */
 static bool look(struct state *s, unsigned n, unsigned choice)
 {
     struct reader *r = &s->reader[n];
@@ -329,7 +329,7 @@ static bool check(struct reader *r, unsigned choice)
     return choice == 0;
 }
 
-/** Its condition was signalled. */
+/* Its condition was signalled. */
 static bool woken(struct state *s, unsigned n)
 {
     struct reader *r = &s->reader[n];
@@ -596,7 +596,7 @@ static bool asker_moves(struct state *s)
     return true;
 }
 
-/** `choice`: of whom it serves next. */
+/* `choice`: of whom it serves next. */
 static bool broker_moves(struct state *s, unsigned choice)
 {
     if (choice < READERS && s->reader[choice].task_out) {
@@ -622,7 +622,7 @@ static bool moves(struct state *s, unsigned thread, unsigned choice)
     return broker_moves(s, choice);
 }
 
-/** Steps that are made together with the one before, where there are two readers: none of them is the machine's. */
+/* Steps that are made together with the one before, where there are two readers: none of them is the machine's. */
 static bool is_inner(const struct state *s, unsigned thread)
 {
     static const bool inner[] = {
@@ -665,7 +665,7 @@ static const char *check_driver(const struct state *s)
     return driver == s->helm.driver ? NULL : "the machine does not know who drives";
 }
 
-/** Somebody has left work, or is about to, and will still tell of it. */
+/* Somebody has left work, or is about to, and will still tell of it. */
 static bool will_tell(const struct state *s)
 {
     bool tells = s->asker_place >= A_KICK && s->asker_place <= A_RING_ASIDE;
@@ -708,7 +708,7 @@ static const char *check_state(const struct state *s)
     return wrong ? wrong : check_sleep(s);
 }
 
-/** Two readers are alike: which of them is the first says nothing. */
+/* Two readers are alike: which of them is the first says nothing. */
 static void put_in_order(struct state *s)
 {
     struct reader first = s->reader[0];
@@ -774,7 +774,7 @@ static void rehash(void)
     }
 }
 
-/** The number of a state, which may be new. */
+/* The number of a state, which may be new. */
 static uint32_t number_of(const struct state *s, uint32_t from, unsigned thread)
 {
     uint32_t at;
@@ -839,7 +839,7 @@ static int fail(uint32_t at, const char *why)
     return 1;
 }
 
-/** Every state that follows one. False: none does. */
+/* Every state that follows one. False: none does. */
 static bool follow(uint32_t from)
 {
     bool any = false;
@@ -857,7 +857,7 @@ static bool follow(uint32_t from)
     return any;
 }
 
-/** From every state the end can be reached: backwards from the ends. */
+/* From every state the end can be reached: backwards from the ends. */
 static uint32_t find_endless(void)
 {
     bool *ends = calloc(count, sizeof(*ends));

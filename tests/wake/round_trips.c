@@ -78,7 +78,7 @@ static void *ask(void *argument)
     return NULL;
 }
 
-/** What the rest of a slow round trip was spent on. */
+/* What the rest of a slow round trip was spent on. */
 static void look_into(uint64_t begun)
 {
     struct starved_threads before;
@@ -170,7 +170,7 @@ static void round_trip(belt_stream *stream, unsigned long number)
         usleep((unsigned)rand() % PAUSE_US);
 }
 
-/** What the broker has slept through. Its agent says so on standard error. */
+/* What the broker has slept through. Its agent says so on standard error. */
 static uint64_t broker_overslept(belt_pool *pool)
 {
     belt_status *status = NULL;

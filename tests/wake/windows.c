@@ -50,7 +50,7 @@ static void pause_ms(void)
 
 /* ---- what the library calls ---- */
 
-/** The I/O thread is about to look for the word of work: until the reader has fed a task, wants the helm and sleeps. */
+/* The I/O thread is about to look for the word of work: until the reader has fed a task, wants the helm and sleeps. */
 static void hold_io_thread(void)
 {
     bool fed = false;
@@ -61,13 +61,13 @@ static void hold_io_thread(void)
         fed = client_wake_helm(pool).wanted != 0 && !__atomic_load_n(&stream->unkicked, __ATOMIC_SEQ_CST);
     }
     usleep(SETTLE_US); /* it is about to sleep on its mail's condition, which nobody can look at */
-    fed = fed && client_wake_helm(pool).wanted != 0 && client_wake_helm(pool).work && atomic_load(&pool->queue) != NULL;
+    fed = fed && client_wake_helm(pool).wanted != 0 && client_wake_helm(pool).work && atomic_load(&pool->queue);
     atomic_store(&stage, fed ? MET : MISSED);
 }
 
 typedef int socket_option(void *, int, void *, size_t *);
 
-/** The reader asks after it has sent its task: once the answer is there the question takes its word from the
+/* The reader asks after it has sent its task: once the answer is there the question takes its word from the
  * descriptor, and a signal interrupts it. */
 static int interrupt(socket_option *real, void *socket, int option, void *value, size_t *size)
 {
@@ -92,7 +92,7 @@ int zmq_getsockopt(void *socket, int option, void *value, size_t *size)
     if (window == HAND_OVER && option == ZMQ_FD && !is_user() && atomic_load(&stage) == ARMED)
         hold_io_thread();
     if (window == INTERRUPTED && option == ZMQ_EVENTS && is_user() && atomic_load(&stage) == ARMED &&
-        atomic_load(&pool->queue) == NULL)
+        !atomic_load(&pool->queue))
         return interrupt(real, socket, option, value, size);
     return real(socket, option, value, size);
 }
@@ -112,14 +112,14 @@ int poll(struct pollfd *items, nfds_t count, int timeout)
     int (*real)(struct pollfd *, nfds_t, int) = (int (*)(struct pollfd *, nfds_t, int))dlsym(RTLD_NEXT, __func__);
 
     if (is_user() && timeout != 0 && atomic_load(&stage) == MET &&
-        (window == INTERRUPTED || (atomic_load(&pool->queue) != NULL && !client_wake_helm(pool).work)))
+        (window == INTERRUPTED || (atomic_load(&pool->queue) && !client_wake_helm(pool).work)))
         atomic_fetch_add(&slept, 1);
     return real(items, count, timeout);
 }
 
 typedef int lock_mutex(pthread_mutex_t *);
 
-/** The user has let go of his mail to wake the I/O thread and will look at it again: until the broker has answered. */
+/* The user has let go of his mail to wake the I/O thread and will look at it again: until the broker has answered. */
 static void hold_user(lock_mutex *real)
 {
     const struct client_mail *mail = &stream->mail;

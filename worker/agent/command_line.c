@@ -45,7 +45,7 @@ static int payload_check(struct command_line *line, struct belt_bytes payload)
     return payload.len < COMMAND_LINE_WORD ? 0 : word_too_long(line, "the input", payload.len);
 }
 
-/** `words`: `count` words, each with its NUL; taken. */
+/* `words`: `count` words, each with its NUL; taken. */
 static int line_set(struct command_line *line, struct slot_queue *words, size_t count)
 {
     size_t len = words->len - words->pos, table = (count + 1) * sizeof(char *);
@@ -85,7 +85,7 @@ static int set_variable(struct command_line *line, struct belt_bytes payload)
     return 0;
 }
 
-/** What was read of a command, as `count` words behind `words`; both are taken. */
+/* What was read of a command, as `count` words behind `words`; both are taken. */
 static int line_finish(struct command_line *line, struct shell_line *read, struct slot_queue *words, size_t count,
                        struct belt_bytes payload)
 {
@@ -104,7 +104,7 @@ static int line_finish(struct command_line *line, struct shell_line *read, struc
     return rc;
 }
 
-/** A command line for sh, whose {} are the payload unless that goes to standard input. */
+/* A command line for sh, whose {} are the payload unless that goes to standard input. */
 static int shell_command(struct command_line *line, const char *command, struct belt_bytes payload)
 {
     struct slot_queue words = {0};
@@ -124,13 +124,13 @@ static int shell_command(struct command_line *line, const char *command, struct 
 
 int command_line_shell(struct command_line *line, const char *command, struct belt_bytes payload)
 {
-    *line = (struct command_line){.input = strstr(command, "{}") == NULL};
+    *line = (struct command_line){.input = !strstr(command, "{}")};
     if (!line->input && payload_check(line, payload) != 0)
         return -1;
     return shell_command(line, command, payload);
 }
 
-/** The words of an `exec` job's argument; NULL when out of memory. */
+/* The words of an `exec` job's argument; NULL when out of memory. */
 static const char **words_of(struct belt_bytes argument, uint32_t *count)
 {
     const char *word = (const char *)argument.data + 1, *end = (const char *)argument.data + argument.len;
@@ -150,14 +150,14 @@ static bool has_place(const char *const *words, uint32_t count)
     return false;
 }
 
-/** How long the words are with the payload in each place; more than the system ever takes is not put together. */
+/* How long the words are with the payload in each place; more than the system ever takes is not put together. */
 static int words_check(struct command_line *line, const char *const *words, uint32_t count, size_t payload)
 {
     size_t len = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         len += strlen(words[i]) + 1;
-        for (const char *at = words[i]; (at = strstr(at, "{}")) != NULL; at += 2)
+        for (const char *at = words[i]; (at = strstr(at, "{}")); at += 2)
             len += payload;
     }
     return len > COMMAND_LINE_BYTES ? line_too_long(line, len, COMMAND_LINE_BYTES) : 0;

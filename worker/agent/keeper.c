@@ -84,7 +84,7 @@ static void slot_signals(const struct kept *kept)
     sigprocmask(SIG_SETMASK, &kept->mask, NULL);
 }
 
-/** Unmaps what lies before and behind part `at` of `count` parts of `size` bytes each. Where pages are larger than
+/* Unmaps what lies before and behind part `at` of `count` parts of `size` bytes each. Where pages are larger than
  * KEEPER_PAGE the kernel may refuse; the slot works all the same. */
 static void unmap_others(void *parts, size_t size, uint32_t count, uint32_t at)
 {
@@ -98,7 +98,7 @@ static void unmap_others(void *parts, size_t size, uint32_t count, uint32_t at)
         (void)munmap(bytes + (at + 1) * size, (count - at - 1) * size);
 }
 
-/** In the new slot: from here on it has nothing of other slots, and only reads what is everybody's. Processes that its
+/* In the new slot: from here on it has nothing of other slots, and only reads what is everybody's. Processes that its
  * functions fork cannot answer in its place. */
 static void keep_to(const struct keeper *keeper, uint32_t slot)
 {
@@ -110,7 +110,7 @@ static void keep_to(const struct keeper *keeper, uint32_t slot)
     (void)madvise(keeper_memory(keeper, slot), sizeof(struct slot_memory), MADV_DONTFORK);
 }
 
-/** In the new slot. Descriptors that the program had opened itself stay: its functions may use them. */
+/* In the new slot. Descriptors that the program had opened itself stay: its functions may use them. */
 static _Noreturn void slot_child(struct kept *kept, uint32_t slot, pid_t parent, int io, int log)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -217,7 +217,7 @@ static int keeper_loop(struct kept *kept)
     }
 }
 
-/** The keeper goes when the agent goes, and not by a signal: all are blocked since before the fork. SIGTERM and its
+/* The keeper goes when the agent goes, and not by a signal: all are blocked since before the fork. SIGTERM and its
  * like stay pending, where the agent reads that everybody has got them (keeper_signalled()). */
 static _Noreturn void keeper_main(struct kept *kept)
 {
@@ -249,7 +249,7 @@ static void *map_shared(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-/** All C functions are one program of the slot table, and its slots have numbers in a row. */
+/* All C functions are one program of the slot table, and its slots have numbers in a row. */
 static uint32_t memories_wanted(const struct belt_agent_options *options)
 {
     for (uint32_t i = 0; i < options->function_count; i++)
@@ -381,7 +381,7 @@ int keeper_ask(struct keeper *keeper, uint32_t slot)
     return n == (ssize_t)sizeof(slot) ? 0 : -1;
 }
 
-/** This process had no descriptors left for the ends of a slot that was started: as if it was not. */
+/* This process had no descriptors left for the ends of a slot that was started: as if it was not. */
 static void slot_unreachable(struct keeper_event *event)
 {
     if (event->io >= 0)

@@ -36,7 +36,7 @@ void lasting_started(struct agent *agent, struct place *place, pid_t pid, int in
         place_kill(agent, place, SIGKILL);
 }
 
-/** The line for the shell: a simple command replaces the shell, so that signals and exit status are its own. *Gives*.
+/* The line for the shell: a simple command replaces the shell, so that signals and exit status are its own. *Gives*.
  */
 static char *shell_line(const char *command)
 {
@@ -119,13 +119,13 @@ void lasting_give_at(struct agent *agent, struct place *place, const struct slot
     place_dirty(agent, place);
 }
 
-/** Tasks that the process has, whatever the table is about to give it. */
+/* Tasks that the process has, whatever the table is about to give it. */
 static uint64_t stream_owes(const struct place *place)
 {
     return (place->rings ? place->due : place->given) - place->answered;
 }
 
-/** Between two tasks, where no result can tell it: the log does, now and then. */
+/* Between two tasks, where no result can tell it: the log does, now and then. */
 static void warn_between(struct agent *agent, const struct place *place)
 {
     char command[PLACE_COMMAND];
@@ -150,7 +150,7 @@ void lasting_violation(struct agent *agent, struct place *place, const char *wha
     place_fault(agent, place);
 }
 
-/** Says which task was answered in place of which. */
+/* Says which task was answered in place of which. */
 static const char *mismatch_text(const struct slot_got_message *m, const struct slot_table_key *due, char *text,
                                  size_t size)
 {
@@ -166,7 +166,7 @@ static const char *mismatch_text(const struct slot_got_message *m, const struct 
     return text;
 }
 
-/** What the answer says against being that of the task that is due; NULL: nothing. */
+/* What the answer says against being that of the task that is due; NULL: nothing. */
 static const char *stream_mismatch(struct agent *agent, const struct place *place, const struct slot_got_message *m,
                                    char *text, size_t size)
 {
@@ -179,7 +179,7 @@ static const char *stream_mismatch(struct agent *agent, const struct place *plac
     return mismatch_text(m, due, text, size);
 }
 
-/** An answer that lies in shared memory, if it may: `kept` has a reference then. */
+/* An answer that lies in shared memory, if it may: `kept` has a reference then. */
 static bool stream_answer_at(struct place *place, struct belt_bytes answer, struct belt_payload *kept)
 {
     size_t at = (size_t)(answer.data - place->reader.shared.data);
@@ -249,7 +249,7 @@ static void stream_parse(struct agent *agent, struct place *place)
     }
 }
 
-/** One read: more than 0: bytes; 0: the end; -1: nothing there. */
+/* One read: more than 0: bytes; 0: the end; -1: nothing there. */
 static ssize_t stream_read(struct place *place)
 {
     size_t room;

@@ -118,7 +118,7 @@ void agent_unwatch(struct agent *agent, int fd)
 
 /* ------------------------------------------------------------------ events */
 
-/** Processes of all slots. */
+/* Processes of all slots. */
 static void agent_kill(struct agent *agent, int number)
 {
     struct place *place, *next;
@@ -136,7 +136,7 @@ static void agent_resume(struct agent *agent)
     slot_table_resume(agent->table, agent->now);
 }
 
-/** Ctrl-Z: what runs stops too, for it is in other process groups. A private pool's agent keeps its connection. */
+/* Ctrl-Z: what runs stops too, for it is in other process groups. A private pool's agent keeps its connection. */
 static void agent_pause(struct agent *agent)
 {
     if (agent->paused || agent->leaving)
@@ -158,7 +158,7 @@ static void agent_continued(struct agent *agent)
         slot_table_warned(agent->table, agent->now);
 }
 
-/** Asked by a signal. */
+/* Asked by a signal. */
 static void agent_leave(struct agent *agent)
 {
     bool again = agent->signalled;
@@ -180,7 +180,7 @@ static void agent_leave(struct agent *agent)
     slot_table_leave(agent->table, agent->now, agent->leave_until);
 }
 
-/** Whether the process of the place ended; slots of C functions are the keeper's children. */
+/* Whether the process of the place ended; slots of C functions are the keeper's children. */
 static void place_reap(struct agent *agent, struct place *place)
 {
     pid_t pid = place->pid;
@@ -190,7 +190,7 @@ static void place_reap(struct agent *agent, struct place *place)
         place_ended(agent, place, status);
 }
 
-/** The place of a child that ended, as far as one look tells: NULL when it is another's. */
+/* The place of a child that ended, as far as one look tells: NULL when it is another's. */
 static struct place *agent_peek(struct agent *agent)
 {
     siginfo_t info = {.si_pid = 0};
@@ -201,7 +201,7 @@ static struct place *agent_peek(struct agent *agent)
     return place;
 }
 
-/** What tasks had left behind has ended. */
+/* What tasks had left behind has ended. */
 static void reap_others(struct agent *agent)
 {
     siginfo_t info = {.si_pid = 0};
@@ -216,7 +216,7 @@ static void reap_others(struct agent *agent)
     }
 }
 
-/** Takes our children alone: the program that runs the worker waits for its own. */
+/* Takes our children alone: the program that runs the worker waits for its own. */
 static void agent_reap(struct agent *agent)
 {
     struct place *place, *next;
@@ -297,7 +297,7 @@ static void agent_keeper(struct agent *agent)
         agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
 }
 
-/** The pool's: the tasks have the time that they have for every other reason. */
+/* The pool's: the tasks have the time that they have for every other reason. */
 static void owner_gone(struct agent *agent)
 {
     if (agent->options->lifeline_fd > 0)
@@ -408,7 +408,7 @@ static void agent_asks(struct agent *agent)
         memmove(agent->asks, agent->asks + done, agent->ask_count * sizeof(*agent->asks));
 }
 
-/** A process that closed its output but lives holds its slot for nothing. True: there was one. */
+/* A process that closed its output but lives holds its slot for nothing. True: there was one. */
 static bool agent_hung(struct agent *agent)
 {
     bool any = false;
@@ -425,7 +425,7 @@ static bool agent_hung(struct agent *agent)
     return any;
 }
 
-/** A task seems to be over its time: which one runs is asked first. */
+/* A task seems to be over its time: which one runs is asked first. */
 static void agent_look(struct agent *agent)
 {
     for (uint32_t i = 0; i < slot_table_count(agent->table); i++) {
@@ -435,7 +435,7 @@ static void agent_look(struct agent *agent)
     }
 }
 
-/** Writes to the slots that got something, and reads on where the last read left something. True: it read. */
+/* Writes to the slots that got something, and reads on where the last read left something. True: it read. */
 static bool agent_dirty(struct agent *agent)
 {
     bool any = false;
@@ -453,7 +453,7 @@ static bool agent_dirty(struct agent *agent)
     return any;
 }
 
-/** After a signal that asks the agent to end: whether the tasks have got it too. */
+/* After a signal that asks the agent to end: whether the tasks have got it too. */
 static void agent_shared(struct agent *agent)
 {
     if (!agent->signalled || agent->shared || agent->now - agent->shared_us < SHARED_LOOK_US)
@@ -464,7 +464,7 @@ static void agent_shared(struct agent *agent)
         slot_table_shared(agent->table);
 }
 
-/** True: something has changed behind the turn, so there is more to decide before anything is waited for. */
+/* True: something has changed behind the turn, so there is more to decide before anything is waited for. */
 static bool agent_act(struct agent *agent)
 {
     struct slot_table_action action;
@@ -488,7 +488,7 @@ static bool agent_act(struct agent *agent)
     return acted;
 }
 
-/** Kills what runs, reaps it, and waits for nothing else. */
+/* Kills what runs, reaps it, and waits for nothing else. */
 void agent_stop_slots(struct agent *agent)
 {
     struct place *place, *next;
@@ -581,7 +581,7 @@ static int agent_timeout_ms(struct agent *agent, bool again)
     return ms < 3600000 ? (int)ms : 3600000;
 }
 
-/** Its time has ended a sleep, which must not be while a message is there. */
+/* Its time has ended a sleep, which must not be while a message is there. */
 static void agent_slept(struct agent *agent, int timeout_ms)
 {
     if (timeout_ms < BELT_OVERSLEPT_MS || !agent->socket || !belt_link_overslept(agent->socket, &agent->socket_watch))

@@ -107,7 +107,7 @@ static void write_watch(struct agent *agent, struct place *place, bool on)
         agent_unwatch(agent, place->in);
 }
 
-/** As much as the ring has room for. One that is gone is found by its bell. */
+/* As much as the ring has room for. One that is gone is found by its bell. */
 static void write_ring(struct place *place)
 {
     struct belt_bytes part;
@@ -183,7 +183,7 @@ void place_fault(struct agent *agent, struct place *place)
     slot_table_end(agent->table, agent->now, place->slot);
 }
 
-/** Whether somebody of its process group is there still. */
+/* Whether somebody of its process group is there still. */
 static bool group_lives(const struct place *place)
 {
     while (waitpid(-place->pid, NULL, WNOHANG) >
@@ -192,7 +192,7 @@ static bool group_lives(const struct place *place)
     return !place->killed && kill(-place->pid, 0) == 0;
 }
 
-/** Of a command that has ended: whether another process can still write to its output. */
+/* Of a command that has ended: whether another process can still write to its output. */
 static bool output_held(struct agent *agent, struct place *place)
 {
     place->program->runner->output(agent, place);
@@ -200,7 +200,7 @@ static bool output_held(struct agent *agent, struct place *place)
     return !place->over && (place->out >= 0 || place->err >= 0);
 }
 
-/** Whether the output of a command that has ended is waited for still. */
+/* Whether the output of a command that has ended is waited for still. */
 static bool held(struct agent *agent, const struct place *place)
 {
     bool open = place->out >= 0 || place->err >= 0;
@@ -219,7 +219,7 @@ static bool held(struct agent *agent, const struct place *place)
     return false;
 }
 
-/** Nobody of its process group is there any more; what they wrote waits to be shown. */
+/* Nobody of its process group is there any more; what they wrote waits to be shown. */
 static void place_settle(struct agent *agent, struct place *place)
 {
     place->settled = place->lingers = true;
@@ -227,7 +227,7 @@ static void place_settle(struct agent *agent, struct place *place)
     group_note(agent, place, 0);
 }
 
-/** Whether somebody still runs, or writes, whose end is waited for. */
+/* Whether somebody still runs, or writes, whose end is waited for. */
 static bool lives(struct agent *agent, const struct place *place)
 {
     if (place->muted)

@@ -29,7 +29,7 @@ static bool log_shown(const struct agent *agent)
     return agent->log_fd > 0;
 }
 
-/** True: it is written, or nobody reads any more. False: there is no room, and what waits goes on when there is. */
+/* True: it is written, or nobody reads any more. False: there is no room, and what waits goes on when there is. */
 static bool log_put(struct agent *agent, const uint8_t *record, size_t size)
 {
     ssize_t n;
@@ -59,7 +59,7 @@ static uint64_t log_index(const struct agent *agent, const struct place *place)
     return due ? due->index : LOG_NO_TASK;
 }
 
-/** Hands the owner what is there of whole lines, or all at the `end`. False: there is no room for all of it. */
+/* Hands the owner what is there of whole lines, or all at the `end`. False: there is no room for all of it. */
 static bool log_say(struct agent *agent, struct place *place, bool end)
 {
     uint8_t record[LOG_RECORD_MAX];
@@ -77,7 +77,7 @@ static bool log_say(struct agent *agent, struct place *place, bool end)
     return true;
 }
 
-/** The task is over: what waits of its lines does so without it, before anybody else's. */
+/* The task is over: what waits of its lines does so without it, before anybody else's. */
 static void log_leave(struct agent *agent, struct place *place)
 {
     uint8_t record[LOG_RECORD_MAX];
@@ -92,7 +92,7 @@ static void log_leave(struct agent *agent, struct place *place)
     }
 }
 
-/** True: all is written that those have left who are gone. */
+/* True: all is written that those have left who are gone. */
 static bool log_put_left(struct agent *agent)
 {
     struct slot_queue *left = &agent->log_left;
@@ -107,7 +107,7 @@ static bool log_put_left(struct agent *agent)
     return true;
 }
 
-/** The process is not read from until the owner has taken what it wrote: then it waits, too. */
+/* The process is not read from until the owner has taken what it wrote: then it waits, too. */
 static void place_mute(struct agent *agent, struct place *place)
 {
     place->muted = true;
@@ -170,7 +170,7 @@ static size_t log_len(const struct place *place)
     return place->log.len - place->log.pos;
 }
 
-/** Only the last `kept` bytes are. */
+/* Only the last `kept` bytes are. */
 static void log_keep(struct place *place, size_t kept)
 {
     size_t len = log_len(place);
@@ -207,7 +207,7 @@ void place_read_log(struct agent *agent, struct place *place)
     }
 }
 
-/** The log goes on with a whole line, or at least a whole character, and begins with what was left out. */
+/* The log goes on with a whole line, or at least a whole character, and begins with what was left out. */
 static void log_note(struct place *place)
 {
     const uint8_t *data = place->log.data + place->log.pos;

@@ -26,7 +26,7 @@ struct attempt {
     char endpoint[512];
 };
 
-/** 0 or errno. */
+/* 0 or errno. */
 static int try_address(int family, const struct sockaddr *address, socklen_t len)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0;

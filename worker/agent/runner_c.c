@@ -34,7 +34,7 @@ static void c_start(struct agent *agent, struct place *place)
     agent->asks[agent->ask_count++] = place->slot;
 }
 
-/** What was lent with a task is read until its function has returned, which may be after a large answer. */
+/* What was lent with a task is read until its function has returned, which may be after a large answer. */
 static void c_settle(struct agent *agent, struct place *place)
 {
     uint32_t answered = (uint32_t)place->answered, running = answered - atomic_load(&told_by(agent, place)->ended);
@@ -45,7 +45,7 @@ static void c_settle(struct agent *agent, struct place *place)
         arena_settle(&place->arena, place->answered - running);
 }
 
-/** Room for the next payloads, before one is given and after each answer. */
+/* Room for the next payloads, before one is given and after each answer. */
 static void c_reclaim(struct agent *agent, struct place *place)
 {
     if (place->arena.lent)
@@ -110,7 +110,7 @@ static void c_look(struct agent *agent, struct place *place)
                     begun > 0 ? since : 0);
 }
 
-/** Pages of the arena that were not used for a while go back to the system. */
+/* Pages of the arena that were not used for a while go back to the system. */
 static void c_rest(struct agent *agent, struct place *place)
 {
     const struct slot_memory *told = told_by(agent, place);
@@ -124,7 +124,7 @@ static void c_rest(struct agent *agent, struct place *place)
         madvise(arena->memory->bytes + half, half, MADV_REMOVE);
 }
 
-/** Names the task, so that a signal which comes late stops no other. */
+/* Names the task, so that a signal which comes late stops no other. */
 static void c_ask(struct agent *agent, struct place *place)
 {
     struct slot_memory *told = told_by(agent, place);

@@ -36,7 +36,7 @@ static void close_input(struct place *place)
     place->in = -1;
 }
 
-/** What fits goes to its standard input now; the rest when it reads. */
+/* What fits goes to its standard input now; the rest when it reads. */
 static void command_input(struct agent *agent, struct place *place)
 {
     place_write(agent, place);
@@ -79,7 +79,7 @@ static void command_give(struct agent *agent, struct place *place, const struct 
     command_line_free(&line);
 }
 
-/** Reads what is there; false: nothing more for now. */
+/* Reads what is there; false: nothing more for now. */
 static bool command_pull(struct agent *agent, struct place *place)
 {
     if (place->out < 0)
@@ -107,7 +107,7 @@ static void command_output(struct agent *agent, struct place *place)
         continue;
 }
 
-/** What had the terminal has ended. Ctrl-C was for all: like a shell, the owner ends when it has ended the task. */
+/* What had the terminal has ended. Ctrl-C was for all: like a shell, the owner ends when it has ended the task. */
 static void command_terminal(struct agent *agent, const struct slot_table_outcome *outcome)
 {
     sigset_t stop, before;

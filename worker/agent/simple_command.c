@@ -32,7 +32,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/** Length of a first word that names a program as it stands; 0: it does not. */
+/* Length of a first word that names a program as it stands; 0: it does not. */
 static size_t program_length(const char *line)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+-";

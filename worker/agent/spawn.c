@@ -27,7 +27,7 @@ struct child {
     volatile int failed; /* errno of the child, read by the parent when it goes on */
 };
 
-/** SIGTTOU must be blocked. */
+/* SIGTTOU must be blocked. */
 void spawn_terminal(pid_t group)
 {
     int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
@@ -38,7 +38,7 @@ void spawn_terminal(pid_t group)
     close(fd);
 }
 
-/** All signals are blocked. Nobody would see that Ctrl-Z has stopped it, so that is ignored. */
+/* All signals are blocked. Nobody would see that Ctrl-Z has stopped it, so that is ignored. */
 static void take_terminal(void)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -99,7 +99,7 @@ void spawn_fill_standard(void)
         close(fd);
 }
 
-/** Pipe ends for the child must not be 0, 1 or 2: they would be overwritten. */
+/* Pipe ends for the child must not be 0, 1 or 2: they would be overwritten. */
 static int make_pipe(int ends[2])
 {
     if (pipe2(ends, O_CLOEXEC) != 0) {

@@ -60,7 +60,7 @@ static const struct runner *runner_of(enum belt_runner kind)
     return &runner_command;
 }
 
-/** The number of the function's program: one for all C functions, one for all commands, one for each other command
+/* The number of the function's program: one for all C functions, one for all commands, one for each other command
  * line. */
 static uint32_t program_of(struct agent *agent, const struct belt_agent_function *function)
 {
@@ -143,7 +143,7 @@ static int agent_build(struct agent *agent)
     return rc;
 }
 
-/** Signals come as reads; what slots had before is kept for them. */
+/* Signals come as reads; what slots had before is kept for them. */
 static int agent_block_signals(struct agent *agent)
 {
     static const int read[] = {SIGTERM, SIGINT, SIGCHLD, SIGCONT, SIGTSTP};
@@ -277,7 +277,7 @@ static void agent_defaults(struct agent *agent, struct belt_agent_options *optio
         snprintf(agent->name, sizeof(agent->name), "%s:%d", host, (int)getpid());
 }
 
-/** So many slots as there are descriptors for: a process that cannot be started would only be tried again. */
+/* So many slots as there are descriptors for: a process that cannot be started would only be tried again. */
 static void fit_descriptors(struct agent *agent, struct belt_agent_options *options)
 {
     struct rlimit limit;
@@ -295,7 +295,7 @@ static void fit_descriptors(struct agent *agent, struct belt_agent_options *opti
     options->slots = (uint32_t)fit;
 }
 
-/** And so many as there are processes for. */
+/* And so many as there are processes for. */
 static void fit_processes(struct agent *agent, struct belt_agent_options *options)
 {
     uint32_t fit = options->slots_room;

@@ -80,7 +80,7 @@ static void outbox_add(struct agent *agent, struct belt_frames *frames)
     agent->outbox[agent->outbox_count++] = *frames;
 }
 
-/** Stamps and sends, in order: what does not go now waits in the outbox. */
+/* Stamps and sends, in order: what does not go now waits in the outbox. */
 static void wire_send(struct agent *agent, struct belt_msg *msg)
 {
     struct belt_frames frames = {.count = 0};
@@ -132,7 +132,7 @@ static void wire_empty(struct agent *agent, uint8_t type)
     wire_send(agent, &msg);
 }
 
-/** Everything that is held or not recorded: PROTOCOL.md §8.4. */
+/* Everything that is held or not recorded: PROTOCOL.md §8.4. */
 static void wire_sync(struct agent *agent)
 {
     uint32_t most = slot_table_held(agent->table) + slot_table_unrecorded(agent->table);
@@ -165,7 +165,7 @@ static void send_returned(struct agent *agent)
         wire_empty(agent, BELT_MSG_RETURNED);
 }
 
-/** `detail`: where and when it ran. */
+/* `detail`: where and when it ran. */
 static void result_detail(const struct agent *agent, struct slot_table_result *r)
 {
     if (!r->detail)
@@ -176,7 +176,7 @@ static void result_detail(const struct agent *agent, struct slot_table_result *r
         r->extras.started_ms = (uint64_t)((int64_t)r->started_us + agent->wall_offset_us) / 1000;
 }
 
-/** The broker was started again with a lower limit since the slot answered: the payload would end the connection. */
+/* The broker was started again with a lower limit since the slot answered: the payload would end the connection. */
 static void result_limit(const struct agent *agent, struct slot_table_result *r)
 {
     static const char text[] = "the result is over the payload limit that the broker has";
@@ -189,7 +189,7 @@ static void result_limit(const struct agent *agent, struct slot_table_result *r)
     r->plain = false;
 }
 
-/** One message of results of one job, from number `first`. Returns the number after the last. */
+/* One message of results of one job, from number `first`. Returns the number after the last. */
 static uint64_t send_batch(struct agent *agent, uint64_t first, uint64_t next)
 {
     enum { MOST = 512 };
@@ -383,7 +383,7 @@ void wire_reach(struct agent *agent)
                text);
 }
 
-/** Nobody has answered for a while: why is said once. */
+/* Nobody has answered for a while: why is said once. */
 static void reach_look(struct agent *agent)
 {
     if (agent->apart_us == 0 && agent->session.state != BELT_SESSION_READY)

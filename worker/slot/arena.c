@@ -41,7 +41,7 @@ size_t arena_size(uint32_t units)
 
 /* ---- runs of bits ---- */
 
-/** Units for so many bytes; UINT32_MAX for none or more than any half has. */
+/* Units for so many bytes; UINT32_MAX for none or more than any half has. */
 static uint32_t units_of(size_t len)
 {
     if (len == 0 || len > (size_t)UNITS_MAX * ARENA_UNIT)
@@ -49,7 +49,7 @@ static uint32_t units_of(size_t len)
     return (uint32_t)((len + ARENA_UNIT - 1) / ARENA_UNIT);
 }
 
-/** Moves `*unit` behind the part of a run that lies in one word; returns the bits of that part. */
+/* Moves `*unit` behind the part of a run that lies in one word; returns the bits of that part. */
 static uint64_t run_part(uint32_t *unit, uint32_t end)
 {
     uint32_t bit = *unit % 64, count = end - *unit < 64 - bit ? end - *unit : 64 - bit;
@@ -78,7 +78,7 @@ static void run_set(atomic_ullong *words, uint32_t unit, uint32_t units)
         atomic_fetch_or(&words[word], run_part(&at, unit + units));
 }
 
-/** The first run of so many free units among `all`; `all`: there is none. The first, so that what was used is used
+/* The first run of so many free units among `all`; `all`: there is none. The first, so that what was used is used
  *  again: it has its pages, and lies in the processor's cache. */
 static uint32_t run_find(const uint64_t *words, uint32_t all, uint32_t units)
 {
@@ -143,7 +143,7 @@ static struct arena_block *block_new(struct arena *arena, enum arena_half half, 
     return block;
 }
 
-/** Takes the first of a list of lent blocks out of it. */
+/* Takes the first of a list of lent blocks out of it. */
 static void unlend(struct arena_block **list)
 {
     struct arena_block *block = *list;
@@ -203,7 +203,7 @@ void arena_unlend(struct arena *arena, uint64_t number)
         unlend(at);
 }
 
-/** The answer is a part of what was lent with its task. */
+/* The answer is a part of what was lent with its task. */
 static bool answer_lent(struct arena *arena, uint64_t number, size_t at, size_t len, struct belt_payload *payload)
 {
     struct arena_block *block = arena->lent;

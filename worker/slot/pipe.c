@@ -53,7 +53,7 @@ static int ring_bell(struct slot_pipe *pipe)
     return 0;
 }
 
-/** The agent takes the rings that it has not heard yet: 1: some; 0: the slot has ended; -1: none. */
+/* The agent takes the rings that it has not heard yet: 1: some; 0: the slot has ended; -1: none. */
 static int hear(const struct slot_pipe *pipe)
 {
     char rings[64];
@@ -65,7 +65,7 @@ static int hear(const struct slot_pipe *pipe)
     return n > 0 ? 1 : n < 0 && errno == EAGAIN ? -1 : 0;
 }
 
-/** The slot sleeps, unless it was woken since `rung` was looked at. */
+/* The slot sleeps, unless it was woken since `rung` was looked at. */
 static void doze(struct slot_pipe *pipe, unsigned rung)
 {
     syscall(SYS_futex, &pipe->rings->rung, FUTEX_WAIT, rung, NULL, NULL, 0);

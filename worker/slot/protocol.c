@@ -19,7 +19,7 @@
 #define KEEP_BYTES (4u << 20)
 #define KEEP_USES  16u
 
-/** Whether an emptied buffer of `cap` bytes, `used` of which were needed, is given back. */
+/* Whether an emptied buffer of `cap` bytes, `used` of which were needed, is given back. */
 static bool buffer_outgrown(size_t cap, size_t used, unsigned *small)
 {
     if (cap <= 4 * READ_ROOM)
@@ -91,7 +91,7 @@ static uint8_t *put_bytes(uint8_t *to, struct belt_bytes bytes)
     return to + bytes.len;
 }
 
-/** `before` and the number in decimal. */
+/* `before` and the number in decimal. */
 static uint8_t *put_number(uint8_t *to, char before, uint64_t value)
 {
     uint8_t digits[20];
@@ -107,7 +107,7 @@ static uint8_t *put_number(uint8_t *to, char before, uint64_t value)
     return to + (sizeof(digits) - at);
 }
 
-/** Ends the line and appends both byte strings: the message is what stands from the end of the queue up to there. */
+/* Ends the line and appends both byte strings: the message is what stands from the end of the queue up to there. */
 static int put_end(struct slot_queue *queue, uint8_t *to, struct belt_bytes one, struct belt_bytes two)
 {
     *to++ = '\n';
@@ -116,7 +116,7 @@ static int put_end(struct slot_queue *queue, uint8_t *to, struct belt_bytes one,
     return 0;
 }
 
-/** `at`: where a payload in shared memory lies; NULL: it is not there. */
+/* `at`: where a payload in shared memory lies; NULL: it is not there. */
 static int write_task(struct slot_queue *queue, const struct slot_task *task, struct belt_bytes payload,
                       const size_t *at)
 {
@@ -169,7 +169,7 @@ int slot_write_unable(struct slot_queue *queue, struct belt_bytes text)
     return put_end(queue, put_number(to + 6, ' ', text.len), text, (struct belt_bytes){NULL, 0});
 }
 
-/** Of the task that is answered, what tells it from its neighbours (SHARED_MEMORY.md); NULL: nothing. */
+/* Of the task that is answered, what tells it from its neighbours (SHARED_MEMORY.md); NULL: nothing. */
 static uint8_t *put_mark(uint8_t *to, const struct slot_task *task)
 {
     if (!task)
@@ -315,12 +315,12 @@ bool slot_reader_pending(const struct slot_reader *reader)
     return reader->pos < reader->len || (reader->large && !reader->large_told);
 }
 
-/** What is left of the line being parsed. */
+/* What is left of the line being parsed. */
 struct words {
     const char *at, *end;
 };
 
-/** Decimal without sign or leading blanks, followed by a blank, a dot or the end; false otherwise. */
+/* Decimal without sign or leading blanks, followed by a blank, a dot or the end; false otherwise. */
 static bool words_number(struct words *words, char after, uint64_t *value)
 {
     const char *start = words->at;
@@ -343,7 +343,7 @@ static bool words_number(struct words *words, char after, uint64_t *value)
     return true;
 }
 
-/** An optional number, where the line has not come to its end or to a name: false when it is none. */
+/* An optional number, where the line has not come to its end or to a name: false when it is none. */
 static bool words_optional(struct words *words, bool *there, uint64_t *value)
 {
     *there = words->at < words->end && *words->at != 'i' && *words->at != '#';
@@ -364,7 +364,7 @@ static enum slot_got reader_bad(struct slot_reader *reader, enum slot_got got, c
     return got;
 }
 
-/** Length of the line at the reading position, or SIZE_MAX when its end is not there yet. */
+/* Length of the line at the reading position, or SIZE_MAX when its end is not there yet. */
 static size_t reader_line(struct slot_reader *reader)
 {
     const uint8_t *from = reader->data + reader->pos;
@@ -385,7 +385,7 @@ static bool starts(struct words *words, const char *keyword)
     return true;
 }
 
-/** What a line announces. */
+/* What a line announces. */
 struct announced {
     enum slot_got got;
     uint64_t one, two; /* lengths of the bytes that follow */
@@ -393,7 +393,7 @@ struct announced {
     uint64_t at; /* where the second of them lies, when message.shared */
 };
 
-/** The task that an answer names, as the last word of its line; true without one, too. */
+/* The task that an answer names, as the last word of its line; true without one, too. */
 static bool parse_name(struct words *words, struct slot_got_message *m)
 {
     if (words->at == words->end)
@@ -462,7 +462,7 @@ static bool parse_task(struct words *words, struct slot_got_message *m, struct a
            words_optional(words, &m->shared, &a->at) && words->at == words->end;
 }
 
-/** An answer whose payload of `size` bytes is large and not whole yet: what is there moves to its own buffer, the rest
+/* An answer whose payload of `size` bytes is large and not whole yet: what is there moves to its own buffer, the rest
  * is read to there. False when out of memory: it is read like any other. */
 static bool large_begin(struct slot_reader *reader, size_t line, size_t size, const struct slot_got_message *m)
 {
@@ -503,7 +503,7 @@ static enum slot_got large_message(struct slot_reader *reader, struct slot_got_m
     return SLOT_GOT_OK;
 }
 
-/** Whether a payload that is said to lie in shared memory does. */
+/* Whether a payload that is said to lie in shared memory does. */
 static bool shared_good(const struct slot_reader *reader, const struct announced *a)
 {
     return a->two > 0 && a->two <= reader->shared.len && a->at <= reader->shared.len - a->two;

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/** Bytes that are there; more than RING_BYTES when a number is wrong. */
+/* Bytes that are there; more than RING_BYTES when a number is wrong. */
 static unsigned long long filled(const struct ring *ring, memory_order written, memory_order read)
 {
     return atomic_load_explicit(&ring->written, written) - atomic_load_explicit(&ring->read, read);

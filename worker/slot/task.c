@@ -26,7 +26,7 @@
 /* A copy that is larger is not kept for the next task. */
 #define ALIGNED_KEPT (256u << 10)
 
-/** Where bytes are copied to that do not lie as a function may expect. */
+/* Where bytes are copied to that do not lie as a function may expect. */
 struct aligned {
     void *data;
     size_t size;
@@ -80,7 +80,7 @@ static void forget_slot(void)
     is_forked = 1;
 }
 
-/** A process that a function forked has returned from the function, where it should have ended. */
+/* A process that a function forked has returned from the function, where it should have ended. */
 static _Noreturn void end_forked(void)
 {
     static const char text[] =
@@ -98,7 +98,7 @@ static uint64_t clock_us(void)
     return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
-/** The agent always reads, so this waits only as long as it is busy. */
+/* The agent always reads, so this waits only as long as it is busy. */
 static void slot_put(struct slot *slot, const uint8_t *data, size_t len)
 {
     while (len > 0) {
@@ -113,7 +113,7 @@ static void slot_put(struct slot *slot, const uint8_t *data, size_t len)
     }
 }
 
-/** Writes all that waits, and `more` behind it. */
+/* Writes all that waits, and `more` behind it. */
 static void slot_send(struct slot *slot, uint64_t now, struct belt_bytes more)
 {
     size_t waits = slot->out.len - slot->out.pos;
@@ -133,7 +133,7 @@ static void slot_flush(struct slot *slot, uint64_t now)
     slot_send(slot, now, (struct belt_bytes){NULL, 0});
 }
 
-/** What waits lies where the agent can read it, as far as there is room, and nobody is woken: when the next task takes
+/* What waits lies where the agent can read it, as far as there is room, and nobody is woken: when the next task takes
  * long, the agent comes for it by itself (c_take() in runner_c.c). */
 static void slot_lay_out(struct slot *slot)
 {
@@ -146,7 +146,7 @@ static void slot_lay_out(struct slot *slot)
     slot->untold += n;
 }
 
-/** The bytes at an address that is a multiple of BELT_ALIGNMENT: where they are, or in a copy. */
+/* The bytes at an address that is a multiple of BELT_ALIGNMENT: where they are, or in a copy. */
 static const void *align(struct aligned *room, struct belt_bytes bytes)
 {
     size_t size = (bytes.len + BELT_ALIGNMENT) / BELT_ALIGNMENT * BELT_ALIGNMENT; /* one byte more, at least */
@@ -208,7 +208,7 @@ static int task_fail(belt_task *task, unsigned code, const char *text, struct be
     return slot_queue_add(&task->answer, payload.data, payload.len) == 0 ? rc : BELT_NO_MEMORY;
 }
 
-/** Where the answer lies in the arena: in the task's payload, or in a block that it is copied to. False: there is no
+/* Where the answer lies in the arena: in the task's payload, or in a block that it is copied to. False: there is no
  *  room. */
 static bool reply_place(const belt_task *task, struct belt_bytes bytes, size_t *at)
 {
@@ -241,7 +241,7 @@ static int reply_apart(belt_task *task, struct belt_bytes bytes)
     return BELT_OK;
 }
 
-/** A large result in parts: gathered where the agent finds it, or sent part by part. */
+/* A large result in parts: gathered where the agent finds it, or sent part by part. */
 static int gather_apart(belt_task *task, const belt_span *parts, size_t count, size_t len)
 {
     struct arena_memory *arena = task->slot->arena;
@@ -267,7 +267,7 @@ static int gather_apart(belt_task *task, const belt_span *parts, size_t count, s
     return BELT_OK;
 }
 
-/** Whether a result of so many bytes may be given; else it is the task's failure. */
+/* Whether a result of so many bytes may be given; else it is the task's failure. */
 static int reply_check(belt_task *task, size_t len)
 {
     char text[96];
@@ -412,7 +412,7 @@ static void task_answer(struct belt_task *task, uint64_t service_us)
     }
 }
 
-/** The agent is not told of each answer, so it would not know which task runs: it is said before it runs. */
+/* The agent is not told of each answer, so it would not know which task runs: it is said before it runs. */
 static void task_begins(struct slot_memory *told, uint64_t now)
 {
     atomic_store_explicit(&told->begun_us, now, memory_order_relaxed);
@@ -425,7 +425,7 @@ static void task_ends(struct slot_memory *told)
     atomic_store_explicit(&told->ended, atomic_load_explicit(&told->begun, memory_order_relaxed), memory_order_release);
 }
 
-/** Whether the agent has not taken the task back, which it cannot any more then (claim.h). */
+/* Whether the agent has not taken the task back, which it cannot any more then (claim.h). */
 static bool task_claim(struct slot *slot)
 {
     unsigned long long old = atomic_load(&slot->told->claim), mine;
@@ -471,7 +471,7 @@ static void task_run(struct slot *slot, struct belt_task *task)
     task_ends(slot->told);
 }
 
-/** False: no more tasks will come. */
+/* False: no more tasks will come. */
 static bool slot_read(struct slot *slot)
 {
     size_t room;
@@ -521,7 +521,7 @@ BELT_API int belt_slot_fail(const char *text)
     return unable ? BELT_OK : BELT_NO_MEMORY;
 }
 
-/** Runs the initialiser. False: the slot cannot serve. */
+/* Runs the initialiser. False: the slot cannot serve. */
 static bool slot_begin(struct slot *slot)
 {
     const struct belt_agent_options *options = slot->options;

@@ -38,7 +38,7 @@ uint64_t doubt_hold(enum doubt_kind kind, uint64_t service_us)
     return hold;
 }
 
-/** So long before the signal an end is in doubt. */
+/* So long before the signal an end is in doubt. */
 static uint64_t margin(const struct doubt *doubt, uint64_t hold_us)
 {
     bool recent = doubt->warned && doubt->warned_us + DOUBT_WARNED_US > doubt->signalled_us;

@@ -47,7 +47,7 @@ static void doubted_free(struct slot_table_task *task)
     task->doubted = NULL;
 }
 
-/** By the time when they are due: most have waited for equally long, so the place is near the end. */
+/* By the time when they are due: most have waited for equally long, so the place is near the end. */
 static void list_add(struct slot_table *slots, struct slot_table_task *task)
 {
     struct slot_table_task *at = slots->doubted ? slots->doubted->prev : NULL;
@@ -68,7 +68,7 @@ void slot_table_doubt_withdraw(struct slot_table *slots, struct slot_table_task 
     doubted_free(task);
 }
 
-/** The task was cut off. It runs again: here, or elsewhere when this agent leaves. */
+/* The task was cut off. It runs again: here, or elsewhere when this agent leaves. */
 static void task_cut(struct slot_table *slots, struct slot_table_task *task)
 {
     doubted_free(task);
@@ -118,7 +118,7 @@ void slot_table_doubt(struct slot_table *slots, uint64_t now, struct slot_table_
     list_add(slots, task);
 }
 
-/** What its status tells counts only when no signal has asked the agent to end, and only so often. */
+/* What its status tells counts only when no signal has asked the agent to end, and only so often. */
 static enum doubt_verdict verdict(const struct slot_table *slots, uint64_t now, const struct slot_table_task *task)
 {
     const struct slot_table_doubted *doubted = task->doubted;

@@ -11,7 +11,7 @@
 /* Tasks whose indexes differ in these bits alone lie side by side: a cache line of places. */
 #define NEIGHBOURS 3u
 
-/** Where the search for a key begins. Neighbours share a line, the lines are scattered: two jobs whose
+/* Where the search for a key begins. Neighbours share a line, the lines are scattered: two jobs whose
  *  indexes run side by side do not push each other along. */
 static uint32_t home(const struct slot_table_index *index, uint64_t job, uint64_t task)
 {

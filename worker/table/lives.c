@@ -101,7 +101,7 @@ bool slot_table_overdue(const struct slot_table *slots, uint64_t now)
     return slots->heap_count > 0 && slots->heap[1]->deadline_us <= now;
 }
 
-/** The task that runs in the slot or is the next to; NULL: none. */
+/* The task that runs in the slot or is the next to; NULL: none. */
 static struct slot_table_task *slot_runs(const struct slot_table_slot *slot)
 {
     struct slot_table_task *task = slot->given;
@@ -111,7 +111,7 @@ static struct slot_table_task *slot_runs(const struct slot_table_slot *slot)
     return task;
 }
 
-/** Another task runs in the slot since `since_us`. */
+/* Another task runs in the slot since `since_us`. */
 static void slot_watch(struct slot_table *slots, struct slot_table_slot *slot)
 {
     const struct slot_table_task *task = slot_runs(slot);
@@ -147,7 +147,7 @@ static void stop_step(struct slot_table *slots, uint64_t now, struct slot_table_
     }
 }
 
-/** The running task is to end. `patient`: it may just have ended by itself. When every task in hand has ended, and only
+/* The running task is to end. `patient`: it may just have ended by itself. When every task in hand has ended, and only
  * the answers are on their way, whoever is asked to stop would be the next one. */
 void slot_table_stop(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot, bool patient)
 {
@@ -172,7 +172,7 @@ void slot_table_look(struct slot_table *slots, uint32_t number, uint32_t ahead, 
         slot->since_us = since;
 }
 
-/** The time of the first task is over; but it may be another that runs by now. */
+/* The time of the first task is over; but it may be another that runs by now. */
 static void run_expired(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot)
 {
     struct slot_table_task *task = slot_runs(slot);
@@ -188,7 +188,7 @@ static void run_expired(struct slot_table *slots, uint64_t now, struct slot_tabl
     }
 }
 
-/** The dropped task that was waited for. */
+/* The dropped task that was waited for. */
 static void wait_expired(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot)
 {
     struct slot_table_task *task = slot_runs(slot);
@@ -226,7 +226,7 @@ static void slot_expired(struct slot_table *slots, uint64_t now, struct slot_tab
     }
 }
 
-/** A task begins to run in the slot, as far as is known. */
+/* A task begins to run in the slot, as far as is known. */
 void slot_table_begin(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot)
 {
     const struct slot_table_task *task = slot_runs(slot);
@@ -245,7 +245,7 @@ static void end_now(struct slot_table *slots, uint64_t now, struct slot_table_sl
     slot_table_room_update(slots, slot);
 }
 
-/** Whether what it said or how it died was our doing. */
+/* Whether what it said or how it died was our doing. */
 bool slot_table_ours(const struct slot_table_slot *slot)
 {
     return slot->stop >= SLOT_TABLE_STOP_TERMED && !slot->gone;
@@ -272,7 +272,7 @@ bool slot_table_ends(const struct slot_table *slots, uint32_t number)
     return slots->slots[number].stop >= SLOT_TABLE_STOP_TERMED;
 }
 
-/** The grace of leaving is over: what still runs goes back. */
+/* The grace of leaving is over: what still runs goes back. */
 static void leave_expired(struct slot_table *slots, uint64_t now)
 {
     slots->leave_until = SLOT_TABLE_NEVER;
@@ -312,7 +312,7 @@ static void unbind(struct slot_table *slots, struct slot_table_slot *slot)
     }
 }
 
-/** After an answer: what the slot does next. Not `ran`: it is known that another task is running by now. */
+/* After an answer: what the slot does next. Not `ran`: it is known that another task is running by now. */
 void slot_table_retire(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot, bool ran)
 {
     const struct slot_table_program_state *program = &slots->programs[slot->program];
@@ -443,13 +443,13 @@ static void start_failed(struct slot_table_program_state *program, uint64_t now,
     pause_longer(program, now);
 }
 
-/** A pool's own worker is the only one there is: its tasks wait until the system has room. */
+/* A pool's own worker is the only one there is: its tasks wait until the system has room. */
 static bool short_for_long(const struct slot_table *slots, const struct slot_table_program_state *program, uint64_t now)
 {
     return program->scarce && !slots->alone && now - program->short_since >= SLOT_TABLE_SHORT_MAX_US;
 }
 
-/** None of its slots runs or tries to, and it was tried often or long enough. */
+/* None of its slots runs or tries to, and it was tried often or long enough. */
 static bool program_down(const struct slot_table *slots, uint32_t number, uint64_t now)
 {
     const struct slot_table_program_state *program = &slots->programs[number];
@@ -487,7 +487,7 @@ void slot_table_give_up(struct slot_table *slots, uint64_t now)
     }
 }
 
-/** What was to be done with a slot that is no more. */
+/* What was to be done with a slot that is no more. */
 static void actions_forget(struct slot_table *slots, uint32_t number)
 {
     uint32_t kept = slots->action_at;
@@ -498,7 +498,7 @@ static void actions_forget(struct slot_table *slots, uint32_t number)
     slots->action_count = kept;
 }
 
-/** The running task of a slot that died. */
+/* The running task of a slot that died. */
 static void death_blame(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot,
                         struct slot_table_task *task, const struct slot_table_outcome *how)
 {
@@ -533,7 +533,7 @@ static void death_requeue(struct slot_table *slots, struct slot_table_slot *slot
     }
 }
 
-/** The slot has no process and no task. */
+/* The slot has no process and no task. */
 static void slot_off(struct slot_table *slots, struct slot_table_slot *slot)
 {
     death_requeue(slots, slot);
@@ -626,7 +626,7 @@ void slot_table_pause(struct slot_table *slots, uint64_t now)
     slots->paused = true;
 }
 
-/** Nobody's time has gone on meanwhile. All deadlines move alike, so the heap stays in order. */
+/* Nobody's time has gone on meanwhile. All deadlines move alike, so the heap stays in order. */
 void slot_table_resume(struct slot_table *slots, uint64_t now)
 {
     uint64_t away = now - slots->paused_us;

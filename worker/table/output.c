@@ -35,7 +35,7 @@ uint32_t slot_table_take_returned(struct slot_table *slots, struct belt_task_ref
     return count;
 }
 
-/** More than enough to do, and short. */
+/* More than enough to do, and short. */
 static bool is_ample(const struct slot_table *slots)
 {
     if (slots->busy < slots->cap || slots->leaving)
@@ -69,7 +69,7 @@ void slot_table_result(const struct slot_table *slots, uint64_t number, struct s
     result->job = task->key.job;
     result->started_us = task->started_us;
     result->detail = task->job->pub.detail;
-    result->plain = task->extras == NULL;
+    result->plain = !task->extras;
     result->extras = task->extras ? *task->extras : (struct belt_result_extras){.exit_status = -1};
     result->item = (struct belt_result_item){
         .index = task->key.index,

@@ -22,7 +22,7 @@
 #define SHIFT_TIMES 4u
 #define SHIFT_US    100u
 
-/** A task whose answer must be here before the slot begins another: it may write a log, not be named by its answer, or
+/* A task whose answer must be here before the slot begins another: it may write a log, not be named by its answer, or
  * come with so much that the slot is to hold it once. */
 static bool goes_alone(const struct slot_table *slots, const struct slot_table_task *task)
 {
@@ -37,7 +37,7 @@ static uint64_t credit_of(const struct slot_table *slots, uint32_t program)
     return slots->programs[program].pub.yields ? SLOT_TABLE_CREDIT_YIELDS_US : SLOT_TABLE_CREDIT_US;
 }
 
-/**
+/*
  * What the task is expected to take, in us; a whole credit when nobody knows. What a slot gives back may wait behind a
  * long task among short ones; else the long ones count too.
  */
@@ -60,7 +60,7 @@ static bool is_far_below(uint64_t us, uint64_t typical_us)
     return us < typical_us / SHIFT_TIMES;
 }
 
-/** In even steps toward the sample: it rests where half of them are above it. At once when two, this one and the
+/* In even steps toward the sample: it rests where half of them are above it. At once when two, this one and the
  * `last`, are far away on the same side. */
 static uint64_t typical_after(uint64_t typical_us, uint64_t last_us, uint64_t sample_us)
 {
@@ -108,7 +108,7 @@ static bool slot_open(const struct slot_table *slots, const struct slot_table_sl
            (slots->max_tasks == 0 || !lasting || slot->handed < slots->max_tasks);
 }
 
-/** Whether the slot may have the next task in hand while its only one runs. */
+/* Whether the slot may have the next task in hand while its only one runs. */
 static bool has_next(const struct slot_table *slots, const struct slot_table_slot *slot)
 {
     return slots->programs[slot->program].pub.yields && slot->given_count == 1 && !goes_alone(slots, slot->given);
@@ -129,7 +129,7 @@ static bool slot_fits(const struct slot_table *slots, const struct slot_table_sl
     return slot->load_us + task_cost(slots, task) <= credit_of(slots, slot->program);
 }
 
-/** Keeps the slot in its program's list of idle slots, of slots with room for more, or in none. */
+/* Keeps the slot in its program's list of idle slots, of slots with room for more, or in none. */
 void slot_table_room_update(struct slot_table *slots, struct slot_table_slot *slot)
 {
     struct slot_table_program_state *program = &slots->programs[slot->program];
@@ -161,7 +161,7 @@ void slot_table_room_update(struct slot_table *slots, struct slot_table_slot *sl
     }
 }
 
-/** Hands a task, which is in no list, to the slot. */
+/* Hands a task, which is in no list, to the slot. */
 static void slot_give(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot,
                       struct slot_table_task *task)
 {
@@ -182,7 +182,7 @@ static void slot_give(struct slot_table *slots, uint64_t now, struct slot_table_
         (struct slot_table_given){task->key.index, task->attempt, &task->job->pub, task->payload};
 }
 
-/** Gives the slot of what is bound to it, as far as its credit goes. */
+/* Gives the slot of what is bound to it, as far as its credit goes. */
 void slot_table_feed(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot)
 {
     while (slot->bound && slot_fits(slots, slot, slot->bound)) {
@@ -202,7 +202,7 @@ static struct slot_table_task *waiting_pop(struct slot_table_program_state *prog
     return task;
 }
 
-/** The chunk at the head of the queue becomes this slot's. */
+/* The chunk at the head of the queue becomes this slot's. */
 static void chunk_bind(struct slot_table_program_state *program, struct slot_table_slot *slot)
 {
     uint64_t chunk = program->waiting->chunk;
@@ -215,7 +215,7 @@ static void chunk_bind(struct slot_table_program_state *program, struct slot_tab
     }
 }
 
-/** Gives the slot up to `share` tasks; false when it can take none. */
+/* Gives the slot up to `share` tasks; false when it can take none. */
 static bool slot_fill(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot, uint32_t share)
 {
     struct slot_table_program_state *program = &slots->programs[slot->program];
@@ -234,7 +234,7 @@ static bool slot_fill(struct slot_table *slots, uint64_t now, struct slot_table_
     return took;
 }
 
-/** The program whose first waiting task is the oldest, of those that are not blocked; NULL: none. */
+/* The program whose first waiting task is the oldest, of those that are not blocked; NULL: none. */
 static struct slot_table_program_state *program_next(struct slot_table *slots)
 {
     struct slot_table_program_state *best = NULL;
@@ -247,7 +247,7 @@ static struct slot_table_program_state *program_next(struct slot_table *slots)
     return best;
 }
 
-/** The slot has room, but not for this task: another may have it. False: enough were tried. */
+/* The slot has room, but not for this task: another may have it. False: enough were tried. */
 static bool try_another(struct slot_table_program_state *program, struct slot_table_slot *slot, uint32_t *misses)
 {
     if (slot->room != SLOT_TABLE_ROOM_SOME || ++*misses >= MISSES_MAX || *misses >= program->some_count)
@@ -257,7 +257,7 @@ static bool try_another(struct slot_table_program_state *program, struct slot_ta
     return true;
 }
 
-/** How many tasks a slot that has one gets before the next slot: fewer than a row when not so many wait. */
+/* How many tasks a slot that has one gets before the next slot: fewer than a row when not so many wait. */
 static uint32_t row_of(struct slot_table_program_state *program)
 {
     uint32_t each = program->some_count ? program->waiting_count / program->some_count : 0;
@@ -267,7 +267,7 @@ static uint32_t row_of(struct slot_table_program_state *program)
     return program->row;
 }
 
-/** The slot has had its row: another one with room is first. */
+/* The slot has had its row: another one with room is first. */
 static void next_turn(struct slot_table_program_state *program, struct slot_table_slot *slot)
 {
     if (slot->room != SLOT_TABLE_ROOM_SOME)

@@ -32,7 +32,7 @@ static uint64_t late_at(const struct slot_table *slots, const struct slot_table_
     return when > slot->again_us ? when : slot->again_us;
 }
 
-/** Keeps the slot in its program's list of those that hold tasks which they could give back, or not. */
+/* Keeps the slot in its program's list of those that hold tasks which they could give back, or not. */
 void slot_table_laden_update(struct slot_table *slots, struct slot_table_slot *slot)
 {
     struct slot_table_program_state *program = &slots->programs[slot->program];
@@ -51,7 +51,7 @@ void slot_table_laden_update(struct slot_table *slots, struct slot_table_slot *s
         DL_DELETE2(program->laden, slot, laden_prev, laden_next);
 }
 
-/** Whether nothing may be put behind what the slot runs. True: it is known from now on. */
+/* Whether nothing may be put behind what the slot runs. True: it is known from now on. */
 bool slot_table_late(struct slot_table *slots, uint64_t now, struct slot_table_slot *slot)
 {
     if (!slot->late && slot->given && slots->programs[slot->program].pub.yields && now >= late_at(slots, slot)) {
@@ -76,7 +76,7 @@ static void take_from(struct slot_table *slots, uint64_t now, struct slot_table_
     slot_table_room_update(slots, slot);
 }
 
-/** So many tasks behind others, from the slots that have had them longest. */
+/* So many tasks behind others, from the slots that have had them longest. */
 static void take_some(struct slot_table *slots, uint64_t now, struct slot_table_program_state *program, uint32_t count)
 {
     struct slot_table_slot *slot;
@@ -103,7 +103,7 @@ static void recall_over(struct slot_table *slots)
     slots->recalled = 0;
 }
 
-/** Of those that were not handed over the one that came last; NULL: none. What is bound came before what waits. */
+/* Of those that were not handed over the one that came last; NULL: none. What is bound came before what waits. */
 static struct slot_table_task *task_newest(struct slot_table *slots)
 {
     struct slot_table_task *newest = NULL;
@@ -121,7 +121,7 @@ static struct slot_table_task *task_newest(struct slot_table *slots)
     return newest;
 }
 
-/** Up to `count` of those that no slot has, the last dispatched first. Returns how many are missing. */
+/* Up to `count` of those that no slot has, the last dispatched first. Returns how many are missing. */
 static uint32_t withdraw_last(struct slot_table *slots, uint32_t count)
 {
     struct slot_table_task *task;
@@ -169,7 +169,7 @@ void slot_table_take_over(struct slot_table *slots, struct slot_table_slot *slot
     recall_over(slots);
 }
 
-/** `behind` as in slot_table_enqueue_again(). */
+/* `behind` as in slot_table_enqueue_again(). */
 static struct slot_table_task *taken_one(struct slot_table *slots, struct slot_table_slot *slot,
                                          struct slot_table_task *task, struct slot_table_task *behind)
 {
@@ -219,7 +219,7 @@ static void take_late(struct slot_table *slots, uint64_t now, struct slot_table_
         take_from(slots, now, slot);
 }
 
-/** Slots whose first task is late give back what lies behind it; the next look is when another may be. */
+/* Slots whose first task is late give back what lies behind it; the next look is when another may be. */
 static void look_for_late(struct slot_table *slots, uint64_t now)
 {
     if (now < slots->look_us)
@@ -237,7 +237,7 @@ static void look_for_late(struct slot_table *slots, uint64_t now)
     }
 }
 
-/** Slots idle and nothing waits: one that has a task in hand behind a long one gives it back. */
+/* Slots idle and nothing waits: one that has a task in hand behind a long one gives it back. */
 static void level(struct slot_table *slots, uint64_t now, struct slot_table_program_state *program)
 {
     uint32_t spare = slots->cap > slots->busy ? slots->cap - slots->busy : 0;

@@ -121,7 +121,7 @@ struct slot_table_block {
     struct slot_table_task tasks[BLOCK_TASKS];
 };
 
-/** A task of which only its name is not set to zero. */
+/* A task of which only its name is not set to zero. */
 static struct slot_table_task *task_alloc(struct slot_table *slots)
 {
     if (!slots->spare) {
@@ -138,7 +138,7 @@ static struct slot_table_task *task_alloc(struct slot_table *slots)
     return task;
 }
 
-/** Nobody can name it any more. */
+/* Nobody can name it any more. */
 static void task_forget(struct slot_table *slots, struct slot_table_task *task)
 {
     if (task->known)
@@ -155,7 +155,7 @@ static void task_free(struct slot_table *slots, struct slot_table_task *task)
     LL_PREPEND(slots->spare, task);
 }
 
-/** Copies what is small into the task itself. */
+/* Copies what is small into the task itself. */
 static void task_payload(struct slot_table_task *task, struct belt_bytes bytes)
 {
     if (bytes.len > SLOT_TABLE_SMALL) {
@@ -254,7 +254,7 @@ struct slot_table_task *slot_table_enqueue_again(struct slot_table *slots, struc
     return task;
 }
 
-/** Takes a task that was not handed over out of its queue. */
+/* Takes a task that was not handed over out of its queue. */
 void slot_table_withdraw(struct slot_table *slots, struct slot_table_task *task)
 {
     struct slot_table_program_state *program = task_program(slots, task);
@@ -272,7 +272,7 @@ void slot_table_withdraw(struct slot_table *slots, struct slot_table_task *task)
 
 /* ---------------------------------------------------------------- results */
 
-/** The bytes of text and log behind the struct: one allocation, one free. */
+/* The bytes of text and log behind the struct: one allocation, one free. */
 static struct belt_result_extras *extras_new(struct belt_bytes text, const struct slot_table_outcome *o)
 {
     struct belt_bytes log = o->log;
@@ -336,7 +336,7 @@ static void task_done(struct slot_table *slots, struct slot_table_task *task, co
     result_push(slots, task);
 }
 
-/** A task that is in no list any more has ended. */
+/* A task that is in no list any more has ended. */
 void slot_table_task_end(struct slot_table *slots, uint64_t now, struct slot_table_task *task,
                          const struct slot_table_outcome *outcome)
 {
@@ -374,7 +374,7 @@ static struct slot_table_job_entry *job_get(struct slot_table *slots, const stru
     return job;
 }
 
-/** The table held an older attempt of the task: it makes way (PROTOCOL.md §8.2). */
+/* The table held an older attempt of the task: it makes way (PROTOCOL.md §8.2). */
 static void task_supersede(struct slot_table *slots, uint64_t now, struct slot_table_task *old)
 {
     task_forget(slots, old);
@@ -411,7 +411,7 @@ static struct slot_table_task *task_new(struct slot_table *slots, struct slot_ta
     return task;
 }
 
-/** A function that nobody here serves: said so, task by task. */
+/* A function that nobody here serves: said so, task by task. */
 static void dispatch_refuse(struct slot_table *slots, const struct belt_msg_dispatch *msg, struct slot_table_task *task)
 {
     char text[BELT_MAX_NAME + 64];

@@ -31,7 +31,7 @@ static bool is_chosen(const struct dead_letter *letter, const struct belt_msg_fa
     if (msg->function.len && !name_equals(letter->job->queue->function, msg->function))
         return false;
     return msg->count == 0 ||
-           bsearch(&letter->index, msg->indexes, msg->count, sizeof *msg->indexes, by_number) != NULL;
+           bsearch(&letter->index, msg->indexes, msg->count, sizeof(*msg->indexes), by_number) != NULL;
 }
 
 static uint64_t count_chosen(const struct core *core, const struct belt_msg_failed *msg)
@@ -76,7 +76,7 @@ static struct belt_letter row_of(struct core *core, const struct dead_letter *le
     if (whole) {
         row.payload = letter->payload;
     } else if (letter->extras && letter->extras->log.len) {
-        struct belt_result_extras *extras = update_alloc(core, sizeof *extras);
+        struct belt_result_extras *extras = update_alloc(core, sizeof(*extras));
         *extras = *letter->extras;
         extras->log = (struct belt_bytes){0};
         row.extras = extras;
@@ -89,7 +89,7 @@ static void list(struct core *core, struct session *from, const struct belt_msg_
     bool whole = msg->action == BELT_FAILED_SHOW;
     uint64_t count = count_chosen(core, msg);
     uint32_t room = count < BELT_MAX_BATCH ? (uint32_t)count : BELT_MAX_BATCH;
-    struct belt_letter *rows = update_alloc(core, (room + 1) * sizeof *rows);
+    struct belt_letter *rows = update_alloc(core, (room + 1) * sizeof(*rows));
     struct belt_batch batch = {0};
     const struct dead_letter *letter;
     DL_FOREACH2(core->dead_letters.first, letter, all_next)
@@ -125,7 +125,7 @@ static void settle(struct core *core, struct session *from, const struct belt_ms
     struct settled *settled = &core->answers.ring[core->answers.next++ % SETTLED_MAX];
     *settled = (struct settled){
         .action = msg->action, .ref = msg->ref, .job = msg->job, .count = count, .made = job, .let_go = let_go};
-    memcpy(settled->session, from->id, sizeof settled->session);
+    memcpy(settled->session, from->id, sizeof(settled->session));
     say(core, from, msg, count, job, let_go);
 }
 
@@ -135,7 +135,7 @@ static const struct settled *settled_find(const struct core *core, const struct 
     for (uint32_t i = 1; i <= SETTLED_MAX; i++) { /* the latest first */
         const struct settled *settled = &core->answers.ring[(core->answers.next - i) % SETTLED_MAX];
         if (settled->action == msg->action && settled->ref == msg->ref && settled->job == msg->job &&
-            memcmp(settled->session, from->id, sizeof settled->session) == 0)
+            memcmp(settled->session, from->id, sizeof(settled->session)) == 0)
             return settled;
     }
     return NULL;
@@ -178,12 +178,12 @@ static int by_index(const void *a, const void *b)
 
 static struct dead_letter **choose_sorted(struct core *core, const struct belt_msg_failed *msg, uint64_t count)
 {
-    struct dead_letter **chosen = update_alloc(core, (count + 1) * sizeof *chosen), *letter;
+    struct dead_letter **chosen = update_alloc(core, (count + 1) * sizeof(*chosen)), *letter;
     uint64_t at = 0;
     DL_FOREACH2(core->dead_letters.first, letter, all_next)
     if (is_chosen(letter, msg))
         chosen[at++] = letter;
-    qsort(chosen, count, sizeof *chosen, by_index);
+    qsort(chosen, count, sizeof(*chosen), by_index);
     return chosen;
 }
 
@@ -230,10 +230,10 @@ static void retry(struct core *core, struct session *from, const struct belt_msg
 static struct belt_msg_failed sorted(struct core *core, const struct belt_msg_failed *msg)
 {
     struct belt_msg_failed copy = *msg;
-    uint64_t *indexes = update_alloc(core, (msg->count + 1) * sizeof *indexes);
+    uint64_t *indexes = update_alloc(core, (msg->count + 1) * sizeof(*indexes));
     if (msg->count)
-        memcpy(indexes, msg->indexes, msg->count * sizeof *indexes);
-    qsort(indexes, msg->count, sizeof *indexes, by_number);
+        memcpy(indexes, msg->indexes, msg->count * sizeof(*indexes));
+    qsort(indexes, msg->count, sizeof(*indexes), by_number);
     copy.indexes = indexes;
     return copy;
 }

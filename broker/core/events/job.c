@@ -184,7 +184,7 @@ static void open_known(struct core *core, struct job *job, struct session *from,
 {
     if (job->owner.session != from) {
         if (job->owner.session)
-            memcpy(job->owner.ousted, job->owner.session->id, sizeof job->owner.ousted);
+            memcpy(job->owner.ousted, job->owner.session->id, sizeof(job->owner.ousted));
         fair_leave(core, job);
         share_drop(job->queue, job->share.client);
         job->share.client = share_take(job->queue, from);

@@ -50,7 +50,7 @@ static const char *key_differs(const struct job *job, const struct belt_msg_open
         return "number of attempts";
     if (wanted->timeout_ms != is->timeout_ms)
         return "time-out of a task";
-    if (memcmp(wanted->final_status, is->final_status, sizeof is->final_status) != 0)
+    if (memcmp(wanted->final_status, is->final_status, sizeof(is->final_status)) != 0)
         return "list of final exit statuses";
     if (!same_time(wanted->after_ms, wanted->after_at, is->after_at, is->opened_at))
         return "start";

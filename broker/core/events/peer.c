@@ -28,7 +28,7 @@
 struct session *peer_find(struct core *core, uint64_t peer)
 {
     struct session *session = NULL;
-    HASH_FIND(by_peer, core->sessions.by_peer, &peer, sizeof peer, session);
+    HASH_FIND(by_peer, core->sessions.by_peer, &peer, sizeof(peer), session);
     return session;
 }
 
@@ -100,13 +100,13 @@ static void set_link(struct core *core, struct session *session, uint64_t id)
     session->link = NULL;
     if (id == 0)
         return;
-    HASH_FIND(hh, core->sessions.links, &id, sizeof id, link);
+    HASH_FIND(hh, core->sessions.links, &id, sizeof(id), link);
     if (!link) {
-        link = calloc(1, sizeof *link);
+        link = calloc(1, sizeof(*link));
         if (!link)
             abort();
         link->id = id;
-        HASH_ADD(hh, core->sessions.links, id, sizeof link->id, link);
+        HASH_ADD(hh, core->sessions.links, id, sizeof(link->id), link);
     }
     link->sessions++;
     session->link = link;
@@ -187,7 +187,7 @@ bool peer_admit(struct core *core, const struct core_event *event, struct sessio
 
 static struct session *session_new(struct core *core, const struct belt_msg_hello *hello)
 {
-    struct session *session = calloc(1, sizeof *session);
+    struct session *session = calloc(1, sizeof(*session));
     if (!session)
         abort();
     memcpy(session->id, hello->session.data, BELT_SESSION_LEN);
@@ -232,7 +232,7 @@ static bool place_refused(struct core *core, const struct core_event *event)
 {
     uint32_t most = core->config.max_peers + (event->reserved ? BELT_PEERS_RESERVED : 0);
     struct link *link = NULL;
-    HASH_FIND(hh, core->sessions.links, &event->link, sizeof event->link, link);
+    HASH_FIND(hh, core->sessions.links, &event->link, sizeof(event->link), link);
     if (event->link && link && link->sessions >= BELT_MAX_LINK_SESSIONS) {
         refuse(core, event->peer, BELT_LIMIT,
                update_text(core,
@@ -324,12 +324,12 @@ void peer_hello(struct core *core, const struct core_event *event)
     }
     if (!session->peer) {
         session->peer = event->peer;
-        HASH_ADD(by_peer, core->sessions.by_peer, peer, sizeof session->peer, session);
+        HASH_ADD(by_peer, core->sessions.by_peer, peer, sizeof(session->peer), session);
     }
     session->full = was_full;
     question_forget(core, session); /* it asks anew */
     set_link(core, session, event->link);
-    name_copy(session->name, sizeof session->name, hello->name);
+    name_copy(session->name, sizeof(session->name), hello->name);
     session->seq_in = 0;
     heard(core, session);
     welcome(core, session);

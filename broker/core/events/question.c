@@ -35,7 +35,7 @@ static struct belt_bytes keep(uint8_t **at, struct belt_bytes from)
 static struct question *question_new(const struct belt_msg_status *msg)
 {
     size_t size = msg->name.len + msg->query.function.len + msg->query.owner.len;
-    struct question *question = malloc(sizeof *question + size);
+    struct question *question = malloc(sizeof(*question) + size);
     if (!question)
         abort();
     uint8_t *at = question->words;

@@ -79,15 +79,15 @@ static int queue_order(const void *a, const void *b)
 
 static void report_queues(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report)
 {
-    const struct queue **all = update_alloc(core, (HASH_COUNT(core->queues) + 1) * sizeof *all);
+    const struct queue **all = update_alloc(core, (HASH_COUNT(core->queues) + 1) * sizeof(*all));
     struct queue *queue, *next;
     uint64_t count = 0;
     HASH_ITER (hh, core->queues, queue, next)
         if (wanted(msg, queue->function))
             all[count++] = queue;
-    qsort(all, count, sizeof *all, queue_order);
+    qsort(all, count, sizeof(*all), queue_order);
     struct slice slice = slice_of(&msg->query, count);
-    struct belt_row_queue *rows = update_alloc(core, (slice.to - slice.from + 1) * sizeof *rows);
+    struct belt_row_queue *rows = update_alloc(core, (slice.to - slice.from + 1) * sizeof(*rows));
     for (uint64_t i = slice.from; i < slice.to; i++)
         rows[report->count++] = queue_row(core, all[i]);
     report->rows.queues = rows;
@@ -100,9 +100,9 @@ static struct belt_bytes join_functions(struct core *core, const struct agent *a
     size_t len = 0;
     for (uint32_t i = 0; i < agent->queue_count; i++) {
         const char *name = agent->queues[i]->function;
-        if (len + strlen(name) + 5 > sizeof text)
+        if (len + strlen(name) + 5 > sizeof(text))
             return update_text(core, "%.*s,...", (int)len, text);
-        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i ? "," : "", name);
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", i ? "," : "", name);
     }
     return update_text(core, "%.*s", (int)len, text);
 }
@@ -140,14 +140,14 @@ static int worker_order(const void *a, const void *b)
 
 static void report_workers(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report)
 {
-    const struct agent **all = update_alloc(core, (core->sessions.workers + 1) * sizeof *all), *agent;
+    const struct agent **all = update_alloc(core, (core->sessions.workers + 1) * sizeof(*all)), *agent;
     uint64_t count = 0;
     DL_FOREACH (core->agents, agent)
         if (wanted(msg, agent->session->name))
             all[count++] = agent;
-    qsort(all, count, sizeof *all, worker_order);
+    qsort(all, count, sizeof(*all), worker_order);
     struct slice slice = slice_of(&msg->query, count);
-    struct belt_row_worker *rows = update_alloc(core, (slice.to - slice.from + 1) * sizeof *rows);
+    struct belt_row_worker *rows = update_alloc(core, (slice.to - slice.from + 1) * sizeof(*rows));
     for (uint64_t i = slice.from; i < slice.to; i++)
         rows[report->count++] = worker_row(core, all[i]);
     report->rows.workers = rows;
@@ -196,11 +196,11 @@ static uint64_t find_readers(struct core *core, const struct belt_msg_status *ms
 static void report_readers(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report)
 {
     uint32_t most = msg->named ? BELT_MAX_READERS : HASH_COUNT(core->readers.by_id);
-    const struct reader **all = update_alloc(core, (most + 1) * sizeof *all);
+    const struct reader **all = update_alloc(core, (most + 1) * sizeof(*all));
     uint64_t count = find_readers(core, msg, all);
-    qsort(all, count, sizeof *all, reader_order);
+    qsort(all, count, sizeof(*all), reader_order);
     struct slice slice = slice_of(&msg->query, count);
-    struct belt_row_reader *rows = update_alloc(core, (slice.to - slice.from + 1) * sizeof *rows);
+    struct belt_row_reader *rows = update_alloc(core, (slice.to - slice.from + 1) * sizeof(*rows));
     for (uint64_t i = slice.from; i < slice.to; i++)
         rows[report->count++] = reader_row(all[i]);
     report->rows.readers = rows;
@@ -216,7 +216,7 @@ static void report_broker(struct core *core, struct belt_msg_report *report)
             stalled++;
             longest = stalled_quiet(core, agent) > longest ? stalled_quiet(core, agent) : longest;
         }
-    struct belt_row_broker *row = update_alloc(core, sizeof *row);
+    struct belt_row_broker *row = update_alloc(core, sizeof(*row));
     *row = (struct belt_row_broker){
         .name = name_bytes(core->config.name),
         .version = name_bytes(core->config.version),

@@ -100,12 +100,12 @@ static uint64_t count_past(const struct core *core, const struct history_job *fi
 static struct history_job **past_sorted(struct core *core, struct history_job *first, bool same_key, uint64_t after,
                                         uint32_t *count)
 {
-    struct history_job **sorted = update_alloc(core, (count_past(core, first, same_key) + 1) * sizeof *sorted);
+    struct history_job **sorted = update_alloc(core, (count_past(core, first, same_key) + 1) * sizeof(*sorted));
     *count = 0;
     for (struct history_job *past = first; past; past = same_key ? past->same_key : past->next)
         if (past->row.job > after)
             sorted[(*count)++] = past;
-    qsort(sorted, *count, sizeof *sorted, by_id);
+    qsort(sorted, *count, sizeof(*sorted), by_id);
     return sorted;
 }
 

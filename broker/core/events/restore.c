@@ -267,7 +267,7 @@ static int restore_failed_job(struct core *core, uint64_t number, uint64_t id, c
     char function[BELT_MAX_NAME + 1];
     if (id == 0 || id > RECORD_NUMBER_MAX || dead_letter_job_find(core, id))
         return BELT_BAD_MESSAGE;
-    name_copy(function, sizeof function, record->function);
+    name_copy(function, sizeof(function), record->function);
     dead_letter_restore_job(core, id, queue_get(core, function), &record->options)->number = number;
     if (core->jobs.last_id < id)
         core->jobs.last_id = id;

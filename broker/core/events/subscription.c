@@ -49,7 +49,7 @@ static bool may_add_reader(const struct job *job, const struct session *from)
 static bool subscribe_refused(struct core *core, struct session *from, const struct belt_msg_subscribe *msg,
                               const struct job *job, const struct reader *reader)
 {
-    bool owned = !job->options.detached || memcmp(job->owner.ousted, from->id, sizeof job->owner.ousted) == 0;
+    bool owned = !job->options.detached || memcmp(job->owner.ousted, from->id, sizeof(job->owner.ousted)) == 0;
     bool privileged = job->owner.session == from || from->role == BELT_ROLE_ADMIN;
     if (reader && reader->session && reader->session != from && job->owner.session != from && owned &&
         from->role != BELT_ROLE_ADMIN)
@@ -343,7 +343,7 @@ static bool deliver_batch(struct core *core, struct reader *reader)
         return false;
     uint64_t kept = job->counts.done + job->counts.failed - job->counts.released;
     uint32_t room = kept < BELT_MAX_BATCH ? (uint32_t)kept : BELT_MAX_BATCH;
-    struct belt_result_item *items = update_alloc(core, room * sizeof *items);
+    struct belt_result_item *items = update_alloc(core, room * sizeof(*items));
     struct belt_batch batch = {0};
     while (task && belt_batch_add(&batch, task->len, extras_size(task->u.extras))) {
         items[batch.count - 1] = task_item(index, task);

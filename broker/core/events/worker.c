@@ -164,7 +164,7 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
 {
     struct agent *agent = session->agent;
     if (!agent) {
-        agent = calloc(1, sizeof *agent);
+        agent = calloc(1, sizeof(*agent));
         if (!agent)
             abort();
         agent->session = session;
@@ -182,13 +182,13 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
     agent->synced = agent->leaving = agent->recall.under_way = false;
     stuck_forget(core, agent);
     stalled_forget(agent);
-    agent->queues = realloc(agent->queues, (props->function_count + 1) * sizeof *agent->queues);
-    agent->passes = realloc(agent->passes, (props->function_count + 1) * sizeof *agent->passes);
+    agent->queues = realloc(agent->queues, (props->function_count + 1) * sizeof(*agent->queues));
+    agent->passes = realloc(agent->passes, (props->function_count + 1) * sizeof(*agent->passes));
     if (!agent->queues || !agent->passes)
         abort();
     for (uint32_t i = 0; i < props->function_count; i++) {
         char function[BELT_MAX_NAME + 1];
-        name_copy(function, sizeof function, props->functions[i]);
+        name_copy(function, sizeof(function), props->functions[i]);
         queue_serve(core, queue_get(core, function), agent);
     }
     struct run *run;
@@ -270,7 +270,7 @@ static void sync_named(struct core *core, struct agent *agent, const struct belt
         if ((run && !run->dropped) || (!run && adopt(core, agent, &msg->refs[i])))
             continue;
         if (!unwanted)
-            unwanted = update_alloc(core, msg->count * sizeof *unwanted);
+            unwanted = update_alloc(core, msg->count * sizeof(*unwanted));
         unwanted[count++] = msg->refs[i];
     }
     run_send_drop(core, agent, unwanted, count);

@@ -20,7 +20,7 @@
 struct dead_letter_job *dead_letter_job_find(struct core *core, uint64_t id)
 {
     struct dead_letter_job *job = NULL;
-    HASH_FIND(hh, core->dead_letters.by_job, &id, sizeof id, job);
+    HASH_FIND(hh, core->dead_letters.by_job, &id, sizeof(id), job);
     return job;
 }
 
@@ -33,18 +33,18 @@ static void charge(struct core *core, struct queue *queue, int64_t bytes)
 
 static int64_t bytes_of(const struct dead_letter *letter)
 {
-    return (int64_t)(sizeof *letter + letter->payload.len) + extras_bytes(letter->extras);
+    return (int64_t)(sizeof(*letter) + letter->payload.len) + extras_bytes(letter->extras);
 }
 
 static int64_t bytes_of_job(const struct dead_letter_job *job)
 {
-    return (int64_t)(sizeof *job + sizeof *job->queue + job->argument.len);
+    return (int64_t)(sizeof(*job) + sizeof(*job->queue) + job->argument.len);
 }
 
 static struct dead_letter_job *job_add(struct core *core, uint64_t id, struct queue *queue,
                                        const struct belt_open_options *options, bool durable)
 {
-    struct dead_letter_job *job = calloc(1, sizeof *job);
+    struct dead_letter_job *job = calloc(1, sizeof(*job));
     if (!job)
         abort();
     job->id = id;
@@ -57,7 +57,7 @@ static struct dead_letter_job *job_add(struct core *core, uint64_t id, struct qu
     if (options->argument.len)
         job->argument = belt_payload_copy(options->argument.data, (uint32_t)options->argument.len);
     job->options.argument = (struct belt_bytes){job->argument.data, job->argument.len};
-    HASH_ADD(hh, core->dead_letters.by_job, id, sizeof job->id, job);
+    HASH_ADD(hh, core->dead_letters.by_job, id, sizeof(job->id), job);
     charge(core, queue, bytes_of_job(job));
     return job;
 }
@@ -69,7 +69,7 @@ static void record_gone(struct core *core, uint64_t number, uint64_t job)
         return;
     if (core->store.deleted_count == core->store.deleted_room) {
         core->store.deleted_room = core->store.deleted_room ? core->store.deleted_room * 2 : 16;
-        core->store.deleted = realloc(core->store.deleted, core->store.deleted_room * sizeof *core->store.deleted);
+        core->store.deleted = realloc(core->store.deleted, core->store.deleted_room * sizeof(*core->store.deleted));
         if (!core->store.deleted)
             abort();
     }
@@ -124,7 +124,7 @@ static void let_go(struct core *core, struct dead_letter *letter)
     }
     core->dead_letters.dropped++;
     core->dead_letters.let_go_untold++;
-    memcpy(core->dead_letters.let_go_of, of->queue->function, sizeof core->dead_letters.let_go_of);
+    memcpy(core->dead_letters.let_go_of, of->queue->function, sizeof(core->dead_letters.let_go_of));
     dead_letter_drop(core, letter);
 }
 
@@ -184,7 +184,7 @@ static struct belt_payload keep_input(struct belt_payload payload)
 static struct dead_letter *letter_add(struct core *core, struct dead_letter_job *job,
                                       const struct belt_result_item *item, struct belt_payload input)
 {
-    struct dead_letter *letter = calloc(1, sizeof *letter);
+    struct dead_letter *letter = calloc(1, sizeof(*letter));
     if (!letter || (item->extras && !(letter->extras = extras_copy(item->extras))))
         abort();
     letter->job = job;

@@ -85,7 +85,7 @@ static uint32_t put_results_there(struct core *core, struct job *job, uint64_t m
     uint64_t first = job->on_disk.place, bytes = 0;
     struct task *task;
     while (batch.count < most && (bytes < most_bytes || batch.count == 0) &&
-           (task = result_at(job, first + batch.count)) != NULL &&
+           (task = result_at(job, first + batch.count)) &&
            belt_batch_add(&batch, task->len, 16 + (size_t)extras_bytes(task->u.extras))) {
         bytes += task->len + (uint64_t)extras_bytes(task->u.extras);
         task->unrecorded = false;

@@ -16,7 +16,7 @@
 struct history_job *history_find(struct core *core, uint64_t id)
 {
     struct history_job *past = NULL;
-    HASH_FIND(by_id, core->history.by_id, &id, sizeof id, past);
+    HASH_FIND(by_id, core->history.by_id, &id, sizeof(id), past);
     return past;
 }
 
@@ -79,7 +79,7 @@ static void copy_words(struct belt_row_job *row, uint8_t **at)
 /* Copies the row. */
 static struct history_job *past_new(struct core *core, const struct belt_row_job *row)
 {
-    struct history_job *past = calloc(1, sizeof *past + words_of(row));
+    struct history_job *past = calloc(1, sizeof(*past) + words_of(row));
     if (!past)
         abort();
     uint8_t *at = past->words;
@@ -88,12 +88,12 @@ static struct history_job *past_new(struct core *core, const struct belt_row_job
     past->row.past = true;
     past->since_ms = core->now;
     past->expire_ms = core->now + core->config.history_ms;
-    HASH_ADD(by_id, core->history.by_id, row.job, sizeof past->row.job, past);
+    HASH_ADD(by_id, core->history.by_id, row.job, sizeof(past->row.job), past);
     key_add(core, past);
     DL_APPEND(core->history.first, past);
     core->history.count++;
-    core->history.bytes += sizeof *past + words_of(row);
-    core->memory.bytes += sizeof *past + words_of(row);
+    core->history.bytes += sizeof(*past) + words_of(row);
+    core->memory.bytes += sizeof(*past) + words_of(row);
     return past;
 }
 
@@ -106,8 +106,8 @@ void history_drop(struct core *core, struct history_job *past)
     HASH_DELETE(by_id, core->history.by_id, past);
     DL_DELETE(core->history.first, past);
     core->history.count--;
-    core->history.bytes -= sizeof *past + words_of(&past->row);
-    core->memory.bytes -= sizeof *past + words_of(&past->row);
+    core->history.bytes -= sizeof(*past) + words_of(&past->row);
+    core->memory.bytes -= sizeof(*past) + words_of(&past->row);
     free(past);
 }
 

@@ -12,12 +12,12 @@ void records_add(struct kept_list *list, uint64_t number, uint64_t first, uint32
 {
     if (list->head + list->count == list->room) {
         if (list->head > list->room / 2) {
-            memmove(list->rows, list->rows + list->head, list->count * sizeof *list->rows);
+            memmove(list->rows, list->rows + list->head, list->count * sizeof(*list->rows));
             list->head = 0;
         } else {
-            list->bytes += (list->room ? list->room : 8) * sizeof *list->rows;
+            list->bytes += (list->room ? list->room : 8) * sizeof(*list->rows);
             list->room = list->room ? list->room * 2 : 8;
-            list->rows = realloc(list->rows, list->room * sizeof *list->rows);
+            list->rows = realloc(list->rows, list->room * sizeof(*list->rows));
             if (!list->rows)
                 abort();
         }

@@ -23,15 +23,15 @@ static void note(struct core *core, struct job *job, struct tried *tried)
 static struct tried *tried_get(struct job *job, uint64_t index)
 {
     struct tried *tried = NULL;
-    HASH_FIND(hh, job->tries.by_index, &index, sizeof index, tried);
+    HASH_FIND(hh, job->tries.by_index, &index, sizeof(index), tried);
     if (tried)
         return tried;
-    tried = calloc(1, sizeof *tried);
+    tried = calloc(1, sizeof(*tried));
     if (!tried)
         abort();
     tried->index = index;
     job->memory.list_bytes += TRIED_COST;
-    HASH_ADD(hh, job->tries.by_index, index, sizeof tried->index, tried);
+    HASH_ADD(hh, job->tries.by_index, index, sizeof(tried->index), tried);
     return tried;
 }
 
@@ -48,7 +48,7 @@ void tries_over(struct core *core, struct job *job, uint64_t index)
     struct tried *tried = NULL;
     if (!job->tries.by_index)
         return;
-    HASH_FIND(hh, job->tries.by_index, &index, sizeof index, tried);
+    HASH_FIND(hh, job->tries.by_index, &index, sizeof(index), tried);
     if (!tried)
         return;
     tried->over = true;

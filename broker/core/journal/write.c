@@ -29,7 +29,7 @@ uint64_t write_job(struct core *core, const struct job *job, uint64_t number)
 
 uint64_t write_tasks(struct core *core, const struct job *job, uint64_t first, uint32_t count)
 {
-    struct belt_payload *inputs = update_alloc(core, count * sizeof *inputs);
+    struct belt_payload *inputs = update_alloc(core, count * sizeof(*inputs));
     for (uint32_t i = 0; i < count; i++) {
         const struct task *task = table_at(&job->table, first + i);
         inputs[i] = (struct belt_payload){task->buf, task->data, task->len};
@@ -41,7 +41,7 @@ uint64_t write_tasks(struct core *core, const struct job *job, uint64_t first, u
 
 uint64_t write_results(struct core *core, const struct job *job, uint64_t first, uint32_t count)
 {
-    struct belt_result_item *items = update_alloc(core, count * sizeof *items);
+    struct belt_result_item *items = update_alloc(core, count * sizeof(*items));
     for (uint32_t i = 0; i < count; i++) {
         uint64_t index = completions_at(job, first + i);
         items[i] = task_item(index, table_at(&job->table, index));
@@ -53,7 +53,7 @@ uint64_t write_results(struct core *core, const struct job *job, uint64_t first,
 
 uint64_t write_taken(struct core *core, const struct job *job, uint64_t first, uint32_t count, uint64_t number)
 {
-    uint64_t *indexes = update_alloc(core, count * sizeof *indexes);
+    uint64_t *indexes = update_alloc(core, count * sizeof(*indexes));
     for (uint32_t i = 0; i < count; i++)
         indexes[i] = completions_at(job, first + i);
     struct core_record *record = put(core, job->id, number, RECORD_TAKEN);

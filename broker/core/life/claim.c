@@ -41,7 +41,7 @@ static struct claim *claim_new(struct core *core, struct session *from, uint64_t
                      update_text(core, "%u clients ask for jobs of others at this moment: try again later", count));
         return NULL;
     }
-    claim = calloc(1, sizeof *claim);
+    claim = calloc(1, sizeof(*claim));
     if (!claim)
         abort();
     claim->from = from;
@@ -69,7 +69,7 @@ void claim_subscribe(struct core *core, struct session *from, const struct belt_
     struct claim *claim = claim_new(core, from, msg->ref, job, false);
     if (!claim)
         return;
-    name_copy(claim->reader, sizeof claim->reader, msg->reader);
+    name_copy(claim->reader, sizeof(claim->reader), msg->reader);
     claim->msg.subscribe = *msg;
     claim->msg.subscribe.reader = name_bytes(claim->reader);
 }

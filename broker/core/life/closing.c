@@ -266,7 +266,7 @@ void closing_stop(struct core *core, struct job *job, const char *who, const cha
     if (job->state == BELT_JOB_STOPPED)
         return;
     update_trace(core, "job %llu > cancelled: %s", (unsigned long long)job->id, who ? who : why);
-    text_print(job->closing.stopped, sizeof job->closing.stopped, "%s%s",
+    text_print(job->closing.stopped, sizeof(job->closing.stopped), "%s%s",
                !who                     ? "given up: "
                : job->closing.forgotten ? "its results were dropped by "
                                         : "cancelled by ",

@@ -73,19 +73,19 @@ bool opening_refused(struct core *core, struct session *from, uint64_t ref, cons
 
 struct job *opening_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg)
 {
-    struct job *job = calloc(1, sizeof *job);
+    struct job *job = calloc(1, sizeof(*job));
     if (!job)
         abort();
     job->id = id;
     if (core->jobs.last_id < id && is_durable(core, &msg->options))
         core->jobs.last_id = id;
     if (msg->key.len)
-        name_copy(job->key, sizeof job->key, msg->key);
+        name_copy(job->key, sizeof(job->key), msg->key);
     else
-        snprintf(job->key, sizeof job->key, "job-%llx-%llu", (unsigned long long)core->config.epoch,
+        snprintf(job->key, sizeof(job->key), "job-%llx-%llu", (unsigned long long)core->config.epoch,
                  (unsigned long long)job->id);
     char function[BELT_MAX_NAME + 1];
-    name_copy(function, sizeof function, msg->function);
+    name_copy(function, sizeof(function), msg->function);
     job->queue = queue_get(core, function);
     job->queue->jobs++;
     job->share.client = share_take(job->queue, owner);
@@ -100,7 +100,7 @@ struct job *opening_new(struct core *core, struct session *owner, uint64_t id, c
         job->options.opened_at = core->wall;
     job->times.opened_ms = core->now;
     table_init(&job->table);
-    HASH_ADD(by_id, core->jobs.by_id, id, sizeof job->id, job);
+    HASH_ADD(by_id, core->jobs.by_id, id, sizeof(job->id), job);
     HASH_ADD(by_key, core->jobs.by_key, key, (unsigned)strlen(job->key), job);
     catalog_add(core, job);
     core->jobs.count++;
@@ -108,7 +108,7 @@ struct job *opening_new(struct core *core, struct session *owner, uint64_t id, c
     core->jobs.timed += job->options.timeout_ms > 0;
     budget_fixed(core, job, (int64_t)budget_job_cost(&job->options));
     expire_times(core, job);
-    name_copy(job->owner.name, sizeof job->owner.name, msg->options.owner);
+    name_copy(job->owner.name, sizeof(job->owner.name), msg->options.owner);
     owner_set(core, job, owner);
     job->options.owner = name_bytes(job->owner.name);
     job->input.granted = grant_now(core, job);

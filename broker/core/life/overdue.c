@@ -31,7 +31,7 @@ static bool is_overdue(const struct core *core, const struct agent *agent, const
 
 static void drop(struct core *core, struct agent *agent, struct belt_task_ref ref)
 {
-    struct belt_task_ref *refs = update_alloc(core, sizeof *refs);
+    struct belt_task_ref *refs = update_alloc(core, sizeof(*refs));
     *refs = ref;
     run_send_drop(core, agent, refs, 1);
 }
@@ -43,7 +43,7 @@ static struct belt_task_ref ref_of(const struct run *run)
 
 static void remember(struct agent *agent, struct belt_task_ref ref)
 {
-    struct belt_task_ref *grown = realloc(agent->overdue.tasks, (agent->overdue.count + 1) * sizeof *grown);
+    struct belt_task_ref *grown = realloc(agent->overdue.tasks, (agent->overdue.count + 1) * sizeof(*grown));
     if (!grown)
         abort();
     agent->overdue.tasks = grown;

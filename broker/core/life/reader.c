@@ -14,20 +14,20 @@
 struct reader *reader_find(struct core *core, uint64_t id)
 {
     struct reader *reader = NULL;
-    HASH_FIND(hh, core->readers.by_id, &id, sizeof id, reader);
+    HASH_FIND(hh, core->readers.by_id, &id, sizeof(id), reader);
     return reader;
 }
 
 struct reader *reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked)
 {
-    struct reader *reader = calloc(1, sizeof *reader);
+    struct reader *reader = calloc(1, sizeof(*reader));
     if (!reader)
         abort();
     reader->id = ++core->readers.last_id;
     reader->job = job;
     reader->mode = mode;
-    name_copy(reader->name, sizeof reader->name, name);
-    HASH_ADD(hh, core->readers.by_id, id, sizeof reader->id, reader);
+    name_copy(reader->name, sizeof(reader->name), name);
+    HASH_ADD(hh, core->readers.by_id, id, sizeof(reader->id), reader);
     reader->acked = reader->sent = acked;
     DL_APPEND(job->readers.first, reader);
     budget_fixed(core, job, READER_COST);

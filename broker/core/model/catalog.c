@@ -91,6 +91,6 @@ struct job *catalog_living(struct core *core, const struct catalog_name *name)
 struct job *catalog_find(struct core *core, uint64_t id)
 {
     struct job *job = NULL;
-    HASH_FIND(by_id, core->jobs.by_id, &id, sizeof id, job);
+    HASH_FIND(by_id, core->jobs.by_id, &id, sizeof(id), job);
     return job;
 }

@@ -17,13 +17,13 @@ void completions_add(struct job *job, uint64_t index)
 {
     if (job->completions.count == job->completions.room) {
         uint64_t room = job->completions.room ? job->completions.room * 2 : 64;
-        uint64_t *log = malloc(room * sizeof *log);
+        uint64_t *log = malloc(room * sizeof(*log));
         if (!log)
             abort();
         for (uint64_t i = 0; i < job->completions.count; i++)
             log[i] = completions_at(job, job->completions.base + i);
         free(job->completions.ring);
-        job->memory.list_bytes += (room - job->completions.room) * sizeof *log;
+        job->memory.list_bytes += (room - job->completions.room) * sizeof(*log);
         job->completions.ring = log;
         job->completions.room = room;
         job->completions.head = 0;

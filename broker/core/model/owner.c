@@ -20,7 +20,7 @@ void owner_set(struct core *core, struct job *job, struct session *owner)
         owner->fixed_bytes += job->memory.fixed_bytes;
         DL_APPEND2(owner->owned, job, owner.prev, owner.next);
         owner->jobs++;
-        memcpy(job->owner.name, owner->name, sizeof job->owner.name);
+        memcpy(job->owner.name, owner->name, sizeof(job->owner.name));
         job->owner.since_ms = core->now;
         job->on_disk.job_due = true;
         mark_job(core, job);

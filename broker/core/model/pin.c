@@ -21,14 +21,14 @@ struct pin {
 static void pin_release(struct belt_buf *buf)
 {
     struct pin *pin = (struct pin *)buf;
-    charge_bytes(pin->core, pin->job, -(int64_t)(sizeof *pin + pin->frame->len));
+    charge_bytes(pin->core, pin->job, -(int64_t)(sizeof(*pin) + pin->frame->len));
     belt_buf_unref(pin->frame);
     free(pin);
 }
 
 static struct pin *pin_new(struct core *core, struct job *job, struct belt_buf *frame)
 {
-    struct pin *pin = malloc(sizeof *pin);
+    struct pin *pin = malloc(sizeof(*pin));
     if (!pin)
         abort();
     *pin = (struct pin){.frame = belt_buf_ref(frame), .core = core, .job = job};
@@ -37,7 +37,7 @@ static struct pin *pin_new(struct core *core, struct job *job, struct belt_buf *
     pin->buf.data = frame->data;
     pin->buf.share = false;
     pin->buf.release = pin_release;
-    charge_bytes(core, job, (int64_t)(sizeof *pin + frame->len));
+    charge_bytes(core, job, (int64_t)(sizeof(*pin) + frame->len));
     return pin;
 }
 

@@ -19,7 +19,7 @@ static inline void charge_bytes(struct core *core, struct job *job, int64_t byte
 /* Memory of a result beside its payload. */
 static inline int64_t extras_bytes(const struct belt_result_extras *extras)
 {
-    return extras ? (int64_t)(sizeof *extras + extras->text.len + extras->log.len + extras->host.len) : 0;
+    return extras ? (int64_t)(sizeof(*extras) + extras->text.len + extras->log.len + extras->host.len) : 0;
 }
 /* The frame that the last payload of a message came in; zero at first, pin_done() at the end. */
 struct pinned {

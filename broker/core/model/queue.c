@@ -17,7 +17,7 @@ struct queue *queue_get(struct core *core, const char *function)
     HASH_FIND_STR(core->queues, function, queue);
     if (queue)
         return queue;
-    queue = calloc(1, sizeof *queue);
+    queue = calloc(1, sizeof(*queue));
     if (!queue)
         abort();
     memcpy(queue->function, function, strlen(function) + 1);
@@ -51,7 +51,7 @@ void queue_serve(struct core *core, struct queue *queue, struct agent *agent)
             return;
     if (queue->agent_count == queue->agent_room) {
         queue->agent_room = queue->agent_room ? queue->agent_room * 2 : 4;
-        queue->agents = realloc(queue->agents, queue->agent_room * sizeof *queue->agents);
+        queue->agents = realloc(queue->agents, queue->agent_room * sizeof(*queue->agents));
         if (!queue->agents)
             abort();
     }
@@ -92,7 +92,7 @@ struct share *share_take(struct queue *queue, const struct session *client)
     struct share *share = NULL;
     HASH_FIND(hh, queue->shares, id, BELT_SESSION_LEN, share);
     if (!share) {
-        share = calloc(1, sizeof *share);
+        share = calloc(1, sizeof(*share));
         if (!share)
             abort();
         memcpy(share->client, id, BELT_SESSION_LEN);

@@ -27,7 +27,7 @@ void refusal_note(struct core *core, const char *peer, unsigned code, struct bel
         return;
     refusals->counts[code]++;
     refusals->untold++;
-    text_print(refusals->last, sizeof refusals->last, "%s: %.*s", peer, TEXT_BYTES_UP_TO(text, 200));
+    text_print(refusals->last, sizeof(refusals->last), "%s: %.*s", peer, TEXT_BYTES_UP_TO(text, 200));
     mark_alarm(core, core->now);
 }
 
@@ -44,8 +44,8 @@ void refusal_tell(struct core *core)
         return;
     }
     for (unsigned code = 0; code < REFUSAL_CODES; code++)
-        if (refusals->counts[code] && len < (int)sizeof list)
-            len += snprintf(list + len, sizeof list - (size_t)len, "%s%s %llu", len ? ", " : "", belt_code_name(code),
+        if (refusals->counts[code] && len < (int)sizeof(list))
+            len += snprintf(list + len, sizeof(list) - (size_t)len, "%s%s %llu", len ? ", " : "", belt_code_name(code),
                             (unsigned long long)refusals->counts[code]);
     update_notice(core, "refused %llu request%s of peers (%s); the last was of %s",
                   (unsigned long long)refusals->untold, refusals->untold == 1 ? "" : "s", list, refusals->last);

@@ -56,7 +56,7 @@ static struct belt_bytes kept_text(struct core *core, const struct job *job)
 {
     struct belt_bytes readers = readers_text(core, job);
     char span[32];
-    span_text(timer_patience_left(core, job), span, sizeof span);
+    span_text(timer_patience_left(core, job), span, sizeof(span));
     return update_text(core, "%llu results wait to be read%.*s; %s %s",
                        (unsigned long long)(job->input.next - job->counts.released), (int)readers.len,
                        (const char *)readers.data,

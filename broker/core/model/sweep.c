@@ -26,7 +26,7 @@ void sweep_forget(struct core *core, struct job *job)
     if (job->release.sweeping)
         DL_DELETE2(core->release.jobs, job, release.prev, release.next);
     job->release.sweeping = false;
-    memset(job->release.sweep, 0, sizeof job->release.sweep);
+    memset(job->release.sweep, 0, sizeof(job->release.sweep));
 }
 
 static uint64_t end_of(const struct job *job, unsigned mode)

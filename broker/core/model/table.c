@@ -19,7 +19,7 @@ _Static_assert(sizeof(struct task) <= 48, "a waiting task must stay small");
 
 void table_init(struct table *table)
 {
-    memset(table, 0, sizeof *table);
+    memset(table, 0, sizeof(*table));
 }
 
 static size_t segment_size(uint32_t room)
@@ -70,7 +70,7 @@ void table_clear(struct table *table)
         free(segment);
     }
     free(table->segments);
-    memset(table, 0, sizeof *table);
+    memset(table, 0, sizeof(*table));
 }
 
 /* NULL: it is released, or not added yet. */
@@ -111,14 +111,14 @@ uint64_t table_seek(const struct table *table, uint64_t index)
 static bool table_grow(struct table *table)
 {
     uint32_t room = table->room ? table->room * 2 : 4;
-    struct table_segment **segments = calloc(room, sizeof *segments);
+    struct table_segment **segments = calloc(room, sizeof(*segments));
     if (!segments)
         return false;
     for (uint32_t i = 0; i < table->used; i++)
         segments[i] = *segment_slot(table, i);
     free(table->segments);
     table->segments = segments;
-    table->bytes += (room - table->room) * sizeof *segments;
+    table->bytes += (room - table->room) * sizeof(*segments);
     table->room = room;
     table->head = 0;
     return true;
@@ -154,7 +154,7 @@ uint64_t table_cost(const struct table *table, uint64_t next)
 {
     uint64_t ring = table->used < table->room ? 0 : table->room ? table->room : 4;
     if (next % TABLE_SEGMENT == 0)
-        return segment_size(TABLE_LEAST) + ring * sizeof *table->segments;
+        return segment_size(TABLE_LEAST) + ring * sizeof(*table->segments);
     const struct table_segment *last = *segment_slot(table, table->used - 1);
     return next % TABLE_SEGMENT < segment_end(last) ? 0 : segment_size(grown(last)) - segment_size(last->room);
 }
@@ -184,7 +184,7 @@ struct task *table_add(struct table *table, uint64_t index)
         return NULL;
     (*slot)->live++;
     struct task *task = segment_at(*slot, index);
-    memset(task, 0, sizeof *task);
+    memset(task, 0, sizeof(*task));
     return task;
 }
 
@@ -229,7 +229,7 @@ struct task *table_restore(struct table *table, uint64_t index)
         return NULL;
     segment->live++;
     struct task *task = segment_at(segment, index);
-    memset(task, 0, sizeof *task);
+    memset(task, 0, sizeof(*task));
     return task;
 }
 
@@ -289,7 +289,7 @@ static struct belt_bytes bytes_into(char **at, struct belt_bytes from)
 
 struct belt_result_extras *extras_copy(const struct belt_result_extras *extras)
 {
-    size_t size = sizeof *extras + extras->text.len + extras->log.len + extras->host.len;
+    size_t size = sizeof(*extras) + extras->text.len + extras->log.len + extras->host.len;
     struct belt_result_extras *copy = malloc(size);
     if (!copy)
         return NULL;

@@ -55,7 +55,7 @@ static void add(struct core *core, struct job *job)
 {
     if (core->timer.count == core->timer.room) {
         core->timer.room = core->timer.room ? core->timer.room * 2 : 16;
-        core->timer.heap = realloc(core->timer.heap, core->timer.room * sizeof *core->timer.heap);
+        core->timer.heap = realloc(core->timer.heap, core->timer.room * sizeof(*core->timer.heap));
         if (!core->timer.heap)
             abort();
     }

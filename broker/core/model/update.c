@@ -38,8 +38,8 @@ static void *must(void *memory)
 
 struct core_update *core_update_new(void)
 {
-    struct core_update *update = calloc(1, sizeof *update);
-    struct core_update_arena *arena = calloc(1, sizeof *arena);
+    struct core_update *update = calloc(1, sizeof(*update));
+    struct core_update_arena *arena = calloc(1, sizeof(*arena));
     if (!update || !arena) {
         free(update);
         free(arena);
@@ -94,7 +94,7 @@ void *update_alloc(struct core *core, size_t size)
     size = (size + 15u) & ~(size_t)15u;
     if (!chunk || chunk->room - chunk->used < size) {
         size_t room = size > ARENA_CHUNK ? size : ARENA_CHUNK;
-        chunk = must(malloc(sizeof *chunk + room));
+        chunk = must(malloc(sizeof(*chunk) + room));
         chunk->used = 0;
         chunk->room = room;
         chunk->next = arena->chunks;
@@ -110,11 +110,11 @@ static struct core_send *send_add(struct core *core, uint64_t peer, enum belt_ms
     struct core_update *update = core->out;
     if (update->send_count == update->arena->send_room) {
         uint32_t room = update->send_count ? update->send_count * 2 : 64;
-        update->sends = must(realloc(update->sends, room * sizeof *update->sends));
+        update->sends = must(realloc(update->sends, room * sizeof(*update->sends)));
         update->arena->send_room = room;
     }
     struct core_send *out = &update->sends[update->send_count++];
-    memset(out, 0, sizeof *out);
+    memset(out, 0, sizeof(*out));
     out->peer = peer;
     out->msg.type = (uint8_t)type;
     return out;
@@ -123,7 +123,7 @@ static struct core_send *send_add(struct core *core, uint64_t peer, enum belt_ms
 struct belt_msg *update_send(struct core *core, struct session *to, enum belt_msg_type type)
 {
     if (!to || !to->peer) {
-        memset(&core->out->arena->scratch, 0, sizeof core->out->arena->scratch);
+        memset(&core->out->arena->scratch, 0, sizeof(core->out->arena->scratch));
         return &core->out->arena->scratch.msg;
     }
     return &send_add(core, to->peer, type)->msg;
@@ -142,7 +142,7 @@ struct core_record *update_record(struct core *core)
     struct core_update *update = core->out;
     if (update->record_count == update->arena->record_room) {
         uint32_t room = update->record_count ? update->record_count * 2 : 16;
-        update->records = must(realloc(update->records, room * sizeof *update->records));
+        update->records = must(realloc(update->records, room * sizeof(*update->records)));
         update->arena->record_room = room;
     }
     return &update->records[update->record_count++];
@@ -158,7 +158,7 @@ struct belt_bytes update_text(struct core *core, const char *format, ...)
     char text[BELT_MAX_TEXT];
     va_list args;
     va_start(args, format);
-    size_t size = text_format(text, sizeof text, format, args);
+    size_t size = text_format(text, sizeof(text), format, args);
     va_end(args);
     uint8_t *copy = update_alloc(core, size + 1);
     memcpy(copy, text, size);
@@ -180,7 +180,7 @@ void update_drop(struct core *core, uint64_t peer)
     struct core_update *update = core->out;
     if (update->drop_count == update->arena->drop_room) {
         uint32_t room = update->drop_count ? update->drop_count * 2 : 16;
-        update->drops = must(realloc(update->drops, room * sizeof *update->drops));
+        update->drops = must(realloc(update->drops, room * sizeof(*update->drops)));
         update->arena->drop_room = room;
     }
     update->drops[update->drop_count++] = peer;
@@ -199,13 +199,13 @@ void update_trace(struct core *core, const char *format, ...)
     if (!core->config.trace || !core->out) /* nothing is told while the core is built anew */
         return;
     struct core_update_arena *arena = core->out->arena;
-    char text[480], line[32 + TERMINAL_TEXT_ROOM(sizeof text)];
-    size_t size = (size_t)snprintf(line, sizeof line, "[%5llu] ", (unsigned long long)core->now);
+    char text[480], line[32 + TERMINAL_TEXT_ROOM(sizeof(text))];
+    size_t size = (size_t)snprintf(line, sizeof(line), "[%5llu] ", (unsigned long long)core->now);
     va_list args;
     va_start(args, format);
-    size_t len = text_format(text, sizeof text, format, args);
+    size_t len = text_format(text, sizeof(text), format, args);
     va_end(args);
-    size += terminal_text(line + size, sizeof line - size - 1, text, len, 0);
+    size += terminal_text(line + size, sizeof(line) - size - 1, text, len, 0);
     line[size++] = '\n';
     if (arena->trace_room - arena->trace_len < size + 1) {
         size_t room = (arena->trace_room + size) * 2;

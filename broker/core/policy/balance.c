@@ -143,7 +143,7 @@ static bool ask_fullest(struct core *core, struct queue *queue, uint32_t *served
     if (idle && fullest) /* or short, as it seems: unless a long one is among them */
         mark_queue_later(core, queue, core->now + BALANCE_MS);
     *served += count;
-    snprintf(why, sizeof why, "%u slots idle", idle);
+    snprintf(why, sizeof(why), "%u slots idle", idle);
     return count && balance_recall(core, queue, fullest, within_reach(fullest, queue, count, &nearest), why);
 }
 

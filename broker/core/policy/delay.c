@@ -13,9 +13,9 @@
 static void heap_push(struct job *job, struct delay delay)
 {
     if (job->delayed.count == job->delayed.room) {
-        job->memory.list_bytes += (job->delayed.room ? job->delayed.room : 8) * sizeof *job->delayed.heap;
+        job->memory.list_bytes += (job->delayed.room ? job->delayed.room : 8) * sizeof(*job->delayed.heap);
         job->delayed.room = job->delayed.room ? job->delayed.room * 2 : 8;
-        job->delayed.heap = realloc(job->delayed.heap, job->delayed.room * sizeof *job->delayed.heap);
+        job->delayed.heap = realloc(job->delayed.heap, job->delayed.room * sizeof(*job->delayed.heap));
         if (!job->delayed.heap)
             abort();
     }

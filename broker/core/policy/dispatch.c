@@ -86,7 +86,7 @@ static uint32_t give(struct core *core, struct agent *agent, struct job *job, ui
 {
     if (want > BELT_MAX_BATCH)
         want = BELT_MAX_BATCH;
-    struct belt_task_item *items = update_alloc(core, want * sizeof *items);
+    struct belt_task_item *items = update_alloc(core, want * sizeof(*items));
     struct belt_batch batch = {.attached = job->options.argument.len > BELT_MAX_ARGUMENT};
     uint64_t chunk = job->options.chunk > 1 ? ++core->dispatch.last_chunk : 0;
     while (batch.count < want && job->counts.waiting) {
@@ -233,7 +233,7 @@ static uint32_t candidates(struct core *core, struct agent ***list)
     count += !agent->unfed;
     DL_FOREACH2(core->dispatch.unfed, agent, unfed_next)
     count++;
-    *list = update_alloc(core, (count + 1) * sizeof **list);
+    *list = update_alloc(core, (count + 1) * sizeof(**list));
     count = 0;
     DL_FOREACH2(core->dispatch.unfed, agent, unfed_next)
     (*list)[count++] = agent;

@@ -24,7 +24,7 @@ struct run *run_new(struct core *core, struct agent *agent, struct job *job, uin
     if (run) {
         LL_DELETE(core->dispatch.spare_runs, run);
         core->dispatch.spare_run_count--;
-    } else if (!(run = malloc(sizeof *run)))
+    } else if (!(run = malloc(sizeof(*run))))
         abort();
     *run = (struct run){.job = job,
                         .agent = agent,
@@ -42,7 +42,7 @@ struct run *run_new(struct core *core, struct agent *agent, struct job *job, uin
     agent->parts += !chunk || run == agent->runs || run->prev->chunk != chunk;
     agent->held++;
     agent->held_bytes += run->bytes;
-    job->memory.list_bytes += sizeof *run;
+    job->memory.list_bytes += sizeof(*run);
     charge_own(core, job);
     job->counts.waiting--;
     job->counts.running++;
@@ -100,7 +100,7 @@ void run_free(struct core *core, struct run *run)
         refuse_over(core, run);
     else
         run_unload(core, run);
-    run->job->memory.list_bytes -= sizeof *run;
+    run->job->memory.list_bytes -= sizeof(*run);
     charge_own(core, run->job);
     run->job->counts.progress_permille -= run->progress_permille;
     run->job->counts.running--;
@@ -148,7 +148,7 @@ static void drop_marked(struct core *core, struct agent *agent, const struct job
         if (!run->dropped || (job && run->job != job))
             continue;
         if (count == 0)
-            refs = update_alloc(core, BELT_MAX_BATCH * sizeof *refs);
+            refs = update_alloc(core, BELT_MAX_BATCH * sizeof(*refs));
         refs[count++] = ref_of(run);
         if (count == BELT_MAX_BATCH) {
             run_send_drop(core, agent, refs, count);
@@ -183,7 +183,7 @@ void run_drop(struct core *core, struct run *run)
     run->dropped = true;
     if (!run->agent->synced) /* it is told when it is */
         return;
-    ref = update_alloc(core, sizeof *ref);
+    ref = update_alloc(core, sizeof(*ref));
     *ref = ref_of(run);
     run_send_drop(core, run->agent, ref, 1);
 }

@@ -13,9 +13,10 @@
 void waiting_put_back(struct job *job, uint64_t index)
 {
     if (job->waiting.again_count == job->waiting.again_room) {
-        job->memory.list_bytes += (job->waiting.again_room ? job->waiting.again_room : 16) * sizeof *job->waiting.again;
+        job->memory.list_bytes +=
+            (job->waiting.again_room ? job->waiting.again_room : 16) * sizeof(*job->waiting.again);
         job->waiting.again_room = job->waiting.again_room ? job->waiting.again_room * 2 : 16;
-        job->waiting.again = realloc(job->waiting.again, job->waiting.again_room * sizeof *job->waiting.again);
+        job->waiting.again = realloc(job->waiting.again, job->waiting.again_room * sizeof(*job->waiting.again));
         if (!job->waiting.again)
             abort();
     }

@@ -44,7 +44,7 @@ void heap_add(struct heap *heap, const struct heap_order *order, void *member)
 {
     if (heap->count == heap->room) {
         heap->room = heap->room ? heap->room * 2 : 4;
-        heap->members = realloc(heap->members, heap->room * sizeof *heap->members);
+        heap->members = realloc(heap->members, heap->room * sizeof(*heap->members));
         if (!heap->members)
             abort();
     }

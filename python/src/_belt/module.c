@@ -10,7 +10,7 @@ PyObject *belt_python_raise(int code)
 {
     PyObject *value = Py_BuildValue("(is)", code, belt_error_text());
 
-    if (value != NULL)
+    if (value)
         PyErr_SetObject(belt_python_error, value);
     Py_XDECREF(value);
     return NULL;
@@ -55,12 +55,12 @@ PyMODINIT_FUNC PyInit__belt(void)
 {
     PyObject *module = PyModule_Create(&definition);
 
-    if (module == NULL)
+    if (!module)
         return NULL;
     belt_python_error =
         PyErr_NewExceptionWithDoc("_belt.Error", "A code of libbelt and its sentence.", PyExc_RuntimeError, NULL);
     Py_XINCREF(belt_python_error);
-    if (belt_python_error == NULL || PyModule_AddObject(module, "Error", belt_python_error) != 0 ||
+    if (!belt_python_error || PyModule_AddObject(module, "Error", belt_python_error) != 0 ||
         PyModule_AddStringConstant(module, "version", belt_version()) != 0 || add_codes(module) != 0 ||
         belt_python_add_pool(module) != 0 || belt_python_add_stream(module) != 0) {
         Py_DECREF(module);

@@ -11,7 +11,7 @@ struct pool {
 
 PyTypeObject *belt_python_pool_type;
 
-/** A private pool is forked with the interpreter's lock held, so that the slots have an interpreter at rest. */
+/* A private pool is forked with the interpreter's lock held, so that the slots have an interpreter at rest. */
 static int open_private(struct pool *self, const belt_pool_options *options, const char *function)
 {
     int rc = belt_function_register(function, belt_python_slot_run, NULL);
@@ -64,7 +64,7 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *keywords
                                      &lost, &start, &kill, &external, &max_payload))
         return NULL;
     self = (struct pool *)alloc(type, 0);
-    if (self == NULL)
+    if (!self)
         return NULL;
     self->slot = (struct belt_python_slot){callables[0], callables[1], callables[2]};
     Py_INCREF(callables[0]), Py_INCREF(callables[1]), Py_INCREF(callables[2]);
@@ -79,7 +79,7 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     options.slot_ctx = &self->slot;
     options.external_workers = external;
     options.inherit_output = true;
-    rc = broker == NULL ? open_private(self, &options, function) : open_shared(self, broker, &options);
+    rc = !broker ? open_private(self, &options, function) : open_shared(self, broker, &options);
     if (rc != BELT_OK) {
         belt_python_raise(rc);
         Py_DECREF(self);
@@ -129,21 +129,21 @@ static PyObject *pool_subscribe(PyObject *object, PyObject *args, PyObject *keyw
     return belt_python_stream_subscribe(object, ((struct pool *)object)->pool, args, keywords);
 }
 
-/** workers(): the address for the workers of a private pool that has no slots of its own. */
+/* workers(): the address for the workers of a private pool that has no slots of its own. */
 static PyObject *pool_workers(PyObject *object, PyObject *none)
 {
     (void)none;
     return Py_BuildValue("z", belt_pool_workers(((struct pool *)object)->pool));
 }
 
-/** lifeline(): a descriptor that reads end of file when that pool is closed. */
+/* lifeline(): a descriptor that reads end of file when that pool is closed. */
 static PyObject *pool_lifeline(PyObject *object, PyObject *none)
 {
     (void)none;
     return PyLong_FromLong(belt_pool_lifeline(((struct pool *)object)->pool));
 }
 
-/** slots(function): how many slots of the broker's workers serve it. */
+/* slots(function): how many slots of the broker's workers serve it. */
 static PyObject *pool_slots(PyObject *object, PyObject *args)
 {
     struct pool *self = (struct pool *)object;
@@ -183,7 +183,7 @@ int belt_python_add_pool(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&spec);
 
-    if (type == NULL)
+    if (!type)
         return -1;
     belt_python_pool_type = (PyTypeObject *)type;
     Py_INCREF(type);

@@ -23,7 +23,7 @@ int belt_python_slot_start(void *ctx)
     PyOS_AfterFork_Child();
     slot = ctx;
     done = PyObject_CallObject(slot->start, NULL);
-    if (done == NULL) {
+    if (!done) {
         PyErr_Print();
         return 1;
     }
@@ -39,18 +39,18 @@ void belt_python_slot_stop(void *ctx)
     (void)ctx;
     PyEval_RestoreThread(resting);
     done = PyObject_CallObject(slot->stop, NULL);
-    if (done == NULL)
+    if (!done)
         PyErr_Print();
     Py_XDECREF(done);
 }
 
-/** A borrowed reference to the argument of the task's job; the same object for all tasks in a row. */
+/* A borrowed reference to the argument of the task's job; the same object for all tasks in a row. */
 static PyObject *task_argument(belt_task *task)
 {
     size_t len;
     const void *data = belt_task_argument(task, &len);
 
-    if (argument != NULL && (size_t)PyBytes_Size(argument) == len && memcmp(PyBytes_AsString(argument), data, len) == 0)
+    if (argument && (size_t)PyBytes_Size(argument) == len && memcmp(PyBytes_AsString(argument), data, len) == 0)
         return argument;
     Py_XDECREF(argument);
     argument = PyBytes_FromStringAndSize(data, (Py_ssize_t)len);
@@ -74,8 +74,8 @@ static void reply_failure(belt_task *task, PyObject *answer)
     char *data = NULL;
     Py_ssize_t len = 0;
 
-    encoded = text != NULL ? PyUnicode_AsEncodedString(text, "utf-8", "replace") : NULL;
-    if (encoded == NULL || PyBytes_AsStringAndSize(bytes, &data, &len) != 0)
+    encoded = text ? PyUnicode_AsEncodedString(text, "utf-8", "replace") : NULL;
+    if (!encoded || PyBytes_AsStringAndSize(bytes, &data, &len) != 0)
         belt_task_fail(task, "the slot's Python side gave no reason");
     else if (PyBytes_Size(encoded) > 0)
         belt_task_fail_data(task, PyBytes_AsString(encoded), data, (size_t)len);
@@ -93,12 +93,12 @@ int belt_python_slot_run(belt_task *task, const void *data, size_t len, void *ct
     running = task;
     shared = task_argument(task);
     payload = PyMemoryView_FromMemory((char *)(uintptr_t)data, (Py_ssize_t)len, READ_ONLY);
-    if (shared != NULL && payload != NULL)
+    if (shared && payload)
         answer = PyObject_CallFunctionObjArgs(slot->run, payload, shared, NULL);
     Py_XDECREF(payload);
-    if (answer != NULL && PyTuple_Check(answer))
+    if (answer && PyTuple_Check(answer))
         reply_failure(task, answer);
-    else if (answer != NULL)
+    else if (answer)
         reply(task, answer);
     else
         belt_task_fail(task, "the slot's Python side failed; its traceback is on standard error");
@@ -119,19 +119,19 @@ static PyObject *no_task(void)
 PyObject *belt_python_task_index(PyObject *module, PyObject *none)
 {
     (void)module, (void)none;
-    return running == NULL ? no_task() : PyLong_FromUnsignedLongLong(belt_task_index(running));
+    return !running ? no_task() : PyLong_FromUnsignedLongLong(belt_task_index(running));
 }
 
 PyObject *belt_python_task_attempt(PyObject *module, PyObject *none)
 {
     (void)module, (void)none;
-    return running == NULL ? no_task() : PyLong_FromUnsignedLong(belt_task_attempt(running));
+    return !running ? no_task() : PyLong_FromUnsignedLong(belt_task_attempt(running));
 }
 
 PyObject *belt_python_task_cancelled(PyObject *module, PyObject *none)
 {
     (void)module, (void)none;
-    return PyBool_FromLong(running != NULL && belt_task_cancelled(running));
+    return PyBool_FromLong(running && belt_task_cancelled(running));
 }
 
 PyObject *belt_python_task_progress(PyObject *module, PyObject *args)
@@ -141,13 +141,13 @@ PyObject *belt_python_task_progress(PyObject *module, PyObject *args)
     (void)module;
     if (!PyArg_ParseTuple(args, "KK:task_progress", &done, &total))
         return NULL;
-    if (running == NULL)
+    if (!running)
         return no_task();
     belt_task_progress(running, done, total);
     Py_RETURN_NONE;
 }
 
-/** What the slots of a worker call stays for the life of the process, which serves nothing else. */
+/* What the slots of a worker call stays for the life of the process, which serves nothing else. */
 static struct belt_python_slot serving;
 
 PyObject *belt_python_serve(PyObject *module, PyObject *args, PyObject *keywords)

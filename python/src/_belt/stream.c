@@ -30,7 +30,7 @@ struct stream {
 
 PyTypeObject *belt_python_stream_type;
 
-/** An input that failed: its text. */
+/* An input that failed: its text. */
 static void encode_text(PyObject **drawn)
 {
     PyObject *text = *drawn;
@@ -39,7 +39,7 @@ static void encode_text(PyObject **drawn)
     Py_DECREF(text);
 }
 
-/** The library's belt_source: runs in the thread that is inside of a call. */
+/* The library's belt_source: runs in the thread that is inside of a call. */
 static int draw(void *ctx, belt_input *input)
 {
     struct stream *self = ctx;
@@ -55,7 +55,7 @@ static int draw(void *ctx, belt_input *input)
     self->waiting = NULL;
     Py_XDECREF(self->drawn);
     self->drawn = PyObject_CallObject(self->draw, NULL);
-    if (self->drawn == NULL) {
+    if (!self->drawn) {
         self->failed = true;
     } else if (self->drawn == Py_None) {
         answer = BELT_INPUT_END;
@@ -63,7 +63,7 @@ static int draw(void *ctx, belt_input *input)
         answer = PyUnicode_Check(self->drawn) ? BELT_INPUT_FAILED : BELT_INPUT_READY;
         if (answer == BELT_INPUT_FAILED)
             encode_text(&self->drawn);
-        if (self->drawn == NULL || PyBytes_AsStringAndSize(self->drawn, &data, &len) != 0) {
+        if (!self->drawn || PyBytes_AsStringAndSize(self->drawn, &data, &len) != 0) {
             self->failed = true;
             answer = BELT_INPUT_LATER;
         } else {
@@ -92,7 +92,7 @@ static struct stream *enter(PyObject *object)
         PyErr_SetString(PyExc_RuntimeError, "the stream is in use by another thread");
         return NULL;
     }
-    if (self->stream == NULL) {
+    if (!self->stream) {
         refuse_closed();
         return NULL;
     }
@@ -106,7 +106,7 @@ static PyObject *leave(struct stream *self, PyObject *value)
     return value;
 }
 
-/** With the exception of draw() before anything else. */
+/* With the exception of draw() before anything else. */
 static PyObject *leave_with(struct stream *self, int code)
 {
     if (self->failed) {
@@ -127,7 +127,7 @@ static struct stream *stream_alloc(PyObject *pool, PyObject *source)
     allocfunc alloc = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
     struct stream *self = (struct stream *)alloc(type, 0);
 
-    if (self == NULL)
+    if (!self)
         return NULL;
     Py_INCREF(pool);
     self->pool = pool;
@@ -141,7 +141,7 @@ static struct stream *stream_alloc(PyObject *pool, PyObject *source)
 static int open_stream(struct stream *self, belt_pool *pool, const char *function, const belt_job_options *options,
                        int unordered, int submits)
 {
-    belt_source source = self->draw != NULL ? draw : NULL;
+    belt_source source = self->draw ? draw : NULL;
 
     if (submits)
         return belt_pool_submit_open(pool, function, source, self, options, &self->stream);
@@ -175,12 +175,12 @@ PyObject *belt_python_stream_new(PyObject *pool, belt_pool *belt, PyObject *args
     options.detached = detached;
     options.durability = (belt_durability)durability;
     self = stream_alloc(pool, source);
-    if (self == NULL)
+    if (!self)
         return NULL;
-    self->keeps = detached && options.key != NULL;
+    self->keeps = detached && options.key;
     self->busy = true;
     rc = open_stream(self, belt, function, &options, unordered, submits);
-    if (leave_with(self, rc) == NULL) {
+    if (!leave_with(self, rc)) {
         Py_DECREF(self);
         return NULL;
     }
@@ -204,7 +204,7 @@ PyObject *belt_python_stream_subscribe(PyObject *pool, belt_pool *belt, PyObject
     options.acknowledge = acknowledge;
     options.buffersize = buffersize;
     self = stream_alloc(pool, Py_None);
-    if (self == NULL)
+    if (!self)
         return NULL;
     rc = belt_pool_subscribe(belt, job, reader, BELT_FROM_ACKNOWLEDGED, &options, &self->stream);
     if (rc != BELT_OK) {
@@ -222,7 +222,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/** Waits for what `look` looks for, without the interpreter's lock. AGAIN: the time is over; -1: an exception is set.
+/* Waits for what `look` looks for, without the interpreter's lock. AGAIN: the time is over; -1: an exception is set.
  */
 static int await(struct stream *self, int64_t timeout_ms,
                  int (*look)(struct stream *self, int64_t timeout_ms, void *to), void *to)
@@ -260,7 +260,7 @@ static int look_for_results(struct stream *self, int64_t timeout_ms, void *to)
     return belt_stream_next_many(self->stream, timeout_ms, many->results, many->max, &many->count);
 }
 
-/** (index, code, payload, us, number), and of a result that is not OK also text, attempt and signal. */
+/* (index, code, payload, us, number), and of a result that is not OK also text, attempt and signal. */
 static PyObject *describe(const belt_result *r)
 {
     if (r->code == BELT_OK)
@@ -276,9 +276,9 @@ static PyObject *list_of(struct many *many)
     PyObject *list = PyList_New((Py_ssize_t)many->count);
 
     for (size_t i = 0; i < many->count; i++) {
-        PyObject *row = list != NULL ? describe(many->results[i]) : NULL;
+        PyObject *row = list ? describe(many->results[i]) : NULL;
 
-        if (row == NULL)
+        if (!row)
             Py_CLEAR(list);
         else
             PyList_SetItem(list, (Py_ssize_t)i, row);
@@ -287,7 +287,7 @@ static PyObject *list_of(struct many *many)
     return list;
 }
 
-/** next(max, timeout_ms): a list; None: nothing in time, or interrupt(); at the end StopIteration. */
+/* next(max, timeout_ms): a list; None: nothing in time, or interrupt(); at the end StopIteration. */
 static PyObject *stream_next(PyObject *object, PyObject *args)
 {
     struct stream *self;
@@ -298,7 +298,7 @@ static PyObject *stream_next(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "iL:next", &max, &timeout))
         return NULL;
     self = enter(object);
-    if (self == NULL)
+    if (!self)
         return NULL;
     many.max = max < 1 ? 1 : max > MANY_MAX ? MANY_MAX : (size_t)max;
     rc = await(self, timeout, look_for_results, &many);
@@ -315,7 +315,7 @@ static PyObject *stream_next(PyObject *object, PyObject *args)
     return leave_with(self, rc);
 }
 
-/** feed(bytes, timeout_ms): False when the window is full. Also while another thread is in next(); by one thread at a
+/* feed(bytes, timeout_ms): False when the window is full. Also while another thread is in next(); by one thread at a
  * time. */
 static PyObject *stream_feed(PyObject *object, PyObject *args)
 {
@@ -329,7 +329,7 @@ static PyObject *stream_feed(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "O!L:feed", &PyBytes_Type, &bytes, &timeout))
         return NULL;
     PyBytes_AsStringAndSize(bytes, &data, &len);
-    if (self->stream == NULL)
+    if (!self->stream)
         return refuse_closed();
     rc = belt_stream_feed(self->stream, data, (size_t)len, 0);
     if (rc == BELT_WINDOW_FULL && timeout > 0) {
@@ -347,7 +347,7 @@ static PyObject *stream_end(PyObject *object, PyObject *none)
     struct stream *self = enter(object);
 
     (void)none;
-    return self == NULL ? NULL : leave_with(self, belt_stream_end(self->stream));
+    return !self ? NULL : leave_with(self, belt_stream_end(self->stream));
 }
 
 static int look_for_acceptance(struct stream *self, int64_t timeout_ms, void *to)
@@ -356,7 +356,7 @@ static int look_for_acceptance(struct stream *self, int64_t timeout_ms, void *to
     return belt_stream_flush(self->stream, timeout_ms);
 }
 
-/** flush(timeout_ms): False when it was not accepted in time. */
+/* flush(timeout_ms): False when it was not accepted in time. */
 static PyObject *stream_flush(PyObject *object, PyObject *args)
 {
     struct stream *self;
@@ -366,7 +366,7 @@ static PyObject *stream_flush(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "L:flush", &timeout))
         return NULL;
     self = enter(object);
-    if (self == NULL)
+    if (!self)
         return NULL;
     rc = await(self, timeout, look_for_acceptance, NULL);
     if (rc == -1)
@@ -384,7 +384,7 @@ static PyObject *stream_ack(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "K:ack", &number))
         return NULL;
     self = enter(object);
-    return self == NULL ? NULL : leave_with(self, belt_stream_ack(self->stream, number));
+    return !self ? NULL : leave_with(self, belt_stream_ack(self->stream, number));
 }
 
 static int look_for_acks(struct stream *self, int64_t timeout_ms, void *to)
@@ -402,7 +402,7 @@ static PyObject *stream_ack_flush(PyObject *object, PyObject *args)
     if (!PyArg_ParseTuple(args, "L:ack_flush", &timeout))
         return NULL;
     self = enter(object);
-    if (self == NULL)
+    if (!self)
         return NULL;
     rc = await(self, timeout, look_for_acks, NULL);
     return rc == -1 ? leave(self, NULL) : leave_with(self, rc);
@@ -415,7 +415,7 @@ static PyObject *stream_progress(PyObject *object, PyObject *none)
     int rc;
 
     (void)none;
-    if (self == NULL)
+    if (!self)
         return NULL;
     rc = belt_stream_progress(self->stream, &p);
     if (rc != BELT_OK)
@@ -430,7 +430,7 @@ static PyObject *stream_job(PyObject *object, PyObject *none)
     struct stream *self = enter(object);
 
     (void)none;
-    return self == NULL ? NULL : leave(self, PyLong_FromUnsignedLongLong(belt_stream_job(self->stream)));
+    return !self ? NULL : leave(self, PyLong_FromUnsignedLongLong(belt_stream_job(self->stream)));
 }
 
 static PyObject *stream_fd(PyObject *object, PyObject *none)
@@ -439,7 +439,7 @@ static PyObject *stream_fd(PyObject *object, PyObject *none)
     int fd;
 
     (void)none;
-    if (self == NULL)
+    if (!self)
         return NULL;
     fd = belt_stream_fd(self->stream);
     if (self->failed || fd < 0)
@@ -452,7 +452,7 @@ static PyObject *stream_interrupt(PyObject *object, PyObject *none)
     struct stream *self = (struct stream *)object;
 
     (void)none;
-    if (self->stream != NULL)
+    if (self->stream)
         belt_stream_interrupt(self->stream);
     Py_RETURN_NONE;
 }
@@ -472,9 +472,9 @@ static PyObject *stream_close(PyObject *object, PyObject *none)
     struct stream *self = (struct stream *)object;
 
     (void)none;
-    if (self->stream == NULL)
+    if (!self->stream)
         Py_RETURN_NONE;
-    if (enter(object) == NULL)
+    if (!enter(object))
         return NULL;
     let_go(self, self->keeps);
     Py_INCREF(Py_None);
@@ -486,9 +486,9 @@ static PyObject *stream_detach(PyObject *object, PyObject *none)
     struct stream *self = (struct stream *)object;
 
     (void)none;
-    if (self->stream == NULL)
+    if (!self->stream)
         Py_RETURN_NONE;
-    if (enter(object) == NULL)
+    if (!enter(object))
         return NULL;
     let_go(self, true);
     Py_INCREF(Py_None);
@@ -505,12 +505,12 @@ static int stream_traverse(PyObject *object, visitproc visit, void *arg)
     return 0;
 }
 
-/** The library may still call draw(), which is why it goes first. */
+/* The library may still call draw(), which is why it goes first. */
 static int stream_clear(PyObject *object)
 {
     struct stream *self = (struct stream *)object;
 
-    if (self->stream != NULL)
+    if (self->stream)
         let_go(self, self->keeps);
     Py_CLEAR(self->draw);
     Py_CLEAR(self->drawn);
@@ -559,7 +559,7 @@ int belt_python_add_stream(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&spec);
 
-    if (type == NULL)
+    if (!type)
         return -1;
     belt_python_stream_type = (PyTypeObject *)type;
     Py_INCREF(type);
