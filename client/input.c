@@ -18,6 +18,9 @@
 /* Payloads up to CUT_MAX are cut from a chunk: one allocation serves many. */
 #define CHUNK_BYTES (64u << 10)
 #define CUT_MAX     (4u << 10)
+/* While no more tasks than these are under way, somebody may be waiting for each: what is fed leaves at once. Beyond
+ * it the I/O thread may end its nap first, and sends many together. */
+#define FEW_TASKS 8u
 
 /* What a source fills, with room for what a newer header adds: that has to stay unset. */
 union drawn {
@@ -99,7 +102,7 @@ int client_add_task(struct belt_stream *stream, const struct client_parts *parts
         belt_payload_clear(&payload);
         return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", parts->len);
     }
-    client_mail_kick(stream, false);
+    client_mail_kick(stream, stream->source == NULL && stream->window.drawn - stream->window.taken <= FEW_TASKS);
     return BELT_OK;
 }
 
