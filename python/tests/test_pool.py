@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pool: its calls, errors, laziness, packing, and how it ends. No network."""
 
+import concurrent.futures
 import gc
 import multiprocessing
 import os
@@ -30,6 +31,12 @@ def power(x, y=2):
 def five_fails(x):
     if x == 5:
         raise ValueError("five")  # the line that the traceback shows
+    return x
+
+
+def stops_at_five(x):
+    if x == 5:
+        raise StopIteration("five")
     return x
 
 
@@ -253,6 +260,43 @@ class Maps(Base):
                 self.assertRaises(StopIteration, next, results)
                 with self.assertRaisesRegex(ValueError, "five"):
                     self.pool.map(five_fails, range(10), chunksize)
+
+    def test_a_stop_iteration_belongs_to_its_item(self):
+        for call in self.pool.map, self.pool.imap:
+            got = list(call(stops_at_five, range(12), 4, on_error="return"))
+            self.assertEqual([x for x in got if isinstance(x, int)], [i for i in range(12) if i != 5])
+            self.assertIsInstance(got[5], StopIteration)
+
+    def test_a_pack_that_is_too_large_is_sent_in_its_items(self):
+        with Pool(1, max_payload=1 << 20) as pool:
+            items = [bytes(300_000)] * 8
+            self.assertEqual(pool.map(len, items, 8), [300_000] * 8)
+            self.assertEqual(list(pool.imap(len, items, 8)), [300_000] * 8)
+            with self.assertRaises(belt.TooLarge):
+                pool.map(len, [b"", bytes(2_000_000)], 2)
+
+    def test_maps_at_once_and_from_threads(self):
+        results = [self.pool.map_async(square, range(3000 + i)) for i in range(8)]
+        with concurrent.futures.ThreadPoolExecutor(4) as threads:
+            more = list(threads.map(lambda i: self.pool.map(square, range(1000 + i)), range(20)))
+        for first, rows in (3000, [result.get(WAIT) for result in results]), (1000, more):
+            for i, row in enumerate(rows):
+                self.assertEqual(row, [x * x for x in range(first + i)])
+
+    def test_what_lies_ready_is_counted_and_given_once(self):
+        results = self.pool.imap(square, range(1000), 100)
+        self.assertEqual([next(results), results.next(), next(results)], [0, 1, 4])
+        self.assertEqual(results.progress()["taken"], 3)
+        self.assertEqual(results.__length_hint__(), 997)
+        with concurrent.futures.ThreadPoolExecutor(4) as threads:
+            rest = [x for part in threads.map(lambda _: list(results), range(4)) for x in part]
+        self.assertEqual(sorted(rest), [i * i for i in range(3, 1000)])
+
+    def test_closing_forgets_what_lies_ready(self):
+        results = self.pool.imap(square, range(1000), 100)
+        next(results)
+        results.close()
+        self.assertEqual(list(results), [])
 
     def test_errors_as_results(self):
         for got in (

@@ -46,6 +46,7 @@ PyObject *belt_python_serve(PyObject *module, PyObject *args, PyObject *keywords
 
 int belt_python_add_pool(PyObject *module);
 int belt_python_add_stream(PyObject *module);
+int belt_python_add_results(PyObject *module);
 
 /** A pool's stream; `pool` is a Pool object. */
 PyObject *belt_python_stream_new(PyObject *pool, belt_pool *belt, PyObject *args, PyObject *keywords);

@@ -62,7 +62,8 @@ PyMODINIT_FUNC PyInit__belt(void)
     Py_XINCREF(belt_python_error);
     if (!belt_python_error || PyModule_AddObject(module, "Error", belt_python_error) != 0 ||
         PyModule_AddStringConstant(module, "version", belt_version()) != 0 || add_codes(module) != 0 ||
-        belt_python_add_pool(module) != 0 || belt_python_add_stream(module) != 0) {
+        belt_python_add_pool(module) != 0 || belt_python_add_stream(module) != 0 ||
+        belt_python_add_results(module) != 0) {
         Py_DECREF(module);
         return NULL;
     }

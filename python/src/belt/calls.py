@@ -215,6 +215,7 @@ class Calls:
             waiting, self._waiting = self._waiting, {}
             for call, token in waiting.values():
                 call.fail(token, error)
+                call.fail_rest(error)
             self._fail_pending()
 
     def _fail_pending(self):

@@ -16,7 +16,7 @@ from .calls import outcome
 from .errors import InitializerFailed, TimeoutError
 from .iterators import IMapIterator, _Source
 from .pool import _call_options, _packer, _positive, open_core
-from .results import unpacked, with_cause, without_frames
+from .results import LOST_PACK, unpacked, with_cause, without_frames
 
 _open = weakref.WeakSet()
 _at_exit = False
@@ -89,7 +89,7 @@ class _Pack(_Call):
         self._items, self._resubmit = items, resubmit
 
     def deliver(self, token, row):
-        if len(self._items) > 1 and row[1] in (_belt.TASK_LOST, _belt.RESULT_TOO_LARGE):
+        if len(self._items) > 1 and row[1] in LOST_PACK:
             self._future.set_result([self._resubmit(item) for item in self._items])
         else:
             self._future.set_result(unpacked(row, len(self._items), plain=True))

@@ -3,12 +3,13 @@
 
 import threading
 from collections import deque
+from itertools import islice
 
 import _belt
 
 from . import packing
 from .errors import TimeoutError
-from .results import SingleResult, unpacked, with_cause
+from .results import LOST_PACK, SingleResult, unpacked, with_cause
 
 _TAKE = 64
 
@@ -20,6 +21,12 @@ class _Failed:
 
     def __init__(self, error):
         self.error = error
+
+
+class _Values(list):
+    """Stands for results that nothing can go wrong with."""
+
+    __slots__ = ()
 
 
 class _Source:
@@ -65,15 +72,14 @@ class _Source:
         count = self._packer.next(self._core.slots, left, room)
         items = []
         try:
-            while len(items) < count:
-                items.append(next(self._input))
-                self.drawn += 1
-        except StopIteration:
-            self._input = None
+            items.extend(islice(self._input, count))  # what was drawn before an error stays in it
+            if len(items) < count:
+                self._input = None
         except Exception as error:
             self.error, self._input = error, None
         except BaseException as error:
             self.urgent = error
+        self.drawn += len(items)
         return items
 
     def _send(self, items):
@@ -104,7 +110,7 @@ class _Source:
         self._split.clear()
 
 
-class IMapIterator:
+class IMapIterator(_belt.Results):
     """Gives the results. What is drawn ahead of them is at most `buffersize`, exactly."""
 
     def __init__(self, core, source, packer, on_error, stream, acknowledge=False):
@@ -125,15 +131,11 @@ class IMapIterator:
 
     # ---- the results
 
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        return self.next()
-
     def next(self, timeout=None):
         """The next result, or the exception of its item. TimeoutError when it is not there within `timeout` seconds."""
         with self._lock:
+            if self._count_ready():
+                return self._pop()
             if self._acknowledge and self._number is not None:
                 self._acknowledge_taken()
             if self._ready and self._source.size is not None and not self._over:
@@ -146,6 +148,9 @@ class IMapIterator:
                     if not self._ready and not self._over:
                         raise TimeoutError(f"the next result was not there within {timeout} s")
             value = self._ready.popleft()
+            if type(value) is _Values:
+                self._lay_ready(value)
+                return self._pop()
             if self._acknowledge:
                 value, self._number = value
             self._source.taken += 1
@@ -187,7 +192,7 @@ class IMapIterator:
                 ready.append(_Failed(self._source.refused.pop(index)))
                 return
             outcomes = unpacked(row, 1)
-        elif row[1] in (_belt.TASK_LOST, _belt.RESULT_TOO_LARGE):
+        elif row[1] in LOST_PACK:
             self._run_apart(items)
             return
         else:
@@ -196,7 +201,10 @@ class IMapIterator:
                 if row[2][-1] & packing.KIND == packing.VALUES:
                     good, values, *lines = unpacked(row, 1)[0]
                     if good:
-                        ready.extend(values)
+                        if self._source.size is None:
+                            ready.append(_Values(values))
+                        else:
+                            ready.extend(values)
                         return
             outcomes = unpacked(row, len(items))
         for good, value, *lines in outcomes:
@@ -251,6 +259,7 @@ class IMapIterator:
         """Cancels what is not done. The iterator is at its end."""
         with self._lock:
             self._ready.clear()
+            self._lay_ready([])
             self._source.end()
             self._over = True
             self._core.streams.discard(self)
@@ -258,7 +267,7 @@ class IMapIterator:
 
     def progress(self):
         """Counts of items: drawn from the input, and taken from the results; and the total, None when it is not known."""
-        return {"drawn": self._source.drawn, "taken": self._source.taken, "total": self._source.hint}
+        return {"drawn": self._source.drawn, "taken": self._source.taken + self._given, "total": self._source.hint}
 
     def __len__(self):
         if self._source.hint is None:
@@ -270,7 +279,7 @@ class IMapIterator:
 
     def __length_hint__(self):
         hint = self._source.hint
-        return NotImplemented if hint is None else max(0, hint - self._source.taken)
+        return NotImplemented if hint is None else max(0, hint - self._source.taken - self._given)
 
     def __enter__(self):
         return self

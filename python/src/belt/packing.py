@@ -117,12 +117,15 @@ class Packer:
     # An item waits for its neighbours so long at the most; and so many bytes of bookkeeping are at stake.
     TARGET_US = 1000
     MOST = 1024
+    MOST_OF_A_MAP = 8192  # all of its items are there, whatever the size
     QUICK_US = 100
 
     def __init__(self, chunksize=None, enabled=True):
+        self.most = self.MOST
         self.fixed = chunksize if chunksize is not None else None if enabled else 1
         self.size = self.fixed or 1
         self._item_us = None
+        self.is_settled = self.fixed is not None  # what is measured goes on changing the size but little
 
     @property
     def is_quick(self):
@@ -137,7 +140,8 @@ class Packer:
             return
         self._item_us = each if self._item_us is None else (3 * self._item_us + each) / 4
         wanted = int(self.TARGET_US / max(self._item_us, each))
-        self.size = max(1, min(wanted, 4 * self.size, self.MOST))
+        self.is_settled = self.is_settled or wanted <= 4 * self.size or 4 * self.size >= self.most
+        self.size = max(1, min(wanted, 4 * self.size, self.most))
 
     def next(self, slots, left=None, room=None):
         """`left`: items that are still to come, if that is known; `room`: how many may be drawn. Every slot gets

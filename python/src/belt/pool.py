@@ -308,6 +308,7 @@ class Pool:
     ):
         self._check_running()
         packer = _packer(chunksize, timeout, retries, on_error)
+        packer.most = packing.Packer.MOST_OF_A_MAP
         calls = self._core.calls(**_call_options(timeout, retries, priority))
         encoded = functions.encode(func, self._core.seen)
         result = MapResult(encoded, list(iterable), star, packer, callback, error_callback, on_error)

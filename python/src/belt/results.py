@@ -7,8 +7,11 @@ from multiprocessing.pool import RemoteTraceback
 
 from . import packing
 from .calls import call_back, outcome, raised
-from .errors import TimeoutError
+from .errors import TimeoutError, TooLarge
 import _belt
+
+# The items of such a pack run again one by one: which of them it was is not known.
+LOST_PACK = (_belt.TASK_LOST, _belt.RESULT_TOO_LARGE, _belt.TOO_LARGE)
 
 
 def with_cause(error, lines, kind=RemoteTraceback):
@@ -105,6 +108,8 @@ class MapResult(AsyncResult):
         self._packer, self._keep_errors = packer, on_error == "return"
         self._next, self._left = 0, len(items)
         self._again = []  # items of a pack that was lost: one by one
+        # Packs, in two counts, each of which is written by one thread at a time: who feeds, and who gives the results.
+        self._handed_in = self._come_back = 0
         self._results = [None] * len(items)
         self._error = None
         if not items:
@@ -119,19 +124,25 @@ class MapResult(AsyncResult):
                 count = 1
             else:
                 first, left = self._next, len(self._results) - self._next
-                if left <= 0:
+                if left <= 0 or self._waits_for_measure(core):
                     return None
                 count = min(left, self._packer.next(core.slots, left))
                 items = self._items[first : first + count]
                 self._next += count
             try:
-                return self._encode(items), (first, items)
+                piece = self._encode(items), (first, items)
+                self._handed_in += 1
+                return piece
             except Exception as error:
                 if count > 1:
                     self._split(first, items)
                 else:
                     self._put(first, False, without_frames(error))
                     self._count(1)
+
+    def _waits_for_measure(self, core):
+        """Few packs are handed in before it is known how long an item runs: deliver() hands in the rest."""
+        return not self._packer.is_settled and self._handed_in - self._come_back >= 2 * core.slots
 
     def _encode(self, items):
         if len(items) == 1:
@@ -143,18 +154,36 @@ class MapResult(AsyncResult):
 
     def deliver(self, token, row):
         first, items = token
-        if len(items) > 1 and row[1] in (_belt.TASK_LOST, _belt.RESULT_TOO_LARGE):
+        waits = not self._packer.is_settled
+        self._come_back += 1
+        try:
+            self._take(first, items, row)
+        finally:
+            if waits and self._left and self._next < len(self._results):
+                self._resubmit(self)
+
+    def _take(self, first, items, row):
+        if len(items) > 1 and row[1] in LOST_PACK:
             self._split(first, items)
             self._resubmit(self)
             return
-        if row[1] == _belt.OK:
+        if row[1] in (_belt.OK, _belt.TASK_FAILED):
             self._packer.measured(len(items), row[3])
+        if row[1] == _belt.OK:
+            if row[2][-1] & packing.KIND == packing.VALUES:
+                self._results[first : first + len(items)] = packing.decode(row[2])
+                self._count(len(items))
+                return
         for at, (good, value, *lines) in enumerate(unpacked(row, len(items)), first):
             self._put(at, good, value if good else with_cause(value, *lines))
         self._count(len(items))
 
     def fail(self, token, error):
         first, items = token
+        self._handed_in -= 1
+        if len(items) > 1 and isinstance(error, TooLarge):
+            self._split(first, items)
+            return
         for at in range(first, first + len(items)):
             self._put(at, False, error)
         self._count(len(items))

@@ -208,20 +208,31 @@ class Slot:
             return failure(RESULT, error, value)
 
     def _pack(self, function, items, star):
-        rows = []
+        values, failures = [], {}
         try:
-            for item in items:
-                try:
-                    rows.append((True, function(*item) if star else function(item)))
-                except TaskCancelled:
-                    raise
-                except BaseException as error:
-                    rows.append((False, failure(TASK, error)))
+            self._run_all(function, items, star, values, failures)
         finally:
             self._runs = False
-        if packing.are_simple(value for _, value in rows):
-            return packing.encode([value for _, value in rows], packing.VALUES)
+        if not failures and packing.are_simple(values):
+            return packing.encode(values, packing.VALUES)
         # Each by itself: a result that cannot be unpickled where it is wanted spoils no other.
-        rows = [(True, self._encode(value)) if good else (False, value) for good, value in rows]
-        apart = [(False, row[1]) if not row[0] or type(row[1]) is tuple else row for row in rows]
-        return packing.encode(apart, packing.APART)
+        apart = [failures.get(at) or self._encode(value) for at, value in enumerate(values)]
+        return packing.encode([(type(each) is not tuple, each) for each in apart], packing.APART)
+
+    def _run_all(self, function, items, star, values, failures):
+        """One value for each item, None for one that fails; why is in `failures` at its place."""
+        rest, add = iter(items), values.append
+        while True:
+            try:
+                if star:
+                    for item in rest:
+                        add(function(*item))
+                else:
+                    for item in rest:
+                        add(function(item))
+                return
+            except TaskCancelled:
+                raise
+            except BaseException as error:  # the rest goes on behind it
+                failures[len(values)] = failure(TASK, error)
+                add(None)
