@@ -151,11 +151,12 @@ class OnABroker(unittest.TestCase):
             self.assertNotIn("Traceback", done.stderr)
 
     def test_a_worker_ends_at_once(self):
-        self.start_worker()
-        worker = self.programs.pop()
-        time.sleep(0.5)
-        worker.terminate()
-        self.assertEqual(worker.wait(WAIT), 0)
+        command = [sys.executable, "-m", "belt", "worker", "--broker", self.workers, "--slots", "1"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as worker:
+            self.assertIn("connected", worker.stderr.readline())
+            worker.terminate()
+            worker.stderr.read()
+            self.assertEqual(worker.wait(WAIT), 0)
 
 
 if __name__ == "__main__":
