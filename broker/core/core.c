@@ -104,7 +104,7 @@ void core_free(struct core *core)
     free_jobs(core);
     dead_letter_free_all(core);
     history_free_all(core);
-    free(core->timer.heap);
+    heap_free(&core->timer);
     free_agents(core);
     peer_forget_all(core);
     struct queue *queue, *next;
@@ -310,8 +310,8 @@ static void record_turn(struct core *core)
     if (!core->config.durable)
         return;
     core->store.turn_bytes = 0;
-    LL_FOREACH2(core->marks.jobs, job, dirty_next)
-    durable_turn(core, job);
+    LIST_EACH (&core->marks.jobs, job, marked)
+        durable_turn(core, job);
     dead_letter_turn(core);
 }
 
@@ -326,18 +326,15 @@ static void claim_turn(struct core *core)
 /* Those that the last turn had no room for come first. */
 static void deliver_turn(struct core *core)
 {
-    struct reader *reader = core->marks.late_readers, *next;
-    LL_CONCAT2(reader, core->marks.readers, dirty_next);
-    core->marks.late_readers = core->marks.readers = NULL;
+    struct reader *reader;
+    list_join(&core->marks.late_readers, &core->marks.readers);
     core->deliveries.turn_bytes = 0;
-    for (; reader; reader = next) {
+    while ((reader = LIST_FIRST(&core->marks.late_readers, struct reader, marked))) {
         if (core->config.turn_bytes && core->deliveries.turn_bytes >= core->config.turn_bytes) {
-            core->marks.late_readers = reader;
             core->marks.again = true;
             return;
         }
-        next = reader->dirty_next;
-        reader->dirty = false;
+        list_remove(&reader->marked);
         subscription_deliver(core, reader);
     }
 }
@@ -369,11 +366,11 @@ static void on_turn(struct core *core)
     budget_looked(core);
     record_turn(core);
     deliver_turn(core);
-    struct job *jobs = core->marks.jobs, *job, *next_job;
-    core->marks.jobs = NULL;
-    LL_FOREACH_SAFE2(jobs, job, next_job, dirty_next)
-    {
-        job->dirty = false;
+    struct list jobs = {0}, agents = {0}; /* what is marked on the way is for the next turn */
+    list_join(&jobs, &core->marks.jobs);
+    struct job *job;
+    while ((job = LIST_FIRST(&jobs, struct job, marked))) {
+        list_remove(&job->marked);
         if (job->on_disk.withheld && !core->store.failed) {
             mark_job(core, job);
             core->marks.again = true;
@@ -381,11 +378,10 @@ static void on_turn(struct core *core)
         grant_accept(core, job);
         dispatch_notices(core, job);
     }
-    struct agent *agents = core->marks.agents, *agent, *next_agent;
-    core->marks.agents = NULL;
-    LL_FOREACH_SAFE2(agents, agent, next_agent, dirty_next)
-    {
-        agent->dirty = false;
+    list_join(&agents, &core->marks.agents);
+    struct agent *agent;
+    while ((agent = LIST_FIRST(&agents, struct agent, marked))) {
+        list_remove(&agent->marked);
         worker_record(core, agent);
     }
     owed_turn_over(core);
@@ -428,13 +424,14 @@ void core_step(struct core *core, const struct core_event *event, struct core_up
 
 bool core_drained(const struct core *core)
 {
-    if (core->owed.jobs || core->owed.agents)
+    if (!list_is_empty(&core->owed.jobs) || !list_is_empty(&core->owed.agents))
         return false;
     for (struct job *job = core->jobs.by_id; job; job = job->by_id.next) {
         const struct reader *reader;
         if (job->options.durable)
             continue; /* it goes on with the next broker */
-        if (job->counts.running || ((job->waiting.active || job->counts.delayed) && job->queue->agent_count))
+        if (job->counts.running ||
+            ((list_holds(&job->waiting.active) || job->counts.delayed) && job->queue->agent_count))
             return false;
         DL_FOREACH (job->readers.first, reader)
             if (reader->session && reader->engaged && job->state <= BELT_JOB_COMPLETE &&

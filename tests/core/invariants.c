@@ -75,16 +75,21 @@ static const char *check_readers(const struct job *job)
     return NULL;
 }
 
+static bool heap_has(const struct heap *heap, const struct heap_node *node)
+{
+    return heap_holds(node) && node->place <= heap->count && heap->nodes[node->place - 1] == node;
+}
+
 /* Whose turn it is: what waits is in both heaps, at the place it knows of. */
 static const char *check_place(const struct job *job)
 {
     const struct share *share = job->share.client;
-    MUST(job->waiting.active == (job->share.place > 0), job->id);
-    if (!job->waiting.active)
+    bool active = list_holds(&job->waiting.active);
+    MUST(active == heap_holds(&job->share.turn), job->id);
+    if (!active)
         return NULL;
-    MUST(job->share.place <= share->jobs_heap.count && share->jobs_heap.members[job->share.place - 1] == job, job->id);
-    MUST(share->place > 0 && share->place <= job->queue->shares_heap.count, job->id);
-    MUST(job->queue->shares_heap.members[share->place - 1] == share, job->id);
+    MUST(heap_has(&share->jobs_heap, &job->share.turn), job->id);
+    MUST(heap_has(&job->queue->shares_heap, &share->turn), job->id);
     return NULL;
 }
 
@@ -102,8 +107,8 @@ static const char *check_job(const struct job *job)
     MUST(counts.running == job->counts.running && counts.refused == job->results.refused_count, job->id);
     MUST(counts.released == job->counts.released && counts.unread == job->memory.unread_bytes, job->id);
     MUST(job->input.next <= job->input.granted.items, job->id);
-    MUST(counts.delayed == job->counts.delayed && job->counts.delayed <= job->delayed.count, job->id);
-    MUST(job->waiting.active == (job->counts.waiting > 0 && !job->times.start_ms), job->id);
+    MUST(counts.delayed == job->counts.delayed && job->counts.delayed <= job->delayed.heap.count, job->id);
+    MUST(list_holds(&job->waiting.active) == (job->counts.waiting > 0 && !job->times.start_ms), job->id);
     if (job->state != BELT_JOB_STOPPED) {
         MUST(job->counts.done + job->counts.failed == counts.kept + counts.released, job->id);
         MUST(job->completions.base + job->completions.count == job->counts.done + job->counts.failed, job->id);
@@ -131,8 +136,8 @@ static const char *check_agent(const struct agent *agent)
         bytes += run->bytes;
     }
     DL_FOREACH (agent->results.refused, run)
-        MUST(run->refused && run->agent == agent && agent->results.refusing, id);
-    MUST(agent->results.refusing == (agent->results.refused != NULL), id);
+        MUST(run->refused && run->agent == agent && list_holds(&agent->results.refusing), id);
+    MUST(list_holds(&agent->results.refusing) == (agent->results.refused != NULL), id);
     MUST(parts == agent->parts, id);
     MUST(held == agent->held && bytes == agent->held_bytes, id);
     return NULL;
@@ -173,9 +178,8 @@ static const char *check_own_bytes(const struct job *job)
 {
     const struct reader *reader;
     uint64_t fixed = sizeof(*job) + sizeof(*job->share.client) + sizeof(*job->queue) + job->argument.len;
-    uint64_t lists = job->completions.room * sizeof(*job->completions.ring) +
-                     job->waiting.again_room * sizeof(*job->waiting.again) +
-                     job->delayed.room * sizeof(*job->delayed.heap) + job->counts.running * sizeof(struct run) +
+    uint64_t lists = job->completions.room * sizeof(*job->completions.ring) + pairs_bytes(&job->waiting.again) +
+                     pairs_bytes(&job->delayed.heap) + job->counts.running * sizeof(struct run) +
                      HASH_COUNT(job->tries.by_index) * (sizeof(*job->tries.by_index) + 16);
     DL_FOREACH (job->readers.first, reader)
         fixed += sizeof(*reader) + 16;

@@ -399,7 +399,8 @@ Test(admin, a_job_that_waits_costs_the_others_turns_nothing)
         client_job(p, "f", 1, NULL);
     peer_clear(p);
     cluster_turn(c);
-    cr_assert(!c->core->marks.jobs && !c->core->marks.again, "no turn looks at them until something of them is due");
+    cr_assert(list_is_empty(&c->core->marks.jobs) && !c->core->marks.again,
+              "no turn looks at them until something of them is due");
     cluster_advance(c, BELT_HEARTBEAT_MS);
     for (int i = 0; i < 20; i++)
         cr_assert_eq(peer_expect(p, BELT_MSG_NOTICE)->u.notice.code, BELT_NO_WORKER, "they are told nevertheless");

@@ -174,7 +174,7 @@ Test(budget, a_job_that_is_cancelled_frees_what_agents_keep_of_it)
     client_cancel(p, job);
     cluster_turn(c);
     cr_assert_eq(recorded(w), TASKS, "none of them is wanted any more");
-    cr_assert_null(c->core->memory.refusing);
+    cr_assert(list_is_empty(&c->core->memory.refusing));
     cr_assert_neq(w->handle, 0);
     cluster_free(c);
 }

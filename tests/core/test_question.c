@@ -70,9 +70,9 @@ Test(question, a_question_dies_with_its_connection)
     struct peer *greedy = client_new(c, "greedy");
     for (int i = 0; i < 300; i++)
         ask(greedy, 1, BELT_REPORT_QUEUES);
-    cr_assert_eq(c->core->sessions.askers != NULL, true);
+    cr_assert(!list_is_empty(&c->core->sessions.askers));
     peer_gone(greedy);
-    cr_assert_null(c->core->sessions.askers);
+    cr_assert(list_is_empty(&c->core->sessions.askers));
     peer_connect(greedy);
     cluster_advance(c, 1000);
     ask(greedy, 9, BELT_REPORT_BROKER);

@@ -208,7 +208,7 @@ Test(release, a_reader_without_credit_is_forgotten_with_its_connection)
     client_end(s.p, s.job, 4);
     client_ack(s.p, sub, 4, 4);
     settle(&s);
-    cr_assert(job_of(&s)->closing.retired, "nobody else has to read it");
+    cr_assert(list_holds(&job_of(&s)->closing.retired), "nobody else has to read it");
     cluster_free(s.c);
 }
 

@@ -39,8 +39,9 @@ static bool stands_still(const struct sim *sim, const struct job *job)
 
 static bool work_waits(const struct sim *sim, const struct agent *agent)
 {
+    const struct job *job;
     for (uint32_t i = 0; i < agent->queue_count; i++)
-        for (const struct job *job = agent->queues[i]->active; job; job = job->waiting.next)
+        LIST_EACH (&agent->queues[i]->active, job, waiting.active)
             if (!stands_still(sim, job))
                 return true;
     return false;

@@ -185,10 +185,10 @@ static void open_known(struct core *core, struct job *job, struct session *from,
     if (job->owner.session != from) {
         if (job->owner.session)
             memcpy(job->owner.ousted, job->owner.session->id, sizeof(job->owner.ousted));
-        fair_leave(core, job);
+        fair_leave(job);
         share_drop(job->queue, job->share.client);
         job->share.client = share_take(job->queue, from);
-        if (job->waiting.active)
+        if (list_holds(&job->waiting.active))
             fair_enter(core, job);
         owner_set(core, job, from);
     }
@@ -312,7 +312,7 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
 void job_leave(struct core *core, struct session *owner)
 {
     struct job *job, *next;
-    DL_FOREACH_SAFE2(owner->owned, job, next, owner.next)
-    if (job->options.keep_ms && !job->options.detached)
-        owner_set(core, job, NULL);
+    LIST_EACH_SAFE (&owner->owned, job, next, owner.owned)
+        if (job->options.keep_ms && !job->options.detached)
+            owner_set(core, job, NULL);
 }

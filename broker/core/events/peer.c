@@ -54,7 +54,7 @@ static void part(struct core *core, struct session *session)
     session->peer = 0;
     session->parted_ms = core->now;
     claim_forget(core, session);
-    question_forget(core, session);
+    question_forget(session);
     if (session->agent)
         session->agent->synced = false;
     else
@@ -327,7 +327,7 @@ void peer_hello(struct core *core, const struct core_event *event)
         HASH_ADD(by_peer, core->sessions.by_peer, peer, sizeof(session->peer), session);
     }
     session->full = was_full;
-    question_forget(core, session); /* it asks anew */
+    question_forget(session); /* it asks anew */
     set_link(core, session, event->link);
     name_copy(session->name, sizeof(session->name), hello->name);
     session->seq_in = 0;
@@ -341,10 +341,9 @@ void peer_hello(struct core *core, const struct core_event *event)
 /* They say hello, and send again what is not recorded. */
 void peer_ask_again(struct core *core)
 {
-    while (core->memory.asked) {
-        struct agent *agent = core->memory.asked;
-        LL_DELETE2(core->memory.asked, agent, results.asked_next);
-        agent->results.asked = false;
+    struct agent *agent;
+    while ((agent = LIST_FIRST(&core->memory.asked, struct agent, results.asked))) {
+        list_remove(&agent->results.asked);
         if (agent->session->peer)
             refuse(core, agent->session->peer, BELT_SYNC_LOST,
                    update_text(core, "there is room again for results that you keep"));
@@ -498,8 +497,8 @@ void peer_forget_all(struct core *core)
         free(link);
     }
     claim_forget_all(core);
-    while (core->sessions.askers)
-        question_forget(core, core->sessions.askers);
+    while ((session = LIST_FIRST(&core->sessions.askers, struct session, asking)))
+        question_forget(session);
     HASH_CLEAR(by_peer, core->sessions.by_peer);
     HASH_CLEAR(by_id, core->sessions.by_id);
     DL_FOREACH_SAFE (core->sessions.live, session, next)

@@ -84,38 +84,37 @@ void question_status(struct core *core, struct session *from, const struct belt_
         return;
     }
     if (!from->questions)
-        DL_APPEND2(core->sessions.askers, from, asker_prev, asker_next);
+        list_append(&core->sessions.askers, &from->asking);
     struct question *question = question_new(msg); /* the macro reads its argument more than once */
     LL_APPEND(from->questions, question);
     from->question_count++;
     mark_alarm(core, turn_of(from));
 }
 
-static void drop_first(struct core *core, struct session *session)
+static void drop_first(struct session *session)
 {
     struct question *first = session->questions;
     session->questions = first->next;
     session->question_count--;
     free(first);
     if (!session->questions)
-        DL_DELETE2(core->sessions.askers, session, asker_prev, asker_next);
+        list_remove(&session->asking);
 }
 
-void question_forget(struct core *core, struct session *session)
+void question_forget(struct session *session)
 {
     while (session->questions)
-        drop_first(core, session);
+        drop_first(session);
 }
 
 /* One answer for each session whose turn it is. */
 void question_turn(struct core *core)
 {
     struct session *session, *next;
-    DL_FOREACH_SAFE2(core->sessions.askers, session, next, asker_next)
-    {
+    LIST_EACH_SAFE (&core->sessions.askers, session, next, asking) {
         if (is_its_turn(core, session)) {
             answer(core, session, &session->questions->msg);
-            drop_first(core, session);
+            drop_first(session);
         }
         if (session->questions)
             mark_alarm(core, turn_of(session) > core->now ? turn_of(session) : core->now + 1);

@@ -9,6 +9,6 @@
 
 void question_status(struct core *core, struct session *from, const struct belt_msg_status *msg);
 void question_turn(struct core *core);
-void question_forget(struct core *core, struct session *session); /* it is not connected any more */
+void question_forget(struct session *session); /* it is not connected any more */
 
 #endif

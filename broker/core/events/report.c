@@ -26,9 +26,9 @@ static uint64_t oldest_of(const struct core *core, const struct queue *queue)
 {
     uint64_t oldest = 0;
     const struct job *job;
-    DL_FOREACH2(queue->active, job, waiting.next)
-    if (row_since(core, waiting_oldest(job)) > oldest)
-        oldest = row_since(core, waiting_oldest(job));
+    LIST_EACH (&queue->active, job, waiting.active)
+        if (row_since(core, waiting_oldest(job)) > oldest)
+            oldest = row_since(core, waiting_oldest(job));
     return oldest;
 }
 

@@ -151,7 +151,7 @@ void worker_record(struct core *core, struct agent *agent)
         return;
     if (owed_record_waits(core, agent))
         return;
-    owed_record_told(core, agent);
+    owed_record_told(agent);
     update_send(core, agent->session, BELT_MSG_RECORDED)->u.recorded.upto = agent->results.next_number;
     if (agent->record.needs_disk &&
         agent->session->peer) /* it is cumulative: earlier ones may still wait for the disk */
@@ -180,7 +180,7 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
     agent->window_items = props->window_items < props->slots ? props->slots : props->window_items;
     agent->window_bytes = props->window_bytes;
     agent->synced = agent->leaving = agent->recall.under_way = false;
-    stuck_forget(core, agent);
+    stuck_forget(agent);
     stalled_forget(agent);
     agent->queues = realloc(agent->queues, (props->function_count + 1) * sizeof(*agent->queues));
     agent->passes = realloc(agent->passes, (props->function_count + 1) * sizeof(*agent->passes));
@@ -333,17 +333,14 @@ void worker_gone(struct core *core, struct agent *agent, bool blame)
     while (agent->results.refused)
         outcome_again(core, agent->results.refused,
                       table_at(&agent->results.refused->job->table, agent->results.refused->index), TIE_HELD);
-    if (agent->dirty)
-        LL_DELETE2(core->marks.agents, agent, dirty_next);
-    if (agent->results.asked)
-        LL_DELETE2(core->memory.asked, agent, results.asked_next);
-    if (agent->unfed)
-        DL_DELETE2(core->dispatch.unfed, agent, unfed_prev, unfed_next);
+    list_remove(&agent->marked);
+    list_remove(&agent->results.asked);
+    list_remove(&agent->unfed);
     core->sessions.slots -= agent->slots;
-    stuck_forget(core, agent);
+    stuck_forget(agent);
     DL_DELETE(core->agents, agent);
     agent->session->agent = NULL;
-    owed_record_told(core, agent);
+    owed_record_told(agent);
     stalled_forget(agent);
     free(agent->queues);
     free(agent->passes);

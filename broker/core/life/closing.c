@@ -35,54 +35,58 @@ static uint64_t retired_for(const struct core *core)
     return 2 * (uint64_t)core->config.lease_ms;
 }
 
+static struct job *first_retired(const struct core *core)
+{
+    return LIST_FIRST(&core->closing.retired, struct job, closing.retired);
+}
+
+static struct job *first_remembered(const struct core *core)
+{
+    return LIST_FIRST(&core->closing.remembered, struct job, closing.remembered);
+}
+
 static void retire(struct core *core, struct job *job)
 {
-    if (job->closing.retired)
+    if (list_holds(&job->closing.retired))
         return;
-    job->closing.retired = true;
     job->closing.retired_ms = core->now;
-    DL_APPEND2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
+    list_append(&core->closing.retired, &job->closing.retired);
     core->closing.retired_count++;
     mark_alarm(core, core->now + retired_for(core));
 }
 
 void closing_anew(struct core *core, struct job *job)
 {
-    if (!job->closing.retired || !job->closing.retired_ms)
+    if (!list_holds(&job->closing.retired) || !job->closing.retired_ms)
         return;
     job->closing.retired_ms = core->now;
-    DL_DELETE2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
-    DL_APPEND2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
+    list_remove(&job->closing.retired);
+    list_append(&core->closing.retired, &job->closing.retired);
 }
 
 void closing_keep_all(struct core *core)
 {
     struct job *job;
-    DL_FOREACH2(core->closing.retired, job, closing.retired_next)
-    if (job->closing.retired_ms)
-        job->closing.retired_ms = core->now;
+    LIST_EACH (&core->closing.retired, job, closing.retired)
+        if (job->closing.retired_ms)
+            job->closing.retired_ms = core->now;
 }
 
 /* Free at the next look, wherever it stands in the list. */
 static void retire_now(struct core *core, struct job *job)
 {
-    if (job->closing.retired) {
-        DL_DELETE2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
-        core->closing.retired_count--;
-        job->closing.retired = false;
-    }
     retire(core, job);
     job->closing.retired_ms = 0;
     mark_alarm(core, core->now); /* this turn may have looked already */
-    DL_DELETE2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
-    DL_PREPEND2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
+    list_remove(&job->closing.retired);
+    list_prepend(&core->closing.retired, &job->closing.retired);
 }
 
 static void unremember(struct core *core, struct job *job)
 {
     if (!job->closing.remember_ms)
         return;
-    DL_DELETE2(core->closing.remembered, job, closing.remembered_prev, closing.remembered_next);
+    list_remove(&job->closing.remembered);
     job->closing.remember_ms = 0;
     timer_set(core, job);
 }
@@ -90,11 +94,11 @@ static void unremember(struct core *core, struct job *job)
 /* All was read, and nothing is kept of it but what its key stands for (§7.1). */
 static void remember(struct core *core, struct job *job)
 {
-    if (job->closing.remember_ms || job->closing.retired)
+    if (job->closing.remember_ms || list_holds(&job->closing.retired))
         return;
     uint64_t least = retired_for(core); /* as long as any other job that is over */
     job->closing.remember_ms = core->now + (job->options.remember_ms > least ? job->options.remember_ms : least);
-    DL_APPEND2(core->closing.remembered, job, closing.remembered_prev, closing.remembered_next);
+    list_append(&core->closing.remembered, &job->closing.remembered);
     timer_set(core, job);
 }
 
@@ -147,7 +151,8 @@ void closing_settle(struct core *core, struct job *job)
 /* Jobs that outlive their client do not live for ever. */
 void closing_idle_turn(struct core *core, struct job *job)
 {
-    if (job->times.idle_ms && timer_patience_left(core, job) == 0 && !job->closing.remember_ms && !job->closing.retired)
+    if (job->times.idle_ms && timer_patience_left(core, job) == 0 && !job->closing.remember_ms &&
+        !list_holds(&job->closing.retired))
         closing_stop(core, job, NULL, "nobody came for it");
 }
 
@@ -162,8 +167,8 @@ static void let_go(struct core *core, struct job *job)
 void closing_turn(struct core *core)
 {
     uint64_t keep = retired_for(core);
-    while (core->closing.retired) {
-        struct job *job = core->closing.retired;
+    struct job *job;
+    while ((job = first_retired(core))) {
         if (job->closing.retired_ms && core->closing.retired_count <= RETIRED_MAX &&
             (core->store.failed ||
              core->now < job->closing.retired_ms + keep)) { /* answers about it may wait for the store */
@@ -176,38 +181,29 @@ void closing_turn(struct core *core)
 
 void closing_make_room(struct core *core, const struct session *from, const struct belt_open_options *options)
 {
-    if (core->jobs.count >= core->config.max_jobs && core->closing.remembered)
-        let_go(core, core->closing.remembered);
-    while (core->closing.retired && !core->store.failed && !budget_keeps(core, from, budget_job_cost(options)))
-        let_go(core, core->closing.retired);
-    while (core->closing.remembered && !budget_keeps(core, from, budget_job_cost(options)))
-        let_go(core, core->closing.remembered);
+    if (core->jobs.count >= core->config.max_jobs && first_remembered(core))
+        let_go(core, first_remembered(core));
+    while (first_retired(core) && !core->store.failed && !budget_keeps(core, from, budget_job_cost(options)))
+        let_go(core, first_retired(core));
+    while (first_remembered(core) && !budget_keeps(core, from, budget_job_cost(options)))
+        let_go(core, first_remembered(core));
 }
 
 void closing_free(struct core *core, struct job *job)
 {
     struct queue *queue = job->queue;
     durable_forget(core, job);
-    sweep_forget(core, job);
+    sweep_forget(job);
     reader_free_all(core, job);
-    owed_accept_told(core, job);
+    owed_accept_told(job);
     timer_remove(core, job);
-    if (job->closing.retired) {
-        DL_DELETE2(core->closing.retired, job, closing.retired_prev, closing.retired_next);
-        core->closing.retired_count--;
-    }
-    if (job->closing.remember_ms)
-        DL_DELETE2(core->closing.remembered, job, closing.remembered_prev, closing.remembered_next);
-    if (job->waiting.active)
-        DL_DELETE2(queue->active, job, waiting.prev, waiting.next);
-    fair_leave(core, job);
-    if (job->dirty)
-        LL_DELETE2(core->marks.jobs, job, dirty_next);
-    if (job->owner.session) {
-        DL_DELETE2(job->owner.session->owned, job, owner.prev, owner.next);
-        job->owner.session->jobs--;
-        job->owner.session->fixed_bytes -= job->memory.fixed_bytes;
-    }
+    core->closing.retired_count -= list_holds(&job->closing.retired);
+    list_remove(&job->closing.retired);
+    list_remove(&job->closing.remembered);
+    list_remove(&job->waiting.active);
+    fair_leave(job);
+    list_remove(&job->marked);
+    owner_leave(job);
     catalog_remove(core, job);
     queue->waiting -= job->counts.waiting;
     queue->delayed -= job->counts.delayed;
@@ -223,10 +219,10 @@ void closing_free(struct core *core, struct job *job)
         job->memory.payload_bytes + job->memory.own_bytes; /* large payloads, texts and logs; itself */
     core->memory.fixed_bytes -= job->memory.fixed_bytes;
     core->memory.payload_bytes -= job->memory.payload_bytes;
-    budget_feed(core, job);
+    budget_feed(job);
     belt_payload_clear(&job->argument);
-    free(job->waiting.again);
-    free(job->delayed.heap);
+    pairs_free(&job->waiting.again);
+    pairs_free(&job->delayed.heap);
     free(job->completions.ring);
     free(job);
     queue_prune(core, queue);
@@ -245,7 +241,7 @@ static void release_all(struct core *core, struct job *job)
     job->queue->waiting -= job->counts.waiting;
     job->counts.waiting = 0;
     job->waiting.fresh = job->input.next;
-    job->waiting.again_count = 0;
+    job->waiting.again.count = 0;
     delay_forget(core, job);
     job->completions.base += job->completions.count;
     job->completions.count = 0;
@@ -272,12 +268,12 @@ void closing_stop(struct core *core, struct job *job, const char *who, const cha
                                         : "cancelled by ",
                who ? who : why);
     job->state = BELT_JOB_STOPPED;
-    budget_feed(core, job);
+    budget_feed(job);
     if (!job->options.over_at)
         job->options.over_at = core->wall;
     timer_set(core, job);
     durable_forget(core, job);
-    sweep_forget(core, job);
+    sweep_forget(job);
     release_all(core, job);
     run_drop_job(core, job);
     forget_refused(core, job);
@@ -288,14 +284,14 @@ void closing_stop(struct core *core, struct job *job, const char *who, const cha
 
 void closing_orphan(struct core *core, struct session *owner)
 {
-    while (owner->owned) {
-        struct job *job = owner->owned;
+    struct job *job;
+    while ((job = LIST_FIRST(&owner->owned, struct job, owner.owned))) {
         owner_set(core, job, NULL);
         if (job->options.detached)
             continue;
         if (job->closing.remember_ms)
             continue;
-        if (!job->closing.retired)
+        if (!list_holds(&job->closing.retired))
             closing_stop(core, job, NULL, "its client is gone");
         if (job->counts.running == 0)
             retire_now(core, job);

@@ -47,11 +47,11 @@ void grant_accept(struct core *core, struct job *job)
     bool wider =
         grant.items >= job->input.granted.items + step || grant.bytes >= job->input.granted.bytes + BELT_BATCH_BYTES;
     bool more = grant.items > job->input.granted.items || grant.bytes > job->input.granted.bytes;
-    if (starved && budget_left(core, job) == 0 && job->state == BELT_JOB_OPEN && !job->input.starved)
+    if (starved && budget_left(core, job) == 0 && job->state == BELT_JOB_OPEN && !list_holds(&job->input.starving))
         budget_starve(core, job, 1);
-    else if (job->input.starved && budget_takes(core, job, job->input.starved_for))
-        budget_feed(core, job);
-    if (job->input.resync_due && !job->input.starved && !(core->store.failed && job->options.durable)) {
+    else if (list_holds(&job->input.starving) && budget_takes(core, job, job->input.starved_for))
+        budget_feed(job);
+    if (job->input.resync_due && !list_holds(&job->input.starving) && !(core->store.failed && job->options.durable)) {
         job->input.resync_due = false;
         update_error(core, job->owner.session, 0, job->id, BELT_SYNC_LOST,
                      update_text(core, "there is room again: task %llu is next", (unsigned long long)job->input.next));
@@ -59,7 +59,7 @@ void grant_accept(struct core *core, struct job *job)
     if (!wider && !(starved && more) && (!job->accept.due || owed_accept_waits(core, job)))
         return;
     job->input.granted = grant;
-    owed_accept_told(core, job);
+    owed_accept_told(job);
     struct belt_msg *msg = update_send_kept(core, job->owner.session, job, BELT_MSG_ACCEPTED);
     msg->u.accepted = (struct belt_msg_accepted){.job = job->id, .next = job->input.next, .grant = grant};
 }

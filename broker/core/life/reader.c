@@ -61,10 +61,7 @@ void reader_seat(struct core *core, struct reader *reader, struct session *sessi
 void reader_free(struct core *core, struct reader *reader)
 {
     struct job *job = reader->job;
-    if (reader->dirty && core->marks.readers)
-        LL_DELETE2(core->marks.readers, reader, dirty_next);
-    if (reader->dirty && core->marks.late_readers)
-        LL_DELETE2(core->marks.late_readers, reader, dirty_next);
+    list_remove(&reader->marked);
     durable_reader_gone(core, reader);
     reader_seat(core, reader, NULL);
     DL_DELETE(job->readers.first, reader);

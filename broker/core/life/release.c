@@ -96,18 +96,17 @@ static void sweep_some(struct core *core, struct job *job, unsigned mode, uint32
 void release_turn(struct core *core)
 {
     uint32_t steps = RELEASE_A_TURN;
-    while (core->release.jobs && steps) {
-        struct job *job = core->release.jobs;
+    struct job *job;
+    while ((job = LIST_FIRST(&core->release.jobs, struct job, release.sweeping)) && steps) {
         uint64_t before = job->counts.released;
-        DL_DELETE2(core->release.jobs, job, release.prev, release.next);
-        job->release.sweeping = false;
+        list_remove(&job->release.sweeping);
         sweep_some(core, job, BELT_ORDERED, &steps);
         sweep_some(core, job, BELT_UNORDERED, &steps);
         sweep_enlist(core, job); /* behind the others */
         if (job->counts.released != before)
             released_some(core, job);
     }
-    if (core->release.jobs)
+    if (!list_is_empty(&core->release.jobs))
         core->marks.again = true;
 }
 

@@ -9,32 +9,30 @@
 #include "broker/core/core.h"
 #include "broker/core/model/run.h"
 #include "broker/core/util/hash.h"
+#include "broker/core/util/list.h"
 
 struct queue;
 struct session;
 
 /* Results that the agent keeps because there was no room for them: policy/refuse.c. */
 struct agent_results {
-    uint64_t next_number;  /* of the next result that is expected */
-    uint64_t refused_from; /* number of the first result that was refused; REFUSED_NONE: none was */
-    uint64_t seen;         /* results with numbers below it came before, and may come again */
-    uint64_t resent_upto;  /* the agent was asked to send those below it again; 0: it was not, or they have come */
-    struct run *refused;   /* runs whose results it keeps: not among `runs`, and not counted as held */
-    bool refusing;         /* in core->memory.refusing */
-    struct agent *prev, *next;
-    bool asked; /* in core->memory.asked: there is room for what it keeps, and it is to send it */
-    struct agent *asked_next;
+    uint64_t next_number;      /* of the next result that is expected */
+    uint64_t refused_from;     /* number of the first result that was refused; REFUSED_NONE: none was */
+    uint64_t seen;             /* results with numbers below it came before, and may come again */
+    uint64_t resent_upto;      /* the agent was asked to send those below it again; 0: it was not, or they have come */
+    struct run *refused;       /* runs whose results it keeps: not among `runs`, and not counted as held */
+    struct list_node refusing; /* in core->memory.refusing: it keeps some */
+    struct list_node asked;    /* in core->memory.asked: there is room for what it keeps, and it is to send it */
 };
 
 /* The acknowledgement of results (RECORDED) that the agent is owed: policy/owed.c. */
 struct agent_record {
     bool due;              /* results came that were not acknowledged */
     bool needs_disk;       /* some of them must be on disk first */
-    bool waits;            /* in core->owed.agents */
     uint64_t when_ms;      /* RECORDED is sent then at the latest */
     uint64_t told;         /* the number that RECORDED told last */
     uint64_t untold_bytes; /* payload bytes of the results after it */
-    struct agent *prev, *next;
+    struct list_node owed; /* in core->owed.agents: it waits for company */
 };
 
 /* Asking the agent to give back what it has not begun: policy/balance.c. */
@@ -48,16 +46,15 @@ struct agent_recall {
 
 /* Noticing that the slots are busy with much longer tasks than was expected: policy/stuck.c. */
 struct agent_stuck {
-    bool stuck;          /* nothing is put behind the tasks that run */
-    bool surplus;        /* what it has not begun was given for shorter tasks, and is to come back */
-    bool surplus_asked;  /* RECALL was sent for it */
-    bool watched;        /* in core->stuck.watched[pace] */
-    uint8_t pace;        /* run_time_pace() of the tasks it was given */
-    uint64_t dispatched; /* order of the last run that it was given */
-    uint64_t passed;     /* order of the latest run that has ended here */
-    uint64_t moved_ms;   /* when a task of it ended last, or it came */
-    uint64_t ended;      /* tasks that have ended since it was stuck last, or came */
-    struct agent *prev, *next;
+    bool stuck;               /* nothing is put behind the tasks that run */
+    bool surplus;             /* what it has not begun was given for shorter tasks, and is to come back */
+    bool surplus_asked;       /* RECALL was sent for it */
+    uint8_t pace;             /* run_time_pace() of the tasks it was given */
+    uint64_t dispatched;      /* order of the last run that it was given */
+    uint64_t passed;          /* order of the latest run that has ended here */
+    uint64_t moved_ms;        /* when a task of it ended last, or it came */
+    uint64_t ended;           /* tasks that have ended since it was stuck last, or came */
+    struct list_node watched; /* in core->stuck.watched[pace] */
 };
 
 /* Tasks that it does not answer for: policy/stalled.c, life/overdue.c. */
@@ -93,10 +90,8 @@ struct agent {
     struct agent_recall recall;
     struct agent_stuck stuck;
     struct agent_overdue overdue;
-    bool dirty; /* in core->marks.agents */
-    struct agent *dirty_next;
-    bool unfed; /* in core->dispatch.unfed */
-    struct agent *unfed_prev, *unfed_next;
+    struct list_node marked;   /* in core->marks.agents */
+    struct list_node unfed;    /* in core->dispatch.unfed */
     struct agent *prev, *next; /* in core->agents */
 };
 

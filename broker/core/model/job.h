@@ -11,6 +11,9 @@
 #include "broker/core/model/run_time.h"
 #include "broker/core/model/table.h"
 #include "broker/core/util/hash.h"
+#include "broker/core/util/heap.h"
+#include "broker/core/util/list.h"
+#include "broker/core/util/pairs.h"
 
 struct kept_record;
 struct queue;
@@ -24,7 +27,7 @@ struct job_owner {
     char name[BELT_MAX_NAME + 1];     /* as it called itself; stays when the session is forgotten */
     uint64_t since_ms;                /* since when it owns the job */
     uint8_t ousted[BELT_SESSION_LEN]; /* the session that owned it before another one opened it; all zero: none */
-    struct job *prev, *next;          /* in session->owned */
+    struct list_node owned;           /* in session->owned */
 };
 
 /* Tasks as they come in: life/grant.c, and policy/budget.c for the room that they need. */
@@ -34,19 +37,17 @@ struct job_input {
     struct belt_digest digest; /* of them all, when the option asks for it */
     struct belt_grant granted; /* what the client may send, as it was told last */
     bool resync_due;           /* tasks were not taken for want of room: the client is to push them again */
-    bool starved;              /* in core->memory.starved */
     uint64_t starved_for;      /* bytes of the task that the job waits to have room for */
-    struct job *starved_prev, *starved_next;
+    struct list_node starving; /* in core->memory.starving */
 };
 
 /* The acknowledgement of tasks (ACCEPTED) that the client is owed: policy/owed.c. */
 struct job_accept {
-    bool due;            /* something has changed that ACCEPTED tells */
-    bool waits;          /* in core->owed.jobs */
-    uint64_t when_ms;    /* ACCEPTED is sent then at the latest */
-    uint64_t told;       /* input.next as ACCEPTED told it last */
-    uint64_t told_bytes; /* input.bytes at that time */
-    struct job *prev, *next;
+    bool due;              /* something has changed that ACCEPTED tells */
+    uint64_t when_ms;      /* ACCEPTED is sent then at the latest */
+    uint64_t told;         /* input.next as ACCEPTED told it last */
+    uint64_t told_bytes;   /* input.bytes at that time */
+    struct list_node owed; /* in core->owed.jobs: it waits for company */
 };
 
 /* How many tasks are in which state, kept by whoever changes a state. */
@@ -62,11 +63,9 @@ struct job_counts {
 
 /* Which tasks wait for an agent: policy/waiting.c. */
 struct job_waiting {
-    uint64_t fresh;  /* the lowest index that was never dispatched; those from it on wait */
-    uint64_t *again; /* owned heap of the lower indexes that wait (again) */
-    uint32_t again_count, again_room;
-    bool active; /* in queue->active: it has waiting tasks */
-    struct job *prev, *next;
+    uint64_t fresh;          /* the lowest index that was never dispatched; those from it on wait */
+    struct pairs again;      /* the lower indexes that wait (again), by index; stale ones among them */
+    struct list_node active; /* in queue->active: it has waiting tasks that may start */
 };
 
 /* After a restart agents speak of attempts that nobody here knows of; no other attempt gets their numbers. */
@@ -75,15 +74,9 @@ struct job_fence {
     uint32_t attempt; /* and had this number at the most */
 };
 
-/* A task that waits for its next try: heap by `when`. Stale when the task has moved on. */
-struct delay {
-    uint64_t when, index;
-};
-
 /* Tasks that wait for their next try: policy/delay.c. */
 struct job_delayed {
-    struct delay *heap; /* owned */
-    uint32_t count, room;
+    struct pairs heap; /* indexes by the time of the next try; stale when the task has moved on */
 };
 
 /* The tries of a task that are on disk, or will be at the end of the turn. */
@@ -118,7 +111,7 @@ struct job_times {
     uint64_t chunk_ms;      /* since when a chunk waits that is not full; 0: none does */
     uint64_t idle_ms;       /* since when nobody reads or feeds it; 0: somebody does */
     uint64_t due_ms;        /* the earliest of these; UINT64_MAX: none */
-    uint32_t due_at;        /* place in core->timer, from 1; 0: not in it */
+    struct heap_node due;   /* in core->timer */
 };
 
 /* Memory that the job takes, in bytes: model/charge.h, model/pin.h. */
@@ -144,10 +137,9 @@ struct job_share {
     double pass;                     /* service that it has had, in us */
     double owes_us;                  /* what its tasks took beyond what it was charged for them */
     uint64_t rank;                   /* among equals the lower goes first: drawn when it had waiting tasks again */
-    uint32_t place;                  /* in the heap of its client's jobs, from 1; 0: not in it */
-    bool unsettled;                  /* in core->fair.unsettled: owes_us is not 0 */
-    struct job *unsettled_next;
-    struct job *aside_next; /* in core->fair.aside */
+    struct heap_node turn;           /* in the heap of its client's jobs: it has waiting tasks */
+    struct list_node unsettled;      /* in core->fair.unsettled: owes_us is not 0 */
+    struct list_node aside;          /* in core->fair.aside */
 };
 
 /* The log of completions: model/completions.c. */
@@ -167,8 +159,7 @@ struct sweep {
 struct job_release {
     uint64_t whole_from[2]; /* results with numbers from this on were never released */
     struct sweep sweep[2];
-    bool sweeping; /* in core->release.jobs */
-    struct job *prev, *next;
+    struct list_node sweeping; /* in core->release.jobs */
 };
 
 /* life/reader.c */
@@ -210,11 +201,10 @@ struct job_on_disk {
 struct job_closing {
     char stopped[BELT_MAX_NAME + 32]; /* STOPPED: by whom, or why; else "" */
     bool forgotten;                   /* it was complete when its results were dropped */
-    bool retired;                     /* in core->closing.retired: everything was read, or it was stopped */
-    uint64_t retired_ms;              /* since when */
-    uint64_t remember_ms; /* until when its key stands for it although all was read; 0: not in .remembered */
-    struct job *retired_prev, *retired_next;
-    struct job *remembered_prev, *remembered_next;
+    uint64_t retired_ms;              /* since when it is retired; 0: it is to be freed at the next look */
+    uint64_t remember_ms;             /* until when it is remembered; 0: it is not */
+    struct list_node retired;         /* in core->closing.retired: everything was read, or it was stopped */
+    struct list_node remembered;      /* in core->closing.remembered: all was read, and its key stands for it */
 };
 
 struct job {
@@ -242,8 +232,7 @@ struct job {
     struct job_readers readers;
     struct job_on_disk on_disk;
     struct job_closing closing;
-    bool dirty; /* in core->marks.jobs */
-    struct job *dirty_next;
+    struct list_node marked;                 /* in core->marks.jobs */
     struct job *catalog_prev, *catalog_next; /* in core->jobs.catalog, in order of id */
     UT_hash_handle by_id, by_key;
 };

@@ -13,10 +13,8 @@ void mark_alarm(struct core *core, uint64_t when)
 
 void mark_queue(struct core *core, struct queue *queue)
 {
-    if (queue->dirty)
-        return;
-    queue->dirty = true;
-    LL_PREPEND2(core->marks.queues, queue, dirty_next);
+    if (!list_holds(&queue->marked))
+        list_prepend(&core->marks.queues, &queue->marked);
 }
 
 void mark_queue_later(struct core *core, struct queue *queue, uint64_t when)
@@ -27,18 +25,14 @@ void mark_queue_later(struct core *core, struct queue *queue, uint64_t when)
 
 void mark_job(struct core *core, struct job *job)
 {
-    if (job->dirty)
-        return;
-    job->dirty = true;
-    LL_PREPEND2(core->marks.jobs, job, dirty_next);
+    if (!list_holds(&job->marked))
+        list_prepend(&core->marks.jobs, &job->marked);
 }
 
 void mark_reader(struct core *core, struct reader *reader)
 {
-    if (reader->dirty || !reader->session)
-        return;
-    reader->dirty = true;
-    LL_PREPEND2(core->marks.readers, reader, dirty_next);
+    if (!list_holds(&reader->marked) && reader->session)
+        list_prepend(&core->marks.readers, &reader->marked);
 }
 
 void mark_readers(struct core *core, struct job *job)
@@ -50,8 +44,6 @@ void mark_readers(struct core *core, struct job *job)
 
 void mark_agent(struct core *core, struct agent *agent)
 {
-    if (agent->dirty)
-        return;
-    agent->dirty = true;
-    LL_PREPEND2(core->marks.agents, agent, dirty_next);
+    if (!list_holds(&agent->marked))
+        list_prepend(&core->marks.agents, &agent->marked);
 }

@@ -8,17 +8,24 @@
 
 #include <string.h>
 
+void owner_leave(struct job *job)
+{
+    struct session *owner = job->owner.session;
+    if (!owner)
+        return;
+    list_remove(&job->owner.owned);
+    owner->jobs--;
+    owner->fixed_bytes -= job->memory.fixed_bytes;
+    job->owner.session = NULL;
+}
+
 void owner_set(struct core *core, struct job *job, struct session *owner)
 {
-    if (job->owner.session) {
-        DL_DELETE2(job->owner.session->owned, job, owner.prev, owner.next);
-        job->owner.session->jobs--;
-        job->owner.session->fixed_bytes -= job->memory.fixed_bytes;
-    }
+    owner_leave(job);
     job->owner.session = owner;
     if (owner) {
         owner->fixed_bytes += job->memory.fixed_bytes;
-        DL_APPEND2(owner->owned, job, owner.prev, owner.next);
+        list_append(&owner->owned, &job->owner.owned);
         owner->jobs++;
         memcpy(job->owner.name, owner->name, sizeof(job->owner.name));
         job->owner.since_ms = core->now;

@@ -9,5 +9,6 @@
 
 /* Whose job it is from now on; NULL: nobody's. */
 void owner_set(struct core *core, struct job *job, struct session *owner);
+void owner_leave(struct job *job); /* nobody owns the job, which goes or gets another owner */
 
 #endif

@@ -30,7 +30,7 @@ struct queue *queue_get(struct core *core, const char *function)
 void queue_free(struct queue *queue)
 {
     free(queue->agents);
-    free(queue->shares_heap.members);
+    heap_free(&queue->shares_heap);
     free(queue);
 }
 
@@ -38,8 +38,7 @@ void queue_prune(struct core *core, struct queue *queue)
 {
     if (queue->jobs || queue->dead_letters.jobs || queue->agent_count || HASH_COUNT(core->queues) <= IDLE_QUEUES_MAX)
         return;
-    if (queue->dirty)
-        LL_DELETE2(core->marks.queues, queue, dirty_next);
+    list_remove(&queue->marked);
     HASH_DEL(core->queues, queue);
     queue_free(queue);
 }
@@ -62,8 +61,8 @@ void queue_serve(struct core *core, struct queue *queue, struct agent *agent)
     queue->hungry = true;
     mark_queue(core, queue);
     struct job *job;
-    DL_FOREACH2(queue->active, job, waiting.next)
-    mark_job(core, job); /* its notice is over */
+    LIST_EACH (&queue->active, job, waiting.active)
+        mark_job(core, job); /* its notice is over */
 }
 
 void queue_unserve(struct core *core, struct queue *queue, struct agent *agent)
@@ -80,8 +79,8 @@ void queue_unserve(struct core *core, struct queue *queue, struct agent *agent)
         }
     struct job *job;
     if (queue->agent_count == 0)
-        DL_FOREACH2(queue->active, job, waiting.next)
-    mark_job(core, job);
+        LIST_EACH (&queue->active, job, waiting.active)
+            mark_job(core, job);
     queue_prune(core, queue);
 }
 
@@ -110,6 +109,6 @@ void share_drop(struct queue *queue, struct share *share)
         return;
     HASH_DELETE(hh, queue->shares, share);
     queue->share_count--;
-    free(share->jobs_heap.members);
+    heap_free(&share->jobs_heap);
     free(share);
 }

@@ -9,6 +9,7 @@
 #include "broker/core/core.h"
 #include "broker/core/util/hash.h"
 #include "broker/core/util/heap.h"
+#include "broker/core/util/list.h"
 
 struct agent;
 struct dead_letter;
@@ -22,7 +23,7 @@ struct share {
     double level;                     /* the pass of its job that was served last, before it was served */
     uint32_t jobs;                    /* how many it has in this queue */
     struct heap jobs_heap;            /* those with waiting tasks */
-    uint32_t place;                   /* in the queue's heap, from 1; 0: none of its jobs has waiting tasks */
+    struct heap_node turn;            /* in the heap of the queue: some job of it has waiting tasks */
     UT_hash_handle hh;
 };
 
@@ -41,7 +42,7 @@ struct queue {
     uint32_t agent_count, agent_room;
     uint32_t cursor;                    /* the agent that is looked at first in the next turn */
     uint32_t slots;                     /* of all these agents */
-    struct job *active;                 /* jobs with waiting tasks */
+    struct list active;                 /* jobs with waiting tasks */
     uint32_t jobs;                      /* all that are not freed */
     uint64_t waiting, running, delayed; /* tasks at present */
     uint64_t done, failed, retried;     /* tasks in this life of the broker */
@@ -59,8 +60,7 @@ struct queue {
     bool revisit;                 /* it wants to be looked at again at some time */
     uint64_t given_ms;            /* when the last of its tasks was given to an agent */
     uint64_t balanced_ms;         /* when it was last considered whether to take tasks back */
-    bool dirty;                   /* in core->marks.queues */
-    struct queue *dirty_next;
+    struct list_node marked;      /* in core->marks.queues */
     struct queue *prev, *next;
     UT_hash_handle hh;
 };

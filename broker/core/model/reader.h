@@ -8,6 +8,7 @@
 
 #include "broker/core/core.h"
 #include "broker/core/util/hash.h"
+#include "broker/core/util/list.h"
 
 struct job;
 struct session;
@@ -25,13 +26,12 @@ struct reader {
     uint64_t sent;      /* results with numbers below it were sent under the present subscription */
     uint64_t most_sent; /* the highest `sent` of all its subscriptions */
     struct belt_grant credit;
-    uint64_t sent_bytes;  /* payload bytes sent under the present subscription, against `credit` */
-    uint64_t kept_number; /* of its record on disk; 0: none */
-    uint64_t kept_acked;  /* `acked` as that record says it */
-    bool engaged;         /* it has given credit for a delivery: until then it holds no results back */
-    bool done_sent;       /* it was told that there are no more results */
-    bool dirty;           /* in core->marks.readers or late_readers */
-    struct reader *dirty_next;
+    uint64_t sent_bytes;        /* payload bytes sent under the present subscription, against `credit` */
+    uint64_t kept_number;       /* of its record on disk; 0: none */
+    uint64_t kept_acked;        /* `acked` as that record says it */
+    bool engaged;               /* it has given credit for a delivery: until then it holds no results back */
+    bool done_sent;             /* it was told that there are no more results */
+    struct list_node marked;    /* in core->marks.readers or late_readers */
     struct reader *prev, *next; /* of the job */
     struct reader *session_prev, *session_next;
     UT_hash_handle hh; /* in core->readers.by_id */

@@ -8,6 +8,7 @@
 
 #include "broker/core/core.h"
 #include "broker/core/util/hash.h"
+#include "broker/core/util/list.h"
 
 struct agent;
 struct job;
@@ -39,11 +40,11 @@ struct session {
     struct question *questions; /* its STATUS and the like that wait for their turn: events/question.c */
     uint32_t question_count;
     uint64_t charged_us; /* when it has paid for its reports and is served as others are, in us of the core's clock */
-    struct session *asker_prev, *asker_next; /* in core->sessions.askers, while it has questions */
-    uint64_t cost;                           /* bytes of itself and its agent: its part of core->sessions.bytes */
+    struct list_node asking;     /* in core->sessions.askers, while it has questions */
+    uint64_t cost;               /* bytes of itself and its agent: its part of core->sessions.bytes */
     uint64_t fixed_bytes;        /* of its jobs before they have tasks: its part of core->memory.fixed_bytes */
     uint32_t jobs;               /* how many jobs it owns */
-    struct job *owned;           /* the jobs that it owns */
+    struct list owned;           /* the jobs that it owns */
     struct reader *readers;      /* that it reads as at present */
     struct agent *agent;         /* of a worker's session; NULL: a client */
     struct session *prev, *next; /* in core->sessions.live (least recently heard first) or .gone (longest gone first) */

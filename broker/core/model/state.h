@@ -16,6 +16,8 @@
 #include "broker/core/model/run_time.h"
 #include "broker/core/model/session.h"
 #include "broker/core/util/hash.h"
+#include "broker/core/util/heap.h"
+#include "broker/core/util/list.h"
 
 struct claim;
 struct dead_letter_job;
@@ -27,7 +29,7 @@ struct core_sessions {
     struct session *live;            /* connected, the least recently heard first */
     struct session *gone;            /* not connected, the one that has been so for longest first */
     struct link *links;              /* hash by id */
-    struct session *askers;          /* those with questions that wait: events/question.c */
+    struct list askers;              /* those with questions that wait: events/question.c */
     uint64_t report_rows;            /* rows that were looked at for reports, in this life of the broker */
     uint64_t bytes;                  /* memory of sessions and agents, which has a budget of its own */
     uint32_t clients, workers;       /* connected */
@@ -55,14 +57,11 @@ struct core_readers {
 
 /* What the next turn looks at: model/mark.c. */
 struct core_marks {
-    struct agent *agents;
-    struct queue *queues;
-    struct job *jobs;
-    struct reader *readers;
-    struct reader *late_readers; /* dirty, too: the last turn had delivered enough before it came to them */
-    bool revisit;                /* some queue wants to be looked at again */
-    bool again;                  /* there is more to do: CORE_TURN is to come at once */
-    uint64_t alarm;              /* when the turn wants to come back at the latest; UINT64_MAX: not at all */
+    struct list agents, queues, jobs, readers;
+    struct list late_readers; /* marked, too: the last turn had delivered enough before it came to them */
+    bool revisit;             /* some queue wants to be looked at again */
+    bool again;               /* there is more to do: CORE_TURN is to come at once */
+    uint64_t alarm;           /* when the turn wants to come back at the latest; UINT64_MAX: not at all */
 };
 
 /* Memory, in bytes, and who waits for it: policy/budget.c, policy/refuse.c. */
@@ -74,27 +73,26 @@ struct core_memory {
     uint64_t looked_bytes;     /* the most that bytes + expected were in this turn */
     uint64_t looked_delivered; /* deliveries.count when the turn began */
     bool held_back;            /* this turn has not given out something, for want of room */
-    struct job *starved;       /* jobs that wait for room for their next task */
-    struct agent *refusing;    /* agents with refused results; first the one that was looked at longest ago */
-    struct agent *asked;       /* agents with refused results that there is room for */
+    struct list starving;      /* jobs that wait for room for their next task */
+    struct list refusing;      /* agents with refused results; first the one that was looked at longest ago */
+    struct list asked;         /* agents with refused results that there is room for */
 };
 
 /* Acknowledgements that wait for company, the one that has waited for longest first: policy/owed.c. */
 struct core_owed {
-    struct job *jobs;
-    struct agent *agents;
+    struct list jobs, agents;
 };
 
 /* policy/fair.c */
 struct core_fair {
-    struct job *unsettled; /* jobs whose tasks have ended: what these took is not accounted for yet */
-    struct job *aside;     /* jobs with waiting tasks that may not go in this turn */
+    struct list unsettled; /* jobs whose tasks have ended: what these took is not accounted for yet */
+    struct list aside;     /* jobs with waiting tasks that may not go in this turn */
     uint64_t last_rank;
 };
 
 /* policy/dispatch.c, policy/run.c */
 struct core_dispatch {
-    struct agent *unfed;    /* the last turn had given out enough before it came to them, the first ones first */
+    struct list unfed;      /* the last turn had given out enough before it came to them, the first ones first */
     uint64_t last_chunk;    /* number of the chunk that was given out last */
     struct run *spare_runs; /* freed runs, for use again */
     uint32_t spare_run_count;
@@ -102,8 +100,8 @@ struct core_dispatch {
 
 /* policy/stuck.c */
 struct core_stuck {
-    struct agent *watched[RUN_TIME_PACES]; /* agents with tasks behind those that run, by pace */
-    uint64_t looked_ms;                    /* when they were looked at */
+    struct list watched[RUN_TIME_PACES]; /* agents with tasks behind those that run, by pace */
+    uint64_t looked_ms;                  /* when they were looked at */
 };
 
 /* events/subscription.c */
@@ -114,21 +112,15 @@ struct core_deliveries {
 
 /* Jobs that are over: life/closing.c. */
 struct core_closing {
-    struct job *retired; /* the first one since longest ago */
+    struct list retired; /* the first one since longest ago */
     uint32_t retired_count;
-    struct job *remembered; /* read to their end; the first one longest ago */
+    struct list remembered; /* read to their end; the first one longest ago */
 };
 
 /* life/release.c */
 struct core_release {
-    struct job *jobs; /* those with results that may have become free */
+    struct list jobs; /* those with results that may have become free */
     uint64_t steps;   /* results that were looked at for it, in this life of the broker */
-};
-
-/* The heap of jobs by the time at which they are due: model/timer.c. */
-struct core_timer {
-    struct job **heap;
-    uint32_t count, room;
 };
 
 /* The history: journal/history.c. */
@@ -226,7 +218,7 @@ struct core {
     struct core_deliveries deliveries;
     struct core_closing closing;
     struct core_release release;
-    struct core_timer timer;
+    struct heap timer; /* jobs by the time at which they are due: model/timer.c */
     struct core_history history;
     struct core_dead_letters dead_letters;
     struct core_store store;

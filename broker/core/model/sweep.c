@@ -14,18 +14,15 @@ static bool is_sweeping(const struct job *job)
 
 void sweep_enlist(struct core *core, struct job *job)
 {
-    if (job->release.sweeping || !is_sweeping(job))
+    if (list_holds(&job->release.sweeping) || !is_sweeping(job))
         return;
-    job->release.sweeping = true;
-    DL_APPEND2(core->release.jobs, job, release.prev, release.next);
+    list_append(&core->release.jobs, &job->release.sweeping);
     core->marks.again = true;
 }
 
-void sweep_forget(struct core *core, struct job *job)
+void sweep_forget(struct job *job)
 {
-    if (job->release.sweeping)
-        DL_DELETE2(core->release.jobs, job, release.prev, release.next);
-    job->release.sweeping = false;
+    list_remove(&job->release.sweeping);
     memset(job->release.sweep, 0, sizeof(job->release.sweep));
 }
 

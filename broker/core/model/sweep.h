@@ -8,7 +8,7 @@
 
 #include "broker/core/model/state.h"
 
-void sweep_forget(struct core *core, struct job *job); /* nothing of it is looked at any more */
+void sweep_forget(struct job *job); /* nothing of it is looked at any more */
 void sweep_enlist(struct core *core, struct job *job);
 /* A sweep that is under way comes to its end before it begins anew: readers that come and go do not hold it up. */
 void sweep_request(struct core *core, struct job *job, unsigned mode, uint64_t from, uint64_t end);

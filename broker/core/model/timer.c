@@ -7,8 +7,6 @@
 #include "broker/core/model/timer.h"
 #include "broker/core/model/mark.h"
 
-#include <stdlib.h>
-
 static uint64_t patience_of(const struct core *core, const struct job *job)
 {
     uint64_t keep = job->options.keep_ms;
@@ -23,58 +21,15 @@ uint64_t timer_patience_left(const struct core *core, const struct job *job)
     return idle < patience ? patience - idle : 0;
 }
 
-static void place(struct core *core, struct job *job, uint32_t at)
+static bool due_before(const struct heap_node *a, const struct heap_node *b)
 {
-    core->timer.heap[at] = job;
-    job->times.due_at = at + 1;
-}
-
-static void rise(struct core *core, struct job *job, uint32_t at)
-{
-    while (at && core->timer.heap[(at - 1) / 2]->times.due_ms > job->times.due_ms) {
-        place(core, core->timer.heap[(at - 1) / 2], at);
-        at = (at - 1) / 2;
-    }
-    place(core, job, at);
-}
-
-static void sink(struct core *core, struct job *job, uint32_t at)
-{
-    for (uint32_t child; (child = 2 * at + 1) < core->timer.count; at = child) {
-        if (child + 1 < core->timer.count &&
-            core->timer.heap[child + 1]->times.due_ms < core->timer.heap[child]->times.due_ms)
-            child++;
-        if (core->timer.heap[child]->times.due_ms >= job->times.due_ms)
-            break;
-        place(core, core->timer.heap[child], at);
-    }
-    place(core, job, at);
-}
-
-static void add(struct core *core, struct job *job)
-{
-    if (core->timer.count == core->timer.room) {
-        core->timer.room = core->timer.room ? core->timer.room * 2 : 16;
-        core->timer.heap = realloc(core->timer.heap, core->timer.room * sizeof(*core->timer.heap));
-        if (!core->timer.heap)
-            abort();
-    }
-    rise(core, job, core->timer.count++);
+    return HEAP_OWNER(a, struct job, times.due)->times.due_ms < HEAP_OWNER(b, struct job, times.due)->times.due_ms;
 }
 
 void timer_remove(struct core *core, struct job *job)
 {
-    if (!job->times.due_at)
-        return;
-    uint32_t at = job->times.due_at - 1;
-    job->times.due_at = 0;
-    struct job *last = core->timer.heap[--core->timer.count];
-    if (last == job)
-        return;
-    if (at && core->timer.heap[(at - 1) / 2]->times.due_ms > last->times.due_ms)
-        rise(core, last, at);
-    else
-        sink(core, last, at);
+    if (heap_holds(&job->times.due))
+        heap_remove(&core->timer, due_before, &job->times.due);
 }
 
 static uint64_t due_of(const struct core *core, const struct job *job)
@@ -84,7 +39,7 @@ static uint64_t due_of(const struct core *core, const struct job *job)
         return due;
     if (job->closing.remember_ms)
         return job->closing.remember_ms;
-    if (job->closing.retired)
+    if (list_holds(&job->closing.retired))
         return due;
     if (job->times.idle_ms)
         due = core->now + timer_patience_left(core, job);
@@ -98,29 +53,31 @@ static uint64_t due_of(const struct core *core, const struct job *job)
         due = job->times.deadline_ms;
     if (job->times.expired && job->times.expire_next < job->input.next && job->times.expire_ms < due)
         due = job->times.expire_ms;
-    if (job->delayed.count && job->delayed.heap[0].when < due)
-        due = job->delayed.heap[0].when;
+    if (job->delayed.heap.count && job->delayed.heap.heap[0].key < due)
+        due = job->delayed.heap.heap[0].key;
     return due;
 }
 
 void timer_set(struct core *core, struct job *job)
 {
     uint64_t due = due_of(core, job);
-    if (job->times.due_at && job->times.due_ms == due)
+    if (heap_holds(&job->times.due) && job->times.due_ms == due)
         return;
     timer_remove(core, job);
     job->times.due_ms = due;
-    if (due != UINT64_MAX)
-        add(core, job);
-    if (due != UINT64_MAX)
-        mark_alarm(core, due);
+    if (due == UINT64_MAX)
+        return;
+    heap_add(&core->timer, due_before, &job->times.due);
+    mark_alarm(core, due);
 }
 
 struct job *timer_due(struct core *core)
 {
-    if (core->timer.count && core->timer.heap[0]->times.due_ms <= core->now)
-        return core->timer.heap[0];
-    if (core->timer.count)
-        mark_alarm(core, core->timer.heap[0]->times.due_ms);
+    if (core->timer.count == 0)
+        return NULL;
+    struct job *first = HEAP_FIRST(&core->timer, struct job, times.due);
+    if (first->times.due_ms <= core->now)
+        return first;
+    mark_alarm(core, first->times.due_ms);
     return NULL;
 }

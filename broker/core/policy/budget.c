@@ -123,7 +123,7 @@ void budget_looked(struct core *core)
 
 bool budget_has_fallen(const struct core *core)
 {
-    return (core->memory.held_back || core->memory.refusing) &&
+    return (core->memory.held_back || !list_is_empty(&core->memory.refusing)) &&
            (core->memory.bytes + core->memory.expected < core->memory.looked_bytes ||
             core->deliveries.count != core->memory.looked_delivered);
 }
@@ -199,25 +199,20 @@ bool budget_admits(const struct core *core, uint64_t had, uint64_t cost)
 void budget_starve(struct core *core, struct job *job, uint64_t size)
 {
     job->input.starved_for = size;
-    if (job->input.starved)
-        return;
-    job->input.starved = true;
-    DL_APPEND2(core->memory.starved, job, input.starved_prev, input.starved_next);
+    if (!list_holds(&job->input.starving))
+        list_append(&core->memory.starving, &job->input.starving);
 }
 
-void budget_feed(struct core *core, struct job *job)
+void budget_feed(struct job *job)
 {
-    if (job->input.starved)
-        DL_DELETE2(core->memory.starved, job, input.starved_prev, input.starved_next);
-    job->input.starved = false;
+    list_remove(&job->input.starving);
 }
 
 bool budget_has_room(const struct core *core)
 {
     const struct job *job;
     uint32_t looked = 0;
-    DL_FOREACH2(core->memory.starved, job, input.starved_next)
-    {
+    LIST_EACH (&core->memory.starving, job, input.starving) {
         if (looked++ == STARVED_A_TURN)
             break;
         if (budget_takes(core, job, job->input.starved_for))
@@ -230,16 +225,14 @@ void budget_turn(struct core *core)
 {
     struct job *job, *next;
     uint32_t looked = 0;
-    DL_FOREACH_SAFE2(core->memory.starved, job, next, input.starved_next)
-    {
+    LIST_EACH_SAFE (&core->memory.starving, job, next, input.starving) {
         if (looked++ == STARVED_A_TURN)
             break;
         if (budget_takes(core, job, job->input.starved_for)) {
             mark_job(core, job);
             continue;
         }
-        DL_DELETE2(core->memory.starved, job, input.starved_prev,
-                   input.starved_next); /* the next turn begins with others */
-        DL_APPEND2(core->memory.starved, job, input.starved_prev, input.starved_next);
+        list_remove(&job->input.starving); /* the next turn begins with others */
+        list_append(&core->memory.starving, &job->input.starving);
     }
 }

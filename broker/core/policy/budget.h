@@ -29,7 +29,7 @@ struct belt_bytes budget_refusal(struct core *core, const struct session *owner,
 bool budget_admits(const struct core *core, uint64_t had, uint64_t cost); /* a session, which `had` so much */
 /* It waits until there is room for a task of this size. */
 void budget_starve(struct core *core, struct job *job, uint64_t size);
-void budget_feed(struct core *core, struct job *job); /* it has room, or is over */
+void budget_feed(struct job *job); /* it has room, or is over */
 void budget_turn(struct core *core);
 bool budget_has_room(
     const struct core *core); /* for a job that waits: what a turn has freed is the next one's to give */

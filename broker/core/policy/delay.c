@@ -8,45 +8,15 @@
 #include "broker/core/model/charge.h"
 #include "broker/core/policy/waiting.h"
 
-#include <stdlib.h>
-
-static void heap_push(struct job *job, struct delay delay)
-{
-    if (job->delayed.count == job->delayed.room) {
-        job->memory.list_bytes += (job->delayed.room ? job->delayed.room : 8) * sizeof(*job->delayed.heap);
-        job->delayed.room = job->delayed.room ? job->delayed.room * 2 : 8;
-        job->delayed.heap = realloc(job->delayed.heap, job->delayed.room * sizeof(*job->delayed.heap));
-        if (!job->delayed.heap)
-            abort();
-    }
-    uint32_t at = job->delayed.count++;
-    for (; at && job->delayed.heap[(at - 1) / 2].when > delay.when; at = (at - 1) / 2)
-        job->delayed.heap[at] = job->delayed.heap[(at - 1) / 2];
-    job->delayed.heap[at] = delay;
-}
-
-static struct delay heap_pop(struct job *job)
-{
-    struct delay first = job->delayed.heap[0], last = job->delayed.heap[--job->delayed.count];
-    uint32_t at = 0;
-    for (uint32_t child; (child = 2 * at + 1) < job->delayed.count; at = child) {
-        if (child + 1 < job->delayed.count && job->delayed.heap[child + 1].when < job->delayed.heap[child].when)
-            child++;
-        if (job->delayed.heap[child].when >= last.when)
-            break;
-        job->delayed.heap[at] = job->delayed.heap[child];
-    }
-    job->delayed.heap[at] = last;
-    return first;
-}
-
 void delay_add(struct core *core, struct job *job, uint64_t index, struct task *task, uint64_t pause)
 {
     task->state = TASK_DELAYED;
     task->u.until_ms = core->now + pause;
     job->counts.delayed++;
     job->queue->delayed++;
-    heap_push(job, (struct delay){task->u.until_ms, index});
+    uint64_t before = pairs_bytes(&job->delayed.heap);
+    pairs_add(&job->delayed.heap, task->u.until_ms, index);
+    job->memory.list_bytes += pairs_bytes(&job->delayed.heap) - before;
     charge_own(core, job);
     timer_set(core, job);
 }
@@ -61,13 +31,14 @@ void delay_remove(struct core *core, struct job *job, struct task *task)
 
 void delay_turn(struct core *core, struct job *job)
 {
-    while (job->delayed.count && job->delayed.heap[0].when <= core->now) {
-        struct delay delay = heap_pop(job);
-        struct task *task = table_at(&job->table, delay.index);
-        if (!task || task->state != TASK_DELAYED || task->u.until_ms != delay.when)
+    struct pairs *heap = &job->delayed.heap;
+    while (heap->count && heap->heap[0].key <= core->now) {
+        struct pair delay = pairs_pop(heap);
+        struct task *task = table_at(&job->table, delay.value);
+        if (!task || task->state != TASK_DELAYED || task->u.until_ms != delay.key)
             continue; /* it was adopted, or has expired */
         delay_remove(core, job, task);
-        waiting_add(core, job, delay.index, task);
+        waiting_add(core, job, delay.value, task);
     }
 }
 
@@ -75,6 +46,6 @@ void delay_forget(struct core *core, struct job *job)
 {
     job->queue->delayed -= job->counts.delayed;
     job->counts.delayed = 0;
-    job->delayed.count = 0;
+    job->delayed.heap.count = 0;
     timer_set(core, job);
 }

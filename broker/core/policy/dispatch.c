@@ -210,8 +210,7 @@ static void go_on_later(struct core *core, struct agent **agents, uint32_t count
 {
     for (uint32_t i = 0; i < count; i++) {
         struct agent *agent = agents[(from + i) % count];
-        agent->unfed = true;
-        DL_APPEND2(core->dispatch.unfed, agent, unfed_prev, unfed_next);
+        list_append(&core->dispatch.unfed, &agent->unfed);
     }
     core->marks.again = true;
 }
@@ -223,36 +222,34 @@ static void go_on_later(struct core *core, struct agent **agents, uint32_t count
 static uint32_t candidates(struct core *core, struct agent ***list)
 {
     struct queue *queue;
-    LL_FOREACH2(core->marks.queues, queue, dirty_next)
-    if (queue->hungry && queue->waiting)
-        for (uint32_t i = 0; i < queue->agent_count; i++)
-            mark_agent(core, queue->agents[(queue->cursor + i) % queue->agent_count]);
+    LIST_EACH (&core->marks.queues, queue, marked)
+        if (queue->hungry && queue->waiting)
+            for (uint32_t i = 0; i < queue->agent_count; i++)
+                mark_agent(core, queue->agents[(queue->cursor + i) % queue->agent_count]);
     uint32_t count = 0;
     struct agent *agent;
-    LL_FOREACH2(core->marks.agents, agent, dirty_next)
-    count += !agent->unfed;
-    DL_FOREACH2(core->dispatch.unfed, agent, unfed_next)
-    count++;
+    LIST_EACH (&core->marks.agents, agent, marked)
+        count += !list_holds(&agent->unfed);
+    LIST_EACH (&core->dispatch.unfed, agent, unfed)
+        count++;
     *list = update_alloc(core, (count + 1) * sizeof(**list));
     count = 0;
-    DL_FOREACH2(core->dispatch.unfed, agent, unfed_next)
-    (*list)[count++] = agent;
-    LL_FOREACH2(core->marks.agents, agent, dirty_next)
-    if (!agent->unfed)
+    LIST_EACH (&core->dispatch.unfed, agent, unfed)
         (*list)[count++] = agent;
-    while ((agent = core->dispatch.unfed)) {
-        DL_DELETE2(core->dispatch.unfed, agent, unfed_prev, unfed_next);
-        agent->unfed = false;
-    }
+    LIST_EACH (&core->marks.agents, agent, marked)
+        if (!list_holds(&agent->unfed))
+            (*list)[count++] = agent;
+    while ((agent = LIST_FIRST(&core->dispatch.unfed, struct agent, unfed)))
+        list_remove(&agent->unfed);
     return count;
 }
 
 static bool has_eligible(struct core *core, struct queue *queue)
 {
     struct job *job;
-    DL_FOREACH2(queue->active, job, waiting.next)
-    if (ready_may_go(core, job))
-        return true;
+    LIST_EACH (&queue->active, job, waiting.active)
+        if (ready_may_go(core, job))
+            return true;
     return false;
 }
 
@@ -284,10 +281,9 @@ void dispatch_turn(struct core *core)
     fair_turn_over(core);
     stuck_turn(core);
     balance_offer(core, agents, count);
-    while (core->marks.queues) {
-        struct queue *queue = core->marks.queues;
-        LL_DELETE2(core->marks.queues, queue, dirty_next);
-        queue->dirty = false;
+    struct queue *queue;
+    while ((queue = LIST_FIRST(&core->marks.queues, struct queue, marked))) {
+        list_remove(&queue->marked);
         queue->cursor++;
         queue->hungry = !has_eligible(core, queue);
         balance_turn(core, queue);
@@ -296,7 +292,7 @@ void dispatch_turn(struct core *core)
 
 void dispatch_notices(struct core *core, struct job *job)
 {
-    bool served = job->queue->agent_count > 0 || !job->waiting.active || job->state == BELT_JOB_STOPPED;
+    bool served = job->queue->agent_count > 0 || !list_holds(&job->waiting.active) || job->state == BELT_JOB_STOPPED;
     if (served) {
         job->times.unserved_ms = 0;
         if (job->times.unserved) {

@@ -13,9 +13,9 @@
 
 /* ---- who goes before whom ---- */
 
-static bool job_before(const void *left, const void *right)
+static bool job_before(const struct heap_node *left, const struct heap_node *right)
 {
-    const struct job *a = left, *b = right;
+    const struct job *a = HEAP_OWNER(left, struct job, share.turn), *b = HEAP_OWNER(right, struct job, share.turn);
     if (a->options.priority != b->options.priority)
         return a->options.priority > b->options.priority;
     if (a->share.pass != b->share.pass)
@@ -23,10 +23,15 @@ static bool job_before(const void *left, const void *right)
     return a->share.rank < b->share.rank; /* the one that waits for longer */
 }
 
-static bool share_before(const void *left, const void *right)
+static struct job *first_job(const struct share *share)
 {
-    const struct share *one = left, *other = right;
-    const struct job *first = one->jobs_heap.members[0], *second = other->jobs_heap.members[0];
+    return HEAP_FIRST(&share->jobs_heap, struct job, share.turn);
+}
+
+static bool share_before(const struct heap_node *left, const struct heap_node *right)
+{
+    const struct share *one = HEAP_OWNER(left, struct share, turn), *other = HEAP_OWNER(right, struct share, turn);
+    const struct job *first = first_job(one), *second = first_job(other);
     if (first->options.priority != second->options.priority)
         return first->options.priority > second->options.priority;
     if (one->pass != other->pass)
@@ -34,40 +39,26 @@ static bool share_before(const void *left, const void *right)
     return first->share.rank < second->share.rank;
 }
 
-static uint32_t *place_of_job(void *job)
-{
-    return &((struct job *)job)->share.place;
-}
-
-static uint32_t *place_of_share(void *share)
-{
-    return &((struct share *)share)->place;
-}
-
-static const struct heap_order by_job = {job_before, place_of_job}, by_share = {share_before, place_of_share};
-
 /* ---- who is in ---- */
 
 static void enter(struct job *job)
 {
     struct share *share = job->share.client;
-    heap_add(&share->jobs_heap, &by_job, job);
-    if (share->place)
-        heap_move(&job->queue->shares_heap, &by_share, share);
+    heap_add(&share->jobs_heap, job_before, &job->share.turn);
+    if (heap_holds(&share->turn))
+        heap_move(&job->queue->shares_heap, share_before, &share->turn);
     else
-        heap_add(&job->queue->shares_heap, &by_share, share);
+        heap_add(&job->queue->shares_heap, share_before, &share->turn);
 }
 
 static void leave(struct job *job)
 {
     struct share *share = job->share.client;
-    heap_remove(&share->jobs_heap, &by_job, job);
-    if (share->jobs_heap.count) {
-        heap_move(&job->queue->shares_heap, &by_share, share);
-        return;
-    }
-    /* Its place is found by its number: nothing of it is compared any more. */
-    heap_remove(&job->queue->shares_heap, &by_share, share);
+    heap_remove(&share->jobs_heap, job_before, &job->share.turn);
+    if (share->jobs_heap.count)
+        heap_move(&job->queue->shares_heap, share_before, &share->turn);
+    else /* a share that has no job is compared with none: its node knows its place */
+        heap_remove(&job->queue->shares_heap, share_before, &share->turn);
 }
 
 void fair_enter(struct core *core, struct job *job)
@@ -79,21 +70,20 @@ void fair_enter(struct core *core, struct job *job)
 struct job *fair_first(struct core *core, struct queue *queue)
 {
     while (queue->shares_heap.count) {
-        struct share *share = queue->shares_heap.members[0];
-        struct job *job = share->jobs_heap.members[0];
+        struct job *job = first_job(HEAP_FIRST(&queue->shares_heap, struct share, turn));
         if (ready_may_go(core, job))
             return job;
         leave(job);
-        LL_PREPEND2(core->fair.aside, job, share.aside_next);
+        list_prepend(&core->fair.aside, &job->share.aside);
     }
     return NULL;
 }
 
 void fair_turn_over(struct core *core)
 {
-    while (core->fair.aside) {
-        struct job *job = core->fair.aside;
-        LL_DELETE2(core->fair.aside, job, share.aside_next);
+    struct job *job;
+    while ((job = LIST_FIRST(&core->fair.aside, struct job, share.aside))) {
+        list_remove(&job->share.aside);
         enter(job);
     }
 }
@@ -127,10 +117,11 @@ static void charge(struct agent *agent, uint32_t place, struct job *job, uint32_
 /* What they have had has changed: they find their places. */
 static void moved(struct job *job)
 {
-    if (job->share.place)
-        heap_move(&job->share.client->jobs_heap, &by_job, job);
-    if (job->share.client->place)
-        heap_move(&job->queue->shares_heap, &by_share, job->share.client);
+    struct share *share = job->share.client;
+    if (heap_holds(&job->share.turn))
+        heap_move(&share->jobs_heap, job_before, &job->share.turn);
+    if (heap_holds(&share->turn))
+        heap_move(&job->queue->shares_heap, share_before, &share->turn);
 }
 
 void fair_given(struct agent *agent, uint32_t place, struct job *job, uint32_t count)
@@ -149,12 +140,11 @@ static void settle_one(double *pass, double *level, double owes)
 }
 
 /* Results come by the hundred: their places are looked for once. */
-static void settle(struct core *core, struct job *job)
+static void settle(struct job *job)
 {
-    if (!job->share.unsettled)
+    if (!list_holds(&job->share.unsettled))
         return;
-    LL_DELETE2(core->fair.unsettled, job, share.unsettled_next);
-    job->share.unsettled = false;
+    list_remove(&job->share.unsettled);
     settle_one(&job->share.pass, &job->share.client->level, job->share.owes_us);
     settle_one(&job->share.client->pass, &job->queue->level, job->share.owes_us);
     job->share.owes_us = 0;
@@ -164,10 +154,8 @@ static void settle(struct core *core, struct job *job)
 static void owe(struct core *core, struct job *job, double more)
 {
     job->share.owes_us += more;
-    if (job->share.unsettled)
-        return;
-    job->share.unsettled = true;
-    LL_PREPEND2(core->fair.unsettled, job, share.unsettled_next);
+    if (!list_holds(&job->share.unsettled))
+        list_prepend(&core->fair.unsettled, &job->share.unsettled);
 }
 
 /* It was charged for what a task seemed to take; this is what it took: 0 when it did not run to its end. */
@@ -187,13 +175,14 @@ void fair_charge_anew(struct core *core, struct run *run)
 
 void fair_turn(struct core *core)
 {
-    while (core->fair.unsettled)
-        settle(core, core->fair.unsettled);
+    while (!list_is_empty(&core->fair.unsettled))
+        settle(LIST_FIRST(&core->fair.unsettled, struct job, share.unsettled));
 }
 
-void fair_leave(struct core *core, struct job *job)
+void fair_leave(struct job *job)
 {
-    settle(core, job);
-    if (job->share.place)
+    settle(job);
+    list_remove(&job->share.aside);
+    if (heap_holds(&job->share.turn))
         leave(job);
 }

@@ -8,7 +8,7 @@
 #include "broker/core/model/state.h"
 
 void fair_enter(struct core *core, struct job *job); /* it has waiting tasks now */
-void fair_leave(struct core *core, struct job *job);
+void fair_leave(struct job *job);                    /* it has none any more, or goes */
 struct job *fair_first(struct core *core,
                        struct queue *queue); /* NULL: none may go. Those that may not are set aside for the turn */
 float fair_cost(const struct job *job);      /* of a task, as it seems, in us */

@@ -31,22 +31,14 @@ bool owed_accept_waits(struct core *core, struct job *job)
         is_read_by_others(job) || job->input.next - job->accept.told >= OWED_ITEMS ||
         job->input.bytes - job->accept.told_bytes >= BELT_BATCH_BYTES)
         return false;
-    if (!job->accept.waits)
-        DL_APPEND2(core->owed.jobs, job, accept.prev, accept.next);
-    job->accept.waits = true;
+    if (!list_holds(&job->accept.owed))
+        list_append(&core->owed.jobs, &job->accept.owed);
     return true;
 }
 
-static void leave_jobs(struct core *core, struct job *job)
+void owed_accept_told(struct job *job)
 {
-    if (job->accept.waits)
-        DL_DELETE2(core->owed.jobs, job, accept.prev, accept.next);
-    job->accept.waits = false;
-}
-
-void owed_accept_told(struct core *core, struct job *job)
-{
-    leave_jobs(core, job);
+    list_remove(&job->accept.owed);
     job->accept.due = false;
     job->accept.told = job->input.next;
     job->accept.told_bytes = job->input.bytes;
@@ -66,45 +58,49 @@ bool owed_record_waits(struct core *core, struct agent *agent)
     if (core->draining || core->now >= agent->record.when_ms || agent->leaving || agent->record.needs_disk ||
         agent->results.next_number - agent->record.told >= OWED_ITEMS || agent->record.untold_bytes >= BELT_BATCH_BYTES)
         return false;
-    if (!agent->record.waits)
-        DL_APPEND2(core->owed.agents, agent, record.prev, record.next);
-    agent->record.waits = true;
+    if (!list_holds(&agent->record.owed))
+        list_append(&core->owed.agents, &agent->record.owed);
     return true;
 }
 
-static void leave_agents(struct core *core, struct agent *agent)
+void owed_record_told(struct agent *agent)
 {
-    if (agent->record.waits)
-        DL_DELETE2(core->owed.agents, agent, record.prev, record.next);
-    agent->record.waits = false;
-}
-
-void owed_record_told(struct core *core, struct agent *agent)
-{
-    leave_agents(core, agent);
+    list_remove(&agent->record.owed);
     agent->record.due = false;
     agent->record.told = agent->results.next_number;
     agent->record.untold_bytes = 0;
+}
+
+static struct job *first_job(const struct core *core)
+{
+    return LIST_FIRST(&core->owed.jobs, struct job, accept.owed);
+}
+
+static struct agent *first_agent(const struct core *core)
+{
+    return LIST_FIRST(&core->owed.agents, struct agent, record.owed);
 }
 
 /* All wait equally long, so they are due in the order in which they came; one that was told meanwhile came anew. A
  * broker that drains tells all: an agent that stops with it would wait for the rest. */
 void owed_turn(struct core *core)
 {
-    while (core->owed.jobs && (core->draining || core->owed.jobs->accept.when_ms <= core->now)) {
-        mark_job(core, core->owed.jobs);
-        leave_jobs(core, core->owed.jobs);
+    struct job *job;
+    struct agent *agent;
+    while ((job = first_job(core)) && (core->draining || job->accept.when_ms <= core->now)) {
+        mark_job(core, job);
+        list_remove(&job->accept.owed);
     }
-    while (core->owed.agents && (core->draining || core->owed.agents->record.when_ms <= core->now)) {
-        mark_agent(core, core->owed.agents);
-        leave_agents(core, core->owed.agents);
+    while ((agent = first_agent(core)) && (core->draining || agent->record.when_ms <= core->now)) {
+        mark_agent(core, agent);
+        list_remove(&agent->record.owed);
     }
 }
 
 void owed_turn_over(struct core *core)
 {
-    if (core->owed.jobs)
-        mark_alarm(core, core->owed.jobs->accept.when_ms);
-    if (core->owed.agents)
-        mark_alarm(core, core->owed.agents->record.when_ms);
+    if (first_job(core))
+        mark_alarm(core, first_job(core)->accept.when_ms);
+    if (first_agent(core))
+        mark_alarm(core, first_agent(core)->record.when_ms);
 }

@@ -38,9 +38,8 @@ static void keep_at_agent(struct core *core, struct run *run)
     DL_APPEND(agent->results.refused, run);
     DL_APPEND2(job->results.refused, run, refused_prev, refused_next);
     job->results.refused_count++;
-    if (!agent->results.refusing)
-        DL_APPEND2(core->memory.refusing, agent, results.prev, results.next);
-    agent->results.refusing = true;
+    if (!list_holds(&agent->results.refusing))
+        list_append(&core->memory.refusing, &agent->results.refusing);
     update_trace(core, "%s > job %llu task %llu: no room for its result, which stays there", agent->session->name,
                  (unsigned long long)job->id, (unsigned long long)run->index);
 }
@@ -67,8 +66,7 @@ bool refuse_result(struct core *core, struct run *run, const struct task *task, 
 /* What it was asked to keep has been taken, or is not wanted any more: so it is with all that has come. */
 static void has_none_left(struct core *core, struct agent *agent)
 {
-    DL_DELETE2(core->memory.refusing, agent, results.prev, results.next);
-    agent->results.refusing = false;
+    list_remove(&agent->results.refusing);
     agent->results.refused_from = REFUSED_NONE;
     agent->results.resent_upto = 0;
     if (agent->results.next_number < agent->results.seen)
@@ -115,10 +113,8 @@ static bool may_ask(const struct agent *agent)
 static void ask(struct core *core, struct agent *agent)
 {
     agent->results.resent_upto = agent->results.seen;
-    if (agent->results.asked)
-        return;
-    agent->results.asked = true;
-    LL_PREPEND2(core->memory.asked, agent, results.asked_next);
+    if (!list_holds(&agent->results.asked))
+        list_prepend(&core->memory.asked, &agent->results.asked);
 }
 
 static bool is_wanted(const struct core *core, const struct run *run)
@@ -159,16 +155,15 @@ void refuse_turn(struct core *core)
 {
     struct agent *agent, *next;
     uint32_t looked = 0;
-    DL_FOREACH_SAFE2(core->memory.refusing, agent, next, results.next)
-    {
+    LIST_EACH_SAFE (&core->memory.refusing, agent, next, results.refusing) {
         if (looked >= LOOKED_AT)
             break;
         if (!may_ask(agent))
             continue;
         looked += look_at(core, agent);
-        DL_DELETE2(core->memory.refusing, agent, results.prev, results.next);
-        DL_APPEND2(core->memory.refusing, agent, results.prev, results.next);
+        list_remove(&agent->results.refusing);
+        list_append(&core->memory.refusing, &agent->results.refusing);
     }
-    if (core->memory.refusing)
+    if (!list_is_empty(&core->memory.refusing))
         mark_alarm(core, core->now + LOOK_AGAIN_MS);
 }

@@ -14,41 +14,33 @@
 /* An agent gives back what is too much when it is so many times what it should hold. */
 #define SURPLUS_TIMES 2u
 
-static void watch_out(struct core *core, struct agent *agent)
-{
-    if (agent->stuck.watched)
-        DL_DELETE2(core->stuck.watched[agent->stuck.pace], agent, stuck.prev, stuck.next);
-    agent->stuck.watched = false;
-}
-
 /* One list for each pace: who has been without a result longest is first, and due first. */
 static void watch(struct core *core, struct agent *agent, uint8_t pace)
 {
-    watch_out(core, agent);
+    list_remove(&agent->stuck.watched);
     if (agent->stuck.stuck || agent->parts <= agent->slots || pace == RUN_TIME_PACES)
         return;
-    agent->stuck.watched = true;
     agent->stuck.pace = pace;
     agent->stuck.moved_ms = core->now;
-    DL_APPEND2(core->stuck.watched[pace], agent, stuck.prev, stuck.next);
+    list_append(&core->stuck.watched[pace], &agent->stuck.watched);
 }
 
 void stuck_watch(struct core *core, struct agent *agent, double typical_us)
 {
     uint8_t pace = run_time_pace(typical_us);
-    watch(core, agent, agent->stuck.watched && agent->stuck.pace > pace ? agent->stuck.pace : pace);
+    watch(core, agent, list_holds(&agent->stuck.watched) && agent->stuck.pace > pace ? agent->stuck.pace : pace);
 }
 
 void stuck_moved(struct core *core, struct agent *agent)
 {
     agent->stuck.stuck = false;
-    if (agent->stuck.watched)
+    if (list_holds(&agent->stuck.watched))
         watch(core, agent, agent->stuck.pace);
 }
 
-void stuck_forget(struct core *core, struct agent *agent)
+void stuck_forget(struct agent *agent)
 {
-    watch_out(core, agent);
+    list_remove(&agent->stuck.watched);
     agent->stuck.stuck = agent->stuck.surplus = agent->stuck.surplus_asked = false;
 }
 
@@ -118,8 +110,7 @@ static void ask_surplus(struct core *core, struct agent *agent)
 void stuck_shift(struct core *core)
 {
     struct queue *queue;
-    LL_FOREACH2(core->marks.queues, queue, dirty_next)
-    {
+    LIST_EACH (&core->marks.queues, queue, marked) {
         for (uint32_t i = 0; queue->risen && i < queue->agent_count; i++) {
             queue->agents[i]->stuck.surplus = true;
             ask_surplus(core, queue->agents[i]);
@@ -143,8 +134,7 @@ static void look_at(struct core *core, uint8_t pace, bool again)
 {
     uint64_t after = run_time_stuck_ms(pace);
     struct agent *agent, *next;
-    DL_FOREACH_SAFE2(core->stuck.watched[pace], agent, next, stuck.next)
-    {
+    LIST_EACH_SAFE (&core->stuck.watched[pace], agent, next, stuck.watched) {
         uint64_t when = agent->stuck.moved_ms + after;
         if (when > core->now || again) {
             mark_alarm(core, when > core->now ? when : core->now + 1);
@@ -152,7 +142,7 @@ static void look_at(struct core *core, uint8_t pace, bool again)
         }
         if (agent->recall.under_way) /* its answer comes first */
             continue;
-        watch_out(core, agent);
+        list_remove(&agent->stuck.watched);
         agent->stuck.ended = 0;
         agent->stuck.stuck = give_back(core, agent, agent->slots, "its slots are busy with long ones");
     }

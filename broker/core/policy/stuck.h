@@ -9,7 +9,7 @@
 
 void stuck_watch(struct core *core, struct agent *agent, double typical_us); /* it was given tasks that take so long */
 void stuck_moved(struct core *core, struct agent *agent);                    /* a task of it has ended */
-void stuck_forget(struct core *core, struct agent *agent);
+void stuck_forget(struct agent *agent);
 void stuck_turn(struct core *core);
 /* How many slots of the agent are busy with much longer tasks than was expected, as far as can be seen: they have been
  * there for long, and later ones have ended. */

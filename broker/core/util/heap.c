@@ -1,64 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A heap whose members know their places, from 1; 0: not in it. Who goes before whom is its user's.
+ * A binary heap of nodes that know their places.
  */
 #include "broker/core/util/heap.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-static void put(struct heap *heap, const struct heap_order *order, uint32_t at, void *member)
+static void put(struct heap *heap, uint32_t at, struct heap_node *node)
 {
-    heap->members[at] = member;
-    *order->place(member) = at + 1;
+    heap->nodes[at] = node;
+    node->place = at + 1;
 }
 
-static void rise(struct heap *heap, const struct heap_order *order, uint32_t at)
+static void rise(struct heap *heap, heap_before *before, uint32_t at)
 {
-    void *one = heap->members[at];
-    for (; at && order->before(one, heap->members[(at - 1) / 2]); at = (at - 1) / 2)
-        put(heap, order, at, heap->members[(at - 1) / 2]);
-    put(heap, order, at, one);
+    struct heap_node *node = heap->nodes[at];
+    for (; at && before(node, heap->nodes[(at - 1) / 2]); at = (at - 1) / 2)
+        put(heap, at, heap->nodes[(at - 1) / 2]);
+    put(heap, at, node);
 }
 
-static void sink(struct heap *heap, const struct heap_order *order, uint32_t at)
+static void sink(struct heap *heap, heap_before *before, uint32_t at)
 {
-    void *one = heap->members[at];
+    struct heap_node *node = heap->nodes[at];
     for (uint32_t child; (child = 2 * at + 1) < heap->count; at = child) {
-        if (child + 1 < heap->count && order->before(heap->members[child + 1], heap->members[child]))
+        if (child + 1 < heap->count && before(heap->nodes[child + 1], heap->nodes[child]))
             child++;
-        if (!order->before(heap->members[child], one))
+        if (!before(heap->nodes[child], node))
             break;
-        put(heap, order, at, heap->members[child]);
+        put(heap, at, heap->nodes[child]);
     }
-    put(heap, order, at, one);
+    put(heap, at, node);
 }
 
-void heap_move(struct heap *heap, const struct heap_order *order, void *member)
+void heap_move(struct heap *heap, heap_before *before, struct heap_node *node)
 {
-    uint32_t at = *order->place(member) - 1;
-    sink(heap, order, at);
-    rise(heap, order, *order->place(member) - 1);
+    assert(heap_holds(node) && heap->nodes[node->place - 1] == node);
+    sink(heap, before, node->place - 1);
+    rise(heap, before, node->place - 1);
 }
 
-void heap_add(struct heap *heap, const struct heap_order *order, void *member)
+void heap_add(struct heap *heap, heap_before *before, struct heap_node *node)
 {
+    assert(!heap_holds(node));
     if (heap->count == heap->room) {
         heap->room = heap->room ? heap->room * 2 : 4;
-        heap->members = realloc(heap->members, heap->room * sizeof(*heap->members));
-        if (!heap->members)
+        heap->nodes = realloc(heap->nodes, heap->room * sizeof(*heap->nodes));
+        if (!heap->nodes)
             abort();
     }
-    heap->members[heap->count] = member;
-    rise(heap, order, heap->count++);
+    heap->nodes[heap->count] = node;
+    rise(heap, before, heap->count++);
 }
 
-void heap_remove(struct heap *heap, const struct heap_order *order, void *member)
+void heap_remove(struct heap *heap, heap_before *before, struct heap_node *node)
 {
-    uint32_t at = *order->place(member) - 1;
-    void *last = heap->members[--heap->count];
-    *order->place(member) = 0;
-    if (last == member)
+    assert(heap_holds(node) && heap->nodes[node->place - 1] == node);
+    uint32_t at = node->place - 1;
+    struct heap_node *last = heap->nodes[--heap->count];
+    node->place = 0;
+    if (last == node)
         return;
-    put(heap, order, at, last);
-    heap_move(heap, order, last);
+    put(heap, at, last);
+    heap_move(heap, before, last);
+}
+
+void heap_free(struct heap *heap)
+{
+    free(heap->nodes);
+    *heap = (struct heap){0};
 }
