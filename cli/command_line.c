@@ -6,7 +6,7 @@
 
 #include "proto/limits.h"
 #include "proto/shell_line.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 
 #include <string.h>
 

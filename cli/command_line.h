@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-/** The argument of a job of `exec` (worker/agent/agent.h). False when it is longer than BELT_MAX_ARGUMENT or out of
+/** The argument of a job of `exec` (worker/agent.h). False when it is longer than BELT_MAX_ARGUMENT or out of
  * memory.
  */
 bool command_encode(const char *const *words, uint32_t count, struct bytes *out);

@@ -11,7 +11,7 @@
 #include "cli/suggest.h"
 
 #include "proto/limits.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 #include "worker/slot/protocol.h"
 
 #include <string.h>

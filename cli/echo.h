@@ -5,7 +5,7 @@
 #ifndef BELT_CLI_ECHO_H
 #define BELT_CLI_ECHO_H
 
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 
 #define ECHO_FUNCTION "belt-echo"
 /* Works so many us first as the first 4 bytes of its input say (little-endian); sleeps when that is long, else

@@ -10,7 +10,7 @@
 #include "cli/say.h"
 
 #include "client/open.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 
 #include <time.h>
 

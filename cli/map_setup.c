@@ -17,7 +17,7 @@
 
 #include "client/open.h"
 #include "client/private.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 #include "proto/heap.h"
 #include "proto/limits.h"
 #include "proto/shortage.h"

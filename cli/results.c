@@ -12,7 +12,7 @@
 #include "cli/signals.h"
 
 #include "client/open.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  *
  * `belt worker`.
  */
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 
 #include "cli/command_check.h"
 #include "cli/command_line.h"

@@ -6,7 +6,7 @@
 #define BELT_CLIENT_PRIVATE_H
 
 #include "proto/message.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 
 #include <belt/belt.h>
 #include <sys/types.h>

@@ -24,10 +24,14 @@ LOCAL = {"client/private.c", "client/private.h", "client/directory.c"}
 # The public entry points of workers report their errors as all of libbelt does.
 PUBLIC = {"worker/public.c": ["client/error.h", "client/options.h"]}
 
-# The scheduler's layers, the lowest first.
+# The layers of a room, each with those below it that it may include from. What lies in the folder itself is "".
 CORE = ["util", "model", "policy", "journal", "life", "events", ""]
-# Its contract: types and doors that all layers know. The source behind it is the top layer.
-CONTRACT = "broker/core/core.h"
+LAYERS = {
+    "broker/core": {layer: CORE[:place] for place, layer in enumerate(CORE)},
+    "worker": {"table": [], "slot": [], "agent": ["table", "slot"], "": ["table", "slot", "agent"]},
+}
+# Their contracts: types and doors that all layers know. The source behind one is the top layer.
+CONTRACTS = {"broker/core/core.h", "worker/agent.h"}
 # Circles of more files than this are not read as one thing any more.
 MOST = 6
 
@@ -51,12 +55,12 @@ def includes_of(path, text, files):
 
 
 def stem_of(path):
-    return path if path == CONTRACT else os.path.splitext(path)[0]
+    return path if path in CONTRACTS else os.path.splitext(path)[0]
 
 
-def layer_of(path):
-    parts = path.split("/")
-    return parts[2] if path.startswith("broker/core/") and len(parts) > 3 else ""
+def layer_of(path, room):
+    folder, _, below = path[len(room) + 1 :].partition("/")
+    return folder if below else ""
 
 
 def wrong_room(path, included):
@@ -67,11 +71,11 @@ def wrong_room(path, included):
 
 
 def wrong_layer(path, included):
-    if not path.startswith("broker/core/") or not included.startswith("broker/core/"):
-        return False
-    if included == CONTRACT:
-        return False
-    return CORE.index(layer_of(included)) > CORE.index(layer_of(path))
+    for room, layers in LAYERS.items():
+        if path.startswith(room + "/") and included.startswith(room + "/") and included not in CONTRACTS:
+            layer, other = layer_of(path, room), layer_of(included, room)
+            return other != layer and other not in layers[layer]
+    return False
 
 
 def circles(edges):

@@ -3,7 +3,7 @@
  * The worker's part of <belt/belt.h>: functions by name, belt_worker_run().
  * (belt_task_* is task.c.)
  */
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 #include "client/error.h"
 #include "client/options.h"
 #include "proto/limits.h"

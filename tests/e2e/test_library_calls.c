@@ -5,7 +5,7 @@
  */
 #include "tests/e2e/library_stock.h"
 #include "proto/limits.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

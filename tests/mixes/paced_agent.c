@@ -253,7 +253,7 @@ void paced_agent_event(struct paced *p, const struct paced_event *event)
 void paced_agents_new(struct paced *p)
 {
     const struct slot_table_program program = {
-        .lasting = true, .greets = true, .polite = true, .ahead = true, .yields = true};
+        .persistent = true, .greets = true, .polite = true, .ahead = true, .yields = true};
     const struct slot_table_function function = {{(const uint8_t *)"f", 1}, 0};
     const struct slot_table_config config = {.slots = p->config.slots,
                                              .programs = &program,

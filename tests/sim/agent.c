@@ -285,9 +285,9 @@ static void draw_table(struct sim *sim, struct agent_model *agent)
     static const char *const names[SIM_FUNCTIONS] = {"f0", "f1", "f2"};
     struct slot_table_function functions[SIM_FUNCTIONS];
     struct slot_table_program programs[2] = {
-        {.lasting = true, .greets = true, .polite = true, .ahead = true, .yields = true}};
+        {.persistent = true, .greets = true, .polite = true, .ahead = true, .yields = true}};
     bool each = sim_chance(sim, 5000); /* the slow function: a process per task */
-    programs[1] = (struct slot_table_program){.lasting = !each, .greets = !each && sim_chance(sim, 5000)};
+    programs[1] = (struct slot_table_program){.persistent = !each, .greets = !each && sim_chance(sim, 5000)};
     uint32_t program_count = sim_chance(sim, 5000) ? 2 : 1;
     agent->function_count = 0;
     for (uint32_t i = 0; i < SIM_FUNCTIONS; i++)
@@ -312,8 +312,8 @@ static void draw_table(struct sim *sim, struct agent_model *agent)
         uint32_t program = i < slot_table_count(agent->table) ? slot_table_program_of(agent->table, i) : 0;
         agent->process[i] = (struct process){.ready_at = UINT64_MAX,
                                              .dies_at = UINT64_MAX,
-                                             .lasting = programs[program].lasting,
-                                             .alive = !programs[program].lasting};
+                                             .persistent = programs[program].persistent,
+                                             .alive = !programs[program].persistent};
     }
 }
 

@@ -92,7 +92,7 @@ struct given {
 
 /* A slot's process. */
 struct process {
-    bool alive, starting, closing, lasting;
+    bool alive, starting, closing, persistent;
     uint64_t ready_at, dies_at; /* UINT64_MAX: not */
     struct given given[SIM_GIVEN];
     uint32_t at, count;

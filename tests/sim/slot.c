@@ -41,7 +41,7 @@ static void give(struct agent_model *agent, struct process *process, const struc
     given.input = sim_payload_index(task->payload);
     given.function = agent->functions[task->job->function];
     given.us = duration_us(sim, given.function);
-    if (process->count == SIM_GIVEN || !process->alive || process->starting || (!process->lasting && process->count))
+    if (process->count == SIM_GIVEN || !process->alive || process->starting || (!process->persistent && process->count))
         sim_fail(sim, "%s: a slot got a task it cannot take", agent->node.name);
     else
         process->given[(process->at + process->count++) % SIM_GIVEN] = given;
@@ -64,7 +64,7 @@ static void signalled(struct agent_model *agent, struct process *process, enum s
     if (type != SLOT_TABLE_KILL && sim_chance(sim, 2500))
         return; /* it does not listen */
     uint64_t when = sim->now + (type == SLOT_TABLE_KILL ? 0 : sim_random(sim, 20));
-    if (type == SLOT_TABLE_ASK || !process->lasting) {
+    if (type == SLOT_TABLE_ASK || !process->persistent) {
         process->asked = true;
         if (process->count && when < process->end_ms)
             process->end_ms = when;
@@ -75,7 +75,7 @@ static void signalled(struct agent_model *agent, struct process *process, enum s
 
 static void start(struct sim *sim, struct process *process)
 {
-    *process = (struct process){.alive = true, .lasting = true, .end_ms = UINT64_MAX, .dies_at = UINT64_MAX};
+    *process = (struct process){.alive = true, .persistent = true, .end_ms = UINT64_MAX, .dies_at = UINT64_MAX};
     process->starting = true;
     process->ready_at = sim->now + sim_random(sim, 30);
     if (sim->now < sim->faults_until && sim_chance(sim, 300)) { /* it fails to start, or hangs */
@@ -122,7 +122,8 @@ static void die(struct agent_model *agent, uint32_t slot)
 {
     struct process *process = &agent->process[slot];
     struct slot_table_outcome how = {.exit_status = -1, .term_signal = 9, .text = {(const uint8_t *)"signal 9", 8}};
-    *process = (struct process){.lasting = true, .ready_at = UINT64_MAX, .dies_at = UINT64_MAX, .end_ms = UINT64_MAX};
+    *process =
+        (struct process){.persistent = true, .ready_at = UINT64_MAX, .dies_at = UINT64_MAX, .end_ms = UINT64_MAX};
     slot_table_died(agent->table, now_us(agent), slot, &how);
 }
 
@@ -148,7 +149,7 @@ static void answer(struct agent_model *agent, uint32_t slot)
     struct process *process = &agent->process[slot];
     struct given given = *first_of(process);
     struct slot_table_outcome outcome = {.code = code_of(sim, &given, process->asked), .exit_status = -1};
-    outcome.timed = process->lasting;
+    outcome.timed = process->persistent;
     outcome.service_us = given.us;
     if (outcome.code == BELT_OK)
         outcome.kept = sim_payload(sim, given.number, given.input, 2);
@@ -173,7 +174,7 @@ static bool step(struct agent_model *agent, uint32_t slot)
         slot_table_ready(agent->table, slot);
         return true;
     }
-    if (process->lasting && process->alive && process->dies_at <= sim->now) {
+    if (process->persistent && process->alive && process->dies_at <= sim->now) {
         die(agent, slot);
         return true;
     }
@@ -181,7 +182,7 @@ static bool step(struct agent_model *agent, uint32_t slot)
         return false;
     const struct given *given = first_of(process);
     bool kills = sim_fate(sim, given->number, given->input) == FATE_KILLS_SLOT && !process->asked;
-    if (process->lasting && (kills || (sim->now < sim->faults_until && sim_chance(sim, 20))))
+    if (process->persistent && (kills || (sim->now < sim->faults_until && sim_chance(sim, 20))))
         die(agent, slot);
     else
         answer(agent, slot);
@@ -202,7 +203,7 @@ bool process_run(struct agent_model *agent)
 void process_kill_one(struct agent_model *agent)
 {
     struct process *process = &agent->process[sim_random(agent->node.sim, slot_table_count(agent->table))];
-    if (process->alive && process->lasting)
+    if (process->alive && process->persistent)
         process->dies_at = agent->node.sim->now;
 }
 
@@ -211,7 +212,7 @@ uint64_t process_deadline(const struct agent_model *agent)
     uint64_t when = UINT64_MAX;
     for (uint32_t slot = 0; slot < slot_table_count(agent->table); slot++) {
         const struct process *process = &agent->process[slot];
-        if (process->alive && process->lasting)
+        if (process->alive && process->persistent)
             when = least(when, process->dies_at);
         if (process->starting)
             when = least(when, process->ready_at);

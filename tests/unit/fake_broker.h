@@ -7,7 +7,7 @@
 #define BELT_TESTS_FAKE_BROKER_H
 
 #include "proto/link.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 
 #include <sys/types.h>
 

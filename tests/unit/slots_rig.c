@@ -15,9 +15,9 @@ struct belt_bytes rig_text(const char *text)
 struct slot_table *rig_table(uint32_t slots, uint64_t max_tasks)
 {
     static const struct slot_table_program programs[] = {
-        {.lasting = true, .greets = true, .polite = true, .ahead = true},
-        {.lasting = false},
-        {.lasting = true, .greets = true}};
+        {.persistent = true, .greets = true, .polite = true, .ahead = true},
+        {.persistent = false},
+        {.persistent = true, .greets = true}};
     const struct slot_table_function functions[] = {
         {rig_text("f"), 0}, {rig_text("g"), 0}, {rig_text("cmd"), 1}, {rig_text("co"), 2}};
     const struct slot_table_config config = {.slots = slots,

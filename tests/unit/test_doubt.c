@@ -14,10 +14,10 @@ Test(doubt, a_command_waits_and_a_lasting_slot_for_its_share)
     cr_expect_eq(doubt_hold(DOUBT_COMMAND, 1), DOUBT_LEAST_US);
     cr_expect_eq(doubt_hold(DOUBT_COMMAND, 100 * MS), 2 * MS);
     cr_expect_eq(doubt_hold(DOUBT_COMMAND, 1000 * MS), DOUBT_US);
-    cr_expect_eq(doubt_hold(DOUBT_LASTING, 20), 0);
-    cr_expect_eq(doubt_hold(DOUBT_LASTING, DOUBT_SHARE * DOUBT_LEAST_US - 1), 0);
-    cr_expect_eq(doubt_hold(DOUBT_LASTING, DOUBT_SHARE * DOUBT_LEAST_US), DOUBT_LEAST_US);
-    cr_expect_eq(doubt_hold(DOUBT_LASTING, 1000 * MS), DOUBT_US);
+    cr_expect_eq(doubt_hold(DOUBT_PERSISTENT, 20), 0);
+    cr_expect_eq(doubt_hold(DOUBT_PERSISTENT, DOUBT_SHARE * DOUBT_LEAST_US - 1), 0);
+    cr_expect_eq(doubt_hold(DOUBT_PERSISTENT, DOUBT_SHARE * DOUBT_LEAST_US), DOUBT_LEAST_US);
+    cr_expect_eq(doubt_hold(DOUBT_PERSISTENT, 1000 * MS), DOUBT_US);
     cr_expect_eq(doubt_hold(DOUBT_FUNCTION, 1000 * MS), 0);
 }
 

@@ -11,7 +11,7 @@
 #include "cli/functions.h"
 #include "cli/help.h"
 #include "cli/units.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

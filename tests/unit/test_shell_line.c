@@ -4,7 +4,7 @@
  * would be code in the wrong place. What cannot be made safe is refused.
  */
 #include "proto/shell_line.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 #include "worker/agent/command_line.h"
 
 #include <criterion/criterion.h>

@@ -152,7 +152,7 @@ static void die_starting(struct slot_table *s, uint64_t now, uint32_t slot)
 /* One coprocess program alone in the table, with one slot. */
 static struct slot_table *coprocess(bool alone)
 {
-    static const struct slot_table_program program = {.lasting = true, .greets = true, .ahead = true};
+    static const struct slot_table_program program = {.persistent = true, .greets = true, .ahead = true};
     const struct slot_table_function function = {rig_text("co"), 0};
     const struct slot_table_config config = {.slots = 1,
                                              .programs = &program,
@@ -242,7 +242,7 @@ Test(slot_table_life, a_shared_worker_gives_its_tasks_to_others_until_a_slot_sta
 /* One slot that starts a process for each task: a command's. */
 static struct slot_table *commands(uint32_t count, bool alone)
 {
-    static const struct slot_table_program program = {.lasting = false};
+    static const struct slot_table_program program = {.persistent = false};
     const struct slot_table_function function = {rig_text("run"), 0};
     const struct slot_table_config config = {.slots = count,
                                              .programs = &program,

@@ -14,7 +14,7 @@
 static struct slot_table *ready(uint32_t slots)
 {
     const struct slot_table_program program = {
-        .lasting = true, .greets = true, .polite = true, .ahead = true, .yields = true};
+        .persistent = true, .greets = true, .polite = true, .ahead = true, .yields = true};
     const struct slot_table_function function = {{(const uint8_t *)"f", 1}, 0};
     const struct slot_table_config config = {.slots = slots,
                                              .programs = &program,

@@ -4,7 +4,7 @@
  */
 #include "worker/agent/command_line.h"
 #include "proto/shell_line.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 #include "worker/agent/simple_command.h"
 #include "worker/slot/protocol.h"
 

@@ -25,14 +25,14 @@ struct kept {
     uint32_t count;
     const struct belt_agent_options *options;
     const struct keeper *keeper;
-    struct keeper_shared *shared;
+    struct slots_shared *shared;
     sigset_t mask;
     const struct belt_signals *spared;
 };
 
 static size_t shared_size(uint32_t groups)
 {
-    return sizeof(struct keeper_shared) + groups * sizeof(atomic_int);
+    return sizeof(struct slots_shared) + groups * sizeof(atomic_int);
 }
 
 static void kill_groups(const struct kept *kept)
@@ -85,7 +85,7 @@ static void slot_signals(const struct kept *kept)
 }
 
 /* Unmaps what lies before and behind part `at` of `count` parts of `size` bytes each. Where pages are larger than
- * KEEPER_PAGE the kernel may refuse; the slot works all the same. */
+ * SLOT_MEMORY_PAGE the kernel may refuse; the slot works all the same. */
 static void unmap_others(void *parts, size_t size, uint32_t count, uint32_t at)
 {
     uint8_t *bytes = parts;

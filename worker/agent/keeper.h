@@ -8,10 +8,9 @@
 #ifndef BELT_WORKER_AGENT_KEEPER_H
 #define BELT_WORKER_AGENT_KEEPER_H
 
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 #include "worker/slot/arena.h"
-#include "worker/slot/claim.h"
-#include "worker/slot/pipe.h"
+#include "worker/slot/memory.h"
 
 #include "proto/signals.h"
 
@@ -19,32 +18,10 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 
-/* Memory of two slots never shares a page of this size, so that each can be kept from the other. */
-#define KEEPER_PAGE 4096
-
-/**
- * What an agent shares with one slot of C functions, in pages that no other slot has. A function may write where it
- * should not: the agent checks all that it reads here, and kills a slot that breaks the rules.
- */
-struct slot_memory {
-    _Alignas(KEEPER_PAGE) atomic_uint begun, ended; /* tasks that the process began and ended; 0 when it starts */
-    atomic_ullong begun_us;                         /* when it began the last one, CLOCK_MONOTONIC */
-    atomic_uint stop;                               /* number (from 1) of the task that is to stop; 0: none */
-    atomic_ullong claim;                            /* claim.h, packed */
-    struct slot_rings rings;
-};
-
-/** What the agent tells the keeper and all slots, which can only read it. */
-struct keeper_shared {
-    atomic_uint max_payload; /* the broker's limit, 0 before the first welcome */
-    uint32_t slot_count;
-    atomic_int groups[]; /* by slot number: the process group that runs there, 0: none */
-};
-
 struct keeper {
     pid_t pid;
     int fd;
-    struct keeper_shared *shared;
+    struct slots_shared *shared;
     struct slot_memory *memories; /* by slot number modulo `memory_count`, shared too; NULL: no C functions */
     uint32_t memory_count;
     uint8_t *arenas; /* as many struct arena_memory, with halves of `units`; NULL: there are none */

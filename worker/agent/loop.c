@@ -4,26 +4,23 @@
  * Decides nothing about tasks: that is table/tasks.c. See agent.h.
  */
 #include "worker/agent/loop.h"
-#include "worker/agent/lasting.h"
-#include "worker/agent/place.h"
-#include "worker/agent/place_log.h"
+#include "worker/agent/persistent.h"
+#include "worker/agent/process.h"
+#include "worker/agent/process_log.h"
 #include "worker/agent/runner.h"
+#include "worker/agent/say.h"
 #include "worker/agent/state.h"
 #include "worker/agent/wire.h"
 #include "worker/agent/spawn.h"
-#include "proto/terminal_text.h"
-#include "proto/text_cut.h"
-#include "proto/shortage.h"
+#include "worker/agent/watch.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 /* A slot that closed its output without ending is killed after this. */
@@ -35,96 +32,22 @@
 #define LINGER_US 10000u
 /* Whether all have got a signal is looked at this often, while the agent leaves. */
 #define SHARED_LOOK_US 5000u
-/* A lasting slot whose input has ended is signalled after this. */
+/* A persistent slot whose input has ended is signalled after this. */
 #define CLOSED_US 500000u
 /* While leaving the agent looks this often whether all is recorded. */
 #define LEAVE_LOOK_US 100000u
 /* A broker that does not record the last results is not waited for longer than this after the drain time. */
 #define RECORD_US 2000000u
 
-uint64_t agent_clock_us(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
-}
-
-static void log_line(const char *kind, const char *format, va_list list)
-{
-    char text[1024], shown[TERMINAL_TEXT_ROOM(sizeof(text))];
-
-    terminal_text(shown, sizeof(shown), text, text_format(text, sizeof(text), format, list), 0);
-    fprintf(stderr, "belt worker: %s%s\n", kind, shown);
-}
-
-void agent_log(const struct agent *agent, const char *format, ...)
-{
-    va_list list;
-
-    if (agent->options->quiet)
-        return;
-    va_start(list, format);
-    log_line("", format, list);
-    va_end(list);
-}
-
-void agent_say(const char *format, ...)
-{
-    va_list list;
-
-    va_start(list, format);
-    log_line("", format, list);
-    va_end(list);
-}
-
-void agent_warn(const struct agent *agent, const char *format, ...)
-{
-    va_list list;
-
-    (void)agent;
-    va_start(list, format);
-    log_line("warning: ", format, list);
-    va_end(list);
-}
-
-void agent_fail(struct agent *agent, int rc, const char *format, ...)
-{
-    va_list list;
-
-    if (agent->done)
-        return;
-    agent->done = true;
-    agent->rc = rc;
-    if (!agent->error || agent->error_size == 0)
-        return;
-    va_start(list, format);
-    text_format(agent->error, agent->error_size, format, list);
-    va_end(list);
-}
-
-void agent_watch(struct agent *agent, int fd, enum agent_watch what, uint32_t slot, uint32_t events)
-{
-    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)slot << 8 | what};
-
-    if (epoll_ctl(agent->epoll, EPOLL_CTL_ADD, fd, &event) != 0)
-        agent_fail(agent, BELT_SYSTEM, "cannot watch a descriptor: %s", belt_shortage_text(errno));
-}
-
-void agent_unwatch(struct agent *agent, int fd)
-{
-    epoll_ctl(agent->epoll, EPOLL_CTL_DEL, fd, NULL);
-}
-
 /* ------------------------------------------------------------------ events */
 
 /* Processes of all slots. */
 static void agent_kill(struct agent *agent, int number)
 {
-    struct place *place, *next;
+    struct process *process, *next;
 
-    HASH_ITER (hh, agent->by_pid, place, next)
-        place_kill(agent, place, number);
+    HASH_ITER (hh, agent->by_pid, process, next)
+        agent_process_kill(agent, process, number);
 }
 
 static void agent_resume(struct agent *agent)
@@ -180,36 +103,36 @@ static void agent_leave(struct agent *agent)
     slot_table_leave(agent->table, agent->now, agent->leave_until);
 }
 
-/* Whether the process of the place ended; slots of C functions are the keeper's children. */
-static void place_reap(struct agent *agent, struct place *place)
+/* Whether the process has ended; slots of C functions are the keeper's children. */
+static void process_reap(struct agent *agent, struct process *process)
 {
-    pid_t pid = place->pid;
+    pid_t pid = process->pid;
     int status;
 
-    if (place->program->runner != &runner_c && waitpid(pid, &status, WNOHANG) == pid)
-        place_ended(agent, place, status);
+    if (process->program->runner != &runner_c && waitpid(pid, &status, WNOHANG) == pid)
+        agent_process_ended(agent, process, status);
 }
 
-/* The place of a child that ended, as far as one look tells: NULL when it is another's. */
-static struct place *agent_peek(struct agent *agent)
+/* A process of ours that has ended, as far as one look tells: NULL when the child that ended is none of them. */
+static struct process *agent_peek(struct agent *agent)
 {
     siginfo_t info = {.si_pid = 0};
-    struct place *place = NULL;
+    struct process *process = NULL;
 
     if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0)
-        HASH_FIND_INT(agent->by_pid, &info.si_pid, place);
-    return place;
+        HASH_FIND_INT(agent->by_pid, &info.si_pid, process);
+    return process;
 }
 
 /* What tasks had left behind has ended. */
 static void reap_others(struct agent *agent)
 {
     siginfo_t info = {.si_pid = 0};
-    struct place *place = NULL;
+    struct process *process = NULL;
 
     while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0) {
-        HASH_FIND_INT(agent->by_pid, &info.si_pid, place);
-        if ((place && !place->lingers) || info.si_pid == agent->keeper.pid)
+        HASH_FIND_INT(agent->by_pid, &info.si_pid, process);
+        if ((process && !process->lingers) || info.si_pid == agent->keeper.pid)
             return; /* it has ended since */
         waitpid(info.si_pid, NULL, 0);
         info.si_pid = 0;
@@ -219,12 +142,12 @@ static void reap_others(struct agent *agent)
 /* Takes our children alone: the program that runs the worker waits for its own. */
 static void agent_reap(struct agent *agent)
 {
-    struct place *place, *next;
+    struct process *process, *next;
 
-    while (HASH_COUNT(agent->by_pid) > REAP_ALL && (place = agent_peek(agent)))
-        place_reap(agent, place);
-    HASH_ITER (hh, agent->by_pid, place, next)
-        place_reap(agent, place);
+    while (HASH_COUNT(agent->by_pid) > REAP_ALL && (process = agent_peek(agent)))
+        process_reap(agent, process);
+    HASH_ITER (hh, agent->by_pid, process, next)
+        process_reap(agent, process);
     if (agent->keeper.pid > 0 && waitpid(agent->keeper.pid, NULL, WNOHANG) == agent->keeper.pid) {
         agent->keeper.pid = -1;
         agent_fail(agent, BELT_SYSTEM, "the keeper process of the slots died: start the worker again");
@@ -260,26 +183,26 @@ static void agent_signals(struct agent *agent)
 
 static void keeper_event(struct agent *agent, const struct keeper_event *event)
 {
-    struct place *place = &agent->places[event->slot];
+    struct process *process = &agent->processes[event->slot];
     char text[96];
 
     switch (event->type) {
     case KEEPER_STARTED:
-        lasting_started(agent, place, event->pid, event->io, event->io, event->log);
+        persistent_started(agent, process, event->pid, event->io, event->io, event->log);
         if (agent->ending) /* agent_end_slots() has ended the others' input before this one was known */
-            lasting_close(agent, place);
+            persistent_close(agent, process);
         break;
     case KEEPER_FAILED:
         if (spawn_is_short(event->status)) {
-            place_short(agent, place, event->status);
+            agent_process_short(agent, process, event->status);
             break;
         }
         snprintf(text, sizeof(text), "cannot fork: %s", strerror(event->status));
-        place_lost(agent, place, text);
+        agent_process_lost(agent, process, text);
         break;
     case KEEPER_DIED:
-        if (place->pid == event->pid)
-            place_ended(agent, place, event->status);
+        if (process->pid == event->pid)
+            agent_process_ended(agent, process, event->status);
         break;
     default:
         break;
@@ -323,7 +246,7 @@ static void agent_lifeline(struct agent *agent)
 
 static void agent_event(struct agent *agent, uint64_t tag)
 {
-    struct place *place = &agent->places[tag >> 8];
+    struct process *process = &agent->processes[tag >> 8];
 
     switch ((enum agent_watch)(tag & 0xff)) {
     case WATCH_BROKER:
@@ -346,15 +269,15 @@ static void agent_event(struct agent *agent, uint64_t tag)
         break;
     case WATCH_IN:
     case WATCH_OUT:
-        if (place->pid > 0)
-            place->program->runner->output(agent, place);
+        if (process->pid > 0)
+            process->program->runner->output(agent, process);
         break;
     case WATCH_ERR:
-        if (place->pid > 0)
-            place_read_log(agent, place);
+        if (process->pid > 0)
+            agent_process_read_log(agent, process);
         break;
     case WATCH_LOG:
-        place_log_resume(agent);
+        agent_process_log_resume(agent);
         break;
     }
 }
@@ -363,30 +286,30 @@ static void agent_event(struct agent *agent, uint64_t tag)
 
 static void agent_action(struct agent *agent, const struct slot_table_action *action)
 {
-    struct place *place = &agent->places[action->slot];
+    struct process *process = &agent->processes[action->slot];
 
     switch (action->type) {
     case SLOT_TABLE_START:
-        place->program->runner->start(agent, place);
+        process->program->runner->start(agent, process);
         break;
     case SLOT_TABLE_GIVE:
-        place->program->runner->give(agent, place, &action->task);
+        process->program->runner->give(agent, process, &action->task);
         break;
     case SLOT_TABLE_TAKE:
-        place->program->runner->take(agent, place);
+        process->program->runner->take(agent, process);
         break;
     case SLOT_TABLE_CLOSE:
-        lasting_close(agent, place);
+        persistent_close(agent, process);
         break;
     case SLOT_TABLE_ASK:
-        if (place->program->runner->ask)
-            place->program->runner->ask(agent, place);
+        if (process->program->runner->ask)
+            process->program->runner->ask(agent, process);
         break;
     case SLOT_TABLE_TERM:
-        place_kill(agent, place, SIGTERM);
+        agent_process_kill(agent, process, SIGTERM);
         break;
     case SLOT_TABLE_KILL:
-        place_kill(agent, place, SIGKILL);
+        agent_process_kill(agent, process, SIGKILL);
         break;
     }
 }
@@ -414,12 +337,12 @@ static bool agent_hung(struct agent *agent)
     bool any = false;
 
     for (uint32_t i = 0; agent->hung > 0 && i < slot_table_count(agent->table); i++) {
-        struct place *place = &agent->places[i];
-        if (!place->ended || place->lingers || agent->now - place->ended_us < HUNG_US)
+        struct process *process = &agent->processes[i];
+        if (!process->ended || process->lingers || agent->now - process->ended_us < HUNG_US)
             continue;
-        if (place->error[0] == '\0')
-            snprintf(place->error, sizeof(place->error), "it closed its output and went on");
-        place_fault(agent, place);
+        if (process->error[0] == '\0')
+            snprintf(process->error, sizeof(process->error), "it closed its output and went on");
+        agent_process_fault(agent, process);
         any = true;
     }
     return any;
@@ -429,9 +352,9 @@ static bool agent_hung(struct agent *agent)
 static void agent_look(struct agent *agent)
 {
     for (uint32_t i = 0; i < slot_table_count(agent->table); i++) {
-        struct place *place = &agent->places[i];
-        if (place->pid > 0 && place->program->runner->look)
-            place->program->runner->look(agent, place);
+        struct process *process = &agent->processes[i];
+        if (process->pid > 0 && process->program->runner->look)
+            process->program->runner->look(agent, process);
     }
 }
 
@@ -441,12 +364,12 @@ static bool agent_dirty(struct agent *agent)
     bool any = false;
 
     for (uint32_t n = agent->dirty_count; n > 0; n--) {
-        struct place *place = &agent->places[agent->dirty[--agent->dirty_count]];
-        place->dirty = false;
-        if (!place->writing)
-            place_write(agent, place);
-        if (place->unread && place->pid > 0) {
-            place->program->runner->output(agent, place);
+        struct process *process = &agent->processes[agent->dirty[--agent->dirty_count]];
+        process->dirty = false;
+        if (!process->writing)
+            agent_process_write(agent, process);
+        if (process->unread && process->pid > 0) {
+            process->program->runner->output(agent, process);
             any = true;
         }
     }
@@ -473,7 +396,7 @@ static bool agent_act(struct agent *agent)
     agent_shared(agent);
     if (slot_table_overdue(agent->table, agent->now))
         agent_look(agent);
-    places_linger(agent); /* before the turn: their answers are followed by new tasks */
+    agent_processes_linger(agent); /* before the turn: their answers are followed by new tasks */
     slot_table_turn(agent->table, agent->now);
     while (!agent->done && slot_table_next_action(agent->table, &action)) {
         agent_action(agent, &action);
@@ -482,7 +405,7 @@ static bool agent_act(struct agent *agent)
     acted |= agent_dirty(agent);
     agent_asks(agent);
     acted |= agent_hung(agent);
-    places_rest(agent);
+    agent_processes_rest(agent);
     if (slot_table_recovered(agent->table))
         belt_session_again(&agent->session, agent->now / 1000);
     return acted;
@@ -491,17 +414,17 @@ static bool agent_act(struct agent *agent)
 /* Kills what runs, reaps it, and waits for nothing else. */
 void agent_stop_slots(struct agent *agent)
 {
-    struct place *place, *next;
+    struct process *process, *next;
 
-    HASH_ITER (hh, agent->by_pid, place, next) {
-        pid_t pid = place->pid;
-        bool ours = place->program->runner != &runner_c;
-        place_kill(agent, place, SIGKILL);
-        ours = ours && !place->lingers;
+    HASH_ITER (hh, agent->by_pid, process, next) {
+        pid_t pid = process->pid;
+        bool ours = process->program->runner != &runner_c;
+        agent_process_kill(agent, process, SIGKILL);
+        ours = ours && !process->lingers;
         while (ours && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             continue;
-        place_log_last(agent, place);
-        place_close(agent, place);
+        agent_process_log_last(agent, process);
+        agent_process_close(agent, process);
     }
 }
 
@@ -517,7 +440,7 @@ static void agent_wait(struct agent *agent, int timeout_ms)
 
 void agent_end_slots(struct agent *agent)
 {
-    struct place *place, *next;
+    struct process *process, *next;
     uint64_t start = agent_clock_us(), term = start + CLOSED_US;
     uint64_t end = term + agent->options->kill_ms * 1000;
 
@@ -527,11 +450,11 @@ void agent_end_slots(struct agent *agent)
     agent->leaving = agent->ending = true;
     if (agent->socket)
         agent_unwatch(agent, agent->socket_fd);
-    HASH_ITER (hh, agent->by_pid, place, next)
-        lasting_close(agent, place);
+    HASH_ITER (hh, agent->by_pid, process, next)
+        persistent_close(agent, process);
     while (agent->by_pid && !agent->abrupt && agent->now < end && agent->keeper.pid > 0) {
         agent_wait(agent, agent->lingering > 0 ? (int)(LINGER_US / 1000) : (int)(LEAVE_LOOK_US / 1000));
-        places_linger(agent);
+        agent_processes_linger(agent);
         if (agent->now < term)
             continue;
         agent_kill(agent, SIGTERM);

@@ -2,8 +2,8 @@
  *
  * Runner: registered C functions, in slots that the keeper forks. The inside of such a slot is task.c.
  */
-#include "worker/agent/lasting.h"
-#include "worker/agent/place.h"
+#include "worker/agent/persistent.h"
+#include "worker/agent/process.h"
 #include "worker/agent/runner.h"
 #include "worker/agent/state.h"
 
@@ -13,87 +13,87 @@
 /* A slot that tells of its work without a pause is not listened to for ever. */
 #define LOOKS 1000
 
-static struct slot_memory *told_by(struct agent *agent, const struct place *place)
+static struct slot_memory *told_by(struct agent *agent, const struct process *process)
 {
-    return keeper_memory(&agent->keeper, place->slot);
+    return keeper_memory(&agent->keeper, process->slot);
 }
 
-static void c_start(struct agent *agent, struct place *place)
+static void c_start(struct agent *agent, struct process *process)
 {
-    struct slot_memory *told = told_by(agent, place);
+    struct slot_memory *told = told_by(agent, process);
 
     atomic_store(&told->begun, 0);
     atomic_store(&told->ended, 0);
     atomic_store(&told->stop, 0);
-    place->rings = &told->rings;
-    slot_rings_reset(place->rings);
+    process->rings = &told->rings;
+    slot_rings_reset(process->rings);
     atomic_store(&told->claim, 0);
-    arena_open(&place->arena, keeper_arena(&agent->keeper, place->slot), agent->keeper.units);
-    place->answered = place->given = place->due = 0;
-    place->starting = true;
-    agent->asks[agent->ask_count++] = place->slot;
+    arena_open(&process->arena, keeper_arena(&agent->keeper, process->slot), agent->keeper.units);
+    process->answered = process->given = process->due = 0;
+    process->starting = true;
+    agent->asks[agent->ask_count++] = process->slot;
 }
 
 /* What was lent with a task is read until its function has returned, which may be after a large answer. */
-static void c_settle(struct agent *agent, struct place *place)
+static void c_settle(struct agent *agent, struct process *process)
 {
-    uint32_t answered = (uint32_t)place->answered, running = answered - atomic_load(&told_by(agent, place)->ended);
+    uint32_t answered = (uint32_t)process->answered, running = answered - atomic_load(&told_by(agent, process)->ended);
 
     if ((int32_t)running < 0) /* some have ended whose answers are on their way */
         running = 0;
-    if (running <= place->answered)
-        arena_settle(&place->arena, place->answered - running);
+    if (running <= process->answered)
+        arena_settle(&process->arena, process->answered - running);
 }
 
 /* Room for the next payloads, before one is given and after each answer. */
-static void c_reclaim(struct agent *agent, struct place *place)
+static void c_reclaim(struct agent *agent, struct process *process)
 {
-    if (place->arena.lent)
-        c_settle(agent, place);
-    arena_collect(&place->arena);
+    if (process->arena.lent)
+        c_settle(agent, process);
+    arena_collect(&process->arena);
 }
 
-static void c_give(struct agent *agent, struct place *place, const struct slot_table_given *task)
+static void c_give(struct agent *agent, struct process *process, const struct slot_table_given *task)
 {
     struct belt_bytes payload = {task->payload.data, task->payload.len};
     size_t at;
 
-    place->given++;
-    place->due++;
-    c_reclaim(agent, place);
-    if (payload.len >= SLOT_LARGE_BYTES && arena_lend(&place->arena, place->due, payload, &at))
-        lasting_give_at(agent, place, task, at);
+    process->given++;
+    process->due++;
+    c_reclaim(agent, process);
+    if (payload.len >= SLOT_LARGE_BYTES && arena_lend(&process->arena, process->due, payload, &at))
+        persistent_give_at(agent, process, task, at);
     else
-        lasting_give(agent, place, task);
+        persistent_give(agent, process, task);
 }
 
-static void c_take(struct agent *agent, struct place *place)
+static void c_take(struct agent *agent, struct process *process)
 {
-    struct slot_memory *told = told_by(agent, place);
+    struct slot_memory *told = told_by(agent, process);
     unsigned long long old = atomic_load(&told->claim), mine;
     uint32_t count;
 
     do {
-        bool rests = atomic_load(&told->begun) == (uint32_t)place->answered;
+        bool rests = atomic_load(&told->begun) == (uint32_t)process->answered;
         struct claim claim = claim_unpack(old);
-        count = claim_take(&claim, (uint32_t)place->given, rests);
+        count = claim_take(&claim, (uint32_t)process->given, rests);
         mine = claim_pack(claim);
     } while (!atomic_compare_exchange_weak(&told->claim, &old, mine));
-    if (count > place->due - place->answered) {
-        lasting_violation(agent, place,
-                          "it claims tasks that it was not given: a function wrote over the slot's memory");
+    if (count > process->due - process->answered) {
+        persistent_violation(agent, process,
+                             "it claims tasks that it was not given: a function wrote over the slot's memory");
         count = 0; /* what it had goes back when it is dead */
     }
-    place->due -= count;
-    arena_unlend(&place->arena, place->due);
-    slot_table_taken(agent->table, agent->now, place->slot, count);
-    place->unread = true; /* what it has answered, and has not told (task.c), does not wait behind a long task */
-    place_dirty(agent, place);
+    process->due -= count;
+    arena_unlend(&process->arena, process->due);
+    slot_table_taken(agent->table, agent->now, process->slot, count);
+    process->unread = true; /* what it has answered, and has not told (task.c), does not wait behind a long task */
+    agent_process_dirty(agent, process);
 }
 
-static void c_look(struct agent *agent, struct place *place)
+static void c_look(struct agent *agent, struct process *process)
 {
-    struct slot_memory *told = told_by(agent, place);
+    struct slot_memory *told = told_by(agent, process);
     uint32_t ended, begun;
     uint64_t since;
     int looks = 0;
@@ -104,19 +104,19 @@ static void c_look(struct agent *agent, struct place *place)
         since = atomic_load(&told->begun_us);
     } while ((atomic_load(&told->ended) != ended || atomic_load(&told->begun) != begun) && ++looks < LOOKS);
     /* A large answer comes before its function has returned: then none of those that are left has begun. */
-    uint32_t answered = (uint32_t)place->answered;
+    uint32_t answered = (uint32_t)process->answered;
     bool early = (int32_t)(ended - answered) < 0;
-    slot_table_look(agent->table, place->slot, early ? 0 : ended - answered, begun != ended && !early,
+    slot_table_look(agent->table, process->slot, early ? 0 : ended - answered, begun != ended && !early,
                     begun > 0 ? since : 0);
 }
 
 /* Pages of the arena that were not used for a while go back to the system. */
-static void c_rest(struct agent *agent, struct place *place)
+static void c_rest(struct agent *agent, struct process *process)
 {
-    const struct slot_memory *told = told_by(agent, place);
-    struct arena *arena = &place->arena;
+    const struct slot_memory *told = told_by(agent, process);
+    struct arena *arena = &process->arena;
     size_t half = arena_bytes(arena->units) / 2;
-    bool rests = place->due == place->answered && atomic_load(&told->begun) == atomic_load(&told->ended);
+    bool rests = process->due == process->answered && atomic_load(&told->begun) == atomic_load(&told->ended);
 
     if (arena_spare(arena, ARENA_LOWER))
         madvise(arena->memory->bytes, half, MADV_REMOVE);
@@ -125,28 +125,29 @@ static void c_rest(struct agent *agent, struct place *place)
 }
 
 /* Names the task, so that a signal which comes late stops no other. */
-static void c_ask(struct agent *agent, struct place *place)
+static void c_ask(struct agent *agent, struct process *process)
 {
-    struct slot_memory *told = told_by(agent, place);
-    uint32_t number = (uint32_t)place->answered + slot_table_ahead(agent->table, place->slot) + 1;
+    struct slot_memory *told = told_by(agent, process);
+    uint32_t number = (uint32_t)process->answered + slot_table_ahead(agent->table, process->slot) + 1;
 
-    if (number > (uint32_t)place->due) /* it has been answered meanwhile, and the number will be that of the next one */
+    if (number >
+        (uint32_t)process->due) /* it has been answered meanwhile, and the number will be that of the next one */
         return;
     atomic_store(&told->stop, number);
-    if (place->pid > 0)
-        kill(place->pid, SIGUSR1);
+    if (process->pid > 0)
+        kill(process->pid, SIGUSR1);
 }
 
 const struct runner runner_c = {
-    .kind = {.lasting = true, .greets = true, .polite = true, .ahead = true, .yields = true},
+    .kind = {.persistent = true, .greets = true, .polite = true, .ahead = true, .yields = true},
     .side = SLOT_SIDE_AGENT,
     .start = c_start,
     .give = c_give,
     .take = c_take,
     .answered = c_reclaim,
-    .output = lasting_output,
+    .output = persistent_output,
     .look = c_look,
     .rest = c_rest,
     .ask = c_ask,
-    .ended = lasting_ended,
+    .ended = persistent_ended,
 };

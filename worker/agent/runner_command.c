@@ -3,9 +3,9 @@
  * Runner: one process per task, of a command that the operator registered or that came with the job (`exec`).
  * Its output is the result; how it ended is the outcome.
  */
-#include "worker/agent/loop.h"
-#include "worker/agent/place.h"
-#include "worker/agent/place_log.h"
+#include "worker/agent/watch.h"
+#include "worker/agent/process.h"
+#include "worker/agent/process_log.h"
 #include "worker/agent/runner.h"
 #include "worker/agent/state.h"
 #include "worker/agent/wire.h"
@@ -21,30 +21,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void command_refuse(struct agent *agent, const struct place *place, const char *text)
+static void command_refuse(struct agent *agent, const struct process *process, const char *text)
 {
     struct slot_table_outcome outcome = {.code = BELT_TASK_FAILED, .timed = true, .exit_status = -1};
 
     outcome.text = (struct belt_bytes){(const uint8_t *)text, strlen(text)};
-    slot_table_answer(agent->table, agent->now, place->slot, &outcome);
+    slot_table_answer(agent->table, agent->now, process->slot, &outcome);
 }
 
-static void close_input(struct place *place)
+static void close_input(struct process *process)
 {
-    if (place->in >= 0)
-        close(place->in);
-    place->in = -1;
+    if (process->in >= 0)
+        close(process->in);
+    process->in = -1;
 }
 
 /* What fits goes to its standard input now; the rest when it reads. */
-static void command_input(struct agent *agent, struct place *place)
+static void command_input(struct agent *agent, struct process *process)
 {
-    place_write(agent, place);
-    if (!place->writing)
-        close_input(place);
+    agent_process_write(agent, process);
+    if (!process->writing)
+        close_input(process);
 }
 
-static void command_give(struct agent *agent, struct place *place, const struct slot_table_given *task)
+static void command_give(struct agent *agent, struct process *process, const struct slot_table_given *task)
 {
     const struct belt_agent_function *function = &agent->options->functions[task->job->function];
     struct belt_bytes payload = {task->payload.data, task->payload.len};
@@ -56,54 +56,54 @@ static void command_give(struct agent *agent, struct place *place, const struct 
     int rc = function->runner == BELT_RUN_EXEC ? command_line_exec(&line, argument, payload)
                                                : command_line_shell(&line, function->command, payload);
     if (rc != 0) {
-        command_refuse(agent, place, line.error);
+        command_refuse(agent, process, line.error);
         return;
     }
     if (line.variable && !(env = spawn_environment((char *const[]){line.variable, NULL})))
         slot_table_no_memory();
-    rc = place_spawn(agent, place, line.argv, env, line.input, function->tty);
+    rc = agent_process_spawn(agent, process, line.argv, env, line.input, function->tty);
     if (spawn_is_short(rc)) {
-        place_short(agent, place, rc);
+        agent_process_short(agent, process, rc);
     } else if (rc == E2BIG) {
         command_line_too_long(&line, env ? env : environ, (size_t)sysconf(_SC_ARG_MAX));
-        command_refuse(agent, place, line.error);
+        command_refuse(agent, process, line.error);
     } else if (rc != 0) {
         text_print(text, sizeof(text), "cannot run '%.*s': %s", TEXT_UP_TO(line.argv[0], 160), strerror(rc));
-        command_refuse(agent, place, text);
+        command_refuse(agent, process, text);
     } else if (line.input) {
-        if (slot_outbox_payload(&place->queue, task->payload) != 0)
+        if (slot_outbox_payload(&process->queue, task->payload) != 0)
             slot_table_no_memory();
-        command_input(agent, place);
+        command_input(agent, process);
     }
     free(env);
     command_line_free(&line);
 }
 
 /* Reads what is there; false: nothing more for now. */
-static bool command_pull(struct agent *agent, struct place *place)
+static bool command_pull(struct agent *agent, struct process *process)
 {
-    if (place->out < 0)
+    if (process->out < 0)
         return false;
-    ssize_t n = place_read(place->out, &place->captured);
-    if (n > 0 && place->captured.len > agent_max_payload(agent)) {
-        slot_queue_consume(&place->captured, place->captured.len - place->captured.pos);
-        if (!place->over)
-            place_fault(agent, place);
-        place->over = true;
+    ssize_t n = agent_process_read(process->out, &process->captured);
+    if (n > 0 && process->captured.len > agent_max_payload(agent)) {
+        slot_queue_consume(&process->captured, process->captured.len - process->captured.pos);
+        if (!process->over)
+            agent_process_fault(agent, process);
+        process->over = true;
     }
     if (n == 0) {
-        agent_unwatch(agent, place->out);
-        close(place->out);
-        place->out = -1;
+        agent_unwatch(agent, process->out);
+        close(process->out);
+        process->out = -1;
     }
     return n > 0;
 }
 
-static void command_output(struct agent *agent, struct place *place)
+static void command_output(struct agent *agent, struct process *process)
 {
-    if (place->writing)
-        command_input(agent, place);
-    for (int i = 0; i < 4 && command_pull(agent, place); i++)
+    if (process->writing)
+        command_input(agent, process);
+    for (int i = 0; i < 4 && command_pull(agent, process); i++)
         continue;
 }
 
@@ -124,40 +124,40 @@ static void command_terminal(struct agent *agent, const struct slot_table_outcom
     kill(owner, SIGINT);
 }
 
-/* A grandchild may still hold the output open after the wait for it (place.c): what is here now is the result. */
-static void command_ended(struct agent *agent, struct place *place, int status)
+/* A grandchild may still hold the output open after the wait for it (process.c): what is here now is the result. */
+static void command_ended(struct agent *agent, struct process *process, int status)
 {
     struct slot_table_outcome outcome = {.code = BELT_OK, .exit_status = -1};
     char text[96];
 
-    for (size_t before = SIZE_MAX; before != place->captured.len && !place->over;) {
-        before = place->captured.len;
-        command_pull(agent, place);
+    for (size_t before = SIZE_MAX; before != process->captured.len && !process->over;) {
+        before = process->captured.len;
+        command_pull(agent, process);
     }
-    place_read_log(agent, place);
-    place_status(status, text, sizeof(text), &outcome);
-    if (place->tty)
+    agent_process_read_log(agent, process);
+    agent_process_status(status, text, sizeof(text), &outcome);
+    if (process->tty)
         command_terminal(agent, &outcome);
     if (outcome.exit_status == 0)
         outcome.text = (struct belt_bytes){NULL, 0};
     else /* a command that crashes has failed; SIGKILL came from outside, and its slot died (PROTOCOL.md §8.2) */
         outcome.code = outcome.term_signal == SIGKILL ? BELT_TASK_LOST : BELT_TASK_FAILED;
-    if (place->over) {
+    if (process->over) {
         int len =
             snprintf(text, sizeof(text), "the output is larger than the limit of %u bytes", agent_max_payload(agent));
         outcome.code = BELT_RESULT_TOO_LARGE;
         outcome.text = (struct belt_bytes){(const uint8_t *)text, (size_t)len};
     }
-    outcome.payload = (struct belt_bytes){place->captured.data, place->over ? 0 : place->captured.len};
-    outcome.log = place_log(agent, place);
-    slot_table_answer(agent->table, agent->now, place->slot, &outcome);
-    if (place->in >= 0 && place->writing)
-        agent_unwatch(agent, place->in);
-    place_close(agent, place);
+    outcome.payload = (struct belt_bytes){process->captured.data, process->over ? 0 : process->captured.len};
+    outcome.log = agent_process_log(agent, process);
+    slot_table_answer(agent->table, agent->now, process->slot, &outcome);
+    if (process->in >= 0 && process->writing)
+        agent_unwatch(agent, process->in);
+    agent_process_close(agent, process);
 }
 
 const struct runner runner_command = {
-    .kind = {.lasting = false},
+    .kind = {.persistent = false},
     .give = command_give,
     .output = command_output,
     .ended = command_ended,

@@ -2,61 +2,62 @@
  *
  * Runner: filters, long-lived processes that answer each line with one line.
  */
-#include "worker/agent/lasting.h"
-#include "worker/agent/place.h"
+#include "worker/agent/persistent.h"
+#include "worker/agent/process.h"
 #include "worker/agent/runner.h"
 #include "worker/agent/state.h"
 
 #include <string.h>
 
 /* A payload that cannot be a line fails without being written; its answer must
- * wait for those of the tasks before it. place->captured is the list of such tasks' places in the order of tasks. */
+ * wait for those of the tasks before it. process->captured lists the numbers of such tasks, counted from the start of
+ * the process. */
 
-static void refuse(struct agent *agent, struct place *place)
+static void refuse(struct agent *agent, struct process *process)
 {
     static const char text[] = "the input holds a newline and cannot be given to a filter";
     struct slot_table_outcome outcome = {.code = BELT_TASK_FAILED, .timed = true, .exit_status = -1};
 
     outcome.text = (struct belt_bytes){(const uint8_t *)text, sizeof(text) - 1};
-    slot_table_answer(agent->table, agent->now, place->slot, &outcome);
-    place->answered++;
+    slot_table_answer(agent->table, agent->now, process->slot, &outcome);
+    process->answered++;
 }
 
-static void filter_answered(struct agent *agent, struct place *place)
+static void filter_answered(struct agent *agent, struct process *process)
 {
     uint64_t number;
 
-    while (place->captured.pos < place->captured.len) {
-        memcpy(&number, place->captured.data + place->captured.pos, sizeof(number));
-        if (number != place->answered)
+    while (process->captured.pos < process->captured.len) {
+        memcpy(&number, process->captured.data + process->captured.pos, sizeof(number));
+        if (number != process->answered)
             return;
-        slot_queue_consume(&place->captured, sizeof(number));
-        refuse(agent, place);
+        slot_queue_consume(&process->captured, sizeof(number));
+        refuse(agent, process);
     }
 }
 
-static void filter_give(struct agent *agent, struct place *place, const struct slot_table_given *task)
+static void filter_give(struct agent *agent, struct process *process, const struct slot_table_given *task)
 {
-    uint64_t number = place->given++;
+    uint64_t number = process->given++;
     bool line = task->payload.len == 0 || !memchr(task->payload.data, '\n', task->payload.len);
 
     if (line) {
-        if (slot_outbox_payload(&place->queue, task->payload) | slot_outbox_add(&place->queue, "\n", 1))
+        if (slot_outbox_payload(&process->queue, task->payload) | slot_outbox_add(&process->queue, "\n", 1))
             slot_table_no_memory();
-        place_dirty(agent, place);
-    } else if (number == place->answered) {
-        refuse(agent, place);
-    } else if (slot_queue_add(&place->captured, &number, sizeof(number)) != 0) {
+        agent_process_dirty(agent, process);
+    } else if (number == process->answered) {
+        refuse(agent, process);
+    } else if (slot_queue_add(&process->captured, &number, sizeof(number)) != 0) {
         slot_table_no_memory();
     }
 }
 
 const struct runner runner_filter = {
-    .kind = {.lasting = true, .ahead = true},
+    .kind = {.persistent = true, .ahead = true},
     .side = SLOT_SIDE_FILTER,
-    .start = lasting_spawn,
+    .start = persistent_spawn,
     .give = filter_give,
     .answered = filter_answered,
-    .output = lasting_output,
-    .ended = lasting_ended,
+    .output = persistent_output,
+    .ended = persistent_ended,
 };

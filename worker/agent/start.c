@@ -3,7 +3,9 @@
  * An agent from its options to its end: what it is made of, and what is undone. See agent.h.
  */
 #include "worker/agent/loop.h"
-#include "worker/agent/place_log.h"
+#include "worker/agent/say.h"
+#include "worker/agent/watch.h"
+#include "worker/agent/process_log.h"
 #include "worker/agent/runner.h"
 #include "worker/agent/state.h"
 #include "worker/agent/wire.h"
@@ -106,21 +108,21 @@ static int agent_table(struct agent *agent, struct slot_table_function *function
     return agent->table ? 0 : -1;
 }
 
-static int agent_places(struct agent *agent)
+static int agent_processes(struct agent *agent)
 {
     uint32_t count = slot_table_count(agent->table);
 
-    agent->places = calloc(count, sizeof(*agent->places));
+    agent->processes = calloc(count, sizeof(*agent->processes));
     agent->dirty = calloc(count, sizeof(*agent->dirty));
     agent->asks = calloc(count, sizeof(*agent->asks));
-    if (!agent->places || !agent->dirty || !agent->asks)
+    if (!agent->processes || !agent->dirty || !agent->asks)
         return -1;
     for (uint32_t i = 0; i < count; i++)
-        agent->places[i] = (struct place){.slot = i,
-                                          .program = &agent->programs[slot_table_program_of(agent->table, i)],
-                                          .in = -1,
-                                          .out = -1,
-                                          .err = -1};
+        agent->processes[i] = (struct process){.slot = i,
+                                               .program = &agent->programs[slot_table_program_of(agent->table, i)],
+                                               .in = -1,
+                                               .out = -1,
+                                               .err = -1};
     return 0;
 }
 
@@ -137,7 +139,7 @@ static int agent_build(struct agent *agent)
     if (rc == 0)
         rc = agent_table(agent, functions, kinds);
     if (rc == 0)
-        rc = agent_places(agent);
+        rc = agent_processes(agent);
     free(functions);
     free(kinds);
     return rc;
@@ -208,13 +210,13 @@ static void agent_close(struct agent *agent)
 {
     agent_end_slots(agent);
     agent_stop_slots(agent);
-    place_log_finish(agent);
-    uint32_t count = agent->places ? slot_table_count(agent->table) : 0;
+    agent_process_log_finish(agent);
+    uint32_t count = agent->processes ? slot_table_count(agent->table) : 0;
     for (uint32_t i = 0; i < count; i++) {
-        slot_outbox_free(&agent->places[i].queue);
-        slot_queue_free(&agent->places[i].captured);
-        slot_queue_free(&agent->places[i].log);
-        slot_queue_free(&agent->places[i].unsaid);
+        slot_outbox_free(&agent->processes[i].queue);
+        slot_queue_free(&agent->processes[i].captured);
+        slot_queue_free(&agent->processes[i].log);
+        slot_queue_free(&agent->processes[i].unsaid);
     }
     slot_queue_free(&agent->log_left);
     wire_close(agent);
@@ -235,7 +237,7 @@ static void agent_close(struct agent *agent)
     belt_signals_restore(&agent->spared);
     belt_decoder_free(agent->decoder);
     slot_table_free(agent->table);
-    free(agent->places);
+    free(agent->processes);
     free(agent->dirty);
     free(agent->asks);
     free(agent->programs);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the agent knows: its slots, its connection, its reasons to end.
+ * What the agent knows: the processes of its slots, its connection, its reasons to end.
  */
 #ifndef BELT_WORKER_AGENT_STATE_H
 #define BELT_WORKER_AGENT_STATE_H
@@ -8,9 +8,15 @@
 #include "proto/link.h"
 #include "proto/session.h"
 #include "proto/signals.h"
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 #include "worker/agent/keeper.h"
-#include "worker/agent/place.h"
+#include "worker/slot/arena.h"
+#include "worker/slot/outbox.h"
+#include "worker/slot/pipe.h"
+#include "worker/slot/protocol.h"
+#include "worker/agent/runner.h"
+
+#include <uthash.h>
 
 enum agent_watch {
     WATCH_BROKER,
@@ -23,6 +29,44 @@ enum agent_watch {
     WATCH_OUT,
     WATCH_ERR,
     WATCH_LOG
+};
+
+/** The process of a slot, as the agent holds it. */
+struct process {
+    uint32_t slot; /* its number */
+    const struct program *program;
+    pid_t pid;                /* 0: none */
+    int in, out, err;         /* -1: closed; in and out may be the same */
+    struct slot_rings *rings; /* a slot of C functions: the bytes go through them, and `out` is the bell; else NULL */
+    struct slot_pipe pipe;
+    struct arena arena; /* likewise: large payloads lie there */
+    bool starting;      /* the keeper was asked */
+    bool doomed;        /* kill it as soon as it is there */
+    bool dirty;         /* in the agent's list of those with something to write, or to read on */
+    bool writing;       /* waits for room to write */
+    bool unread;        /* there is more to read than was read in this turn */
+    bool ended;         /* its output is at its end */
+    bool over;          /* a task's output is over the limit */
+    bool tty;           /* its task has the terminal */
+    bool lingers;       /* it has ended with `status`, and others of its process group are still to end */
+    bool killed;        /* its process group got SIGKILL */
+    bool settled;       /* it lingers only for lines that are not shown yet: all of its process group have ended */
+    bool muted;         /* it is not read from until the owner has taken lines of it */
+    bool blameless;     /* it is being stopped for what it did between two tasks: no task of its is to blame */
+    int status;
+    char error[320]; /* what it did wrong; "" nothing */
+    struct slot_reader reader;
+    struct slot_outbox queue;   /* to be written */
+    struct slot_queue captured; /* output of a command */
+    struct slot_queue log;      /* tail of the standard error */
+    uint64_t log_cut;           /* bytes before it that are left out */
+    bool log_begins_line;       /* the last of these was a newline */
+    struct slot_queue unsaid;   /* standard error that the owner has not got yet, of a private pool that shows it */
+    uint64_t held_until;        /* it lingers until then for output that others still hold; 0: it does not */
+    uint64_t given, answered;   /* tasks since it started */
+    uint64_t due;               /* of C functions: answered, or given and not taken back */
+    uint64_t ended_us, told_us;
+    UT_hash_handle hh;
 };
 
 struct agent {
@@ -48,12 +92,12 @@ struct agent {
     struct slot_table *table;
     struct program *programs;
     uint32_t program_count;
-    struct place *places;
-    struct place *by_pid;
+    struct process *processes;
+    struct process *by_pid;
     uint32_t *dirty, dirty_count;
     uint32_t *asks, ask_count; /* slots that the keeper has yet to be asked for */
-    uint32_t hung;             /* places whose output ended before their process */
-    uint32_t lingering;        /* places that linger */
+    uint32_t hung;             /* processes whose output has ended before they did */
+    uint32_t lingering;        /* processes that linger */
     uint64_t now;              /* us, of this turn */
     uint64_t broke_us;         /* when a slot that broke the protocol between tasks was last told of; 0: never */
     uint64_t short_us;         /* when it was last said that the system has no room for processes; 0: never */
@@ -77,10 +121,10 @@ struct agent {
     bool held_said; /* that a command's output was held by another process at its end */
     int reach_fd;   /* the reason is being looked for; -1: it is not */
     int64_t wall_offset_us;
-    /* standard error of the tasks, on its way to the owner (place_log.c) */
+    /* standard error of the tasks, on its way to the owner (process_log.c) */
     int log_fd;                 /* 0: nobody wants it */
     bool log_full;              /* there is no room in the pipe, and it is watched for some */
-    uint32_t log_next;          /* the place that is the first to go on */
+    uint32_t log_next;          /* the slot whose process is the first to go on */
     struct slot_queue log_left; /* records of tasks that are over */
 };
 

@@ -4,8 +4,9 @@
  * results out (PROTOCOL.md §6, §8). Moves messages; what they mean is the slot table's.
  */
 #include "worker/agent/wire.h"
-#include "worker/agent/loop.h"
-#include "worker/agent/place.h"
+#include "worker/agent/say.h"
+#include "worker/agent/watch.h"
+#include "worker/agent/process.h"
 #include "worker/agent/state.h"
 #include "worker/agent/reach.h"
 #include "proto/shortage.h"
@@ -231,15 +232,15 @@ void wire_send_news(struct agent *agent)
         slot_table_sent(agent->table, agent->now, first = send_batch(agent, first, next));
 }
 
-void wire_progress(struct agent *agent, struct place *place, uint64_t done, uint64_t total)
+void wire_progress(struct agent *agent, struct process *process, uint64_t done, uint64_t total)
 {
     struct slot_table_given task;
     struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
 
-    if (!slot_table_running(agent->table, place->slot, &task) || agent->session.state != BELT_SESSION_READY ||
-        !outbox_empty(agent) || agent->now - place->told_us < PROGRESS_US)
+    if (!slot_table_running(agent->table, process->slot, &task) || agent->session.state != BELT_SESSION_READY ||
+        !outbox_empty(agent) || agent->now - process->told_us < PROGRESS_US)
         return;
-    place->told_us = agent->now;
+    process->told_us = agent->now;
     msg.u.progress = (struct belt_msg_progress){{task.job->job, task.index, task.attempt}, done, total};
     wire_send(agent, &msg);
 }

@@ -14,7 +14,7 @@ void wire_receive(struct agent *agent);
 void wire_reach(struct agent *agent); /* why the broker cannot be reached is known */
 void wire_timer(struct agent *agent);
 void wire_send_news(struct agent *agent); /* returned, results */
-void wire_progress(struct agent *agent, struct place *place, uint64_t done, uint64_t total);
+void wire_progress(struct agent *agent, struct process *process, uint64_t done, uint64_t total);
 void wire_leaving(struct agent *agent);
 void wire_bye(struct agent *agent);
 bool wire_quiet(const struct agent *agent); /* nothing waits to be sent */

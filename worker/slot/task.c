@@ -6,7 +6,7 @@
  * but not for longer than HOLD_US, and not behind a function that is known to take longer.
  */
 #include "worker/slot/task.h"
-#include "worker/agent/keeper.h"
+#include "worker/slot/memory.h"
 #include "worker/slot/protocol.h"
 
 #include <pthread.h>
@@ -36,7 +36,7 @@ struct slot {
     struct slot_pipe pipe;
     struct arena_memory *arena;
     const struct belt_agent_options *options;
-    const struct keeper_shared *shared;
+    const struct slots_shared *shared;
     struct slot_memory *told; /* read by the agent when this process dies, or its task runs too long */
     struct slot_reader reader;
     struct slot_queue out;

@@ -6,12 +6,10 @@
 #ifndef BELT_WORKER_SLOT_TASK_H
 #define BELT_WORKER_SLOT_TASK_H
 
-#include "worker/agent/agent.h"
+#include "worker/agent.h"
 #include "worker/slot/arena.h"
+#include "worker/slot/memory.h"
 #include "worker/slot/pipe.h"
-
-struct keeper_shared;
-struct slot_memory;
 
 /** SIGUSR1 makes belt_task_cancelled() true for the running task. */
 void task_catch_cancel(void);
@@ -20,7 +18,7 @@ struct task_ends {
     struct slot_pipe pipe;
     struct arena_memory *arena; /* NULL: none */
     struct slot_memory *memory;
-    const struct keeper_shared *shared;
+    const struct slots_shared *shared;
 };
 
 /** Serves tasks from the pipe until its other side is gone, then ends the process. */

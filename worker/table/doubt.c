@@ -33,7 +33,7 @@ uint64_t doubt_hold(enum doubt_kind kind, uint64_t service_us)
         return 0;
     if (hold > DOUBT_US)
         return DOUBT_US;
-    if (hold < DOUBT_LEAST_US) /* short tasks of a lasting slot follow each other much faster */
+    if (hold < DOUBT_LEAST_US) /* short tasks of a persistent slot follow each other much faster */
         return kind == DOUBT_COMMAND ? DOUBT_LEAST_US : 0;
     return hold;
 }

@@ -48,9 +48,9 @@ void doubt_warned(struct doubt *doubt, uint64_t now);
 
 /** What ran the task. */
 enum doubt_kind {
-    DOUBT_COMMAND, /* a process of its own */
-    DOUBT_LASTING, /* a process that outlives it, and has children maybe */
-    DOUBT_FUNCTION /* the slot itself, which the signal ends before it can say anything */
+    DOUBT_COMMAND,    /* a process of its own */
+    DOUBT_PERSISTENT, /* a process that outlives it, and has children maybe */
+    DOUBT_FUNCTION    /* the slot itself, which the signal ends before it can say anything */
 };
 
 /** How long the outcome of a task waits that runs, or whose like runs, for `service_us`. */

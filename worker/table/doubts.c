@@ -97,7 +97,7 @@ void slot_table_doubt(struct slot_table *slots, uint64_t now, struct slot_table_
     bool cut = !ours && doubt_status(outcome->exit_status, outcome->term_signal);
     uint64_t service = outcome->timed ? outcome->service_us : now - task->started_us;
     const struct slot_table_program *program = &slots->programs[function->pub.program].pub;
-    enum doubt_kind kind = !program->lasting ? DOUBT_COMMAND : program->polite ? DOUBT_FUNCTION : DOUBT_LASTING;
+    enum doubt_kind kind = !program->persistent ? DOUBT_COMMAND : program->polite ? DOUBT_FUNCTION : DOUBT_PERSISTENT;
     /* One that was cut off has run for less than its like. */
     uint64_t usual = function->measured < SLOT_TABLE_MEASURED ? UINT64_MAX : function->typical_us;
     uint64_t hold = cut ? DOUBT_US : doubt_hold(kind, service > usual ? service : usual);

@@ -317,16 +317,16 @@ void slot_table_retire(struct slot_table *slots, uint64_t now, struct slot_table
 {
     const struct slot_table_program_state *program = &slots->programs[slot->program];
 
-    if (!program->pub.lasting || ((ran || slot->given_count == 0) &&
-                                  (slot->stop == SLOT_TABLE_STOP_WAIT || slot->stop == SLOT_TABLE_STOP_ASKED)))
+    if (!program->pub.persistent || ((ran || slot->given_count == 0) &&
+                                     (slot->stop == SLOT_TABLE_STOP_WAIT || slot->stop == SLOT_TABLE_STOP_ASKED)))
         slot->stop = SLOT_TABLE_STOP_NONE; /* the task that was to end has ended */
-    if (!program->pub.lasting)
+    if (!program->pub.persistent)
         slot->gone = slot->faulty = false;
     if (slot->given_count == 0)
         slots->busy--;
     slot_table_begin(slots, now, slot);
     slot_table_feed(slots, now, slot);
-    bool spent = slots->max_tasks > 0 && slot->handed >= slots->max_tasks && program->pub.lasting;
+    bool spent = slots->max_tasks > 0 && slot->handed >= slots->max_tasks && program->pub.persistent;
     if (slot->given || slot->state != SLOT_TABLE_READY || !spent)
         return;
     unbind(slots, slot);
@@ -349,7 +349,7 @@ void slot_table_ready(struct slot_table *slots, uint32_t number)
     if (slots->programs[slot->program].gave_up)
         slots->recovered = true;
     slots->programs[slot->program].gave_up = false;
-    if (slots->programs[slot->program].pub.lasting)
+    if (slots->programs[slot->program].pub.persistent)
         slots->programs[slot->program].scarce = false;
     if (slot->stop == SLOT_TABLE_STOP_NONE)
         slot_table_deadline_set(slots, slot, SLOT_TABLE_NEVER);
@@ -381,7 +381,7 @@ static void slot_start(struct slot_table *slots, uint64_t now, struct slot_table
     slot->why = NULL;
     slot->unable = false;
     program->starting++;
-    if (program->pub.lasting) /* else each task starts a process */
+    if (program->pub.persistent) /* else each task starts a process */
         slot_table_act(slots, SLOT_TABLE_START, slot->number);
     if (program->pub.greets)
         slot_table_deadline_set(slots, slot, now + slots->start_us);
@@ -578,7 +578,7 @@ void slot_table_died(struct slot_table *slots, uint64_t now, uint32_t number, co
     struct slot_table_slot *slot = &slots->slots[number];
     struct slot_table_program_state *program = &slots->programs[slot->program];
 
-    assert(program->pub.lasting && slot->state != SLOT_TABLE_OFF);
+    assert(program->pub.persistent && slot->state != SLOT_TABLE_OFF);
     actions_forget(slots, number);
     if (slot->state == SLOT_TABLE_STARTING)
         program->starting--;

@@ -101,11 +101,12 @@ void slot_table_one_by_one(struct slot_table *slots, uint32_t number)
 
 static bool slot_open(const struct slot_table *slots, const struct slot_table_slot *slot)
 {
-    bool lasting = slots->programs[slot->program].pub.lasting; /* else it has a new process for each task anyway */
+    bool persistent =
+        slots->programs[slot->program].pub.persistent; /* else it has a new process for each task anyway */
 
     /* Of a slot that is being asked what it has not begun the list must stay as it was. */
     return slot->state == SLOT_TABLE_READY && slot->stop == SLOT_TABLE_STOP_NONE && !slot->taking &&
-           (slots->max_tasks == 0 || !lasting || slot->handed < slots->max_tasks);
+           (slots->max_tasks == 0 || !persistent || slot->handed < slots->max_tasks);
 }
 
 /* Whether the slot may have the next task in hand while its only one runs. */
@@ -121,7 +122,7 @@ static bool slot_fits(const struct slot_table *slots, const struct slot_table_sl
         return false;
     if (slot->given_count == 0)
         return true;
-    if (!slots->programs[slot->program].pub.lasting || slot->given_count >= SLOT_TABLE_GIVEN_MAX)
+    if (!slots->programs[slot->program].pub.persistent || slot->given_count >= SLOT_TABLE_GIVEN_MAX)
         return false;
     if (slot->given_count == 1 && has_next(slots, slot) && !goes_alone(slots, task) &&
         task->payload.len <= SLOT_TABLE_TAKE_BYTES)
@@ -138,7 +139,7 @@ void slot_table_room_update(struct slot_table *slots, struct slot_table_slot *sl
     if (slot_open(slots, slot) && !slot->bound) {
         if (slot->given_count == 0)
             room = SLOT_TABLE_ROOM_IDLE;
-        else if (program->pub.lasting && !slot->late && slot->given_count < SLOT_TABLE_GIVEN_MAX &&
+        else if (program->pub.persistent && !slot->late && slot->given_count < SLOT_TABLE_GIVEN_MAX &&
                  (slot->load_us < credit_of(slots, slot->program) || has_next(slots, slot)))
             room = SLOT_TABLE_ROOM_SOME;
     }

@@ -42,11 +42,11 @@
 struct slot_table;
 
 struct slot_table_program {
-    bool lasting; /* a slot is a process that outlives its tasks; else each task starts a process */
-    bool greets;  /* a new slot may be given tasks only after slot_table_ready() */
-    bool polite;  /* functions: a task that is to stop is asked (SLOT_TABLE_ASK) before its slot is signalled */
-    bool ahead;   /* slots are started before there is work */
-    bool yields;  /* a slot gives back what it has not begun (SLOT_TABLE_TAKE) */
+    bool persistent; /* a slot is a process that outlives its tasks; else each task starts a process */
+    bool greets;     /* a new slot may be given tasks only after slot_table_ready() */
+    bool polite;     /* functions: a task that is to stop is asked (SLOT_TABLE_ASK) before its slot is signalled */
+    bool ahead;      /* slots are started before there is work */
+    bool yields;     /* a slot gives back what it has not begun (SLOT_TABLE_TAKE) */
 };
 
 struct slot_table_function {
@@ -155,7 +155,7 @@ void slot_table_taken(struct slot_table *slots, uint64_t now, uint32_t slot, uin
  * taken to run.
  */
 void slot_table_look(struct slot_table *slots, uint32_t slot, uint32_t ahead, bool running, uint64_t since);
-/** The process of a lasting slot ended, or could not be started. `outcome` says how: text, log, exit_status,
+/** The process of a persistent slot ended, or could not be started. `outcome` says how: text, log, exit_status,
  * term_signal. */
 void slot_table_died(struct slot_table *slots, uint64_t now, uint32_t slot, const struct slot_table_outcome *outcome);
 /** The system had no descriptor, process or memory to start a process for `slot`: `why` says which. Nobody is to blame;

@@ -95,8 +95,8 @@ struct slot_table *slot_table_new(const struct slot_table_config *config)
         struct slot_table_slot *slot = &slots->slots[i];
         struct slot_table_program_state *program = &slots->programs[i / slots->cap];
         *slot = (struct slot_table_slot){.number = i, .program = i / slots->cap, .deadline_us = SLOT_TABLE_NEVER};
-        slot->state = program->pub.lasting ? SLOT_TABLE_OFF : SLOT_TABLE_READY;
-        if (program->pub.lasting)
+        slot->state = program->pub.persistent ? SLOT_TABLE_OFF : SLOT_TABLE_READY;
+        if (program->pub.persistent)
             DL_PREPEND(program->off, slot);
         else
             slot_table_room_update(slots, slot);

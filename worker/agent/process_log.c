@@ -4,9 +4,10 @@
  * lines, to the owner, who shows it while the task runs (log_lines.h). An owner who does not read stops the process at
  * its next line, as a terminal does: nothing is dropped, and nothing piles up here.
  */
-#include "worker/agent/place_log.h"
-#include "worker/agent/loop.h"
-#include "worker/agent/place.h"
+#include "worker/agent/process_log.h"
+#include "worker/agent/say.h"
+#include "worker/agent/watch.h"
+#include "worker/agent/process.h"
 #include "worker/agent/state.h"
 #include "worker/agent/log_lines.h"
 
@@ -52,24 +53,24 @@ static bool log_put(struct agent *agent, const uint8_t *record, size_t size)
     return false;
 }
 
-static uint64_t log_index(const struct agent *agent, const struct place *place)
+static uint64_t log_index(const struct agent *agent, const struct process *process)
 {
-    const struct slot_table_key *due = slot_table_due(agent->table, place->slot);
+    const struct slot_table_key *due = slot_table_due(agent->table, process->slot);
 
     return due ? due->index : LOG_NO_TASK;
 }
 
 /* Hands the owner what is there of whole lines, or all at the `end`. False: there is no room for all of it. */
-static bool log_say(struct agent *agent, struct place *place, bool end)
+static bool log_say(struct agent *agent, struct process *process, bool end)
 {
     uint8_t record[LOG_RECORD_MAX];
-    struct slot_queue *lines = &place->unsaid;
+    struct slot_queue *lines = &process->unsaid;
     size_t part;
 
     if (lines->len == lines->pos)
         return true;
     while ((part = log_lines_part(lines->data + lines->pos, lines->len - lines->pos, end)) > 0) {
-        size_t size = log_lines_write(record, log_index(agent, place), lines->data + lines->pos, part);
+        size_t size = log_lines_write(record, log_index(agent, process), lines->data + lines->pos, part);
         if (!log_put(agent, record, size))
             return false;
         slot_queue_consume(lines, part);
@@ -78,14 +79,14 @@ static bool log_say(struct agent *agent, struct place *place, bool end)
 }
 
 /* The task is over: what waits of its lines does so without it, before anybody else's. */
-static void log_leave(struct agent *agent, struct place *place)
+static void log_leave(struct agent *agent, struct process *process)
 {
     uint8_t record[LOG_RECORD_MAX];
-    struct slot_queue *lines = &place->unsaid;
+    struct slot_queue *lines = &process->unsaid;
     size_t part;
 
     while ((part = log_lines_part(lines->data + lines->pos, lines->len - lines->pos, true)) > 0) {
-        size_t size = log_lines_write(record, log_index(agent, place), lines->data + lines->pos, part);
+        size_t size = log_lines_write(record, log_index(agent, process), lines->data + lines->pos, part);
         if (slot_queue_add(&agent->log_left, record, size) != 0)
             slot_table_no_memory();
         slot_queue_consume(lines, part);
@@ -108,28 +109,28 @@ static bool log_put_left(struct agent *agent)
 }
 
 /* The process is not read from until the owner has taken what it wrote: then it waits, too. */
-static void place_mute(struct agent *agent, struct place *place)
+static void process_mute(struct agent *agent, struct process *process)
 {
-    place->muted = true;
-    if (place->err >= 0)
-        agent_unwatch(agent, place->err);
-    if (place->program->runner->kind.lasting && place->out >= 0 && !place->ended)
-        agent_unwatch(agent, place->out);
+    process->muted = true;
+    if (process->err >= 0)
+        agent_unwatch(agent, process->err);
+    if (process->program->runner->kind.persistent && process->out >= 0 && !process->ended)
+        agent_unwatch(agent, process->out);
 }
 
-static void place_unmute(struct agent *agent, struct place *place)
+static void process_unmute(struct agent *agent, struct process *process)
 {
-    place->muted = false;
-    if (place->err >= 0)
-        agent_watch(agent, place->err, WATCH_ERR, place->slot, EPOLLIN);
-    if (!place->program->runner->kind.lasting)
+    process->muted = false;
+    if (process->err >= 0)
+        agent_watch(agent, process->err, WATCH_ERR, process->slot, EPOLLIN);
+    if (!process->program->runner->kind.persistent)
         return;
-    if (place->out >= 0 && !place->ended)
-        agent_watch(agent, place->out, WATCH_OUT, place->slot, EPOLLIN);
-    place->program->runner->output(agent, place); /* an answer may lie here already */
+    if (process->out >= 0 && !process->ended)
+        agent_watch(agent, process->out, WATCH_OUT, process->slot, EPOLLIN);
+    process->program->runner->output(agent, process); /* an answer may lie here already */
 }
 
-void place_log_resume(struct agent *agent)
+void agent_process_log_resume(struct agent *agent)
 {
     uint32_t count = slot_table_count(agent->table), first = agent->log_next;
 
@@ -138,18 +139,18 @@ void place_log_resume(struct agent *agent)
     if (!log_put_left(agent))
         return;
     for (uint32_t i = 0; i < count; i++) {
-        struct place *place = &agent->places[(first + i) % count];
-        if (!place->muted)
+        struct process *process = &agent->processes[(first + i) % count];
+        if (!process->muted)
             continue;
-        if (!log_say(agent, place, false)) {
-            agent->log_next = place->slot; /* it is the first the next time: all come to their turn */
+        if (!log_say(agent, process, false)) {
+            agent->log_next = process->slot; /* it is the first the next time: all come to their turn */
             return;
         }
-        place_unmute(agent, place);
+        process_unmute(agent, process);
     }
 }
 
-void place_log_finish(struct agent *agent)
+void agent_process_log_finish(struct agent *agent)
 {
     struct pollfd room = {.fd = agent->log_fd, .events = POLLOUT};
     uint64_t until = agent_clock_us() + LOG_LAST_MS * 1000u;
@@ -165,24 +166,24 @@ void place_log_finish(struct agent *agent)
 
 /* ---- one process ---- */
 
-static size_t log_len(const struct place *place)
+static size_t log_len(const struct process *process)
 {
-    return place->log.len - place->log.pos;
+    return process->log.len - process->log.pos;
 }
 
 /* Only the last `kept` bytes are. */
-static void log_keep(struct place *place, size_t kept)
+static void log_keep(struct process *process, size_t kept)
 {
-    size_t len = log_len(place);
+    size_t len = log_len(process);
 
     if (len <= kept)
         return;
-    place->log_begins_line = place->log.data[place->log.pos + len - kept - 1] == '\n';
-    slot_queue_consume(&place->log, len - kept);
-    place->log_cut += len - kept;
+    process->log_begins_line = process->log.data[process->log.pos + len - kept - 1] == '\n';
+    slot_queue_consume(&process->log, len - kept);
+    process->log_cut += len - kept;
 }
 
-void place_read_log(struct agent *agent, struct place *place)
+void agent_process_read_log(struct agent *agent, struct process *process)
 {
     size_t kept = agent->options->log_bytes;
     ssize_t n = 0;
@@ -190,77 +191,78 @@ void place_read_log(struct agent *agent, struct place *place)
     if (kept < LOG_KEPT_LEAST)
         kept = LOG_KEPT_LEAST;
     /* Bounded: one that writes without end must not keep the agent here. */
-    for (int i = 0; place->err >= 0 && !place->muted && i < 16; i++) {
-        n = place_read(place->err, &place->log);
+    for (int i = 0; process->err >= 0 && !process->muted && i < 16; i++) {
+        n = agent_process_read(process->err, &process->log);
         if (n <= 0)
             break;
-        if (log_shown(agent) && slot_queue_add(&place->unsaid, place->log.data + place->log.len - n, (size_t)n) != 0)
+        if (log_shown(agent) &&
+            slot_queue_add(&process->unsaid, process->log.data + process->log.len - n, (size_t)n) != 0)
             slot_table_no_memory();
-        if (!log_say(agent, place, false))
-            place_mute(agent, place);
-        log_keep(place, kept);
+        if (!log_say(agent, process, false))
+            process_mute(agent, process);
+        log_keep(process, kept);
     }
-    if (place->err >= 0 && !place->muted && n == 0) {
-        agent_unwatch(agent, place->err);
-        close(place->err);
-        place->err = -1;
+    if (process->err >= 0 && !process->muted && n == 0) {
+        agent_unwatch(agent, process->err);
+        close(process->err);
+        process->err = -1;
     }
 }
 
 /* The log goes on with a whole line, or at least a whole character, and begins with what was left out. */
-static void log_note(struct place *place)
+static void log_note(struct process *process)
 {
-    const uint8_t *data = place->log.data + place->log.pos;
-    size_t len = log_len(place), skip = 0;
+    const uint8_t *data = process->log.data + process->log.pos;
+    size_t len = log_len(process), skip = 0;
     const uint8_t *line = len > 0 ? memchr(data, '\n', len) : NULL;
     char note[BELT_LOG_NOTE];
 
-    if (place->log_begins_line)
+    if (process->log_begins_line)
         skip = 0;
     else if (line && line + 1 < data + len)
         skip = (size_t)(line + 1 - data);
     else
         while (skip < 3 && skip < len && (data[skip] & 0xc0) == 0x80)
             skip++;
-    slot_queue_consume(&place->log, skip);
+    slot_queue_consume(&process->log, skip);
     len -= skip;
     size_t size = (size_t)snprintf(note, sizeof(note), "[%llu bytes of standard error are left out]\n",
-                                   (unsigned long long)(place->log_cut + skip));
-    if (!slot_queue_room(&place->log, size))
+                                   (unsigned long long)(process->log_cut + skip));
+    if (!slot_queue_room(&process->log, size))
         slot_table_no_memory();
-    uint8_t *to = place->log.data + place->log.pos;
+    uint8_t *to = process->log.data + process->log.pos;
     memmove(to + size, to, len);
     memcpy(to, note, size);
-    place->log.len += size;
-    place->log_cut = 0;
+    process->log.len += size;
+    process->log_cut = 0;
 }
 
-struct belt_bytes place_log(struct agent *agent, struct place *place)
+struct belt_bytes agent_process_log(struct agent *agent, struct process *process)
 {
-    if (!log_say(agent, place, true))
-        log_leave(agent, place);
-    log_keep(place, agent->options->log_bytes);
-    if (place->log_cut > 0)
-        log_note(place);
-    return (struct belt_bytes){place->log.data + place->log.pos, log_len(place)};
+    if (!log_say(agent, process, true))
+        log_leave(agent, process);
+    log_keep(process, agent->options->log_bytes);
+    if (process->log_cut > 0)
+        log_note(process);
+    return (struct belt_bytes){process->log.data + process->log.pos, log_len(process)};
 }
 
-struct belt_bytes place_log_start(struct agent *agent, struct place *place)
+struct belt_bytes agent_process_log_start(struct agent *agent, struct process *process)
 {
-    if (!log_say(agent, place, true))
-        log_leave(agent, place);
-    return (struct belt_bytes){place->log.data + place->log.pos, log_len(place)};
+    if (!log_say(agent, process, true))
+        log_leave(agent, process);
+    return (struct belt_bytes){process->log.data + process->log.pos, log_len(process)};
 }
 
-void place_log_clear(struct place *place)
+void agent_process_log_clear(struct process *process)
 {
-    slot_queue_consume(&place->log, log_len(place));
-    place->log_cut = 0;
+    slot_queue_consume(&process->log, log_len(process));
+    process->log_cut = 0;
 }
 
-void place_log_last(struct agent *agent, struct place *place)
+void agent_process_log_last(struct agent *agent, struct process *process)
 {
-    place_read_log(agent, place);
-    if (!log_say(agent, place, true))
-        log_leave(agent, place);
+    agent_process_read_log(agent, process);
+    if (!log_say(agent, process, true))
+        log_leave(agent, process);
 }

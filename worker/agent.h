@@ -4,8 +4,8 @@
  * the broker and the slots; the tasks run in the slots, which are processes
  * of their own.
  */
-#ifndef BELT_WORKER_AGENT_AGENT_H
-#define BELT_WORKER_AGENT_AGENT_H
+#ifndef BELT_WORKER_AGENT_H
+#define BELT_WORKER_AGENT_H
 
 #include <belt/belt.h>
 
