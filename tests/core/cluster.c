@@ -160,8 +160,11 @@ static void keep_trace(struct cluster *cluster)
     if (!cluster->update->trace)
         return;
     size_t len = strlen(cluster->update->trace);
-    cluster->trace = realloc(cluster->trace, cluster->trace_len + len + 1);
-    cr_assert(cluster->trace);
+    if (cluster->trace_len + len + 1 > cluster->trace_room) {
+        cluster->trace_room = 2 * (cluster->trace_len + len + 1);
+        cluster->trace = realloc(cluster->trace, cluster->trace_room);
+        cr_assert(cluster->trace);
+    }
     memcpy(cluster->trace + cluster->trace_len, cluster->update->trace, len + 1);
     cluster->trace_len += len;
 }
@@ -265,7 +268,7 @@ void cluster_forget_trace(struct cluster *cluster)
 {
     free(cluster->trace);
     cluster->trace = NULL;
-    cluster->trace_len = 0;
+    cluster->trace_len = cluster->trace_room = 0;
 }
 
 /* ---- peers ---- */

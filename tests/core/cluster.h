@@ -72,7 +72,7 @@ struct cluster {
     struct peer *peers[64];
     uint32_t peer_count;
     char *trace;
-    size_t trace_len;
+    size_t trace_len, trace_room;
     char *notice; /* the last for the log */
 };
 
