@@ -2,6 +2,7 @@
  *
  * durable.c and restore.c: what is on disk, and what comes back (I9, I2, I3), with and without room in the store.
  */
+#include "broker/core/model/catalog.h"
 #include "broker/core/model/table.h"
 #include "broker/core/model/state.h"
 #include "tests/core/cluster.h"
@@ -408,6 +409,70 @@ Test(durable, failures_that_wait_for_room_are_not_in_the_mark)
     peer_clear(p);
     come_back(p, job, BELT_ORDERED, BELT_CURSOR_KEPT);
     cr_assert_str_eq(client_read(p), "1 2! 3!.");
+    cluster_free(c);
+}
+
+/* The mark counts the errors that went; those that came later are in their records. */
+Test(durable, errors_before_and_behind_the_mark_are_counted)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 8, 100, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    uint64_t sub = client_subscribe(p, job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 1000);
+    client_push(p, job, 0, 2);
+    cr_assert_eq(agent_take(w), 2);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    cr_assert_str_eq(client_read(p), "0! 1!");
+    client_ack(p, sub, 2, 1000);
+    cr_assert_eq(disk_count(&c->disk, RECORD_RESULTS), 0);
+    client_push(p, job, 2, 4);
+    cr_assert_eq(agent_take(w), 4);
+    agent_result(w, 0, BELT_TASK_FAILED);
+    agent_result(w, 0, BELT_OK);
+    cluster_restart(c);
+    const struct job *back = catalog_find(c->core, job);
+    cr_assert(back->counts.failed == 3 && back->counts.done == 1, "%llu failed, %llu done",
+              (unsigned long long)back->counts.failed, (unsigned long long)back->counts.done);
+    cluster_free(c);
+}
+
+static void lose(struct disk *disk, uint8_t kind)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < disk->count; i++)
+        if (disk->rows[i].kind == kind)
+            belt_buf_unref(disk->rows[i].body);
+        else
+            disk->rows[left++] = disk->rows[i];
+    disk->count = left;
+}
+
+/* A store that was salvaged may have lost results that its reader had taken: they come again, and nobody wants them. */
+Test(durable, an_error_that_was_taken_before_it_was_written_is_counted)
+{
+    struct cluster *c = kept_new();
+    struct peer *p = client_new(c, "c1"), *w = agent_new(c, "w1", 8, 100, "f");
+    uint64_t job = client_open(p, "k", "f", NULL);
+    uint64_t sub = client_subscribe(p, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 1000);
+    client_push(p, job, 0, 4);
+    cr_assert_eq(agent_take(w), 4);
+    agent_finish(w, 2);
+    cr_assert_str_eq(client_read(p), "0 1");
+    client_ack(p, sub, 2, 1000);
+    lose(&c->disk, RECORD_RESULTS);
+    cluster_restart(c);
+    struct peer *other = agent_new(c, "w2", 8, 100, "f");
+    cluster_advance(c, 3000);
+    cr_assert_eq(agent_take(other), 4);
+    agent_result(other, 0, BELT_TASK_FAILED);
+    agent_result(other, 0, BELT_TASK_FAILED);
+    cr_assert_eq(disk_count(&c->disk, RECORD_TAKEN), 2);
+    cr_assert_eq(disk_count(&c->disk, RECORD_RESULTS), 0);
+    cluster_restart(c);
+    const struct job *back = catalog_find(c->core, job);
+    cr_assert(back->counts.failed == 2 && back->counts.done == 0, "%llu failed, %llu done",
+              (unsigned long long)back->counts.failed, (unsigned long long)back->counts.done);
     cluster_free(c);
 }
 

@@ -151,7 +151,6 @@ static void restore_result(struct core *core, struct job *job, const struct belt
     task->attempt = item->attempt;
     task->code = (uint8_t)item->code;
     task->state = TASK_DONE;
-    *(item->code == BELT_OK ? &job->counts.done : &job->counts.failed) += 1;
 }
 
 static int restore_results(struct core *core, struct job *job, uint64_t number, const struct record_results *record)
@@ -198,7 +197,6 @@ static int restore_taken(struct core *core, struct job *job, uint64_t number, co
         if (job->input.next <= index)
             job->input.next = index + 1;
         completions_add(job, index);
-        job->counts.done++; /* which of them had failed is in the mark */
     }
     return BELT_OK;
 }
@@ -372,7 +370,7 @@ static bool adds_up(const struct job *job)
 {
     const struct job_on_disk *kept = &job->on_disk;
     const struct reader *reader;
-    if (kept->place != job->input.next - job->counts.waiting || kept->mark_failed > kept->place)
+    if (kept->place != job->input.next - job->counts.waiting || kept->mark_failed > kept->mark_place)
         return false;
     if (job->completions.count &&
         (job->completions.base > kept->mark_place || kept->place != job->completions.base + job->completions.count))
@@ -381,6 +379,18 @@ static bool adds_up(const struct job *job)
         if (reader->acked > (reader->mode == BELT_ORDERED ? job->input.next : kept->place))
             return false;
     return true;
+}
+
+/* Errors among the results behind the mark; of those before it the mark says how many there were. */
+static uint64_t failed_behind_mark(const struct job *job)
+{
+    const struct job_completions *log = &job->completions;
+    uint64_t failed = 0;
+    for (uint64_t place = log->base; place < log->base + log->count; place++) {
+        const struct task *task = table_at(&job->table, completions_at(job, place));
+        failed += place >= job->on_disk.mark_place && task && task->state == TASK_DONE && task->code != BELT_OK;
+    }
+    return failed;
 }
 
 /* Nothing was let go that an unordered reader has not taken. */
@@ -418,7 +428,7 @@ static int restored(struct core *core, struct job *job)
     job->counts.released = job->input.next - kept->restored;
     uint64_t over =
         job->input.next - job->counts.waiting; /* waiting or over: nothing runs in a broker that has just begun */
-    job->counts.failed = job->counts.failed > kept->mark_failed ? job->counts.failed : kept->mark_failed;
+    job->counts.failed = kept->mark_failed + failed_behind_mark(job);
     job->counts.done = over - job->counts.failed;
     if (job->input.granted.items < job->input.next) /* what was accepted had been granted */
         job->input.granted.items = job->input.next;

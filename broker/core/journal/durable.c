@@ -103,6 +103,7 @@ static uint32_t put_results_taken(struct core *core, struct job *job, uint64_t m
     while (count < most && !result_at(job, first + count))
         count++;
     records_add(&job->on_disk.results, write_taken(core, job, first, count, 0), first, count, 0);
+    job->on_disk.mark_due = true; /* which of them had failed is only there */
     return count;
 }
 
