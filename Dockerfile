@@ -15,7 +15,7 @@ RUN cmake -G Ninja -S /src -B /build -DCMAKE_BUILD_TYPE=Release -DBELT_TESTS=OFF
 
 FROM debian:bookworm-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libzmq5 libjansson4 libsqlite3-0 zlib1g \
+    && apt-get install -y --no-install-recommends libzmq5 libczmq4 libjansson4 libsqlite3-0 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin belt \
     && install -d -m 700 -o belt -g belt /var/lib/belt

@@ -196,6 +196,7 @@ int main(int argc, char **argv)
 
     reserve_standard_descriptors();
     first_process();
+    signals_know_parent();
     if (argc < 2) {
         help_program(stderr);
         return EXIT_USAGE;

@@ -86,11 +86,15 @@ static void handle(int number, void (*handler)(int), int flags)
         sigaction(number, &action, NULL);
 }
 
+void signals_know_parent(void)
+{
+    parent = getppid();
+}
+
 void signals_install(void)
 {
     struct sigaction action = {.sa_handler = on_pipe};
 
-    parent = getppid();
     if (wake[0] < 0 && pipe2(wake, O_CLOEXEC | O_NONBLOCK))
         wake[0] = wake[1] = -1;
     handle(SIGINT, on_stop, 0);

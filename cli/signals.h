@@ -8,6 +8,8 @@
 
 #include <belt/belt.h>
 
+/** Remembers the process that started this one, which may end at any time: when the program begins. */
+void signals_know_parent(void);
 /** SIGINT, SIGTERM and SIGHUP; SIGPIPE becomes an error of write(). Once. */
 void signals_install(void);
 /** The signal that came, 0: none. Losing the parent counts as SIGHUP (see signals_check_parent). */

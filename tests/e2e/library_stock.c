@@ -9,7 +9,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* ---- functions ---- */
@@ -63,12 +65,20 @@ static int endless(belt_task *task, const void *data, size_t len, void *ctx)
     return belt_task_reply(task, "stopped", 7);
 }
 
+/* In memory that the slots share with the test. */
+static atomic_bool *late_may_end;
+
 static int late(belt_task *task, const void *data, size_t len, void *ctx)
 {
     (void)ctx;
-    if (len == 1 && memcmp(data, "0", 1) == 0)
-        usleep(300000);
+    while (len == 1 && memcmp(data, "0", 1) == 0 && !atomic_load(late_may_end) && !belt_task_cancelled(task))
+        usleep(1000);
     return belt_task_reply(task, data, len);
+}
+
+void stock_end_late(void)
+{
+    atomic_store(late_may_end, true);
 }
 
 /* ---- helpers ---- */
@@ -81,6 +91,8 @@ void stock_functions(void)
     belt_function_register("deadly_late", deadly_late, NULL);
     belt_function_register("endless_late", endless_late, NULL);
     belt_function_register("endless", endless, NULL);
+    late_may_end = mmap(NULL, sizeof(*late_may_end), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq((void *)late_may_end, MAP_FAILED);
     belt_function_register("late", late, NULL);
 }
 

@@ -25,6 +25,8 @@ void stock_functions(void);
 /** A pool that serves "echo", "endless", and what does something else on one input: "picky", "deadly", "deadly_late",
  * "endless_late", "late". */
 belt_pool *stock_pool(int slots);
+/** "late" answers "0" once this was called. */
+void stock_end_late(void);
 /** A new directory in which private pools have theirs. */
 void stock_home(char path[64]);
 /** Where the one private broker in `home` listens for clients, as on a cluster. */

@@ -57,8 +57,17 @@ Test(cli_map, order_is_kept_though_the_first_is_the_last)
 
 Test(cli_map, unordered_prints_what_is_done)
 {
-    /* The first task ends when the second has printed. */
-    prints("a\nb\n", ARGV("-j2", "--unordered", "--", "if [ {} = a ]; then sleep 1; fi; echo {}"), "b\na\n");
+    char path[] = "/tmp/belt-test-XXXXXX", command[160];
+
+    /* The first task ends when the second has been printed. */
+    close(mkstemp(path));
+    snprintf(command, sizeof(command), "if [ {} = a ]; then while [ -e %s ]; do sleep 0.02; done; fi; echo {}", path);
+    struct process *process = process_spawn("a\nb\n", ARGV("-j2", "--unordered", "--", command));
+    cr_assert(process_wait_out(process, "b\n", BOUND_MS), "%s", process_err(process));
+    unlink(path);
+    cr_assert(process_wait(process, BOUND_MS));
+    cr_assert_str_eq(process_out(process), "b\na\n");
+    process_free(process);
 }
 
 Test(cli_map, without_braces_the_input_is_standard_input)
@@ -179,10 +188,21 @@ Test(cli_map, halt_and_keep_going)
     process_free(process);
 }
 
-/* The shell does not wait for a process substitution. */
+/* The shell does not wait for a process substitution. A machine may be so busy that the output does not come in the
+ * time that is promised; then that is said, and the test tries again. */
 Test(cli_map, output_behind_the_end_of_a_command_is_taken)
 {
-    prints(NULL, ARGV("--", "bash", "-c", "seq 3 > >(sleep 0.1; cat); : {}", ":::", "x"), "1\n2\n3\n");
+    for (int tries = 0; tries < 100; tries++) {
+        struct process *process = map(NULL, ARGV("--", "bash", "-c", "seq 3 > >(sleep 0.1; cat); : {}", ":::", "x"), 0);
+        bool late = strstr(process_err(process), "still holds its output") != NULL;
+
+        if (!late)
+            cr_assert_str_eq(process_out(process), "1\n2\n3\n");
+        process_free(process);
+        if (!late)
+            return;
+    }
+    cr_skip_test("a hundred times the machine was too busy");
 }
 
 Test(cli_map, output_that_is_held_for_long_is_told_once)

@@ -331,16 +331,20 @@ static void exec_with_a_pool(int said)
 {
     stock_functions();
     say(said, works(open_pool()));
-    usleep(100000);
+    raise(SIGSTOP); /* until its processes are counted */
     execl("/bin/sleep", "sleep", "600", (char *)NULL);
 }
 
 Test(library_owner, a_program_that_becomes_another_one_leaves_its_pool)
 {
     struct program program;
+    int status;
 
     program_start(&program, exec_with_a_pool);
     cr_expect_eq(program.count, PROCESSES);
+    cr_assert_eq(waitpid(program.pid, &status, WUNTRACED), program.pid);
+    cr_assert(WIFSTOPPED(status));
+    kill(program.pid, SIGCONT);
     expect_gone(program.tree, program.count);
     program_kill(&program);
 }

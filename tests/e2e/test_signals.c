@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,14 +91,20 @@ static void signal_tree(pid_t root, enum order order, int number)
     }
 }
 
-static struct process *worker(const struct stage *stage, const char *kind, const char *command)
+static struct process *worker_that_drains(const struct stage *stage, const char *seconds, const char *kind,
+                                          const char *command)
 {
     struct process *process = process_start(&(struct process_options){
-        .argv = WORDS(process_belt(), "worker", "-j4", "-b", stage->workers, "--drain", "2", kind, command),
+        .argv = WORDS(process_belt(), "worker", "-j4", "-b", stage->workers, "--drain", seconds, kind, command),
         .env = WORDS("BELT_CONFIG=/dev/null")});
 
     cr_assert(process_wait_err(process, "connected", BOUND_MS), "%s", process_err(process));
     return process;
+}
+
+static struct process *worker(const struct stage *stage, const char *kind, const char *command)
+{
+    return worker_that_drains(stage, "2", kind, command);
 }
 
 /* Workers are ended again and again while a map of `count` inputs runs; every input must be said to be whole, once. */
@@ -160,17 +167,32 @@ Test(signals, a_coprocess_that_all_signals_hit_gives_no_answer)
            24, 8);
 }
 
+static void await_file(const char *path)
+{
+    for (long long end = process_now_ms() + BOUND_MS; access(path, F_OK) != 0; usleep(10000))
+        cr_assert_lt(process_now_ms(), end, "%s does not come", path);
+}
+
 /* The worker alone is told to end: what runs has its time, and counts. */
 Test(signals, a_worker_that_leaves_alone_finishes_what_runs)
 {
     struct stage stage;
 
     stage_open(&stage, STAGE_IPC, false, PATIENT);
-    struct process *process = worker(&stage, "--command", "f=echo started {} >&2; sleep 0.5; echo {} whole");
+    char command[256], path[96];
+    snprintf(command, sizeof(command), "f=echo >%s/{}; until [ -e %s/go ]; do sleep 0.02; done; echo {} whole",
+             stage.dir, stage.dir);
+    struct process *process = worker_that_drains(&stage, "600", "--command", command);
     struct process *map = stage_belt(&stage, "1\n2\n", WORDS("map", "--max-attempts", "1", "f"));
-    stage_wait_number(&stage, "workers", "running", 2);
-    usleep(100000);
+    for (int i = 1; i <= 2; i++) {
+        snprintf(path, sizeof(path), "%s/%d", stage.dir, i);
+        await_file(path);
+    }
     process_signal(process, SIGTERM);
+    cr_assert(process_wait_err(process, "leaving", BOUND_MS), "%s", process_err(process));
+    usleep(50000); /* what ends with the signal is no outcome */
+    snprintf(path, sizeof(path), "%s/go", stage.dir);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
     cr_assert(process_wait(map, BOUND_MS), "%s", process_err(map));
     cr_assert_str_eq(process_out(map), "1 whole\n2 whole\n");
     cr_assert(process_wait(process, BOUND_MS));
