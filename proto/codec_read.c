@@ -291,11 +291,11 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
         "window_items", "window_bytes", "priority",    "retries",      "max_attempts", "chunk",      "timeout_ms",
         "detail",       "detached",     "durable",     "volatile",     "argument",     "backoff_ms", "after_ms",
         "deadline_ms",  "after_at",     "deadline_at", "final_status", "keep_ms",      "opened_at",  "over_at",
-        "owner",        "remember_ms",  "digest",      "take_over",    "share",        "keyed"};
+        "owner",        "remember_ms",  "digest",      "take_over",    "share"};
     struct open_options *to = into;
     struct belt_open_options *o = &to->open->options;
     struct scanner *s = &d->s;
-    switch (reader_find_key(d, key, names, 27, &to->mask)) {
+    switch (reader_find_key(d, key, names, 26, &to->mask)) {
     case 0:
         return scan_uint(s, "window_items", BELT_WINDOW_ITEMS_MAX, &o->window_items);
     case 1:
@@ -349,8 +349,6 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     case 25:
         return scan_bool(s, "share", &o->share);
     case 26:
-        return scan_bool(s, "keyed", &o->keyed);
-    case 27:
         return reader_unknown_option(d, key);
     default:
         return false;
@@ -431,14 +429,12 @@ struct subscribe_options {
 
 static bool read_subscribe_option(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
-    static const char *const names[] = {"take_over", "owner"};
+    static const char *const names[] = {"take_over"};
     struct subscribe_options *options = into;
-    switch (reader_find_key(d, key, names, 2, &options->mask)) {
+    switch (reader_find_key(d, key, names, 1, &options->mask)) {
     case 0:
         return scan_bool(&d->s, "take_over", &options->to->take_over);
     case 1:
-        return scan_text(&d->s, "owner", &options->to->owner);
-    case 2:
         return reader_unknown_option(d, key);
     default:
         return false;
@@ -450,7 +446,6 @@ static bool read_subscribe(struct belt_decoder *d, struct belt_msg *msg)
     struct belt_msg_subscribe *m = &msg->u.subscribe;
     struct subscribe_options options = {.to = m};
     m->take_over = false;
-    m->owner = (struct belt_bytes){0};
     if (!scan_u64(&d->s, "ref", &m->ref) || !scan_u64(&d->s, "job", &m->job) ||
         !scan_key(&d->s, "reader", &m->reader) || !scan_u8(&d->s, "mode", BELT_UNORDERED, &m->mode))
         return false;

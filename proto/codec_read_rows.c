@@ -75,11 +75,11 @@ static bool row_worker(struct belt_decoder *d, struct belt_row_worker *row)
 
 static bool row_job(struct belt_decoder *d, struct belt_row_job *row)
 {
-    static const char *const names[] = {"past", "opened_at", "over_at"};
-    uint64_t *const numbers[] = {NULL, &row->opened_at, &row->over_at};
+    static const char *const names[] = {"past", "opened_at", "over_at", "keyed"};
+    uint64_t *const numbers[] = {NULL, &row->opened_at, &row->over_at, &row->keyed};
     struct scanner *s = &d->s;
     row->past = false;
-    row->opened_at = row->over_at = 0;
+    row->opened_at = row->over_at = row->keyed = 0;
     return scan_tuple(s, NULL, fields(d, 17)) && scan_u64(s, "job", &row->job) && scan_key(s, "key", &row->key) &&
            scan_bytes(s, "function", SCAN_STR, BELT_MAX_NAME, &row->function) && scan_text(s, "owner", &row->owner) &&
            scan_u8(s, "state", BELT_JOB_STOPPED, &row->state) &&
@@ -89,7 +89,7 @@ static bool row_job(struct belt_decoder *d, struct belt_row_job *row)
            scan_u64(s, "retried", &row->retried) && scan_u64(s, "unread", &row->unread) &&
            scan_u64(s, "age_ms", &row->age_ms) && scan_u32(s, "readers", &row->readers) &&
            scan_u32(s, "progress_permille", &row->progress_permille) && scan_text(s, "why", &row->why) &&
-           row_more(d, (struct row_map){names, numbers, &row->past, 3, 0});
+           row_more(d, (struct row_map){names, numbers, &row->past, 4, 0});
 }
 
 static bool row_reader(struct belt_decoder *d, struct belt_row_reader *row)

@@ -340,7 +340,7 @@ static void open_options(struct writer *w, const struct belt_msg_open *m)
                o->never_durable + (o->argument.len > 0) + (o->backoff_ms > 0) + (o->after_ms > 0) +
                (o->deadline_ms > 0) + (o->after_at > 0) + (o->deadline_at > 0) + (statuses.len > 0) + (o->keep_ms > 0) +
                (o->opened_at > 0) + (o->over_at > 0) + (o->owner.len > 0) + (o->remember_ms > 0) + o->digest +
-               m->take_over + o->share + o->keyed;
+               m->take_over + o->share;
     pack_map(&w->p, (uint32_t)keys);
     writer_map_uint(w, "window_items", o->window_items);
     writer_map_uint(w, "window_bytes", o->window_bytes);
@@ -371,7 +371,6 @@ static void open_options(struct writer *w, const struct belt_msg_open *m)
     map_true(w, "digest", o->digest);
     map_true(w, "take_over", m->take_over);
     map_true(w, "share", o->share);
-    map_true(w, "keyed", o->keyed);
 }
 
 static void write_open(struct writer *w, const struct belt_msg *msg)
@@ -430,8 +429,7 @@ static void write_end(struct writer *w, const struct belt_msg *msg)
 static void write_subscribe(struct writer *w, const struct belt_msg *msg)
 {
     const struct belt_msg_subscribe *m = &msg->u.subscribe;
-    uint32_t keys = (uint32_t)m->take_over + (m->owner.len > 0);
-    writer_head(w, msg, 7u + (keys > 0));
+    writer_head(w, msg, 7u + m->take_over);
     pack_uint(&w->p, m->ref);
     pack_uint(&w->p, m->job);
     writer_str(w, m->reader, BELT_MAX_KEY);
@@ -441,11 +439,10 @@ static void write_subscribe(struct writer *w, const struct belt_msg *msg)
     else
         pack_uint(&w->p, m->cursor);
     grant(w, m->credit);
-    if (!keys)
+    if (!m->take_over)
         return;
-    pack_map(&w->p, keys);
-    map_true(w, "take_over", m->take_over);
-    writer_map_text(w, "owner", m->owner);
+    pack_map(&w->p, 1);
+    map_true(w, "take_over", true);
 }
 
 static void write_subscribed(struct writer *w, const struct belt_msg *msg)

@@ -84,13 +84,14 @@ static void row_job(struct writer *w, const struct belt_row_job *row, bool exten
     writer_text(w, row->why);
     if (!extended)
         return;
-    pack_map(&w->p, (uint32_t)row->past + (row->opened_at > 0) + (row->over_at > 0));
+    pack_map(&w->p, (uint32_t)row->past + (row->opened_at > 0) + (row->over_at > 0) + (row->keyed > 0));
     if (row->past) {
         writer_key(w, "past");
         pack_bool(&w->p, true);
     }
     writer_map_uint(w, "opened_at", row->opened_at);
     writer_map_uint(w, "over_at", row->over_at);
+    writer_map_uint(w, "keyed", row->keyed);
 }
 
 static void row_reader(struct writer *w, const struct belt_row_reader *row, bool extended)

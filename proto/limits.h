@@ -104,6 +104,10 @@
 #define BELT_WINDOW_ITEMS_MAX     (16u << 20)
 #define BELT_WINDOW_BYTES_DEFAULT (64u << 20)
 
+/* An owner has this part of the broker's places and memory when the list of keys says nothing else: a few of them at
+ * their bounds leave something to others. */
+#define BELT_QUOTA_SHARE 4u
+
 /* Bytes of tasks and results that the broker keeps before it stops granting credit. */
 #define BELT_MEMORY_BUDGET_DEFAULT ((uint64_t)1 << 30)
 /* Sessions, workers and the functions that they serve take this part of it at the most. */

@@ -148,7 +148,6 @@ struct belt_open_options {
      */
     uint64_t opened_at, over_at; /* 0: not known, or not over yet */
     struct belt_bytes owner;
-    bool keyed; /* the owner was proven by a key, and is not only what a client called itself */
 };
 
 struct belt_msg_open {
@@ -213,8 +212,7 @@ struct belt_msg_subscribe {
     uint8_t mode;
     uint64_t cursor;
     struct belt_grant credit;
-    bool take_over;          /* although another client reads as this reader */
-    struct belt_bytes owner; /* the broker's own, refused from a client: of a reader that is not the job's owner's */
+    bool take_over; /* although another client reads as this reader */
 };
 
 struct belt_msg_subscribed {
@@ -375,6 +373,7 @@ struct belt_row_job {
     /* in an extended report only: */
     bool past;                   /* it is over and forgotten, but for this row */
     uint64_t opened_at, over_at; /* ms since 1970; 0: not known, or not over yet */
+    uint64_t keyed;              /* 1: its owner was proven by a key */
 };
 
 struct belt_row_reader {

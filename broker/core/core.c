@@ -3,6 +3,7 @@
  * The dispatcher: one event to the file of its family, one turn in its order.
  */
 #include "broker/core/core.h"
+#include "broker/core/events/admission.h"
 #include "broker/core/events/failed.h"
 #include "broker/core/events/job.h"
 #include "broker/core/events/peer.h"
@@ -236,6 +237,8 @@ static void on_message(struct core *core, const struct core_event *event)
 {
     struct session *from;
     const struct belt_msg *msg = event->msg;
+    if (peer_barred(core, event))
+        return;
     if (msg->type == BELT_MSG_HELLO) {
         peer_hello(core, event);
         return;
@@ -246,6 +249,8 @@ static void on_message(struct core *core, const struct core_event *event)
         update_send(core, from, BELT_MSG_PONG);
     else if (msg->type == BELT_MSG_BYE)
         peer_bye(core, from);
+    else if (admission_refused(core, from, msg))
+        return;
     else if (from->role == BELT_ROLE_WORKER)
         from_worker(core, from, msg);
     else
@@ -264,6 +269,8 @@ static void on_bad(struct core *core, const struct core_event *event)
 {
     const struct belt_named *named = &event->named;
     struct session *from = peer_find(core, event->peer);
+    if (peer_barred(core, event))
+        return;
     if (named->version && named->version != BELT_PROTOCOL_VERSION) {
         peer_other_version(core, event->peer, named->version); /* its hello may have more than we know */
         return;

@@ -44,9 +44,10 @@ enum record_kind {
  *  (`after_at`, `deadline_at`), `owner`, `opened_at` and `over_at` stand beside it, and `durable` is always true. */
 struct record_job {
     struct belt_bytes key, function;
-    struct belt_bytes owner; /* name of the client that owns the job; empty: nobody does */
-    uint64_t opened_at;      /* when the broker accepted it */
-    uint64_t over_at;        /* when it ended; 0: it has not ended yet */
+    struct belt_bytes owner;   /* name of the client that owns the job; empty: nobody does */
+    struct belt_bytes account; /* owner of the key that opened it; empty: the broker had no keys */
+    uint64_t opened_at;        /* when the broker accepted it */
+    uint64_t over_at;          /* when it ended; 0: it has not ended yet */
     struct belt_open_options options;
 };
 
@@ -79,8 +80,9 @@ struct record_end {
 /** A reader's cursor. */
 struct record_reader {
     struct belt_bytes name;
-    uint8_t mode;   /* enum belt_mode */
-    uint64_t taken; /* ordered: indexes below it were taken; unordered: places of the log below it were */
+    struct belt_bytes account; /* owner of the key that reads; empty: the owner of the job */
+    uint8_t mode;              /* enum belt_mode */
+    uint64_t taken;            /* ordered: indexes below it were taken; unordered: places of the log below it were */
 };
 
 /** What was recorded of a job up to this record, that other records do not say any more since they were deleted. */
@@ -103,6 +105,7 @@ struct record_tries {
 /** What the failed tasks of a job share. */
 struct record_failed_job {
     struct belt_bytes function;
+    struct belt_bytes account; /* as of the job */
     struct belt_open_options options;
 };
 
@@ -123,7 +126,8 @@ struct record_let_go {
 /** The line of a job that is over and forgotten. */
 struct record_history {
     struct belt_bytes key, function, owner, why;
-    uint8_t state; /* enum belt_job_state */
+    struct belt_bytes account; /* as of the job */
+    uint8_t state;             /* enum belt_job_state */
     int32_t priority;
     uint64_t total, done, failed, retried;
     uint64_t unread;  /* results that were dropped before every reader had taken them */

@@ -23,12 +23,14 @@
         {"final_status", FIELD_BITS, offsetof(type, options.final_status), BELT_STATUS_BYTES},                         \
         {"keep_ms", FIELD_UINT64, offsetof(type, options.keep_ms), UINT64_MAX},                                        \
         {"remember_ms", FIELD_UINT64, offsetof(type, options.remember_ms), BELT_MAX_WAIT_MS},                          \
-        {"digest", FIELD_TRUE, offsetof(type, options.digest), 1}
+        {"digest", FIELD_TRUE, offsetof(type, options.digest), 1},                                                     \
+        {"share", FIELD_TRUE, offsetof(type, options.share), 1}
 
 static const struct field job_fields[] = {
     {"key", FIELD_KEY, offsetof(struct record_job, key), BELT_MAX_KEY},
     {"function", FIELD_NAME, offsetof(struct record_job, function), BELT_MAX_NAME},
     {"owner", FIELD_TEXT, offsetof(struct record_job, owner), BELT_MAX_TEXT},
+    {"account", FIELD_NAME, offsetof(struct record_job, account), BELT_MAX_NAME},
     {"opened_at", FIELD_UINT64, offsetof(struct record_job, opened_at), UINT64_MAX},
     {"over_at", FIELD_UINT64, offsetof(struct record_job, over_at), UINT64_MAX},
     OPTIONS(struct record_job),
@@ -36,11 +38,13 @@ static const struct field job_fields[] = {
 
 static const struct field failed_job_fields[] = {
     {"function", FIELD_NAME, offsetof(struct record_failed_job, function), BELT_MAX_NAME},
+    {"account", FIELD_NAME, offsetof(struct record_failed_job, account), BELT_MAX_NAME},
     OPTIONS(struct record_failed_job),
 };
 
 static const struct field reader_fields[] = {
     {"name", FIELD_KEY, offsetof(struct record_reader, name), BELT_MAX_KEY},
+    {"account", FIELD_NAME, offsetof(struct record_reader, account), BELT_MAX_NAME},
     {"mode", FIELD_UINT8, offsetof(struct record_reader, mode), BELT_UNORDERED},
     {"taken", FIELD_UINT64, offsetof(struct record_reader, taken), UINT64_MAX},
 };
@@ -49,6 +53,7 @@ static const struct field history_fields[] = {
     {"key", FIELD_KEY, offsetof(struct record_history, key), BELT_MAX_KEY},
     {"function", FIELD_NAME, offsetof(struct record_history, function), BELT_MAX_NAME},
     {"owner", FIELD_TEXT, offsetof(struct record_history, owner), BELT_MAX_TEXT},
+    {"account", FIELD_NAME, offsetof(struct record_history, account), BELT_MAX_NAME},
     {"why", FIELD_TEXT, offsetof(struct record_history, why), BELT_MAX_TEXT},
     {"state", FIELD_UINT8, offsetof(struct record_history, state), BELT_JOB_STOPPED},
     {"priority", FIELD_INT32, offsetof(struct record_history, priority), 100},

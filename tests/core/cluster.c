@@ -299,6 +299,7 @@ static void submit(struct peer *peer, const struct belt_msg *msg)
                                       .worker_side = peer->role == BELT_ROLE_WORKER,
                                       .link = peer->link,
                                       .reserved = peer->reserved,
+                                      .identity = peer->identity,
                                       .msg = &copy});
     belt_frames_clear(&frames);
     after_message(cluster);
@@ -324,8 +325,13 @@ void peer_send_bad(struct peer *peer, unsigned code, const char *text)
 void peer_send_bad_naming(struct peer *peer, unsigned code, const char *text, struct belt_named named)
 {
     peer->seq_out++;
-    step(peer->cluster,
-         (struct core_event){.type = CORE_BAD, .peer = peer->handle, .code = code, .text = text, .named = named});
+    step(peer->cluster, (struct core_event){.type = CORE_BAD,
+                                            .peer = peer->handle,
+                                            .worker_side = peer->role == BELT_ROLE_WORKER,
+                                            .identity = peer->identity,
+                                            .code = code,
+                                            .text = text,
+                                            .named = named});
     after_message(peer->cluster);
 }
 

@@ -38,8 +38,9 @@ struct peer {
     uint8_t role;
     uint8_t session[BELT_SESSION_LEN];
     char name[32];
-    uint64_t link; /* its connection, as the shell numbers it; 0: not known */
-    bool reserved; /* it comes in on the endpoint of the administration */
+    uint64_t link;                        /* its connection, as the shell numbers it; 0: not known */
+    bool reserved;                        /* it comes in on the endpoint of the administration */
+    const struct belt_identity *identity; /* of its key; NULL: the broker has no keys */
     uint64_t seq_in, seq_out;
     bool alive; /* says PING by itself in cluster_advance() */
     struct belt_frames *inbox;

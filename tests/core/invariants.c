@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/core/invariants.h"
 
+#include "broker/core/model/account.h"
 #include "broker/core/model/completions.h"
 #include "broker/core/model/past.h"
 #include "broker/core/model/pin.h"
@@ -219,6 +220,42 @@ static const char *check_accounts(struct core *core)
     return NULL;
 }
 
+/* What each owner is said to have is what its jobs, sessions and readers have. */
+static const char *check_owner(struct core *core, const struct account *account)
+{
+    uint64_t connections = 0, jobs = 0, bytes = 0, unread = 0, fixed = 0, expected = 0;
+    const struct session *session;
+    const struct agent *agent;
+    const struct run *run;
+    for (const struct job *job = core->jobs.by_id; job; job = job->by_id.next) {
+        if (job->owner.account != account)
+            continue;
+        jobs++;
+        bytes += job->memory.payload_bytes;
+        unread += job->memory.unread_bytes;
+        fixed += job->memory.fixed_bytes;
+    }
+    for (session = core->sessions.by_id; session; session = session->by_id.next)
+        connections += session->account == account && session->peer;
+    DL_FOREACH (core->agents, agent)
+        DL_FOREACH (agent->runs, run)
+            expected += run->job->owner.account == account ? run->back : 0;
+    MUST(account->jobs == jobs && HASH_CNT(by_key, account->by_key) == jobs, 0);
+    MUST(account->connections == connections && account->users >= jobs + connections, 0);
+    MUST(account->bytes == bytes && account->unread == unread, 0);
+    MUST(account->fixed_bytes == fixed && account->expected == expected, 0);
+    return NULL;
+}
+
+static const char *check_owners(struct core *core)
+{
+    const char *bad = NULL;
+    const struct account *account;
+    for (account = core->accounts.by_owner; account && !bad; account = account->hh.next)
+        bad = check_owner(core, account);
+    return bad;
+}
+
 static const char *check_totals(struct core *core)
 {
     uint64_t runs = 0, held = 0, expected = 0;
@@ -238,7 +275,8 @@ static const char *check_totals(struct core *core)
     }
     MUST(expected == core->memory.expected, 0);
     MUST(runs == held && jobs == core->jobs.count && slots == core->sessions.slots, 0);
-    return check_accounts(core);
+    const char *bad = check_owners(core);
+    return bad ? bad : check_accounts(core);
 }
 
 const char *invariants_broken(struct core *core)

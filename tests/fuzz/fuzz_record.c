@@ -112,6 +112,7 @@ static struct record_job make_job(struct model *model, uint32_t j)
     return (struct record_job){.key = {names, draw(from, 3)},
                                .function = {names, 1},
                                .owner = {names, draw(from, 3)},
+                               .account = {names, draw(from, 2)},
                                .opened_at = draw(from, 1000),
                                .options = {.durable = true,
                                            .window_items = draw(from, 20),
@@ -162,7 +163,10 @@ static void make(struct model *model, struct core_record *record)
         record->u.taken = make_taken(model, j);
         break;
     case RECORD_READER:
-        record->u.reader = (struct record_reader){name(model), (uint8_t)draw(from, 2), nearly(model, 0)};
+        record->u.reader = (struct record_reader){.name = name(model),
+                                                  .account = {names, draw(from, 2)},
+                                                  .mode = (uint8_t)draw(from, 2),
+                                                  .taken = nearly(model, 0)};
         break;
     case RECORD_MARK:
         record->u.mark = (struct record_mark){.next = nearly(model, model->next[j]),
@@ -175,7 +179,8 @@ static void make(struct model *model, struct core_record *record)
         record->u.tries = (struct record_tries){nearly(model, model->next[j]), draw(from, 3), 1, 0};
         break;
     case RECORD_FAILED_JOB:
-        record->u.failed_job = (struct record_failed_job){.function = {names, 1}, .options.durable = true};
+        record->u.failed_job = (struct record_failed_job){
+            .function = {names, 1}, .account = {names, draw(from, 2)}, .options.durable = true};
         break;
     case RECORD_FAILED_TASK:
         record->u.failed_task = (struct record_failed_task){nearly(model, 0), draw(from, 3), 1 + draw(from, 3), 5,
@@ -186,7 +191,8 @@ static void make(struct model *model, struct core_record *record)
         break;
     case RECORD_HISTORY: /* of another job */
         record->job += 1000;
-        record->u.history = (struct record_history){.key = name(model), .function = {names, 1}, .total = draw(from, 9)};
+        record->u.history = (struct record_history){
+            .key = name(model), .function = {names, 1}, .account = {names, draw(from, 2)}, .total = draw(from, 9)};
         break;
     default:
         record->u.end = (struct record_end){nearly(model, model->next[j])};

@@ -116,6 +116,7 @@ static void fill_rows(void)
     past_jobs[0].past = true;
     past_jobs[0].opened_at = 1;
     past_jobs[0].over_at = UINT64_MAX;
+    past_jobs[0].keyed = 1;
     broker = (struct belt_row_broker){.name = str("b"),
                                       .version = str("0.1.0"),
                                       .epoch = UINT64_MAX,
@@ -224,8 +225,7 @@ static void add_jobs(void)
                     true,
                     0,
                     0,
-                    {NULL, 0},
-                    false},
+                    {NULL, 0}},
         .take_over = true,
     };
     add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
@@ -262,9 +262,9 @@ static void add_jobs(void)
 static void add_reading(void)
 {
     add(BELT_MSG_SUBSCRIBE)->u.subscribe =
-        (struct belt_msg_subscribe){1, 2, str("me"), BELT_UNORDERED, BELT_CURSOR_KEPT, {3, 4}, false, {NULL, 0}};
+        (struct belt_msg_subscribe){1, 2, str("me"), BELT_UNORDERED, BELT_CURSOR_KEPT, {3, 4}, false};
     add(BELT_MSG_SUBSCRIBE)->u.subscribe =
-        (struct belt_msg_subscribe){1, 2, str(""), BELT_ORDERED, UINT64_MAX - 1, {0, 0}, true, str("bob")};
+        (struct belt_msg_subscribe){1, 2, str(""), BELT_ORDERED, UINT64_MAX - 1, {0, 0}, true};
     add(BELT_MSG_SUBSCRIBED)->u.subscribed = (struct belt_msg_subscribed){1, 2, 3, 4};
     add(BELT_MSG_DELIVER)->u.deliver = (struct belt_msg_deliver){1, 2, results, 9};
     add(BELT_MSG_DELIVER)->u.deliver = (struct belt_msg_deliver){1, 0, results, 0};

@@ -73,7 +73,6 @@ static const char *differ_open(const struct belt_msg_open *a, const struct belt_
     SAME(options.over_at);
     SAME_BYTES(options.owner);
     SAME(options.share);
-    SAME(options.keyed);
     return memcmp(a->options.final_status, b->options.final_status, BELT_STATUS_BYTES) ? "final_status" : NULL;
 }
 
@@ -265,6 +264,7 @@ static const char *differ_job(const struct belt_row_job *a, const struct belt_ro
     SAME(past);
     SAME(opened_at);
     SAME(over_at);
+    SAME(keyed);
     return NULL;
 }
 
@@ -388,7 +388,6 @@ static const char *differ_request(const struct belt_msg *a, const struct belt_ms
         SAME(u.subscribe.cursor);
         SAME_GRANT(u.subscribe.credit);
         SAME(u.subscribe.take_over);
-        SAME_BYTES(u.subscribe.owner);
         return NULL;
     case BELT_MSG_SUBSCRIBED:
         SAME(u.subscribed.ref);

@@ -72,13 +72,14 @@ static struct belt_open_options all_options(void)
                                       .final_status = {4},
                                       .keep_ms = 10,
                                       .remember_ms = 11,
-                                      .digest = true};
+                                      .digest = true,
+                                      .share = true};
 }
 
 #define OPTIONS                                                                                                        \
     "window_items:1,window_bytes:2,priority:-3,retries:4,max_attempts:5,chunk:6,timeout_ms:7,detail:true,"             \
     "detached:true,argument:<arg>,backoff_ms:0,after_at:8,deadline_at:9,final_status:<32>,keep_ms:10,"                 \
-    "remember_ms:11,digest:true"
+    "remember_ms:11,digest:true,share:true"
 
 struct sample {
     struct core_record record;
@@ -99,19 +100,21 @@ static struct core_record *add(uint32_t *at, enum record_kind kind, uint64_t fir
 
 static void add_of_jobs(uint32_t *at)
 {
-    add(at, RECORD_JOB, 0, 0, "{key:k,function:f,owner:<o>,opened_at:21,over_at:22," OPTIONS "}")->u.job =
-        (struct record_job){text("k"), text("f"), text("o"), 21, 22, all_options()};
+    add(at, RECORD_JOB, 0, 0, "{key:k,function:f,owner:<o>,account:a,opened_at:21,over_at:22," OPTIONS "}")->u.job =
+        (struct record_job){text("k"), text("f"), text("o"), text("a"), 21, 22, all_options()};
     add(at, RECORD_JOB, 0, 0, "{function:f}")->u.job =
         (struct record_job){.function = text("f"), .options.durable = true};
-    add(at, RECORD_FAILED_JOB, 0, 0, "{function:f," OPTIONS "}")->u.failed_job =
-        (struct record_failed_job){text("f"), all_options()};
+    add(at, RECORD_FAILED_JOB, 0, 0, "{function:f,account:a," OPTIONS "}")->u.failed_job =
+        (struct record_failed_job){text("f"), text("a"), all_options()};
     add(at, RECORD_HISTORY, 0, 0,
-        "{key:k,function:f,owner:<o>,why:<w>,state:3,priority:-1,total:2,done:3,failed:4,retried:5,unread:6,readers:7,"
+        "{key:k,function:f,owner:<o>,account:a,why:<w>,state:3,priority:-1,total:2,done:3,failed:4,retried:5,unread:6,"
+        "readers:7,"
         "opened_at:8,over_at:9}")
         ->u.history =
-        (struct record_history){text("k"), text("f"), text("o"), text("w"), 3, -1, 2, 3, 4, 5, 6, 7, 8, 9};
+        (struct record_history){text("k"), text("f"), text("o"), text("w"), text("a"), 3, -1, 2, 3, 4, 5, 6, 7, 8, 9};
     add(at, RECORD_HISTORY, 0, 0, "{}")->u.history = (struct record_history){.total = 0};
-    add(at, RECORD_READER, 0, 0, "{name:r,mode:1,taken:4}")->u.reader = (struct record_reader){text("r"), 1, 4};
+    add(at, RECORD_READER, 0, 0, "{name:r,account:a,mode:1,taken:4}")->u.reader =
+        (struct record_reader){text("r"), text("a"), 1, 4};
     add(at, RECORD_READER, 0, 0, "{}")->u.reader = (struct record_reader){.taken = 0};
     add(at, RECORD_END, 0, 0, "[300]")->u.end = (struct record_end){300};
     add(at, RECORD_LET_GO, 0, 0, "[5]")->u.let_go = (struct record_let_go){5};

@@ -7,10 +7,13 @@
 #include "broker/core/journal/dead_letter.h"
 #include "broker/core/life/grant.h"
 #include "broker/core/life/opening.h"
+#include "broker/core/model/account.h"
+#include "broker/core/model/catalog.h"
 #include "broker/core/model/name.h"
 #include "broker/core/model/pin.h"
 #include "broker/core/model/table.h"
 #include "broker/core/model/update.h"
+#include "broker/core/policy/access.h"
 #include "broker/core/policy/waiting.h"
 #include "broker/core/events/peer.h"
 
@@ -24,9 +27,11 @@ static int by_number(const void *a, const void *b)
 }
 
 /* The indexes of `msg` are sorted. */
-static bool is_chosen(const struct dead_letter *letter, const struct belt_msg_failed *msg)
+static bool is_chosen(const struct session *from, const struct dead_letter *letter, const struct belt_msg_failed *msg)
 {
     if ((msg->job && letter->job->id != msg->job) || letter->serial < msg->from)
+        return false;
+    if (!access_to_past(from, ACCESS_FAILED, account_name(letter->job->account)))
         return false;
     if (msg->function.len && !name_equals(letter->job->queue->function, msg->function))
         return false;
@@ -34,13 +39,25 @@ static bool is_chosen(const struct dead_letter *letter, const struct belt_msg_fa
            bsearch(&letter->index, msg->indexes, msg->count, sizeof(*msg->indexes), by_number) != NULL;
 }
 
-static uint64_t count_chosen(const struct core *core, const struct belt_msg_failed *msg)
+static uint64_t count_chosen(const struct core *core, const struct session *from, const struct belt_msg_failed *msg)
 {
     const struct dead_letter *letter;
     uint64_t count = 0;
     DL_FOREACH2(core->dead_letters.first, letter, all_next)
-    count += is_chosen(letter, msg);
+    count += is_chosen(from, letter, msg);
     return count;
+}
+
+/* Failed tasks of the job in question that were let go; none of a job that the asker may not see. */
+static uint64_t let_go_of(struct core *core, const struct session *from, const struct belt_msg_failed *msg)
+{
+    const struct dead_letter_job *of = msg->job ? dead_letter_job_find(core, msg->job) : NULL;
+    const struct job *job = msg->job ? catalog_find(core, msg->job) : NULL;
+    if (job && access_to_job(from, ACCESS_FAILED, job) != ACCESS_GRANTED)
+        return 0;
+    if (of && !access_to_past(from, ACCESS_FAILED, account_name(of->account)))
+        return 0;
+    return msg->job ? dead_letter_let_go(core, msg->job) : 0;
 }
 
 static struct belt_msg_failures *answer(struct core *core, struct session *to, const struct belt_msg_failed *msg,
@@ -51,7 +68,7 @@ static struct belt_msg_failures *answer(struct core *core, struct session *to, c
                                                  .count = count,
                                                  .dropped = core->dead_letters.dropped,
                                                  .extended = msg->extended,
-                                                 .let_go = msg->job ? dead_letter_let_go(core, msg->job) : 0};
+                                                 .let_go = let_go_of(core, to, msg)};
     return &out->u.failures;
 }
 
@@ -87,14 +104,14 @@ static struct belt_letter row_of(struct core *core, const struct dead_letter *le
 static void list(struct core *core, struct session *from, const struct belt_msg_failed *msg)
 {
     bool whole = msg->action == BELT_FAILED_SHOW;
-    uint64_t count = count_chosen(core, msg);
+    uint64_t count = count_chosen(core, from, msg);
     uint32_t room = count < BELT_MAX_BATCH ? (uint32_t)count : BELT_MAX_BATCH;
     struct belt_letter *rows = update_alloc(core, (room + 1) * sizeof(*rows));
     struct belt_batch batch = {0};
     const struct dead_letter *letter;
     DL_FOREACH2(core->dead_letters.first, letter, all_next)
     {
-        if (!is_chosen(letter, msg))
+        if (!is_chosen(from, letter, msg))
             continue;
         struct belt_letter row = row_of(core, letter, whole);
         size_t overhead = 2 * BELT_MAX_NAME + 128 + (size_t)extras_bytes(row.extras);
@@ -158,7 +175,7 @@ static void drop(struct core *core, struct session *from, const struct belt_msg_
     struct dead_letter *letter, *next;
     uint64_t count = 0, let_go = msg->job ? dead_letter_let_go(core, msg->job) : 0;
     DL_FOREACH_SAFE2(core->dead_letters.first, letter, next, all_next)
-    if (is_chosen(letter, msg)) {
+    if (is_chosen(from, letter, msg)) {
         dead_letter_drop(core, letter);
         count++;
     }
@@ -176,12 +193,13 @@ static int by_index(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
-static struct dead_letter **choose_sorted(struct core *core, const struct belt_msg_failed *msg, uint64_t count)
+static struct dead_letter **choose_sorted(struct core *core, const struct session *from,
+                                          const struct belt_msg_failed *msg, uint64_t count)
 {
     struct dead_letter **chosen = update_alloc(core, (count + 1) * sizeof(*chosen)), *letter;
     uint64_t at = 0;
     DL_FOREACH2(core->dead_letters.first, letter, all_next)
-    if (is_chosen(letter, msg))
+    if (is_chosen(from, letter, msg))
         chosen[at++] = letter;
     qsort(chosen, count, sizeof(*chosen), by_index);
     return chosen;
@@ -195,13 +213,13 @@ static struct job *open_again(struct core *core, const struct dead_letter_job *o
     open.options.never_durable = !of->durable;
     open.options.window_items = open.options.window_bytes = 0;
     open.options.after_at = open.options.deadline_at = 0;
-    return opening_new(core, NULL, opening_id(core, is_durable(core, &open.options)), &open);
+    return opening_new(core, of->account, NULL, opening_id(core, is_durable(core, &open.options)), &open);
 }
 
 static void retry(struct core *core, struct session *from, const struct belt_msg_failed *msg)
 {
     struct dead_letter_job *of = dead_letter_job_find(core, msg->job);
-    uint64_t count = of ? count_chosen(core, msg) : 0, let_go = of ? of->let_go : 0;
+    uint64_t count = of ? count_chosen(core, from, msg) : 0, let_go = of ? of->let_go : 0;
     if (!count) {
         none(core, from, msg);
         return;
@@ -210,7 +228,7 @@ static void retry(struct core *core, struct session *from, const struct belt_msg
         return;
     struct job *job = open_again(core, of);
     struct pinned last = {0};
-    struct dead_letter **chosen = choose_sorted(core, msg, count);
+    struct dead_letter **chosen = choose_sorted(core, from, msg, count);
     update_trace(core, "%s > job %llu tries %llu failed tasks of job %llu again", from->name,
                  (unsigned long long)job->id, (unsigned long long)count, (unsigned long long)msg->job);
     for (uint64_t i = 0; i < count; i++) {
@@ -242,7 +260,7 @@ void failed_request(struct core *core, struct session *from, const struct belt_m
 {
     struct belt_msg_failed copy = sorted(core, question);
     const struct belt_msg_failed *msg = &copy;
-    if (from->role != BELT_ROLE_ADMIN)
+    if (!from->account && !access_rules(from, NULL)) /* with keys the table has been asked */
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "failed tasks are for administrators: connect as one"));
     else if (peer_reads_nothing(core, from, msg->ref))

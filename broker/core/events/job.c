@@ -17,6 +17,7 @@
 #include "broker/core/model/queue.h"
 #include "broker/core/model/table.h"
 #include "broker/core/model/update.h"
+#include "broker/core/policy/access.h"
 #include "broker/core/policy/budget.h"
 #include "broker/core/policy/fair.h"
 #include "broker/core/policy/owed.h"
@@ -37,7 +38,7 @@ static struct job *job_to_feed(struct core *core, struct session *from, uint64_t
 {
     struct job *job = catalog_find(core, id);
     if (!job)
-        job_error(core, from, id, BELT_UNKNOWN_JOB, update_text(core, "there is no job %llu", (unsigned long long)id));
+        update_unknown_job(core, from, 0, id);
     else if (job->owner.session != from)
         job_error(core, from, id, BELT_NOT_ALLOWED,
                   update_text(core, "job %llu belongs to another client", (unsigned long long)id));
@@ -156,10 +157,10 @@ static void opened(struct core *core, struct session *to, const struct belt_msg_
 static bool says_too_much(struct core *core, struct session *from, const struct belt_msg_open *msg)
 {
     const struct belt_open_options *options = &msg->options;
-    if (!options->opened_at && !options->over_at && !options->owner.len && !options->keyed)
+    if (!options->opened_at && !options->over_at && !options->owner.len)
         return false;
     update_error(core, from, msg->ref, 0, BELT_BAD_OPTION,
-                 update_text(core, "opened_at, over_at, owner and keyed are the broker's to say"));
+                 update_text(core, "opened_at, over_at and owner are the broker's to say"));
     return true;
 }
 
@@ -187,7 +188,7 @@ static void open_known(struct core *core, struct job *job, struct session *from,
             memcpy(job->owner.ousted, job->owner.session->id, sizeof(job->owner.ousted));
         fair_leave(job);
         share_drop(job->queue, job->share.client);
-        job->share.client = share_take(job->queue, from);
+        job->share.client = share_take(job->queue, job->owner.account, from);
         if (list_holds(&job->waiting.active))
             fair_enter(core, job);
         owner_set(core, job, from);
@@ -198,11 +199,10 @@ static void open_known(struct core *core, struct job *job, struct session *from,
 
 void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg)
 {
-    struct job *job = NULL;
+    struct job *job;
     if (says_too_much(core, from, msg) || contradicts_itself(core, from, msg))
         return;
-    if (msg->key.len)
-        HASH_FIND(by_key, core->jobs.by_key, msg->key.data, (unsigned)msg->key.len, job);
+    job = catalog_of_key(core, from->account, msg->key);
     if (!job)
         closing_make_room(core, from, &msg->options);
     if (job && job->owner.session && job->owner.session != from && !job->options.detached) {
@@ -217,7 +217,7 @@ void job_open(struct core *core, struct session *from, const struct belt_msg_ope
         return;
     }
     if (!job) {
-        job = opening_new(core, from, opening_id(core, is_durable(core, &msg->options)), msg);
+        job = opening_new(core, from->account, from, opening_id(core, is_durable(core, &msg->options)), msg);
         update_trace(core, "%s > job %llu opened: function %s", from->name, (unsigned long long)job->id,
                      job->queue->function);
     }
@@ -266,10 +266,9 @@ static void complete_already(struct core *core, struct session *to, const struct
 static void cancel_past(struct core *core, struct session *from, const struct belt_msg_cancel *msg)
 {
     struct history_job *past = history_find(core, msg->job);
-    if (!past)
-        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
-                     update_text(core, "there is no job %llu", (unsigned long long)msg->job));
-    else if (msg->forget && from->role == BELT_ROLE_ADMIN) {
+    if (!past || !access_to_past(from, ACCESS_CANCEL, history_owner(past)))
+        update_unknown_job(core, from, msg->ref, msg->job);
+    else if (msg->forget && access_rules(from, NULL)) {
         history_drop(core, past);
         cancelled(core, from, msg, NULL);
     } else if (msg->forget || past->row.state == BELT_JOB_STOPPED)
@@ -285,7 +284,7 @@ void job_cancel(struct core *core, struct session *from, const struct belt_msg_c
         cancel_past(core, from, msg);
         return;
     }
-    if (from->role != BELT_ROLE_ADMIN && job->owner.session != from && !job->options.detached) {
+    if (!access_rules(from, job) && job->owner.session != from && !job->options.detached) {
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "job %llu belongs to another client", (unsigned long long)msg->job));
         return;

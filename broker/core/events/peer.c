@@ -6,11 +6,14 @@
 #include "broker/core/events/peer.h"
 #include "broker/core/life/claim.h"
 #include "broker/core/life/closing.h"
+#include "broker/core/model/account.h"
 #include "broker/core/model/mark.h"
 #include "broker/core/model/name.h"
 #include "broker/core/model/refusal.h"
 #include "broker/core/model/update.h"
 #include "broker/core/policy/budget.h"
+#include "broker/core/policy/quota.h"
+#include "broker/core/events/admission.h"
 #include "broker/core/events/job.h"
 #include "broker/core/events/question.h"
 #include "broker/core/events/subscription.h"
@@ -52,6 +55,8 @@ static void part(struct core *core, struct session *session)
 {
     HASH_DELETE(by_peer, core->sessions.by_peer, session);
     session->peer = 0;
+    if (session->account)
+        session->account->connections--;
     session->parted_ms = core->now;
     claim_forget(core, session);
     question_forget(session);
@@ -126,6 +131,7 @@ static void session_free(struct core *core, struct session *session)
     else
         core->sessions.clients--;
     core->sessions.bytes -= session->cost;
+    account_drop(core, session->account);
     free(session);
 }
 
@@ -163,14 +169,25 @@ static void heard(struct core *core, struct session *session)
     }
 }
 
+bool peer_barred(struct core *core, const struct core_event *event)
+{
+    const char *why = admission_bars(core, event);
+    if (!why)
+        return false;
+    refuse(core, event->peer, BELT_NOT_ALLOWED,
+           update_text(core, "key '%s': %s", event->identity->name[0] ? event->identity->name : "unknown", why));
+    return true;
+}
+
 bool peer_admit(struct core *core, const struct core_event *event, struct session **found)
 {
     struct session *session = peer_find(core, event->peer);
     *found = session;
-    if (!session) {
+    if (!session || !admission_is_same(session, event->identity)) {
         refuse(core, event->peer, BELT_SYNC_LOST, update_text(core, "say hello first"));
         return false;
     }
+    admission_note(session, event->identity);
     heard(core, session);
     uint64_t seq = event->type == CORE_BAD ? session->seq_in + 1 : event->msg->seq;
     if (seq <= session->seq_in)
@@ -185,13 +202,18 @@ bool peer_admit(struct core *core, const struct core_event *event, struct sessio
     return true;
 }
 
-static struct session *session_new(struct core *core, const struct belt_msg_hello *hello)
+static struct session *session_new(struct core *core, const struct belt_msg_hello *hello,
+                                   const struct belt_identity *identity)
 {
     struct session *session = calloc(1, sizeof(*session));
     if (!session)
         abort();
     memcpy(session->id, hello->session.data, BELT_SESSION_LEN);
     session->role = hello->role;
+    if (identity) {
+        session->account = account_take(core, name_bytes(identity->owner));
+        memcpy(session->credential, identity->credential, sizeof(session->credential));
+    }
     HASH_ADD(by_id, core->sessions.by_id, id, BELT_SESSION_LEN, session);
     DL_APPEND(core->sessions.live, session);
     if (session->role == BELT_ROLE_WORKER)
@@ -251,6 +273,27 @@ static bool place_refused(struct core *core, const struct core_event *event)
     return false;
 }
 
+/* The owner has all the connections that it may have, and this is one more. */
+static bool quota_of_connections(struct core *core, const struct core_event *event, const struct session *known)
+{
+    struct account *account = event->identity ? account_find(core, event->identity->owner) : NULL;
+    const struct session *before = peer_find(core, event->peer);
+    if (!account)
+        return false;
+    uint64_t most = quota_or_default(event->identity->quotas.connections, BELT_MAX_PEERS / BELT_QUOTA_SHARE);
+    uint64_t has = account->connections;
+    has -= known && known->peer;                                    /* it moves here */
+    has -= before && before != known && before->account == account; /* it ends here */
+    if (has < most)
+        return false;
+    refuse(core, event->peer, BELT_QUOTA,
+           update_text(core,
+                       "connections: '%s' has %llu, all that its keys may have together: try again when one of them "
+                       "has ended",
+                       account->name, (unsigned long long)has));
+    return true;
+}
+
 static bool hello_refused(struct core *core, const struct core_event *event, const struct session *known)
 {
     const struct belt_msg_hello *hello = &event->msg->u.hello;
@@ -265,6 +308,13 @@ static bool hello_refused(struct core *core, const struct core_event *event, con
                            event->worker_side ? "workers" : "clients", role_name(hello->role)));
         return true;
     }
+    if (known && !admission_is_same(known, event->identity)) {
+        refuse(core, event->peer, BELT_NOT_ALLOWED,
+               update_text(core, "your session is known by another key: draw a session of its own for each key"));
+        return true;
+    }
+    if (quota_of_connections(core, event, known))
+        return true;
     if (known && known->role != hello->role) {
         refuse(core, event->peer, BELT_BAD_ROLE,
                update_text(core, "your session is known as that of another role (%s): draw a session of its own for %s",
@@ -311,7 +361,7 @@ void peer_hello(struct core *core, const struct core_event *event)
         part(core, before); /* one connection, one session: the later hello counts */
     bool back = session != NULL;
     if (!session)
-        session = session_new(core, hello);
+        session = session_new(core, hello, event->identity);
     charge(core, session, cost_of(hello));
     if (session->peer != event->peer)
         unbind(core, session);
@@ -322,8 +372,11 @@ void peer_hello(struct core *core, const struct core_event *event)
         DL_APPEND(core->sessions.live, session);
         session->gone_ms = 0;
     }
+    admission_note(session, event->identity);
     if (!session->peer) {
         session->peer = event->peer;
+        if (session->account)
+            session->account->connections++;
         HASH_ADD(by_peer, core->sessions.by_peer, peer, sizeof(session->peer), session);
     }
     session->full = was_full;

@@ -8,6 +8,8 @@
 #include "broker/core/model/state.h"
 
 struct session *peer_find(struct core *core, uint64_t peer);
+/* True after an answer: the key of this message may say nothing here (any more). */
+bool peer_barred(struct core *core, const struct core_event *event);
 /* True: `msg` is next in sequence and from a known peer. */
 bool peer_admit(struct core *core, const struct core_event *event, struct session **session);
 void peer_other_version(struct core *core, uint64_t peer, uint64_t version); /* refuses it */

@@ -4,12 +4,16 @@
  * broker (PROTOCOL.md §5.4). Reads, never decides. Rows of jobs: report_jobs.c.
  */
 #include "broker/core/events/report.h"
+#include "broker/core/model/account.h"
 #include "broker/core/model/catalog.h"
 #include "broker/core/model/name.h"
+#include "broker/core/model/queue.h"
 #include "broker/core/model/row.h"
 #include "broker/core/model/update.h"
+#include "broker/core/policy/access.h"
 #include "broker/core/policy/stalled.h"
 #include "broker/core/policy/waiting.h"
+#include "broker/core/events/named.h"
 #include "broker/core/events/peer.h"
 #include "broker/core/events/report_jobs.h"
 
@@ -77,13 +81,20 @@ static int queue_order(const void *a, const void *b)
     return strcmp((*(const struct queue *const *)a)->function, (*(const struct queue *const *)b)->function);
 }
 
-static void report_queues(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report)
+/* Who does not see all sees what workers serve, and what jobs of its own use. */
+static bool queue_is_seen(const struct session *from, const struct queue *queue)
+{
+    return access_sees_all(from) || queue->agent_count || share_is_there(queue, from->account);
+}
+
+static void report_queues(struct core *core, const struct session *from, const struct belt_msg_status *msg,
+                          struct belt_msg_report *report)
 {
     const struct queue **all = update_alloc(core, (HASH_COUNT(core->queues) + 1) * sizeof(*all));
     struct queue *queue, *next;
     uint64_t count = 0;
     HASH_ITER (hh, core->queues, queue, next)
-        if (wanted(msg, queue->function))
+        if (wanted(msg, queue->function) && queue_is_seen(from, queue))
             all[count++] = queue;
     qsort(all, count, sizeof(*all), queue_order);
     struct slice slice = slice_of(&msg->query, count);
@@ -175,29 +186,40 @@ static struct belt_row_reader reader_row(const struct reader *reader)
                                     .sent = reader->sent};
 }
 
+static bool reader_is_seen(const struct session *from, const struct reader *reader)
+{
+    if (access_to_job(from, ACCESS_READERS, reader->job) == ACCESS_GRANTED)
+        return true;
+    return reader->account == from->account && access_to_job(from, ACCESS_LIST, reader->job) == ACCESS_GRANTED;
+}
+
 /* Readers of one job, or of all. */
-static uint64_t find_readers(struct core *core, const struct belt_msg_status *msg, const struct reader **all)
+static uint64_t find_readers(struct core *core, const struct session *from, const struct belt_msg_status *msg,
+                             const struct reader **all)
 {
     uint64_t count = 0;
     if (msg->named) {
         struct catalog_name name = catalog_name(msg->name);
-        const struct job *job = catalog_living(core, &name);
-        const struct reader *reader = job ? job->readers.first : NULL;
+        struct named_jobs named = named_find(core, from, &name);
+        const struct reader *reader = named.count ? named.jobs[0]->readers.first : NULL;
         for (; reader; reader = reader->next)
-            all[count++] = reader;
+            if (reader_is_seen(from, reader))
+                all[count++] = reader;
         return count;
     }
     struct reader *reader, *next;
     HASH_ITER (hh, core->readers.by_id, reader, next)
-        all[count++] = reader;
+        if (reader_is_seen(from, reader))
+            all[count++] = reader;
     return count;
 }
 
-static void report_readers(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report)
+static void report_readers(struct core *core, const struct session *from, const struct belt_msg_status *msg,
+                           struct belt_msg_report *report)
 {
     uint32_t most = msg->named ? BELT_MAX_READERS : HASH_COUNT(core->readers.by_id);
     const struct reader **all = update_alloc(core, (most + 1) * sizeof(*all));
-    uint64_t count = find_readers(core, msg, all);
+    uint64_t count = find_readers(core, from, msg, all);
     qsort(all, count, sizeof(*all), reader_order);
     struct slice slice = slice_of(&msg->query, count);
     struct belt_row_reader *rows = update_alloc(core, (slice.to - slice.from + 1) * sizeof(*rows));
@@ -248,11 +270,11 @@ static void report_broker(struct core *core, struct belt_msg_report *report)
 }
 
 /* As an upper bound: rows that are looked at, of which some are shown. */
-static uint64_t cost_of(const struct core *core, const struct belt_msg_status *msg)
+static uint64_t cost_of(const struct core *core, const struct session *from, const struct belt_msg_status *msg)
 {
     const struct belt_status_query *query = &msg->query;
     bool counted = msg->extended && !query->past && !query->after;
-    bool chosen = query->states || query->function.len || query->owner.len;
+    bool chosen = query->states || query->function.len || query->owner.len || !access_sees_all(from);
     uint64_t jobs = core->jobs.count + (uint64_t)core->history.count;
     switch (msg->what) {
     case BELT_REPORT_QUEUES:
@@ -260,7 +282,9 @@ static uint64_t cost_of(const struct core *core, const struct belt_msg_status *m
     case BELT_REPORT_READERS:
         return msg->named ? BELT_MAX_READERS : HASH_COUNT(core->readers.by_id);
     case BELT_REPORT_JOBS:
-        return msg->named ? 1 : counted || chosen || jobs < BELT_MAX_ROWS ? jobs : BELT_MAX_ROWS;
+        return msg->named                                  ? 1 + HASH_COUNT(core->accounts.by_owner)
+               : counted || chosen || jobs < BELT_MAX_ROWS ? jobs
+                                                           : BELT_MAX_ROWS;
     default:
         return core->sessions.workers;
     }
@@ -277,15 +301,15 @@ uint64_t report_status(struct core *core, struct session *from, const struct bel
         return 0;
     }
     if (msg->what == BELT_REPORT_QUEUES)
-        report_queues(core, msg, &report);
+        report_queues(core, from, msg, &report);
     else if (msg->what == BELT_REPORT_WORKERS)
         report_workers(core, msg, &report);
     else if (msg->what == BELT_REPORT_JOBS)
-        report_jobs(core, msg, &report);
+        report_jobs(core, from, msg, &report);
     else if (msg->what == BELT_REPORT_READERS)
-        report_readers(core, msg, &report);
+        report_readers(core, from, msg, &report);
     else
         report_broker(core, &report);
     update_send(core, from, BELT_MSG_REPORT)->u.report = report;
-    return cost_of(core, msg);
+    return cost_of(core, from, msg);
 }

@@ -7,6 +7,7 @@
 
 #include "broker/core/model/state.h"
 
-void report_jobs(struct core *core, const struct belt_msg_status *msg, struct belt_msg_report *report);
+void report_jobs(struct core *core, const struct session *from, const struct belt_msg_status *msg,
+                 struct belt_msg_report *report);
 
 #endif

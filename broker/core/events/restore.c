@@ -46,6 +46,12 @@ static bool is_there(const struct job *job, uint64_t index)
     return task && task->state != TASK_RELEASED;
 }
 
+/* To be dropped again by who called. */
+static struct account *account_of(struct core *core, struct belt_bytes owner)
+{
+    return owner.len ? account_take(core, owner) : NULL;
+}
+
 static int restore_job(struct core *core, uint64_t number, uint64_t id, const struct record_job *record)
 {
     struct belt_msg_open open = {
@@ -57,7 +63,9 @@ static int restore_job(struct core *core, uint64_t number, uint64_t id, const st
     open.options.owner = record->owner;
     open.options.opened_at = record->opened_at;
     open.options.over_at = record->over_at;
-    struct job *job = opening_new(core, NULL, id, &open);
+    struct account *account = account_of(core, record->account);
+    struct job *job = opening_new(core, account, NULL, id, &open);
+    account_drop(core, account);
     job->on_disk.job = number;
     job->on_disk.job_due = false;
     job->on_disk.written_over_at = job->options.over_at;
@@ -146,7 +154,7 @@ static void restore_result(struct core *core, struct job *job, const struct belt
     if (item->extras && !(task->u.extras = extras_copy(item->extras)))
         abort();
     charge_bytes(core, job, extras_bytes(task->u.extras));
-    job->memory.unread_bytes += task->len + (uint64_t)extras_bytes(task->u.extras);
+    charge_unread(job, (int64_t)task->len + extras_bytes(task->u.extras));
     task->n.service_us = item->service_us;
     task->attempt = item->attempt;
     task->code = (uint8_t)item->code;
@@ -216,10 +224,12 @@ static int restore_reader(struct core *core, struct job *job, uint64_t number, c
     struct reader *reader;
     if (job->readers.count >= BELT_MAX_READERS)
         return BELT_BAD_MESSAGE;
-    DL_FOREACH (job->readers.first, reader)
-        if (name_equals(reader->name, record->name))
-            return BELT_BAD_MESSAGE;
-    reader = reader_new(core, job, record->name, record->mode, record->taken);
+    struct account *account = account_of(core, record->account);
+    bool known = reader_by_name(job, account, record->name) || (account && account == job->owner.account);
+    reader = known ? NULL : reader_new(core, job, account, record->name, record->mode, record->taken);
+    account_drop(core, account);
+    if (!reader)
+        return BELT_BAD_MESSAGE;
     reader->engaged = true;
     reader->kept_number = number;
     reader->kept_acked = record->taken;
@@ -266,7 +276,9 @@ static int restore_failed_job(struct core *core, uint64_t number, uint64_t id, c
     if (id == 0 || id > RECORD_NUMBER_MAX || dead_letter_job_find(core, id))
         return BELT_BAD_MESSAGE;
     name_copy(function, sizeof(function), record->function);
-    dead_letter_restore_job(core, id, queue_get(core, function), &record->options)->number = number;
+    struct account *account = account_of(core, record->account);
+    dead_letter_restore_job(core, id, account, queue_get(core, function), &record->options)->number = number;
+    account_drop(core, account);
     if (core->jobs.last_id < id)
         core->jobs.last_id = id;
     return BELT_OK;
@@ -296,7 +308,8 @@ static int restore_history(struct core *core, uint64_t number, uint64_t id, cons
     const struct belt_row_job row = {.job = id,
                                      .key = record->key,
                                      .function = record->function,
-                                     .owner = record->owner,
+                                     .owner = record->account.len ? record->account : record->owner,
+                                     .keyed = record->account.len > 0,
                                      .why = record->why,
                                      .state = record->state,
                                      .priority = record->priority,

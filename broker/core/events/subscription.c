@@ -17,6 +17,7 @@
 #include "broker/core/model/mark.h"
 #include "broker/core/model/table.h"
 #include "broker/core/model/update.h"
+#include "broker/core/policy/access.h"
 #include "broker/core/policy/budget.h"
 #include "broker/core/policy/refuse.h"
 
@@ -42,7 +43,8 @@ static void acknowledge(struct core *core, struct reader *reader, uint64_t upto)
 /* A reader holds results back until it has taken them, so not everybody may add one (§7.2). */
 static bool may_add_reader(const struct job *job, const struct session *from)
 {
-    return job->options.detached || job->owner.session == from || !job->owner.session || from->role == BELT_ROLE_ADMIN;
+    return job->options.detached || job->owner.session == from || !job->owner.session || access_rules(from, job) ||
+           access_reader_of(from, job); /* who may see it at all may read it: the table has been asked */
 }
 
 /* The answer when `from` may not read the job as this reader; false: it may. */
@@ -50,9 +52,8 @@ static bool subscribe_refused(struct core *core, struct session *from, const str
                               const struct job *job, const struct reader *reader)
 {
     bool owned = !job->options.detached || memcmp(job->owner.ousted, from->id, sizeof(job->owner.ousted)) == 0;
-    bool privileged = job->owner.session == from || from->role == BELT_ROLE_ADMIN;
-    if (reader && reader->session && reader->session != from && job->owner.session != from && owned &&
-        from->role != BELT_ROLE_ADMIN)
+    bool privileged = job->owner.session == from || access_rules(from, job);
+    if (reader && reader->session && reader->session != from && !reader->account && !privileged && owned)
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "another client reads job %llu under this name", (unsigned long long)job->id));
     else if (!reader && !may_add_reader(job, from))
@@ -136,17 +137,12 @@ static void seat_anew(struct core *core, struct reader *reader, struct session *
 void subscription_open(struct core *core, struct session *from, const struct belt_msg_subscribe *msg)
 {
     struct job *job = catalog_find(core, msg->job);
-    if (msg->owner.len) {
-        update_error(core, from, msg->ref, msg->job, BELT_BAD_OPTION,
-                     update_text(core, "owner is the broker's to say"));
-        return;
-    }
     if (!job) {
-        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
-                     update_text(core, "there is no job %llu: it ended, or never was", (unsigned long long)msg->job));
+        update_unknown_job(core, from, msg->ref, msg->job);
         return;
     }
-    struct reader *reader = reader_by_name(job, msg->reader);
+    struct account *account = access_reader_of(from, job);
+    struct reader *reader = reader_by_name(job, account, msg->reader);
     if (subscribe_refused(core, from, msg, job, reader) || mode_differs(core, from, msg, reader))
         return;
     struct session *holder = reader ? holder_of(core, reader) : NULL;
@@ -167,7 +163,7 @@ void subscription_open(struct core *core, struct session *from, const struct bel
         return;
     }
     if (!reader)
-        reader = reader_new(core, job, msg->reader, msg->mode, from_number);
+        reader = reader_new(core, job, account, msg->reader, msg->mode, from_number);
     seat_anew(core, reader, from);
     reader->sent = cursor;
     reader->credit = msg->credit;
@@ -185,7 +181,7 @@ enum claim_verdict stream_claim(struct core *core, struct claim *claim)
 {
     struct job *job = catalog_find(core, claim->job);
     struct belt_msg_subscribe *msg = &claim->msg.subscribe;
-    struct reader *reader = job ? reader_by_name(job, msg->reader) : NULL;
+    struct reader *reader = job ? reader_by_name(job, access_reader_of(claim->from, job), msg->reader) : NULL;
     enum claim_verdict verdict = claim_judge(core, claim, reader ? holder_of(core, reader) : NULL);
     if (verdict == CLAIM_GRANTED) {
         msg->take_over = true; /* from one that may still be remembered */
@@ -275,13 +271,14 @@ void subscription_detach(struct core *core, struct session *from, const struct b
 void subscription_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg)
 {
     struct job *job = catalog_find(core, msg->job);
-    struct reader *reader = job ? reader_by_name(job, msg->reader) : NULL;
+    struct reader *reader = job ? reader_by_name(job, access_reader_of(from, job), msg->reader) : NULL;
+    if (job && !reader)
+        reader = reader_of_anybody(job, msg->reader);
     if (!job) {
-        update_error(core, from, msg->ref, msg->job, BELT_UNKNOWN_JOB,
-                     update_text(core, "there is no job %llu: it ended, or never was", (unsigned long long)msg->job));
+        update_unknown_job(core, from, msg->ref, msg->job);
         return;
     }
-    if (job->owner.session != from && from->role != BELT_ROLE_ADMIN) {
+    if (job->owner.session != from && !access_rules(from, job)) {
         update_error(core, from, msg->ref, msg->job, BELT_NOT_ALLOWED,
                      update_text(core, "job %llu is not yours: its owner and administrators remove its readers",
                                  (unsigned long long)job->id));

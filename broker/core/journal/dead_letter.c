@@ -5,6 +5,7 @@
  * What is asked about them is in failed.c.
  */
 #include "broker/core/journal/dead_letter.h"
+#include "broker/core/model/account.h"
 #include "broker/core/model/catalog.h"
 #include "broker/core/model/mark.h"
 #include "broker/core/model/pin.h"
@@ -41,7 +42,8 @@ static int64_t bytes_of_job(const struct dead_letter_job *job)
     return (int64_t)(sizeof(*job) + sizeof(*job->queue) + job->argument.len);
 }
 
-static struct dead_letter_job *job_add(struct core *core, uint64_t id, struct queue *queue,
+/* `account`: of its owner, which it holds. */
+static struct dead_letter_job *job_add(struct core *core, uint64_t id, struct account *account, struct queue *queue,
                                        const struct belt_open_options *options, bool durable)
 {
     struct dead_letter_job *job = calloc(1, sizeof(*job));
@@ -52,6 +54,7 @@ static struct dead_letter_job *job_add(struct core *core, uint64_t id, struct qu
     queue->dead_letters.jobs++;
     job->options = *options;
     job->options.opened_at = job->options.over_at = 0; /* a job that tries them again has its own */
+    job->account = account_hold(account);
     job->options.owner = (struct belt_bytes){0};
     job->durable = durable;
     if (options->argument.len)
@@ -88,6 +91,7 @@ static void job_release(struct core *core, struct dead_letter_job *job)
     charge(core, queue, -bytes_of_job(job));
     HASH_DELETE(hh, core->dead_letters.by_job, job);
     belt_payload_clear(&job->argument);
+    account_drop(core, job->account);
     free(job);
     queue->dead_letters.jobs--;
     queue_prune(core, queue);
@@ -206,7 +210,7 @@ void dead_letter_add(struct core *core, struct job *job, const struct task *task
 {
     struct dead_letter_job *of = dead_letter_job_find(core, job->id);
     if (!of)
-        of = job_add(core, job->id, job->queue, &job->options, job->options.durable);
+        of = job_add(core, job->id, job->owner.account, job->queue, &job->options, job->options.durable);
     of->let_go = job->counts.let_go;
     struct dead_letter *letter = letter_add(core, of, item, (struct belt_payload){task->buf, task->data, task->len});
     letter->failed_at = core->wall;
@@ -265,10 +269,10 @@ void dead_letter_turn(struct core *core)
     core->store.deleted_count = 0;
 }
 
-struct dead_letter_job *dead_letter_restore_job(struct core *core, uint64_t id, struct queue *queue,
-                                                const struct belt_open_options *options)
+struct dead_letter_job *dead_letter_restore_job(struct core *core, uint64_t id, struct account *account,
+                                                struct queue *queue, const struct belt_open_options *options)
 {
-    return job_add(core, id, queue, options, true);
+    return job_add(core, id, account, queue, options, true);
 }
 
 void dead_letter_restore(struct core *core, struct dead_letter_job *job, uint64_t number,

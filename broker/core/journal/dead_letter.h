@@ -16,8 +16,8 @@ void dead_letter_tell(struct core *core);                     /* turn: to the lo
 uint64_t dead_letter_let_go(struct core *core, uint64_t job); /* failed tasks of this job that were */
 void dead_letter_turn(struct core *core);                     /* turn: what is on disk of them */
 /* From their records: what the failed tasks of a job share, and one of them. */
-struct dead_letter_job *dead_letter_restore_job(struct core *core, uint64_t id, struct queue *queue,
-                                                const struct belt_open_options *options);
+struct dead_letter_job *dead_letter_restore_job(struct core *core, uint64_t id, struct account *account,
+                                                struct queue *queue, const struct belt_open_options *options);
 void dead_letter_restore(struct core *core, struct dead_letter_job *job, uint64_t number,
                          const struct record_failed_task *task);
 void dead_letter_free_all(struct core *core);

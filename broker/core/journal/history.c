@@ -20,6 +20,11 @@ struct history_job *history_find(struct core *core, uint64_t id)
     return past;
 }
 
+struct belt_bytes history_owner(const struct history_job *past)
+{
+    return past->row.keyed ? past->row.owner : (struct belt_bytes){0};
+}
+
 struct history_job *history_of_key(struct core *core, struct belt_bytes key)
 {
     struct history_job *past = NULL;

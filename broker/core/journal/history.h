@@ -9,6 +9,8 @@
 #include "broker/core/model/state.h"
 
 struct history_job *history_find(struct core *core, uint64_t id);
+/* Its owner, if a key proved who it was; else empty: it is nobody's. */
+struct belt_bytes history_owner(const struct history_job *past);
 struct history_job *history_of_key(struct core *core, struct belt_bytes key); /* the others hang on it (`same_key`) */
 void history_note(struct core *core, struct job *job); /* all records of it go: its line is on disk from then on */
 void history_add(struct core *core, struct job *job);  /* it will be freed */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "broker/core/journal/write.h"
+#include "broker/core/model/account.h"
 #include "broker/core/model/completions.h"
 #include "broker/core/model/name.h"
 #include "broker/core/model/table.h"
@@ -21,6 +22,7 @@ uint64_t write_job(struct core *core, const struct job *job, uint64_t number)
     record->u.job = (struct record_job){.key = name_bytes(job->key),
                                         .function = name_bytes(job->queue->function),
                                         .owner = name_bytes(job->owner.name),
+                                        .account = account_name(job->owner.account),
                                         .opened_at = job->options.opened_at,
                                         .over_at = job->options.over_at,
                                         .options = job->options};
@@ -71,8 +73,10 @@ uint64_t write_end(struct core *core, const struct job *job)
 uint64_t write_reader(struct core *core, const struct reader *reader)
 {
     struct core_record *record = put(core, reader->job->id, 0, RECORD_READER);
-    record->u.reader =
-        (struct record_reader){.name = name_bytes(reader->name), .mode = reader->mode, .taken = reader->acked};
+    record->u.reader = (struct record_reader){.name = name_bytes(reader->name),
+                                              .account = account_name(reader->account),
+                                              .mode = reader->mode,
+                                              .taken = reader->acked};
     return record->number;
 }
 
@@ -111,8 +115,8 @@ uint64_t write_tries(struct core *core, const struct job *job, uint64_t index, c
 uint64_t write_failed_job(struct core *core, const struct dead_letter_job *job)
 {
     struct core_record *record = put(core, job->id, 0, RECORD_FAILED_JOB);
-    record->u.failed_job =
-        (struct record_failed_job){.function = name_bytes(job->queue->function), .options = job->options};
+    record->u.failed_job = (struct record_failed_job){
+        .function = name_bytes(job->queue->function), .account = account_name(job->account), .options = job->options};
     return record->number;
 }
 
@@ -148,6 +152,7 @@ uint64_t write_history(struct core *core, const struct belt_row_job *row)
     record->u.history = (struct record_history){.key = copy(core, row->key),
                                                 .function = copy(core, row->function),
                                                 .owner = copy(core, row->owner),
+                                                .account = row->keyed ? copy(core, row->owner) : (struct belt_bytes){0},
                                                 .why = copy(core, row->why),
                                                 .state = row->state,
                                                 .priority = row->priority,

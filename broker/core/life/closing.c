@@ -6,6 +6,7 @@
 #include "broker/core/life/closing.h"
 #include "broker/core/journal/durable.h"
 #include "broker/core/journal/history.h"
+#include "broker/core/model/account.h"
 #include "broker/core/model/catalog.h"
 #include "broker/core/model/mark.h"
 #include "broker/core/model/owner.h"
@@ -189,6 +190,18 @@ void closing_make_room(struct core *core, const struct session *from, const stru
         let_go(core, first_remembered(core));
 }
 
+static void leave_account(struct core *core, struct job *job)
+{
+    struct account *account = job->owner.account;
+    if (!account)
+        return;
+    account->jobs--;
+    account->bytes -= job->memory.payload_bytes;
+    account->unread -= job->memory.unread_bytes;
+    account->fixed_bytes -= job->memory.fixed_bytes;
+    account_drop(core, account);
+}
+
 void closing_free(struct core *core, struct job *job)
 {
     struct queue *queue = job->queue;
@@ -213,12 +226,14 @@ void closing_free(struct core *core, struct job *job)
     core->jobs.detached -= job->options.detached;
     core->jobs.timed -= job->options.timeout_ms > 0;
     HASH_DELETE(by_id, core->jobs.by_id, job);
-    HASH_DELETE(by_key, core->jobs.by_key, job);
+    struct job **keys = account_keys(core, job->owner.account);
+    HASH_DELETE(by_key, *keys, job);
     table_clear(&job->table);
     core->memory.bytes -=
         job->memory.payload_bytes + job->memory.own_bytes; /* large payloads, texts and logs; itself */
     core->memory.fixed_bytes -= job->memory.fixed_bytes;
     core->memory.payload_bytes -= job->memory.payload_bytes;
+    leave_account(core, job);
     budget_feed(job);
     belt_payload_clear(&job->argument);
     pairs_free(&job->waiting.again);

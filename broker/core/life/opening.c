@@ -5,6 +5,7 @@
 #include "broker/core/life/opening.h"
 #include "broker/core/journal/dead_letter.h"
 #include "broker/core/journal/history.h"
+#include "broker/core/model/account.h"
 #include "broker/core/model/catalog.h"
 #include "broker/core/model/mark.h"
 #include "broker/core/model/name.h"
@@ -13,6 +14,7 @@
 #include "broker/core/model/table.h"
 #include "broker/core/model/update.h"
 #include "broker/core/policy/budget.h"
+#include "broker/core/policy/quota.h"
 #include "broker/core/life/expire.h"
 #include "broker/core/life/grant.h"
 
@@ -67,11 +69,21 @@ bool opening_refused(struct core *core, struct session *from, uint64_t ref, cons
     else if (!budget_keeps(core, from, budget_job_cost(options)))
         update_error(core, from, ref, 0, BELT_LIMIT, budget_refusal(core, from, "job"));
     else
-        return false;
+        return quota_of_jobs(core, from, ref);
     return true;
 }
 
-struct job *opening_new(struct core *core, struct session *owner, uint64_t id, const struct belt_msg_open *msg)
+static void join_account(struct job *job, struct account *account)
+{
+    job->owner.account = account_hold(account);
+    if (!account)
+        return;
+    account->jobs++;
+    memcpy(job->owner.name, account->name, sizeof(job->owner.name));
+}
+
+struct job *opening_new(struct core *core, struct account *account, struct session *owner, uint64_t id,
+                        const struct belt_msg_open *msg)
 {
     struct job *job = calloc(1, sizeof(*job));
     if (!job)
@@ -88,8 +100,9 @@ struct job *opening_new(struct core *core, struct session *owner, uint64_t id, c
     name_copy(function, sizeof(function), msg->function);
     job->queue = queue_get(core, function);
     job->queue->jobs++;
-    job->share.client = share_take(job->queue, owner);
     job->options = msg->options;
+    join_account(job, account);
+    job->share.client = share_take(job->queue, job->owner.account, owner);
     job->options.durable = is_durable(core, &msg->options);
     if (!job->options.max_attempts)
         job->options.max_attempts = BELT_MAX_ATTEMPTS_DEFAULT;
@@ -101,14 +114,16 @@ struct job *opening_new(struct core *core, struct session *owner, uint64_t id, c
     job->times.opened_ms = core->now;
     table_init(&job->table);
     HASH_ADD(by_id, core->jobs.by_id, id, sizeof(job->id), job);
-    HASH_ADD(by_key, core->jobs.by_key, key, (unsigned)strlen(job->key), job);
+    struct job **keys = account_keys(core, job->owner.account);
+    HASH_ADD(by_key, *keys, key, (unsigned)strlen(job->key), job);
     catalog_add(core, job);
     core->jobs.count++;
     core->jobs.detached += job->options.detached;
     core->jobs.timed += job->options.timeout_ms > 0;
     budget_fixed(core, job, (int64_t)budget_job_cost(&job->options));
     expire_times(core, job);
-    name_copy(job->owner.name, sizeof(job->owner.name), msg->options.owner);
+    if (!job->owner.account)
+        name_copy(job->owner.name, sizeof(job->owner.name), msg->options.owner);
     owner_set(core, job, owner);
     job->options.owner = name_bytes(job->owner.name);
     job->input.granted = grant_now(core, job);

@@ -124,7 +124,7 @@ void outcome_set(struct core *core, struct job *job, struct task *task, const st
         abort();
     charge_bytes(core, job, extras_bytes(task->u.extras));
     budget_learn(job, task->len + (uint64_t)extras_bytes(task->u.extras));
-    job->memory.unread_bytes += task->len + (uint64_t)extras_bytes(task->u.extras);
+    charge_unread(job, (int64_t)task->len + extras_bytes(task->u.extras));
     task->n.service_us = item->service_us;
     task->code = (uint8_t)item->code;
     task->state = TASK_DONE;

@@ -4,6 +4,7 @@
  */
 #include "broker/core/life/reader.h"
 #include "broker/core/journal/durable.h"
+#include "broker/core/model/account.h"
 #include "broker/core/model/attend.h"
 #include "broker/core/model/mark.h"
 #include "broker/core/model/name.h"
@@ -18,13 +19,15 @@ struct reader *reader_find(struct core *core, uint64_t id)
     return reader;
 }
 
-struct reader *reader_new(struct core *core, struct job *job, struct belt_bytes name, uint8_t mode, uint64_t acked)
+struct reader *reader_new(struct core *core, struct job *job, struct account *account, struct belt_bytes name,
+                          uint8_t mode, uint64_t acked)
 {
     struct reader *reader = calloc(1, sizeof(*reader));
     if (!reader)
         abort();
     reader->id = ++core->readers.last_id;
     reader->job = job;
+    reader->account = account_hold(account);
     reader->mode = mode;
     name_copy(reader->name, sizeof(reader->name), name);
     HASH_ADD(hh, core->readers.by_id, id, sizeof(reader->id), reader);
@@ -37,7 +40,16 @@ struct reader *reader_new(struct core *core, struct job *job, struct belt_bytes 
     return reader;
 }
 
-struct reader *reader_by_name(struct job *job, struct belt_bytes name)
+struct reader *reader_by_name(struct job *job, const struct account *account, struct belt_bytes name)
+{
+    struct reader *reader;
+    DL_FOREACH (job->readers.first, reader)
+        if (reader->account == account && name_equals(reader->name, name))
+            return reader;
+    return NULL;
+}
+
+struct reader *reader_of_anybody(struct job *job, struct belt_bytes name)
 {
     struct reader *reader;
     DL_FOREACH (job->readers.first, reader)
@@ -68,6 +80,7 @@ void reader_free(struct core *core, struct reader *reader)
     budget_fixed(core, job, -READER_COST);
     job->readers.count--;
     HASH_DELETE(hh, core->readers.by_id, reader);
+    account_drop(core, reader->account);
     free(reader);
 }
 

@@ -4,6 +4,7 @@
  * §5.5). A look-up costs the same beside ten jobs and beside many thousands.
  */
 #include "broker/core/model/catalog.h"
+#include "broker/core/model/account.h"
 
 #include <string.h>
 
@@ -78,13 +79,11 @@ struct catalog_name catalog_name(struct belt_bytes text)
     return name;
 }
 
-struct job *catalog_living(struct core *core, const struct catalog_name *name)
+struct job *catalog_of_key(struct core *core, struct account *account, struct belt_bytes key)
 {
-    struct job *job = NULL;
-    if (name->is_id)
-        return catalog_find(core, name->id);
-    if (name->key.len)
-        HASH_FIND(by_key, core->jobs.by_key, name->key.data, (unsigned)name->key.len, job);
+    struct job *job = NULL, *keys = *account_keys(core, account);
+    if (key.len)
+        HASH_FIND(by_key, keys, key.data, (unsigned)key.len, job);
     return job;
 }
 

@@ -22,7 +22,8 @@ struct catalog_name {
     struct belt_bytes key;
 };
 struct catalog_name catalog_name(struct belt_bytes text);
-struct job *catalog_living(struct core *core, const struct catalog_name *name);
+/* The living job of this owner (NULL: nobody) with this key. */
+struct job *catalog_of_key(struct core *core, struct account *account, struct belt_bytes key);
 struct job *catalog_find(struct core *core, uint64_t id);
 
 #endif

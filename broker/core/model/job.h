@@ -15,6 +15,7 @@
 #include "broker/core/util/list.h"
 #include "broker/core/util/pairs.h"
 
+struct account;
 struct kept_record;
 struct queue;
 struct reader;
@@ -23,8 +24,9 @@ struct share;
 
 /* Who feeds the job: model/owner.c. */
 struct job_owner {
+    struct account *account;          /* of whose key opened it (life/opening.c); NULL: the broker had no keys */
     struct session *session;          /* NULL: nobody, or forgotten */
-    char name[BELT_MAX_NAME + 1];     /* as it called itself; stays when the session is forgotten */
+    char name[BELT_MAX_NAME + 1];     /* of its key's owner, else as it called itself; outlives the session */
     uint64_t since_ms;                /* since when it owns the job */
     uint8_t ousted[BELT_SESSION_LEN]; /* the session that owned it before another one opened it; all zero: none */
     struct list_node owned;           /* in session->owned */

@@ -8,11 +8,13 @@
 #include "broker/core/core.h"
 #include "broker/core/util/hash.h"
 
+struct account;
 struct queue;
 
 /* What failed tasks of one job share; outlives the job. */
 struct dead_letter_job {
     uint64_t id;
+    struct account *account; /* of the owner of the job; NULL: it is nobody's */
     struct queue *queue;
     struct belt_open_options options;
     struct belt_payload argument;

@@ -27,7 +27,8 @@ void owner_set(struct core *core, struct job *job, struct session *owner)
         owner->fixed_bytes += job->memory.fixed_bytes;
         list_append(&owner->owned, &job->owner.owned);
         owner->jobs++;
-        memcpy(job->owner.name, owner->name, sizeof(job->owner.name));
+        if (!job->owner.account) /* else the name of whom the key is stays */
+            memcpy(job->owner.name, owner->name, sizeof(job->owner.name));
         job->owner.since_ms = core->now;
         job->on_disk.job_due = true;
         mark_job(core, job);

@@ -5,6 +5,7 @@
 #ifndef BELT_CORE_PIN_H
 #define BELT_CORE_PIN_H
 
+#include "broker/core/model/account.h"
 #include "broker/core/model/charge.h"
 #include "broker/core/model/completions.h"
 #include "broker/core/model/table.h"
@@ -15,6 +16,15 @@ static inline void charge_bytes(struct core *core, struct job *job, int64_t byte
     core->memory.bytes += (uint64_t)bytes;
     core->memory.payload_bytes += (uint64_t)bytes;
     job->memory.payload_bytes += (uint64_t)bytes;
+    if (job->owner.account)
+        job->owner.account->bytes += (uint64_t)bytes;
+}
+/* Results that are not released have come, or gone. */
+static inline void charge_unread(struct job *job, int64_t bytes)
+{
+    job->memory.unread_bytes += (uint64_t)bytes;
+    if (job->owner.account)
+        job->owner.account->unread += (uint64_t)bytes;
 }
 /* Memory of a result beside its payload. */
 static inline int64_t extras_bytes(const struct belt_result_extras *extras)
@@ -36,7 +46,7 @@ static inline void task_forget(struct core *core, struct job *job, uint64_t inde
 {
     if (task->state == TASK_DONE) {
         charge_bytes(core, job, -extras_bytes(task->u.extras));
-        job->memory.unread_bytes -= task->len + (uint64_t)extras_bytes(task->u.extras);
+        charge_unread(job, -((int64_t)task->len + extras_bytes(task->u.extras)));
     }
     if (task->state == TASK_DONE && job->release.whole_from[BELT_UNORDERED] <= completions_place(job, task))
         job->release.whole_from[BELT_UNORDERED] = completions_place(job, task) + 1;

@@ -3,6 +3,7 @@
  * Queues, one for each function: the agents that serve it, and its clients' shares.
  */
 #include "broker/core/model/queue.h"
+#include "broker/core/model/account.h"
 #include "broker/core/model/mark.h"
 
 #include <stdlib.h>
@@ -84,10 +85,17 @@ void queue_unserve(struct core *core, struct queue *queue, struct agent *agent)
     queue_prune(core, queue);
 }
 
-struct share *share_take(struct queue *queue, const struct session *client)
+bool share_is_there(const struct queue *queue, const struct account *account)
+{
+    struct share *share = NULL;
+    HASH_FIND(hh, queue->shares, account->share, BELT_SESSION_LEN, share);
+    return share != NULL;
+}
+
+struct share *share_take(struct queue *queue, const struct account *account, const struct session *client)
 {
     static const uint8_t nobody[BELT_SESSION_LEN];
-    const uint8_t *id = client ? client->id : nobody;
+    const uint8_t *id = account ? account->share : client ? client->id : nobody;
     struct share *share = NULL;
     HASH_FIND(hh, queue->shares, id, BELT_SESSION_LEN, share);
     if (!share) {

@@ -11,6 +11,7 @@
 #include "broker/core/util/heap.h"
 #include "broker/core/util/list.h"
 
+struct account;
 struct agent;
 struct dead_letter;
 struct job;
@@ -65,7 +66,9 @@ struct queue {
     UT_hash_handle hh;
 };
 
-struct share *share_take(struct queue *queue, const struct session *client);
+/* The share of an account, or without one (NULL) of a client's session (NULL: nobody's). */
+struct share *share_take(struct queue *queue, const struct account *account, const struct session *client);
+bool share_is_there(const struct queue *queue, const struct account *account);
 void share_drop(struct queue *queue, struct share *share);
 struct queue *queue_get(struct core *core, const char *function);
 void queue_prune(struct core *core, struct queue *queue);

@@ -10,12 +10,14 @@
 #include "broker/core/util/hash.h"
 #include "broker/core/util/list.h"
 
+struct account;
 struct job;
 struct session;
 
 struct reader {
     uint64_t id;
     struct job *job;
+    struct account *account; /* whose reader it is; NULL: of the owner of the job */
     struct session *session; /* NULL: nobody reads at present */
     uint64_t seated_ms;      /* since when that session reads */
     bool was_left;           /* its client lost its connection, and may come back; it is known by `client` */

@@ -112,6 +112,7 @@ struct belt_row_job row_job(struct core *core, const struct job *job)
         .key = name_bytes(job->key),
         .function = name_bytes(job->queue->function),
         .owner = name_bytes(job->owner.name),
+        .keyed = job->owner.account != NULL,
         .state = job->closing.forgotten ? BELT_JOB_COMPLETE : job->state,
         .priority = job->options.priority,
         .total = job->input.next,

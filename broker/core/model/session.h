@@ -10,6 +10,7 @@
 #include "broker/core/util/hash.h"
 #include "broker/core/util/list.h"
 
+struct account;
 struct agent;
 struct job;
 struct question;
@@ -30,11 +31,14 @@ struct session {
     uint8_t role;  /* enum belt_role */
     uint8_t id[BELT_SESSION_LEN];
     char name[BELT_MAX_NAME + 1];
-    uint64_t seq_in, seq_out;   /* numbers of the last message that it sent, and that it was sent */
-    uint64_t heard_ms;          /* when the last message of it came */
-    uint64_t probed_ms;         /* when it was sent a PING last because it was silent */
-    uint64_t parted_ms;         /* when it lost its connection last */
-    uint64_t gone_ms;           /* when its lease was over */
+    struct account *account; /* of the owner of its key; NULL: the broker has no keys */
+    uint8_t roles;           /* enum belt_identity_role, or'ed: of its key, as the last message had them */
+    uint8_t credential[BELT_CREDENTIAL_BYTES]; /* of the key that its HELLO came with */
+    uint64_t seq_in, seq_out;                  /* numbers of the last message that it sent, and that it was sent */
+    uint64_t heard_ms;                         /* when the last message of it came */
+    uint64_t probed_ms;                        /* when it was sent a PING last because it was silent */
+    uint64_t parted_ms;                        /* when it lost its connection last */
+    uint64_t gone_ms;                          /* when its lease was over */
     uint8_t full;               /* enum full, or'ed: messages for it have not left, so its readers are not served */
     struct link *link;          /* over which it came last; NULL: not known */
     struct question *questions; /* its STATUS and the like that wait for their turn: events/question.c */

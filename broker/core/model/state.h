@@ -41,8 +41,9 @@ struct core_sessions {
 
 /* model/catalog.c; life/opening.c counts. */
 struct core_jobs {
-    struct job *by_id, *by_key; /* hashes */
-    struct job *catalog[2];     /* volatile, durable jobs in order of id */
+    struct job *by_id;      /* hash */
+    struct job *by_key;     /* hash of those without an account: model/account.h has the others */
+    struct job *catalog[2]; /* volatile, durable jobs in order of id */
     uint32_t count;
     uint32_t detached; /* those that outlive their client */
     uint32_t timed;    /* those with a time-out */
@@ -53,6 +54,12 @@ struct core_jobs {
 struct core_readers {
     struct reader *by_id; /* hash */
     uint64_t last_id;
+};
+
+/* model/account.c */
+struct core_accounts {
+    struct account *by_owner; /* hash by name; empty when the broker has no keys */
+    uint64_t last_number;     /* of an account, which its shares in queues are known by */
 };
 
 /* What the next turn looks at: model/mark.c. */
@@ -208,6 +215,7 @@ struct core {
     struct core_sessions sessions;
     struct core_jobs jobs;
     struct core_readers readers;
+    struct core_accounts accounts;
     struct core_marks marks;
     struct core_memory memory;
     struct core_owed owed;

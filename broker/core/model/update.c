@@ -217,3 +217,9 @@ void update_trace(struct core *core, const char *format, ...)
     arena->trace[arena->trace_len] = 0;
     core->out->trace = arena->trace;
 }
+
+void update_unknown_job(struct core *core, struct session *to, uint64_t ref, uint64_t job)
+{
+    update_error(core, to, ref, job, BELT_UNKNOWN_JOB,
+                 update_text(core, "there is no job %llu: it ended, or never was", (unsigned long long)job));
+}

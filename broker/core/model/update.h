@@ -20,5 +20,7 @@ void update_drop(struct core *core, uint64_t peer);
 void update_trace(struct core *core, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void update_error(struct core *core, struct session *to, uint64_t ref, uint64_t job, unsigned code,
                   struct belt_bytes text);
+/* The same words for every job that `to` cannot have: whether there is one stays hidden. */
+void update_unknown_job(struct core *core, struct session *to, uint64_t ref, uint64_t job);
 
 #endif

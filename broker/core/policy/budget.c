@@ -5,9 +5,11 @@
  * stay with their client, which is asked for them later (PROTOCOL.md §7.1), results with their agent (refuse.c).
  */
 #include "broker/core/policy/budget.h"
+#include "broker/core/model/account.h"
 #include "broker/core/model/cursor.h"
 #include "broker/core/model/mark.h"
 #include "broker/core/model/update.h"
+#include "broker/core/policy/quota.h"
 
 /* Jobs that wait for room are looked at so many at a time. */
 #define STARVED_A_TURN 64u
@@ -47,11 +49,14 @@ uint64_t budget_left(const struct core *core, const struct job *job)
     uint64_t rest = used(core) < core->config.memory_budget ? core->config.memory_budget - used(core) : 0;
     if (part > rest)
         part = rest;
-    return left > part ? left : part;
+    uint64_t quota = quota_left(core, job), most = left > part ? left : part;
+    return most < quota ? most : quota;
 }
 
 bool budget_takes(const struct core *core, const struct job *job, uint64_t size)
 {
+    if (!quota_takes(core, job, size))
+        return false;
     /* One payload always fits into a broker that keeps little or no other, however small its budget is. */
     return size <= budget_left(core, job) || used(core) < core->config.memory_budget / 4 ||
            core->memory.payload_bytes == 0;
@@ -77,15 +82,18 @@ static uint64_t typical_of(const struct job *job)
 uint32_t budget_expect(struct core *core, const struct job *job)
 {
     core->memory.expected += typical_of(job);
+    if (job->owner.account)
+        job->owner.account->expected += typical_of(job);
     return (uint32_t)typical_of(job);
 }
 
 bool budget_takes_result(const struct core *core, const struct job *job, uint64_t size, bool awaited)
 {
     uint64_t after = used(core) + size;
-    if (after <= results_end(core))
+    bool within = quota_keeps(core, job, size, false);
+    if (within && after <= results_end(core))
         return true;
-    if (after <= core->config.memory_budget && job->memory.payload_bytes + size <= part_of(core))
+    if (within && after <= core->config.memory_budget && job->memory.payload_bytes + size <= part_of(core))
         return true;
     return awaited && after <= overdraft(core);
 }
@@ -100,8 +108,9 @@ void budget_learn(struct job *job, uint64_t size)
 bool budget_is_short(const struct core *core, const struct job *job)
 {
     uint64_t one = typical_of(job), own = (job->counts.running - job->results.refused_count) * one;
-    if (used(core) + core->memory.expected + one <= results_end(core) ||
-        job->memory.payload_bytes + own + one <= part_of(core))
+    bool within = quota_keeps(core, job, one, true);
+    if (within && (used(core) + core->memory.expected + one <= results_end(core) ||
+                   job->memory.payload_bytes + own + one <= part_of(core)))
         return false;
     return job->counts.running > job->results.refused_count || !cursor_awaits_any(job);
 }
@@ -147,12 +156,17 @@ static uint64_t owner_end(const struct core *core)
     return core->config.memory_budget / 16 * 5;
 }
 
+/* Of all jobs of a session, or of all sessions of an owner. */
+static uint64_t fixed_of(const struct session *owner)
+{
+    return !owner ? 0 : owner->account ? owner->account->fixed_bytes : owner->fixed_bytes;
+}
+
 bool budget_keeps(const struct core *core, const struct session *owner, uint64_t size)
 {
     bool room =
         core->memory.fixed_bytes + size <= reserve_of(core) || core->memory.bytes + size <= core->config.memory_budget;
-    return room && core->memory.fixed_bytes + size <= fixed_end(core) &&
-           (!owner || owner->fixed_bytes + size <= owner_end(core));
+    return room && core->memory.fixed_bytes + size <= fixed_end(core) && fixed_of(owner) + size <= owner_end(core);
 }
 
 void budget_fixed(struct core *core, struct job *job, int64_t bytes)
@@ -161,6 +175,8 @@ void budget_fixed(struct core *core, struct job *job, int64_t bytes)
     core->memory.fixed_bytes += (uint64_t)bytes;
     if (job->owner.session)
         job->owner.session->fixed_bytes += (uint64_t)bytes;
+    if (job->owner.account)
+        job->owner.account->fixed_bytes += (uint64_t)bytes;
     charge_own(core, job);
 }
 
@@ -173,7 +189,7 @@ static const char *larger_budget(const struct core *core)
 struct belt_bytes budget_refusal(struct core *core, const struct session *owner, const char *what)
 {
     unsigned long long budget = core->config.memory_budget;
-    if (owner && owner->fixed_bytes + BELT_MAX_ARGUMENT > owner_end(core))
+    if (fixed_of(owner) + BELT_MAX_ARGUMENT > owner_end(core))
         return update_text(
             core,
             "the jobs of one client, with their arguments and readers, take five sixteenths of the "

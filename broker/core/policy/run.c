@@ -3,6 +3,7 @@
  * A task in the hands of an agent: begun there, ended, or not wanted any more.
  */
 #include "broker/core/policy/run.h"
+#include "broker/core/model/account.h"
 #include "broker/core/model/catalog.h"
 #include "broker/core/model/mark.h"
 #include "broker/core/model/table.h"
@@ -90,6 +91,8 @@ void run_unload(struct core *core, struct run *run)
     agent->held_bytes -= run->bytes;
     agent->load_us = agent->held ? agent->load_us - (double)run->cost_us : 0;
     core->memory.expected -= run->back;
+    if (run->job->owner.account)
+        run->job->owner.account->expected -= run->back;
     mark_agent(core, agent);
 }
 
