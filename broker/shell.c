@@ -437,7 +437,7 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
 {
     struct belt_msg msg;
     const struct belt_identity *identity = NULL;
-    enum sender sender = senders_identify(&shell->senders, side, shell->wall, &identity);
+    enum sender sender = senders_identify(&shell->senders, (int)side, shell->wall, &identity);
     if (sender == SENDER_TOKEN)
         take_token(shell, side, route, frames);
     if (sender != SENDER_KNOWN)

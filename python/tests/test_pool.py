@@ -213,6 +213,16 @@ class Calls(Base):
                 pool.apply(bytes, (20_000_000,))
         with self.assertRaises(ValueError):
             Pool(1, max_payload=0)
+        with self.assertRaises(ValueError):
+            Pool(1, memory=0)
+        with self.assertRaises(ValueError):
+            Pool(1, memory=1 << 24, broker="127.0.0.1:1")
+
+    def test_memory_is_what_the_advice_says(self):
+        with Pool(1, memory=8 << 20) as pool:
+            with self.assertRaisesRegex(belt.TooLarge, "limit"):  # payloads are no larger than the memory
+                pool.apply(len, (bytes(9 << 20),))
+            self.assertEqual(pool.apply(len, (bytes(7 << 20),)), 7 << 20)
 
     def test_state_and_index(self):
         with Pool(1) as pool:

@@ -218,29 +218,35 @@ Test(budget, failed_tasks_with_long_texts_are_within_it)
 
 /* ---- peers ---- */
 
+/* What the broker answers to the k-th worker with as many functions as there may be. */
+static const struct belt_msg *hello_of_worker(struct cluster *c, uint32_t k)
+{
+    static char names[BELT_MAX_FUNCTIONS][24];
+    static struct belt_bytes functions[BELT_MAX_FUNCTIONS];
+    struct peer *w = peer_new(c, BELT_ROLE_WORKER, "w");
+    uint8_t session[BELT_SESSION_LEN] = {(uint8_t)k, 1};
+    for (uint32_t i = 0; i < BELT_MAX_FUNCTIONS; i++)
+        functions[i] = (struct belt_bytes){(const uint8_t *)names[i],
+                                           (size_t)snprintf(names[i], sizeof(names[i]), "f-%u-%u", k, i)};
+    struct belt_msg msg = {.type = BELT_MSG_HELLO};
+    msg.u.hello = (struct belt_msg_hello){
+        .version = BELT_PROTOCOL_VERSION,
+        .role = BELT_ROLE_WORKER,
+        .session = {session, sizeof(session)},
+        .name = functions[0],
+        .worker = {.slots = 1, .window_items = 1, .functions = functions, .function_count = BELT_MAX_FUNCTIONS}};
+    w->handle = ++c->last_handle;
+    peer_send_at(w, msg, 0);
+    return peer_next(w);
+}
+
 Test(budget, functions_of_workers_are_charged_before_they_are_kept)
 {
     struct cluster *c = cluster_new(&(struct core_config){.memory_budget = 2 * BELT_PEERS_SHARE * BELT_PEERS_LEAST});
     cr_assert_eq(c->core->config.peer_budget, 2 * BELT_PEERS_LEAST);
-    static char names[BELT_MAX_FUNCTIONS][24];
-    static struct belt_bytes functions[BELT_MAX_FUNCTIONS];
     uint32_t welcome = 0;
     for (uint32_t k = 0; k < 60; k++) {
-        struct peer *w = peer_new(c, BELT_ROLE_WORKER, "w");
-        uint8_t session[BELT_SESSION_LEN] = {(uint8_t)k, 1};
-        for (uint32_t i = 0; i < BELT_MAX_FUNCTIONS; i++)
-            functions[i] = (struct belt_bytes){(const uint8_t *)names[i],
-                                               (size_t)snprintf(names[i], sizeof(names[i]), "f-%u-%u", k, i)};
-        struct belt_msg msg = {.type = BELT_MSG_HELLO};
-        msg.u.hello = (struct belt_msg_hello){
-            .version = BELT_PROTOCOL_VERSION,
-            .role = BELT_ROLE_WORKER,
-            .session = {session, sizeof(session)},
-            .name = functions[0],
-            .worker = {.slots = 1, .window_items = 1, .functions = functions, .function_count = BELT_MAX_FUNCTIONS}};
-        w->handle = ++c->last_handle;
-        peer_send_at(w, msg, 0);
-        const struct belt_msg *answer = peer_next(w);
+        const struct belt_msg *answer = hello_of_worker(c, k);
         if (answer->type == BELT_MSG_WELCOME)
             welcome++;
         else
@@ -250,6 +256,26 @@ Test(budget, functions_of_workers_are_charged_before_they_are_kept)
     cr_assert(welcome > 4 && welcome < 60, "%u", welcome);
     client_new(c, "c1");
     cluster_free(c);
+}
+
+/* The advice names what the reader of it can change. */
+static void advises(const char *option, const char *advice)
+{
+    struct cluster *c = cluster_new(
+        &(struct core_config){.memory_budget = 2 * BELT_PEERS_SHARE * BELT_PEERS_LEAST, .memory_option = option});
+    const struct belt_msg *answer = hello_of_worker(c, 0);
+    for (uint32_t k = 1; k < 60 && answer->type == BELT_MSG_WELCOME; k++)
+        answer = hello_of_worker(c, k);
+    cr_assert_eq(answer->u.error.code, BELT_LIMIT);
+    const struct belt_bytes *text = &answer->u.error.text;
+    cr_assert(memmem(text->data, text->len, advice, strlen(advice)), "%.*s", (int)text->len, (const char *)text->data);
+    cluster_free(c);
+}
+
+Test(budget, the_advice_is_for_whoever_started_the_broker)
+{
+    advises(NULL, "or raise --memory-budget of the broker");
+    advises("--memory", "or raise --memory");
 }
 
 Test(budget, readers_and_jobs_have_room_when_results_have_filled_it)

@@ -52,7 +52,7 @@ def check_codes(protocol):
 
 
 def check_keys(protocol):
-    own = {"opened_at", "over_at", "owner"}  # of the broker's own OPEN
+    own = {"opened_at", "over_at", "owner", "keyed"}  # of the broker's own OPEN
     decoder = {
         "OPEN": keys("proto/codec_read.c", "read_open_option") - own,
         "CANCEL": keys("proto/codec_read.c", "read_cancel_option"),

@@ -327,8 +327,8 @@ static bool hello_refused(struct core *core, const struct core_event *event, con
         refuse(core, event->peer, BELT_LIMIT,
                update_text(core,
                            "the %llu bytes that the broker has for its peers are used up: try again when others have "
-                           "left, or start it with a larger --memory-budget",
-                           (unsigned long long)core->config.peer_budget));
+                           "left, or raise %s",
+                           (unsigned long long)core->config.peer_budget, budget_option(core)));
         return true;
     }
     return false;

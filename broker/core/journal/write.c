@@ -12,7 +12,7 @@ static struct core_record *put(struct core *core, uint64_t job, uint64_t number,
 {
     struct core_record *record = update_record(core);
     *record = (struct core_record){
-        .op = CORE_PUT, .number = number ? number : ++core->store.last_record, .job = job, .kind = kind};
+        .op = CORE_PUT, .number = number ? number : ++core->store.last_record, .job = job, .kind = (uint8_t)kind};
     return record;
 }
 

@@ -180,8 +180,7 @@ void budget_fixed(struct core *core, struct job *job, int64_t bytes)
     charge_own(core, job);
 }
 
-/* What is to be raised, for whoever reads the advice. */
-static const char *larger_budget(const struct core *core)
+const char *budget_option(const struct core *core)
 {
     return core->config.memory_option ? core->config.memory_option : "--memory-budget of the broker";
 }
@@ -200,11 +199,11 @@ struct belt_bytes budget_refusal(struct core *core, const struct session *owner,
             core,
             "jobs, with their arguments and readers, take three eighths of the broker's memory budget of %llu "
             "bytes at most: it takes another %s when some of them are over, or raise %s",
-            budget, what, larger_budget(core));
+            budget, what, budget_option(core));
     return update_text(core,
                        "the broker's memory budget of %llu bytes is used up: it takes another %s when results have "
                        "been read, or raise %s",
-                       budget, what, larger_budget(core));
+                       budget, what, budget_option(core));
 }
 
 bool budget_admits(const struct core *core, uint64_t had, uint64_t cost)

@@ -24,6 +24,8 @@ bool budget_has_fallen(const struct core *core);
 /* What is kept of a job before its tasks, in an account of its owner (NULL: nobody) as well. */
 bool budget_keeps(const struct core *core, const struct session *owner, uint64_t size);
 void budget_fixed(struct core *core, struct job *job, int64_t bytes); /* it is kept, or given back */
+/* What is to be raised for more, for whoever reads the advice: "--memory-budget of the broker". */
+const char *budget_option(const struct core *core);
 /* Says to `owner` why it was not, and when to try again. */
 struct belt_bytes budget_refusal(struct core *core, const struct session *owner, const char *what);
 bool budget_admits(const struct core *core, uint64_t had, uint64_t cost); /* a session, which `had` so much */

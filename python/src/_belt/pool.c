@@ -48,10 +48,11 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *keywords
                             "kill_after_ms",
                             "external",
                             "max_payload",
+                            "memory",
                             NULL};
     belt_pool_options options = BELT_POOL_OPTIONS_INIT;
     const char *broker, *function;
-    unsigned long long max_tasks = 0, start = 0, max_payload = 0;
+    unsigned long long max_tasks = 0, start = 0, max_payload = 0, memory = 0;
     int external = 0;
     long long connect = options.connect_timeout_ms, lost = options.lost_timeout_ms, kill = options.kill_after_ms;
     PyObject *callables[3];
@@ -59,9 +60,9 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     struct pool *self;
     int rc;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "zsOOO|iKzLLKLpK:Pool", names, &broker, &function, &callables[0],
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "zsOOO|iKzLLKLpKK:Pool", names, &broker, &function, &callables[0],
                                      &callables[1], &callables[2], &options.slots, &max_tasks, &options.name, &connect,
-                                     &lost, &start, &kill, &external, &max_payload))
+                                     &lost, &start, &kill, &external, &max_payload, &memory))
         return NULL;
     self = (struct pool *)alloc(type, 0);
     if (!self)
@@ -70,6 +71,7 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     Py_INCREF(callables[0]), Py_INCREF(callables[1]), Py_INCREF(callables[2]);
     options.max_tasks_per_slot = max_tasks;
     options.max_payload = max_payload;
+    options.memory = memory;
     options.connect_timeout_ms = connect;
     options.lost_timeout_ms = lost;
     options.start_timeout_ms = start;

@@ -154,7 +154,7 @@ def processors():
 
 def open_core(
     processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after, name="BeltWorker",
-    max_payload=None,
+    max_payload=None, memory=None,
 ):
     """The core of a Pool or an executor."""
     if processes is not None and processes < 1:
@@ -170,14 +170,16 @@ def open_core(
             raise ValueError("initializer and maxtasksperchild are for pools without a broker: its workers serve others")
         if max_payload is not None:
             raise ValueError("max_payload is for pools without a broker: belt broker --max-payload sets that of others")
+        if memory is not None:
+            raise ValueError("memory is for pools without a broker: belt broker --memory-budget sets that of others")
         broker = endpoint(broker, CLIENTS_PORT)
         check_address(broker, insecure)
         seen = functions.Seen(inherited=False, shared_main=False)
         return Core(broker, None, Slot(), function_name(queue), seen, options)
     if queue is not None:
         raise ValueError("queue names workers of a broker: give broker, too")
-    if max_payload is not None:
-        options["max_payload"] = max_payload
+    limits = {"max_payload": max_payload or 0, "memory": memory or 0}
+    options.update(limits)
     context = context or multiprocessing.get_context()
     slots = processes or processors()
     if context.get_start_method() == "fork":
@@ -185,7 +187,7 @@ def open_core(
         options["start_timeout_ms"] = host.START_TIMEOUT_MS
         return Core(None, slots, slot, function_name(), functions.Seen(), options)
     seen = functions.Seen(inherited=False, shared_main=_main_is_importable())
-    core = Core(None, slots, Slot(), function_name(), seen, {"external": True, "max_payload": max_payload or 0})
+    core = Core(None, slots, Slot(), function_name(), seen, {"external": True, **limits})
     try:
         core.host(context, initializer, initargs, name, slots, maxtasksperchild or 0, kill_after)
     except BaseException:
@@ -219,11 +221,13 @@ class Pool:
         insecure=False,
         kill_after=2.0,
         max_payload=None,
+        memory=None,
     ):
         self._buffersize = _positive(buffersize, "buffersize")
         self._core = open_core(
             processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after,
             max_payload=_positive(max_payload, "max_payload"),
+            memory=_positive(memory, "memory"),
         )
         self._state = RUN
 
