@@ -102,7 +102,7 @@ int client_add_task(struct belt_stream *stream, const struct client_parts *parts
         belt_payload_clear(&payload);
         return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", parts->len);
     }
-    client_mail_kick(stream, stream->source == NULL && stream->window.drawn - stream->window.taken <= FEW_TASKS);
+    client_mail_kick(stream, !stream->source && stream->window.drawn - stream->window.taken <= FEW_TASKS);
     return BELT_OK;
 }
 

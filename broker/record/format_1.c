@@ -15,6 +15,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#define uthash_fatal(msg) abort() /* as in the core: the supervisor starts us again */
 #include <uthash.h>
 
 #define LENGTH        4u /* of a frame, little endian */

@@ -14,6 +14,7 @@
 #include "broker/state.h"
 #include "proto/codec.h"
 #include "tests/core/invariants.h"
+#include "tests/store/faulty_vfs.h"
 #include "tests/store/model.h"
 #include "tests/store/place.h"
 
@@ -33,7 +34,7 @@ static int64_t sql(const char *text)
     sqlite3 *db;
     sqlite3_stmt *statement;
     int64_t value = -1;
-    snprintf(path, sizeof path, "%s/belt.sqlite", directory);
+    snprintf(path, sizeof(path), "%s/belt.sqlite", directory);
     cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_prepare_v2(db, text, -1, &statement, NULL), SQLITE_OK, "%s: %s", text, sqlite3_errmsg(db));
     if (sqlite3_step(statement) == SQLITE_ROW)
@@ -51,10 +52,10 @@ static void setup(void)
     sqlite3 *db;
     FILE *file = fopen(FORMAT_1_SQL, "r");
     cr_assert_not_null(file);
-    cr_assert_gt(fread(text, 1, sizeof text - 1, file), 0);
+    cr_assert_gt(fread(text, 1, sizeof(text) - 1, file), 0);
     fclose(file);
-    place_make(directory, sizeof directory);
-    snprintf(path, sizeof path, "%s/belt.sqlite", directory);
+    place_make(directory, sizeof(directory));
+    snprintf(path, sizeof(path), "%s/belt.sqlite", directory);
     cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(db, "PRAGMA application_id = 1111837780", NULL, NULL, NULL), SQLITE_OK);
     cr_assert_eq(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
@@ -71,7 +72,7 @@ TestSuite(upgrade, .init = setup, .fini = teardown);
 static struct store *open_any(void)
 {
     char error[512] = "";
-    struct store *store = state_open(directory, error, sizeof error);
+    struct store *store = state_open(directory, error, sizeof(error));
     cr_assert_not_null(store, "%s", error);
     return store;
 }
@@ -131,7 +132,7 @@ static void count_kinds(const struct seen *seen)
     } wanted[] = {{RECORD_JOB, 6},    {RECORD_TASKS, 5},      {RECORD_RESULTS, 1},     {RECORD_TAKEN, 1},
                   {RECORD_END, 5},    {RECORD_READER, 4},     {RECORD_MARK, 4},        {RECORD_TRIES, 1},
                   {RECORD_LET_GO, 1}, {RECORD_FAILED_JOB, 1}, {RECORD_FAILED_TASK, 2}, {RECORD_HISTORY, 1}};
-    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
         cr_assert_eq(seen->kinds[wanted[i].kind], wanted[i].count, "kind %u: %u", wanted[i].kind,
                      seen->kinds[wanted[i].kind]);
 }
@@ -236,11 +237,11 @@ Test(upgrade, damage_is_found_before_anything_is_changed)
     static const char *const damages[] = {
         "UPDATE record SET body = x'00' WHERE number = 35", "DELETE FROM record WHERE number = 42",
         "UPDATE record SET kind = 14 WHERE number = 35", "UPDATE tally SET records = 35"};
-    for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+    for (size_t i = 0; i < sizeof(damages) / sizeof(*damages); i++) {
         char error[512] = "";
         (void)sql(damages[i]);
         int64_t records = sql("SELECT count(*) FROM record");
-        cr_assert_null(state_open(directory, error, sizeof error), "%s", damages[i]);
+        cr_assert_null(state_open(directory, error, sizeof(error)), "%s", damages[i]);
         cr_assert(strstr(error, "is damaged") && strstr(error, "from a copy"), "%s", error);
         cr_assert_eq(sql("SELECT value FROM meta WHERE key = 'format'"), 1);
         cr_assert_eq(sql("SELECT count(*) FROM record"), records);
@@ -264,7 +265,7 @@ static int break_at(struct store_upgrade *upgrade, const struct store_record *ol
         return broken->real->record(broken->real, old, put, to);
     if (broken->dies)
         _exit(0);
-    snprintf(upgrade->error, sizeof upgrade->error, "it is not to my taste");
+    snprintf(upgrade->error, sizeof(upgrade->error), "it is not to my taste");
     return BELT_BAD_MESSAGE;
 }
 
@@ -272,7 +273,7 @@ static void open_broken(uint64_t at, bool dies)
 {
     struct broken_upgrade broken = {.base.record = break_at, .real = format_1_new(), .at = at, .dies = dies};
     char error[512] = "";
-    cr_assert_null(store_sqlite_open_older(directory, &broken.base, error, sizeof error));
+    cr_assert_null(store_sqlite_open_older(directory, &broken.base, error, sizeof(error)));
     cr_assert(strstr(error, "from format 1 to 2") && strstr(error, "as it was") && strstr(error, "not to my taste") &&
                   strstr(error, "salvage"),
               "%s", error);
@@ -283,7 +284,7 @@ static const uint64_t breaks[] = {12, 35, 67, UINT64_MAX};
 
 Test(upgrade, a_failure_leaves_it_as_it_was)
 {
-    for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++) {
+    for (size_t i = 0; i < sizeof(breaks) / sizeof(*breaks); i++) {
         open_broken(breaks[i], false);
         is_still_old();
     }
@@ -292,7 +293,7 @@ Test(upgrade, a_failure_leaves_it_as_it_was)
 
 Test(upgrade, a_kill_leaves_it_as_it_was)
 {
-    for (size_t i = 0; i < sizeof breaks / sizeof *breaks; i++) {
+    for (size_t i = 0; i < sizeof(breaks) / sizeof(*breaks); i++) {
         int status;
         pid_t child = fork();
         if (child == 0)
@@ -304,12 +305,50 @@ Test(upgrade, a_kill_leaves_it_as_it_was)
     store_close(open_any());
 }
 
+/* Opens it while the disk fails; then, on a good disk, all is there. How many operations the disk saw. */
+static uint64_t open_on_a_bad_disk(struct faults faults, uint64_t round)
+{
+    char error[512] = "";
+    teardown();
+    setup();
+    faulty_arm(faults);
+    struct store *store = state_open(directory, error, sizeof(error));
+    uint64_t operations = faulty_operations();
+    cr_assert(store || error[0], "round %llu", (unsigned long long)round);
+    store_close(store);
+    faulty_restart(round);
+    store = open_any();
+    cr_assert_eq(store->ops->check(store), BELT_OK, "round %llu: %s", (unsigned long long)round, store->error);
+    struct seen seen = restore(store);
+    count_kinds(&seen);
+    free_seen(&seen);
+    store_close(store);
+    return operations;
+}
+
+Test(upgrade, power_is_cut_at_any_operation)
+{
+    faulty_install();
+    uint64_t operations = open_on_a_bad_disk((struct faults){0}, 1);
+    cr_assert_gt(operations, 10);
+    for (uint64_t at = 1; at <= operations; at++)
+        open_on_a_bad_disk((struct faults){.fail_at = at, .cut = true}, at);
+}
+
+Test(upgrade, a_disk_that_is_full_leaves_it_as_it_was)
+{
+    faulty_install();
+    uint64_t operations = open_on_a_bad_disk((struct faults){0}, 1);
+    for (uint64_t at = 1; at <= operations; at++)
+        open_on_a_bad_disk((struct faults){.fail_at = at, .fail_for = UINT32_MAX, .code = SQLITE_FULL}, at);
+}
+
 /* ---- looking, and bringing to safety ---- */
 
 Test(upgrade, looking_changes_nothing)
 {
     char error[512] = "";
-    struct store *store = store_sqlite_look(directory, error, sizeof error);
+    struct store *store = store_sqlite_look(directory, error, sizeof(error));
     struct store_stats stats;
     cr_assert_not_null(store, "%s", error);
     cr_assert_eq(store->ops->check(store), BELT_OK, "%s", store->error);
@@ -322,8 +361,8 @@ Test(upgrade, looking_changes_nothing)
 static int salvage(struct salvage_report *report)
 {
     char to[300], error[512] = "";
-    snprintf(to, sizeof to, "%s/saved", directory);
-    int code = salvage_run(directory, to, report, error, sizeof error);
+    snprintf(to, sizeof(to), "%s/saved", directory);
+    int code = salvage_run(directory, to, report, error, sizeof(error));
     cr_assert_eq(code, BELT_OK, "%s", error);
     struct store *store = place_open(to);
     struct seen seen = restore(store);
@@ -429,13 +468,13 @@ Test(upgrade, large_payloads_come_over)
     struct store_upgrade *upgrade = format_1_new();
     struct record_decoder *decoder = record_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
     const struct belt_task_item tasks[] = {{.payload = {.data = bytes, .len = 3}},
-                                           {.payload = {.data = bytes, .len = sizeof bytes}}};
+                                           {.payload = {.data = bytes, .len = sizeof(bytes)}}};
     struct belt_msg msg = {.type = BELT_MSG_PUSH, .u.push = {3, 5, tasks, 2}};
     bring(upgrade, 20, 3, &msg);
     struct core_record record = read_row(decoder, 0);
     cr_assert(record.u.tasks.first == 5 && record.u.tasks.count == 2);
-    cr_assert_eq(record.u.tasks.inputs[1].len, sizeof bytes);
-    cr_assert_arr_eq(record.u.tasks.inputs[1].data, bytes, sizeof bytes);
+    cr_assert_eq(record.u.tasks.inputs[1].len, sizeof(bytes));
+    cr_assert_arr_eq(record.u.tasks.inputs[1].data, bytes, sizeof(bytes));
     drop_rows();
     record_decoder_free(decoder);
     format_1_free(upgrade);

@@ -281,15 +281,17 @@ Test(record, neutral_values_come_back_as_they_were)
 Test(record, a_large_payload_has_a_buffer_of_its_own)
 {
     static uint8_t bytes[BELT_INLINE_PAYLOAD + 1];
-    struct belt_payload inputs[4] = {
-        payload("one"), {.data = bytes, .len = sizeof bytes}, payload(""), {.data = bytes, .len = BELT_INLINE_PAYLOAD}};
+    struct belt_payload inputs[4] = {payload("one"),
+                                     {.data = bytes, .len = sizeof(bytes)},
+                                     payload(""),
+                                     {.data = bytes, .len = BELT_INLINE_PAYLOAD}};
     struct core_record record = of_kind(RECORD_TASKS);
     record.u.tasks = (struct record_tasks){0, 4, inputs};
     bytes[BELT_INLINE_PAYLOAD] = 9;
     cr_assert_eq(unpack(&record), BELT_OK);
     const struct belt_payload *in = got.u.tasks.inputs;
     cr_assert(in[0].buf == in[3].buf && in[0].buf->len == 3 + BELT_INLINE_PAYLOAD, "the small ones share one");
-    cr_assert(in[1].buf != in[0].buf && in[1].buf->len == sizeof bytes && in[1].data[BELT_INLINE_PAYLOAD] == 9);
+    cr_assert(in[1].buf != in[0].buf && in[1].buf->len == sizeof(bytes) && in[1].data[BELT_INLINE_PAYLOAD] == 9);
     cr_assert(in[2].len == 0 && !in[2].buf);
     cr_assert_arr_eq(in[0].data, "one", 3);
     struct belt_payload kept = belt_payload_ref(in[1]);
@@ -436,7 +438,7 @@ Test(record, what_could_not_be_read_back_is_not_written)
 {
     static char name[BELT_MAX_KEY + 2];
     static struct belt_payload inputs[BELT_MAX_BATCH + 1];
-    memset(name, 'n', sizeof name);
+    memset(name, 'n', sizeof(name));
     struct core_record record = of_kind(RECORD_TASKS);
     record.u.tasks = (struct record_tasks){0, BELT_MAX_BATCH, inputs};
     cr_assert(packs(&record));
@@ -469,7 +471,7 @@ static void expect_fields(const struct field_map *map)
 {
     for (uint32_t i = 0; i < map->count; i++) {
         char field[64];
-        snprintf(field, sizeof field, "`%s`", map->fields[i].key);
+        snprintf(field, sizeof(field), "`%s`", map->fields[i].key);
         expect_said(field);
     }
 }
@@ -478,7 +480,7 @@ Test(record, the_document_has_every_kind_and_field)
 {
     FILE *file = fopen(STORE_MD, "r");
     cr_assert_not_null(file);
-    cr_assert_gt(fread(document, 1, sizeof document - 1, file), 0);
+    cr_assert_gt(fread(document, 1, sizeof(document) - 1, file), 0);
     fclose(file);
 #define SAID(name, number) expect_said("| " #number " | " #name " |");
     RECORD_KINDS(SAID)

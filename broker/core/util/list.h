@@ -38,7 +38,7 @@ static inline struct list_node *list_after(const struct list *list, const struct
 
 static inline bool list_is_empty(const struct list *list)
 {
-    return list_first(list) == NULL;
+    return !list_first(list);
 }
 
 static inline void list_insert(struct list_node *prev, struct list_node *node, struct list_node *next)

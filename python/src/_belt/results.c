@@ -16,12 +16,12 @@ struct results {
     Py_ssize_t given; /* by this type, over the life of the object */
 };
 
-/** The next value; NULL without an exception: there are none. */
+/* The next value; NULL without an exception: there are none. */
 static PyObject *pop(struct results *self)
 {
     PyObject *value;
 
-    if (self->values == NULL || self->at >= PyList_Size(self->values))
+    if (!self->values || self->at >= PyList_Size(self->values))
         return NULL;
     value = PyList_GetItem(self->values, self->at);
     Py_INCREF(value);
@@ -35,7 +35,7 @@ static PyObject *results_next(PyObject *object)
 {
     PyObject *value = pop((struct results *)object);
 
-    return value != NULL ? value : PyObject_CallMethod(object, "next", NULL);
+    return value ? value : PyObject_CallMethod(object, "next", NULL);
 }
 
 static PyObject *results_pop(PyObject *object, PyObject *none)
@@ -43,7 +43,7 @@ static PyObject *results_pop(PyObject *object, PyObject *none)
     PyObject *value = pop((struct results *)object);
 
     (void)none;
-    if (value == NULL)
+    if (!value)
         PyErr_SetString(PyExc_IndexError, "no value lies ready");
     return value;
 }
@@ -69,7 +69,7 @@ static PyObject *results_ready(PyObject *object, PyObject *none)
     struct results *self = (struct results *)object;
 
     (void)none;
-    return PyLong_FromSsize_t(self->values == NULL ? 0 : PyList_Size(self->values) - self->at);
+    return PyLong_FromSsize_t(!self->values ? 0 : PyList_Size(self->values) - self->at);
 }
 
 static int results_traverse(PyObject *object, visitproc visit, void *arg)
@@ -123,5 +123,5 @@ int belt_python_add_results(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&spec);
 
-    return type == NULL ? -1 : PyModule_AddObject(module, "Results", type);
+    return !type ? -1 : PyModule_AddObject(module, "Results", type);
 }
