@@ -48,7 +48,7 @@ struct map_values {
 
 struct submit_values {
     struct map_values map; /* what they have in common */
-    int durable, detail, json;
+    int durable, detail, json, share;
 };
 
 struct results_values {

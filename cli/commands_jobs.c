@@ -19,6 +19,8 @@ static const struct option_def submit_options[] = {
      .help = "Fail unless the broker keeps jobs on its disk (it does so anyway when it has a state directory)."},
     {.name = "volatile", .type = OPTION_FLAG, MAP(volatile_job),
      .help = "Do not keep the job on the broker's disk: faster, and gone with the broker."},
+    {.name = "share", .type = OPTION_FLAG, SUBMIT(share),
+     .help = "At a broker with keys: other owners may see the job and read its results."},
     {.name = "detail", .type = OPTION_FLAG, SUBMIT(detail), .help = "Results tell the host that ran the task, and when."},
     {.name = "quiet", .letter = 'q', .type = OPTION_FLAG, MAP(quiet), .help = "Do not say that the broker makes it wait."},
     JSON_ROW(struct submit_values),

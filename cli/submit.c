@@ -66,6 +66,7 @@ static int open_job(struct submit *submit, const struct options *options)
         if (submit->values->durable)
             job.durability = BELT_DURABLE;
         job.detail = submit->values->detail;
+        job.share = submit->values->share != 0;
         code = belt_pool_submit_open(submit->pool, job_function(options), map_input_draw, &submit->input, &job,
                                      &submit->stream);
         rc = code == BELT_OK ? EXIT_OK : admin_failed(code);

@@ -79,6 +79,8 @@ static int complete_options(const belt_job_options *given, unsigned limit, belt_
                             (unsigned long long)options->buffersize);
     if (options->remember_ms > (int64_t)BELT_MAX_WAIT_MS)
         return client_error(BELT_INVALID, "a key is remembered for ten years at most");
+    if (options->share > 1)
+        return client_error(BELT_INVALID, "share is 0 or 1, not %llu", (unsigned long long)options->share);
     if (options->key && !key_ok(options->key))
         return client_error(BELT_INVALID, "a job's key is 1 to %u printable ASCII characters", BELT_MAX_KEY);
     if (!options->argument && options->argument_len > 0)
@@ -186,7 +188,8 @@ static bool init_wire(struct belt_stream *stream, const struct work *work, const
         .deadline_ms = options->deadline_ms,
         .keep_ms = options->keep_ms,
         .remember_ms = remember_of(options),
-        .after_at = options->after_at};
+        .after_at = options->after_at,
+        .share = options->share != 0};
     if (options->final_statuses)
         client_statuses_parse(options->final_statuses, config.options.final_status);
     config.named = options->key != NULL;

@@ -299,10 +299,12 @@ typedef struct belt_job_options {
     int64_t remember_ms; /* of a job with a key: for this long after it was read to its end the key stands for it, and
                             the same call again gives END at once; 0: an hour, -1: the key is free at once */
     uint64_t after_at;   /* no task runs before this moment, ms since 1970 by the broker's clock; 0: see after_ms */
+    uint64_t share; /* 1: at a broker with keys other owners may see the job and read its results, each with readers
+                       of its own; 0: only the owner of this pool's key and administrators */
 } belt_job_options;
 /* clang-format off */
 #define BELT_JOB_OPTIONS_INIT {sizeof(belt_job_options), 0, 0, 0, 0, 0, 0, 0, false, false, BELT_DURABLE_IF_KEPT, \
-                               NULL, NULL, 0, 0, 0, 0, NULL, 0, false, false, 0, 0}
+                               NULL, NULL, 0, 0, 0, 0, NULL, 0, false, false, 0, 0, 0}
 /* clang-format on */
 static inline void belt_job_options_init(belt_job_options *options)
 {
