@@ -103,7 +103,8 @@ static void digest(struct sim *sim, uint64_t peer, uint8_t type, const struct be
 {
     const struct belt_buf *header = frames->frame[0];
     uint64_t sum = sim_hash(sim_hash(sim->digest, sim->now), peer << 8 | type), part;
-    for (size_t at = 0; at + sizeof(part) <= header->len && type != BELT_MSG_FAILURES; at += sizeof(part)) {
+    for (size_t at = 0; at + sizeof(part) <= header->len && type != BELT_MSG_FAILURES && type != BELT_MSG_REPORT;
+         at += sizeof(part)) {
         memcpy(&part, header->data + at, sizeof(part));
         sum = sim_hash(sum, part);
     }
@@ -205,7 +206,8 @@ void broker_event(struct sim *sim, struct core_event event)
             broker_event(sim, (struct core_event){.type = CORE_GONE, .peer = gone[i]});
 }
 
-void broker_message(struct sim *sim, uint64_t handle, bool worker_side, const struct belt_frames *frames)
+void broker_message(struct sim *sim, uint64_t handle, bool worker_side, const struct belt_identity *identity,
+                    const struct belt_frames *frames)
 {
     struct belt_msg msg;
     if (belt_decode(sim->decoder, frames, &msg) != BELT_OK) {
@@ -215,6 +217,7 @@ void broker_message(struct sim *sim, uint64_t handle, bool worker_side, const st
     if (sim_node_by_handle(sim, handle))
         tell_message(sim, sim_node_by_handle(sim, handle)->name, ">", &msg);
     struct core_event event = {.type = CORE_MESSAGE, .peer = handle, .worker_side = worker_side, .msg = &msg};
+    event.identity = sim->keyed ? identity : NULL;
     bool synced = msg.type == BELT_MSG_SYNC && !msg.u.sync.more;
     if (msg.type == BELT_MSG_RESULTS)
         ledger_expect(sim, &msg.u.results);
@@ -317,6 +320,7 @@ static bool hear(struct sim *sim)
             any = true;
     while (!sim->error[0] && !sim->dying && sim_stray_to_core(sim))
         any = true;
+    any |= !sim->error[0] && stranger_run(sim);
     return any;
 }
 

@@ -20,7 +20,7 @@ struct job_model *sim_job(struct sim *sim, uint32_t number)
 
 static struct job_model *model_of(struct sim *sim, const struct job *job)
 {
-    for (uint32_t number = 0; number < SIM_CLIENTS * SIM_JOBS; number++) {
+    for (uint32_t number = 0; number < SIM_CLIENTS * SIM_JOBS && !stranger_has(job); number++) {
         struct job_model *model = sim_job(sim, number);
         if (model && strcmp(model->key, job->key) == 0)
             return model->durable ? model : NULL;
@@ -92,6 +92,8 @@ static void left_recorded(struct sim *sim, uint64_t peer, uint64_t upto)
 
 void ledger_left(struct sim *sim, uint64_t peer, const struct belt_msg *msg)
 {
+    if (peer == sim->stranger.handle && peer)
+        stranger_left(sim, msg);
     struct job_model *model;
     struct job *job;
     if (!sim->config.durable)

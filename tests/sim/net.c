@@ -176,6 +176,7 @@ static void stray_add(struct sim *sim, const struct node *node, struct packet pa
             abort();
     }
     packet.handle = node->handle;
+    packet.identity = &node->identity;
     packet.worker_side = node->role == BELT_ROLE_WORKER;
     sim->strays[sim->stray_count++] = packet;
 }
@@ -201,7 +202,8 @@ bool sim_stray_to_core(struct sim *sim)
             continue;
         memmove(&sim->strays[i], &sim->strays[i + 1], (--sim->stray_count - i) * sizeof(packet));
         if (sim->core)
-            broker_message(sim, packet.handle ? packet.handle : ++sim->last_handle, packet.worker_side, &packet.frames);
+            broker_message(sim, packet.handle ? packet.handle : ++sim->last_handle, packet.worker_side, packet.identity,
+                           &packet.frames);
         belt_frames_clear(&packet.frames);
         return true;
     }
@@ -244,6 +246,7 @@ void node_start(struct sim *sim, struct node *node, uint8_t role, const char *na
     node->sim = sim;
     node->role = role;
     memcpy(node->name, keep, sizeof(keep));
+    stranger_name(node);
     uint64_t id[2] = {++sim->next_session, sim->seed};
     memcpy(node->id, id, sizeof(node->id));
     belt_session_init(&node->session, sim->now);
@@ -381,7 +384,7 @@ bool node_to_core(struct node *node)
     if (sim->core) {
         if (!node->handle)
             node->handle = ++sim->last_handle;
-        broker_message(sim, node->handle, node->role == BELT_ROLE_WORKER, &frames);
+        broker_message(sim, node->handle, node->role == BELT_ROLE_WORKER, &node->identity, &frames);
     }
     belt_frames_clear(&frames);
     return true;

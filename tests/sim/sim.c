@@ -22,6 +22,7 @@ static void setup(struct sim *sim)
     sim->config.ack_ms = sim_chance(sim, 5000) ? 1 + (uint32_t)sim_random(sim, 20) : 0;
     if (sim_chance(sim, 1500))
         sim->config.memory_budget = 300000 + sim_random(sim, 200000);
+    sim->keyed = sim_hash(sim->seed, 13) % 2;
     sim->now = START_MS;
     sim->faults_until = START_MS + 5000 + sim_random(sim, 30000);
     sim->loss = sim_chance(sim, 3000) ? 0 : (uint32_t)sim_random(sim, 200);

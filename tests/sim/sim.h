@@ -12,6 +12,7 @@
  *     client.c  a client's connection; user.c the user of a stream and what is checked of what he is shown
  *     admin.c   who asks for failed tasks, and has them tried again or dropped
  *     ledger.c  what the broker has promised, and whether it keeps it (I9)
+ *     stranger.c who has a key that is not for what he tries (S3 to S5)
  *     watch.c   progress (I7); that nobody sleeps with work (I25) is checked by who sleeps, after each of his turns
  *     faults.c  what goes wrong
  *     sim.c     the run
@@ -51,6 +52,7 @@ struct packet {
     struct belt_frames frames;
     uint64_t due;
     uint64_t handle; /* of a stray */
+    const struct belt_identity *identity;
     bool worker_side;
 };
 
@@ -68,6 +70,7 @@ struct node {
     struct sim *sim;
     char name[16];
     uint8_t role, id[BELT_SESSION_LEN];
+    struct belt_identity identity; /* of its key, when the broker has keys */
     struct belt_session session;
     struct wire up, down;
     uint64_t handle; /* 0: the broker does not know this connection (any more) */
@@ -217,6 +220,14 @@ struct admin_model {
     uint32_t retried_count;
 };
 
+/* Who has a key that is not for what he tries. */
+struct stranger {
+    int guise;
+    struct belt_identity identity;
+    uint64_t handle; /* under which he speaks; 0: he does not at present */
+    uint64_t next_at, count;
+};
+
 /* ---- the disk ---- */
 
 struct disk_change {
@@ -272,6 +283,8 @@ struct sim {
     struct agent_model agents[SIM_AGENTS];
     struct client_model clients[SIM_CLIENTS];
     struct admin_model admin;
+    bool keyed; /* the broker has keys */
+    struct stranger stranger;
     uint32_t agent_count, client_count;
     bool verbose;
     uint64_t steps, delivered, kills, crashes, virtual_ms;
@@ -308,7 +321,8 @@ static inline bool node_asleep(const struct node *node)
 /* ---- broker.c ---- */
 void broker_start(struct sim *sim);
 void broker_event(struct sim *sim, struct core_event event);
-void broker_message(struct sim *sim, uint64_t handle, bool worker_side, const struct belt_frames *frames);
+void broker_message(struct sim *sim, uint64_t handle, bool worker_side, const struct belt_identity *identity,
+                    const struct belt_frames *frames);
 void broker_run(struct sim *sim);
 uint64_t broker_deadline(struct sim *sim);
 void broker_kill(struct sim *sim);
@@ -382,6 +396,13 @@ bool admin_finished(const struct sim *sim);
 void admin_failed(struct sim *sim, struct job_model *job, const struct belt_result_item *item); /* it was shown */
 void admin_dispatched(struct sim *sim, const struct job_model *job, uint64_t id, uint64_t index, uint64_t input);
 void admin_fini(struct sim *sim);
+
+/* ---- stranger.c ---- */
+void stranger_name(struct node *node); /* gives the node its key */
+bool stranger_run(struct sim *sim);    /* true: he said something */
+void stranger_left(struct sim *sim, const struct belt_msg *msg);
+struct job;
+bool stranger_has(const struct job *job);
 
 /* ---- watch.c, faults.c ---- */
 /* Somebody waits for a message that a turn has left (I25). Of tasks only an idle slot does: what lies ahead at an agent
