@@ -8,6 +8,7 @@
 #include "client/flow.h"
 #include "client/inside.h"
 #include "client/io.h"
+#include "client/keyed.h"
 #include "client/mail.h"
 #include "client/private.h"
 #include "client/process.h"
@@ -34,6 +35,7 @@ static void leave(struct belt_stream *stream, bool cancel, bool detach)
     bool orphaned;
 
     client_pool_ref(pool);
+    client_keyed_leave(stream);
     atomic_fetch_add(&stream->users, 1); /* who closes the pool does not look at it before we are through */
     pthread_mutex_lock(&stream->mail.lock);
     orphaned = stream->orphaned;

@@ -6,6 +6,7 @@
 
 #include "client/error.h"
 #include "client/inside.h"
+#include "client/keyed.h"
 #include "client/mail.h"
 #include "client/options.h"
 #include "client/pool.h"
@@ -305,6 +306,11 @@ static int open_entered(belt_pool *pool, const struct work *work, belt_source so
     stream = stream_new(pool, work, &options);
     if (!stream)
         return client_error(BELT_NO_MEMORY, "cannot open a stream: out of memory");
+    rc = client_keyed_enter(stream);
+    if (rc != BELT_OK) {
+        client_stream_free(stream);
+        return rc;
+    }
     stream->source = source;
     stream->ctx = ctx;
     client_wake_touch(stream);

@@ -133,6 +133,7 @@ struct belt_stream {
     struct belt_payload *spare; /* the other half of the swap */
     size_t spare_capacity;
     struct belt_stream *prev, *next;
+    struct belt_stream *keyed_next;               /* keyed.h; under the pool's lock */
     struct belt_stream *by_ref, *by_job, *by_sub; /* chains */
     uint64_t job_key, sub_key;                    /* as entered, 0: not */
 };
@@ -171,6 +172,7 @@ struct belt_pool {
     uint8_t session_id[BELT_SESSION_LEN];
     char key_prefix[24];
     atomic_uint_fast64_t refs; /* the last ref given */
+    struct belt_stream *keyed; /* open streams with a key (keyed.h); under `lock` */
     atomic_uint max_payload;
     const char *larger; /* what to do about a payload over it */
 

@@ -204,6 +204,37 @@ Test(jobs, the_same_key_is_the_same_job)
     belt_stream_close(&stream);
 }
 
+Test(jobs, two_open_streams_of_a_pool_have_two_keys)
+{
+    belt_job_options options;
+    belt_stream *stream, *second;
+    belt_result *result;
+
+    belt_job_options_init(&options);
+    options.key = "k";
+    cr_assert_eq(belt_pool_imap(pool, "echo", NULL, NULL, &options, &stream), BELT_OK);
+    options.take_over = true;
+    cr_assert_eq(belt_pool_imap_unordered(pool, "echo", NULL, NULL, &options, &second), BELT_INVALID);
+    cr_assert_null(second);
+    cr_assert_not_null(strstr(belt_error_text(), "has the key \"k\": close it first"), "%s", belt_error_text());
+    cr_assert_eq(belt_pool_submit_open(pool, "echo", NULL, NULL, &options, &second), BELT_INVALID);
+    cr_assert_eq(belt_pool_apply_async(pool, "echo", "x", 1, &options, &second), BELT_INVALID);
+    options.key = "l";
+    cr_assert_eq(belt_pool_apply(pool, "echo", "x", 1, &options, WAIT_MS, &result), BELT_OK, "%s", belt_error_text());
+    belt_result_free(&result);
+    /* The first is none the worse for it, and its end frees the key. */
+    cr_assert_eq(belt_stream_feed(stream, "0", 1, WAIT_MS), BELT_OK);
+    cr_assert_eq(belt_stream_end(stream), BELT_OK);
+    expect(stream, 0);
+    fails_with(stream, BELT_END);
+    belt_stream_close(&stream);
+    options.key = "k";
+    cr_assert_eq(belt_pool_submit_open(pool, "echo", NULL, NULL, &options, &stream), BELT_OK, "%s", belt_error_text());
+    belt_stream_close(&stream);
+    cr_assert_eq(belt_pool_submit_open(pool, "echo", NULL, NULL, &options, &stream), BELT_OK, "%s", belt_error_text());
+    belt_stream_close(&stream);
+}
+
 Test(jobs, fed_by_hand_flushed_and_left)
 {
     belt_stream *stream;

@@ -281,7 +281,8 @@ typedef struct belt_job_options {
                         of retries or attempts, time-out, start or deadline, with other final_statuses, with other
                         inputs than the job has, or with detail or a durability that it lacks: BAD_OPTION; fewer
                         inputs: BAD_MESSAGE; more: JOB_ENDED. No result is given before the inputs that the job has
-                        were drawn or fed again and found the same. Copied */
+                        were drawn or fed again and found the same. A second stream of one pool with the key of
+                        another that is open: INVALID. Copied */
     const void *argument; /* shared by all tasks of the job (belt_task_argument), up to the payload limit; it travels
                              with each batch of tasks. NULL: none. Copied */
     size_t argument_len;  /* in bytes; 0: none */
