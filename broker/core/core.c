@@ -30,6 +30,7 @@
 #include "broker/core/policy/dispatch.h"
 #include "broker/core/policy/owed.h"
 #include "broker/core/policy/refuse.h"
+#include "broker/core/model/steps.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -206,7 +207,7 @@ static void from_client(struct core *core, struct session *from, const struct be
 static void from_worker(struct core *core, struct session *from, const struct belt_msg *msg)
 {
     struct agent *agent = from->agent;
-    if (!agent->synced && msg->type != BELT_MSG_SYNC) {
+    if (!agent_is_synced(agent) && msg->type != BELT_MSG_SYNC) {
         update_error(core, from, ref_of(msg), 0, BELT_BAD_MESSAGE,
                      update_text(core, "%s came before SYNC", belt_msg_name(msg->type)));
         return;

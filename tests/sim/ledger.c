@@ -332,6 +332,6 @@ void ledger_tell(const struct sim *sim)
                    reader->session != NULL);
     }
     for (const struct agent *agent = sim->core ? sim->core->agents : NULL; agent; agent = agent->next)
-        printf("  %s: %u queues, %u slots, holds %u of %u, synced %u, leaving %u\n", agent->session->name,
-               agent->queue_count, agent->slots, agent->held, agent->window_items, agent->synced, agent->leaving);
+        printf("  %s: %u queues, %u slots, holds %u of %u, state %u\n", agent->session->name, agent->queue_count,
+               agent->slots, agent->held, agent->window_items, agent->state);
 }

@@ -5,6 +5,7 @@
 #include "broker/core/model/catalog.h"
 #include "broker/core/policy/budget.h"
 #include "broker/core/model/state.h"
+#include "broker/core/model/steps.h"
 #include "tests/sim/sim.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@ static struct agent *core_agent(struct sim *sim, const struct agent_model *model
 {
     struct session *session = NULL;
     HASH_FIND(by_peer, sim->core->sessions.by_peer, &model->node.handle, sizeof(model->node.handle), session);
-    return session && model->node.handle && session->agent && session->agent->synced ? session->agent : NULL;
+    return session && model->node.handle && session->agent && agent_is_synced(session->agent) ? session->agent : NULL;
 }
 
 bool watch_waits(struct sim *sim, const struct core_send *send)
@@ -82,7 +83,7 @@ static void watch(struct sim *sim, struct agent_model *model)
 {
     struct agent *agent = core_agent(sim, model);
     uint32_t held = agent_held(model);
-    bool idle = agent && node_ready(&model->node) && !model->leaving && !agent->leaving &&
+    bool idle = agent && node_ready(&model->node) && !model->leaving && agent->state != AGENT_LEAVING &&
                 sim->now >= model->node.asleep_until && sim->now >= sim->asleep_until && held < model->slots;
     bool small = model->window_bytes == SMALL_WINDOW;
     since(&model->starved_since, idle && (!small || held == 0) && work_waits(sim, agent), sim->now);

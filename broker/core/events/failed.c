@@ -16,6 +16,7 @@
 #include "broker/core/policy/access.h"
 #include "broker/core/policy/waiting.h"
 #include "broker/core/events/peer.h"
+#include "broker/core/model/steps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -239,7 +240,7 @@ static void retry(struct core *core, struct session *from, const struct belt_msg
     job->input.granted = (struct belt_grant){job->input.next, job->input.bytes};
     core->counts.accepted += count;
     job->queue->waiting += count;
-    job->state = BELT_JOB_ENDED_INPUT;
+    job_step(core, job, BELT_JOB_ENDED_INPUT, NULL);
     waiting_changed(core, job);
     settle(core, from, msg, count, job->id, let_go);
 }

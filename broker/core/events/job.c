@@ -23,6 +23,7 @@
 #include "broker/core/policy/owed.h"
 #include "broker/core/policy/waiting.h"
 #include "broker/core/events/key.h"
+#include "broker/core/model/steps.h"
 
 #include <string.h>
 
@@ -133,7 +134,7 @@ void job_end(struct core *core, struct session *from, const struct belt_msg_end 
     answer->u.ended = (struct belt_msg_end){.job = job->id, .count = job->input.next};
     if (job->state != BELT_JOB_OPEN)
         return;
-    job->state = BELT_JOB_ENDED_INPUT;
+    job_step(core, job, BELT_JOB_ENDED_INPUT, NULL);
     waiting_changed(core, job); /* a partial chunk may go */
     closing_settle(core, job);
 }
@@ -177,7 +178,7 @@ static bool contradicts_itself(struct core *core, struct session *from, const st
 /* Another session that is not gone feeds it, or did last. */
 static bool is_held(const struct job *job, const struct session *from)
 {
-    return job->owner.session && job->owner.session != from && !job->owner.session->gone_ms;
+    return job->owner.session && job->owner.session != from && job->owner.session->state != SESSION_GONE;
 }
 
 /* The job is `from`'s from now on. */

@@ -18,6 +18,7 @@
 #include "broker/core/events/question.h"
 #include "broker/core/events/subscription.h"
 #include "broker/core/events/worker.h"
+#include "broker/core/model/steps.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,13 +58,13 @@ static void part(struct core *core, struct session *session)
     session->peer = 0;
     if (session->account)
         session->account->connections--;
-    session->parted_ms = core->now;
+    session_step(core, session, SESSION_PARTED);
     claim_forget(core, session);
     question_forget(session);
-    if (session->agent)
-        session->agent->synced = false;
-    else
+    if (!session->agent)
         subscription_unplug(core, session);
+    else if (session->agent->state != AGENT_LEAVING)
+        agent_step(core, session->agent, AGENT_AWAY);
 }
 
 /* The last word to this connection: its seq is 0, since nobody counts on it any more (§6.2). */
@@ -122,7 +123,7 @@ static void session_free(struct core *core, struct session *session)
     unbind(core, session);
     set_link(core, session, 0);
     HASH_DELETE(by_id, core->sessions.by_id, session);
-    if (session->gone_ms)
+    if (session->state == SESSION_GONE)
         DL_DELETE(core->sessions.gone, session);
     else
         DL_DELETE(core->sessions.live, session);
@@ -367,13 +368,9 @@ void peer_hello(struct core *core, const struct core_event *event)
         unbind(core, session);
     else if (!session->agent)
         subscription_unplug(core, session);
-    if (session->gone_ms) {
-        DL_DELETE(core->sessions.gone, session);
-        DL_APPEND(core->sessions.live, session);
-        session->gone_ms = 0;
-    }
     admission_note(session, event->identity);
-    if (!session->peer) {
+    if (session->state != SESSION_CONNECTED) {
+        session_step(core, session, SESSION_CONNECTED);
         session->peer = event->peer;
         if (session->account)
             session->account->connections++;
@@ -480,9 +477,7 @@ static void lease_over(struct core *core, struct session *session)
         client_over(core, session);
     } else {
         unbind(core, session);
-        DL_DELETE(core->sessions.live, session);
-        session->gone_ms = core->now;
-        DL_APPEND(core->sessions.gone, session);
+        session_step(core, session, SESSION_GONE);
     }
 }
 

@@ -132,7 +132,7 @@ static struct belt_row_worker worker_row(struct core *core, const struct agent *
         .lost = agent->lost,
         .connected_ms = row_since(core, agent->connected_ms),
         .silent_ms = row_since(core, agent->session->heard_ms),
-        .state = agent->leaving,
+        .state = agent->state == AGENT_LEAVING,
         .stalled = stalled_seems(core, agent),
         .quiet_ms = stalled_quiet(core, agent),
         .overdue = agent->overdue.count,

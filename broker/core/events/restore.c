@@ -14,6 +14,7 @@
 #include "broker/core/life/reader.h"
 #include "broker/core/life/release.h"
 #include "broker/core/model/catalog.h"
+#include "broker/core/model/steps.h"
 #include "broker/core/model/completions.h"
 #include "broker/core/model/mark.h"
 #include "broker/core/model/name.h"
@@ -105,7 +106,6 @@ static int restore_tasks(struct core *core, struct job *job, uint64_t number, co
     for (uint32_t i = 0; i < record->count; i++) {
         struct task *task = restore_task(core, job, record->first + i);
         restore_payload(core, job, task, &last, record->inputs[i]);
-        task->state = TASK_WAITING;
         task->u.since_ms = core->now;
         task->tie = TIE_HELD; /* somebody may be running it */
         job->input.bytes += task->len;
@@ -158,7 +158,7 @@ static void restore_result(struct core *core, struct job *job, const struct belt
     task->n.service_us = item->service_us;
     task->attempt = item->attempt;
     task->code = (uint8_t)item->code;
-    task->state = TASK_DONE;
+    task_step(task, TASK_DONE);
 }
 
 static int restore_results(struct core *core, struct job *job, uint64_t number, const struct record_results *record)
@@ -209,13 +209,13 @@ static int restore_taken(struct core *core, struct job *job, uint64_t number, co
     return BELT_OK;
 }
 
-static int restore_end(struct job *job, uint64_t number, const struct record_end *record)
+static int restore_end(struct core *core, struct job *job, uint64_t number, const struct record_end *record)
 {
     if (job->on_disk.end || record->tasks < job->input.next || !fits(job, record->tasks, 0))
         return BELT_BAD_MESSAGE;
     job->on_disk.end = number;
-    job->state = BELT_JOB_ENDED_INPUT;
     job->input.next = record->tasks;
+    job_step(core, job, BELT_JOB_ENDED_INPUT, NULL);
     return BELT_OK;
 }
 
@@ -341,7 +341,7 @@ static int restore_of_job(struct core *core, struct job *job, const struct core_
     case RECORD_TAKEN:
         return restore_taken(core, job, record->number, &record->u.taken);
     case RECORD_END:
-        return restore_end(job, record->number, &record->u.end);
+        return restore_end(core, job, record->number, &record->u.end);
     case RECORD_READER:
         return restore_reader(core, job, record->number, &record->u.reader);
     case RECORD_MARK:

@@ -106,7 +106,7 @@ static struct session *holder_of(struct core *core, const struct reader *reader)
     struct session *session = reader->session;
     if (!session && reader->was_left)
         HASH_FIND(by_id, core->sessions.by_id, reader->client, BELT_SESSION_LEN, session);
-    return session && !session->gone_ms ? session : NULL;
+    return session && session->state != SESSION_GONE ? session : NULL;
 }
 
 /* A reader goes through a job's results in one order, and whoever reads as it gets that order (§7.2). */

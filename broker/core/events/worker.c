@@ -20,6 +20,7 @@
 #include "broker/core/policy/refuse.h"
 #include "broker/core/policy/stalled.h"
 #include "broker/core/policy/stuck.h"
+#include "broker/core/model/steps.h"
 
 #include <stdlib.h>
 
@@ -179,7 +180,8 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
     agent->slots = props->slots;
     agent->window_items = props->window_items < props->slots ? props->slots : props->window_items;
     agent->window_bytes = props->window_bytes;
-    agent->synced = agent->leaving = agent->recall.under_way = false;
+    agent_step(core, agent, AGENT_GREETED);
+    agent->recall.under_way = false;
     stuck_forget(agent);
     stalled_forget(agent);
     agent->queues = realloc(agent->queues, (props->function_count + 1) * sizeof(*agent->queues));
@@ -278,7 +280,7 @@ static void sync_named(struct core *core, struct agent *agent, const struct belt
 
 void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_refs *msg)
 {
-    if (agent->synced)
+    if (agent_is_synced(agent))
         return;
     sync_named(core, agent, msg);
     if (msg->more)
@@ -290,7 +292,8 @@ void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_r
     DL_FOREACH_SAFE (agent->results.refused, run, next)
         if (!run->named)
             outcome_again(core, run, table_at(&run->job->table, run->index), TIE_NONE);
-    agent->synced = agent->met = true;
+    agent_step(core, agent, AGENT_SYNCED);
+    agent->met = true;
     agent->overdue.synced_ms = core->now;
     for (uint32_t i = 0; i < agent->queue_count; i++)
         mark_queue(core, agent->queues[i]);
@@ -299,8 +302,8 @@ void worker_sync(struct core *core, struct agent *agent, const struct belt_msg_r
 
 void worker_leaving(struct core *core, struct agent *agent)
 {
-    agent->leaving = true;
-    update_trace(core, "%s > leaving", agent->session->name);
+    if (agent->state != AGENT_LEAVING) /* it may say so more than once */
+        agent_step(core, agent, AGENT_LEAVING);
     while (agent->queue_count)
         queue_unserve(core, agent->queues[0], agent);
     mark_agent(core, agent); /* it goes when all is recorded */

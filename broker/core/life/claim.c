@@ -85,7 +85,7 @@ static void ask(struct core *core, struct claim *claim, struct session *holder)
 
 enum claim_verdict claim_judge(struct core *core, struct claim *claim, struct session *holder)
 {
-    if (!holder || holder == claim->from || holder->gone_ms)
+    if (!holder || holder == claim->from || holder->state == SESSION_GONE)
         return CLAIM_GRANTED;
     if (claim->asked != holder)
         ask(core, claim, holder);

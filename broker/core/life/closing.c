@@ -23,6 +23,7 @@
 #include "broker/core/policy/run.h"
 #include "broker/core/policy/waiting.h"
 #include "broker/core/life/reader.h"
+#include "broker/core/model/steps.h"
 #include "proto/text_cut.h"
 
 #include <stdio.h>
@@ -125,12 +126,10 @@ static bool read_to_the_end(const struct job *job)
 void closing_settle(struct core *core, struct job *job)
 {
     if (job->state == BELT_JOB_ENDED_INPUT && job->counts.done + job->counts.failed == job->input.next) {
-        job->state = BELT_JOB_COMPLETE;
+        job_step(core, job, BELT_JOB_COMPLETE, NULL);
         if (!job->options.over_at) /* it may have been so before a restart */
             job->options.over_at = core->wall;
         timer_set(core, job);
-        update_trace(core, "job %llu > complete: %llu done, %llu failed", (unsigned long long)job->id,
-                     (unsigned long long)job->counts.done, (unsigned long long)job->counts.failed);
         mark_readers(core, job);
     }
     if (job->state == BELT_JOB_COMPLETE && read_to_the_end(job)) {
@@ -276,13 +275,12 @@ void closing_stop(struct core *core, struct job *job, const char *who, const cha
 {
     if (job->state == BELT_JOB_STOPPED)
         return;
-    update_trace(core, "job %llu > cancelled: %s", (unsigned long long)job->id, who ? who : why);
     text_print(job->closing.stopped, sizeof(job->closing.stopped), "%s%s",
                !who                     ? "given up: "
                : job->closing.forgotten ? "its results were dropped by "
                                         : "cancelled by ",
                who ? who : why);
-    job->state = BELT_JOB_STOPPED;
+    job_step(core, job, BELT_JOB_STOPPED, who ? who : why);
     budget_feed(job);
     if (!job->options.over_at)
         job->options.over_at = core->wall;

@@ -127,7 +127,7 @@ void outcome_set(struct core *core, struct job *job, struct task *task, const st
     charge_unread(job, (int64_t)task->len + extras_bytes(task->u.extras));
     task->n.service_us = item->service_us;
     task->code = (uint8_t)item->code;
-    task->state = TASK_DONE;
+    task_step(task, TASK_DONE);
     bool ok = item->code == BELT_OK;
     *(ok ? &job->counts.done : &job->counts.failed) += 1;
     *(ok ? &job->queue->done : &job->queue->failed) += 1;

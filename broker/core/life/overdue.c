@@ -11,6 +11,7 @@
 #include "broker/core/policy/run.h"
 #include "broker/core/policy/stalled.h"
 #include "broker/core/life/outcome.h"
+#include "broker/core/model/steps.h"
 
 #include <stdlib.h>
 
@@ -87,7 +88,7 @@ static void look_at(struct core *core, struct agent *agent)
     uint32_t begun = 0;
     uint64_t chunk = 0;
     bool any = false;
-    if (!agent->synced || !agent->session->peer)
+    if (!agent_is_synced(agent))
         return;
     DL_FOREACH_SAFE (agent->runs, run, next) {
         bool first = !run->chunk || run->chunk != chunk;

@@ -65,6 +65,14 @@ struct agent_overdue {
     uint64_t synced_ms; /* when it had named what it holds */
 };
 
+/* In this order: one that is SYNCED, or comes after it, has named all that it holds. */
+enum agent_state {
+    AGENT_AWAY,    /* not connected */
+    AGENT_GREETED, /* it said HELLO, and has yet to name what it holds (SYNC) */
+    AGENT_SYNCED,  /* it gets tasks */
+    AGENT_LEAVING  /* it gets no more tasks; it stays so when its connection is lost, until it says HELLO */
+};
+
 struct agent {
     struct session *session;
     uint32_t slots;
@@ -82,8 +90,7 @@ struct agent {
     double load_us;      /* what the tasks that it holds seem to take */
     uint64_t connected_ms;
     uint64_t done, failed, lost; /* tasks, since it came */
-    bool synced;                 /* it has named what it holds since it connected */
-    bool leaving;                /* it takes no more tasks */
+    uint8_t state;               /* enum agent_state */
     bool met;                    /* it has named all that it held from an earlier life of the broker */
     struct agent_results results;
     struct agent_record record;

@@ -26,9 +26,16 @@ struct link {
     UT_hash_handle hh; /* in core->sessions.links */
 };
 
+enum session_state {
+    SESSION_PARTED,    /* it has no connection, and its lease runs */
+    SESSION_CONNECTED, /* `peer` is its connection */
+    SESSION_GONE       /* its lease is over; a client with jobs is waited for, for the time of grace */
+};
+
 struct session {
     uint64_t peer; /* the shell's handle of its connection; 0: not connected */
     uint8_t role;  /* enum belt_role */
+    uint8_t state; /* enum session_state */
     uint8_t id[BELT_SESSION_LEN];
     char name[BELT_MAX_NAME + 1];
     struct account *account; /* of the owner of its key; NULL: the broker has no keys */

@@ -5,18 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct belt_result_item task_item(uint64_t index, const struct task *task)
-{
-    return (struct belt_result_item){.index = index,
-                                     .attempt = task->attempt,
-                                     .code = task->code,
-                                     .service_us = task->n.service_us,
-                                     .payload = {task->buf, task->data, task->len},
-                                     .extras = task->u.extras};
-}
-
-_Static_assert(sizeof(struct task) <= 48, "a waiting task must stay small");
-
 void table_init(struct table *table)
 {
     memset(table, 0, sizeof(*table));
@@ -42,23 +30,6 @@ static struct table_segment **segment_slot(const struct table *table, uint32_t n
     return &table->segments[(table->head + n) % table->room];
 }
 
-void task_drop_payload(struct task *task)
-{
-    belt_buf_unref(task->buf);
-    task->buf = NULL;
-    task->data = NULL;
-    task->len = 0;
-}
-
-static void task_release(struct task *task)
-{
-    task_drop_payload(task);
-    if (task->state == TASK_DONE)
-        free(task->u.extras);
-    task->u.extras = NULL;
-    task->state = TASK_RELEASED;
-}
-
 void table_clear(struct table *table)
 {
     for (uint32_t i = 0; i < table->used; i++) {
@@ -66,7 +37,8 @@ void table_clear(struct table *table)
         if (!segment)
             continue;
         for (uint32_t k = 0; k < segment->room; k++)
-            task_release(&segment->tasks[k]);
+            if (segment->tasks[k].state != TASK_RELEASED)
+                task_release(&segment->tasks[k]);
         free(segment);
     }
     free(table->segments);
@@ -276,27 +248,4 @@ void table_release(struct table *table, uint64_t index, uint64_t next)
         table->base += TABLE_SEGMENT;
         table->used--;
     }
-}
-
-static struct belt_bytes bytes_into(char **at, struct belt_bytes from)
-{
-    struct belt_bytes to = {(const uint8_t *)*at, from.len};
-    if (from.len)
-        memcpy(*at, from.data, from.len);
-    *at += from.len;
-    return to;
-}
-
-struct belt_result_extras *extras_copy(const struct belt_result_extras *extras)
-{
-    size_t size = sizeof(*extras) + extras->text.len + extras->log.len + extras->host.len;
-    struct belt_result_extras *copy = malloc(size);
-    if (!copy)
-        return NULL;
-    *copy = *extras;
-    char *at = (char *)(copy + 1);
-    copy->text = bytes_into(&at, extras->text);
-    copy->log = bytes_into(&at, extras->log);
-    copy->host = bytes_into(&at, extras->host);
-    return copy;
 }

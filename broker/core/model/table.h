@@ -8,41 +8,8 @@
 #ifndef BELT_CORE_TABLE_H
 #define BELT_CORE_TABLE_H
 
-#include "proto/codec.h"
+#include "broker/core/model/task.h"
 
-struct run;
-enum task_state { TASK_WAITING, TASK_RUNNING, TASK_DONE, TASK_RELEASED, TASK_DELAYED /* until its next try */ };
-/* What becomes of the latest attempt when its agent comes back with it. */
-enum task_tie {
-    TIE_NONE,  /* over: it has an outcome, or was never begun */
-    TIE_HELD,  /* its agent was lost and may still hold it */
-    TIE_BLAMED /* the same, and it was counted as lost */
-};
-/* Kept at 48 bytes: a million waiting tasks are 48 MB beside their payloads. */
-struct task {
-    struct belt_buf *buf; /* payload: the input until the task is done, then the output */
-    const uint8_t *data;
-    union {
-        uint64_t since_ms;                 /* WAITING: since when */
-        uint64_t until_ms;                 /* DELAYED: until when */
-        struct run *run;                   /* RUNNING */
-        struct belt_result_extras *extras; /* DONE: NULL or owned */
-    } u;
-    uint32_t len;
-    union {
-        struct {
-            uint16_t failures; /* WAITING, DELAYED, RUNNING: runs that ended as failed or timed out */
-            uint16_t losses;   /* runs whose slot died */
-        } tries;
-        uint32_t service_us; /* DONE */
-    } n;
-    uint32_t attempt; /* of the latest dispatch, 0: none yet */
-    uint32_t place;   /* DONE: of its job's log of completions, the lower half: completions_place() */
-    uint8_t state;    /* enum task_state */
-    uint8_t code;     /* DONE: of the result */
-    uint8_t tie;      /* WAITING, DELAYED, DONE: enum task_tie */
-    bool unrecorded;  /* DONE, of a durable job: its result was not given to the disk yet, and nobody may see it */
-};
 #define TABLE_SEGMENT 256u
 /* The last segment begins with room for so many, and does so again when nothing in it is left: most jobs are small, or
  * keep few tasks at a time. */
@@ -78,10 +45,5 @@ void table_restored(struct table *table, uint64_t next);
 void table_release(struct table *table, uint64_t index, uint64_t next);
 /** What adding the task at `next` takes, at the most. */
 uint64_t table_cost(const struct table *table, uint64_t next);
-/** Drops the payload of a task. */
-void task_drop_payload(struct task *task);
-/** An owned copy of `extras` in one block (free() it); NULL when out of memory. */
-struct belt_result_extras *extras_copy(const struct belt_result_extras *extras);
-struct belt_result_item task_item(uint64_t index, const struct task *task);
 
 #endif

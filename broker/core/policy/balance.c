@@ -8,6 +8,7 @@
 #include "broker/core/model/update.h"
 #include "broker/core/policy/run.h"
 #include "broker/core/policy/sizing.h"
+#include "broker/core/model/steps.h"
 
 #include <stdio.h>
 
@@ -69,7 +70,7 @@ static uint64_t doubtful_ms(const struct core *core, const struct agent *agent)
 /* When this agent may be asked for tasks: now or before; UINT64_MAX: not at all. */
 static uint64_t askable_ms(const struct core *core, const struct agent *agent)
 {
-    if (!agent->synced || agent->recall.under_way || !agent->parts)
+    if (!agent_is_synced(agent) || agent->recall.under_way || !agent->parts)
         return UINT64_MAX;
     uint64_t when = behind(agent) ? 0 : doubtful_ms(core, agent);
     return when > agent->recall.again_ms ? when : agent->recall.again_ms;
@@ -99,7 +100,7 @@ static uint32_t idle_slots(const struct queue *queue, uint32_t bytes)
     for (uint32_t i = 0; i < queue->agent_count; i++) {
         const struct agent *agent = queue->agents[i];
         bool room = agent->held < agent->window_items && run_has_room(agent, bytes);
-        if (agent->synced && agent->parts < agent->slots && room)
+        if (agent_is_synced(agent) && agent->parts < agent->slots && room)
             idle += agent->slots - agent->parts;
     }
     return idle;
@@ -107,7 +108,7 @@ static uint32_t idle_slots(const struct queue *queue, uint32_t bytes)
 
 bool balance_recall(struct core *core, const struct queue *queue, struct agent *agent, uint32_t count, const char *why)
 {
-    if (count == 0 || agent->recall.under_way || !agent->synced || !agent->session->peer)
+    if (count == 0 || agent->recall.under_way || !agent_is_synced(agent))
         return false;
     agent->recall.under_way = true;
     agent->recall.asked_ms = core->now;

@@ -10,7 +10,7 @@
 
 void delay_add(struct core *core, struct job *job, uint64_t index, struct task *task, uint64_t pause)
 {
-    task->state = TASK_DELAYED;
+    task_step(task, TASK_DELAYED);
     task->u.until_ms = core->now + pause;
     job->counts.delayed++;
     job->queue->delayed++;
@@ -24,7 +24,7 @@ void delay_add(struct core *core, struct job *job, uint64_t index, struct task *
 void delay_remove(struct core *core, struct job *job, struct task *task)
 {
     (void)core;
-    task->state = TASK_WAITING;
+    task_step(task, TASK_WAITING);
     job->counts.delayed--;
     job->queue->delayed--;
 }

@@ -168,8 +168,8 @@ static bool is_plenty(const struct job *job)
 
 static uint32_t feed(struct core *core, struct agent *agent, bool eager)
 {
-    if (!agent->synced || agent->leaving || !agent->session->peer || agent->held >= agent->window_items ||
-        stalled_is_full(agent) || (agent->session->full & FULL_LINK))
+    if (agent->state != AGENT_SYNCED || agent->held >= agent->window_items || stalled_is_full(agent) ||
+        (agent->session->full & FULL_LINK))
         return 0;
     uint32_t place = 0;
     struct job *job = choose(core, agent, &place);

@@ -55,8 +55,9 @@ void owed_record(struct core *core, struct agent *agent, const struct belt_msg_r
 
 bool owed_record_waits(struct core *core, struct agent *agent)
 {
-    if (core->draining || core->now >= agent->record.when_ms || agent->leaving || agent->record.needs_disk ||
-        agent->results.next_number - agent->record.told >= OWED_ITEMS || agent->record.untold_bytes >= BELT_BATCH_BYTES)
+    if (core->draining || core->now >= agent->record.when_ms || agent->state == AGENT_LEAVING ||
+        agent->record.needs_disk || agent->results.next_number - agent->record.told >= OWED_ITEMS ||
+        agent->record.untold_bytes >= BELT_BATCH_BYTES)
         return false;
     if (!list_holds(&agent->record.owed))
         list_append(&core->owed.agents, &agent->record.owed);

@@ -12,6 +12,7 @@
 #include "broker/core/model/update.h"
 #include "broker/core/policy/budget.h"
 #include "broker/core/policy/run.h"
+#include "broker/core/model/steps.h"
 
 /* Looked at in one turn, of one agent and in all. */
 #define LOOKED_AT_ONE 1024u
@@ -106,7 +107,7 @@ void refuse_noted(struct agent *agent, const struct belt_msg_results *msg, uint6
 
 static bool may_ask(const struct agent *agent)
 {
-    return agent->session->peer && agent->synced && !agent->results.resent_upto;
+    return agent_is_synced(agent) && !agent->results.resent_upto;
 }
 
 /* The turn tells it (peer_ask_again). */

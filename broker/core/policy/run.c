@@ -12,6 +12,7 @@
 #include "broker/core/policy/fair.h"
 #include "broker/core/policy/refuse.h"
 #include "broker/core/policy/waiting.h"
+#include "broker/core/model/steps.h"
 
 #include <stdlib.h>
 
@@ -37,7 +38,7 @@ struct run *run_new(struct core *core, struct agent *agent, struct job *job, uin
                         .dispatched_ms = core->now};
     if (agent->held == 0)
         agent->overdue.quiet_ms = core->now;
-    task->state = TASK_RUNNING;
+    task_step(task, TASK_RUNNING);
     task->u.run = run;
     DL_APPEND(agent->runs, run);
     agent->parts += !chunk || run == agent->runs || run->prev->chunk != chunk;
@@ -172,7 +173,7 @@ void run_drop_job(struct core *core, struct job *job)
         DL_FOREACH (agent->runs, run)
             if (run->job == job)
                 any = run->dropped = true;
-        if (any && agent->synced)
+        if (any && agent_is_synced(agent))
             drop_marked(core, agent, job);
     }
 }
@@ -184,7 +185,7 @@ void run_drop(struct core *core, struct run *run)
     if (run->dropped)
         return;
     run->dropped = true;
-    if (!run->agent->synced) /* it is told when it is */
+    if (!agent_is_synced(run->agent)) /* it is told when it is */
         return;
     ref = update_alloc(core, sizeof(*ref));
     *ref = ref_of(run);

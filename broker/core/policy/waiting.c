@@ -46,7 +46,8 @@ uint64_t waiting_pop(struct job *job)
 
 void waiting_add(struct core *core, struct job *job, uint64_t index, struct task *task)
 {
-    task->state = TASK_WAITING;
+    if (task->state != TASK_WAITING)
+        task_step(task, TASK_WAITING);
     task->u.since_ms = core->now;
     if (index < job->waiting.fresh)
         waiting_put_back(job, index);
