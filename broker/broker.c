@@ -50,6 +50,12 @@
 #define DESCRIPTORS_SPARE_PRIVATE 32u
 /* Acknowledgements of what is not on disk may wait so long for company. */
 #define ACK_MS 5u
+/* Builds that look for errors check the books of the scheduler as they go. */
+#ifdef BELT_CHECK
+#define CHECK_BOOKS true
+#else
+#define CHECK_BOOKS false
+#endif
 /* Routes of connections that the core has not decided about. */
 #define STRANGERS_MAX 1024u
 /* Of the memory budget: what is on its way to peers, and what is kept of peers. */
@@ -200,6 +206,7 @@ static int open_core(struct broker *broker, size_t descriptors)
         return system_error(broker, "cannot open an event descriptor");
     shell->trace = options->trace;
     shell->quiet = options->quiet;
+    shell->check = CHECK_BOOKS || getenv("BELT_CHECK_BOOKS");
     shell->core = core_new(&config);
     shell->update = core_update_new();
     shell->decoder = belt_decoder_new(config.max_payload);

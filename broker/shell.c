@@ -318,9 +318,21 @@ static void apply(struct shell *shell)
     core_update_clear(update);
 }
 
+/* A core whose books do not add up would lose tasks or results sooner or later: it ends where that is seen first. */
+static void check_books(struct shell *shell)
+{
+    char text[512];
+    if (core_check_sometimes(shell->core, text, sizeof(text)))
+        return;
+    shell_log(shell, true, "the books of the scheduler do not add up, which is a fault of this program: %s", text);
+    abort();
+}
+
 static void step(struct shell *shell, const struct core_event *event)
 {
     core_step(shell->core, event, shell->update);
+    if (shell->check)
+        check_books(shell);
     const struct core_update *update = shell->update;
     if (update->send_count || update->drop_count || update->record_count || update->trace || update->notice)
         apply(shell);

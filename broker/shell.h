@@ -34,6 +34,7 @@ struct shell {
     struct durability *durability; /* NULL: nothing is kept on disk */
     size_t burst_bytes[2];         /* taken in by the turn under way */
     bool again;                    /* the core was told of something after its turn: another one follows at once */
+    bool check;                    /* the scheduler's books are checked as it goes: core_check_sometimes() */
     bool trace, quiet;
     uint64_t wall;         /* ms since 1970, of the turn under way */
     uint64_t random[32];   /* drawn ahead */

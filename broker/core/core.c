@@ -124,6 +124,7 @@ void core_free(struct core *core)
 
 void core_store_works(struct core *core, bool works, uint64_t spare)
 {
+    assert(core->config.durable); /* there is a store */
     core->store.spare_bytes = spare;
     if (core->store.failed == !works)
         return;
@@ -397,8 +398,20 @@ static void on_turn(struct core *core)
     core->sessions.turn_due_ms = core->marks.again ? core->now : core->marks.alarm;
 }
 
+/* What the shell has to keep to. */
+static void assert_event(const struct core *core, const struct core_event *event)
+{
+    assert(event->now >= core->now); /* its clock does not run backwards */
+    assert(event->type == CORE_TURN || event->type == CORE_DRAIN || event->peer != 0);
+    assert(event->type != CORE_MESSAGE || event->msg != NULL);
+    assert(event->type != CORE_BAD || event->code != BELT_OK);
+    assert(event->type != CORE_FULL || event->where <= CORE_FULL_REPLIES);
+}
+
 void core_step(struct core *core, const struct core_event *event, struct core_update *update)
 {
+    assert(core->out == NULL); /* a core is not stepped from within a step */
+    assert_event(core, event);
     core->out = update;
     if (!core->started_ms)
         core->started_ms = event->now;

@@ -156,6 +156,15 @@ void core_store_works(struct core *core, bool works, uint64_t spare);
 /** The shell has found a message that it should have been woken for. For the report; answers how often so far. */
 uint64_t core_overslept(struct core *core);
 
+/**
+ * Whether the books add up: each sum is counted anew, and each relation is looked at from both ends. False is an error
+ * of the program; `text` says what is wrong. The first looks at everything, which takes time in proportion to all jobs,
+ * tasks and agents; the second does so only when enough steps have gone by since the last look that it costs each of
+ * them little. For builds that look for errors, and for tests.
+ */
+bool core_check(struct core *core, char *text, size_t room);
+bool core_check_sometimes(struct core *core, char *text, size_t room);
+
 /** When CORE_TURN must come at the latest (ms on the events' clock); UINT64_MAX: never. Before `now`: at once. */
 uint64_t core_deadline(const struct core *core);
 

@@ -209,6 +209,7 @@ bool cluster_start(struct cluster *cluster, const char *belt, const char *self, 
     if (!cluster->disk)
         fprintf(stderr, "belt-chaos: no mounts are permitted here: the disk is never full in this run\n");
     setenv("BELT_CONFIG", "/dev/null", 1);
+    setenv("BELT_CHECK_BOOKS", "1", 1);
     setenv("BELT_CHAOS", cluster->dir, 1); /* marks all that descends from us */
     for (uint16_t *port = &cluster->clients_port; port <= &cluster->workers_port; port++) {
         fd = listen_on(port);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What must hold of the scheduler's books after every step, read from the
- * inside. Shared by the stories of tests/core and the simulator.
+ * core_check() for programs that print what is wrong: the stories of tests/core, the simulator and the fuzzers.
  */
 #ifndef TESTS_INVARIANTS_H
 #define TESTS_INVARIANTS_H

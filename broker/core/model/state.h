@@ -207,6 +207,7 @@ struct core {
     uint64_t wall;           /* the same in ms since 1970; 0: not known */
     uint64_t random;         /* state of the generator; events stir it */
     uint64_t started_ms;     /* when the first step came */
+    uint64_t check_after;    /* steps until the books are checked again: core_check_sometimes() */
     bool draining;           /* no new work is taken */
     struct core_update *out; /* of the step under way */
     struct agent *agents;
