@@ -13,7 +13,7 @@ from multiprocessing.pool import MaybeEncodingError
 
 import _belt
 
-from . import packing, slot
+from . import notes, packing, slot
 from .errors import InitializerFailed, PoolTerminated, from_code, from_error
 
 _TAKE = 128
@@ -195,6 +195,8 @@ class Calls:
             return
         waiting = self._waiting
         for row in rows:
+            if row[2] and row[2][-1] == packing.NOTES:
+                row = notes.received(row)
             call, token = waiting.pop(row[0])
             if self._near:
                 self._task_us = row[3] if self._task_us is None else (3 * self._task_us + row[3]) / 4

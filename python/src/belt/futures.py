@@ -134,6 +134,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         queue=None,
         insecure=False,
         kill_after=2.0,
+        output=None,
     ):
         if max_workers is not None and max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
@@ -144,7 +145,8 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         self._state = {"broken": False, "shutdown": False}
         self._lock = threading.Lock()
         self._core = open_core(
-            max_workers, initializer, initargs, max_tasks_per_child, mp_context, broker, queue, insecure, kill_after
+            max_workers, initializer, initargs, max_tasks_per_child, mp_context, broker, queue, insecure, kill_after,
+            output=output,
         )
         _open.add(self)
 
@@ -181,7 +183,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         with self._lock:
             self._check()
             calls = self._core.calls(near=True)
-            payload = _encode(future, fn, self._core.seen, (args, kwargs), packing.CALL)
+            payload = _encode(future, fn, self._core.seen, (args, kwargs), packing.CALL | self._core.flags)
             if payload is not None:
                 calls.submit(_Call(self._state, future, payload))
         return future
@@ -223,9 +225,9 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
             self._check()
             calls = self._core.calls(near=True)
             if len(items) == 1:
-                payload = _encode(future, fn, self._core.seen, items[0], packing.STAR)
+                payload = _encode(future, fn, self._core.seen, items[0], packing.STAR | self._core.flags)
             else:
-                payload = _encode(future, fn, self._core.seen, items, packing.PACK_STAR)
+                payload = _encode(future, fn, self._core.seen, items, packing.PACK_STAR | self._core.flags)
             if payload is not None:
                 calls.submit(_Pack(self._state, future, payload, items, lambda item: self._again(fn, item)))
         return future
@@ -233,7 +235,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
     def _again(self, fn, item):
         """An item of a pack that was lost, from the thread of the results; also after shutdown()."""
         future = concurrent.futures.Future()
-        payload = packing.encode(item, packing.STAR, functions.encode(fn, self._core.seen))
+        payload = packing.encode(item, packing.STAR | self._core.flags, functions.encode(fn, self._core.seen))
         self._core.calls(near=True).submit(_Call(self._state, future, payload))
         return future
 

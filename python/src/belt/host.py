@@ -2,6 +2,7 @@
 """Interpreters that host slots: `python3 -m belt worker`, and those of pools by spawn and forkserver."""
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -57,10 +58,11 @@ def _serve(broker, function, slot, slots, max_tasks, kill_after, **options):
         raise from_error(error) from None
 
 
-def host(broker, lifeline, function, initializer, initargs, name, slots, max_tasks, kill_after):
+def host(broker, lifeline, function, initializer, initargs, name, slots, max_tasks, kill_after, log_level):
     """In a clean interpreter that multiprocessing has started: the slots of a private pool. Ends with the pool."""
     os.setpgid(0, 0)  # the terminal's Ctrl-C is the program's
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    logging.root.setLevel(log_level)
     slot = Slot(initializer, initargs, name)
     _serve(broker, function, slot, slots, max_tasks, kill_after, lifeline=lifeline.detach())
 

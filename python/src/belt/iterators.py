@@ -7,7 +7,7 @@ from itertools import islice
 
 import _belt
 
-from . import packing
+from . import notes, packing
 from .errors import TimeoutError
 from .results import LOST_PACK, SingleResult, unpacked, with_cause
 
@@ -36,6 +36,7 @@ class _Source:
     def __init__(self, core, function, items, star, packer, size):
         self._core, self._function = core, function
         self.one, self.many = (packing.STAR, packing.PACK_STAR) if star else (packing.ITEM, packing.PACK)
+        self.one, self.many = self.one | core.flags, self.many | core.flags
         self._packer, self.size = packer, size
         self.hint = _size_of(items)
         self._input = iter(items)  # None: it is at its end
@@ -178,6 +179,8 @@ class IMapIterator(_belt.Results):
             self._error = self._error or self._core.error(error)
             return True
         for row in rows or ():
+            if row[2] and row[2][-1] == packing.NOTES:
+                row = notes.received(row)
             self._take(row)
         self._raise_urgent()
         return rows is not None

@@ -24,6 +24,8 @@ APART = 7  # of a pack, for each: (True, payload of the result) or (False, (payl
 KIND = 0x0F
 FUNCTION = 0x10  # flag: it names its function
 BUFFERS = 0x20  # flag: it has buffers
+NOTES = 0x40  # in place of it: notes follow the payload of a result (notes.py)
+OUTPUT = 0x80  # flag of a task: what it prints becomes notes
 
 # A smaller buffer is pickled with the rest: its copy costs less than its entry.
 BUFFER_MIN = 16 << 10

@@ -2,6 +2,7 @@
 """Pool: multiprocessing.Pool's interface on libbelt's pools."""
 
 import atexit
+import logging
 import multiprocessing
 import os
 import sys
@@ -30,6 +31,7 @@ class Core:
     def __init__(self, broker, slots, slot, function, seen, options):
         self.owner = os.getpid()
         self.function, self.seen = function, seen
+        self.flags = 0  # of each task (packing.py)
         self.streams = weakref.WeakSet()
         self._calls, self._lock = {}, threading.Lock()
         self._closed = False
@@ -154,9 +156,23 @@ def processors():
 
 def open_core(
     processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after, name="BeltWorker",
-    max_payload=None, memory=None,
+    max_payload=None, memory=None, output=None,
 ):
     """The core of a Pool or an executor."""
+    if output not in (None, "log"):
+        raise ValueError(f'output is None or "log", not {output!r}')
+    core = _open_core(
+        processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after, name,
+        max_payload, memory,
+    )
+    core.flags = packing.OUTPUT if output == "log" else 0
+    return core
+
+
+def _open_core(
+    processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after, name,
+    max_payload, memory,
+):
     if processes is not None and processes < 1:
         raise ValueError("Number of processes must be at least 1")
     if maxtasksperchild is not None:
@@ -189,7 +205,7 @@ def open_core(
     seen = functions.Seen(inherited=False, shared_main=_main_is_importable())
     core = Core(None, slots, Slot(), function_name(), seen, {"external": True, **limits})
     try:
-        core.host(context, initializer, initargs, name, slots, maxtasksperchild or 0, kill_after)
+        core.host(context, initializer, initargs, name, slots, maxtasksperchild or 0, kill_after, logging.root.level)
     except BaseException:
         core.close()
         raise
@@ -222,12 +238,14 @@ class Pool:
         kill_after=2.0,
         max_payload=None,
         memory=None,
+        output=None,
     ):
         self._buffersize = _positive(buffersize, "buffersize")
         self._core = open_core(
             processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after,
             max_payload=_positive(max_payload, "max_payload"),
             memory=_positive(memory, "memory"),
+            output=output,
         )
         self._state = RUN
 
@@ -271,7 +289,7 @@ class Pool:
         encoded = functions.encode(func, self._core.seen)
         result = SingleResult(None, callback, error_callback)
         try:
-            result._payload = packing.encode((tuple(args), dict(kwds)), packing.CALL, encoded)
+            result._payload = packing.encode((tuple(args), dict(kwds)), packing.CALL | self._core.flags, encoded)
         except Exception as error:
             result.fail(None, without_frames(error))
             return result
@@ -315,7 +333,7 @@ class Pool:
         packer.most = packing.Packer.MOST_OF_A_MAP
         calls = self._core.calls(**_call_options(timeout, retries, priority))
         encoded = functions.encode(func, self._core.seen)
-        result = MapResult(encoded, list(iterable), star, packer, callback, error_callback, on_error)
+        result = MapResult(encoded, list(iterable), star, packer, callback, error_callback, on_error, self._core.flags)
         result._resubmit = calls.submit
         if not result.ready():
             calls.submit(result)

@@ -102,8 +102,9 @@ class SingleResult(AsyncResult):
 class MapResult(AsyncResult):
     """Of a map: all its items, in packs."""
 
-    def __init__(self, function, items, star, packer, callback=None, error_callback=None, on_error="raise"):
+    def __init__(self, function, items, star, packer, callback=None, error_callback=None, on_error="raise", flags=0):
         super().__init__(callback, error_callback)
+        self._flags = flags
         self._function, self._items, self._star = function, items, star
         self._packer, self._keep_errors = packer, on_error == "return"
         self._next, self._left = 0, len(items)
@@ -146,8 +147,10 @@ class MapResult(AsyncResult):
 
     def _encode(self, items):
         if len(items) == 1:
-            return packing.encode(items[0], packing.STAR if self._star else packing.ITEM, self._function)
-        return packing.encode(items, packing.PACK_STAR if self._star else packing.PACK, self._function)
+            kind = packing.STAR if self._star else packing.ITEM
+            return packing.encode(items[0], kind | self._flags, self._function)
+        kind = packing.PACK_STAR if self._star else packing.PACK
+        return packing.encode(items, kind | self._flags, self._function)
 
     def _split(self, first, items):
         self._again.extend((first + i, items[i : i + 1]) for i in reversed(range(len(items))))

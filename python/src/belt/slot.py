@@ -14,7 +14,7 @@ from multiprocessing.pool import MaybeEncodingError
 
 import _belt
 
-from . import functions, packing
+from . import functions, notes, packing
 from .errors import TaskCancelled
 
 # Of the payload of a failed task: what failed.
@@ -103,6 +103,7 @@ class Slot:
         self._broken = None
         self._runs = False
         self._functions = {}
+        self._notes = self._printing = None
 
     # ---- called by the extension
 
@@ -111,6 +112,8 @@ class Slot:
         self._become_process()
         _current = Current()
         signal.signal(signal.SIGUSR1, self._on_cancel)
+        self._notes = notes.collect_all()
+        self._printing = notes.Printing(self._notes)
         if self._initializer is None:
             return
         try:
@@ -121,20 +124,29 @@ class Slot:
 
     def run(self, payload, argument):
         if self._broken is not None:
-            return self._broken
+            return self._with_notes(self._broken)
         try:
-            answer = self._answer(payload, argument)
+            if payload[-1] & packing.OUTPUT:
+                with self._printing:
+                    answer = self._answer(payload, argument)
+            else:
+                answer = self._answer(payload, argument)
         except TaskCancelled:
             return b"", "the task was cancelled"
         self._flush()
-        return answer
+        return self._with_notes(answer) if self._notes.has_records else answer
 
     def stop(self):
+        self._notes.close()
         threading._shutdown()
         multiprocessing.util._exit_function()
         self._flush()
 
     # ---- inside
+
+    def _with_notes(self, answer):
+        records = self._notes.take()
+        return notes.append(answer, records) if records else answer
 
     def _become_process(self):
         """As multiprocessing's children do it."""
