@@ -222,6 +222,16 @@ static const struct option_def worker_options[] = {
      .help = "Serve 'exec': run any command that a client sends (belt map --broker … -- COMMAND)."},
     {.name = "echo", .type = OPTION_FLAG, WORKER(echo),
      .help = "Serve 'belt-echo' and 'belt-echo-work', which 'belt bench' measures a cluster with."},
+    {.name = "python", .type = OPTION_FLAG, WORKER(python),
+     .help = "Serve the functions of Python programs, alone: what 'python3 -m belt worker' does."},
+    {.name = "preload", .type = OPTION_LIST, .arg = "MODULE", WORKER(preload),
+     .help = "With --python: import it before slots start."},
+    {.name = "path", .type = OPTION_LIST, .arg = "DIR", WORKER(path), .complete = COMPLETE_FILE,
+     .help = "With --python: look for modules there first."},
+    {.name = "queue", .type = OPTION_TEXT, .arg = "NAME", WORKER(queue), .check = commands_check_given, .expects = "a name",
+     .help = "With --python: serve the pools that were opened with this queue only."},
+    {.name = "insecure", .type = OPTION_FLAG, WORKER(insecure),
+     .help = "With --python: trust everybody who reaches a broker that is not on this machine."},
     {.name = "name", .type = OPTION_TEXT, .arg = "NAME", WORKER(name), .help = "Name shown to people (host:pid)."},
     {.name = "drain", .type = OPTION_DURATION, .arg = "TIME", WORKER(drain),
      .help = "On SIGTERM running tasks may finish for so long (10)."},
@@ -246,7 +256,7 @@ static void worker_defaults(void *memory)
 
 static const struct command worker_command = {
     .name = "worker",
-    .usage = "[OPTIONS] --command [NAME=]COMMAND | --coproc … | --filter … | --allow-commands",
+    .usage = "[OPTIONS] --command [NAME=]COMMAND | --coproc … | --filter … | --allow-commands | --python",
     .summary = "Run a worker: it serves functions to a broker.",
     .details = "Each of --command, --coproc and --filter may be given again, with other names. A function without NAME= is "
                "called 'default'. Ends on SIGTERM or SIGINT: running tasks finish (--drain), the others go back to the broker.",

@@ -73,7 +73,9 @@ struct worker_values {
     struct broker_values common;
     uint64_t slots;
     struct option_list command, coproc, filter;
-    int allow_commands, echo;
+    int allow_commands, echo, python, insecure;
+    struct option_list preload, path; /* of --python, and */
+    const char *queue;
     const char *name;
     uint64_t drain, kill_after, start_timeout, log_bytes, max_tasks_per_slot;
     int quiet;

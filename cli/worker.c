@@ -12,6 +12,7 @@
 #include "cli/functions.h"
 #include "cli/run.h"
 #include "cli/say.h"
+#include "cli/worker_python.h"
 
 #include "proto/limits.h"
 
@@ -104,7 +105,7 @@ static int serve_all(struct served *served, const struct worker_values *values)
     if (values->echo && (rc = serve_echo(served)))
         return rc;
     if (!served->count)
-        return refuse("nothing to serve: give --command, --coproc, --filter or --allow-commands");
+        return refuse("nothing to serve: give --command, --coproc, --filter, --allow-commands or --python");
     return EXIT_OK;
 }
 
@@ -142,6 +143,9 @@ int run_worker(const struct options *options)
 
     if (options->word_count || options->dashes || options->colons)
         return refuse("'worker' takes no words: quote a command that holds blanks");
+    rc = worker_python(options->values);
+    if (rc != EXIT_OK)
+        return rc;
     served = calloc(1, sizeof(*served));
     if (!served) {
         say("out of memory");

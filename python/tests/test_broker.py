@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 import belt
@@ -149,6 +148,33 @@ class OnABroker(unittest.TestCase):
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(words, done.stderr)
             self.assertNotIn("Traceback", done.stderr)
+
+    def test_the_program_belt_becomes_a_worker(self):
+        command = [BELT, "worker", "--python", "--broker", self.workers, "--slots", "1", "--path", self.directory]
+        options = ["--queue", "own", "--preload", "broker_functions", "--drain", "0.5"]
+        with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True) as worker:
+            self.assertIn("connected", worker.stderr.readline())
+            with Pool(broker=self.clients, queue="own") as pool:
+                self.assertEqual(pool.map(where, [0]), ["of the worker"])
+            worker.terminate()
+            worker.stderr.read()
+            self.assertEqual(worker.wait(WAIT), 0)
+
+    def test_what_the_program_belt_refuses(self):
+        def run(*options, **variables):
+            command = [BELT, "worker", "--broker", self.workers, *options]
+            done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=WAIT)
+            self.assertEqual(done.stdout, "")
+            return done.returncode, done.stderr
+
+        code, said = run("--python", PYTHONPATH="")
+        self.assertEqual(code, 2)
+        self.assertIn("python3-belt", said)
+        code, said = run("--python", PATH="/nowhere")
+        self.assertEqual(code, 6)
+        self.assertIn("cannot start python3", said)
+        for options in ("--path", "."), ("--python", "--command", "true"):
+            self.assertEqual(run(*options)[0], 2)
 
     def test_a_worker_ends_at_once(self):
         command = [sys.executable, "-m", "belt", "worker", "--broker", self.workers, "--slots", "1"]
