@@ -120,6 +120,7 @@ class Slot:
             self._initializer(*self._initargs)
         except BaseException as error:
             self._broken = failure(INITIALIZER, error)
+            multiprocessing.util._run_finalizers()  # what it has put into a multiprocessing.Queue is on its way
         self._flush()
 
     def run(self, payload, argument):
