@@ -34,6 +34,11 @@ def five_fails(x):
     return x
 
 
+def squares_of_a_pool(count):
+    with Pool(2) as pool:
+        return pool.map(square, range(count))
+
+
 def stops_at_five(x):
     if x == 5:
         raise StopIteration("five")
@@ -494,6 +499,10 @@ class Slots(unittest.TestCase):
         self.assertRaises(TypeError, Pool, 1, "no function")
         self.assertRaises(ValueError, Pool, 1, queue="q")
         self.assertRaises(ValueError, Pool, broker="tcp://192.0.2.1:7878")
+
+    def test_a_task_opens_a_pool(self):
+        with Pool(2) as pool:
+            self.assertEqual(pool.map(squares_of_a_pool, [3, 4], 1), [[0, 1, 4], [0, 1, 4, 9]])
 
     def test_slots_are_processes_of_their_own(self):
         with Pool(2) as pool:

@@ -549,6 +549,7 @@ _Noreturn void task_slot_run(const struct task_ends *ends, const struct belt_age
     struct slot slot = {
         .pipe = ends->pipe, .arena = ends->arena, .options = options, .shared = ends->shared, .told = ends->memory};
 
+    is_forked = 0; /* a slot of a pool that a task of another slot has opened */
     pthread_atfork(NULL, NULL, forget_slot);
     slot_reader_init(&slot.reader, SLOT_SIDE_SLOT, BELT_MAX_PAYLOAD_CEILING);
     if (slot.arena)
