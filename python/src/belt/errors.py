@@ -38,6 +38,18 @@ class TaskCancelled(BaseException):
     """Raised in a task whose result is not wanted any more. A task that lets it through keeps its slot."""
 
 
+def from_timeout(call):
+    """`call`, whose time-out is a TimeoutError of this module."""
+
+    def told(*args, **kwargs):
+        try:
+            return call(*args, **kwargs)
+        except concurrent.futures.TimeoutError as error:
+            raise TimeoutError(*error.args) from None
+
+    return told
+
+
 _kinds = {
     _belt.TASK_TIMEOUT: TimeoutError,
     _belt.TASK_LOST: WorkerLost,

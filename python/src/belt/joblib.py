@@ -4,9 +4,18 @@
 import pickle
 
 from joblib import register_parallel_backend
-from joblib._parallel_backends import AutoBatchingMixin, ParallelBackendBase
+from joblib._parallel_backends import AutoBatchingMixin, FallbackToBackend, ParallelBackendBase, SequentialBackend
+
+try:
+    from joblib._parallel_backends import SafeFunction  # KeyboardInterrupt becomes an exception that a process survives
+except ImportError:
+
+    def SafeFunction(function):
+        return function
+
 
 from . import functions
+from .errors import from_timeout
 from .futures import ProcessPoolExecutor
 from .pool import processors
 
@@ -25,7 +34,7 @@ class BeltBackend(AutoBatchingMixin, ParallelBackendBase):
     def __init__(self, nesting_level=None, inner_max_num_threads=None, broker=None, queue=None, insecure=False, **more):
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads, **more)
         self._where = {"broker": broker, "queue": queue, "insecure": insecure}
-        self._executor = None
+        self._workers = None
 
     def effective_n_jobs(self, n_jobs):
         if n_jobs == 0:
@@ -36,14 +45,16 @@ class BeltBackend(AutoBatchingMixin, ParallelBackendBase):
 
     def configure(self, n_jobs=1, parallel=None, prefer=None, require=None, **more):
         n_jobs = self.effective_n_jobs(n_jobs)
-        self._executor = ProcessPoolExecutor(n_jobs, **self._where)
+        if n_jobs == 1 and self._where["broker"] is None:
+            raise FallbackToBackend(SequentialBackend(nesting_level=self.nesting_level))
+        self._workers = ProcessPoolExecutor(n_jobs, **self._where)
         self.parallel = parallel
         return n_jobs
 
     def apply_async(self, func, callback=None):
-        batch = functions.encode(func, self._executor._core.seen)
-        future = self._executor.submit(_run, batch)
-        future.get = future.result
+        batch = functions.encode(SafeFunction(func), self._workers._core.seen)
+        future = self._workers.submit(_run, batch)
+        future.get = from_timeout(future.result)
         if callback is not None:
             future.add_done_callback(callback)
         return future
@@ -54,15 +65,15 @@ class BeltBackend(AutoBatchingMixin, ParallelBackendBase):
         return out.result()
 
     def terminate(self):
-        if self._executor is not None:
-            self._executor.shutdown(cancel_futures=True)
-            self._executor = None
+        if self._workers is not None:
+            self._workers.shutdown(cancel_futures=True)
+            self._workers = None
         self.reset_batch_stats()
 
     def abort_everything(self, ensure_ready=True):
-        if self._executor is not None:
-            self._executor._core.close()
-            self._executor = None
+        if self._workers is not None:
+            self._workers._core.close(callbacks_s=0)  # they wait for a lock of joblib that is held here
+            self._workers = None
         if ensure_ready:
             self.configure(n_jobs=self.parallel.n_jobs, parallel=self.parallel)
 

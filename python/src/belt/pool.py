@@ -111,15 +111,16 @@ class Core:
         for calls in list(self._calls.values()):
             calls.join()
 
-    def close(self):
-        """Ends everything; what waits for results gets PoolTerminated."""
+    def close(self, callbacks_s=5):
+        """Ends everything; what waits for results gets PoolTerminated. Callbacks may go on for so long: one may wait for
+        a lock that the caller holds."""
         if self._closed or os.getpid() != self.owner:
             return
         self._closed = True
         _cores.discard(self)
         self._pool.close()
         for calls in list(self._calls.values()):
-            calls.join(5)
+            calls.join(callbacks_s)
         if self._host is not None:
             self._end_host()
 
