@@ -8,10 +8,13 @@ from itertools import islice
 import _belt
 
 from . import notes, packing
+from .calls import unreadable
 from .errors import TimeoutError
 from .results import LOST_PACK, SingleResult, unpacked, with_cause
 
 _TAKE = 64
+# Items in packs that are under way, which are kept for the case that a pack is lost; where all slots have enough.
+_ITEMS_AHEAD = 1 << 16
 
 
 class _Failed:
@@ -38,6 +41,7 @@ class _Source:
         self.one, self.many = (packing.STAR, packing.PACK_STAR) if star else (packing.ITEM, packing.PACK)
         self.one, self.many = self.one | core.flags, self.many | core.flags
         self._packer, self.size = packer, size
+        self._alone = packer.fixed == 1 and size is None
         self.hint = _size_of(items)
         self._input = iter(items)  # None: it is at its end
         self._split = deque()  # items of a pack that cannot be pickled as one
@@ -57,8 +61,13 @@ class _Source:
             return self._send([self._split.popleft()])
         if self._input is None:
             return None
+        if self._alone:
+            return self._draw_one()
         room = None if self.size is None else self.size - (self.drawn - self.taken)
         if room is not None and room <= 0:
+            return False
+        under_way = len(self.packs)
+        if under_way * self._packer.size > _ITEMS_AHEAD and under_way > 4 * self._core.slots:
             return False
         items = self._next_items(room)
         if self.urgent is not None:
@@ -67,6 +76,25 @@ class _Source:
         if self.error is not None and self.strict:
             return "the input failed"
         return self._send(items) if items else None
+
+    def _draw_one(self):
+        """The same where each item is a task, and the window is the library's."""
+        try:
+            item = next(self._input)
+        except StopIteration:
+            self._input = None
+            return None
+        except Exception as error:
+            self.error, self._input = error, None
+            return "the input failed" if self.strict else None
+        except BaseException as error:
+            self.urgent = error
+            return False
+        self.drawn += 1
+        if packing.is_simple(item):
+            self._index += 1
+            return packing.encode_simple(item, self.one)
+        return self._send([item])
 
     def _next_items(self, room):
         left = None if self.hint is None else max(self.hint - self.drawn, 1)
@@ -178,12 +206,33 @@ class IMapIterator(_belt.Results):
             self._finish()
             self._error = self._error or self._core.error(error)
             return True
+        if rows and len(rows) > 1 and not self._source.packs:
+            rows = self._take_values(rows)
         for row in rows or ():
             if row[2] and row[2][-1] == packing.NOTES:
                 row = notes.received(row)
             self._take(row)
         self._raise_urgent()
         return rows is not None
+
+    def _take_values(self, rows):
+        """Takes the values at the beginning of `rows`, each of a task of its own: what is left of them."""
+        values, wrong = _Values(), []
+        loads, mark = packing.loads, packing.VALUE
+        for row in rows:
+            data = row[2]
+            if row[1] != _belt.OK or data[-1] != mark:
+                break
+            try:
+                values.append(loads(data))
+            except (Exception, SystemExit) as error:
+                wrong.append(_Failed(unreadable(error)))
+                break
+        if values:
+            self._packer.measured(1, rows[0][3])
+            self._ready.append(values)
+        self._ready.extend(wrong)
+        return rows[len(values) + len(wrong) :]
 
     def _take(self, row):
         index, ready = row[0], self._ready

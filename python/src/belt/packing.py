@@ -34,12 +34,23 @@ _ENTRY = struct.Struct("<QQ")
 _COUNT = struct.Struct("<I")
 _TAGS = [bytes([tag]) for tag in range(256)]
 _PROTOCOL = 5
+loads = pickle.loads  # of a payload without buffers: what follows the pickle does not matter
 _SIMPLE = frozenset((int, float, str, bool, type(None)))
 
 
 def are_simple(values):
     """Whether nothing can go wrong with them."""
     return _SIMPLE.issuperset(map(type, values))
+
+
+def is_simple(value):
+    """The same of one."""
+    return type(value) in _SIMPLE
+
+
+def encode_simple(value, kind):
+    """encode() of such a value."""
+    return pickle.dumps(value, _PROTOCOL) + _TAGS[kind]
 
 
 def _dumps(value, buffers):
