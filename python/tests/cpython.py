@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the standard library's own tests of process pools on Belt, from where they are installed.
 
-    cpython.py pool|executor fork|spawn|forkserver [--short | TEST…]
+    cpython.py pool|executor|main fork|spawn|forkserver [--short | TEST…]
 
 --short leaves out what only sleeps.
 
@@ -9,13 +9,16 @@ Nothing of them is changed but what they import. Left out are tests of private a
 otherwise on purpose; each with its reason.
 """
 
-import importlib
+import importlib.util
+import os
 import multiprocessing
 import multiprocessing.pool
 import concurrent.futures
 import sys
 import time
 import unittest
+
+import _belt
 
 import belt
 
@@ -79,6 +82,20 @@ def executor_tests(method):
     return [cls for cls in classes if getattr(cls, "ctx", None) == method], tests.setUpModule, lambda: None
 
 
+def main_tests(method):
+    """Of programs that are scripts, packages or archives; their lines that import the Pool are changed."""
+    name = "test.test_multiprocessing_main_handling"
+    spec = importlib.util.find_spec(name)
+    where = [os.path.dirname(os.path.dirname(belt.__file__)), os.path.dirname(_belt.__file__)]
+    own = f"sys.path += {where}\nfrom belt import Pool\nfrom multiprocessing import set_start_method"  # without PYTHONPATH
+    source = spec.loader.get_source(name).replace("from multiprocessing import Pool, set_start_method", own)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    exec(compile(source, spec.origin, "exec"), vars(module))
+    assert source.count(own) == 2, "the programs of these tests are others"
+    cls = {"fork": "ForkCmdLineTest", "spawn": "SpawnCmdLineTest", "forkserver": "ForkServerCmdLineTest"}[method]
+    return [getattr(module, cls)], lambda: None, module.tearDownModule
+
+
 def leave_out(cls, names):
     for name, reason in names.items():
         if hasattr(cls, name):
@@ -98,7 +115,7 @@ class Timed(unittest.TextTestResult):
 
 
 def main(what, method, *wanted):
-    classes, set_up, tear_down = {"pool": pool_tests, "executor": executor_tests}[what](method)
+    classes, set_up, tear_down = {"pool": pool_tests, "executor": executor_tests, "main": main_tests}[what](method)
     suite = unittest.TestSuite()
     short = "--short" in wanted
     wanted = [name for name in wanted if name != "--short"]

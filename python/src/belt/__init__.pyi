@@ -78,6 +78,7 @@ class Pool:
         insecure: bool = False,
         kill_after: float = 2.0,
         max_payload: int | None = None,
+        memory: int | None = None,
         output: _Output = None,
     ) -> None: ...
     def __enter__(self) -> Pool: ...

@@ -151,10 +151,16 @@ class Packer:
         if self.fixed is not None:
             self._item_us = each
             return
-        self._item_us = each if self._item_us is None else (3 * self._item_us + each) / 4
+        if self._item_us is None:
+            self._item_us = each
+        elif self.is_settled:
+            self._item_us = (3 * self._item_us + each) / 4
+        else:  # the first ones hold what happens once: modules are imported, the function is read
+            self._item_us = min(self._item_us, each)
+        most = min((4 if self.is_settled else 16) * self.size, self.most)
         wanted = int(self.TARGET_US / max(self._item_us, each))
-        self.is_settled = self.is_settled or wanted <= 4 * self.size or 4 * self.size >= self.most
-        self.size = max(1, min(wanted, 4 * self.size, self.most))
+        self.is_settled = self.is_settled or wanted <= self.size or most == self.most
+        self.size = max(1, min(wanted, most))
 
     def next(self, slots, left=None, room=None):
         """`left`: items that are still to come, if that is known; `room`: how many may be drawn. Every slot gets
