@@ -14,8 +14,11 @@ void subscription_ack(struct core *core, struct session *from, const struct belt
 void subscription_detach(struct core *core, struct session *from, const struct belt_msg_sub *msg);
 /* CANCEL with `reader`: the reader goes, whoever reads as it. */
 void subscription_cancel(struct core *core, struct session *from, const struct belt_msg_cancel *msg);
-void subscription_unplug(struct core *core, struct session *session); /* its readers lose their connection */
-void subscription_resume(struct core *core, struct session *session); /* its connection has room for deliveries again */
-void subscription_deliver(struct core *core, struct reader *reader);  /* turn */
+/* The session loses its connection, or says HELLO anew: nobody reads as its readers until it subscribes again. */
+void subscription_unplug(struct core *core, struct session *session);
+/* The connection of the session takes deliveries again. */
+void subscription_resume(struct core *core, struct session *session);
+/* Sends the reader what there is for it, as far as its credit goes. Called by the turn. */
+void subscription_deliver(struct core *core, struct reader *reader);
 
 #endif

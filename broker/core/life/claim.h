@@ -1,36 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Claims: a session wants to feed a job, or to read as a reader, that another session has. Private to broker/core.
+ * Claims. A session asks to feed a job, or to read as a reader, that another session has. The answer waits until it is
+ * known whether that other session is still there. The core owns all claims. Private to broker/core.
  */
 #ifndef BELT_CORE_CLAIM_H
 #define BELT_CORE_CLAIM_H
 
 #include "broker/core/model/state.h"
 
-/* OPEN and SUBSCRIBE that wait until it is known whether who has the job or the reader is still there (§7.1, §7.2). */
+/* An OPEN or SUBSCRIBE that waits for its verdict (PROTOCOL.md §7.1, §7.2). */
 struct claim {
-    struct session *from;
-    const struct session *asked; /* who was spoken to because of it, and when; to be compared only */
-    uint64_t since_ms;
-    uint64_t ref, job;
-    bool feeds; /* an OPEN; else a SUBSCRIBE */
+    struct session *from;        /* who claims */
+    const struct session *asked; /* the session that was sent a PING because of the claim; to be compared only */
+    uint64_t since_ms;           /* when it was sent */
+    uint64_t ref, job;           /* of the message */
+    bool feeds;                  /* the message is an OPEN; else a SUBSCRIBE */
     union {
-        struct belt_msg_open open; /* without its texts: they were compared */
+        struct belt_msg_open open; /* without its texts, which were compared when it came */
         struct belt_msg_subscribe subscribe;
     } msg;
-    char reader[BELT_MAX_KEY + 1];
+    char reader[BELT_MAX_KEY + 1]; /* of a SUBSCRIBE: the name of the reader */
     struct claim *prev, *next;
 };
 enum claim_verdict { CLAIM_WAITS, CLAIM_GRANTED, CLAIM_REFUSED };
-/* The claim waits for its verdict. */
+/* Keeps the message as a claim, which the next turns judge. */
 void claim_open(struct core *core, struct session *from, const struct belt_msg_open *msg, const struct job *job);
 void claim_subscribe(struct core *core, struct session *from, const struct belt_msg_subscribe *msg,
                      const struct job *job);
-/* `holder` has the job or reader that is claimed; NULL: nobody does any more. It is spoken to, so that the transport
- * tells when its process is dead. */
+/* Judges a claim on what `holder` has (NULL: nobody has it any more). The holder is sent a PING, so that the transport
+ * notices when its process is dead. */
 enum claim_verdict claim_judge(struct core *core, struct claim *claim, struct session *holder);
+/* Frees the claim. */
 void claim_remove(struct core *core, struct claim *claim);
-void claim_forget(struct core *core, const struct session *from); /* its connection is over: it asks again */
+/* Frees all claims of a session whose connection is over: it asks again when it is back. */
+void claim_forget(struct core *core, const struct session *from);
 void claim_forget_all(struct core *core);
 
 #endif

@@ -8,7 +8,9 @@
 
 #include "broker/core/model/state.h"
 
-void attend_note(struct core *core, struct job *job); /* somebody came to it or left it */
-bool attend_any(const struct job *job);               /* somebody who is connected feeds or reads it */
+/* Somebody came to the job or left it. */
+void attend_note(struct core *core, struct job *job);
+/* Somebody who is connected feeds or reads it. */
+bool attend_any(const struct job *job);
 
 #endif

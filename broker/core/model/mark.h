@@ -8,13 +8,18 @@
 
 #include "broker/core/model/state.h"
 
+/* The turn looks at the queue: whether its tasks can be given out, and are shared out well. */
 void mark_queue(struct core *core, struct queue *queue);
-/* The queue is looked at again then, whatever happens in between. */
+/* The queue is looked at again at `when`, in ms of the core's clock, whatever happens in between. */
 void mark_queue_later(struct core *core, struct queue *queue, uint64_t when);
-void mark_job(struct core *core, struct job *job); /* the turn looks at its grant */
+/* The turn looks at the job: what is to be recorded, acknowledged, granted and told of it. */
+void mark_job(struct core *core, struct job *job);
+/* The turn looks at all readers of the job: whether there is something to deliver. */
 void mark_readers(struct core *core, struct job *job);
-void mark_alarm(struct core *core, uint64_t when); /* the turn wants to come back then */
-void mark_agent(struct core *core, struct agent *agent);
 void mark_reader(struct core *core, struct reader *reader);
+/* The turn looks at the agent: whether it gets tasks, and whether results of it are to be acknowledged. */
+void mark_agent(struct core *core, struct agent *agent);
+/* The turn comes back at `when` at the latest. */
+void mark_alarm(struct core *core, uint64_t when);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "broker/core/model/state.h"
 
-bool ready_may_go(struct core *core, struct job *job); /* it has tasks that may be given out now */
+/* False: its deadline is over, its results are not taken, a chunk may still fill up, agents may still hold its tasks
+ * from before a restart, or there is no room for results. The queue is looked at again when that may have changed. */
+bool ready_may_go(struct core *core, struct job *job);
 
 #endif
