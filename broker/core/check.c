@@ -84,7 +84,8 @@ static bool heap_has(const struct heap *heap, const struct heap_node *node)
     return heap_holds(node) && node->place <= heap->count && heap->nodes[node->place - 1] == node;
 }
 
-/* Whose turn it is: what waits is in both heaps, at the place it knows of. */
+/* A job with waiting tasks is in the heap of its client, and the client in that of the queue, at the places they know
+ * of. */
 static bool check_place(struct check *check, const struct job *job)
 {
     const struct share *share = job->share.client;

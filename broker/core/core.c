@@ -403,7 +403,7 @@ static void assert_event(const struct core *core, const struct core_event *event
 {
     assert(event->now >= core->now); /* its clock does not run backwards */
     assert(event->type == CORE_TURN || event->type == CORE_DRAIN || event->peer != 0);
-    assert(event->type != CORE_MESSAGE || event->msg != NULL);
+    assert(event->type != CORE_MESSAGE || event->msg);
     assert(event->type != CORE_BAD || event->code != BELT_OK);
     assert(event->type != CORE_FULL || event->where <= CORE_FULL_REPLIES);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * FAILED: failed tasks are listed, shown, tried again as a new job, or dropped
- * (PROTOCOL.md §9.3). What is kept of them is dead_letter.c's.
+ * (PROTOCOL.md §9.3). They are kept by journal/dead_letter.c.
  */
 #include "broker/core/events/failed.h"
 #include "broker/core/journal/dead_letter.h"
@@ -245,7 +245,7 @@ static void retry(struct core *core, struct session *from, const struct belt_msg
     settle(core, from, msg, count, job->id, let_go);
 }
 
-/* The same question with its indexes in order. */
+/* A copy of the question, with its indexes in order. */
 static struct belt_msg_failed sorted(struct core *core, const struct belt_msg_failed *msg)
 {
     struct belt_msg_failed copy = *msg;

@@ -107,7 +107,7 @@ void question_forget(struct session *session)
         drop_first(session);
 }
 
-/* One answer for each session whose turn it is. */
+/* Answers one question of each session whose turn it is. */
 void question_turn(struct core *core)
 {
     struct session *session, *next;

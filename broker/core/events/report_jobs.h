@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- *  Private to broker/core.
+ * Rows of jobs for REPORT. Private to broker/core.
  */
 #ifndef BELT_CORE_REPORT_JOBS_H
 #define BELT_CORE_REPORT_JOBS_H

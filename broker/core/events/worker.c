@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Agents and what they say of tasks: results, returns, losses, progress;
- * which attempt counts and what runs again (PROTOCOL.md §8, §9).
+ * What agents say: which tasks they hold, results, tasks that they give back, progress, and that they leave
+ * (PROTOCOL.md §8, §9). A message counts only for an attempt that its agent holds.
  */
 #include "broker/core/events/worker.h"
 #include "broker/core/journal/tries.h"
@@ -200,7 +200,8 @@ void worker_hello(struct core *core, struct session *session, const struct belt_
         run->named = false;
 }
 
-/* The agent may still speak of this attempt (of an earlier life of the broker): no other gets its number. */
+/* The agent may still speak of this attempt, which an earlier life of the broker gave it: no other attempt of the task
+ * gets its number. */
 static void use_up(struct task *task, uint32_t attempt)
 {
     if (task->attempt >= attempt || attempt > INT32_MAX) /* we have given no such number */
@@ -209,8 +210,8 @@ static void use_up(struct task *task, uint32_t attempt)
     task->tie = TIE_NONE;
 }
 
-/* The same where the task itself was lost in the restart and will be handed in anew, or where an earlier attempt of it
- * goes on. */
+/* Keeps the number of the attempt from being used where the task cannot remember it: the task was lost in the restart
+ * and will be handed in anew, or an earlier attempt of it goes on. */
 static void use_up_ahead(struct job *job, const struct belt_task_ref *ref)
 {
     if (ref->attempt > INT32_MAX || ref->index >= job->input.next + BELT_MAX_SPAN)

@@ -77,8 +77,8 @@ static struct task *result_at(const struct job *job, uint64_t place)
     return task && task->state == TASK_DONE ? task : NULL;
 }
 
-/* Of the next results in the log, at most so many of about so many bytes, those that are there go into one record.
- * Answers how many these are. */
+/* Writes the next results of the log into one record: as far as they are there, at most `most` of them, and about
+ * `most_bytes` of payloads and texts. Answers how many these are. */
 static uint32_t put_results_there(struct core *core, struct job *job, uint64_t most, uint64_t most_bytes)
 {
     struct belt_batch batch = {0};
@@ -95,7 +95,8 @@ static uint32_t put_results_there(struct core *core, struct job *job, uint64_t m
     return batch.count;
 }
 
-/* A reader that began further on had taken them before they came. */
+/* Results that are not there any more, since their readers began further on and they were released at once, are
+ * recorded as taken. */
 static uint32_t put_results_taken(struct core *core, struct job *job, uint64_t most)
 {
     uint64_t first = job->on_disk.place;
@@ -107,7 +108,7 @@ static uint32_t put_results_taken(struct core *core, struct job *job, uint64_t m
     return count;
 }
 
-/* The next results in the log, at most so many, in one record: about so many bytes. */
+/* Writes one record of the next results of the log, with the same bounds. */
 static void put_results(struct core *core, struct job *job, uint64_t most, uint64_t most_bytes)
 {
     uint64_t first = job->on_disk.place;

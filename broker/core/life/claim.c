@@ -16,7 +16,7 @@ void claim_remove(struct core *core, struct claim *claim)
     free(claim);
 }
 
-/* The same request, said again. */
+/* The session has asked the same before, and asks again. */
 static struct claim *claim_find(struct core *core, const struct session *from, uint64_t ref, bool feeds)
 {
     struct claim *claim;

@@ -26,7 +26,7 @@ static uint64_t wait_of(const struct core *core, uint64_t relative, uint64_t at)
     return wait < BELT_MAX_WAIT_MS ? wait : BELT_MAX_WAIT_MS;
 }
 
-/* The same as a moment of the wall clock, which is what goes to disk. */
+/* Turns a wait into a moment of the wall clock, which is what is written to disk. */
 static void settle_on(const struct core *core, uint64_t *relative, uint64_t *at)
 {
     if (*relative && !*at)

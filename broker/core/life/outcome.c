@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The end of a run, and of a task: which outcome it has, or that it runs again.
+ * The end of a run and of a task: whether the task has its outcome, or runs again.
  */
 #include "broker/core/life/outcome.h"
 #include "broker/core/journal/dead_letter.h"
@@ -53,7 +53,8 @@ static void stream_finished(struct core *core, struct job *job, uint64_t index)
     release_finished(core, job, index, task);
 }
 
-/* A task of a stopped job has run out; or of one whose deadline has passed; or one that was cancelled by itself. */
+/* The run of a task that is not wanted has ended: its job was stopped, the deadline of its job has passed, or the task
+ * alone was cancelled. */
 static void let_go(struct core *core, struct run *run, struct task *task)
 {
     struct job *job = run->job;
@@ -85,7 +86,7 @@ void outcome_again(struct core *core, struct run *run, struct task *task, enum t
     waiting_add(core, job, index, task);
 }
 
-/* The same, after the pause that its tries ask for. */
+/* The task runs again after the pause that its tries ask for. */
 static void try_again(struct core *core, struct run *run, struct task *task, const char *how, enum task_tie tie)
 {
     struct job *job = run->job;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A task with a time-out is stopped by its worker; one that the worker has not answered for long after that is taken
- * back and runs elsewhere, and what the worker may say of it later is refused, since its attempt is over
+ * Tasks whose worker does not answer for them. A task with a time-out is stopped by its worker. When the worker has not
+ * answered for it long after that, the task is taken back and runs elsewhere; what the worker may say of it later is
+ * refused, since that attempt is over
  * (PROTOCOL.md §8.6).
  */
 #include "broker/core/life/overdue.h"
@@ -51,7 +52,7 @@ static void remember(struct agent *agent, struct belt_task_ref ref)
     agent->overdue.tasks[agent->overdue.count++] = ref;
 }
 
-/* It must have been running: that counts as if its slot had died. */
+/* The task must have been running, so this counts as if its slot had died. */
 static void take_back(struct core *core, struct agent *agent, struct run *run)
 {
     struct belt_task_ref ref = ref_of(run);

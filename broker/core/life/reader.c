@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Readers of a job: who reads, under which name, and where it stands.
+ * Readers of a job: under which name one reads, which session reads as it, and where it stands.
  */
 #include "broker/core/life/reader.h"
 #include "broker/core/journal/durable.h"

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What runs again and when: which outcomes are final, the pause before the next
- * try, the tasks that wait for theirs, and the tries of durable tasks on disk
- * (PROTOCOL.md §9.1).
+ * Which failures are final, and the pause before the next try of the others (PROTOCOL.md §9.1). The tasks that wait for
+ * their next try are kept in policy/delay.c, and the tries on disk in journal/tries.c.
  */
 #include "broker/core/life/retry.h"
 #include "broker/core/journal/tries.h"
@@ -16,7 +15,7 @@ static bool is_final_status(const struct job *job, const struct belt_result_item
     return job->options.final_status[status / 8] >> (status % 8) & 1;
 }
 
-/* The counts have 16 bits and stay there: nobody waits for so many tries. */
+/* A count has 16 bits, and stays at its highest value: no task is tried so often. */
 static uint32_t count_try(uint16_t *tries)
 {
     if (*tries < UINT16_MAX)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a reader could take next.
+ * Which results a reader could be sent next, as far as its position and its credit go.
  */
 #include "broker/core/model/cursor.h"
 #include "broker/core/model/completions.h"
 #include "broker/core/model/table.h"
 
-/* So many results are awaited at once: an agent that sends them again does not send all for each of them. */
+/* This many results are asked for at once, so that an agent that sends its results again does not send all of them for
+ * each single one. */
 #define AWAITED_AHEAD 64u
 
 /* The index that delivery `number` of `reader` shows. */

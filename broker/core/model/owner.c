@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Whose job it is.
+ * Which session feeds a job. One session owns a job at a time, and counts what its jobs take.
  */
 #include "broker/core/model/owner.h"
 #include "broker/core/model/attend.h"

@@ -1,15 +1,19 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Estimates of run times, as functions of measured numbers.
+ */
 #include "broker/core/model/run_time.h"
 
 /* How much longer than the estimate a sample counts for at the most. */
 #define RISE_MOST 4.0
-/* Run times have shifted when so many samples in a row are so many times what was typical, and this beside, or so many
- * in a row so many times less. */
+/* Run times have risen when SHIFT_ABOVE samples in a row are each longer than SHIFT_TIMES what was typical and SHIFT_US
+ * more, and have fallen when SHIFT_BELOW samples in a row are each shorter than one SHIFT_TIMES-th of it. */
 #define SHIFT_TIMES 4.0
 #define SHIFT_US    100.0
 #define SHIFT_ABOVE 4u
 #define SHIFT_BELOW 2u
-/* And so many in a row make it likely. */
+/* After this many long samples in a row it is likely that run times have risen, and the larger estimate is reckoned
+ * with. */
 #define SHIFT_DOUBT 2u
 #define DOUBT_US    125
 

@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The tasks of one job, in segments of a fixed size (table.h).
+ */
 #include "broker/core/model/table.h"
 
 #include <assert.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Which job is due next: a heap of jobs, each by the earliest of its start, its
- * deadline, the next try of one of its tasks, and the end of patience when nobody comes for it. What becomes of it is
- * for expire.c and retry.c.
+ * Which job is due next. Each job stands in one heap by the earliest of its times: its start, its deadline, the next
+ * try of one of its tasks, the notice that no worker serves it, and the end of the time for which it is kept when
+ * nobody feeds or reads it. The turn asks for the jobs that are due and gives each to those who act on these times
+ * (life/closing.c, life/expire.c, policy/delay.c).
  */
 #include "broker/core/model/timer.h"
 #include "broker/core/model/mark.h"

@@ -11,7 +11,7 @@
 #include "broker/core/model/update.h"
 #include "broker/core/policy/quota.h"
 
-/* Jobs that wait for room are looked at so many at a time. */
+/* In one turn at most this many of the jobs that wait for room are looked at. */
 #define STARVED_A_TURN 64u
 
 /* Jobs and readers themselves find room although all is full of results: who reads makes room. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tasks that wait for their next try.
+ * Tasks that failed and wait for some time before their next try.
  */
 #include "broker/core/policy/delay.h"
 #include "broker/core/model/table.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Who gets what: queues, filling agents. Whose turn it is says fair.c, how much
- * sizing.c; taking back what lies unstarted is balance.c's and stuck.c's.
+ * Giving waiting tasks to agents. Whose turn it is is decided in fair.c, and how much an agent gets in sizing.c. Tasks
+ * that lie unstarted are taken back by balance.c and stuck.c.
  */
 #include "broker/core/policy/dispatch.h"
 #include "broker/core/model/mark.h"
@@ -20,15 +20,16 @@
 #include "broker/core/policy/stuck.h"
 #include "broker/core/policy/waiting.h"
 
-/* What is given out in one turn: some milliseconds' work. With many agents all that waits may go at once, and meanwhile
- * nobody else would be heard. */
+/* At most this many tasks and messages are given out in one turn, which is some milliseconds of work. With many agents
+ * everything that waits could go at once, and meanwhile nobody else would be heard. */
 #define TASKS_A_TURN 32768u
 
 #define MESSAGES_A_TURN 512u
 
 /* ---- choosing a job ---- */
 
-/* Among the functions of one agent: priority, then the one that has had least of it. */
+/* The job that the agent serves next: among its functions the one with the highest priority goes first, then the one
+ * that has had least of the agent. Gives the place of its queue among those of the agent. */
 static struct job *choose(struct core *core, const struct agent *agent, uint32_t *place)
 {
     struct job *best = NULL;
@@ -61,7 +62,7 @@ static void fill_dispatch(struct belt_msg *msg, struct job *job, const struct be
     };
 }
 
-/* Not one that an agent has spoken of since the restart (worker.c). */
+/* A number that no agent has named for an attempt from before the restart (struct job_fence). */
 static uint32_t next_attempt(const struct job *job, uint64_t index, const struct task *task)
 {
     bool spoken = index < job->fence.below && job->fence.attempt > task->attempt;
@@ -159,8 +160,8 @@ static uint32_t share_of(struct core *core, struct agent *agent, const struct jo
     return share < room ? share : room;
 }
 
-/* So much waits that all idle slots find some of it, whoever is served first: an agent gets what fills its slots and
- * what lies ahead in one message. */
+/* So much waits that all idle slots find some of it, whichever agent is served first. Then an agent gets what fills its
+ * slots and what lies ahead of them in one message. */
 static bool is_plenty(const struct job *job)
 {
     return job->options.chunk <= 1 && job->queue->waiting / 256 >= job->queue->slots;

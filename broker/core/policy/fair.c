@@ -90,7 +90,8 @@ void fair_turn_over(struct core *core)
 
 /* ---- what it costs ---- */
 
-/* Who was away does not save up: it starts level with the one served last. */
+/* A job or client that had nothing to do for some time has not saved up service: it starts level with the one that was
+ * served last. */
 static void charge_one(double *pass, double *level, double cost)
 {
     if (*pass < *level)
@@ -130,8 +131,8 @@ void fair_given(struct agent *agent, uint32_t place, struct job *job, uint32_t c
     moved(job);
 }
 
-/* Who gets back what he was charged too much, for tasks that came back unstarted, has not saved it up: it must not be
- * lost because others were served meanwhile. */
+/* A job that was charged too much, for tasks that came back unstarted, gets that back in full: the level goes down with
+ * it, since a pass below the level would be raised, and the rest be lost. */
 static void settle_one(double *pass, double *level, double owes)
 {
     *pass += owes;
@@ -139,7 +140,7 @@ static void settle_one(double *pass, double *level, double owes)
         *level = *level + owes > *pass ? *level + owes : *pass;
 }
 
-/* Results come by the hundred: their places are looked for once. */
+/* Results come by the hundred, so a job finds its place once for all of them. */
 static void settle(struct job *job)
 {
     if (!list_holds(&job->share.unsettled))
@@ -158,7 +159,8 @@ static void owe(struct core *core, struct job *job, double more)
         list_prepend(&core->fair.unsettled, &job->share.unsettled);
 }
 
-/* It was charged for what a task seemed to take; this is what it took: 0 when it did not run to its end. */
+/* The job was charged for what the task seemed to take. Now it is charged for what it took, which is nothing when the
+ * task did not run to its end. */
 void fair_settle(struct core *core, const struct run *run)
 {
     double more = (double)run->used_us - (double)run->cost_us;

@@ -8,7 +8,7 @@
 #include "broker/core/policy/owed.h"
 #include "broker/core/model/mark.h"
 
-/* So many tasks or results are told at once; fewer when they are large. */
+/* An acknowledgement leaves at once when it tells of this many tasks or results, or of a batch of bytes. */
 #define OWED_ITEMS 256u
 
 void owed_accept(struct core *core, struct job *job)

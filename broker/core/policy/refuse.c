@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Results that there is no room for: their agents keep them, and say all anew when there is (PROTOCOL.md §8.2).
- * What may be kept says budget.c.
+ * Results that there is no room for. Their agents keep them, and send them again when there is room (PROTOCOL.md §8.2).
+ * Whether there is room is decided in budget.c.
  */
 #include "broker/core/policy/refuse.h"
 #include "broker/core/model/cursor.h"
@@ -14,10 +14,10 @@
 #include "broker/core/policy/run.h"
 #include "broker/core/model/steps.h"
 
-/* Looked at in one turn, of one agent and in all. */
+/* In one turn at most this many refused results are looked at, of one agent and of all together. */
 #define LOOKED_AT_ONE 1024u
 #define LOOKED_AT     4096u
-/* Rooms and readers are looked at again after so long, whatever has happened. */
+/* After this time it is looked again whether there is room, whatever has happened in between. */
 #define LOOK_AGAIN_MS 50u
 
 /* A task that failed is kept with its input and its texts once more (dead_letter.c). */
@@ -45,7 +45,7 @@ static void keep_at_agent(struct core *core, struct run *run)
                  (unsigned long long)job->id, (unsigned long long)run->index);
 }
 
-/* Who waits for it is looked up only where that matters. */
+/* Whether a reader waits for the result is looked up only when there is no room otherwise, since that takes longer. */
 static bool has_room(const struct core *core, const struct run *run, uint64_t cost)
 {
     return budget_takes_result(core, run->job, cost, false) ||
@@ -64,7 +64,8 @@ bool refuse_result(struct core *core, struct run *run, const struct task *task, 
     return true;
 }
 
-/* What it was asked to keep has been taken, or is not wanted any more: so it is with all that has come. */
+/* The last result that the agent was asked to keep has been taken, or is not wanted any more: so all that it has sent
+ * can be acknowledged. */
 static void has_none_left(struct core *core, struct agent *agent)
 {
     list_remove(&agent->results.refusing);
@@ -110,7 +111,7 @@ static bool may_ask(const struct agent *agent)
     return agent_is_synced(agent) && !agent->results.resent_upto;
 }
 
-/* The turn tells it (peer_ask_again). */
+/* The agent is to send its results again; the turn tells it so (peer_ask_again). */
 static void ask(struct core *core, struct agent *agent)
 {
     agent->results.resent_upto = agent->results.seen;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A task in the hands of an agent: begun there, ended, or not wanted any more.
+ * Runs: a task goes to an agent, ends there, or is not wanted any more.
  */
 #include "broker/core/policy/run.h"
 #include "broker/core/model/account.h"
@@ -75,7 +75,7 @@ bool run_has_room(const struct agent *agent, uint32_t bytes)
     return agent->held == 0 || agent->held_bytes + bytes <= agent->window_bytes;
 }
 
-/* Another task of its chunk is there yet: they are neighbours. */
+/* Another task of its chunk is still at the agent. The tasks of a chunk are neighbours in the list. */
 static bool has_company(const struct agent *agent, const struct run *run)
 {
     if (!run->chunk)
@@ -142,7 +142,7 @@ static struct belt_task_ref ref_of(const struct run *run)
     return (struct belt_task_ref){run->job->id, run->index, task->attempt};
 }
 
-/* DROP for the runs of the agent that are marked as dropped and owner_set to `job` (NULL: any). */
+/* Sends DROP for all runs of the agent that are marked as dropped and belong to `job` (NULL: to any job). */
 static void drop_marked(struct core *core, struct agent *agent, const struct job *job)
 {
     struct belt_task_ref *refs = NULL;

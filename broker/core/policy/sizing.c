@@ -1,4 +1,7 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * How many tasks an agent holds, as functions of measured numbers (sizing.h).
+ */
 #include "broker/core/policy/sizing.h"
 
 /* Work that lies ready at a slot, in us: several round trips to a busy broker, and short enough that what is
@@ -14,7 +17,7 @@
 /* Tasks that lie ahead at all slots of a queue together: about a second of the broker's own work. With thousands of
  * slots for short tasks it would hand out minutes of it, and everything else would wait behind their results. */
 #define IN_HAND_MAX (1u << 20)
-/* So many may lie ahead even when no others are left to be shared out. */
+/* This many tasks may lie ahead at all slots of a queue together even when nothing else waits to be shared out. */
 #define IN_HAND_MIN (1u << 8)
 /* Work worth moving to an idle slot, in us: less is done before it arrives. */
 #define RECALL_US 3000.0

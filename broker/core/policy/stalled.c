@@ -7,9 +7,10 @@
 
 #include <stdlib.h>
 
-/* Times of what such tasks take; a worker that has answered nothing for so long is called stalled, … */
+/* A worker is called stalled when it has answered for none of its tasks for this many times what such a task takes. */
 #define STALLED_TIMES 20u
-/* … but not before so many leases (a minute), and when nobody knows how long they take, so many (five minutes). */
+/* It is not called so before this many leases (a minute with the default lease); when nobody knows how long the tasks
+ * take, before STALLED_LEASES_UNKNOWN (five minutes). */
 #define STALLED_LEASES         12u
 #define STALLED_LEASES_UNKNOWN 60u
 

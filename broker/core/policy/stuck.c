@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Taking back what lies unstarted at an agent whose slots are all busy with tasks that are much longer than was
- * expected, so that it begins elsewhere in the order in which it was to go. When is sizing.c's.
+ * expected, so that it begins elsewhere in the order in which it was to go. After what time an agent counts as stuck is
+ * decided in model/run_time.c, and how much it holds in sizing.c.
  */
 #include "broker/core/policy/stuck.h"
 #include "broker/core/model/mark.h"
@@ -9,9 +10,10 @@
 #include "broker/core/policy/fair.h"
 #include "broker/core/model/run_time.h"
 
-/* What its slots have in hand ends in rows of so many, as they do (worker/table/placing.c). */
+/* An agent gives each slot this many tasks in a row before the next slot has its turn (worker/table/placing.c), so
+ * tasks begin and end out of order by as much. */
 #define ROW_MAX 8u
-/* An agent gives back what is too much when it is so many times what it should hold. */
+/* An agent gives back what is too much when it holds this many times what it should. */
 #define SURPLUS_TIMES 2u
 
 /* One list for each pace: who has been without a result longest is first, and due first. */
@@ -50,7 +52,7 @@ static bool is_alone(const struct agent *agent)
     return !agent->runs || agent->runs->prev->job->queue->agent_count < 2;
 }
 
-/* How many tasks those are that came last and make so many parts. */
+/* How many of the tasks that came last make up `parts` chunks and single tasks. */
 static uint32_t tasks_of(const struct agent *agent, uint32_t parts)
 {
     uint32_t count = 0;
@@ -59,7 +61,7 @@ static uint32_t tasks_of(const struct agent *agent, uint32_t parts)
     return count;
 }
 
-/* Of what has not begun `keep` less its slots may stay. */
+/* Takes back what the agent has not begun, but for `keep` less its slots. */
 static bool give_back(struct core *core, struct agent *agent, uint32_t keep, const char *why)
 {
     if (agent->parts <= keep || is_alone(agent))

@@ -23,7 +23,7 @@ struct list {
 
 static inline bool list_holds(const struct list_node *node)
 {
-    return node->next != NULL;
+    return node->next;
 }
 
 static inline struct list_node *list_first(const struct list *list)
