@@ -11,6 +11,7 @@ import unittest
 
 import belt
 from belt import Pool
+from belt.address import check_address, endpoint
 
 WAIT = 60
 BELT = os.environ.get("BELT_PROGRAM") or shutil.which("belt")
@@ -25,6 +26,28 @@ def where(_):
     import broker_functions
 
     return broker_functions.value()
+
+
+class Addresses(unittest.TestCase):
+    def test_what_may_be_left_out(self):
+        for short, whole in (
+            ("host", "tcp://host:7878"),
+            ("host:1", "tcp://host:1"),
+            ("::1", "tcp://[::1]:7878"),
+            ("[::1]", "tcp://[::1]:7878"),
+            ("[::1]:2", "tcp://[::1]:2"),
+            ("ipc:///run/belt", "ipc:///run/belt"),
+        ):
+            self.assertEqual(endpoint(short, 7878), whole)
+
+    def test_only_this_machine_is_trusted(self):
+        for address in "127.0.0.1", "127.3.4.5:80", "localhost", "::1", "[::1]:1", "tcp://127.0.0.1:1", "ipc:///run/belt":
+            check_address(endpoint(address, 7878), False)
+        for address in "host", "10.0.0.1:1", "tcp://*:1", "[::]:1", "localhost.example", "TCP://10.0.0.1:1", "ws://host:1":
+            for kind in Pool, belt.ProcessPoolExecutor:
+                with self.assertRaises(ValueError, msg=address):
+                    kind(broker=address)
+        check_address("tcp://10.0.0.1:1", True)
 
 
 @unittest.skipUnless(BELT, "the program belt is not there")

@@ -17,6 +17,8 @@ def endpoint(address, port):
     """A broker's address, of which the beginning and the port may be left out."""
     if "://" in address:
         return address
+    if address.count(":") > 1 and not address.startswith("["):
+        return f"tcp://[{address}]:{port}"
     host, colon, given = address.rpartition(":")
     if not colon or address.endswith("]"):
         host, given = address, port
@@ -25,8 +27,10 @@ def endpoint(address, port):
 
 def check_address(address, insecure):
     """Payloads are pickles, which run code: an address on a network is for those who say that they trust it."""
-    if insecure or not address.startswith("tcp://"):
+    if insecure or address.startswith("ipc://"):
         return
+    if not address.startswith("tcp://"):
+        raise ValueError(f"{address} is no address of a broker: it looks like tcp://HOST:PORT or ipc://PATH")
     host = address[len("tcp://") :].rsplit(":", 1)[0].strip("[]")
     try:
         local = ip_address(host).is_loopback
