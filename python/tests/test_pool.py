@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import unittest
+import unittest.mock
 import warnings
 from multiprocessing.pool import RemoteTraceback
 
@@ -37,6 +38,10 @@ def five_fails(x):
 def squares_of_a_pool(count):
     with Pool(2) as pool:
         return pool.map(square, range(count))
+
+
+def unstartable(_):
+    raise OSError("no descriptors")
 
 
 def stops_at_five(x):
@@ -463,6 +468,11 @@ class Slots(unittest.TestCase):
                 with self.assertRaisesRegex(belt.InitializerFailed, "no licence") as caught:
                     pool.apply(square, (1,))
                 self.assertIn("no licence", str(caught.exception.__cause__))
+
+    def test_a_slot_that_cannot_start_says_why(self):
+        with unittest.mock.patch("belt.slot.Slot._become_process", unstartable), Pool(1) as pool:
+            with self.assertRaisesRegex(RuntimeError, "no descriptors"):
+                pool.apply(square, (3,))
 
     def test_a_slot_is_replaced_after_its_tasks(self):
         with Pool(1, maxtasksperchild=2) as pool:

@@ -16,6 +16,24 @@ static struct belt_python_slot *slot;
 static belt_task *running; /* NULL: none; also in a thread that outlives its task */
 static PyObject *argument; /* of the task before: jobs come in rows */
 
+/** The exception that is set is why this slot cannot serve; it is printed, too. */
+static void refuse_to_serve(void)
+{
+    PyObject *type, *value, *trace, *shown, *text = NULL;
+
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    shown = PyObject_Repr(value);
+    if (shown)
+        text = PyUnicode_AsEncodedString(shown, "utf-8", "replace");
+    belt_slot_fail(text ? PyBytes_AsString(text) : "the slot's Python side cannot start");
+    Py_XDECREF(shown);
+    Py_XDECREF(text);
+    PyErr_Clear(); /* of making the text */
+    PyErr_Restore(type, value, trace);
+    PyErr_Print();
+}
+
 int belt_python_slot_start(void *ctx)
 {
     PyObject *done;
@@ -24,7 +42,7 @@ int belt_python_slot_start(void *ctx)
     slot = ctx;
     done = PyObject_CallObject(slot->start, NULL);
     if (!done) {
-        PyErr_Print();
+        refuse_to_serve();
         return 1;
     }
     Py_DECREF(done);
