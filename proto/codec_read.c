@@ -287,15 +287,15 @@ static bool read_statuses(struct belt_decoder *d, struct belt_open_options *o)
 
 static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void *into)
 {
-    static const char *const names[] = {
-        "window_items", "window_bytes", "priority",    "retries",      "max_attempts", "chunk",      "timeout_ms",
-        "detail",       "detached",     "durable",     "volatile",     "argument",     "backoff_ms", "after_ms",
-        "deadline_ms",  "after_at",     "deadline_at", "final_status", "keep_ms",      "opened_at",  "over_at",
-        "owner",        "remember_ms",  "digest",      "take_over",    "share"};
+    static const char *const names[] = {"window_items", "window_bytes", "priority",     "retries",  "max_attempts",
+                                        "chunk",        "timeout_ms",   "detail",       "detached", "durable",
+                                        "volatile",     "argument",     "backoff_ms",   "after_ms", "deadline_ms",
+                                        "after_at",     "deadline_at",  "final_status", "keep_ms",  "remember_ms",
+                                        "digest",       "take_over",    "share"};
     struct open_options *to = into;
     struct belt_open_options *o = &to->open->options;
     struct scanner *s = &d->s;
-    switch (reader_find_key(d, key, names, 26, &to->mask)) {
+    switch (reader_find_key(d, key, names, 23, &to->mask)) {
     case 0:
         return scan_uint(s, "window_items", BELT_WINDOW_ITEMS_MAX, &o->window_items);
     case 1:
@@ -335,20 +335,14 @@ static bool read_open_option(struct belt_decoder *d, struct belt_bytes key, void
     case 18:
         return scan_u64(s, "keep_ms", &o->keep_ms);
     case 19:
-        return scan_u64(s, "opened_at", &o->opened_at);
-    case 20:
-        return scan_u64(s, "over_at", &o->over_at);
-    case 21:
-        return scan_text(s, "owner", &o->owner);
-    case 22:
         return scan_uint(s, "remember_ms", BELT_MAX_WAIT_MS, &o->remember_ms);
-    case 23:
+    case 20:
         return scan_bool(s, "digest", &o->digest);
-    case 24:
+    case 21:
         return scan_bool(s, "take_over", &to->open->take_over);
-    case 25:
+    case 22:
         return scan_bool(s, "share", &o->share);
-    case 26:
+    case 23:
         return reader_unknown_option(d, key);
     default:
         return false;

@@ -339,8 +339,7 @@ static void open_options(struct writer *w, const struct belt_msg_open *m)
                (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable +
                o->never_durable + (o->argument.len > 0) + (o->backoff_ms > 0) + (o->after_ms > 0) +
                (o->deadline_ms > 0) + (o->after_at > 0) + (o->deadline_at > 0) + (statuses.len > 0) + (o->keep_ms > 0) +
-               (o->opened_at > 0) + (o->over_at > 0) + (o->owner.len > 0) + (o->remember_ms > 0) + o->digest +
-               m->take_over + o->share;
+               (o->remember_ms > 0) + o->digest + m->take_over + o->share;
     pack_map(&w->p, (uint32_t)keys);
     writer_map_uint(w, "window_items", o->window_items);
     writer_map_uint(w, "window_bytes", o->window_bytes);
@@ -364,9 +363,6 @@ static void open_options(struct writer *w, const struct belt_msg_open *m)
     writer_map_uint(w, "deadline_at", o->deadline_at);
     map_bin(w, "final_status", statuses, BELT_STATUS_BYTES);
     writer_map_uint(w, "keep_ms", o->keep_ms);
-    writer_map_uint(w, "opened_at", o->opened_at);
-    writer_map_uint(w, "over_at", o->over_at);
-    writer_map_text(w, "owner", o->owner);
     writer_map_uint(w, "remember_ms", o->remember_ms);
     map_true(w, "digest", o->digest);
     map_true(w, "take_over", m->take_over);

@@ -138,16 +138,12 @@ struct belt_open_options {
     uint64_t backoff_ms;            /* pause before the first further run; 0: the default, BELT_NO_BACKOFF: none */
     uint64_t after_ms;              /* nothing runs before so long after OPEN; 0: at once */
     uint64_t deadline_ms;           /* what has no result so long after OPEN expires; 0: never */
-    uint64_t after_at, deadline_at; /* the same by the wall clock, ms since 1970: what is on disk */
+    uint64_t after_at, deadline_at; /* the same by the wall clock, ms since 1970 */
     uint8_t final_status[BELT_STATUS_BYTES]; /* bit n: exit status n of a command is not tried again */
     uint64_t keep_ms;     /* a job that nobody feeds or reads is given up after this; 0: the broker's own time */
     uint64_t remember_ms; /* its key stands for it so long after it was read to its end; 0: for two leases */
     bool digest;          /* the broker keeps a digest of the input, and tells it in OPENED */
     bool share;           /* other owners may see and read the job, at a broker with keys */
-    /* The broker's own, refused from a client: what it writes to disk of a job's times (ms since 1970) and its owner.
-     */
-    uint64_t opened_at, over_at; /* 0: not known, or not over yet */
-    struct belt_bytes owner;
 };
 
 struct belt_msg_open {

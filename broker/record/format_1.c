@@ -11,6 +11,8 @@
 
 #include "broker/record/record.h"
 #include "proto/codec.h"
+#include "proto/codec_pack.h"
+#include "proto/codec_scan.h"
 #include "proto/text_cut.h"
 
 #include <stdlib.h>
@@ -40,6 +42,8 @@ struct format_1 {
     uint64_t mark_number;
     struct core_record mark;
     struct belt_frames frames; /* of the record under way */
+    struct belt_buf *whole;    /* of an OPEN: its header as it was; NULL: there is none */
+    struct record_job own;     /* of an OPEN under way: what the broker had added to the options (owner and times) */
     store_put put;
     void *to;
 };
@@ -70,9 +74,74 @@ static int read_frames(struct format_1 *f, struct belt_bytes body)
     return f->frames.count ? BELT_OK : fail(f, BELT_BAD_MESSAGE, "it is empty");
 }
 
+/* An option of an OPEN whose key was read: those that were the broker's own are taken out. */
+static bool take_own(struct format_1 *f, struct scanner *s, struct belt_bytes key, bool *taken)
+{
+    static const char opened_at[] = "opened_at", over_at[] = "over_at", owner[] = "owner";
+    *taken = true;
+    if (key.len == sizeof(opened_at) - 1 && !memcmp(key.data, opened_at, key.len))
+        return scan_u64(s, opened_at, &f->own.opened_at);
+    if (key.len == sizeof(over_at) - 1 && !memcmp(key.data, over_at, key.len))
+        return scan_u64(s, over_at, &f->own.over_at);
+    if (key.len == sizeof(owner) - 1 && !memcmp(key.data, owner, key.len))
+        return scan_text(s, owner, &f->own.owner);
+    *taken = false;
+    return scan_skip(s, "options", BELT_MAX_DEPTH);
+}
+
+/* Copies the options but for those into `to`, behind their count. */
+static bool copy_options(struct format_1 *f, struct scanner *s, struct packer *to)
+{
+    uint32_t count = 0, kept = 0;
+    if (!scan_map(s, "options", BELT_MAX_OPTIONS, &count))
+        return false;
+    size_t head = to->len;
+    to->len += 3; /* a map with 16 bits of count */
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *from = s->at;
+        struct belt_bytes key;
+        bool taken;
+        if (!scan_bytes(s, "options", SCAN_STR, BELT_MAX_NAME, &key) || !take_own(f, s, key, &taken))
+            return false;
+        if (!taken)
+            pack_raw(to, from, (size_t)(s->at - from));
+        kept += !taken;
+    }
+    to->buf->data[head] = 0xde;
+    to->buf->data[head + 1] = 0;
+    to->buf->data[head + 2] = (uint8_t)kept;
+    return s->at == s->end;
+}
+
+/* The protocol's OPEN, which the decoder knows, has no such options: they go from the header. */
+static int take_own_options(struct format_1 *f)
+{
+    struct belt_buf *header = f->frames.frame[0];
+    struct scanner s = {.at = header->data, .end = header->data + header->len, .message = "OPEN"};
+    struct packer to = {.buf = belt_buf_new(header->len + 3)};
+    bool good = to.buf && scan_tuple(&s, NULL, 6);
+    f->own = (struct record_job){.opened_at = 0};
+    for (unsigned i = 0; good && i < 5; i++)
+        good = scan_skip(&s, NULL, 1);
+    if (good)
+        pack_raw(&to, header->data, (size_t)(s.at - header->data));
+    if (!good || !copy_options(f, &s, &to)) {
+        int rc = to.buf ? fail(f, BELT_BAD_MESSAGE, s.error[0] ? s.error : "bytes follow its options")
+                        : fail(f, BELT_NO_MEMORY, "out of memory");
+        belt_buf_unref(to.buf);
+        return rc;
+    }
+    to.buf->len = to.len;
+    f->whole = header; /* the owner's name lies in it */
+    f->frames.frame[0] = to.buf;
+    return BELT_OK;
+}
+
 static int read_message(struct format_1 *f, const struct store_record *old, struct belt_msg *msg)
 {
     int rc = read_frames(f, old->body);
+    if (rc == BELT_OK && old->kind == BELT_MSG_OPEN)
+        rc = take_own_options(f);
     if (rc == BELT_OK && (rc = belt_decode(f->decoder, &f->frames, msg)) != BELT_OK)
         (void)fail(f, rc, belt_decoder_error(f->decoder));
     return rc;
@@ -161,9 +230,9 @@ static int put_open(struct format_1 *f, const struct store_record *old, const st
     else
         record.u.job = (struct record_job){.key = msg->key,
                                            .function = msg->function,
-                                           .owner = msg->options.owner,
-                                           .opened_at = msg->options.opened_at,
-                                           .over_at = msg->options.over_at,
+                                           .owner = f->own.owner,
+                                           .opened_at = f->own.opened_at,
+                                           .over_at = f->own.over_at,
                                            .options = msg->options};
     return emit(f, &record);
 }
@@ -342,6 +411,8 @@ static int upgrade_record(struct store_upgrade *upgrade, const struct store_reco
     if (rc == BELT_OK)
         rc = put_message(f, old, &msg);
     belt_frames_clear(&f->frames);
+    belt_buf_unref(f->whole);
+    f->whole = NULL;
     return rc;
 }
 

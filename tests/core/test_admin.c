@@ -306,18 +306,6 @@ Test(admin, who_takes_a_job_over_owns_it_after_a_restart_too)
     cluster_free(c);
 }
 
-Test(admin, nobody_says_what_is_the_brokers_to_say)
-{
-    struct cluster *c = cluster_new(NULL);
-    struct peer *p = client_new(c, "c1");
-    const struct belt_open_options said[] = {{.opened_at = 1}, {.over_at = 1}, {.owner = bytes("somebody")}};
-    for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++) {
-        client_send_open(p, "k", "f", &said[i]);
-        peer_expect_error(p, BELT_BAD_OPTION);
-    }
-    cluster_free(c);
-}
-
 Test(admin, the_history_is_bounded_by_time_and_number)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true, .history_ms = 3600000, .max_history = 10});

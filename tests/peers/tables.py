@@ -52,9 +52,8 @@ def check_codes(protocol):
 
 
 def check_keys(protocol):
-    own = {"opened_at", "over_at", "owner", "keyed"}  # of the broker's own OPEN
     decoder = {
-        "OPEN": keys("proto/codec_read.c", "read_open_option") - own,
+        "OPEN": keys("proto/codec_read.c", "read_open_option"),
         "CANCEL": keys("proto/codec_read.c", "read_cancel_option"),
         "STATUS": keys("proto/codec_read_rows.c", "read_status_option"),
         "DISPATCH": keys("proto/codec_read_batch.c", "read_dispatch_option"),

@@ -167,7 +167,7 @@ Test(upgrade, jobs_are_what_they_were)
     const struct job *failing = job_of(&seen, 2, "failing", 3, 0);
     cr_assert(failing->counts.failed == 3 && failing->options.priority == 5 && failing->options.digest);
     cr_assert_neq(failing->owner.name[0], '\0');
-    cr_assert_gt(failing->options.over_at, failing->options.opened_at);
+    cr_assert_gt(failing->times.over_at, failing->times.opened_at);
     cr_assert_eq(job_of(&seen, 3, "trying", 1, 1)->options.retries, 3);
     const struct task *tried = table_at(&catalog_find(seen.core, 3)->table, 0);
     cr_assert(tried->attempt == 1 && tried->n.tries.failures == 1 && tried->n.tries.losses == 0);
@@ -191,7 +191,7 @@ Test(upgrade, options_are_what_they_were)
     cr_assert(job->state == BELT_JOB_OPEN && o->retries == 1 && o->max_attempts == 4 && o->backoff_ms == 500);
     cr_assert(o->timeout_ms == 60000 && o->chunk == 2 && o->priority == -7 && o->durable && o->detail && o->detached);
     cr_assert(o->keep_ms == 100ull * 86400000 && o->remember_ms == 2ull * 3600000);
-    cr_assert(o->after_at > o->opened_at && o->deadline_at > o->after_at);
+    cr_assert(o->after_at > job->times.opened_at && o->deadline_at > o->after_at);
     cr_assert(o->final_status[0] == 4 && o->final_status[8] == 0xff && o->final_status[9] == 0x7f);
     free_seen(&seen);
     store_close(store);

@@ -222,19 +222,13 @@ static void add_jobs(void)
                     UINT64_MAX,
                     1,
                     true,
-                    true,
-                    0,
-                    0,
-                    {NULL, 0}},
+                    true},
         .take_over = true,
     };
     add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
         .ref = 1, .key = str("k"), .function = str("f"), .options = {.backoff_ms = 1, .final_status = {[8] = 1}}};
     add(BELT_MSG_OPEN)->u.open = (struct belt_msg_open){
-        .ref = 1,
-        .key = str("k"),
-        .function = str("f"),
-        .options = {.opened_at = 1, .over_at = UINT64_MAX, .owner = str("host:1"), .remember_ms = BELT_MAX_WAIT_MS}};
+        .ref = 1, .key = str("k"), .function = str("f"), .options = {.remember_ms = BELT_MAX_WAIT_MS}};
     add(BELT_MSG_OPENED)->u.opened =
         (struct belt_msg_opened){.ref = 1, .job = 2, .next = 3, .next_bytes = 4, .grant = {5, UINT64_MAX}, .state = 3};
     add(BELT_MSG_OPENED)->u.opened =

@@ -69,9 +69,6 @@ static const char *differ_open(const struct belt_msg_open *a, const struct belt_
     SAME(options.remember_ms);
     SAME(options.digest);
     SAME(take_over);
-    SAME(options.opened_at);
-    SAME(options.over_at);
-    SAME_BYTES(options.owner);
     SAME(options.share);
     return memcmp(a->options.final_status, b->options.final_status, BELT_STATUS_BYTES) ? "final_status" : NULL;
 }

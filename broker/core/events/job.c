@@ -154,17 +154,6 @@ static void opened(struct core *core, struct session *to, const struct belt_msg_
                                              .digest = job->input.digest};
 }
 
-/* What the broker alone says of a job, on its disk. */
-static bool says_too_much(struct core *core, struct session *from, const struct belt_msg_open *msg)
-{
-    const struct belt_open_options *options = &msg->options;
-    if (!options->opened_at && !options->over_at && !options->owner.len)
-        return false;
-    update_error(core, from, msg->ref, 0, BELT_BAD_OPTION,
-                 update_text(core, "opened_at, over_at and owner are the broker's to say"));
-    return true;
-}
-
 static bool contradicts_itself(struct core *core, struct session *from, const struct belt_msg_open *msg)
 {
     if (!msg->options.durable || !msg->options.never_durable)
@@ -201,7 +190,7 @@ static void open_known(struct core *core, struct job *job, struct session *from,
 void job_open(struct core *core, struct session *from, const struct belt_msg_open *msg)
 {
     struct job *job;
-    if (says_too_much(core, from, msg) || contradicts_itself(core, from, msg))
+    if (contradicts_itself(core, from, msg))
         return;
     job = catalog_of_key(core, from->account, msg->key);
     if (!job)

@@ -52,9 +52,9 @@ static const char *key_differs(const struct job *job, const struct belt_msg_open
         return "time-out of a task";
     if (memcmp(wanted->final_status, is->final_status, sizeof(is->final_status)) != 0)
         return "list of final exit statuses";
-    if (!same_time(wanted->after_ms, wanted->after_at, is->after_at, is->opened_at))
+    if (!same_time(wanted->after_ms, wanted->after_at, is->after_at, job->times.opened_at))
         return "start";
-    if (!same_time(wanted->deadline_ms, wanted->deadline_at, is->deadline_at, is->opened_at))
+    if (!same_time(wanted->deadline_ms, wanted->deadline_at, is->deadline_at, job->times.opened_at))
         return "deadline";
     return promise_differs(is, wanted);
 }

@@ -61,15 +61,17 @@ static int restore_job(struct core *core, uint64_t number, uint64_t id, const st
     if (id == 0 || id >= number || id > RECORD_NUMBER_MAX || catalog_find(core, id) || history_find(core, id) ||
         !is_durable(core, &record->options))
         return BELT_BAD_MESSAGE;
-    open.options.owner = record->owner;
-    open.options.opened_at = record->opened_at;
-    open.options.over_at = record->over_at;
     struct account *account = account_of(core, record->account);
     struct job *job = opening_new(core, account, NULL, id, &open);
     account_drop(core, account);
     job->on_disk.job = number;
     job->on_disk.job_due = false;
-    job->on_disk.written_over_at = job->options.over_at;
+    if (!job->owner.account)
+        name_copy(job->owner.name, sizeof(job->owner.name), record->owner);
+    if (record->opened_at)
+        job->times.opened_at = record->opened_at;
+    job->times.over_at = record->over_at;
+    job->on_disk.written_over_at = job->times.over_at;
     return BELT_OK;
 }
 
@@ -448,8 +450,8 @@ static int restored(struct core *core, struct job *job)
     if (job->input.granted.bytes < job->input.bytes)
         job->input.granted.bytes = job->input.bytes;
     job->queue->waiting += job->counts.waiting;
-    if (core->wall > job->options.opened_at && job->options.opened_at)
-        job->times.age_before_ms = core->wall - job->options.opened_at;
+    if (core->wall > job->times.opened_at && job->times.opened_at)
+        job->times.age_before_ms = core->wall - job->times.opened_at;
     job->times.recover_ms = core->now + 2 * (uint64_t)core->config.heartbeat_ms;
     release_restored(core, job);
     timer_set(core, job);

@@ -53,9 +53,7 @@ static struct dead_letter_job *job_add(struct core *core, uint64_t id, struct ac
     job->queue = queue;
     queue->dead_letters.jobs++;
     job->options = *options;
-    job->options.opened_at = job->options.over_at = 0; /* a job that tries them again has its own */
     job->account = account_hold(account);
-    job->options.owner = (struct belt_bytes){0};
     job->durable = durable;
     if (options->argument.len)
         job->argument = belt_payload_copy(options->argument.data, (uint32_t)options->argument.len);

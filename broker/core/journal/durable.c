@@ -39,7 +39,7 @@ static void drop(struct core *core, struct job *job, uint64_t *number)
 static void put_job(struct core *core, struct job *job)
 {
     job->on_disk.job_due = false;
-    job->on_disk.written_over_at = job->options.over_at;
+    job->on_disk.written_over_at = job->times.over_at;
     /* The store remembers the highest number for ever, and so no job's id is used twice. */
     if (core->store.last_record < job->id)
         core->store.last_record = job->id;
@@ -225,7 +225,7 @@ static void put_wanted_results(struct core *core, struct job *job)
 static bool job_record_is_old(const struct job *job)
 {
     return job->on_disk.job_due ||
-           (job->on_disk.written_over_at != job->options.over_at && job->counts.released < job->input.next);
+           (job->on_disk.written_over_at != job->times.over_at && job->counts.released < job->input.next);
 }
 
 void durable_turn(struct core *core, struct job *job)

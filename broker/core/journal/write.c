@@ -23,8 +23,8 @@ uint64_t write_job(struct core *core, const struct job *job, uint64_t number)
                                         .function = name_bytes(job->queue->function),
                                         .owner = name_bytes(job->owner.name),
                                         .account = account_name(job->owner.account),
-                                        .opened_at = job->options.opened_at,
-                                        .over_at = job->options.over_at,
+                                        .opened_at = job->times.opened_at,
+                                        .over_at = job->times.over_at,
                                         .options = job->options};
     return record->number;
 }

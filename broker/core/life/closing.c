@@ -127,8 +127,8 @@ void closing_settle(struct core *core, struct job *job)
 {
     if (job->state == BELT_JOB_ENDED_INPUT && job->counts.done + job->counts.failed == job->input.next) {
         job_step(core, job, BELT_JOB_COMPLETE, NULL);
-        if (!job->options.over_at) /* it may have been so before a restart */
-            job->options.over_at = core->wall;
+        if (!job->times.over_at) /* it may have been so before a restart */
+            job->times.over_at = core->wall;
         timer_set(core, job);
         mark_readers(core, job);
     }
@@ -282,8 +282,8 @@ void closing_stop(struct core *core, struct job *job, const char *who, const cha
                who ? who : why);
     job_step(core, job, BELT_JOB_STOPPED, who ? who : why);
     budget_feed(job);
-    if (!job->options.over_at)
-        job->options.over_at = core->wall;
+    if (!job->times.over_at)
+        job->times.over_at = core->wall;
     timer_set(core, job);
     durable_forget(core, job);
     sweep_forget(job);

@@ -109,8 +109,7 @@ struct job *opening_new(struct core *core, struct account *account, struct sessi
     if (msg->options.argument.len)
         job->argument = belt_payload_copy(msg->options.argument.data, (uint32_t)msg->options.argument.len);
     job->options.argument = (struct belt_bytes){job->argument.data, job->argument.len};
-    if (!job->options.opened_at)
-        job->options.opened_at = core->wall;
+    job->times.opened_at = core->wall;
     job->times.opened_ms = core->now;
     table_init(&job->table);
     HASH_ADD(by_id, core->jobs.by_id, id, sizeof(job->id), job);
@@ -122,10 +121,7 @@ struct job *opening_new(struct core *core, struct account *account, struct sessi
     core->jobs.timed += job->options.timeout_ms > 0;
     budget_fixed(core, job, (int64_t)budget_job_cost(&job->options));
     expire_times(core, job);
-    if (!job->owner.account)
-        name_copy(job->owner.name, sizeof(job->owner.name), msg->options.owner);
     owner_set(core, job, owner);
-    job->options.owner = name_bytes(job->owner.name);
     job->input.granted = grant_now(core, job);
     mark_job(core, job);
     return job;

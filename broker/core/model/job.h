@@ -100,6 +100,8 @@ struct job_tries {
 /* When something happens to the job by itself, in ms of the core's clock: model/timer.c finds the earliest. */
 struct job_times {
     uint64_t opened_ms;
+    uint64_t opened_at;     /* the same by the wall clock, in ms since 1970, over restarts; 0: not known */
+    uint64_t over_at;       /* when it ended, likewise; 0: it has not ended */
     uint64_t age_before_ms; /* its age when this life of the broker took it over */
     uint64_t start_ms;      /* nothing is dispatched before this; 0: it has started */
     uint64_t deadline_ms;   /* tasks that have no result then expire; UINT64_MAX: never */

@@ -127,7 +127,7 @@ struct belt_row_job row_job(struct core *core, const struct job *job)
         .progress_permille =
             job->counts.progress_permille < UINT32_MAX ? (uint32_t)job->counts.progress_permille : UINT32_MAX,
         .why = why_of(core, job),
-        .opened_at = job->options.opened_at,
-        .over_at = job->options.over_at,
+        .opened_at = job->times.opened_at,
+        .over_at = job->times.over_at,
     };
 }
