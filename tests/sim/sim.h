@@ -226,6 +226,7 @@ struct stranger {
     struct belt_identity identity;
     uint64_t handle; /* under which he speaks; 0: he does not at present */
     uint64_t next_at, count;
+    bool orders; /* what he says is for administrators alone */
 };
 
 /* ---- the disk ---- */

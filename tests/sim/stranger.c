@@ -181,7 +181,8 @@ void stranger_left(struct sim *sim, const struct belt_msg *msg)
     bool granted = false;
     switch (msg->type) {
     case BELT_MSG_ERROR:
-        granted = !looks && !acts && msg->u.error.code != BELT_NOT_ALLOWED && msg->u.error.code != BELT_SYNC_LOST;
+        granted = (!(looks || acts) || sim->stranger.orders) && msg->u.error.code != BELT_NOT_ALLOWED &&
+                  msg->u.error.code != BELT_SYNC_LOST;
         break;
     case BELT_MSG_WELCOME:
         granted = !looks && !acts;
@@ -219,6 +220,7 @@ static void say(struct sim *sim, uint64_t handle, bool worker_side, struct belt_
 {
     struct stranger *eve = &sim->stranger;
     struct belt_frames frames = {0};
+    eve->orders = msg->type == BELT_MSG_FAILED && msg->u.failed.action >= BELT_FAILED_RETRY;
     if (belt_encode(msg, &frames) != BELT_OK)
         sim_fail(sim, "a %s of the stranger cannot be encoded", belt_msg_name(msg->type));
     else
