@@ -549,8 +549,12 @@ void peer_forget_all(struct core *core)
         question_forget(session);
     HASH_CLEAR(by_peer, core->sessions.by_peer);
     HASH_CLEAR(by_id, core->sessions.by_id);
-    DL_FOREACH_SAFE (core->sessions.live, session, next)
+    DL_FOREACH_SAFE (core->sessions.live, session, next) {
+        account_drop(core, session->account);
         free(session);
-    DL_FOREACH_SAFE (core->sessions.gone, session, next)
+    }
+    DL_FOREACH_SAFE (core->sessions.gone, session, next) {
+        account_drop(core, session->account);
         free(session);
+    }
 }
