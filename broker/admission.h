@@ -10,12 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct keys;
-
 struct broker_admission {
-    /** Answers for all sockets of this ZeroMQ context by `keys` (*borrows* both); from before the first is bound. NULL
-     * with errno. */
-    void *(*start)(void *zmq_context, struct keys *keys);
+    /** Answers for all sockets of this ZeroMQ context (*borrows*) by the list of keys in `directory`, from before the
+     * first is bound. NULL with errno. */
+    void *(*start)(void *zmq_context, const char *directory);
     /** A descriptor that is readable when ended() may have become true. */
     int (*fd)(void *handler);
     /** It answers no more, though nobody stopped it: from now on nobody gets in. */

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -246,9 +247,11 @@ static int open_keys(struct broker *broker)
         return BELT_OK;
     enum keys_found found = keys_open(&broker->keys, options->state, broker->error, broker->size);
     broker->keyed = found == KEYS_FOUND;
-    if (broker->keyed)
+    if (broker->keyed) {
         broker->shell.senders.keys = &broker->keys;
-    return found == KEYS_BAD ? BELT_INVALID : BELT_OK;
+        prctl(PR_SET_DUMPABLE, 0); /* a core dump would hold the secret key */
+    }
+    return found == KEYS_BAD ? (belt_shortage_advice(errno) ? BELT_SYSTEM : BELT_INVALID) : BELT_OK;
 }
 
 /* Before anything is bound: from the first connection on somebody answers. */
@@ -256,7 +259,7 @@ static int open_admission(struct broker *broker)
 {
     if (!broker->keyed)
         return BELT_OK;
-    broker->admission = broker->options->admission->start(broker->context, &broker->keys);
+    broker->admission = broker->options->admission->start(broker->context, broker->keys.directory);
     if (!broker->admission || broker->options->admission->ended(broker->admission))
         return system_error(broker, "cannot start the check of keys");
     broker->shell.senders.admission = broker->options->admission;

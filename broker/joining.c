@@ -93,3 +93,9 @@ void joining_answer(struct shell *shell, enum broker_side side, const struct bel
     else
         join(shell, side, route, &msg->u.join);
 }
+
+void joining_refuse(struct shell *shell, enum broker_side side, const struct belt_route *route)
+{
+    send_error(shell, side, route, BELT_NOT_ALLOWED,
+               "this key was revoked, or its time is over: ask for a new one (belt keys new)");
+}

@@ -11,4 +11,7 @@
 void joining_answer(struct shell *shell, enum broker_side side, const struct belt_route *route,
                     const struct belt_msg *msg);
 
+/** Tells a sender that its key may do nothing any more. */
+void joining_refuse(struct shell *shell, enum broker_side side, const struct belt_route *route);
+
 #endif

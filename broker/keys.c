@@ -5,6 +5,7 @@
 #include "broker/keys.h"
 
 #include "proto/access_file.h"
+#include "proto/shortage.h"
 #include "proto/text_cut.h"
 
 #include <errno.h>
@@ -136,7 +137,7 @@ enum keys_found server_key_load(const char *directory, struct server_key *key, c
     if (err == EPERM)
         text_print(error, size, "the server key %s can be read or written by others: chmod 600 %s", path, path);
     else if (err)
-        text_print(error, size, "cannot read the server key %s: %s", path, strerror(err));
+        text_print(error, size, "cannot read the server key %s: %s", path, belt_shortage_text(err));
     bool good = err == 0 && parse(key, text);
     belt_secret_free(text, len);
     if (good)
@@ -145,6 +146,7 @@ enum keys_found server_key_load(const char *directory, struct server_key *key, c
         text_print(error, size,
                    "the file %s is no server key: bring it back from a copy, or make new keys (belt keys init)", path);
     server_key_wipe(key);
+    errno = err;
     return KEYS_BAD;
 }
 
@@ -220,12 +222,9 @@ int keys_write_list(const char *directory, const char *text, size_t len)
 
 static void put(struct keys *keys, struct keyring *keyring)
 {
-    pthread_mutex_lock(&keys->lock);
-    struct keyring *before = keys->keyring;
+    keyring_free(keys->keyring);
     keys->keyring = keyring;
     keys->generation++;
-    pthread_mutex_unlock(&keys->lock);
-    keyring_free(before);
 }
 
 /* A list that cannot be read lets nobody in: it is as an empty one. */
@@ -284,7 +283,6 @@ enum keys_found keys_open(struct keys *keys, const char *state, char *error, siz
     enum keys_found found = server_key_load(keys->directory, &keys->server, error, size);
     if (found != KEYS_FOUND)
         return found;
-    pthread_mutex_init(&keys->lock, NULL);
     take(keys);
     if (keys->keyring)
         return KEYS_FOUND;
@@ -300,35 +298,44 @@ void keys_close(struct keys *keys)
         return;
     keyring_free(keys->keyring);
     keys->keyring = NULL;
-    pthread_mutex_destroy(&keys->lock);
 }
 
-bool keys_turn(struct keys *keys, uint64_t now)
+bool keys_open_list(struct keys *keys, const char *directory)
+{
+    *keys = (struct keys){.keyring = NULL};
+    snprintf(keys->directory, sizeof(keys->directory), "%s", directory);
+    take(keys);
+    return keys->keyring != NULL;
+}
+
+bool keys_look(struct keys *keys)
 {
     struct stat status;
     uint64_t generation = keys->generation;
-    if (now < keys->look_at)
-        return false;
-    keys->look_at = now + KEYS_LOOK_MS;
     bool readable = look(keys, &status);
     if (changed(keys, &status, readable))
         take(keys);
     return keys->generation != generation;
 }
 
-bool keys_admits(struct keys *keys, const uint8_t key[BELT_KEY_BYTES], uint64_t wall)
+bool keys_turn(struct keys *keys, uint64_t now)
 {
-    pthread_mutex_lock(&keys->lock);
-    const struct keyring_key *found = keyring_find(keys->keyring, key);
-    bool lives = found && keyring_lives(found, wall);
-    pthread_mutex_unlock(&keys->lock);
-    return lives;
+    if (now < keys->look_at)
+        return false;
+    keys->look_at = now + KEYS_LOOK_MS;
+    return keys_look(keys);
 }
 
-const struct belt_identity *keys_identity(const struct keys *keys, const uint8_t key[BELT_KEY_BYTES])
+static const struct keyring_key *living(const struct keys *keys, const uint8_t key[BELT_KEY_BYTES], uint64_t wall)
 {
     const struct keyring_key *found = keyring_find(keys->keyring, key);
-    return found && !found->token ? &found->identity : NULL;
+    return found && keyring_lives(found, wall) ? found : NULL;
+}
+
+const struct keyring_key *keys_find(struct keys *keys, const uint8_t key[BELT_KEY_BYTES], uint64_t wall)
+{
+    const struct keyring_key *found = living(keys, key, wall);
+    return found || !keys_look(keys) ? found : living(keys, key, wall);
 }
 
 /* The list with the new key in it, and the token with one use less. 0, or an errno. */

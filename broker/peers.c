@@ -53,7 +53,7 @@ static struct peer *add(struct peers *peers, enum broker_side side, const struct
     return peer;
 }
 
-struct peer *peers_at(struct peers *peers, enum broker_side side, const struct belt_route *route)
+struct peer *peers_known(struct peers *peers, enum broker_side side, const struct belt_route *route)
 {
     struct peer *peer = peers->last;
     if (peer && peer->side == side && peer->route.len == route->len &&
@@ -63,9 +63,15 @@ struct peer *peers_at(struct peers *peers, enum broker_side side, const struct b
     key.side = (uint8_t)side;
     memcpy(&key.route, route, 1u + route->len);
     HASH_FIND(by_route, peers->by_route, &key, key_len(route), peer);
-    if (!peer)
-        peer = add(peers, side, route);
     peers->last = peer;
+    return peer;
+}
+
+struct peer *peers_at(struct peers *peers, enum broker_side side, const struct belt_route *route)
+{
+    struct peer *peer = peers_known(peers, side, route);
+    if (!peer)
+        peers->last = peer = add(peers, side, route);
     return peer;
 }
 

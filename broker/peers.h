@@ -43,6 +43,8 @@ void peers_init(struct peers *peers, uint32_t max);
 void peers_fini(struct peers *peers);
 /** The peer at this route; a new one if it is not known. NULL when there are too many, or no memory. */
 struct peer *peers_at(struct peers *peers, enum broker_side side, const struct belt_route *route);
+/** The peer at this route, NULL when it is not known. */
+struct peer *peers_known(struct peers *peers, enum broker_side side, const struct belt_route *route);
 /** NULL when the handle is dead. */
 struct peer *peers_find(struct peers *peers, uint64_t handle);
 /** Forgets it, with what waits in its outbox. */

@@ -39,10 +39,8 @@ static bool was_refused(const struct senders *senders, const uint8_t key[BELT_KE
 }
 
 /* The first word of a key that is revoked is answered, so that its user learns why. */
-static enum sender refuse(struct senders *senders, const struct belt_link_sender *sender,
-                          const struct belt_identity **identity)
+static enum sender refuse(struct senders *senders, const struct belt_link_sender *sender)
 {
-    struct belt_identity *nobody = &senders->nobody;
     bool key = sender->kind == BELT_SENDER_KEY;
     if (!key || was_refused(senders, sender->key)) {
         senders->cut++;
@@ -51,10 +49,7 @@ static enum sender refuse(struct senders *senders, const struct belt_link_sender
         return SENDER_CUT;
     }
     memcpy(senders->refused[senders->refused_count++ % SENDERS_REFUSED], sender->key, BELT_KEY_BYTES);
-    *nobody = (struct belt_identity){.name = "revoked", .owner = "revoked"};
-    memcpy(nobody->credential, sender->key, BELT_KEY_BYTES);
-    *identity = nobody;
-    return SENDER_KNOWN;
+    return SENDER_REFUSED;
 }
 
 enum sender senders_identify(struct senders *senders, int side, uint64_t wall, const struct belt_identity **identity)
@@ -68,9 +63,9 @@ enum sender senders_identify(struct senders *senders, int side, uint64_t wall, c
         return SENDER_KNOWN;
     }
     const struct keyring_key *key =
-        sender->kind == BELT_SENDER_KEY ? keyring_find(senders->keys->keyring, sender->key) : NULL;
-    if (!key || !keyring_lives(key, wall))
-        return refuse(senders, sender, identity);
+        sender->kind == BELT_SENDER_KEY ? keys_find(senders->keys, sender->key, wall) : NULL;
+    if (!key)
+        return refuse(senders, sender);
     *identity = &key->identity;
     return key->token ? SENDER_TOKEN : SENDER_KNOWN;
 }

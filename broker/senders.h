@@ -17,7 +17,6 @@ struct senders {
     struct keys *keys;             /* NULL: nobody has to prove who he is */
     struct belt_link_sender of[2]; /* of the last message of each socket, by enum broker_side */
     struct belt_identity user;     /* of the last one on ipc:// */
-    struct belt_identity nobody;   /* of one who may do nothing */
     uint8_t refused[SENDERS_REFUSED][BELT_KEY_BYTES];
     uint32_t refused_count; /* so far; the oldest are overwritten */
     const struct broker_admission *admission;
@@ -26,12 +25,12 @@ struct senders {
     uint64_t cut, cut_told; /* connections that were cut */
 };
 
-enum sender { SENDER_KNOWN, SENDER_TOKEN, SENDER_CUT };
+enum sender { SENDER_KNOWN, SENDER_TOKEN, SENDER_REFUSED, SENDER_CUT };
 
 /**
  * `identity` gets who sent the message that just came from the socket `side`, NULL without keys; it is valid until the
- * next call. SENDER_TOKEN: it may JOIN and nothing else. SENDER_CUT: the message counts for nothing, and its connection
- * was ended.
+ * next call. SENDER_TOKEN: it may JOIN and nothing else. SENDER_REFUSED: it may do nothing any more, and is to be told.
+ * SENDER_CUT: it was told; its connection was ended.
  */
 enum sender senders_identify(struct senders *senders, int side, uint64_t wall, const struct belt_identity **identity);
 /** A line for the log, when there is something to tell and the last one was long ago. False: there is none. */

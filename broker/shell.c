@@ -444,6 +444,16 @@ static void take_token(struct shell *shell, enum broker_side side, const struct 
     joining_answer(shell, side, route, belt_decode(shell->decoder, frames, &msg) == BELT_OK ? &msg : NULL);
 }
 
+/* The scheduler takes it for gone, before anything else that it says. */
+static void take_refused(struct shell *shell, enum broker_side side, const struct belt_route *route, bool tell)
+{
+    struct peer *peer = peers_known(&shell->peers, side, route);
+    if (tell)
+        joining_refuse(shell, side, route);
+    if (peer)
+        give_up(shell, peer);
+}
+
 static void take_message(struct shell *shell, uint64_t now, enum broker_side side, const struct belt_route *route,
                          const struct belt_frames *frames)
 {
@@ -452,6 +462,8 @@ static void take_message(struct shell *shell, uint64_t now, enum broker_side sid
     enum sender sender = senders_identify(&shell->senders, (int)side, shell->wall, &identity);
     if (sender == SENDER_TOKEN)
         take_token(shell, side, route, frames);
+    if (sender == SENDER_REFUSED || sender == SENDER_CUT)
+        take_refused(shell, side, route, sender == SENDER_REFUSED);
     if (sender != SENDER_KNOWN)
         return;
     struct peer *peer = peers_at(&shell->peers, side, route);

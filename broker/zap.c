@@ -24,7 +24,7 @@
 
 struct zap {
     void *context;
-    struct keys *keys;
+    struct keys keys; /* of the actor; it reads the list itself */
     zactor_t *actor;
     bool ended;
     pthread_mutex_t lock; /* of the two below */
@@ -97,13 +97,21 @@ static void note_refused(struct zap *zap, const struct question *question)
     pthread_mutex_unlock(&zap->lock);
 }
 
+/* A connection that begins is rare beside its messages: it can wait for a look at the file, so that nobody who was
+ * revoked gets in again. */
+static bool admits(struct zap *zap, const uint8_t key[BELT_KEY_BYTES])
+{
+    keys_look(&zap->keys);
+    return keys_find(&zap->keys, key, wall_ms()) != NULL;
+}
+
 static void serve(struct zap *zap, void *socket)
 {
     struct question question;
     uint8_t key[BELT_KEY_BYTES];
     char user[BELT_KEY_TEXT];
     while (receive(socket, &question)) {
-        bool good = zap_question(question.frames, question.count, key) && keys_admits(zap->keys, key, wall_ms());
+        bool good = zap_question(question.frames, question.count, key) && admits(zap, key);
         if (good)
             belt_key_write(user, key);
         else
@@ -149,6 +157,7 @@ static void stop(void **handler)
         return;
     zactor_destroy(&zap->actor);
     pthread_mutex_destroy(&zap->lock);
+    keys_close(&zap->keys);
     free(zap);
 }
 
@@ -159,7 +168,7 @@ static int shortage(void)
     return lacking ? lacking : belt_shortage_threads(ACTOR_THREADS);
 }
 
-static void *start(void *context, struct keys *keys)
+static void *start(void *context, const char *directory)
 {
     int lacking = shortage();
     struct zap *zap = lacking ? NULL : calloc(1, sizeof(*zap));
@@ -168,7 +177,11 @@ static void *start(void *context, struct keys *keys)
     if (!zap)
         return NULL;
     zap->context = context;
-    zap->keys = keys;
+    if (!keys_open_list(&zap->keys, directory)) {
+        free(zap);
+        errno = ENOMEM;
+        return NULL;
+    }
     pthread_mutex_init(&zap->lock, NULL);
     zsys_handler_set(NULL); /* signals are the broker's */
     zap->actor = zactor_new(run, zap);

@@ -3,6 +3,7 @@
  * What the commands share that ask a broker something.
  */
 #include "cli/admin.h"
+#include "cli/access.h"
 
 #include "cli/endpoint.h"
 #include "cli/exit.h"
@@ -41,20 +42,19 @@ int admin_open(const struct broker_values *values, belt_pool **pool)
 
 int admin_open_as(const struct broker_values *values, enum belt_role role, uint64_t lost_timeout, belt_pool **pool)
 {
-    const char *broker = values->broker ? values->broker : BROKER_DEFAULT;
     char endpoint[ENDPOINT_MAX];
     belt_pool_options options;
     int code;
 
-    if (!strcmp(broker, "local")) {
+    if (values->broker && !strcmp(values->broker, "local")) {
         say("'local' is for 'belt map': a private pool has no broker that others could ask");
         return EXIT_USAGE;
     }
-    if (!endpoint_normal(broker, ENDPOINT_CLIENTS_PORT, endpoint)) {
-        say("'%s' is no address", broker);
-        return EXIT_USAGE;
-    }
+    code = access_find_broker(values, false, BROKER_DEFAULT, endpoint);
+    if (code)
+        return code;
     belt_pool_options_init(&options);
+    options.access = values->access;
     options.connect_timeout_ms = (int64_t)values->connect_timeout;
     if (lost_timeout)
         options.lost_timeout_ms = (int64_t)lost_timeout;

@@ -5,6 +5,7 @@
  * Each input carries the time at which it was drawn, each result carries it back: a latency is the time from
  * drawing an input to taking its result, which in a full window is mostly waiting.
  */
+#include "cli/access.h"
 #include "cli/admin.h"
 #include "cli/echo.h"
 #include "cli/endpoint.h"
@@ -166,10 +167,11 @@ static int open_pool(struct bench *bench)
     belt_pool_options_init(&options);
     options.slots = (int)values->slots;
     options.connect_timeout_ms = (int64_t)values->common.connect_timeout;
+    options.access = values->common.access;
     if (is_local(values))
         code = belt_pool_open_private(&(struct client_work){.functions = echo_functions, .count = ECHO_FUNCTIONS},
                                       &options, &bench->pool);
-    else if (!endpoint_normal(values->common.broker, ENDPOINT_CLIENTS_PORT, endpoint))
+    else if (access_find_broker(&values->common, false, NULL, endpoint))
         return refuse("--broker is no address");
     else
         code = belt_pool_open(endpoint, &options, &bench->pool);

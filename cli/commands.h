@@ -13,6 +13,7 @@ enum { CONNECT_TIMEOUT_DEFAULT_MS = 10000, LOST_TIMEOUT_DEFAULT_MS = 60000 };
 /** What every command that talks to a broker has, first in its values. */
 struct broker_values {
     const char *broker;
+    const char *access; /* path of the access file; NULL: the user's own */
     uint64_t connect_timeout;
     const char *config;
     int help;
@@ -73,7 +74,7 @@ struct worker_values {
     struct broker_values common;
     uint64_t slots;
     struct option_list command, coproc, filter;
-    int allow_commands, echo, python, insecure;
+    int allow_commands, insecure_plaintext, echo, python, insecure;
     struct option_list preload, path; /* of --python, and */
     const char *queue;
     const char *name;
@@ -127,6 +128,14 @@ struct store_values {
     int json, help;
 };
 
+struct keys_values {
+    const char *state, *config, *role, *owner;
+    struct option_list address;
+    uint64_t expires; /* ms from now; 0: never, of a token an hour */
+    uint64_t uses, connections, jobs, waiting_bytes, kept_bytes;
+    int json, help;
+};
+
 struct bench_values {
     struct broker_values common;
     uint64_t slots, size, tasks, duration;
@@ -157,6 +166,7 @@ enum command_id {
     COMMAND_FAILED,
     COMMAND_RETRY,
     COMMAND_STORE,
+    COMMAND_KEYS,
     COMMAND_BENCH,
     COMMAND_HELP,
     COMMAND_VERSION,

@@ -58,16 +58,13 @@ static int print_completion(const struct options *options)
 }
 
 static int (*const runs[COMMAND_COUNT])(const struct options *options) = {
-    [COMMAND_MAP] = run_map,           [COMMAND_SUBMIT] = run_submit,
-    [COMMAND_RESULTS] = run_results,   [COMMAND_BROKER] = run_broker,
-    [COMMAND_WORKER] = run_worker,     [COMMAND_STATUS] = run_show,
-    [COMMAND_WORKERS] = run_show,      [COMMAND_JOBS] = run_show,
-    [COMMAND_CANCEL] = run_cancel,     [COMMAND_FORGET] = run_forget,
-    [COMMAND_WAIT] = run_wait,         [COMMAND_PING] = run_ping,
-    [COMMAND_READERS] = run_readers,   [COMMAND_FAILED] = run_failed,
-    [COMMAND_RETRY] = run_retry,       [COMMAND_STORE] = run_store,
-    [COMMAND_BENCH] = run_bench,       [COMMAND_HELP] = print_help,
-    [COMMAND_VERSION] = print_version, [COMMAND_COMPLETION] = print_completion,
+    [COMMAND_MAP] = run_map,         [COMMAND_SUBMIT] = run_submit,     [COMMAND_RESULTS] = run_results,
+    [COMMAND_BROKER] = run_broker,   [COMMAND_WORKER] = run_worker,     [COMMAND_STATUS] = run_show,
+    [COMMAND_WORKERS] = run_show,    [COMMAND_JOBS] = run_show,         [COMMAND_CANCEL] = run_cancel,
+    [COMMAND_FORGET] = run_forget,   [COMMAND_WAIT] = run_wait,         [COMMAND_PING] = run_ping,
+    [COMMAND_READERS] = run_readers, [COMMAND_FAILED] = run_failed,     [COMMAND_RETRY] = run_retry,
+    [COMMAND_STORE] = run_store,     [COMMAND_KEYS] = run_keys,         [COMMAND_BENCH] = run_bench,
+    [COMMAND_HELP] = print_help,     [COMMAND_VERSION] = print_version, [COMMAND_COMPLETION] = print_completion,
 };
 
 /* A file of which nobody knows whether it is there, as it lies in a folder that may not be entered (another user's

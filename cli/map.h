@@ -26,6 +26,7 @@ struct map {
     const struct map_values *values;
     const char *function;
     char broker[512]; /* "": a private pool */
+    char known[512];  /* the access file's broker */
     struct map_input input;
     struct labels labels;
     struct map_output output;

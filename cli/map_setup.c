@@ -5,6 +5,7 @@
  */
 #include "cli/map.h"
 
+#include "cli/access.h"
 #include "cli/clock.h"
 #include "cli/command_check.h"
 #include "cli/command_line.h"
@@ -164,6 +165,7 @@ static int open_pool(struct map *map)
     belt_pool_options_init(&options);
     options.slots = (int)values->slots;
     options.connect_timeout_ms = (int64_t)values->common.connect_timeout;
+    options.access = values->common.access;
     options.lost_timeout_ms = (int64_t)values->lost_timeout;
     options.kill_after_ms = (int64_t)values->kill_after;
     options.start_timeout_ms = values->start_timeout;
@@ -289,14 +291,28 @@ static uint64_t slots_of(const struct map *map)
     return map->values->slots ? map->values->slots : (uint64_t)(processors > 0 ? processors : 1);
 }
 
+/* What only a cluster has goes to the broker of the access file, when nobody names one. */
+static int name_broker(struct map *map)
+{
+    struct map_values *values = map->options->values;
+    int rc;
+
+    if (values->common.broker || values->coproc || values->filter || (!map->options->word_count && !values->key))
+        return EXIT_OK;
+    rc = access_find_broker(&values->common, false, NULL, map->known);
+    if (!rc && *map->known)
+        values->common.broker = map->known;
+    return rc;
+}
+
 int map_open(struct map *map, const struct options *options)
 {
     int rc;
 
     *map = (struct map){
         .options = options, .values = options->values, .input.fd = -1, .output.joblog = -1, .live = LIVE_LOG_NONE};
-    if ((rc = check_work(map)) || (rc = check_options(map)) || (rc = name_work(map)) || (rc = open_input(map)) ||
-        (rc = open_output(map)))
+    if ((rc = name_broker(map)) || (rc = check_work(map)) || (rc = check_options(map)) || (rc = name_work(map)) ||
+        (rc = open_input(map)) || (rc = open_output(map)))
         return rc;
     if (map->values->dry_run)
         return dry_run(map);

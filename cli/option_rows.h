@@ -13,7 +13,7 @@
 /* clang-format off */
 bool commands_check_clients(const char *text);
 bool commands_check_given(const char *text); /* it is not empty */
-extern const struct command commands_submit, commands_results, commands_readers, commands_failed, commands_retry;
+extern const struct command commands_submit, commands_results, commands_readers, commands_failed, commands_retry, commands_keys;
 
 #define ADDRESS_EXPECTED \
     "an address: host, host:port with a port of 1 to 65535, [IPv6 address]:port, tcp://host:port, or ipc:///path of 107 " \
@@ -37,6 +37,12 @@ extern const struct command commands_submit, commands_results, commands_readers,
         .name = "broker", .letter = 'b', .type = OPTION_TEXT, .scope = OPTION_GLOBAL, .arg = "ADDRESS",                \
         .offset = offsetof(struct broker_values, broker), .check = commands_check_clients, .expects = ADDRESS_EXPECTED,         \
         .help = (text)                                                                                                 \
+    },                                                                                                                 \
+    {                                                                                                                  \
+        .name = "access", .type = OPTION_TEXT, .scope = OPTION_GLOBAL, .arg = "FILE",                                  \
+        .offset = offsetof(struct broker_values, access), .check = commands_check_given, .expects = "a file, or 'none'", \
+        .complete = COMPLETE_FILE,                                                                                     \
+        .help = "The access file with the keys (~/.config/belt/access or /etc/belt/access, if there; 'none': no keys)." \
     }
 #define TIMEOUT_ROW(text) TIMEOUT_FROM(1, text)
 #define WORKER_TIMEOUT_ROW(text) TIMEOUT_FROM(0, text)

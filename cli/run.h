@@ -21,6 +21,7 @@ int run_readers(const struct options *options);
 int run_failed(const struct options *options);
 int run_retry(const struct options *options);
 int run_store(const struct options *options);
+int run_keys(const struct options *options);
 int run_bench(const struct options *options);
 
 #endif

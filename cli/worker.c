@@ -4,6 +4,7 @@
  */
 #include "worker/agent.h"
 
+#include "cli/access.h"
 #include "cli/command_check.h"
 #include "cli/command_line.h"
 #include "cli/echo.h"
@@ -109,10 +110,31 @@ static int serve_all(struct served *served, const struct worker_values *values)
     return EXIT_OK;
 }
 
+/* Where the broker is; and who could send commands, when any are run. */
+static int find_broker(const struct worker_values *values, char broker[ENDPOINT_MAX])
+{
+    struct belt_access access;
+    int rc = access_read(&values->common, &access);
+    bool keyed = !rc && access.broker_count > 0;
+
+    if (!rc)
+        rc = access_endpoint(&values->common, &access, true, BROKER_DEFAULT, broker);
+    belt_access_wipe(&access);
+    if (rc || !values->allow_commands || keyed || values->insecure_plaintext || !strncmp(broker, "ipc://", 6))
+        return rc;
+    say("--allow-commands at %s without keys would run the commands of whoever reaches the broker, every user of its "
+        "machine among them: make keys (belt keys init), use ipc://, serve what is needed with --command, or say "
+        "--insecure-plaintext",
+        broker);
+    return EXIT_USAGE;
+}
+
 static int run_agent(const struct served *served, const struct worker_values *values)
 {
     char broker[ENDPOINT_MAX], error[BELT_MAX_TEXT] = "";
     struct belt_agent_options agent = {.broker = broker,
+                                       .access = values->common.access,
+                                       .no_dump = true,
                                        .name = values->name,
                                        .slots = (uint32_t)values->slots,
                                        .functions = served->functions,
@@ -125,10 +147,10 @@ static int run_agent(const struct served *served, const struct worker_values *va
                                        .connect_timeout_ms = values->common.connect_timeout,
                                        .quiet = values->quiet != 0,
                                        .reaper = true};
-    int code;
+    int code = find_broker(values, broker);
 
-    if (!endpoint_normal(values->common.broker ? values->common.broker : BROKER_DEFAULT, ENDPOINT_WORKERS_PORT, broker))
-        return refuse("--broker is no address");
+    if (code)
+        return code;
     code = belt_agent_run(&agent, error, sizeof(error));
     if (code == BELT_OK)
         return EXIT_OK;

@@ -79,7 +79,7 @@ static void reconnect(belt_pool *pool)
     pool->hello_waits = false;
     if (pool->socket)
         zmq_close(pool->socket);
-    pool->socket = belt_link_dealer(pool->context, pool->endpoint, BELT_MAX_PAYLOAD_CEILING);
+    pool->socket = belt_access_link_dial(&pool->keys, pool->context, pool->endpoint, BELT_MAX_PAYLOAD_CEILING);
     pool->watch.look = true;
     if (!pool->socket) {
         char text[400];
@@ -89,8 +89,9 @@ static void reconnect(belt_pool *pool)
     }
 }
 
-static void welcomed(belt_pool *pool)
+static void welcomed(belt_pool *pool, const struct belt_msg_welcome *welcome)
 {
+    belt_access_link_welcomed(&pool->keys, welcome->next_key);
     belt_decoder_limit(pool->decoder, pool->session.max_payload);
     atomic_store(&pool->max_payload, pool->session.max_payload);
     pthread_mutex_lock(&pool->lock);
@@ -110,7 +111,7 @@ static void act(belt_pool *pool, enum belt_session_action action, const struct b
         client_flow_message(pool, msg);
         break;
     case BELT_SESSION_WELCOMED:
-        welcomed(pool);
+        welcomed(pool, &msg->u.welcome);
         break;
     case BELT_SESSION_SEND_HELLO:
         send_hello(pool);

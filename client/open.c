@@ -10,7 +10,9 @@
 #include "client/options.h"
 #include "client/pool.h"
 #include "client/private.h"
+#include "proto/access_file.h"
 #include "proto/codes.h"
+#include "proto/shortage.h"
 #include "proto/text_cut.h"
 
 #include <errno.h>
@@ -84,6 +86,39 @@ static belt_pool *pool_new(const belt_pool_options *options)
     return pool;
 }
 
+/* Its keys are for tcp:// alone: on ipc:// the operating system says who we are. */
+static int read_access(belt_pool *pool, const char *path)
+{
+    struct belt_access access;
+    char error[1024];
+    int rc = BELT_OK;
+
+    if (strncmp(pool->endpoint, "tcp://", 6) != 0)
+        return BELT_OK;
+    switch (belt_access_load(path, &access, NULL, 0, error, sizeof(error))) {
+    case BELT_ACCESS_BAD:
+        rc = client_error(belt_shortage_advice(errno) ? BELT_SYSTEM : BELT_INVALID, "%s", error);
+        break;
+    case BELT_ACCESS_FOUND:
+        belt_access_link_init(&pool->keys, &access, pool->endpoint, false);
+        break;
+    default:
+        break;
+    }
+    belt_access_wipe(&access);
+    return rc;
+}
+
+/* What may be wrong beside the address. */
+static const char *key_advice(const belt_pool *pool)
+{
+    if (pool->keys.keyed)
+        return ", and that the broker knows the key of your access file (belt keys list, where the broker runs)";
+    return strncmp(pool->endpoint, "tcp://", 6) == 0
+               ? "; a broker with keys answers those alone that have an access file (belt keys new)"
+               : "";
+}
+
 /* Waits for the broker's welcome. */
 static int connect_pool(belt_pool *pool, int64_t timeout_ms)
 {
@@ -102,8 +137,9 @@ static int connect_pool(belt_pool *pool, int64_t timeout_ms)
         rc =
             client_error(BELT_INTERRUPTED, "the wait for the broker at %s was interrupted by a signal", pool->endpoint);
     else if (!pool->ready)
-        rc = client_error(BELT_NO_BROKER, "no broker answered at %s within %lld ms: check the address and that it runs",
-                          pool->endpoint, (long long)timeout_ms);
+        rc = client_error(BELT_NO_BROKER,
+                          "no broker answered at %s within %lld ms: check the address and that it runs%s",
+                          pool->endpoint, (long long)timeout_ms, key_advice(pool));
     pthread_mutex_unlock(&pool->lock);
     return rc;
 }
@@ -134,7 +170,9 @@ int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_o
         return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
     pool->role = role;
     snprintf(pool->endpoint, sizeof(pool->endpoint), "%s", broker);
-    rc = draw_session(pool);
+    rc = read_access(pool, complete.access);
+    if (rc == BELT_OK)
+        rc = draw_session(pool);
     if (rc == BELT_OK)
         rc = connect_pool(pool, complete.connect_timeout_ms);
     if (rc != BELT_OK) {

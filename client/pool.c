@@ -58,6 +58,7 @@ void client_pool_unref(belt_pool *pool)
         close(pool->standby_fd);
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->shared_lock);
+    belt_access_link_wipe(&pool->keys);
     free(pool);
 }
 

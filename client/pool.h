@@ -14,6 +14,7 @@
 #include "client/helm.h"
 #include "client/hold.h"
 #include "proto/link.h"
+#include "proto/access_link.h"
 #include "proto/session.h"
 #include "client/result.h"
 #include "client/stream.h"
@@ -209,6 +210,7 @@ struct belt_pool {
 
     /* whoever is at the helm */
     void *context, *socket;
+    struct belt_access_link keys; /* of its connections */
     struct belt_session session;
     struct belt_decoder *decoder;
     struct belt_frames unsent;    /* did not fit: goes before anything else */

@@ -3,6 +3,7 @@
  * See access_file.h.
  */
 #include "proto/access_file.h"
+#include "proto/shortage.h"
 #include "proto/text_cut.h"
 
 #include <errno.h>
@@ -133,7 +134,10 @@ bool belt_access_home(const char *name, char *path, size_t room)
 
 static enum belt_access_found bad(const char *path, int err, char *error, size_t size)
 {
-    if (err == EPERM)
+    const char *shortage = belt_shortage_advice(err);
+    if (shortage)
+        text_print(error, size, "cannot read the access file %s: %s: %s", path, strerror(err), shortage);
+    else if (err == EPERM)
         text_print(error, size,
                    "the access file %s can be read or written by others: make it yours alone (chmod 600 %s)", path,
                    path);
@@ -146,6 +150,7 @@ static enum belt_access_found bad(const char *path, int err, char *error, size_t
             "cannot read the access file %s: %s; check the path and its permissions, or name another with --access "
             "or BELT_ACCESS ('none': no keys)",
             path, strerror(err));
+    errno = err;
     return BELT_ACCESS_BAD;
 }
 
@@ -165,6 +170,7 @@ static enum belt_access_found load(const char *path, bool named, struct belt_acc
     belt_secret_free(data, len);
     if (!good) {
         text_print(error, size, "the access file %s is not valid: %s; ask for a new one (belt keys new)", path, what);
+        errno = EINVAL;
         return BELT_ACCESS_BAD;
     }
     if (used)

@@ -16,7 +16,7 @@ enum belt_access_found { BELT_ACCESS_MISSING, BELT_ACCESS_FOUND, BELT_ACCESS_BAD
 /**
  * `path`, else BELT_ACCESS of the environment, else ~/.config/belt/access, else /etc/belt/access. The latter two may be
  * missing. `used` (`room` bytes, may be NULL) gets the path. A file that others than its owner can read or write is
- * bad, as is one that is not valid: `error` says what to do.
+ * bad, as is one that is not valid: `error` says what to do, and errno tells a shortage of the system.
  */
 enum belt_access_found belt_access_load(const char *path, struct belt_access *access, char *used, size_t room,
                                         char *error, size_t size);

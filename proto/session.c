@@ -130,6 +130,8 @@ static enum belt_session_action receive_ready(struct belt_session *session, uint
         return welcomed(session, &msg->u.welcome);
     if (connection_lost(msg))
         return want_hello(session, now);
+    if (msg->type == BELT_MSG_ERROR && msg->seq == 0 && msg->u.error.code == BELT_NOT_ALLOWED) /* our key was revoked */
+        return fail(session, BELT_NOT_ALLOWED, (const char *)msg->u.error.text.data, msg->u.error.text.len);
     if (msg->seq < session->seq_in)
         return BELT_SESSION_NOTHING;
     if (msg->type == BELT_MSG_BYE) {

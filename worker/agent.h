@@ -30,6 +30,7 @@ struct belt_agent_function {
 
 struct belt_agent_options {
     const char *broker; /* the workers' endpoint */
+    const char *access; /* the access file for it, as in belt_pool_options; NULL: the user's own, if there is one */
     const char *name;   /* default host:pid */
     uint32_t slots;     /* default: number of processors */
     const struct belt_agent_function *functions;
@@ -48,6 +49,7 @@ struct belt_agent_options {
     int lifeline_fd;     /* > 0: stop at once when it reads end of file */
     int owner_fd;        /* > 0: stop at once when the process of this pidfd has ended */
     bool quiet;          /* warnings only */
+    bool no_dump;        /* the agent, once it has read its keys, leaves no core dump */
     bool inherit_output; /* slots of C functions write to our own standard output and error, and no log */
     uint32_t slots_room; /* there are processes for so many slots; 0: it finds out before it starts them */
     bool reaper;         /* the process has no other children: those that tasks leave behind become its own */

@@ -78,6 +78,7 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         return client_error(BELT_INVALID, "kill_after_ms is negative: give a time, or 0 for at once");
     const struct belt_agent_options agent = {
         .broker = broker,
+        .access = o.access,
         .name = o.name,
         .slots = (uint32_t)o.slots,
         .functions = registered,

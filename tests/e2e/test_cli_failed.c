@@ -38,7 +38,7 @@ static void setup(void)
     snprintf(directory, sizeof(directory), "/tmp/belt-failed-XXXXXX");
     cr_assert_not_null(mkdtemp(directory));
     start_broker();
-    worker = start(ARGV("worker", "--allow-commands", "--slots", "2"));
+    worker = start(ARGV("worker", "--allow-commands", "--insecure-plaintext", "--slots", "2"));
     cr_assert(process_wait_err(worker, "connected", BOUND_MS), "%s", process_err(worker));
 }
 

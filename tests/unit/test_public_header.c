@@ -11,11 +11,11 @@ _Static_assert(sizeof(((belt_pool_options *)0)->size) == sizeof(size_t), "option
 
 #define ENDS_WITH(type, last)                                                                                          \
     _Static_assert(sizeof(type) == offsetof(type, last) + sizeof(((type *)0)->last), #type " ends in padding")
-ENDS_WITH(belt_pool_options, memory);
+ENDS_WITH(belt_pool_options, access);
 ENDS_WITH(belt_job_options, share);
 ENDS_WITH(belt_reader_options, buffer_bytes);
 ENDS_WITH(belt_status_options, owner);
-ENDS_WITH(belt_worker_options, log_bytes);
+ENDS_WITH(belt_worker_options, access);
 ENDS_WITH(belt_progress, notice);
 
 static belt_pool_options pool = BELT_POOL_OPTIONS_INIT;

@@ -11,6 +11,7 @@
 #include "worker/agent/wire.h"
 #include "worker/agent/spawn.h"
 
+#include "proto/access_file.h"
 #include "proto/heap.h"
 #include "proto/text_cut.h"
 #include "proto/shortage.h"
@@ -166,6 +167,27 @@ static int agent_block_signals(struct agent *agent)
     return agent->signals < 0 ? -1 : 0;
 }
 
+/* After the keeper was forked: no slot gets a copy of the secret. */
+static int agent_read_access(struct agent *agent)
+{
+    const struct belt_agent_options *options = agent->options;
+    struct belt_access access;
+    char error[1024];
+    enum belt_access_found found = BELT_ACCESS_MISSING;
+
+    if (strncmp(options->broker, "tcp://", strlen("tcp://")) == 0)
+        found = belt_access_load(options->access, &access, NULL, 0, error, sizeof(error));
+    if (found == BELT_ACCESS_BAD)
+        agent_fail(agent, BELT_INVALID, "%s", error);
+    if (found != BELT_ACCESS_FOUND)
+        return found == BELT_ACCESS_BAD ? -1 : 0;
+    if (options->no_dump)
+        prctl(PR_SET_DUMPABLE, 0);
+    belt_access_link_init(&agent->keys, &access, options->broker, true);
+    belt_access_wipe(&access);
+    return 0;
+}
+
 static int agent_open(struct agent *agent)
 {
     if (agent_build(agent) != 0) {
@@ -181,6 +203,8 @@ static int agent_open(struct agent *agent)
         agent_fail(agent, BELT_SYSTEM, "cannot start the slots: %s", belt_shortage_text(errno));
         return -1;
     }
+    if (agent_read_access(agent) != 0)
+        return -1;
     if (agent->options->reaper) /* an ended process that nobody waits for would keep its group for longer */
         prctl(PR_SET_CHILD_SUBREAPER, 1);
     agent_watch(agent, agent->signals, WATCH_SIGNALS, 0, EPOLLIN);
@@ -220,6 +244,7 @@ static void agent_close(struct agent *agent)
     }
     slot_queue_free(&agent->log_left);
     wire_close(agent);
+    belt_access_link_wipe(&agent->keys);
     if (agent->context)
         zmq_ctx_term(agent->context);
     keeper_stop(&agent->keeper);

@@ -6,6 +6,7 @@
 #define BELT_WORKER_AGENT_STATE_H
 
 #include "proto/link.h"
+#include "proto/access_link.h"
 #include "proto/session.h"
 #include "proto/signals.h"
 #include "worker/agent.h"
@@ -104,6 +105,7 @@ struct agent {
     uint64_t rested_us;        /* when the slots were last asked for memory that they do not use */
     /* the broker */
     void *context, *socket;
+    struct belt_access_link keys; /* of its connections */
     int socket_fd;
     struct belt_link_watch socket_watch;
     uint64_t overslept; /* sleeps that their time ended although a message was there: a fault */

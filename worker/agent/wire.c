@@ -271,8 +271,9 @@ bool wire_quiet(const struct agent *agent)
 
 /* -------------------------------------------------------------- receiving */
 
-static void wire_welcomed(struct agent *agent)
+static void wire_welcomed(struct agent *agent, const struct belt_msg_welcome *welcome)
 {
+    belt_access_link_welcomed(&agent->keys, welcome->next_key);
     if (agent->apart_said) /* also when quiet: what was said is not true any more */
         agent_say("reached the broker at %s", agent->options->broker);
     agent->apart_us = 0;
@@ -335,7 +336,7 @@ static void wire_act(struct agent *agent, enum belt_session_action action, const
         wire_message(agent, msg);
         break;
     case BELT_SESSION_WELCOMED:
-        wire_welcomed(agent);
+        wire_welcomed(agent, &msg->u.welcome);
         break;
     case BELT_SESSION_SEND_HELLO:
         wire_hello(agent);
@@ -446,7 +447,8 @@ bool wire_ready(struct agent *agent)
 
 int wire_open(struct agent *agent)
 {
-    agent->socket = belt_link_dealer(agent->context, agent->options->broker, BELT_MAX_PAYLOAD_CEILING);
+    agent->socket =
+        belt_access_link_dial(&agent->keys, agent->context, agent->options->broker, BELT_MAX_PAYLOAD_CEILING);
     agent->socket_fd = agent->socket ? belt_link_fd(agent->socket) : -1;
     if (agent->socket_fd < 0)
         return -1;

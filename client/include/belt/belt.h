@@ -150,9 +150,29 @@ typedef struct belt_pool_options {
                              there can be, or `memory` where that is less */
     uint64_t memory; /* of a private pool: bytes of inputs and results that its broker keeps, at least 1 MiB; 0: half of
                         the machine's memory, or of what the control group of the process may use */
+    const char *access; /* of a broker at tcp://: the path of the access file with our keys (belt keys); NULL: that of
+                           BELT_ACCESS in the environment, else ~/.config/belt/access, else /etc/belt/access, and when
+                           none is there, no keys; "none": no keys */
 } belt_pool_options;
 #define BELT_POOL_OPTIONS_INIT                                                                                         \
-    {sizeof(belt_pool_options), 0, false, false, false, 0, NULL, NULL, NULL, 10000, 60000, NULL, 0, 2000, 16384, 0, 0}
+    {sizeof(belt_pool_options),                                                                                        \
+     0,                                                                                                                \
+     false,                                                                                                            \
+     false,                                                                                                            \
+     false,                                                                                                            \
+     0,                                                                                                                \
+     NULL,                                                                                                             \
+     NULL,                                                                                                             \
+     NULL,                                                                                                             \
+     10000,                                                                                                            \
+     60000,                                                                                                            \
+     NULL,                                                                                                             \
+     0,                                                                                                                \
+     2000,                                                                                                             \
+     16384,                                                                                                            \
+     0,                                                                                                                \
+     0,                                                                                                                \
+     NULL}
 static inline void belt_pool_options_init(belt_pool_options *options)
 {
     belt_pool_options initial = BELT_POOL_OPTIONS_INIT;
@@ -683,9 +703,10 @@ typedef struct belt_worker_options {
     uint64_t start_timeout_ms; /* slot_init may take this long, then the slot is killed and started again; 0: 10000 */
     int64_t kill_after_ms;     /* as in belt_pool_options: default 2000, 0: SIGKILL at once */
     int64_t log_bytes;         /* as in belt_pool_options: default 16384 */
+    const char *access;        /* as in belt_pool_options */
 } belt_worker_options;
 #define BELT_WORKER_OPTIONS_INIT                                                                                       \
-    {sizeof(belt_worker_options), NULL, 0, 0, false, false, false, 0, NULL, NULL, NULL, 0, 0, 2000, 16384}
+    {sizeof(belt_worker_options), NULL, 0, 0, false, false, false, 0, NULL, NULL, NULL, 0, 0, 2000, 16384, NULL}
 static inline void belt_worker_options_init(belt_worker_options *options)
 {
     belt_worker_options initial = BELT_WORKER_OPTIONS_INIT;
