@@ -111,11 +111,13 @@ static void serve(struct zap *zap, void *socket)
     uint8_t key[BELT_KEY_BYTES];
     char user[BELT_KEY_TEXT];
     while (receive(socket, &question)) {
-        bool good = zap_question(question.frames, question.count, key) && admits(zap, key);
-        if (good)
-            belt_key_write(user, key);
-        else
+        enum zap_question asked = zap_question(question.frames, question.count, key);
+        bool good = asked == ZAP_LOCAL || (asked == ZAP_KEY && admits(zap, key));
+        *user = '\0';
+        if (!good)
             note_refused(zap, &question);
+        else if (asked == ZAP_KEY)
+            belt_key_write(user, key);
         answer(socket, &question, good ? user : NULL);
     }
 }

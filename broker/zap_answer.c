@@ -15,11 +15,22 @@ static bool is(struct zap_frame frame, const char *text)
     return frame.len == strlen(text) && memcmp(frame.data, text, frame.len) == 0;
 }
 
-bool zap_question(const struct zap_frame *frames, size_t count, uint8_t key[BELT_KEY_BYTES])
+static bool is_local(const struct zap_frame *frames, size_t count)
 {
-    if (count != ZAP_FRAMES || !is(frames[VERSION], "1.0") || !is(frames[DOMAIN], BELT_LINK_DOMAIN) ||
-        !is(frames[MECHANISM], "CURVE") || frames[CREDENTIALS].len != BELT_KEY_BYTES)
-        return false;
+    static const char process[] = "localhost:";
+    return count == ZAP_FRAMES - 1 && is(frames[DOMAIN], BELT_LINK_DOMAIN_LOCAL) && is(frames[MECHANISM], "NULL") &&
+           frames[ADDRESS].len >= sizeof(process) && memcmp(frames[ADDRESS].data, process, sizeof(process) - 1) == 0;
+}
+
+enum zap_question zap_question(const struct zap_frame *frames, size_t count, uint8_t key[BELT_KEY_BYTES])
+{
+    if (count < ZAP_FRAMES - 1 || count > ZAP_FRAMES || !is(frames[VERSION], "1.0"))
+        return ZAP_NO;
+    if (is_local(frames, count))
+        return ZAP_LOCAL;
+    if (count != ZAP_FRAMES || !is(frames[DOMAIN], BELT_LINK_DOMAIN) || !is(frames[MECHANISM], "CURVE") ||
+        frames[CREDENTIALS].len != BELT_KEY_BYTES)
+        return ZAP_NO;
     memcpy(key, frames[CREDENTIALS].data, BELT_KEY_BYTES);
-    return true;
+    return ZAP_KEY;
 }

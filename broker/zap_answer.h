@@ -7,7 +7,7 @@
 
 #include "proto/access.h"
 
-/* Version, id, domain, address, identity, mechanism, and one frame of credentials with CURVE. */
+/* Version, id, domain, address, identity, mechanism, and one frame of credentials with CURVE, none with NULL. */
 #define ZAP_FRAMES 7u
 
 struct zap_frame {
@@ -15,10 +15,16 @@ struct zap_frame {
     size_t len;
 };
 
+enum zap_question {
+    ZAP_NO,   /* is answered by no */
+    ZAP_KEY,  /* may the peer with this key come in? */
+    ZAP_LOCAL /* a process of this machine, at a Unix socket whose mode has let it in: yes */
+};
+
 /**
- * Whether the frames are a question about a key, which they are only with the version 1.0, our domain and the mechanism
- * CURVE. `key` gets it. Everything else is answered by no.
+ * What the frames ask: about a key only with the version 1.0, the domain for keys and the mechanism CURVE (`key` gets
+ * it); about a local process only with the domain for those, the mechanism NULL and the address of a process.
  */
-bool zap_question(const struct zap_frame *frames, size_t count, uint8_t key[BELT_KEY_BYTES]);
+enum zap_question zap_question(const struct zap_frame *frames, size_t count, uint8_t key[BELT_KEY_BYTES]);
 
 #endif

@@ -19,7 +19,7 @@ int access_read(const struct broker_values *values, struct belt_access *access)
     char error[1024] = "";
     int rc;
 
-    switch (belt_access_load(values->access, access, NULL, 0, error, sizeof error)) {
+    switch (belt_access_load(values->access, access, NULL, 0, error, sizeof(error))) {
     case BELT_ACCESS_BAD:
         rc = errno == EMFILE || errno == ENFILE || errno == ENOMEM ? EXIT_IO : EXIT_USAGE;
         say("%s", error);

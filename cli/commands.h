@@ -77,6 +77,7 @@ struct worker_values {
     int allow_commands, insecure_plaintext, echo, python, insecure;
     struct option_list preload, path; /* of --python, and */
     const char *queue;
+    const char *join;
     const char *name;
     uint64_t drain, kill_after, start_timeout, log_bytes, max_tasks_per_slot;
     int quiet;

@@ -39,7 +39,7 @@ static int find_directory(const struct keys_values *values, char directory[PATH_
         say("there is no HOME that could hold keys: name the broker's state directory with --state DIR");
         return EXIT_USAGE;
     }
-    if (snprintf(path, sizeof path, "%s/key", directory) < (int)sizeof path && access(path, F_OK) == 0)
+    if (snprintf(path, sizeof(path), "%s/key", directory) < (int)sizeof(path) && access(path, F_OK) == 0)
         return EXIT_OK;
     say("there are no keys in %s (%s): make them with 'belt keys init', or name the state directory of their broker "
         "with "
@@ -121,13 +121,13 @@ static void list_row(struct grid *grid, const struct keyring_key *key)
     char roles[ROLES_TEXT], text[BELT_KEY_TEXT], expires[24] = "", uses[16] = "";
     bool over = strcmp(state_of(key), "ok") != 0 && strcmp(state_of(key), "token") != 0;
 
-    keyring_roles_write(key->token ? key->grants : key->identity.roles, roles, sizeof roles);
+    keyring_roles_write(key->token ? key->grants : key->identity.roles, roles, sizeof(roles));
     belt_key_write(text, key->identity.credential);
     text[KEY_SHOWN] = '\0';
     if (key->identity.expires_at)
         keyring_time_write(key->identity.expires_at, expires);
     if (key->token)
-        snprintf(uses, sizeof uses, "%u", (unsigned)key->uses);
+        snprintf(uses, sizeof(uses), "%u", (unsigned)key->uses);
     grid_add(grid, key->identity.name, GRID_BOLD);
     grid_add(grid, state_of(key), over ? GRID_RED : key->token ? GRID_YELLOW : GRID_GREEN);
     grid_add(grid, roles, GRID_PLAIN);
@@ -143,7 +143,7 @@ static void list_text(const struct keyring *keyring, struct bytes *out)
     static const char *const heads[] = {"<NAME", "<STATE", "<ROLE", "<OWNER", "<EXPIRES", "USES", "<BY", "<KEY"};
     struct grid grid;
 
-    grid_init(&grid, heads, sizeof heads / sizeof *heads);
+    grid_init(&grid, heads, sizeof(heads) / sizeof(*heads));
     for (const struct keyring_key *key = keyring->by_key; key; key = key->by_key.next)
         list_row(&grid, key);
     grid_write(&grid, admin_colours(), out);
@@ -158,7 +158,7 @@ static void list_json(const struct keyring *keyring, struct bytes *out)
     for (const struct keyring_key *key = keyring->by_key; key; key = key->by_key.next) {
         json_t *row = json_object();
         char roles[ROLES_TEXT], text[BELT_KEY_TEXT], expires[24];
-        keyring_roles_write(key->token ? key->grants : key->identity.roles, roles, sizeof roles);
+        keyring_roles_write(key->token ? key->grants : key->identity.roles, roles, sizeof(roles));
         belt_key_write(text, key->identity.credential);
         keyring_time_write(key->identity.expires_at, expires);
         json_object_set_new(row, "name", json_string(key->identity.name));
@@ -251,7 +251,7 @@ int run_keys(const struct options *options)
 
     if (options->dashes || options->colons)
         return admin_usage(options, "'keys' takes no command");
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+    for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
         if (!strcmp(verbs[i].name, verb))
             return options->word_count - 1 <= verbs[i].words ? verbs[i].run(options)
                                                              : admin_usage(options, "there is a word too many");

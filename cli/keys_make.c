@@ -54,7 +54,7 @@ static bool add_address(struct server_key *server, const char *text)
     const char *comma = strchr(text, ','), *colon;
     int port = 0;
 
-    snprintf(host, sizeof host, "%.*s", comma ? (int)(comma - text) : (int)strlen(text), text);
+    snprintf(host, sizeof(host), "%.*s", comma ? (int)(comma - text) : (int)strlen(text), text);
     if (server->client_count == KEYS_ADDRESSES || strlen(text) >= ENDPOINT_MAX ||
         !endpoint_normal(host, ENDPOINT_CLIENTS_PORT, clients) || strncmp(clients, "tcp://", 6) || strchr(clients, '*'))
         return false;
@@ -62,7 +62,7 @@ static bool add_address(struct server_key *server, const char *text)
     port = comma ? atoi(comma + 1) : atoi(colon + 1) + 1;
     if (port < 1 || port > 65535 || (comma && strspn(comma + 1, "0123456789") != strlen(comma + 1)))
         return false;
-    snprintf(workers, sizeof workers, "%.*s:%d", (int)(colon - clients), clients, port);
+    snprintf(workers, sizeof(workers), "%.*s:%d", (int)(colon - clients), clients, port);
     if (strlen(clients) >= BELT_ACCESS_ADDRESS || strlen(workers) >= BELT_ACCESS_ADDRESS)
         return false;
     snprintf(server->clients[server->client_count++], BELT_ACCESS_ADDRESS, "%s", clients);
@@ -82,11 +82,11 @@ static int add_addresses(struct server_key *server, const struct option_list *li
                 list->items[i], KEYS_ADDRESSES - 1);
             return EXIT_USAGE;
         }
-    if (!list->count && (gethostname(host, sizeof host - 1) != 0 || !add_address(server, host))) {
+    if (!list->count && (gethostname(host, sizeof(host) - 1) != 0 || !add_address(server, host))) {
         say("this machine has no name that others could reach it by: say --address HOST");
         return EXIT_USAGE;
     }
-    snprintf(local, sizeof local, LOOPBACK "%s,%s", strrchr(server->clients[0], ':'),
+    snprintf(local, sizeof(local), LOOPBACK "%s,%s", strrchr(server->clients[0], ':'),
              strrchr(server->workers[0], ':') + 1);
     add_address(server, local);
     return EXIT_OK;
@@ -103,7 +103,7 @@ static void name_broker(struct belt_access *access, const struct server_key *ser
         if (!(is_worker ? workers : clients) || access->broker_count == BELT_ACCESS_BROKERS)
             continue;
         *broker = (struct belt_access_broker){.workers = is_worker, .has_next = server->has_next};
-        snprintf(broker->address, sizeof broker->address, "%s",
+        snprintf(broker->address, sizeof(broker->address), "%s",
                  is_worker ? server->workers[i - server->client_count] : server->clients[i]);
         memcpy(broker->key, server->public_key, BELT_KEY_BYTES);
         memcpy(broker->next, server->next_public, BELT_KEY_BYTES);
@@ -117,10 +117,10 @@ static int make(const struct server_key *server, const char *name, uint8_t roles
 {
     *key = (struct keyring_key){.identity.roles = roles};
     *access = (struct belt_access){.broker_count = 0};
-    snprintf(key->identity.name, sizeof key->identity.name, "%s", name);
-    snprintf(key->identity.owner, sizeof key->identity.owner, "%s", name);
-    snprintf(access->name, sizeof access->name, "%s", name);
-    keyring_roles_write(roles, access->role, sizeof access->role);
+    snprintf(key->identity.name, sizeof(key->identity.name), "%s", name);
+    snprintf(key->identity.owner, sizeof(key->identity.owner), "%s", name);
+    snprintf(access->name, sizeof(access->name), "%s", name);
+    keyring_roles_write(roles, access->role, sizeof(access->role));
     name_broker(access, server, roles);
     if (draw(access->public_key, access->secret_key))
         return EXIT_INTERNAL;
@@ -142,7 +142,7 @@ static int make_directory(const char *directory)
 {
     char path[PATH_MAX];
 
-    snprintf(path, sizeof path, "%s", directory);
+    snprintf(path, sizeof(path), "%s", directory);
     for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
         if (slash)
             *slash = '\0';
@@ -158,10 +158,10 @@ static int make_directory(const char *directory)
 static int write_access(const char *directory, const struct belt_access *access, char path[PATH_MAX])
 {
     char text[BELT_ACCESS_BYTES], home[PATH_MAX];
-    size_t len = belt_access_format(access, text, sizeof text);
+    size_t len = belt_access_format(access, text, sizeof(text));
     int err = EEXIST;
 
-    if (belt_access_home("access", path, PATH_MAX) && belt_access_home("", home, sizeof home)) {
+    if (belt_access_home("access", path, PATH_MAX) && belt_access_home("", home, sizeof(home))) {
         home[strlen(home) - 1] = '\0';
         if (make_directory(home))
             return EXIT_IO;
@@ -171,7 +171,7 @@ static int write_access(const char *directory, const struct belt_access *access,
         snprintf(path, PATH_MAX, "%s/%s.access", directory, access->name);
         err = belt_secret_write(path, text, len, false);
     }
-    explicit_bzero(text, sizeof text);
+    explicit_bzero(text, sizeof(text));
     return err ? failed("write the access file", path, err) : EXIT_OK;
 }
 
@@ -187,9 +187,9 @@ static int write_all(const char *directory, const struct server_key *server)
     belt_access_wipe(&access);
     if (rc)
         return rc;
-    int len = snprintf(line, sizeof line,
+    int len = snprintf(line, sizeof(line),
                        "# key, name, roles: 'belt keys' and hands change it, the broker sees it at once\n");
-    keyring_line(&key, line + len, sizeof line - (size_t)len);
+    keyring_line(&key, line + len, sizeof(line) - (size_t)len);
     err = keys_write_list(directory, line, strlen(line));
     if (!err)
         err = server_key_store(directory, server, false);
@@ -214,14 +214,14 @@ int keys_init(const struct options *options)
     char directory[PATH_MAX], error[512] = "";
     int rc;
 
-    if (!keys_directory(values->state, true, directory, sizeof directory)) {
+    if (!keys_directory(values->state, true, directory, sizeof(directory))) {
         say("there is no HOME that could hold keys: name the broker's state directory with --state DIR");
         return EXIT_USAGE;
     }
     rc = add_addresses(&server, &values->address);
     if (rc || (rc = make_directory(directory)))
         return rc;
-    if (server_key_load(directory, &there, error, sizeof error) != KEYS_NONE) {
+    if (server_key_load(directory, &there, error, sizeof(error)) != KEYS_NONE) {
         server_key_wipe(&there);
         say("there are keys in %s already; 'belt keys new' makes one for a peer", directory);
         return EXIT_REFUSED;
@@ -249,7 +249,7 @@ static int load_server(const struct keys_list *list, struct server_key *server)
 {
     char error[512] = "cannot read it";
 
-    if (server_key_load(list->directory, server, error, sizeof error) == KEYS_FOUND)
+    if (server_key_load(list->directory, server, error, sizeof(error)) == KEYS_FOUND)
         return EXIT_OK;
     say("%s", error);
     return EXIT_IO;
@@ -262,7 +262,7 @@ static int set_owner(const struct keys_values *values, struct keyring_key *key)
         return EXIT_USAGE;
     }
     if (values->owner)
-        snprintf(key->identity.owner, sizeof key->identity.owner, "%s", values->owner);
+        snprintf(key->identity.owner, sizeof(key->identity.owner), "%s", values->owner);
     key->identity.quotas = (struct belt_quotas){.connections = values->connections,
                                                 .jobs = values->jobs,
                                                 .waiting_bytes = values->waiting_bytes,
@@ -320,7 +320,7 @@ static int add_key(struct keys_list *list, const struct keyring_key *key)
 {
     char line[KEYRING_LINE + 1];
 
-    if (keyring_line(key, line, sizeof line) >= sizeof line) {
+    if (keyring_line(key, line, sizeof(line)) >= sizeof(line)) {
         say("the name and the owner are too long");
         return EXIT_USAGE;
     }
@@ -347,8 +347,8 @@ static int new_key(const struct options *options, struct keys_list *list, const 
     if (!rc)
         rc = add_key(list, &key);
     if (!rc)
-        rc = print_secret(text, belt_access_format(&access, text, sizeof text));
-    explicit_bzero(text, sizeof text);
+        rc = print_secret(text, belt_access_format(&access, text, sizeof(text)));
+    explicit_bzero(text, sizeof(text));
     belt_access_wipe(&access);
     server_key_wipe(&server);
     return rc;
@@ -399,7 +399,7 @@ static int new_token(const struct options *options, struct keys_list *list, cons
         strcat(text, "\n");
         rc = print_secret(text, strlen(text));
     }
-    explicit_bzero(text, sizeof text);
+    explicit_bzero(text, sizeof(text));
     belt_access_wipe(&access);
     server_key_wipe(&server);
     return rc;

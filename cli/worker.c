@@ -11,12 +11,18 @@
 #include "cli/endpoint.h"
 #include "cli/exit.h"
 #include "cli/functions.h"
+#include "cli/join.h"
+#include "cli/option_values.h"
 #include "cli/run.h"
 #include "cli/say.h"
 #include "cli/worker_python.h"
 
+#include "proto/access_file.h"
 #include "proto/limits.h"
+#include "proto/token.h"
 
+#include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +164,43 @@ static int run_agent(const struct served *served, const struct worker_values *va
     return exit_of_code(code);
 }
 
+/* Words of the command line and copies of them are ours to write into. */
+static void hide(const char *word)
+{
+    char *text = (char *)(uintptr_t)word;
+
+    if (text && !strncmp(text, BELT_TOKEN_PREFIX, sizeof(BELT_TOKEN_PREFIX) - 1))
+        memset(text, '*', strlen(text));
+}
+
+/* The token, which is overwritten where everybody sees the arguments of a process. */
+static char *take_token(const struct options *options)
+{
+    struct worker_values *values = options->values;
+    char *token = values->join ? strdup(values->join) : NULL;
+
+    for (uint32_t i = 0; i < options->setting_count; i++)
+        if (!strcmp(options->settings[i].def->name, "join"))
+            hide(options->settings[i].value);
+    hide(values->join);
+    return token;
+}
+
+static int serve_and_run(struct served *served, const struct options *options)
+{
+    struct worker_values *values = options->values;
+    char path[PATH_MAX];
+    char *token = take_token(options);
+    int rc = serve_all(served, values);
+
+    if (!rc && token) {
+        rc = join_broker(&values->common, token, path, sizeof(path));
+        values->common.access = path; /* of this run, too */
+    }
+    belt_secret_free(token, token ? strlen(token) : 0);
+    return rc ? rc : run_agent(served, values);
+}
+
 int run_worker(const struct options *options)
 {
     struct served *served;
@@ -173,9 +216,7 @@ int run_worker(const struct options *options)
         say("out of memory");
         return EXIT_INTERNAL;
     }
-    rc = serve_all(served, options->values);
-    if (!rc)
-        rc = run_agent(served, options->values);
+    rc = serve_and_run(served, options);
     free(served);
     return rc;
 }

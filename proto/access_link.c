@@ -10,7 +10,7 @@ void belt_access_link_init(struct belt_access_link *link, const struct belt_acce
                            bool workers)
 {
     const struct belt_access_broker *broker = belt_access_find(access, endpoint, workers);
-    *link = (struct belt_access_link){.keyed = broker != NULL && strncmp(endpoint, "tcp://", 6) == 0};
+    *link = (struct belt_access_link){.keyed = broker && strncmp(endpoint, "tcp://", 6) == 0};
     if (!link->keyed)
         return;
     memcpy(link->public_key, access->public_key, BELT_KEY_BYTES);

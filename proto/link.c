@@ -192,12 +192,12 @@ static bool is_tcp(const char *endpoint)
 /* What ZeroMQ keeps of these for the next address that is bound or connected, and for no other. */
 static int set_server(void *socket, const char *endpoint, const struct belt_link_keys *keys)
 {
-    int server = keys && is_tcp(endpoint), enforce = server;
-    const char *domain = server ? BELT_LINK_DOMAIN : NULL; /* an empty one is refused */
+    int server = keys && is_tcp(endpoint), enforce = 1;
+    const char *domain = server ? BELT_LINK_DOMAIN : BELT_LINK_DOMAIN_LOCAL;
     if (!keys)
         return 0;
     if (zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &server, sizeof(server)) != 0 ||
-        zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, domain ? strlen(domain) : 0) != 0 ||
+        zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) != 0 ||
         zmq_setsockopt(socket, ZAP_ENFORCE_DOMAIN, &enforce, sizeof(enforce)) != 0)
         return -1;
     return server ? zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->secret_key, BELT_KEY_BYTES) : 0;

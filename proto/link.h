@@ -30,6 +30,9 @@ void *belt_link_context(void);
 
 /* The domain in which a broker's ROUTER asks about keys: without somebody who answers for it no connection begins. */
 #define BELT_LINK_DOMAIN "belt"
+/* The same for its ipc:// addresses, where the operating system knows the peer: a domain that was set cannot be taken
+ * back. */
+#define BELT_LINK_DOMAIN_LOCAL "belt-local"
 
 /** Keys of BELT_KEY_BYTES for addresses of tcp:// (PROTOCOL.md §17.1). *Copied* into the socket. */
 struct belt_link_keys {

@@ -244,10 +244,10 @@ Test(keyring, only_our_question_has_a_key)
     const struct zap_frame good[ZAP_FRAMES + 1] = {{"1.0", 3}, {"7", 1},     {"belt", 4}, {"127.0.0.1", 9},
                                                    {"", 0},    {"CURVE", 5}, {a, 32},     {"", 0}};
     uint8_t key[BELT_KEY_BYTES] = {0};
-    cr_assert(zap_question(good, ZAP_FRAMES, key));
+    cr_assert_eq(zap_question(good, ZAP_FRAMES, key), ZAP_KEY);
     cr_assert_eq(memcmp(key, a, sizeof(a)), 0);
     for (size_t count = 0; count <= ZAP_FRAMES + 1; count++)
-        cr_assert_eq(zap_question(good, count, key), count == ZAP_FRAMES, "%zu frames", count);
+        cr_assert_eq(zap_question(good, count, key), count == ZAP_FRAMES ? ZAP_KEY : ZAP_NO, "%zu frames", count);
     static const struct zap_frame wrong[] = {{"", 0},     {"1.1", 3},   {"beltx", 5},
                                              {"NULL", 4}, {"PLAIN", 5}, {"curve", 5}};
     static const size_t asked[] = {0, 2, 5, 6};
@@ -256,7 +256,24 @@ Test(keyring, only_our_question_has_a_key)
             struct zap_frame frames[ZAP_FRAMES];
             memcpy(frames, good, sizeof(frames));
             frames[asked[i]] = wrong[k];
-            cr_assert_not(zap_question(frames, ZAP_FRAMES, key), "frame %zu is %s", asked[i],
-                          (const char *)wrong[k].data);
+            cr_assert_eq(zap_question(frames, ZAP_FRAMES, key), ZAP_NO, "frame %zu is %s", asked[i],
+                         (const char *)wrong[k].data);
+        }
+}
+
+Test(keyring, a_process_of_this_machine_needs_no_key)
+{
+    const struct zap_frame good[] = {{"1.0", 3}, {"7", 1},   {"belt-local", 10}, {"localhost:0:0:17", 16},
+                                     {"", 0},    {"NULL", 4}};
+    static const struct zap_frame wrong[] = {{"", 0}, {"127.0.0.1", 9}, {"belt", 4}, {"CURVE", 5}, {"localhost", 9}};
+    static const size_t asked[] = {0, 2, 3, 5};
+    uint8_t key[BELT_KEY_BYTES];
+    cr_assert_eq(zap_question(good, 6, key), ZAP_LOCAL);
+    for (size_t i = 0; i < sizeof(asked) / sizeof(*asked); i++)
+        for (size_t k = 0; k < sizeof(wrong) / sizeof(*wrong); k++) {
+            struct zap_frame frames[6];
+            memcpy(frames, good, sizeof(frames));
+            frames[asked[i]] = wrong[k];
+            cr_assert_eq(zap_question(frames, 6, key), ZAP_NO, "frame %zu", asked[i]);
         }
 }
