@@ -405,10 +405,8 @@ enum keyring_answer keyring_join(const struct keyring *keyring, const uint8_t se
     memcpy(joined->identity.credential, key, BELT_KEY_BYTES);
     free_name(keyring, wished, joined->identity.name);
     snprintf(joined->by, sizeof(joined->by), "%s", from->identity.name);
-    /* A token without an owner of its own lets in owners of their own. */
-    bool own = strcmp(from->identity.owner, from->identity.name) == 0;
-    snprintf(joined->identity.owner, sizeof(joined->identity.owner), "%s",
-             own ? joined->identity.name : from->identity.owner);
+    /* Never the name that was wished for: it might be that of somebody whose jobs are here. */
+    memcpy(joined->identity.owner, from->identity.owner, sizeof(joined->identity.owner));
     return KEYRING_ADDED;
 }
 

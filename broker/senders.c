@@ -22,8 +22,9 @@ static const struct belt_identity *user_identity(struct senders *senders, uint32
         return identity;
     *identity = (struct belt_identity){.roles = BELT_MAY_CLIENT};
     memcpy(identity->credential, &user, sizeof(user));
-    snprintf(identity->name, sizeof(identity->name), "user-%" PRIu32, user);
-    snprintf(identity->owner, sizeof(identity->owner), "user-%" PRIu32, user);
+    /* No key has such a name. */
+    snprintf(identity->name, sizeof(identity->name), "uid:%" PRIu32, user);
+    snprintf(identity->owner, sizeof(identity->owner), "uid:%" PRIu32, user);
     if (user == 0 || user == geteuid())
         identity->roles |= BELT_MAY_ADMIN | BELT_MAY_WORKER | BELT_MAY_OBSERVER;
     return identity;

@@ -85,11 +85,11 @@ static int make_keys(struct join *join)
         say("cannot make a key: this ZeroMQ has no CURVE");
         return EXIT_INTERNAL;
     }
-    explicit_bzero(secret, sizeof secret);
+    explicit_bzero(secret, sizeof(secret));
     memcpy(join->own.public_key, zcert_public_key(pair), BELT_KEY_BYTES);
     memcpy(join->own.secret_key, zcert_secret_key(pair), BELT_KEY_BYTES);
     zcert_destroy(&pair);
-    memcpy(join->own.brokers, join->token.brokers, sizeof join->own.brokers);
+    memcpy(join->own.brokers, join->token.brokers, sizeof(join->own.brokers));
     join->own.broker_count = join->token.broker_count;
     return EXIT_OK;
 }
@@ -136,9 +136,9 @@ static int read_answer(struct join *join, const struct belt_frames *frames)
     }
     if (msg.type != BELT_MSG_JOINED)
         return EXIT_BROKER;
-    snprintf(join->own.name, sizeof join->own.name, "%.*s", (int)msg.u.joined.name.len,
+    snprintf(join->own.name, sizeof(join->own.name), "%.*s", (int)msg.u.joined.name.len,
              (const char *)msg.u.joined.name.data);
-    snprintf(join->own.role, sizeof join->own.role, "%.*s", (int)msg.u.joined.role.len,
+    snprintf(join->own.role, sizeof(join->own.role), "%.*s", (int)msg.u.joined.role.len,
              (const char *)msg.u.joined.role.data);
     return EXIT_OK;
 }
@@ -238,10 +238,10 @@ static int find_path(const struct broker_values *values, char *path, size_t room
 static int keep(struct join *join, const char *path)
 {
     char text[BELT_ACCESS_BYTES];
-    size_t len = belt_access_format(&join->own, text, sizeof text);
+    size_t len = belt_access_format(&join->own, text, sizeof(text));
     int err = belt_secret_write(path, text, len, false);
 
-    explicit_bzero(text, sizeof text);
+    explicit_bzero(text, sizeof(text));
     if (err) {
         say("joined as %s, but the access file %s cannot be written: %s", join->own.name, path, strerror(err));
         return EXIT_IO;
@@ -259,7 +259,7 @@ static int look(const struct join *join, const char *path)
 
     if (access(path, F_OK) != 0)
         return 1;
-    if (belt_access_load(path, &there, NULL, 0, error, sizeof error) != BELT_ACCESS_FOUND) {
+    if (belt_access_load(path, &there, NULL, 0, error, sizeof(error)) != BELT_ACCESS_FOUND) {
         say("%s", error);
         return EXIT_USAGE;
     }

@@ -5,7 +5,7 @@
  *
  *     name = ann
  *     role = client
- *     broker = tcp://head:7878 SERVERKEY          several: they are tried in their order
+ *     broker = tcp://head:7878 SERVERKEY          several: the first is used unless another is named
  *     workers = tcp://head:7879 SERVERKEY         for `belt worker`
  *     public = KEY
  *     secret = KEY

@@ -70,7 +70,7 @@ static void teardown(void)
 {
     char command[128];
     zmq_ctx_term(context);
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
+    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
     cr_assert_eq(system(command), 0);
 }
 
@@ -174,7 +174,7 @@ Test(curve, nobody_else_gets_in)
     open_door(&door, "tcp://127.0.0.1:*");
     cr_assert_not(gets_in(&door, &stranger, server.public_key, NULL, SHUT_MS), "a key that is not in the list");
     cr_assert_not(gets_in(&door, &old, server.public_key, NULL, SHUT_MS), "one whose time is over");
-    cr_assert_geq(broker_zap.refused(handler, address, sizeof address), 2);
+    cr_assert_geq(broker_zap.refused(handler, address, sizeof(address)), 2);
     cr_assert_not_null(strstr(address, "127.0.0.1"), "%s", address);
     struct pair false_secret = ann;
     memcpy(false_secret.secret_key, stranger.secret_key, BELT_KEY_BYTES);
@@ -213,7 +213,7 @@ Test(curve, a_list_that_cannot_be_read_lets_nobody_in)
     char path[64];
     void *handler = broker_zap.start(context, directory);
     open_door(&door, "tcp://127.0.0.1:*");
-    snprintf(path, sizeof path, "%s/peers", directory);
+    snprintf(path, sizeof(path), "%s/peers", directory);
     cr_assert_eq(chmod(path, 0644), 0);
     nobody(&door, "others can read it");
     cr_assert_eq(chmod(path, 0600), 0);
@@ -280,14 +280,14 @@ Test(curve, on_a_unix_socket_the_user_is_known_instead)
     const struct belt_link_keys keys = {.secret_key = server.secret_key};
     void *handler = broker_zap.start(context, directory);
     open_door(&door, "tcp://127.0.0.1:*");
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/socket", directory);
+    snprintf(endpoint, sizeof(endpoint), "ipc://%s/socket", directory);
     char tcp[BELT_MAX_TEXT];
-    snprintf(tcp, sizeof tcp, "%s", door.bound);
+    snprintf(tcp, sizeof(tcp), "%s", door.bound);
     cr_assert_eq(belt_link_bind(door.router, endpoint, &keys, door.bound), 0);
     cr_assert(gets_in(&door, NULL, NULL, NULL, OPEN_MS));
     cr_assert_eq(door.sender.kind, BELT_SENDER_USER);
     cr_assert_eq(door.sender.user, geteuid());
-    snprintf(door.bound, sizeof door.bound, "%s", tcp);
+    snprintf(door.bound, sizeof(door.bound), "%s", tcp);
     cr_assert_not(gets_in(&door, NULL, NULL, NULL, SHUT_MS), "tcp:// still asks for keys");
     cr_assert(gets_in(&door, &ann, server.public_key, NULL, OPEN_MS));
     cr_assert_eq(door.sender.kind, BELT_SENDER_KEY);
@@ -314,14 +314,14 @@ Test(curve, the_handler_survives_any_question)
         cr_assert_eq(zmq_connect(req, "inproc://zeromq.zap.01"), 0);
         for (unsigned i = 0; i < count; i++) {
             state = state * 1664525u + 1013904223u;
-            size_t len = (state >> 24) % 4 ? strlen(parts[i % 8]) : (state >> 8) % sizeof frame;
-            memset(frame, (int)(state >> 16), sizeof frame);
+            size_t len = (state >> 24) % 4 ? strlen(parts[i % 8]) : (state >> 8) % sizeof(frame);
+            memset(frame, (int)(state >> 16), sizeof(frame));
             memcpy(frame, parts[i % 8], strlen(parts[i % 8]));
             zmq_send(req, frame, len, i + 1 < count ? ZMQ_SNDMORE : 0);
         }
         for (int more = 1, at = 0; more; at++) {
             size_t size = sizeof(more);
-            int got = zmq_recv(req, reply, sizeof reply, 0);
+            int got = zmq_recv(req, reply, sizeof(reply), 0);
             cr_assert_geq(got, 0, "no answer to question %u", seed);
             cr_assert(at != 2 || memcmp(reply, "400", 3) == 0, "question %u got in", seed);
             zmq_getsockopt(req, ZMQ_RCVMORE, &more, &size);

@@ -202,7 +202,7 @@ Test(keyring, a_token_lets_a_key_in)
     cr_assert_eq(token.uses, 0);
     cr_assert_eq(token.line, 1);
     cr_assert_str_eq(joined.identity.name, "node");
-    cr_assert_str_eq(joined.identity.owner, "node");
+    cr_assert_str_eq(joined.identity.owner, "spring", "whose jobs it sees is not for the peer to choose");
     cr_assert_str_eq(joined.by, "spring");
     cr_assert_eq(joined.identity.roles, BELT_MAY_WORKER | BELT_MAY_CLIENT);
     cr_assert_eq(joined.identity.quotas.connections, 4);
