@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -251,6 +252,7 @@ int run_keys(const struct options *options)
 
     if (options->dashes || options->colons)
         return admin_usage(options, "'keys' takes no command");
+    prctl(PR_SET_DUMPABLE, 0); /* a core dump would hold secret keys */
     for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
         if (!strcmp(verbs[i].name, verb))
             return options->word_count - 1 <= verbs[i].words ? verbs[i].run(options)

@@ -410,7 +410,7 @@ static void assert_event(const struct core *core, const struct core_event *event
 
 void core_step(struct core *core, const struct core_event *event, struct core_update *update)
 {
-    assert(core->out == NULL); /* a core is not stepped from within a step */
+    assert(!core->out); /* a core is not stepped from within a step */
     assert_event(core, event);
     core->out = update;
     if (!core->started_ms)

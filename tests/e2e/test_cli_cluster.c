@@ -139,7 +139,8 @@ Test(cli_cluster, keep_says_how_long_a_job_waits_for_its_client)
 
 Test(cli_cluster, functions_filters_and_commands_on_two_workers)
 {
-    struct process *one = start_worker(ARGV("worker", "-j2", "--command", "twice=echo {}{}", "--allow-commands", "--insecure-plaintext"));
+    struct process *one =
+        start_worker(ARGV("worker", "-j2", "--command", "twice=echo {}{}", "--allow-commands", "--insecure-plaintext"));
     struct process *two =
         start_worker(ARGV("worker", "-j2", "--filter", "upper=sed -u y/abc/ABC/", "--command", "twice=echo {}{}"));
 

@@ -175,6 +175,78 @@ Test(keys, who_is_revoked_does_nothing_any_more)
     cr_assert_str_eq(runs(ARGV("map", "twice"), "4\n", 0), "44\n");
 }
 
+/* Some are revoked while all chatter: those do nothing more, and nobody else loses a result. */
+#define CHATTERERS 8
+#define CHAT       200
+
+static void chat(struct process *map[CHATTERERS], int from, int to)
+{
+    char line[16];
+    for (int i = from; i < to; i++)
+        for (int k = 0; k < CHATTERERS; k++) {
+            snprintf(line, sizeof(line), "%d\n", i);
+            if (map[k])
+                process_write(map[k], line);
+        }
+}
+
+Test(keys, revoking_under_load_harms_nobody_else)
+{
+    struct process *map[CHATTERERS];
+    char expected[16 * CHAT] = "", path[128], name[32];
+    runs(ARGV("keys", "init", "--address", address), "", 0);
+    start_broker();
+    worker = start(ARGV("worker", "-q", "-j2", "--filter", "same=cat"), NULL);
+    for (int k = 0; k < CHATTERERS; k++) {
+        snprintf(name, sizeof(name), "peer-%d", k);
+        write_file(path_of(name, path), runs(ARGV("keys", "new", name, "--role", "client"), "", 0), 0600);
+        map[k] = process_start(
+            &(struct process_options){.argv = ARGV("map", "--access", path, "same"), .env = env, .stdin_open = true});
+    }
+    chat(map, 0, CHAT / 2);
+    runs(ARGV("keys", "revoke", "peer-1", "peer-4", "peer-6"), "", 0);
+    cr_assert(process_wait_err(broker, "it has 6", BOUND_MS), "%s", process_err(broker));
+    for (int k = 0; k < CHATTERERS; k++)
+        if (k == 1 || k == 4 || k == 6) {
+            cr_assert(process_wait(map[k], BOUND_MS), "peer-%d goes on", k);
+            cr_assert_neq(process_status(map[k]), 0);
+            cr_assert_not_null(strstr(process_err(map[k]), "revoked"), "peer-%d: %s", k, process_err(map[k]));
+            process_free(map[k]);
+            map[k] = NULL;
+        }
+    chat(map, CHAT / 2, CHAT);
+    for (int i = 0; i < CHAT; i++)
+        sprintf(expected + strlen(expected), "%d\n", i);
+    for (int k = 0; k < CHATTERERS; k++) {
+        if (!map[k])
+            continue;
+        process_close_stdin(map[k]);
+        cr_assert(process_wait(map[k], BOUND_MS), "peer-%d", k);
+        cr_assert_eq(process_status(map[k]), 0, "peer-%d: %s", k, process_err(map[k]));
+        cr_assert_str_eq(process_out(map[k]), expected, "peer-%d", k);
+        process_free(map[k]);
+    }
+}
+
+Test(keys, a_key_ends_with_its_time)
+{
+    char path[128];
+    runs(ARGV("keys", "init", "--address", address), "", 0);
+    start_broker();
+    start_worker();
+    write_file(path_of("ann.access", path),
+               runs(ARGV("keys", "new", "ann", "--role", "client", "--expires", "1s"), "", 0), 0600);
+    /* Sooner or later it is over, and stays so. */
+    for (int status = 0; status == 0;) {
+        struct process *map = start(ARGV("map", "--access", path, "--connect-timeout", "1", "twice"), "1\n");
+        cr_assert(process_wait(map, BOUND_MS));
+        status = process_status(map);
+        process_free(map);
+    }
+    fails(ARGV("map", "--access", path, "--connect-timeout", "1", "twice"), 3, "belt keys list");
+    cr_assert_not_null(strstr(runs(ARGV("keys", "list"), "", 0), "over"));
+}
+
 /* ---- joining ---- */
 
 static char node[64], token[4096];

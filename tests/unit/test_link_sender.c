@@ -18,7 +18,7 @@
 #include <zmq.h>
 
 /* Of a greeting, in bytes: what comes before the version. */
-#define SIGNATURE 10u
+#define SIGNATURE   10u
 #define CLAIMED_KEY "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 
 static void *context, *router;
