@@ -239,7 +239,7 @@ static void on_message(struct core *core, const struct core_event *event)
 {
     struct session *from;
     const struct belt_msg *msg = event->msg;
-    if (peer_barred(core, event))
+    if (event->identity && peer_barred(core, event))
         return;
     if (msg->type == BELT_MSG_HELLO) {
         peer_hello(core, event);
@@ -251,7 +251,7 @@ static void on_message(struct core *core, const struct core_event *event)
         update_send(core, from, BELT_MSG_PONG);
     else if (msg->type == BELT_MSG_BYE)
         peer_bye(core, from);
-    else if (admission_refused(core, from, msg))
+    else if (from->account && admission_refused(core, from, msg))
         return;
     else if (from->role == BELT_ROLE_WORKER)
         from_worker(core, from, msg);

@@ -3,7 +3,7 @@
  * In half of the seeds the broker has keys: each client, agent and administrator has one of its own, and so has a
  * stranger, who guesses ids of jobs and subscriptions, keys and names of readers, takes over routes and sessions, and
  * comes with keys that are revoked, over, or for something else. Nothing of what he says may be granted, or change
- * anything (S3, S4, S5 of docs/guarantees.md).
+ * anything: that is what S3, S4 and S5 stand for in the messages below.
  */
 #include "broker/core/model/account.h"
 #include "broker/core/model/catalog.h"

@@ -22,28 +22,21 @@ static bool is_full_of_results(const struct core *core, const struct account *ac
     return account->unread >= part_of_memory(core, account->quotas.kept_bytes);
 }
 
-uint64_t quota_left(const struct core *core, const struct job *job)
+uint64_t quota_of_inputs(const struct core *core, const struct account *account)
 {
-    const struct account *account = job->owner.account;
-    if (!account)
-        return UINT64_MAX;
     uint64_t most = part_of_memory(core, account->quotas.waiting_bytes), has = waiting_of(account);
     return has < most && !is_full_of_results(core, account) ? most - has : 0;
 }
 
-bool quota_takes(const struct core *core, const struct job *job, uint64_t size)
+bool quota_has_room(const struct core *core, const struct account *account, uint64_t size)
 {
-    const struct account *account = job->owner.account;
-    if (!account || size <= quota_left(core, job))
+    if (size <= quota_of_inputs(core, account))
         return true;
     return waiting_of(account) == 0 && !is_full_of_results(core, account);
 }
 
-bool quota_keeps(const struct core *core, const struct job *job, uint64_t size, bool expected)
+bool quota_has_room_for_result(const struct core *core, const struct account *account, uint64_t size, bool expected)
 {
-    const struct account *account = job->owner.account;
-    if (!account)
-        return true;
     uint64_t kept = account->unread + (expected ? account->expected : 0);
     return kept + size <= part_of_memory(core, account->quotas.kept_bytes);
 }
