@@ -2,7 +2,7 @@
  *
  * broker/core/util: nodes know whether they are in a list or a heap, and leave it from wherever they are.
  */
-#include "broker/core/util/heap.h"
+#include "proto/util/heap.h"
 #include "broker/core/util/list.h"
 #include "broker/core/util/pairs.h"
 

@@ -155,7 +155,7 @@ static void slot_take(struct paced *p, uint32_t agent, uint32_t number)
     uint32_t count = (uint32_t)(slot->end - first);
     slot->end = first;
     p->totals.taken += count;
-    slot_table_taken(p->agents[agent].table, p->now, number, count);
+    slot_table_reclaimed(p->agents[agent].table, p->now, number, count);
     slot_flush(p, agent,
                number); /* the agent reads the answers that the slot has not told it of (worker/slot/task.c) */
 }
@@ -173,7 +173,7 @@ static bool actions_take(struct paced *p, uint32_t number)
         case SLOT_TABLE_GIVE:
             slot_give(p, number, action.slot, &action.task);
             break;
-        case SLOT_TABLE_TAKE:
+        case SLOT_TABLE_RECLAIM:
             slot_take(p, number, action.slot);
             break;
         default:

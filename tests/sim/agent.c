@@ -4,7 +4,7 @@
  */
 #include "tests/sim/sim.h"
 
-#include "worker/table/books.h"
+#include "worker/table/state.h"
 
 #include <stdio.h>
 

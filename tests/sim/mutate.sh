@@ -22,7 +22,7 @@ for folder in proto broker worker client cli tests/sim tests/mixes tests/core; d
     mkdir -p "$build/tree/$folder" && cp -R "$source/$folder/." "$build/tree/$folder/" || exit 2
 done
 cd "$build/tree" || exit 2
-files="$(ls proto/*.c | grep -v -e link.c -e signals.c) $(ls broker/core/*.c broker/core/*/*.c) $(ls worker/table/*.c) $(ls "$room"/*.c)"
+files="$(ls proto/*.c proto/util/*.c | grep -v -e link.c -e signals.c) $(ls broker/core/*.c broker/core/*/*.c) $(ls worker/table/*.c) $(ls "$room"/*.c)"
 case $room in
 tests/sim) files="$files $(ls broker/record/*.c) client/stream.c client/window.c tests/core/invariants.c" ;;
 tests/mixes) files="$files cli/mix.c" ;;

@@ -55,7 +55,7 @@ static void take(struct agent_model *agent, uint32_t slot)
     struct process *process = &agent->process[slot];
     uint32_t count = process->count > 1 ? process->count - 1 : 0;
     process->count -= count;
-    slot_table_taken(agent->table, now_us(agent), slot, count);
+    slot_table_reclaimed(agent->table, now_us(agent), slot, count);
 }
 
 static void signalled(struct agent_model *agent, struct process *process, enum slot_table_action_type type)
@@ -102,7 +102,7 @@ bool process_act(struct agent_model *agent)
             }
             give(agent, process, &action.task);
             break;
-        case SLOT_TABLE_TAKE:
+        case SLOT_TABLE_RECLAIM:
             take(agent, action.slot);
             break;
         case SLOT_TABLE_CLOSE:

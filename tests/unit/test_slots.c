@@ -3,7 +3,7 @@
  * The slot table on virtual time: placing, credit, chunks, time-outs, taking back, results.
  */
 #include "tests/unit/slots_rig.h"
-#include "worker/table/books.h"
+#include "worker/table/state.h"
 
 #include <criterion/criterion.h>
 

@@ -295,8 +295,8 @@ static void agent_action(struct agent *agent, const struct slot_table_action *ac
     case SLOT_TABLE_GIVE:
         process->program->runner->give(agent, process, &action->task);
         break;
-    case SLOT_TABLE_TAKE:
-        process->program->runner->take(agent, process);
+    case SLOT_TABLE_RECLAIM:
+        process->program->runner->reclaim(agent, process);
         break;
     case SLOT_TABLE_CLOSE:
         persistent_close(agent, process);

@@ -19,8 +19,8 @@ struct runner {
     /** Starts the process of a persistent slot; agent_process_lost() when that fails. */
     void (*start)(struct agent *agent, struct process *process);
     void (*give)(struct agent *agent, struct process *process, const struct slot_table_given *task);
-    /** Takes back what it has not begun: slot_table_taken(). Of a program that yields. */
-    void (*take)(struct agent *agent, struct process *process);
+    /** Takes back what it has not begun: slot_table_reclaimed(). Of a program that yields. */
+    void (*reclaim)(struct agent *agent, struct process *process);
     /** A persistent slot answered a task; may be NULL. */
     void (*answered)(struct agent *agent, struct process *process);
     /** Tells the table which task runs, if the slot says more than its answers; may be NULL. */

@@ -46,7 +46,7 @@ static void c_settle(struct agent *agent, struct process *process)
 }
 
 /* Room for the next payloads, before one is given and after each answer. */
-static void c_reclaim(struct agent *agent, struct process *process)
+static void c_collect(struct agent *agent, struct process *process)
 {
     if (process->arena.lent)
         c_settle(agent, process);
@@ -60,14 +60,14 @@ static void c_give(struct agent *agent, struct process *process, const struct sl
 
     process->given++;
     process->due++;
-    c_reclaim(agent, process);
+    c_collect(agent, process);
     if (payload.len >= SLOT_LARGE_BYTES && arena_lend(&process->arena, process->due, payload, &at))
         persistent_give_at(agent, process, task, at);
     else
         persistent_give(agent, process, task);
 }
 
-static void c_take(struct agent *agent, struct process *process)
+static void c_reclaim(struct agent *agent, struct process *process)
 {
     struct slot_memory *told = told_by(agent, process);
     unsigned long long old = atomic_load(&told->claim), mine;
@@ -86,7 +86,7 @@ static void c_take(struct agent *agent, struct process *process)
     }
     process->due -= count;
     arena_unlend(&process->arena, process->due);
-    slot_table_taken(agent->table, agent->now, process->slot, count);
+    slot_table_reclaimed(agent->table, agent->now, process->slot, count);
     process->unread = true; /* what it has answered, and has not told (task.c), does not wait behind a long task */
     agent_process_dirty(agent, process);
 }
@@ -143,8 +143,8 @@ const struct runner runner_c = {
     .side = SLOT_SIDE_AGENT,
     .start = c_start,
     .give = c_give,
-    .take = c_take,
-    .answered = c_reclaim,
+    .reclaim = c_reclaim,
+    .answered = c_collect,
     .output = persistent_output,
     .look = c_look,
     .rest = c_rest,

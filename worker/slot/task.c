@@ -134,7 +134,7 @@ static void slot_flush(struct slot *slot, uint64_t now)
 }
 
 /* What waits lies where the agent can read it, as far as there is room, and nobody is woken: when the next task takes
- * long, the agent comes for it by itself (c_take() in runner_c.c). */
+ * long, the agent comes for it by itself (c_reclaim() in runner_c.c). */
 static void slot_lay_out(struct slot *slot)
 {
     size_t waits = slot->out.len - slot->out.pos;

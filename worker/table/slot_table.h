@@ -46,7 +46,7 @@ struct slot_table_program {
     bool greets;     /* a new slot may be given tasks only after slot_table_ready() */
     bool polite;     /* functions: a task that is to stop is asked (SLOT_TABLE_ASK) before its slot is signalled */
     bool ahead;      /* slots are started before there is work */
-    bool yields;     /* a slot gives back what it has not begun (SLOT_TABLE_TAKE) */
+    bool yields;     /* a slot gives back what it has not begun (SLOT_TABLE_RECLAIM) */
 };
 
 struct slot_table_function {
@@ -110,13 +110,13 @@ struct slot_table_key {
 };
 
 enum slot_table_action_type {
-    SLOT_TABLE_START, /* start a process for `slot`: slot_table_ready(), slot_table_died() follow */
-    SLOT_TABLE_GIVE,  /* hand `task` to `slot`: slot_table_answer() follows */
-    SLOT_TABLE_TAKE,  /* take back from `slot` what it has not begun: slot_table_taken() follows */
-    SLOT_TABLE_CLOSE, /* end the input of `slot`: slot_table_died() follows */
-    SLOT_TABLE_ASK,   /* tell `slot` that its running task is not wanted any more */
-    SLOT_TABLE_TERM,  /* ask `slot` to end */
-    SLOT_TABLE_KILL   /* end `slot` */
+    SLOT_TABLE_START,   /* start a process for `slot`: slot_table_ready(), slot_table_died() follow */
+    SLOT_TABLE_GIVE,    /* hand `task` to `slot`: slot_table_answer() follows */
+    SLOT_TABLE_RECLAIM, /* take back from `slot` what it has not begun: slot_table_reclaimed() follows */
+    SLOT_TABLE_CLOSE,   /* end the input of `slot`: slot_table_died() follows */
+    SLOT_TABLE_ASK,     /* tell `slot` that its running task is not wanted any more */
+    SLOT_TABLE_TERM,    /* ask `slot` to end */
+    SLOT_TABLE_KILL     /* end `slot` */
 };
 
 struct slot_table_action {
@@ -127,111 +127,111 @@ struct slot_table_action {
 
 /** NULL when out of memory. */
 struct slot_table *slot_table_new(const struct slot_table_config *config);
-void slot_table_free(struct slot_table *slots);
+void slot_table_free(struct slot_table *table);
 
 /* ---- events ---- */
 
 /** DISPATCH. Takes references to the payloads, copies the rest. */
-void slot_table_dispatch(struct slot_table *slots, uint64_t now, const struct belt_msg_dispatch *msg);
+void slot_table_dispatch(struct slot_table *table, uint64_t now, const struct belt_msg_dispatch *msg);
 /** RECALL. What it brings comes with slot_table_take_returned(), after the actions of the next turn; nothing:
  * slot_table_none().
  */
-void slot_table_recall(struct slot_table *slots, uint64_t now, uint32_t count);
-void slot_table_drop(struct slot_table *slots, uint64_t now, const struct belt_task_ref *refs, uint32_t count);
-void slot_table_recorded(struct slot_table *slots, uint64_t upto);
+void slot_table_recall(struct slot_table *table, uint64_t now, uint32_t count);
+void slot_table_drop(struct slot_table *table, uint64_t now, const struct belt_task_ref *refs, uint32_t count);
+void slot_table_recorded(struct slot_table *table, uint64_t upto);
 /** A slot said hello. */
-void slot_table_ready(struct slot_table *slots, uint32_t slot);
+void slot_table_ready(struct slot_table *table, uint32_t slot);
 /** A slot says in place of its hello that it cannot serve, and why; slot_table_died() follows. False: it has said
  * hello. */
-bool slot_table_unable(struct slot_table *slots, uint32_t slot, struct belt_bytes why);
+bool slot_table_unable(struct slot_table *table, uint32_t slot, struct belt_bytes why);
 /** The first unanswered task of `slot` has ended. False: it had none. */
-bool slot_table_answer(struct slot_table *slots, uint64_t now, uint32_t slot, const struct slot_table_outcome *outcome);
+bool slot_table_answer(struct slot_table *table, uint64_t now, uint32_t slot, const struct slot_table_outcome *outcome);
 /** `slot` has given back the last `count` of its unanswered tasks: it will not begin them. */
-void slot_table_taken(struct slot_table *slots, uint64_t now, uint32_t slot, uint32_t count);
+void slot_table_reclaimed(struct slot_table *table, uint64_t now, uint32_t slot, uint32_t count);
 /**
  * What a slot says beside its answers: the first `ahead` of its unanswered tasks have ended (their answers are on the
  * way, or lost if it died), and the one behind them runs since `since`, or none when not `running`. Call before
  * slot_table_turn() when slot_table_overdue() and before slot_table_died(); without it the first unanswered task is
  * taken to run.
  */
-void slot_table_look(struct slot_table *slots, uint32_t slot, uint32_t ahead, bool running, uint64_t since);
+void slot_table_look(struct slot_table *table, uint32_t slot, uint32_t ahead, bool running, uint64_t since);
 /** The process of a persistent slot ended, or could not be started. `outcome` says how: text, log, exit_status,
  * term_signal. */
-void slot_table_died(struct slot_table *slots, uint64_t now, uint32_t slot, const struct slot_table_outcome *outcome);
+void slot_table_died(struct slot_table *table, uint64_t now, uint32_t slot, const struct slot_table_outcome *outcome);
 /** The system had no descriptor, process or memory to start a process for `slot`: `why` says which. Nobody is to blame;
  * what was given to the slot waits for the next try. */
-void slot_table_short(struct slot_table *slots, uint64_t now, uint32_t slot, const char *why);
+void slot_table_short(struct slot_table *table, uint64_t now, uint32_t slot, const char *why);
 /** The tasks of the function that runs in `slot` are handed over one by one from here on: its slots write a log, which
  * has to find its task, or do not name the tasks that they answer. */
-void slot_table_one_by_one(struct slot_table *slots, uint32_t slot);
+void slot_table_one_by_one(struct slot_table *table, uint32_t slot);
 /** Take nothing more, return what did not start, stop what still runs at `until`. */
-void slot_table_leave(struct slot_table *slots, uint64_t now, uint64_t until);
+void slot_table_leave(struct slot_table *table, uint64_t now, uint64_t until);
 /** The slots are killed without waiting for them: every task that is held goes back. Only results may be asked for
  * after this. */
-void slot_table_abandon(struct slot_table *slots);
+void slot_table_abandon(struct slot_table *table);
 /** `slot` did something that it must not do: it is ended like a task that is over its time. */
-void slot_table_end(struct slot_table *slots, uint64_t now, uint32_t slot);
+void slot_table_end(struct slot_table *table, uint64_t now, uint32_t slot);
 /** The process of `slot` has ended, others of its process group have not: they are stopped. */
-void slot_table_remains(struct slot_table *slots, uint64_t now, uint32_t slot);
+void slot_table_remains(struct slot_table *table, uint64_t now, uint32_t slot);
 /** Whether `slot` was told to end by a signal. */
-bool slot_table_ends(const struct slot_table *slots, uint32_t slot);
-/** A signal from outside has asked this agent to end: what tasks say around it is no outcome (doubt.h). */
-void slot_table_signalled(struct slot_table *slots, uint64_t now);
+bool slot_table_ends(const struct slot_table *table, uint32_t slot);
+/** A signal from outside has asked this agent to end: what tasks say around it is no outcome (verdict.h). */
+void slot_table_signalled(struct slot_table *table, uint64_t now);
 /** The tasks' processes have got that signal too. */
-void slot_table_shared(struct slot_table *slots);
+void slot_table_shared(struct slot_table *table);
 /** SIGCONT from outside: a signal that ends may follow. */
-void slot_table_warned(struct slot_table *slots, uint64_t now);
+void slot_table_warned(struct slot_table *table, uint64_t now);
 /** The slots' processes are stopped (SIGSTOP), and nothing is decided until slot_table_resume(). */
-void slot_table_pause(struct slot_table *slots, uint64_t now);
-void slot_table_resume(struct slot_table *slots, uint64_t now);
+void slot_table_pause(struct slot_table *table, uint64_t now);
+void slot_table_resume(struct slot_table *table, uint64_t now);
 /** Decides what can start now and what is over its time. Call after the events of a burst and at the deadline. */
-void slot_table_turn(struct slot_table *slots, uint64_t now);
+void slot_table_turn(struct slot_table *table, uint64_t now);
 /** When slot_table_turn() must be called at the latest; UINT64_MAX: never. */
-uint64_t slot_table_deadline(const struct slot_table *slots);
+uint64_t slot_table_deadline(const struct slot_table *table);
 /** Something may be over its time: slot_table_look() should tell what runs before slot_table_turn(). */
-bool slot_table_overdue(const struct slot_table *slots, uint64_t now);
+bool slot_table_overdue(const struct slot_table *table, uint64_t now);
 
 /* ---- what comes out ---- */
 
 /** The next thing to do, in order; false: nothing. */
-bool slot_table_next_action(struct slot_table *slots, struct slot_table_action *action);
+bool slot_table_next_action(struct slot_table *table, struct slot_table_action *action);
 /** Up to `max` references for RETURNED, taken off the list. */
-uint32_t slot_table_take_returned(struct slot_table *slots, struct belt_task_ref *refs, uint32_t max);
+uint32_t slot_table_take_returned(struct slot_table *table, struct belt_task_ref *refs, uint32_t max);
 /** True once after a recall that brought nothing, which is an answer too (PROTOCOL.md §8.3). */
-bool slot_table_none(struct slot_table *slots);
+bool slot_table_none(struct slot_table *table);
 /**
  * When results that were not sent yet are to be; UINT64_MAX: there are none. At once, as a rule. While all slots are
  * busy and more short tasks wait beside those that they have in hand nobody waits for the broker, and a message costs
  * more than such a task: then half a millisecond after the last ones were sent.
  */
-uint64_t slot_table_results_due(const struct slot_table *slots, uint64_t now);
+uint64_t slot_table_results_due(const struct slot_table *table, uint64_t now);
 /** Results [*first, *next) were not sent (again) yet. */
-void slot_table_unsent(const struct slot_table *slots, uint64_t *first, uint64_t *next);
+void slot_table_unsent(const struct slot_table *table, uint64_t *first, uint64_t *next);
 /** Result `number`, which is not recorded. Borrows. */
-void slot_table_result(const struct slot_table *slots, uint64_t number, struct slot_table_result *result);
+void slot_table_result(const struct slot_table *table, uint64_t number, struct slot_table_result *result);
 /** Results below `upto` were sent. */
-void slot_table_sent(struct slot_table *slots, uint64_t now, uint64_t upto);
+void slot_table_sent(struct slot_table *table, uint64_t now, uint64_t upto);
 /** A new connection: all that is not recorded is unsent again. */
-void slot_table_resend(struct slot_table *slots);
+void slot_table_resend(struct slot_table *table);
 
 /** For SYNC: all that is held or not recorded, in `refs` (room for slot_table_held() + slot_table_unrecorded()). */
-uint32_t slot_table_sync(const struct slot_table *slots, struct belt_task_ref *refs);
-uint32_t slot_table_held(const struct slot_table *slots); /* without a result */
-uint32_t slot_table_unrecorded(const struct slot_table *slots);
-uint32_t slot_table_count(const struct slot_table *slots); /* slot numbers are below it */
-uint32_t slot_table_program_of(const struct slot_table *slots, uint32_t slot);
+uint32_t slot_table_sync(const struct slot_table *table, struct belt_task_ref *refs);
+uint32_t slot_table_held(const struct slot_table *table); /* without a result */
+uint32_t slot_table_unrecorded(const struct slot_table *table);
+uint32_t slot_table_count(const struct slot_table *table); /* slot numbers are below it */
+uint32_t slot_table_program_of(const struct slot_table *table, uint32_t slot);
 /** The running task of `slot`; false: none. */
-bool slot_table_running(const struct slot_table *slots, uint32_t slot, struct slot_table_given *task);
+bool slot_table_running(const struct slot_table *table, uint32_t slot, struct slot_table_given *task);
 /** The task that the next answer of `slot` is for; NULL: none. Borrowed until then. */
-const struct slot_table_key *slot_table_due(const struct slot_table *slots, uint32_t slot);
+const struct slot_table_key *slot_table_due(const struct slot_table *table, uint32_t slot);
 /** How many of its unanswered tasks the slot has ended, as far as slot_table_look() told. */
-uint32_t slot_table_ahead(const struct slot_table *slots, uint32_t slot);
+uint32_t slot_table_ahead(const struct slot_table *table, uint32_t slot);
 /** Consecutive failed starts of the slot's program, for the log. */
-uint32_t slot_table_failures(const struct slot_table *slots, uint32_t slot);
+uint32_t slot_table_failures(const struct slot_table *table, uint32_t slot);
 /** Why the program's last start failed, with the last line that it wrote; "": none did. */
-const char *slot_table_why(const struct slot_table *slots, uint32_t slot);
+const char *slot_table_why(const struct slot_table *table, uint32_t slot);
 /** True once after a program whose tasks were refused has started after all: its functions are to be offered again. */
-bool slot_table_recovered(struct slot_table *slots);
+bool slot_table_recovered(struct slot_table *table);
 
 /** The end of a process that is out of memory: says so, and aborts. */
 _Noreturn void slot_table_no_memory(void);

@@ -8,8 +8,8 @@
 
 #include "broker/core/core.h"
 #include "broker/core/util/hash.h"
-#include "broker/core/util/heap.h"
 #include "broker/core/util/list.h"
+#include "proto/util/heap.h"
 
 struct account;
 struct agent;

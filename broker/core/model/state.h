@@ -16,7 +16,7 @@
 #include "broker/core/model/run_time.h"
 #include "broker/core/model/session.h"
 #include "broker/core/util/hash.h"
-#include "broker/core/util/heap.h"
+#include "proto/util/heap.h"
 #include "broker/core/util/list.h"
 
 struct claim;

@@ -5,7 +5,7 @@
  * given, so a dispatch costs the same beside one job and beside thousands. How much is given is sizing.c's.
  */
 #include "broker/core/policy/fair.h"
-#include "broker/core/util/heap.h"
+#include "proto/util/heap.h"
 #include "broker/core/policy/ready.h"
 
 /* Cost of a task that was never measured, for fairness: some work, in us. */

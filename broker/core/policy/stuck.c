@@ -10,7 +10,7 @@
 #include "broker/core/policy/fair.h"
 #include "broker/core/model/run_time.h"
 
-/* An agent gives each slot this many tasks in a row before the next slot has its turn (worker/table/placing.c), so
+/* An agent gives each slot this many tasks in a row before the next slot has its turn (worker/table/placement.c), so
  * tasks begin and end out of order by as much. */
 #define ROW_MAX 8u
 /* An agent gives back what is too much when it holds this many times what it should. */

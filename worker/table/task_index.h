@@ -4,8 +4,8 @@
  * neighbours lie in one cache line; that is all it does better than a general table, and it is on the way of every
  * task.
  */
-#ifndef BELT_WORKER_TABLE_INDEX_H
-#define BELT_WORKER_TABLE_INDEX_H
+#ifndef BELT_WORKER_TABLE_TASK_INDEX_H
+#define BELT_WORKER_TABLE_TASK_INDEX_H
 
 #include <stdint.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Tasks by their key. Pure. See table/index.h.
+ * Tasks by their key. Pure. See table/task_index.h.
  */
-#include "worker/table/books.h"
+#include "worker/table/state.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -2,10 +2,10 @@
  *
  * A heap whose nodes know their places, so that a thing whose key has changed moves, and one that goes leaves, without
  * being looked for. A thing has a node for each heap that it may be in; a zeroed node is in none. The heap owns its
- * array and borrows the nodes. Which node goes before which is a function of its user. Private to broker/core.
+ * array and borrows the nodes. Which node goes before which is a function of its user.
  */
-#ifndef BELT_CORE_HEAP_H
-#define BELT_CORE_HEAP_H
+#ifndef BELT_PROTO_UTIL_HEAP_H
+#define BELT_PROTO_UTIL_HEAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

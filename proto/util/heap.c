@@ -2,7 +2,7 @@
  *
  * A binary heap of nodes that know their places.
  */
-#include "broker/core/util/heap.h"
+#include "proto/util/heap.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -133,9 +133,9 @@ Test(slot_table_take, a_slot_that_idles_gets_what_lies_behind_a_long_one)
     cr_assert_eq(turn(s, 0, SLOT_TABLE_GIVE, &given), 3);
     uint32_t laden = given.slot;
     answer(s, 5 * MS, !laden, 5 * MS);
-    cr_assert_eq(turn(s, 5 * MS, SLOT_TABLE_TAKE, &take), 1);
+    cr_assert_eq(turn(s, 5 * MS, SLOT_TABLE_RECLAIM, &take), 1);
     cr_expect_eq(take.slot, laden);
-    slot_table_taken(s, 5 * MS, laden, 1);
+    slot_table_reclaimed(s, 5 * MS, laden, 1);
     cr_assert_eq(turn(s, 5 * MS, SLOT_TABLE_GIVE, &given), 1);
     cr_expect_eq(given.slot, !laden);
     cr_expect_eq(returned(s), 0);
@@ -152,9 +152,9 @@ Test(slot_table_take, who_has_begun_all_is_not_asked_at_once_again)
     dispatch(s, 0, 3);
     turn(s, 0, SLOT_TABLE_GIVE, &given);
     answer(s, 5 * MS, !given.slot, 5 * MS);
-    cr_assert_eq(turn(s, 5 * MS, SLOT_TABLE_TAKE, NULL), 1);
-    slot_table_taken(s, 5 * MS, given.slot, 0);
-    cr_expect_eq(turn(s, 5 * MS, SLOT_TABLE_TAKE, NULL), 0, "its answer is on the way");
+    cr_assert_eq(turn(s, 5 * MS, SLOT_TABLE_RECLAIM, NULL), 1);
+    slot_table_reclaimed(s, 5 * MS, given.slot, 0);
+    cr_expect_eq(turn(s, 5 * MS, SLOT_TABLE_RECLAIM, NULL), 0, "its answer is on the way");
     slot_table_free(s);
 }
 
@@ -166,11 +166,11 @@ Test(slot_table_take, nothing_stays_or_comes_behind_one_that_is_late)
     dispatch(s, 0, 100);
     cr_assert_eq(turn(s, 0, SLOT_TABLE_GIVE, NULL), SLOT_TABLE_CREDIT_YIELDS_US / 20);
     cr_assert_leq(slot_table_deadline(s), 2 * MS);
-    cr_expect_eq(turn(s, MS / 2, SLOT_TABLE_TAKE, NULL), 0);
-    cr_assert_eq(turn(s, 2 * MS, SLOT_TABLE_TAKE, NULL), 1);
-    slot_table_taken(s, 2 * MS, 0, SLOT_TABLE_CREDIT_YIELDS_US / 20 - 1);
+    cr_expect_eq(turn(s, MS / 2, SLOT_TABLE_RECLAIM, NULL), 0);
+    cr_assert_eq(turn(s, 2 * MS, SLOT_TABLE_RECLAIM, NULL), 1);
+    slot_table_reclaimed(s, 2 * MS, 0, SLOT_TABLE_CREDIT_YIELDS_US / 20 - 1);
     cr_expect_eq(turn(s, 2 * MS, SLOT_TABLE_GIVE, NULL), 0);
-    cr_expect_eq(turn(s, 30 * MS, SLOT_TABLE_TAKE, NULL), 0);
+    cr_expect_eq(turn(s, 30 * MS, SLOT_TABLE_RECLAIM, NULL), 0);
     cr_expect_eq(slot_table_deadline(s), UINT64_MAX, "there is nothing to look for");
     answer(s, 50 * MS, 0, 50 * MS);
     struct slot_table_action given = {0};
@@ -190,8 +190,8 @@ Test(slot_table_take, a_recall_reaches_what_slots_have_in_hand)
     cr_assert_eq(turn(s, 0, SLOT_TABLE_GIVE, NULL), 4);
     slot_table_recall(s, 0, 2);
     cr_expect_eq(returned(s), 1, "the one that waits");
-    cr_assert_eq(turn(s, 0, SLOT_TABLE_TAKE, NULL), 1, "one more is wanted");
-    slot_table_taken(s, 0, 0, 1);
+    cr_assert_eq(turn(s, 0, SLOT_TABLE_RECLAIM, NULL), 1, "one more is wanted");
+    slot_table_reclaimed(s, 0, 0, 1);
     cr_expect_eq(returned(s), 1);
     cr_expect_not(slot_table_none(s));
     cr_expect_eq(slot_table_held(s), 3);
@@ -208,7 +208,7 @@ Test(slot_table_take, who_is_asked_is_given_nothing_meanwhile)
     slot_table_recall(s, 0, 1);
     dispatch(s, 10, 3);
     cr_expect_eq(turn(s, 0, SLOT_TABLE_GIVE, NULL), 0);
-    slot_table_taken(s, 0, 0, 1);
+    slot_table_reclaimed(s, 0, 0, 1);
     cr_expect_eq(returned(s), 1);
     struct slot_table_action given = {0};
     cr_expect_eq(turn(s, 0, SLOT_TABLE_GIVE, &given), 3);
@@ -225,12 +225,12 @@ Test(slot_table_take, a_recall_that_brings_nothing_is_answered)
     turn(s, 0, SLOT_TABLE_GIVE, NULL);
     slot_table_recall(s, 0, 1);
     cr_expect_not(slot_table_none(s), "it is not known yet");
-    cr_assert_eq(turn(s, 0, SLOT_TABLE_TAKE, NULL), 1);
-    slot_table_taken(s, 0, 0, 0);
+    cr_assert_eq(turn(s, 0, SLOT_TABLE_RECLAIM, NULL), 1);
+    slot_table_reclaimed(s, 0, 0, 0);
     cr_expect(slot_table_none(s));
     cr_expect_not(slot_table_none(s), "once");
     slot_table_recall(s, 0, 1);
-    turn(s, 0, SLOT_TABLE_TAKE, NULL);
+    turn(s, 0, SLOT_TABLE_RECLAIM, NULL);
     slot_table_died(s, 0, 0, &(struct slot_table_outcome){.exit_status = -1});
     cr_expect(slot_table_none(s), "what it had waits here again");
     slot_table_free(s);
@@ -247,7 +247,7 @@ Test(slot_table_take, a_chunk_stays_where_it_is)
     dispatch(s, 10, 1);
     cr_assert_eq(turn(s, 0, SLOT_TABLE_GIVE, NULL), 1);
     answer(s, 5 * MS, !given.slot, 5 * MS);
-    cr_expect_eq(turn(s, 5 * MS, SLOT_TABLE_TAKE, NULL), 0);
+    cr_expect_eq(turn(s, 5 * MS, SLOT_TABLE_RECLAIM, NULL), 0);
     slot_table_free(s);
 }
 
@@ -260,8 +260,8 @@ Test(slot_table_take, who_leaves_gives_back_what_was_not_begun)
     turn(s, 0, SLOT_TABLE_GIVE, NULL);
     slot_table_leave(s, 0, 1000 * MS);
     cr_expect_eq(returned(s), 1);
-    cr_assert_eq(turn(s, 0, SLOT_TABLE_TAKE, NULL), 1);
-    slot_table_taken(s, 0, 0, 1);
+    cr_assert_eq(turn(s, 0, SLOT_TABLE_RECLAIM, NULL), 1);
+    slot_table_reclaimed(s, 0, 0, 1);
     cr_expect_eq(returned(s), 1);
     answer(s, 5 * MS, 0, 5 * MS);
     cr_expect_eq(slot_table_held(s), 0);

@@ -4,80 +4,81 @@
  */
 #include "tests/unit/slots_rig.h"
 
-#include "worker/table/doubt.h"
+#include "worker/table/verdict.h"
 
 #include <criterion/criterion.h>
 #include <signal.h>
 
-Test(doubt, a_command_waits_and_a_lasting_slot_for_its_share)
+Test(verdict, a_command_waits_and_a_persistent_slot_for_its_share)
 {
-    cr_expect_eq(doubt_hold(DOUBT_COMMAND, 1), DOUBT_LEAST_US);
-    cr_expect_eq(doubt_hold(DOUBT_COMMAND, 100 * MS), 2 * MS);
-    cr_expect_eq(doubt_hold(DOUBT_COMMAND, 1000 * MS), DOUBT_US);
-    cr_expect_eq(doubt_hold(DOUBT_PERSISTENT, 20), 0);
-    cr_expect_eq(doubt_hold(DOUBT_PERSISTENT, DOUBT_SHARE * DOUBT_LEAST_US - 1), 0);
-    cr_expect_eq(doubt_hold(DOUBT_PERSISTENT, DOUBT_SHARE * DOUBT_LEAST_US), DOUBT_LEAST_US);
-    cr_expect_eq(doubt_hold(DOUBT_PERSISTENT, 1000 * MS), DOUBT_US);
-    cr_expect_eq(doubt_hold(DOUBT_FUNCTION, 1000 * MS), 0);
+    cr_expect_eq(verdict_hold(VERDICT_COMMAND, 1), VERDICT_LEAST_US);
+    cr_expect_eq(verdict_hold(VERDICT_COMMAND, 100 * MS), 2 * MS);
+    cr_expect_eq(verdict_hold(VERDICT_COMMAND, 1000 * MS), VERDICT_US);
+    cr_expect_eq(verdict_hold(VERDICT_PERSISTENT, 20), 0);
+    cr_expect_eq(verdict_hold(VERDICT_PERSISTENT, VERDICT_SHARE * VERDICT_LEAST_US - 1), 0);
+    cr_expect_eq(verdict_hold(VERDICT_PERSISTENT, VERDICT_SHARE * VERDICT_LEAST_US), VERDICT_LEAST_US);
+    cr_expect_eq(verdict_hold(VERDICT_PERSISTENT, 1000 * MS), VERDICT_US);
+    cr_expect_eq(verdict_hold(VERDICT_FUNCTION, 1000 * MS), 0);
 }
 
-Test(doubt, an_outcome_counts_when_its_time_is_over)
+Test(verdict, an_outcome_counts_when_its_time_is_over)
 {
-    struct doubt doubt = {0};
+    struct verdict_signals signals = {0};
 
-    cr_expect_eq(doubt_verdict(&doubt, 100 * MS, 100 * MS, DOUBT_US), DOUBT_WAITS);
-    cr_expect_eq(doubt_due(&doubt, 100 * MS, DOUBT_US), 100 * MS + DOUBT_US);
-    cr_expect_eq(doubt_verdict(&doubt, 100 * MS + DOUBT_US, 100 * MS, DOUBT_US), DOUBT_COUNTS);
-    cr_expect_eq(doubt_verdict(&doubt, 100 * MS, 100 * MS, 0), DOUBT_COUNTS, "a short one does not wait");
+    cr_expect_eq(verdict_of(&signals, 100 * MS, 100 * MS, VERDICT_US), VERDICT_WAITS);
+    cr_expect_eq(verdict_due(&signals, 100 * MS, VERDICT_US), 100 * MS + VERDICT_US);
+    cr_expect_eq(verdict_of(&signals, 100 * MS + VERDICT_US, 100 * MS, VERDICT_US), VERDICT_COUNTS);
+    cr_expect_eq(verdict_of(&signals, 100 * MS, 100 * MS, 0), VERDICT_COUNTS, "a short one does not wait");
 }
 
-Test(doubt, what_ends_around_the_signal_was_cut_off)
+Test(verdict, what_ends_around_the_signal_was_cut_off)
 {
-    struct doubt doubt = {0};
+    struct verdict_signals signals = {0};
     const uint64_t at = 1000 * MS;
 
-    doubt_signalled(&doubt, at);
-    cr_expect_eq(doubt_verdict(&doubt, at + 200 * MS, at - DOUBT_US - 1, DOUBT_US), DOUBT_COUNTS);
-    cr_expect_eq(doubt_verdict(&doubt, at, at - DOUBT_US, DOUBT_US), DOUBT_CUT);
-    cr_expect_eq(doubt_verdict(&doubt, at, at - 1, DOUBT_US), DOUBT_CUT);
-    cr_expect_eq(doubt_verdict(&doubt, at + 1, at + 1, DOUBT_US), DOUBT_CUT);
-    cr_expect_eq(doubt_verdict(&doubt, at + 200 * MS, at + DOUBT_US, DOUBT_US), DOUBT_CUT);
+    verdict_signalled(&signals, at);
+    cr_expect_eq(verdict_of(&signals, at + 200 * MS, at - VERDICT_US - 1, VERDICT_US), VERDICT_COUNTS);
+    cr_expect_eq(verdict_of(&signals, at, at - VERDICT_US, VERDICT_US), VERDICT_INTERRUPTED);
+    cr_expect_eq(verdict_of(&signals, at, at - 1, VERDICT_US), VERDICT_INTERRUPTED);
+    cr_expect_eq(verdict_of(&signals, at + 1, at + 1, VERDICT_US), VERDICT_INTERRUPTED);
+    cr_expect_eq(verdict_of(&signals, at + 200 * MS, at + VERDICT_US, VERDICT_US), VERDICT_INTERRUPTED);
 }
 
-Test(doubt, later_it_depends_on_who_else_got_the_signal)
+Test(verdict, later_it_depends_on_who_else_got_the_signal)
 {
-    struct doubt doubt = {0};
+    struct verdict_signals signals = {0};
     const uint64_t at = 1000 * MS, ended = at + 50 * MS;
 
-    doubt_signalled(&doubt, at);
-    cr_expect_eq(doubt_verdict(&doubt, ended + DOUBT_US, ended, DOUBT_US), DOUBT_WAITS);
-    cr_expect_eq(doubt_due(&doubt, ended, 0), at + DOUBT_SHARED_US, "short ones wait for that too");
-    cr_expect_eq(doubt_verdict(&doubt, at + DOUBT_SHARED_US, ended, DOUBT_US), DOUBT_COUNTS);
-    doubt_shared(&doubt);
-    cr_expect_eq(doubt_verdict(&doubt, ended + DOUBT_US, ended, DOUBT_US), DOUBT_CUT);
-    cr_expect_eq(doubt_verdict(&doubt, at + 9000 * MS, at + 8000 * MS, 0), DOUBT_CUT);
-    cr_expect_eq(doubt_verdict(&doubt, at + 9000 * MS, at - 10 * MS, DOUBT_US), DOUBT_COUNTS);
+    verdict_signalled(&signals, at);
+    cr_expect_eq(verdict_of(&signals, ended + VERDICT_US, ended, VERDICT_US), VERDICT_WAITS);
+    cr_expect_eq(verdict_due(&signals, ended, 0), at + VERDICT_SHARED_US, "short ones wait for that too");
+    cr_expect_eq(verdict_of(&signals, at + VERDICT_SHARED_US, ended, VERDICT_US), VERDICT_COUNTS);
+    verdict_shared(&signals);
+    cr_expect_eq(verdict_of(&signals, ended + VERDICT_US, ended, VERDICT_US), VERDICT_INTERRUPTED);
+    cr_expect_eq(verdict_of(&signals, at + 9000 * MS, at + 8000 * MS, 0), VERDICT_INTERRUPTED);
+    cr_expect_eq(verdict_of(&signals, at + 9000 * MS, at - 10 * MS, VERDICT_US), VERDICT_COUNTS);
 }
 
-Test(doubt, a_continued_agent_expects_a_signal)
+Test(verdict, a_continued_agent_expects_a_signal)
 {
-    struct doubt doubt = {0};
+    struct verdict_signals signals = {0};
 
-    doubt_warned(&doubt, 100 * MS);
-    cr_expect_eq(doubt_due(&doubt, 101 * MS, DOUBT_US), 100 * MS + DOUBT_WARNED_US);
-    cr_expect_eq(doubt_verdict(&doubt, 110 * MS, 101 * MS, DOUBT_US), DOUBT_WAITS);
-    doubt_signalled(&doubt, 120 * MS);
-    cr_expect_eq(doubt_verdict(&doubt, 120 * MS, 101 * MS, DOUBT_US), DOUBT_CUT);
-    cr_expect_eq(doubt_verdict(&doubt, 120 * MS, 60 * MS, DOUBT_US), DOUBT_COUNTS);
-    cr_expect_eq(doubt_verdict(&doubt, 110 * MS, 101 * MS, 0), DOUBT_CUT, "functions too");
+    verdict_warned(&signals, 100 * MS);
+    cr_expect_eq(verdict_due(&signals, 101 * MS, VERDICT_US), 100 * MS + VERDICT_WARNED_US);
+    cr_expect_eq(verdict_of(&signals, 110 * MS, 101 * MS, VERDICT_US), VERDICT_WAITS);
+    verdict_signalled(&signals, 120 * MS);
+    cr_expect_eq(verdict_of(&signals, 120 * MS, 101 * MS, VERDICT_US), VERDICT_INTERRUPTED);
+    cr_expect_eq(verdict_of(&signals, 120 * MS, 60 * MS, VERDICT_US), VERDICT_COUNTS);
+    cr_expect_eq(verdict_of(&signals, 110 * MS, 101 * MS, 0), VERDICT_INTERRUPTED, "functions too");
 }
 
-Test(doubt, a_status_tells_of_signals_that_end)
+Test(verdict, a_status_tells_of_signals_that_end)
 {
-    cr_expect(doubt_status(-1, SIGTERM) && doubt_status(-1, SIGINT) && doubt_status(-1, SIGHUP));
-    cr_expect(doubt_status(128 + SIGTERM, 0) && doubt_status(128 + SIGINT, 0) && doubt_status(128 + SIGHUP, 0));
-    cr_expect_not(doubt_status(0, 0) || doubt_status(1, 0) || doubt_status(137, 0) || doubt_status(-1, SIGKILL));
-    cr_expect_not(doubt_status(-1, SIGSEGV) || doubt_status(-1, 0));
+    cr_expect(verdict_status(-1, SIGTERM) && verdict_status(-1, SIGINT) && verdict_status(-1, SIGHUP));
+    cr_expect(verdict_status(128 + SIGTERM, 0) && verdict_status(128 + SIGINT, 0) && verdict_status(128 + SIGHUP, 0));
+    cr_expect_not(verdict_status(0, 0) || verdict_status(1, 0) || verdict_status(137, 0) ||
+                  verdict_status(-1, SIGKILL));
+    cr_expect_not(verdict_status(-1, SIGSEGV) || verdict_status(-1, 0));
 }
 
 /* ------------------------------------------------------------ in the table */
@@ -122,8 +123,8 @@ Test(doubt_table, the_slot_is_free_at_once_and_the_result_comes_a_moment_later)
     cr_expect_eq(slot_table_unrecorded(s), 0);
     cr_expect_eq(slot_table_held(s), 2);
     cr_expect_eq(slot_table_sync(s, refs), 2, "it is named to a broker that comes back");
-    cr_expect_eq(slot_table_deadline(s), 100 * MS + DOUBT_US);
-    slot_table_turn(s, 100 * MS + DOUBT_US);
+    cr_expect_eq(slot_table_deadline(s), 100 * MS + VERDICT_US);
+    slot_table_turn(s, 100 * MS + VERDICT_US);
     cr_assert_eq(slot_table_unrecorded(s), 1);
     rig_result(s, 0, &r);
     cr_expect_eq(r.item.code, BELT_OK);
@@ -140,7 +141,7 @@ Test(doubt_table, a_success_before_the_agents_signal_goes_back)
     ends(s, 100 * MS, slot, 0, 0);
     slot_table_signalled(s, 100 * MS + 300);
     slot_table_leave(s, 100 * MS + 300, 10100 * MS);
-    slot_table_turn(s, 100 * MS + DOUBT_US);
+    slot_table_turn(s, 100 * MS + VERDICT_US);
     cr_expect_eq(slot_table_unrecorded(s), 0);
     cr_expect_eq(returned(s), 1);
     cr_expect_eq(slot_table_held(s), 0);
@@ -158,7 +159,7 @@ Test(doubt_table, a_drain_counts_what_ends_unless_all_were_signalled)
         if (shared)
             slot_table_shared(s);
         ends(s, 3000 * MS, slot, 0, 0);
-        slot_table_turn(s, 3000 * MS + DOUBT_US);
+        slot_table_turn(s, 3000 * MS + VERDICT_US);
         cr_expect_eq(slot_table_unrecorded(s), shared ? 0 : 1);
         cr_expect_eq(returned(s), shared ? 1 : 0);
         slot_table_free(s);
@@ -174,14 +175,14 @@ Test(doubt_table, one_that_somebody_elses_signal_ended_runs_again_but_not_for_ev
         uint32_t slot = runs(s), run;
         struct slot_table_result r;
 
-        for (run = 1; run < DOUBT_RUNS; run++) {
+        for (run = 1; run < VERDICT_RUNS; run++) {
             ends(s, run * 100 * MS, slot, statuses[i][0], statuses[i][1]);
             cr_expect_eq(rig_turn(s, run * 100 * MS, SLOT_TABLE_GIVE, NULL), 0);
-            cr_expect_eq(rig_turn(s, run * 100 * MS + DOUBT_US, SLOT_TABLE_GIVE, NULL), 1);
+            cr_expect_eq(rig_turn(s, run * 100 * MS + VERDICT_US, SLOT_TABLE_GIVE, NULL), 1);
             cr_expect_eq(slot_table_unrecorded(s), 0);
         }
         ends(s, run * 100 * MS, slot, statuses[i][0], statuses[i][1]);
-        slot_table_turn(s, run * 100 * MS + DOUBT_US);
+        slot_table_turn(s, run * 100 * MS + VERDICT_US);
         cr_assert_eq(slot_table_unrecorded(s), 1);
         rig_result(s, 0, &r);
         cr_expect_eq(r.item.attempt, 1, "nobody was blamed in between");
@@ -221,7 +222,7 @@ Test(doubt_table, what_is_dropped_meanwhile_is_returned)
     slot_table_free(s);
 }
 
-Test(doubt_table, a_lasting_slot_that_a_stranger_ends_is_not_blamed)
+Test(doubt_table, a_persistent_slot_that_a_stranger_ends_is_not_blamed)
 {
     struct slot_table *s = rig_table(1, 0);
     struct slot_table_outcome how = {.exit_status = -1, .term_signal = SIGTERM};
@@ -233,7 +234,7 @@ Test(doubt_table, a_lasting_slot_that_a_stranger_ends_is_not_blamed)
     slot_table_ready(s, start.slot);
     cr_assert_eq(rig_turn(s, 0, SLOT_TABLE_GIVE, &given), 1);
     slot_table_died(s, 100 * MS, given.slot, &how);
-    slot_table_turn(s, 100 * MS + DOUBT_US);
+    slot_table_turn(s, 100 * MS + VERDICT_US);
     cr_expect_eq(slot_table_unrecorded(s), 0);
     cr_expect_eq(slot_table_held(s), 1, "it waits to run again");
     slot_table_free(s);
@@ -285,7 +286,7 @@ Test(doubt_table, an_early_answer_waits_as_long_as_its_like)
     rig_answer(s, 2 * MS, given.slot, 2 * MS);
     slot_table_signalled(s, 2 * MS + 300);
     slot_table_leave(s, 2 * MS + 300, 9000 * MS);
-    slot_table_turn(s, 2 * MS + DOUBT_US);
+    slot_table_turn(s, 2 * MS + VERDICT_US);
     cr_expect_eq(slot_table_unrecorded(s), 0);
     cr_expect_eq(returned(s), 1);
     slot_table_free(s);
