@@ -2,7 +2,7 @@
  *
  * A queue of messages (outbox.h).
  */
-#include "broker/outbox.h"
+#include "proto/outbox.h"
 
 #include <stdlib.h>
 

@@ -8,7 +8,7 @@
 
 #include "proto/link.h"
 #include "broker/flight.h"
-#include "broker/outbox.h"
+#include "proto/outbox.h"
 
 #include <uthash.h>
 

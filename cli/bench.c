@@ -19,7 +19,7 @@
 #include "cli/units.h"
 
 #include "client/open.h"
-#include "client/private.h"
+#include "local/cluster.h"
 #include "proto/heap.h"
 #include "proto/text_cut.h"
 
@@ -169,7 +169,7 @@ static int open_pool(struct bench *bench)
     options.connect_timeout_ms = (int64_t)values->common.connect_timeout;
     options.access = values->common.access;
     if (is_local(values))
-        code = belt_pool_open_private(&(struct client_work){.functions = echo_functions, .count = ECHO_FUNCTIONS},
+        code = belt_pool_open_private(&(struct local_work){.functions = echo_functions, .count = ECHO_FUNCTIONS},
                                       &options, &bench->pool);
     else if (access_find_broker(&values->common, false, NULL, endpoint))
         return refuse("--broker is no address");

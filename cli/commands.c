@@ -12,7 +12,6 @@
 
 #include "proto/limits.h"
 #include "worker/agent.h"
-#include "worker/slot/protocol.h"
 
 #include <string.h>
 
@@ -113,7 +112,7 @@ static void map_defaults(void *memory)
                                   .newline = 1,
                                   .lost_timeout = LOST_TIMEOUT_DEFAULT_MS,
                                   .kill_after = BELT_KILL_AFTER_MS,
-                                  .start_timeout = SLOT_HELLO_MS,
+                                  .start_timeout = BELT_START_MS_DEFAULT,
                                   .log_bytes = BELT_LOG_BYTES,
                                   .halt = "never",
                                   .backoff = UINT64_MAX,
@@ -255,7 +254,7 @@ static void worker_defaults(void *memory)
 {
     *(struct worker_values *)memory = (struct worker_values){.drain = 10000,
                                                              .kill_after = BELT_KILL_AFTER_MS,
-                                                             .start_timeout = SLOT_HELLO_MS,
+                                                             .start_timeout = BELT_START_MS_DEFAULT,
                                                              .log_bytes = BELT_LOG_BYTES};
 }
 

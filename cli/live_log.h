@@ -9,7 +9,7 @@
 #include "cli/bytes.h"
 #include "cli/joblog.h"
 
-#include "worker/agent/log_lines.h"
+#include "proto/log_lines.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -31,7 +31,7 @@ struct live_log {
 
 #define LIVE_LOG_NONE {.ends = {-1, -1}, .stop = -1}
 
-/** Makes the pipe, for client_work.log_pipe. 0 or errno. */
+/** Makes the pipe, for local_work.log_pipe. 0 or errno. */
 int live_log_open(struct live_log *log);
 /** Once the pool is open: shows what comes. `skip` is borrowed until live_log_close(). 0 or errno. */
 int live_log_start(struct live_log *log, const struct joblog_skip *skip);

@@ -17,7 +17,7 @@
 #include "cli/signals.h"
 
 #include "client/open.h"
-#include "client/private.h"
+#include "local/cluster.h"
 #include "worker/agent.h"
 #include "proto/heap.h"
 #include "proto/limits.h"
@@ -158,7 +158,7 @@ static int open_pool(struct map *map)
 {
     const struct map_values *values = map->values;
     struct belt_agent_function function = {.name = map->function, .runner = BELT_RUN_EXEC, .tty = values->tty != 0};
-    struct client_work work = {.functions = &function, .count = 1, .words = BELT_WORDS_OPTIONS};
+    struct local_work work = {.functions = &function, .count = 1, .words = BELT_WORDS_OPTIONS};
     belt_pool_options options;
     int code, error = 0;
 

@@ -9,9 +9,8 @@
 #include "cli/show_json.h"
 #include "cli/units.h"
 
+#include "broker/maintenance.h"
 #include "broker/salvage.h"
-#include "broker/state.h"
-#include "broker/store/store.h"
 #include "proto/text_cut.h"
 
 #include <errno.h>
@@ -21,34 +20,18 @@
 #include <string.h>
 #include <unistd.h>
 
-static int do_check(struct store *store)
-{
-    return store->ops->check(store);
-}
-
-static int do_stats(struct store *store)
-{
-    (void)store;
-    return BELT_OK;
-}
-
-static int do_compact(struct store *store)
-{
-    return store->ops->compact(store);
-}
-
 #define SALVAGE "salvage"
 
 static const struct action {
     const char *name, *done;
-    int (*run)(struct store *store); /* NULL: it makes a new directory, and opens the store by itself */
-    bool changes;
+    bool copies; /* it makes a new directory; `what` is done there */
+    enum maintenance what;
 } actions[] = {
-    {"check", "every record is as it was written", do_check, false},
-    {"stats", NULL, do_stats, false},
-    {"compact", "unused room was given back", do_compact, true},
-    {"backup", "the copy is on disk, and every record in it is as it was written", NULL, false},
-    {SALVAGE, "the new store is on disk, and every record in it is as it was written", NULL, false},
+    {"check", "every record is as it was written", false, MAINTENANCE_CHECK},
+    {"stats", NULL, false, MAINTENANCE_STATS},
+    {"compact", "unused room was given back", false, MAINTENANCE_COMPACT},
+    {"backup", "the copy is on disk, and every record in it is as it was written", true, MAINTENANCE_STATS},
+    {SALVAGE, "the new store is on disk, and every record in it is as it was written", true, MAINTENANCE_STATS},
 };
 
 static const struct action *find_action(const char *name)
@@ -125,27 +108,14 @@ static int salvage(const char *directory, const char *target, char *error, uint3
 static int run_action(const struct action *action, const char *directory, const char *target, struct store_stats *stats,
                       char *error, uint32_t size)
 {
-    struct store *store;
     int code = find_store(directory, error, size);
 
-    if (code == BELT_OK && !action->run) {
-        code = strcmp(action->name, SALVAGE) ? store_sqlite_backup(directory, target, error, size)
+    if (code == BELT_OK && action->copies) {
+        code = strcmp(action->name, SALVAGE) ? maintenance_backup(directory, target, error, size)
                                              : salvage(directory, target, error, size);
         directory = target;
     }
-    if (code != BELT_OK)
-        return code;
-    store = action->changes ? state_open(directory, error, size) : store_sqlite_look(directory, error, size);
-    if (!store)
-        return BELT_SYSTEM;
-    if (action->run)
-        code = action->run(store);
-    if (code == BELT_OK)
-        code = store->ops->stats(store, stats);
-    if (code != BELT_OK)
-        text_print(error, size, "%s", store->error);
-    store_close(store);
-    return code;
+    return code == BELT_OK ? maintenance_run(action->what, directory, stats, error, size) : code;
 }
 
 static void write_json(const struct action *action, const struct store_stats *stats, const char *error,
@@ -199,12 +169,13 @@ int run_store(const struct options *options)
 
     if (!action || options->dashes || options->colons)
         return admin_usage(options, "say one of check, stats, compact, backup, salvage");
-    if (options->word_count != (action->run ? 1 : 2) || (!action->run && !*options->words[1]))
-        return admin_usage(options, action->run ? "one word is enough: check, stats or compact"
-                                                : "name the new directory: belt store backup|salvage --state DIR NEW");
+    if (options->word_count != (action->copies ? 2 : 1) || (action->copies && !*options->words[1]))
+        return admin_usage(options, action->copies ? "name the new directory: belt store backup|salvage --state DIR NEW"
+                                                   : "one word is enough: check, stats or compact");
     if (!values->state)
         return admin_usage(options, "--state DIR is missing");
-    int code = run_action(action, values->state, action->run ? NULL : options->words[1], &stats, error, sizeof(error));
+    int code =
+        run_action(action, values->state, action->copies ? options->words[1] : NULL, &stats, error, sizeof(error));
     if (code != BELT_OK)
         say("%s", error);
     if (values->json)

@@ -4,7 +4,7 @@
  */
 #include "client/call.h"
 #include "client/closing.h"
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/inside.h"
 #include "client/mail.h"
 #include "client/pool.h"
@@ -19,9 +19,9 @@ static int standing(const struct belt_stream *stream)
     if (mail->confirmed)
         return BELT_OK;
     if (mail->over && mail->code != BELT_OK)
-        return client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
+        return belt_error_set((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     if (!mail->over || mail->results.first)
-        return client_error(BELT_INVALID, "belt_stream_ack_flush: the stream is not at its end yet");
+        return belt_error_set(BELT_INVALID, "belt_stream_ack_flush: the stream is not at its end yet");
     return BELT_AGAIN;
 }
 
@@ -47,9 +47,9 @@ static int ack_flush(struct belt_stream *stream, int64_t timeout_ms)
     if (rc != BELT_OK)
         return rc;
     if (atomic_load(&stream->pool->closing))
-        return client_error(BELT_CLOSED, "the pool was closed");
-    return client_error(BELT_AGAIN, "the broker has not confirmed the last acknowledgement within %lld ms",
-                        (long long)timeout_ms);
+        return belt_error_set(BELT_CLOSED, "the pool was closed");
+    return belt_error_set(BELT_AGAIN, "the broker has not confirmed the last acknowledgement within %lld ms",
+                          (long long)timeout_ms);
 }
 
 int belt_stream_ack_flush(belt_stream *stream, int64_t timeout_ms)
@@ -57,14 +57,14 @@ int belt_stream_ack_flush(belt_stream *stream, int64_t timeout_ms)
     int rc;
 
     if (!stream || client_call_of(stream) || !stream->acknowledges)
-        return client_error(BELT_INVALID,
-                            "belt_stream_ack_flush: a stream that was opened with `acknowledge` is needed");
+        return belt_error_set(BELT_INVALID,
+                              "belt_stream_ack_flush: a stream that was opened with `acknowledge` is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (client_source_runs(stream))
-        rc = client_error(BELT_INVALID,
-                          "belt_stream_ack_flush: a source cannot wait for the stream that it is drawn for");
+        rc = belt_error_set(BELT_INVALID,
+                            "belt_stream_ack_flush: a source cannot wait for the stream that it is drawn for");
     else
         rc = ack_flush(stream, timeout_ms);
     client_turn_leave(stream);

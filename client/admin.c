@@ -5,10 +5,10 @@
 #include "client/admin.h"
 
 #include "client/connection.h"
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/failed.h"
 #include "client/inside.h"
-#include "client/options.h"
+#include "proto/options.h"
 #include "client/wake.h"
 
 #include "proto/text_cut.h"
@@ -94,7 +94,7 @@ static void answer(belt_pool *pool, struct client_request *request, unsigned cod
     request->done = true;
     request->code = code;
     text_print(request->text, sizeof(request->text), "%.*s", (int)len, text);
-    client_tell(&pool->cond);
+    wait_tell(&pool->cond);
 }
 
 bool client_admin_work(belt_pool *pool)
@@ -289,7 +289,7 @@ static void ask_all(belt_pool *pool, struct client_request *requests, size_t cou
     pthread_mutex_lock(&pool->lock);
     if (pool->code != BELT_OK)
         end_requests(requests, count, pool->code, pool->text);
-    while (!all_done(requests, count) && !stopped && client_wait(&pool->cond, &pool->lock, deadline))
+    while (!all_done(requests, count) && !stopped && wait_sleep(&pool->cond, &pool->lock, deadline))
         stopped = client_pool_signalled(pool);
     end_requests(requests, count, stopped ? BELT_INTERRUPTED : BELT_AGAIN, "");
     for (size_t i = 0; i < count; i++)
@@ -305,7 +305,7 @@ int client_admin_ask_all(belt_pool *pool, struct client_request *requests, size_
         return rc;
     ask_all(pool, requests, count, timeout_ms);
     if (atomic_load(&pool->closing))
-        rc = client_error(BELT_CLOSED, "the pool was closed");
+        rc = belt_error_set(BELT_CLOSED, "the pool was closed");
     client_pool_leave(pool);
     return rc;
 }
@@ -317,13 +317,13 @@ int client_admin_ask(belt_pool *pool, struct client_request *request, int64_t ti
     if (rc != BELT_OK)
         return rc;
     if (request->code == BELT_AGAIN)
-        return client_error(BELT_AGAIN, "the broker at %s did not answer within %lld ms; call again", pool->endpoint,
-                            (long long)timeout_ms);
+        return belt_error_set(BELT_AGAIN, "the broker at %s did not answer within %lld ms; call again", pool->endpoint,
+                              (long long)timeout_ms);
     if (request->code == BELT_INTERRUPTED)
-        return client_error(BELT_INTERRUPTED, "the wait for the broker at %s was interrupted by a signal",
-                            pool->endpoint);
+        return belt_error_set(BELT_INTERRUPTED, "the wait for the broker at %s was interrupted by a signal",
+                              pool->endpoint);
     if (request->code != BELT_OK)
-        return client_error((int)request->code, "the broker at %s answers: %s", pool->endpoint, request->text);
+        return belt_error_set((int)request->code, "the broker at %s answers: %s", pool->endpoint, request->text);
     return BELT_OK;
 }
 
@@ -343,13 +343,14 @@ static int check_status(const belt_pool *pool, belt_status_kind what, const char
                         const belt_status_options *options, belt_status **status)
 {
     if (!pool || !status || what < BELT_STATUS_QUEUES || what > BELT_STATUS_READERS)
-        return client_error(BELT_INVALID, "a pool, a place for the status and what to ask for are needed");
+        return belt_error_set(BELT_INVALID, "a pool, a place for the status and what to ask for are needed");
     if (!is_name(name, BELT_MAX_KEY))
-        return client_error(BELT_INVALID, "a name has 1 to %u bytes; NULL stands for all", BELT_MAX_KEY);
+        return belt_error_set(BELT_INVALID, "a name has 1 to %u bytes; NULL stands for all", BELT_MAX_KEY);
     if (!is_name(options->function, BELT_MAX_NAME) || !is_name(options->owner, BELT_MAX_NAME))
-        return client_error(BELT_INVALID, "function and owner have 1 to %u bytes; NULL stands for any", BELT_MAX_NAME);
+        return belt_error_set(BELT_INVALID, "function and owner have 1 to %u bytes; NULL stands for any",
+                              BELT_MAX_NAME);
     if (options->states >= 1u << (BELT_JOB_STOPPED + 1))
-        return client_error(BELT_INVALID, "states has bits for the states 0 to %d", BELT_JOB_STOPPED);
+        return belt_error_set(BELT_INVALID, "states has bits for the states 0 to %d", BELT_JOB_STOPPED);
     return BELT_OK;
 }
 
@@ -384,7 +385,7 @@ int belt_status_get(belt_pool *pool, belt_status_kind what, const char *name, co
     int rc;
 
     belt_status_options_init(&options);
-    rc = client_options_read(&options, sizeof(options), given, "BELT_STATUS_OPTIONS_INIT");
+    rc = belt_options_read(&options, sizeof(options), given, "BELT_STATUS_OPTIONS_INIT");
     if (rc == BELT_OK)
         rc = check_status(pool, what, name, &options, status);
     if (rc != BELT_OK)
@@ -398,7 +399,7 @@ int belt_status_get(belt_pool *pool, belt_status_kind what, const char *name, co
                                                .limit = limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX};
     request.status = client_status_new();
     if (!request.status)
-        return client_error(BELT_NO_MEMORY, "out of memory");
+        return belt_error_set(BELT_NO_MEMORY, "out of memory");
     do {
         before = request.status->count;
         request.done = request.sent = false;
@@ -421,7 +422,7 @@ static int cancel_job(belt_pool *pool, uint64_t job, bool forget, int64_t timeou
     struct client_request request = {.type = CLIENT_REQUEST_CANCEL, .job = job, .forget = forget};
 
     if (!pool)
-        return client_error(BELT_INVALID, "a pool is needed");
+        return belt_error_set(BELT_INVALID, "a pool is needed");
     return client_admin_ask(pool, &request, timeout_ms);
 }
 
@@ -440,8 +441,8 @@ int belt_reader_remove(belt_pool *pool, uint64_t job, const char *reader, int64_
     struct client_request request = {.type = CLIENT_REQUEST_CANCEL, .job = job, .reader = reader};
 
     if (!pool || !reader || strlen(reader) > BELT_MAX_KEY)
-        return client_error(BELT_INVALID, "a pool and the name of a reader, of %u bytes at the most, are needed",
-                            BELT_MAX_KEY);
+        return belt_error_set(BELT_INVALID, "a pool and the name of a reader, of %u bytes at the most, are needed",
+                              BELT_MAX_KEY);
     return client_admin_ask(pool, &request, timeout_ms);
 }
 
@@ -451,7 +452,7 @@ int client_cancel_all(belt_pool *pool, struct client_cancel *cancels, size_t cou
     int rc = BELT_OK;
 
     if (!requests)
-        return client_error(BELT_NO_MEMORY, "out of memory");
+        return belt_error_set(BELT_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < count; i++)
         cancels[i].code = BELT_AGAIN;
     for (size_t first = 0, some; rc == BELT_OK && first < count; first += some) {

@@ -17,7 +17,7 @@ void client_admin_message(belt_pool *pool, uint64_t ref, const struct belt_msg *
 void client_admin_fail(belt_pool *pool, unsigned code, const char *text);
 
 /** Hands the question to the I/O thread and waits for its answer. On the asking thread. BELT_OK, or a code with
- * client_error(). */
+ * belt_error_set(). */
 int client_admin_ask(belt_pool *pool, struct client_request *request, int64_t timeout_ms);
 
 /** The same with many at a time, which are answered in any order. Each has its own code and text, AGAIN when it was not
@@ -31,7 +31,7 @@ struct client_cancel {
     char text[256]; /* of the error */
 };
 /** Many of them: several are on their way at a time. `forget`: what is complete is forgotten, too. BELT_OK, or a code
- * with client_error() when the broker cannot be asked; then those that were not asked have the code AGAIN. */
+ * with belt_error_set() when the broker cannot be asked; then those that were not asked have the code AGAIN. */
 int client_cancel_all(belt_pool *pool, struct client_cancel *cancels, size_t count, bool forget, int64_t timeout_ms);
 
 /** Without rows. NULL when out of memory. */

@@ -4,9 +4,9 @@
  */
 #include "client/call.h"
 
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/inside.h"
-#include "client/process.h"
+#include "local/process.h"
 #include "proto/codes.h"
 #include "client/wake.h"
 #include "proto/shortage.h"
@@ -44,7 +44,7 @@ static struct client_call *call_new(const void *data, size_t len)
     if (!call)
         return NULL;
     call->magic = CLIENT_CALL_MAGIC;
-    call->mark = client_process_mark();
+    call->mark = local_process_mark();
     atomic_init(&call->fd, -1);
     if (len > 0)
         call->payload = belt_payload_copy(data, (uint32_t)len);
@@ -62,7 +62,7 @@ int client_call_new(belt_pool *pool, const char *function, const void *data, siz
     int rc;
 
     if (!call)
-        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", len);
+        return belt_error_set(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", len);
     rc = client_shared_get(pool, function, options, &shared);
     if (rc != BELT_OK) {
         client_call_free(call);
@@ -85,17 +85,17 @@ static int standing(struct client_call *call)
     const struct client_mail *mail = &call->shared->stream->mail;
 
     if (atomic_load(&call->interrupted) && atomic_exchange(&call->interrupted, false))
-        return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt() or a signal");
+        return belt_error_set(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt() or a signal");
     if (atomic_load(&call->shared->stream->pool->closing))
-        return client_error(BELT_CLOSED, "the pool was closed");
+        return belt_error_set(BELT_CLOSED, "the pool was closed");
     if (call->cancelled)
-        return client_error(BELT_JOB_CANCELLED, "the call was cancelled by belt_stream_cancel()");
+        return belt_error_set(BELT_JOB_CANCELLED, "the call was cancelled by belt_stream_cancel()");
     if (call->given)
-        return client_error(BELT_END, "the call is at its end: its result was given");
+        return belt_error_set(BELT_END, "the call is at its end: its result was given");
     if (call->lost)
-        return client_error(BELT_LOST_BROKER, "%s", call->shared->lost_text);
+        return belt_error_set(BELT_LOST_BROKER, "%s", call->shared->lost_text);
     if (call->state == CLIENT_CALL_OVER && !call->result)
-        return client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
+        return belt_error_set((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     return call->state == CLIENT_CALL_OVER ? BELT_OK : BELT_AGAIN;
 }
 
@@ -105,14 +105,14 @@ static bool wait_for(struct client_call *call, uint64_t deadline)
 {
     struct client_shared *shared = call->shared;
     belt_pool *pool = shared->stream->pool;
-    struct client_cond cond = {0};
+    struct wait_cond cond = {0};
     bool in_time;
 
     call->waiter = &cond;
     DL_APPEND2(shared->waiting, call, waiting_prev, waiting_next);
     if (call->state == CLIENT_CALL_NEW || call->wishes) /* it naps, and what it has not seen would wait */
         client_wake(pool, true);
-    in_time = client_wait(&cond, &shared->stream->mail.lock, deadline);
+    in_time = wait_sleep(&cond, &shared->stream->mail.lock, deadline);
     DL_DELETE2(shared->waiting, call, waiting_prev, waiting_next);
     call->waiter = NULL;
     if (client_pool_signalled(pool))
@@ -139,14 +139,14 @@ static int enter(struct client_call *call)
 {
     struct belt_stream *stream = call->shared->stream;
 
-    if (!client_process_is(call->mark))
-        return client_error(BELT_INVALID,
-                            "this pool belongs to the process that opened it: a forked process opens its own");
+    if (!local_process_is(call->mark))
+        return belt_error_set(BELT_INVALID,
+                              "this pool belongs to the process that opened it: a forked process opens its own");
     atomic_fetch_add(&stream->users, 1);
     if (!atomic_load(&stream->pool->closing))
         return BELT_OK;
     client_stream_out(stream);
-    return client_error(BELT_CLOSED, "the pool of this stream is closed");
+    return belt_error_set(BELT_CLOSED, "the pool of this stream is closed");
 }
 
 static void leave(struct client_call *call)
@@ -180,7 +180,7 @@ int client_call_next(struct client_call *call, int64_t timeout_ms, belt_result *
     pthread_mutex_unlock(lock_of(call));
     leave(call);
     if (rc == BELT_AGAIN)
-        return client_error(BELT_AGAIN, "no result was ready within %lld ms", (long long)timeout_ms);
+        return belt_error_set(BELT_AGAIN, "no result was ready within %lld ms", (long long)timeout_ms);
     return rc;
 }
 
@@ -209,7 +209,8 @@ int client_call_flush(struct client_call *call, int64_t timeout_ms)
     pthread_mutex_unlock(lock_of(call));
     leave(call);
     if (rc == BELT_AGAIN)
-        return client_error(BELT_AGAIN, "the broker has not accepted everything within %lld ms", (long long)timeout_ms);
+        return belt_error_set(BELT_AGAIN, "the broker has not accepted everything within %lld ms",
+                              (long long)timeout_ms);
     return rc;
 }
 
@@ -239,7 +240,7 @@ static int stop(struct client_call *call, enum client_call_wish wish)
         if (result)
             take_back(call, result);
         else
-            rc = client_error(BELT_NO_MEMORY, "out of memory for the result of a call");
+            rc = belt_error_set(BELT_NO_MEMORY, "out of memory for the result of a call");
     } else if (call->state == CLIENT_CALL_SENT)
         client_call_wish(call, wish);
     pthread_mutex_unlock(lock_of(call));
@@ -256,8 +257,8 @@ int client_call_halt(struct client_call *call)
 int client_call_cancel_task(struct client_call *call, uint64_t index)
 {
     if (index > 0)
-        return client_error(BELT_INVALID, "belt_stream_cancel_task: a call has one input, there is no input %llu",
-                            (unsigned long long)index);
+        return belt_error_set(BELT_INVALID, "belt_stream_cancel_task: a call has one input, there is no input %llu",
+                              (unsigned long long)index);
     return stop(call, CLIENT_CALL_CANCEL);
 }
 
@@ -280,15 +281,16 @@ static int cancel(struct client_call *call, int64_t timeout_ms)
            !atomic_load(&call->interrupted))
         in_time = wait_for(call, deadline);
     if (atomic_load(&call->shared->stream->pool->closing))
-        return client_error(BELT_CLOSED, "the pool was closed");
+        return belt_error_set(BELT_CLOSED, "the pool was closed");
     if (call->state != CLIENT_CALL_OVER && atomic_exchange(&call->interrupted, false))
-        return client_error(BELT_INTERRUPTED, "the wait for the end of the task was interrupted; it is stopped all the "
-                                              "same");
+        return belt_error_set(BELT_INTERRUPTED,
+                              "the wait for the end of the task was interrupted; it is stopped all the "
+                              "same");
     if (call->state != CLIENT_CALL_OVER)
-        return client_error(BELT_AGAIN, "the task had not ended within %lld ms; it is stopped all the same",
-                            (long long)timeout_ms);
+        return belt_error_set(BELT_AGAIN, "the task had not ended within %lld ms; it is stopped all the same",
+                              (long long)timeout_ms);
     if (!over && call->shared->over && mail->code != BELT_OK && mail->code != BELT_JOB_CANCELLED)
-        return client_error((int)mail->code, "%s", mail->text);
+        return belt_error_set((int)mail->code, "%s", mail->text);
     return BELT_OK;
 }
 
@@ -310,7 +312,7 @@ void client_call_interrupt(struct client_call *call)
     const uint64_t one = 1;
     int fd = atomic_load(&call->fd), saved = errno;
 
-    if (!client_process_is(call->mark))
+    if (!local_process_is(call->mark))
         return;
     atomic_store(&call->interrupted, true);
     atomic_store(&call->shared->interrupts, true);
@@ -344,7 +346,7 @@ void client_call_close(struct client_call *call, bool stop)
     belt_pool *pool = stream->pool;
     bool gone, last;
 
-    if (!client_process_is(call->mark)) /* of another process: not ours to free */
+    if (!local_process_is(call->mark)) /* of another process: not ours to free */
         return;
     client_pool_ref(pool);
     atomic_fetch_add(&stream->users, 1); /* who closes the pool does not look at it before we are through */
@@ -370,7 +372,7 @@ static int make_fd(struct client_call *call)
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
     if (fd < 0) {
-        client_error(BELT_SYSTEM, "cannot make a descriptor for the call: %s", belt_shortage_text(errno));
+        belt_error_set(BELT_SYSTEM, "cannot make a descriptor for the call: %s", belt_shortage_text(errno));
         return -1;
     }
     pthread_mutex_lock(lock_of(call));
@@ -395,7 +397,7 @@ int client_call_fd(struct client_call *call)
 
 bool client_call_progress(struct client_call *call, belt_progress *progress)
 {
-    if (!client_process_is(call->mark)) /* a thread of another process may hold the lock */
+    if (!local_process_is(call->mark)) /* a thread of another process may hold the lock */
         return false;
     pthread_mutex_lock(lock_of(call));
     progress->drawn = progress->window = 1;
@@ -413,7 +415,7 @@ uint64_t client_call_job(struct client_call *call)
 {
     uint64_t job;
 
-    if (!client_process_is(call->mark))
+    if (!local_process_is(call->mark))
         return 0;
     pthread_mutex_lock(lock_of(call));
     job = call->shared->stream->mail.job;

@@ -3,7 +3,7 @@
  * Whole calls: map, apply and apply_async, made of streams.
  */
 #include "client/call.h"
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/inside.h"
 #include "client/job.h"
 #include "client/pool.h"
@@ -52,9 +52,9 @@ static int collect(belt_stream *stream, belt_result **results, size_t count, int
             got += some;
     }
     if (rc == BELT_AGAIN)
-        return client_error(BELT_AGAIN,
-                            "belt_pool_map: %zu of %zu results were there within %lld ms; the job is cancelled%s", got,
-                            count, (long long)timeout_ms, why_not(stream));
+        return belt_error_set(BELT_AGAIN,
+                              "belt_pool_map: %zu of %zu results were there within %lld ms; the job is cancelled%s",
+                              got, count, (long long)timeout_ms, why_not(stream));
     return rc;
 }
 
@@ -67,11 +67,11 @@ int belt_pool_map(belt_pool *pool, const char *function, const belt_span *inputs
     int rc;
 
     if (!results || (!inputs && count > 0))
-        return client_error(BELT_INVALID, "belt_pool_map: the inputs and a place for the results are needed");
+        return belt_error_set(BELT_INVALID, "belt_pool_map: the inputs and a place for the results are needed");
     *results = NULL;
     all = calloc(count + 1, sizeof(belt_result *));
     if (!all)
-        return client_error(BELT_NO_MEMORY, "belt_pool_map: out of memory for %zu results", count);
+        return belt_error_set(BELT_NO_MEMORY, "belt_pool_map: out of memory for %zu results", count);
     rc = belt_pool_imap(pool, function, array_next, &array, options, &stream);
     if (rc == BELT_OK)
         rc = collect(stream, all, count, timeout_ms);
@@ -113,7 +113,7 @@ static int apply_shared(belt_pool *pool, const char *function, const void *data,
         return rc;
     client_pool_too_large(pool, limit, sizeof(limit));
     if (len > atomic_load(&pool->max_payload))
-        return client_error(BELT_TOO_LARGE, "an input of %zu bytes is over the payload limit of %s", len, limit);
+        return belt_error_set(BELT_TOO_LARGE, "an input of %zu bytes is over the payload limit of %s", len, limit);
     return client_call_new(pool, function, data, len, &complete, call);
 }
 
@@ -124,8 +124,8 @@ int belt_pool_apply_async(belt_pool *pool, const char *function, const void *dat
     int rc;
 
     if (!call || (!data && len > 0))
-        return client_error(BELT_INVALID,
-                            "belt_pool_apply_async: the input's bytes and a place for the call are needed");
+        return belt_error_set(BELT_INVALID,
+                              "belt_pool_apply_async: the input's bytes and a place for the call are needed");
     *call = NULL;
     rc = client_pool_enter(pool, "a call cannot be made");
     if (rc != BELT_OK)
@@ -142,7 +142,7 @@ int belt_pool_apply(belt_pool *pool, const char *function, const void *data, siz
     int rc;
 
     if (!result)
-        return client_error(BELT_INVALID, "belt_pool_apply: a place for the result is needed");
+        return belt_error_set(BELT_INVALID, "belt_pool_apply: a place for the result is needed");
     *result = NULL;
     rc = belt_pool_apply_async(pool, function, data, len, options, &call);
     if (rc == BELT_OK)

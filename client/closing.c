@@ -10,8 +10,8 @@
 #include "client/io.h"
 #include "client/keyed.h"
 #include "client/mail.h"
-#include "client/private.h"
-#include "client/process.h"
+#include "local/cluster.h"
+#include "local/process.h"
 #include "client/wake.h"
 
 /* Under the mail's lock: the last word, after which the I/O thread frees the stream. */
@@ -64,7 +64,7 @@ static bool is_over(struct belt_stream *stream)
 /* A stream that is closed by its own source goes when that returns; one of another process is not ours to free. */
 static bool goes_later(struct belt_stream *stream, enum client_fate fate)
 {
-    if (!client_process_is(stream->mark))
+    if (!local_process_is(stream->mark))
         return true;
     if (!client_source_runs(stream))
         return false;
@@ -111,7 +111,7 @@ void client_pool_shut(belt_pool *pool)
     client_pool_await(pool);
     client_flow_free(pool);
     client_io_close(pool);
-    client_private_stop(&pool->children);
+    local_cluster_stop(&pool->children);
     client_pool_unref(pool);
 }
 

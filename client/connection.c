@@ -50,6 +50,6 @@ void client_connection_lost(belt_pool *pool, unsigned code, const char *text)
         text_print(pool->text, sizeof(pool->text), "%s", text);
         atomic_store(&pool->lost, true);
     }
-    client_tell(&pool->cond);
+    wait_tell(&pool->cond);
     pthread_mutex_unlock(&pool->lock);
 }

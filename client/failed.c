@@ -5,7 +5,7 @@
 #include "client/failed.h"
 
 #include "client/admin.h"
-#include "client/error.h"
+#include "proto/error.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,7 +112,7 @@ int client_failed_ask(belt_pool *pool, const struct belt_msg_failed *query, int6
 
     *failures = NULL;
     if (query->count > BELT_MAX_BATCH || query->function.len > BELT_MAX_NAME)
-        return client_error(BELT_INVALID, "at most %u tasks are named at a time", BELT_MAX_BATCH);
+        return belt_error_set(BELT_INVALID, "at most %u tasks are named at a time", BELT_MAX_BATCH);
     rc = client_admin_ask(pool, &request, timeout_ms);
     if (rc == BELT_OK)
         *failures = request.failures;

@@ -4,7 +4,7 @@
  */
 #include "client/call.h"
 #include "client/closing.h"
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/input.h"
 #include "client/inside.h"
 #include "client/mail.h"
@@ -31,7 +31,7 @@ static bool is_hopeless(const struct belt_stream *stream)
 
 static int refuse_ended(void)
 {
-    return client_error(BELT_JOB_ENDED, "belt_stream_feed: the input was ended with belt_stream_end()");
+    return belt_error_set(BELT_JOB_ENDED, "belt_stream_feed: the input was ended with belt_stream_end()");
 }
 
 /* Under the mail's lock, which and that of the calls it lets go while it sleeps. False when `deadline` has passed. */
@@ -64,8 +64,8 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     int rc = BELT_OK;
 
     if (stream->source || stream->kind == CLIENT_STREAM_READS)
-        return client_error(BELT_INVALID, "belt_stream_feed: this stream %s",
-                            stream->source ? "draws its input from a source" : "reads a job that others feed");
+        return belt_error_set(BELT_INVALID, "belt_stream_feed: this stream %s",
+                              stream->source ? "draws its input from a source" : "reads a job that others feed");
     if (stream->window.ended)
         return refuse_ended();
     client_stream_begins();
@@ -76,14 +76,14 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
     if (atomic_load(&stream->pool->closing))
         rc = client_refuse_closed();
     else if (stream->cancelled)
-        rc = client_error(BELT_JOB_CANCELLED, "belt_stream_feed: the job was cancelled");
+        rc = belt_error_set(BELT_JOB_CANCELLED, "belt_stream_feed: the job was cancelled");
     else if (mail->over && mail->code != BELT_OK)
-        rc = client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
+        rc = belt_error_set((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     else if (stream->window.ended)
         rc = refuse_ended();
     else if (!has_room(stream) && (rc = client_stream_interrupted(stream)) == BELT_OK)
-        rc = client_error(BELT_WINDOW_FULL, "the window of %llu items is full: take a result, then feed again",
-                          (unsigned long long)stream->window.size);
+        rc = belt_error_set(BELT_WINDOW_FULL, "the window of %llu items is full: take a result, then feed again",
+                            (unsigned long long)stream->window.size);
     pthread_mutex_unlock(&mail->lock);
     return rc;
 }
@@ -91,7 +91,7 @@ static int make_room(struct belt_stream *stream, int64_t timeout_ms)
 /* Of a single call. */
 static int refuse_input(void)
 {
-    return client_error(BELT_JOB_ENDED, "belt_stream_feed: a call has one input, which it was made with");
+    return belt_error_set(BELT_JOB_ENDED, "belt_stream_feed: a call has one input, which it was made with");
 }
 
 static int feed(belt_stream *stream, const struct client_parts *parts, int64_t timeout_ms)
@@ -104,7 +104,7 @@ static int feed(belt_stream *stream, const struct client_parts *parts, int64_t t
         return rc;
     client_pool_too_large(stream->pool, limit, sizeof(limit));
     if (parts->len > atomic_load(&stream->pool->max_payload))
-        rc = client_error(BELT_TOO_LARGE, "an input of %zu bytes is over the payload limit of %s", parts->len, limit);
+        rc = belt_error_set(BELT_TOO_LARGE, "an input of %zu bytes is over the payload limit of %s", parts->len, limit);
     else
         rc = make_room(stream, timeout_ms);
     if (rc == BELT_OK)
@@ -118,7 +118,7 @@ int belt_stream_feed(belt_stream *stream, const void *data, size_t len, int64_t 
     belt_span one = {data, len};
 
     if (!stream || (!data && len > 0))
-        return client_error(BELT_INVALID, "belt_stream_feed: a stream and the input's bytes are needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_feed: a stream and the input's bytes are needed");
     if (client_call_of(stream))
         return refuse_input();
     return feed(stream, &(struct client_parts){&one, 1, len}, timeout_ms);
@@ -129,7 +129,7 @@ int belt_stream_feed_parts(belt_stream *stream, const belt_span *parts, size_t c
     struct client_parts all = {.spans = parts, .count = count};
 
     if (!stream || (!parts && count > 0) || !client_parts_measure(&all))
-        return client_error(BELT_INVALID, "belt_stream_feed_parts: a stream and the bytes of each part are needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_feed_parts: a stream and the bytes of each part are needed");
     if (client_call_of(stream))
         return refuse_input();
     return feed(stream, &all, timeout_ms);
@@ -142,7 +142,7 @@ int belt_stream_feed_error(belt_stream *stream, const char *text, int64_t timeou
     if (client_call_of(stream))
         return refuse_input();
     if (!stream || stream->kind == CLIENT_STREAM_SUBMITS)
-        return client_error(BELT_INVALID, "belt_stream_feed_error: a stream that gives results is needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_feed_error: a stream that gives results is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
@@ -164,7 +164,7 @@ int belt_stream_end(belt_stream *stream)
     if (client_call_of(stream))
         return BELT_OK; /* it has ended its input when it was made */
     if (!stream || stream->source || stream->kind == CLIENT_STREAM_READS)
-        return client_error(BELT_INVALID, "belt_stream_end: a stream that is fed with belt_stream_feed() is needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_end: a stream that is fed with belt_stream_feed() is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
@@ -185,14 +185,14 @@ static int draw_ahead(struct belt_stream *stream)
     int rc = BELT_OK;
 
     if (stream->cancelled)
-        return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_stream_cancel()");
+        return belt_error_set(BELT_JOB_CANCELLED, "the job was cancelled by belt_stream_cancel()");
     pthread_mutex_lock(&mail->lock);
     stream->granted_bytes = mail->granted_bytes;
     stream->moved = client_follow_start(stream) || stream->moved;
     if (stream->kind == CLIENT_STREAM_SUBMITS)
         client_window_accept(&stream->window, mail->accepted);
     if (mail->over && mail->code != BELT_OK)
-        rc = client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
+        rc = belt_error_set((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     pthread_mutex_unlock(&mail->lock);
     if (rc == BELT_OK)
         rc = client_draw(stream);
@@ -205,12 +205,12 @@ int belt_stream_draw(belt_stream *stream)
     int rc;
 
     if (!stream || client_call_of(stream) || !stream->source)
-        return client_error(BELT_INVALID, "belt_stream_draw: a stream with a source is needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_draw: a stream with a source is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (client_source_runs(stream))
-        rc = client_error(BELT_INVALID, "belt_stream_draw: a source cannot draw from itself");
+        rc = belt_error_set(BELT_INVALID, "belt_stream_draw: a source cannot draw from itself");
     else
         rc = draw_ahead(stream);
     if (rc == BELT_OK)

@@ -183,7 +183,7 @@ static void publish(struct belt_stream *stream, struct client_results *results, 
         wake = true;
     }
     if (wake && (mail->waiting || mail->feeders > 0))
-        client_tell(&mail->cond);
+        wait_tell(&mail->cond);
     if (stream->tasks)
         stream->tasks->news(stream);
     if (mail->fd >= 0)
@@ -265,7 +265,7 @@ static void collect(struct belt_stream *stream)
     client_stream_take(&stream->wire, mail->taken, mail->taken_bytes, mail->window);
     take_unwanted(stream);
     if (atomic_load(&stream->interrupted)) {
-        client_tell(&mail->cond);
+        wait_tell(&mail->cond);
         if (mail->fd >= 0)
             client_fd_update(stream);
     }

@@ -4,10 +4,10 @@
  */
 #include "client/input.h"
 
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/inside.h"
 #include "client/mail.h"
-#include "client/options.h"
+#include "proto/options.h"
 #include "proto/codes.h"
 
 #include <stdio.h>
@@ -87,7 +87,7 @@ int client_add_task(struct belt_stream *stream, const struct client_parts *parts
     bool ok;
 
     if (parts->len > 0 && !payload.buf)
-        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", parts->len);
+        return belt_error_set(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", parts->len);
     client_window_draw(&stream->window, parts->len);
     pthread_mutex_lock(&mail->lock);
     ok = mail->task_count < mail->task_capacity || tasks_grow(mail);
@@ -100,7 +100,7 @@ int client_add_task(struct belt_stream *stream, const struct client_parts *parts
     pthread_mutex_unlock(&mail->lock);
     if (!ok) {
         belt_payload_clear(&payload);
-        return client_error(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", parts->len);
+        return belt_error_set(BELT_NO_MEMORY, "out of memory for an input of %zu bytes", parts->len);
     }
     client_mail_kick(stream, !stream->source && stream->window.drawn - stream->window.taken <= FEW_TASKS);
     return BELT_OK;
@@ -112,7 +112,7 @@ int client_add_failed(struct belt_stream *stream, unsigned code, const char *tex
 
     if (!result || !client_window_fail(&stream->window, &result->shown.index)) {
         client_result_drop(result);
-        return client_error(BELT_NO_MEMORY, "out of memory for the error of an input");
+        return belt_error_set(BELT_NO_MEMORY, "out of memory for the error of an input");
     }
     client_results_add(&stream->failed, result);
     return BELT_OK;
@@ -128,7 +128,7 @@ static int add_too_large(struct belt_stream *stream, size_t len)
                  (unsigned long long)stream->window.drawn, len, limit);
 
     if (stream->kind == CLIENT_STREAM_SUBMITS)
-        return client_error(BELT_TOO_LARGE, "%s", text);
+        return belt_error_set(BELT_TOO_LARGE, "%s", text);
     return client_add_failed(stream, BELT_TOO_LARGE, text, (size_t)n);
 }
 
@@ -161,9 +161,9 @@ static int add_input(struct belt_stream *stream, int answer, const belt_input *i
 
     if (stream->kind == CLIENT_STREAM_SUBMITS &&
         answer != BELT_INPUT_READY) /* there is no stream of results to put it into */
-        return client_error(BELT_SOURCE_FAILED, "input %llu: %.*s", (unsigned long long)stream->window.drawn,
-                            input->data ? (int)input->len : 24,
-                            input->data ? (const char *)input->data : "the source has failed it");
+        return belt_error_set(BELT_SOURCE_FAILED, "input %llu: %.*s", (unsigned long long)stream->window.drawn,
+                              input->data ? (int)input->len : 24,
+                              input->data ? (const char *)input->data : "the source has failed it");
     if (answer != BELT_INPUT_READY)
         return client_add_failed(stream, BELT_SOURCE_FAILED, input->data, input->data ? input->len : 0);
     if (!parts_of(input, &one, &parts))
@@ -227,7 +227,7 @@ int client_draw(struct belt_stream *stream)
 
         answer = ask_source(stream, &drawn.input);
         if (stream->fate != CLIENT_FATE_NONE)
-            return client_error(BELT_CLOSED, "the stream was closed by its own source");
+            return belt_error_set(BELT_CLOSED, "the stream was closed by its own source");
         if (atomic_load(&stream->pool->closing))
             return client_refuse_closed();
         stream->dry = answer == BELT_INPUT_LATER;
@@ -235,9 +235,9 @@ int client_draw(struct belt_stream *stream)
             break;
         if (answer == BELT_INPUT_END)
             stream->window.ended = true;
-        else if (!client_options_unset(drawn.bytes, sizeof(drawn.input), sizeof(drawn.bytes)))
-            rc = client_error(BELT_BAD_OPTION,
-                              "the source sets a field of belt_input that libbelt " BELT_VERSION " does not know");
+        else if (!belt_options_unset(drawn.bytes, sizeof(drawn.input), sizeof(drawn.bytes)))
+            rc = belt_error_set(BELT_BAD_OPTION,
+                                "the source sets a field of belt_input that libbelt " BELT_VERSION " does not know");
         else
             rc = add_input(stream, answer, &drawn.input, &results);
         results =

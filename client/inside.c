@@ -8,8 +8,8 @@
  */
 #include "client/inside.h"
 
-#include "client/error.h"
-#include "client/process.h"
+#include "proto/error.h"
+#include "local/process.h"
 
 /* A call of a source in this thread; the innermost first. */
 struct frame {
@@ -23,11 +23,11 @@ static belt_pool *open_pools; /* under the process's lock; in a forked process t
 
 void client_pool_publish(belt_pool *pool)
 {
-    pool->mark = client_process_mark();
-    client_process_lock();
+    pool->mark = local_process_mark();
+    local_process_lock();
     pool->next_open = open_pools;
     open_pools = pool;
-    client_process_unlock();
+    local_process_unlock();
 }
 
 static bool is_open(const belt_pool *pool)
@@ -41,17 +41,17 @@ static bool is_open(const belt_pool *pool)
 
 static int refuse_foreign(void)
 {
-    return client_error(BELT_INVALID,
-                        "this pool belongs to the process that opened it: a forked process opens its own");
+    return belt_error_set(BELT_INVALID,
+                          "this pool belongs to the process that opened it: a forked process opens its own");
 }
 
 static int enter(belt_pool *pool, const char *call)
 {
     if (!pool)
-        return client_error(BELT_INVALID, "%s: a pool is needed", call);
+        return belt_error_set(BELT_INVALID, "%s: a pool is needed", call);
     if (!is_open(pool))
-        return client_error(BELT_CLOSED, "%s: the pool is closed", call);
-    if (!client_process_is(pool->mark))
+        return belt_error_set(BELT_CLOSED, "%s: the pool is closed", call);
+    if (!local_process_is(pool->mark))
         return refuse_foreign();
     pool->users++;
     return BELT_OK;
@@ -61,9 +61,9 @@ int client_pool_enter(belt_pool *pool, const char *call)
 {
     int rc;
 
-    client_process_lock();
+    local_process_lock();
     rc = enter(pool, call);
-    client_process_unlock();
+    local_process_unlock();
     if (rc != BELT_OK)
         return rc;
     rc = client_pool_check(pool);
@@ -74,10 +74,10 @@ int client_pool_enter(belt_pool *pool, const char *call)
 
 void client_pool_leave(belt_pool *pool)
 {
-    client_process_lock();
+    local_process_lock();
     if (--pool->users == 0 && atomic_load(&pool->closing))
-        client_process_tell();
-    client_process_unlock();
+        local_process_tell();
+    local_process_unlock();
 }
 
 bool client_pool_withdraw(belt_pool *pool)
@@ -85,15 +85,15 @@ bool client_pool_withdraw(belt_pool *pool)
     belt_pool **at = &open_pools;
     bool ours;
 
-    client_process_lock();
-    ours = is_open(pool) && client_process_is(pool->mark);
+    local_process_lock();
+    ours = is_open(pool) && local_process_is(pool->mark);
     if (ours) {
         while (*at != pool)
             at = &(*at)->next_open;
         *at = pool->next_open;
         atomic_store(&pool->closing, true);
     }
-    client_process_unlock();
+    local_process_unlock();
     return ours;
 }
 
@@ -101,28 +101,28 @@ void client_pool_told(belt_pool *pool)
 {
     if (!atomic_load(&pool->closing))
         return;
-    client_process_lock();
-    client_process_tell();
-    client_process_unlock();
+    local_process_lock();
+    local_process_tell();
+    local_process_unlock();
 }
 
 void client_pool_await(belt_pool *pool)
 {
-    client_process_lock();
+    local_process_lock();
     while (pool->users > 0)
-        client_process_wait();
-    client_process_unlock();
+        local_process_wait();
+    local_process_unlock();
 }
 
 int client_stream_enter(struct belt_stream *stream)
 {
-    if (!client_process_is(stream->mark))
+    if (!local_process_is(stream->mark))
         return refuse_foreign();
     atomic_fetch_add(&stream->users, 1);
     if (!atomic_load(&stream->pool->closing))
         return BELT_OK;
     client_stream_out(stream);
-    return client_error(BELT_CLOSED, "the pool of this stream is closed");
+    return belt_error_set(BELT_CLOSED, "the pool of this stream is closed");
 }
 
 void client_stream_out(struct belt_stream *stream)
@@ -135,10 +135,10 @@ void client_stream_out(struct belt_stream *stream)
 
 void client_stream_await(struct belt_stream *stream)
 {
-    client_process_lock();
+    local_process_lock();
     while (atomic_load(&stream->users) > 0)
-        client_process_wait();
-    client_process_unlock();
+        local_process_wait();
+    local_process_unlock();
 }
 
 int client_source_call(struct belt_stream *stream, belt_input *input)

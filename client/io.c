@@ -9,10 +9,10 @@
 #include "client/io.h"
 
 #include "client/connection.h"
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/flow.h"
-#include "client/private.h"
-#include "client/process.h"
+#include "local/cluster.h"
+#include "local/process.h"
 #include "proto/link.h"
 #include "client/wake.h"
 #include "proto/text_cut.h"
@@ -96,7 +96,7 @@ static void welcomed(belt_pool *pool, const struct belt_msg_welcome *welcome)
     atomic_store(&pool->max_payload, pool->session.max_payload);
     pthread_mutex_lock(&pool->lock);
     pool->ready = true;
-    client_tell(&pool->cond);
+    wait_tell(&pool->cond);
     pthread_mutex_unlock(&pool->lock);
     client_flow_welcome(pool);
 }
@@ -165,7 +165,7 @@ static void timers(belt_pool *pool)
             break;
         act(pool, action, NULL);
     }
-    if (pool->children && client_private_ended(pool->children, text, sizeof(text))) {
+    if (pool->children && local_cluster_ended(pool->children, text, sizeof(text))) {
         lose(pool, BELT_LOST_BROKER, text);
         return;
     }
@@ -215,25 +215,25 @@ static void note_overslept(belt_pool *pool, bool talks)
 
 /* What wakes the driver: its bell, the socket, the end of a child. */
 struct alarms {
-    struct pollfd items[2 + CLIENT_CHILDREN];
+    struct pollfd items[2 + LOCAL_CHILDREN];
 };
 
 static void watch_alarms(belt_pool *pool, bool talks, struct alarms *alarms)
 {
-    int fds[CLIENT_CHILDREN] = {-1, -1};
+    int fds[LOCAL_CHILDREN] = {-1, -1};
 
     if (pool->children && !atomic_load(&pool->lost))
-        client_private_fds(pool->children, fds);
+        local_cluster_fds(pool->children, fds);
     alarms->items[0] = (struct pollfd){.fd = pool->wake_fd, .events = POLLIN};
     alarms->items[1] = (struct pollfd){.fd = talks ? belt_link_fd(pool->socket) : -1, .events = POLLIN};
-    for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
+    for (unsigned i = 0; i < LOCAL_CHILDREN; i++)
         alarms->items[2 + i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
 }
 
 /* Sleeps. False when nothing but the time has ended it. */
 static bool sleep_until_alarm(belt_pool *pool, struct alarms *alarms, int timeout)
 {
-    int ready = client_poll(alarms->items, 2 + CLIENT_CHILDREN, timeout);
+    int ready = wait_poll(alarms->items, 2 + LOCAL_CHILDREN, timeout);
     uint64_t drained;
 
     client_wake_step(pool, client_helm_end_wait, 0);
@@ -364,7 +364,7 @@ static bool hand_over(belt_pool *pool, uint32_t number)
     }
     pthread_mutex_lock(&stream->mail.lock);
     client_wake_step(pool, client_helm_hand_over, 0);
-    client_tell(&stream->mail.cond);
+    wait_tell(&stream->mail.cond);
     pthread_mutex_unlock(&stream->mail.lock);
     return true;
 }
@@ -445,19 +445,19 @@ int client_io_start(belt_pool *pool)
     belt_link_seed();
     pool->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     pool->standby_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    client_process_lock(); /* a process that another thread forks meanwhile could never make a context of its own */
+    local_process_lock(); /* a process that another thread forks meanwhile could never make a context of its own */
     pool->context = pool->wake_fd < 0 || pool->standby_fd < 0 ? NULL : belt_link_context();
     rc = errno;
-    client_process_unlock();
+    local_process_unlock();
     if (!pool->context)
-        return client_error(BELT_SYSTEM, "cannot open a pool: %s", belt_shortage_text(rc));
+        return belt_error_set(BELT_SYSTEM, "cannot open a pool: %s", belt_shortage_text(rc));
     pool->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_CEILING);
     if (!pool->decoder)
-        return client_error(BELT_NO_MEMORY, "cannot open a pool: out of memory");
+        return belt_error_set(BELT_NO_MEMORY, "cannot open a pool: out of memory");
     belt_session_init(&pool->session, client_now_ms());
     rc = start_thread(pool);
     if (rc != 0)
-        return client_error(BELT_SYSTEM, "cannot start the pool's I/O thread: %s", belt_shortage_text(rc));
+        return belt_error_set(BELT_SYSTEM, "cannot start the pool's I/O thread: %s", belt_shortage_text(rc));
     pool->magic = CLIENT_POOL_MAGIC;
     return BELT_OK;
 }

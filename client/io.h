@@ -10,7 +10,7 @@
 
 #include "client/pool.h"
 
-/** Starts the thread. BELT_OK or a code with client_error(). */
+/** Starts the thread. BELT_OK or a code with belt_error_set(). */
 int client_io_start(belt_pool *pool);
 /** Makes everybody who is inside of a pool that closes leave: every wait ends with CLOSED. */
 void client_io_leave_soon(belt_pool *pool);

@@ -4,19 +4,19 @@
  */
 #include "client/job.h"
 
-#include "client/error.h"
+#include "proto/error.h"
+#include "proto/name.h"
 #include "client/inside.h"
 #include "client/keyed.h"
 #include "client/mail.h"
-#include "client/options.h"
+#include "proto/options.h"
 #include "client/pool.h"
-#include "client/private.h"
-#include "client/process.h"
+#include "local/cluster.h"
+#include "local/process.h"
 #include "client/statuses.h"
 #include "client/wake.h"
 #include "proto/text_cut.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,42 +24,20 @@
 /* Chunks in a window that was not asked for. */
 #define CHUNKS_FIRST 4u
 
-static bool name_ok(const char *name)
-{
-    size_t len = name ? strlen(name) : 0;
-
-    if (len == 0 || len > BELT_MAX_NAME || name[0] == '-' || name[0] == '.')
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
-            return false;
-    return true;
-}
-
-static bool key_ok(const char *key)
-{
-    size_t len = strlen(key);
-
-    for (size_t i = 0; i < len; i++)
-        if (key[i] < ' ' || key[i] > '~')
-            return false;
-    return len > 0 && len <= BELT_MAX_KEY;
-}
-
 static int check_times(const belt_job_options *options)
 {
     uint8_t bits[BELT_STATUS_BYTES];
 
     if (options->backoff_ms < -1 || options->backoff_ms > (int64_t)BELT_MAX_WAIT_MS ||
         options->after_ms > BELT_MAX_WAIT_MS || options->deadline_ms > BELT_MAX_WAIT_MS)
-        return client_error(BELT_INVALID, "a job's back-off, start and deadline are at most ten years away");
+        return belt_error_set(BELT_INVALID, "a job's back-off, start and deadline are at most ten years away");
     if (options->deadline_ms > 0 && options->deadline_ms <= options->after_ms)
-        return client_error(BELT_INVALID, "the job's deadline (%llu ms) is not after its start (%llu ms)",
-                            (unsigned long long)options->deadline_ms, (unsigned long long)options->after_ms);
+        return belt_error_set(BELT_INVALID, "the job's deadline (%llu ms) is not after its start (%llu ms)",
+                              (unsigned long long)options->deadline_ms, (unsigned long long)options->after_ms);
     if (options->final_statuses && !client_statuses_parse(options->final_statuses, bits))
-        return client_error(BELT_INVALID,
-                            "\"%.*s\" is no list of exit statuses: numbers from 1 to 255 and ranges, as in 2,64-78",
-                            TEXT_UP_TO(options->final_statuses, 100));
+        return belt_error_set(BELT_INVALID,
+                              "\"%.*s\" is no list of exit statuses: numbers from 1 to 255 and ranges, as in 2,64-78",
+                              TEXT_UP_TO(options->final_statuses, 100));
     return BELT_OK;
 }
 
@@ -68,27 +46,27 @@ static int complete_options(const belt_job_options *given, unsigned limit, belt_
     int rc;
 
     belt_job_options_init(options);
-    rc = client_options_read(options, sizeof(*options), given, "BELT_JOB_OPTIONS_INIT");
+    rc = belt_options_read(options, sizeof(*options), given, "BELT_JOB_OPTIONS_INIT");
     if (rc != BELT_OK)
         return rc;
     if (options->buffer_bytes == 0)
         options->buffer_bytes = BELT_WINDOW_BYTES_DEFAULT;
     if (options->priority < -100 || options->priority > 100)
-        return client_error(BELT_INVALID, "a priority is -100 .. 100, not %d", options->priority);
+        return belt_error_set(BELT_INVALID, "a priority is -100 .. 100, not %d", options->priority);
     if (options->buffersize > BELT_WINDOW_ITEMS_MAX)
-        return client_error(BELT_INVALID, "a buffersize is at most %u items, not %llu", BELT_WINDOW_ITEMS_MAX,
-                            (unsigned long long)options->buffersize);
+        return belt_error_set(BELT_INVALID, "a buffersize is at most %u items, not %llu", BELT_WINDOW_ITEMS_MAX,
+                              (unsigned long long)options->buffersize);
     if (options->remember_ms > (int64_t)BELT_MAX_WAIT_MS)
-        return client_error(BELT_INVALID, "a key is remembered for ten years at most");
+        return belt_error_set(BELT_INVALID, "a key is remembered for ten years at most");
     if (options->share > 1)
-        return client_error(BELT_INVALID, "share is 0 or 1, not %llu", (unsigned long long)options->share);
-    if (options->key && !key_ok(options->key))
-        return client_error(BELT_INVALID, "a job's key is 1 to %u printable ASCII characters", BELT_MAX_KEY);
+        return belt_error_set(BELT_INVALID, "share is 0 or 1, not %llu", (unsigned long long)options->share);
+    if (options->key && !belt_key_valid(options->key))
+        return belt_error_set(BELT_INVALID, "a job's key is 1 to %u printable ASCII characters", BELT_MAX_KEY);
     if (!options->argument && options->argument_len > 0)
-        return client_error(BELT_INVALID, "the job's argument has %zu bytes and no address", options->argument_len);
+        return belt_error_set(BELT_INVALID, "the job's argument has %zu bytes and no address", options->argument_len);
     if (options->argument_len > limit)
-        return client_error(BELT_TOO_LARGE, "the job's argument has %zu bytes, at most %u are allowed",
-                            options->argument_len, limit);
+        return belt_error_set(BELT_TOO_LARGE, "the job's argument has %zu bytes, at most %u are allowed",
+                              options->argument_len, limit);
     return check_times(options);
 }
 
@@ -246,7 +224,7 @@ static struct belt_stream *stream_new(belt_pool *pool, const struct work *work, 
     client_results_init(&stream->hand);
     client_results_init(&stream->failed);
     client_results_init(&stream->mail.results);
-    client_lock_init(&stream->mail.lock, &stream->mail.cond);
+    wait_lock_init(&stream->mail.lock, &stream->mail.cond);
     pthread_mutex_init(&stream->calls, NULL);
     stream->mail.fd = -1;
     stream->mail.draws_beyond = UINT64_MAX;
@@ -260,17 +238,17 @@ static int check_function(const belt_pool *pool, const struct work *work)
 
     if (work->kind == CLIENT_STREAM_READS)
         return BELT_OK;
-    if (!name_ok(work->function))
-        return client_error(BELT_INVALID,
-                            "\"%.*s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
-                            TEXT_UP_TO(work->function ? work->function : "(none)", 140), BELT_MAX_NAME);
-    if (!pool->children || client_private_serves(pool->children, work->function))
+    if (!belt_name_valid(work->function))
+        return belt_error_set(BELT_INVALID,
+                              "\"%.*s\" is not the name of a function: 1 to %u letters, digits, '.', '_', '-'",
+                              TEXT_UP_TO(work->function ? work->function : "(none)", 140), BELT_MAX_NAME);
+    if (!pool->children || local_cluster_serves(pool->children, work->function))
         return BELT_OK;
-    client_private_names(pool->children, names, sizeof(names));
-    return client_error(BELT_NOT_SERVED,
-                        "no function \"%s\" was registered before this private pool was opened, and nobody else can "
-                        "serve it. Registered were: %s",
-                        work->function, names);
+    local_cluster_names(pool->children, names, sizeof(names));
+    return belt_error_set(BELT_NOT_SERVED,
+                          "no function \"%s\" was registered before this private pool was opened, and nobody else can "
+                          "serve it. Registered were: %s",
+                          work->function, names);
 }
 
 int client_job_check(const belt_pool *pool, const char *function, const belt_job_options *given,
@@ -305,7 +283,7 @@ static int open_entered(belt_pool *pool, const struct work *work, belt_source so
     options.detached = options.detached || work->kind == CLIENT_STREAM_SUBMITS;
     stream = stream_new(pool, work, &options);
     if (!stream)
-        return client_error(BELT_NO_MEMORY, "cannot open a stream: out of memory");
+        return belt_error_set(BELT_NO_MEMORY, "cannot open a stream: out of memory");
     rc = client_keyed_enter(stream);
     if (rc != BELT_OK) {
         client_stream_free(stream);
@@ -325,7 +303,7 @@ static int open_stream(belt_pool *pool, const struct work *work, belt_source sou
     int rc;
 
     if (!out)
-        return client_error(BELT_INVALID, "a place for the stream is needed");
+        return belt_error_set(BELT_INVALID, "a place for the stream is needed");
     *out = NULL;
     rc = client_pool_enter(pool, "a stream cannot be opened");
     if (rc != BELT_OK)
@@ -364,11 +342,11 @@ int belt_pool_subscribe(belt_pool *pool, uint64_t job, const char *reader, uint6
     int rc;
 
     belt_reader_options_init(&options);
-    rc = client_options_read(&options, sizeof(options), given, "BELT_READER_OPTIONS_INIT");
+    rc = belt_options_read(&options, sizeof(options), given, "BELT_READER_OPTIONS_INIT");
     if (rc != BELT_OK)
         return rc;
-    if (!reader || !key_ok(reader))
-        return client_error(BELT_INVALID, "a reader's name is 1 to %u printable ASCII characters", BELT_MAX_KEY);
+    if (!reader || !belt_key_valid(reader))
+        return belt_error_set(BELT_INVALID, "a reader's name is 1 to %u printable ASCII characters", BELT_MAX_KEY);
     work.mode = options.unordered ? BELT_UNORDERED : BELT_ORDERED;
     belt_job_options_init(&window);
     window.buffersize = options.buffersize;

@@ -4,7 +4,7 @@
  */
 #include "client/keyed.h"
 
-#include "client/error.h"
+#include "proto/error.h"
 #include "proto/text_cut.h"
 
 #include <string.h>
@@ -34,9 +34,9 @@ int client_keyed_enter(struct belt_stream *stream)
     pthread_mutex_unlock(&pool->lock);
     if (!other)
         return BELT_OK;
-    return client_error(BELT_INVALID,
-                        "another open stream of this pool has the key \"%.*s\": close it first, or use another key",
-                        (int)key->len, (const char *)key->data);
+    return belt_error_set(BELT_INVALID,
+                          "another open stream of this pool has the key \"%.*s\": close it first, or use another key",
+                          (int)key->len, (const char *)key->data);
 }
 
 void client_keyed_leave(struct belt_stream *stream)

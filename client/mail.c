@@ -4,7 +4,7 @@
  */
 #include "client/mail.h"
 
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/wake.h"
 
 #include <errno.h>
@@ -73,14 +73,14 @@ void client_mail_stir(struct belt_stream *stream)
 {
     pthread_mutex_lock(&stream->mail.lock);
     stream->mail.stirred = true;
-    client_tell(&stream->mail.cond);
+    wait_tell(&stream->mail.cond);
     pthread_mutex_unlock(&stream->mail.lock);
     client_mail_kick(stream, true);
 }
 
 bool client_stream_wait(struct belt_stream *stream, uint64_t deadline)
 {
-    bool in_time = client_wait(&stream->mail.cond, &stream->mail.lock, deadline);
+    bool in_time = wait_sleep(&stream->mail.cond, &stream->mail.lock, deadline);
 
     client_stream_note_signal(stream);
     return in_time;
@@ -89,10 +89,10 @@ bool client_stream_wait(struct belt_stream *stream, uint64_t deadline)
 int client_stream_interrupted(struct belt_stream *stream)
 {
     if (stopped)
-        return client_error(BELT_INTERRUPTED, "the wait was interrupted by a signal");
+        return belt_error_set(BELT_INTERRUPTED, "the wait was interrupted by a signal");
     if (!atomic_load(&stream->interrupted) || !atomic_exchange(&stream->interrupted, false))
         return BELT_OK;
-    return client_error(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt()");
+    return belt_error_set(BELT_INTERRUPTED, "the wait was interrupted by belt_stream_interrupt()");
 }
 
 void client_fd_update(struct belt_stream *stream)
@@ -116,7 +116,7 @@ void client_fd_update(struct belt_stream *stream)
 
 int client_refuse_closed(void)
 {
-    return client_error(BELT_CLOSED, "the pool was closed");
+    return belt_error_set(BELT_CLOSED, "the pool was closed");
 }
 
 bool client_waits_for_grant(const struct belt_stream *stream)

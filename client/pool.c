@@ -5,7 +5,7 @@
  */
 #include "client/pool.h"
 
-#include "client/error.h"
+#include "proto/error.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ uint64_t client_deadline(int64_t timeout_ms)
 
 bool client_pool_signalled(const belt_pool *pool)
 {
-    return client_signalled() && pool->interruptible;
+    return wait_signalled() && pool->interruptible;
 }
 
 int client_pool_check(belt_pool *pool)
@@ -38,7 +38,7 @@ int client_pool_check(belt_pool *pool)
         return BELT_OK;
     pthread_mutex_lock(&pool->lock);
     if (pool->code != BELT_OK)
-        rc = client_error((int)pool->code, "%s", pool->text);
+        rc = belt_error_set((int)pool->code, "%s", pool->text);
     pthread_mutex_unlock(&pool->lock);
     return rc;
 }

@@ -18,7 +18,7 @@
 #include "proto/session.h"
 #include "client/result.h"
 #include "client/stream.h"
-#include "client/wait.h"
+#include "proto/util/wait.h"
 #include "client/window.h"
 
 #include <belt/belt.h>
@@ -32,7 +32,7 @@
 /** Under `lock`. */
 struct client_mail {
     pthread_mutex_t lock;
-    struct client_cond cond;
+    struct wait_cond cond;
     /* to the I/O thread */
     struct belt_payload *tasks;
     size_t task_count, task_capacity;
@@ -160,11 +160,11 @@ struct client_request {
     struct belt_msg_failures *failures;
 };
 
-struct client_private;
+struct local_cluster;
 
 struct belt_pool {
     uint32_t magic;
-    struct client_private *children; /* NULL: a broker of somebody else */
+    struct local_cluster *children; /* NULL: a broker of somebody else */
     char endpoint[256];
     char name[128];
     enum belt_role role;
@@ -185,7 +185,7 @@ struct belt_pool {
     atomic_uint refs_held;       /* the open pool's own and one of each stream: the last one frees the struct */
 
     pthread_mutex_t lock;
-    struct client_cond cond;
+    struct wait_cond cond;
     struct client_request *requests;
     bool ready;    /* the broker has welcomed us once */
     unsigned code; /* not OK: the pool is lost */

@@ -4,14 +4,14 @@
  */
 #include "client/call.h"
 #include "client/closing.h"
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/input.h"
 #include "client/inside.h"
 #include "client/io.h"
 #include "client/mail.h"
-#include "client/options.h"
+#include "proto/options.h"
 #include "client/pool.h"
-#include "client/process.h"
+#include "local/process.h"
 #include "client/stream_fd.h"
 #include "client/turn.h"
 #include "proto/codes.h"
@@ -85,14 +85,14 @@ static int standing(struct belt_stream *stream)
     int rc = BELT_OK;
 
     if (client_window_over(&stream->window) && !stream->wire.config.named)
-        return client_error(BELT_END, "the stream is at its end: all %llu results were given",
-                            (unsigned long long)stream->window.taken);
+        return belt_error_set(BELT_END, "the stream is at its end: all %llu results were given",
+                              (unsigned long long)stream->window.taken);
     pthread_mutex_lock(&mail->lock); /* with a key the broker says whether that was all: the job may be larger */
     if (mail->over && !mail->results.first) {
         if (mail->code == BELT_OK)
-            rc = client_error(BELT_END, "the stream is at its end");
+            rc = belt_error_set(BELT_END, "the stream is at its end");
         else
-            rc = client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
+            rc = belt_error_set((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     }
     pthread_mutex_unlock(&mail->lock);
     return rc;
@@ -176,7 +176,7 @@ static void tell_feeders(struct belt_stream *stream)
     if (stream->source || mail->feeders == 0) /* it changes with the lock of the calls, too */
         return;
     pthread_mutex_lock(&mail->lock);
-    client_tell(&mail->cond);
+    wait_tell(&mail->cond);
     pthread_mutex_unlock(&mail->lock);
 }
 
@@ -193,13 +193,13 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
         if (atomic_load(&stream->pool->closing))
             return client_refuse_closed();
         if (stream->cancelled)
-            return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_stream_cancel()");
+            return belt_error_set(BELT_JOB_CANCELLED, "the job was cancelled by belt_stream_cancel()");
         stream->moved = false;
         rc = client_draw(stream);
         if (rc != BELT_OK)
             return rc;
         if (stream->acknowledges && !client_hold_reserve(&stream->hold, max))
-            return client_error(BELT_NO_MEMORY, "out of memory for results that are not acknowledged");
+            return belt_error_set(BELT_NO_MEMORY, "out of memory for results that are not acknowledged");
         *count = take(stream, results, max);
         if (*count > 0) {
             client_settle(stream, false);
@@ -214,7 +214,7 @@ static int next_some(struct belt_stream *stream, int64_t timeout_ms, belt_result
         if (stream->moved) /* more may be drawn now */
             continue;
         if (!sleep_until(stream, deadline))
-            return client_error(BELT_AGAIN, "no result was ready within %lld ms", (long long)timeout_ms);
+            return belt_error_set(BELT_AGAIN, "no result was ready within %lld ms", (long long)timeout_ms);
     }
 }
 
@@ -223,7 +223,7 @@ int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt_result *
     int rc;
 
     if (!stream || !results || !count || max == 0)
-        return client_error(BELT_INVALID, "belt_stream_next: a stream and room for at least one result are needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_next: a stream and room for at least one result are needed");
     *count = 0;
     if (client_call_of(stream))
         return client_call_next(client_call_of(stream), timeout_ms, results, count);
@@ -232,10 +232,10 @@ int belt_stream_next_many(belt_stream *stream, int64_t timeout_ms, belt_result *
     if (rc != BELT_OK)
         return rc;
     if (stream->kind == CLIENT_STREAM_SUBMITS)
-        rc = client_error(BELT_INVALID,
-                          "belt_stream_next: a job that is handed in gives its results to belt_pool_subscribe()");
+        rc = belt_error_set(BELT_INVALID,
+                            "belt_stream_next: a job that is handed in gives its results to belt_pool_subscribe()");
     else if (client_source_runs(stream))
-        rc = client_error(BELT_INVALID, "belt_stream_next: a source cannot wait for the stream that it is drawn for");
+        rc = belt_error_set(BELT_INVALID, "belt_stream_next: a source cannot wait for the stream that it is drawn for");
     else
         rc = next_some(stream, timeout_ms, results, max, count);
     client_fd_refresh(stream);
@@ -260,7 +260,7 @@ int belt_stream_ack(belt_stream *stream, uint64_t number)
     int rc;
 
     if (!stream || client_call_of(stream) || !stream->acknowledges)
-        return client_error(BELT_INVALID, "belt_stream_ack: a stream with the option 'acknowledge' is needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_ack: a stream with the option 'acknowledge' is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
@@ -268,7 +268,7 @@ int belt_stream_ack(belt_stream *stream, uint64_t number)
     if (client_hold_ack(&stream->hold, upto))
         client_settle(stream, false);
     else
-        rc = client_error(BELT_INVALID, "belt_stream_ack: result %llu was not given yet", (unsigned long long)number);
+        rc = belt_error_set(BELT_INVALID, "belt_stream_ack: result %llu was not given yet", (unsigned long long)number);
     client_turn_leave(stream);
     return rc;
 }
@@ -282,10 +282,10 @@ int belt_stream_progress(const belt_stream *stream, belt_progress *progress)
     bool ours;
 
     if (!stream || !progress)
-        return client_error(BELT_INVALID, "belt_stream_progress: a stream and a place for its progress are needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_progress: a stream and a place for its progress are needed");
     if (client_call_of(stream)) {
         ours = client_call_progress(client_call_of(stream), &all);
-    } else if ((ours = client_process_is(stream->mark))) { /* else a thread of another process may hold the lock */
+    } else if ((ours = local_process_is(stream->mark))) { /* else a thread of another process may hold the lock */
         client_turn_lock((struct belt_stream *)stream);
         all.drawn = stream->window.drawn;
         all.taken = stream->window.taken;
@@ -300,9 +300,9 @@ int belt_stream_progress(const belt_stream *stream, belt_progress *progress)
         pthread_mutex_unlock(&mail->lock);
         client_turn_unlock((struct belt_stream *)stream);
     }
-    if (!client_options_write(progress, &all, sizeof(all)))
-        return client_error(BELT_INVALID, "belt_stream_progress: the struct was not begun with BELT_PROGRESS_INIT");
-    return ours ? BELT_OK : client_error(BELT_INVALID, "this stream belongs to the process that opened it");
+    if (!belt_options_write(progress, &all, sizeof(all)))
+        return belt_error_set(BELT_INVALID, "belt_stream_progress: the struct was not begun with BELT_PROGRESS_INIT");
+    return ours ? BELT_OK : belt_error_set(BELT_INVALID, "this stream belongs to the process that opened it");
 }
 
 uint64_t belt_stream_job(const belt_stream *stream)
@@ -312,7 +312,7 @@ uint64_t belt_stream_job(const belt_stream *stream)
 
     if (client_call_of(stream))
         return client_call_job(client_call_of(stream));
-    if (!client_process_is(stream->mark))
+    if (!local_process_is(stream->mark))
         return 0;
     pthread_mutex_lock(&mail->lock);
     job = mail->job;

@@ -5,7 +5,7 @@
 #include "client/shared.h"
 
 #include "client/connection.h"
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/job.h"
 #include "proto/codes.h"
 #include "client/wake.h"
@@ -26,7 +26,7 @@ void client_call_tell(struct client_call *call)
     int fd = atomic_load(&call->fd);
 
     if (call->waiter)
-        client_tell(call->waiter);
+        wait_tell(call->waiter);
     if (fd >= 0)
         (void)!write(fd, &one, sizeof(one)); /* it stays readable: a full counter is no matter */
 }
@@ -168,7 +168,7 @@ int client_shared_get(belt_pool *pool, const char *function, const belt_job_opti
     options.buffer_bytes = BELT_WINDOW_BYTES_DEFAULT;
     name = name_of(function, &options, &len, &named);
     if (!name)
-        return client_error(BELT_NO_MEMORY, "cannot make a call: out of memory");
+        return belt_error_set(BELT_NO_MEMORY, "cannot make a call: out of memory");
     pthread_mutex_lock(&pool->shared_lock);
     HASH_FIND(by_name, pool->shared_jobs, name, len, shared);
     if (!shared) {
@@ -183,7 +183,7 @@ int client_shared_get(belt_pool *pool, const char *function, const belt_job_opti
     pthread_mutex_unlock(&pool->shared_lock);
     free(name);
     *out = shared;
-    return shared ? BELT_OK : client_error(BELT_NO_MEMORY, "cannot make a call: out of memory");
+    return shared ? BELT_OK : belt_error_set(BELT_NO_MEMORY, "cannot make a call: out of memory");
 }
 
 static void unlist(struct client_shared *shared)
@@ -224,7 +224,7 @@ static void tell_interrupted(struct client_shared *shared)
 
     DL_FOREACH2(shared->waiting, call, waiting_next)
     if (atomic_load(&call->interrupted))
-        client_tell(call->waiter);
+        wait_tell(call->waiter);
 }
 
 static void tell_flushing(struct belt_stream *stream)
@@ -234,7 +234,7 @@ static void tell_flushing(struct belt_stream *stream)
 
     if (shared->flushing > 0)
         DL_FOREACH2(shared->waiting, call, waiting_next)
-    client_tell(call->waiter);
+    wait_tell(call->waiter);
 }
 
 /* Under the lock. False: out of memory. */

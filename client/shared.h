@@ -43,7 +43,7 @@ struct client_call {
     struct client_shared *shared;
     struct belt_payload payload; /* until it is sent */
     struct client_result *result;
-    struct client_cond *waiter;                      /* of the thread that waits for it; NULL: none */
+    struct wait_cond *waiter;                        /* of the thread that waits for it; NULL: none */
     struct client_call *prev, *next;                 /* in `fresh` */
     struct client_call *wish_prev, *wish_next;       /* in `wishes` */
     struct client_call *waiting_prev, *waiting_next; /* in `waiting` */

@@ -4,12 +4,12 @@
  */
 #include "client/call.h"
 #include "client/closing.h"
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/inside.h"
 #include "client/mail.h"
 #include "client/pool.h"
 #include "client/turn.h"
-#include "client/process.h"
+#include "local/process.h"
 #include "client/wake.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static int cancel(struct belt_stream *stream, int64_t timeout_ms)
     pthread_mutex_lock(&mail->lock);
     mail->waiting = true;
     while (!mail->over && !atomic_load(&stream->pool->closing) && !stopped &&
-           client_wait(&mail->cond, &mail->lock, deadline))
+           wait_sleep(&mail->cond, &mail->lock, deadline))
         stopped = client_pool_signalled(stream->pool);
     mail->waiting = false;
     client_results_drop(&mail->results);
@@ -41,16 +41,17 @@ static int cancel(struct belt_stream *stream, int64_t timeout_ms)
     if (mail->fd >= 0)
         client_fd_update(stream);
     if (!mail->over && atomic_load(&stream->pool->closing))
-        rc = client_error(BELT_CLOSED, "the pool was closed");
+        rc = belt_error_set(BELT_CLOSED, "the pool was closed");
     else if (!mail->over && stopped)
-        rc = client_error(BELT_INTERRUPTED, "the wait for the broker's word was interrupted by a signal; the cancel is "
-                                            "asked for all the same");
+        rc = belt_error_set(BELT_INTERRUPTED,
+                            "the wait for the broker's word was interrupted by a signal; the cancel is "
+                            "asked for all the same");
     else if (!mail->over)
-        rc = client_error(BELT_AGAIN,
-                          "the broker did not confirm the cancel within %lld ms; it is asked for all the same",
-                          (long long)timeout_ms);
+        rc = belt_error_set(BELT_AGAIN,
+                            "the broker did not confirm the cancel within %lld ms; it is asked for all the same",
+                            (long long)timeout_ms);
     else if (mail->code != BELT_OK && mail->code != BELT_JOB_CANCELLED)
-        rc = client_error((int)mail->code, "%s", mail->text);
+        rc = belt_error_set((int)mail->code, "%s", mail->text);
     pthread_mutex_unlock(&mail->lock);
     return rc;
 }
@@ -60,7 +61,7 @@ int belt_stream_cancel(belt_stream *stream, int64_t timeout_ms)
     int rc;
 
     if (!stream)
-        return client_error(BELT_INVALID, "belt_stream_cancel: a stream is needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_cancel: a stream is needed");
     if (client_call_of(stream))
         return client_call_cancel(client_call_of(stream), timeout_ms);
     rc = client_turn_enter(stream);
@@ -76,7 +77,7 @@ int belt_stream_halt(belt_stream *stream)
     int rc;
 
     if (!stream)
-        return client_error(BELT_INVALID, "belt_stream_halt: a stream is needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_halt: a stream is needed");
     if (client_call_of(stream))
         return client_call_halt(client_call_of(stream));
     rc = client_stream_enter(stream);
@@ -128,7 +129,7 @@ static int cancel_task(struct belt_stream *stream, uint64_t index)
         mail->unwanted[mail->unwanted_count++] = task;
     pthread_mutex_unlock(&mail->lock);
     if (!grown)
-        return client_error(BELT_NO_MEMORY, "belt_stream_cancel_task: out of memory");
+        return belt_error_set(BELT_NO_MEMORY, "belt_stream_cancel_task: out of memory");
     client_wake_touch(stream);
     client_wake(stream->pool, true);
     return BELT_OK;
@@ -141,13 +142,13 @@ int belt_stream_cancel_task(belt_stream *stream, uint64_t index)
     if (client_call_of(stream))
         return client_call_cancel_task(client_call_of(stream), index);
     if (!stream || stream->kind == CLIENT_STREAM_READS)
-        return client_error(BELT_INVALID, "belt_stream_cancel_task: a stream that takes input is needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_cancel_task: a stream that takes input is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (index >= stream->window.drawn)
-        rc = client_error(BELT_INVALID, "belt_stream_cancel_task: %llu inputs were drawn, there is no input %llu yet",
-                          (unsigned long long)stream->window.drawn, (unsigned long long)index);
+        rc = belt_error_set(BELT_INVALID, "belt_stream_cancel_task: %llu inputs were drawn, there is no input %llu yet",
+                            (unsigned long long)stream->window.drawn, (unsigned long long)index);
     else
         rc = cancel_task(stream, index);
     client_turn_leave(stream);
@@ -160,7 +161,7 @@ void belt_stream_interrupt(belt_stream *stream)
         client_call_interrupt(client_call_of(stream));
         return;
     }
-    if (!client_process_is(stream->mark))
+    if (!local_process_is(stream->mark))
         return;
     atomic_store(&stream->interrupted, true);
     client_wake_touch(stream);

@@ -6,7 +6,7 @@
 
 #include "client/call.h"
 #include "client/closing.h"
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/input.h"
 #include "client/inside.h"
 #include "client/mail.h"
@@ -43,7 +43,7 @@ static int make_fd(struct belt_stream *stream)
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
     if (fd < 0) {
-        client_error(BELT_SYSTEM, "cannot make a descriptor for the stream: %s", belt_shortage_text(errno));
+        belt_error_set(BELT_SYSTEM, "cannot make a descriptor for the stream: %s", belt_shortage_text(errno));
         return -1;
     }
     pthread_mutex_lock(&stream->mail.lock);

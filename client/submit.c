@@ -5,7 +5,7 @@
  */
 #include "client/call.h"
 #include "client/closing.h"
-#include "client/error.h"
+#include "proto/error.h"
 #include "client/input.h"
 #include "client/inside.h"
 #include "client/mail.h"
@@ -20,9 +20,9 @@ static int standing(struct belt_stream *stream)
     uint64_t tasks = stream->window.drawn - stream->window.failures;
 
     if (stream->cancelled)
-        return client_error(BELT_JOB_CANCELLED, "the job was cancelled by belt_stream_cancel()");
+        return belt_error_set(BELT_JOB_CANCELLED, "the job was cancelled by belt_stream_cancel()");
     if (mail->over && mail->code != BELT_OK)
-        return client_error((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
+        return belt_error_set((int)mail->code, "%s", mail->text[0] != '\0' ? mail->text : belt_code_text(mail->code));
     if (mail->job == 0 || mail->accepted < tasks)
         return BELT_AGAIN;
     if (stream->kind == CLIENT_STREAM_SUBMITS && stream->source && !stream->window.ended)
@@ -70,10 +70,10 @@ static int flush(struct belt_stream *stream, int64_t timeout_ms)
         if (rc != BELT_OK)
             return rc;
         if (atomic_load(&stream->pool->closing))
-            return client_error(BELT_CLOSED, "the pool was closed");
+            return belt_error_set(BELT_CLOSED, "the pool was closed");
         if (!in_time)
-            return client_error(BELT_AGAIN, "the broker has not accepted everything within %lld ms",
-                                (long long)timeout_ms);
+            return belt_error_set(BELT_AGAIN, "the broker has not accepted everything within %lld ms",
+                                  (long long)timeout_ms);
         rc = stream->kind == CLIENT_STREAM_SUBMITS ? client_draw(stream) : BELT_OK;
         if (rc == BELT_OK)
             in_time = wait_accepted(stream, deadline, &rc);
@@ -88,12 +88,13 @@ int belt_stream_flush(belt_stream *stream, int64_t timeout_ms)
     if (client_call_of(stream))
         return client_call_flush(client_call_of(stream), timeout_ms);
     if (!stream || stream->kind == CLIENT_STREAM_READS)
-        return client_error(BELT_INVALID, "belt_stream_flush: a stream that takes input is needed");
+        return belt_error_set(BELT_INVALID, "belt_stream_flush: a stream that takes input is needed");
     rc = client_turn_enter(stream);
     if (rc != BELT_OK)
         return rc;
     if (client_source_runs(stream))
-        rc = client_error(BELT_INVALID, "belt_stream_flush: a source cannot wait for the stream that it is drawn for");
+        rc =
+            belt_error_set(BELT_INVALID, "belt_stream_flush: a source cannot wait for the stream that it is drawn for");
     else
         rc = flush(stream, timeout_ms);
     client_turn_leave(stream);
@@ -107,7 +108,7 @@ int belt_pool_submit(belt_pool *pool, const char *function, belt_source source, 
     int rc;
 
     if (!source || !job)
-        return client_error(BELT_INVALID, "belt_pool_submit: a source and a place for the job's id are needed");
+        return belt_error_set(BELT_INVALID, "belt_pool_submit: a source and a place for the job's id are needed");
     *job = 0;
     rc = belt_pool_submit_open(pool, function, source, ctx, options, &stream);
     if (rc == BELT_OK)

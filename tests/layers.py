@@ -11,18 +11,17 @@ import os
 import re
 import sys
 
-# A room and the rooms that it may include from. What knows broker, worker and client at once is named by file.
+# A room and the rooms that it may include from.
 ROOMS = {
     "proto": [],
     "worker": ["proto"],
     "broker": ["proto"],
-    "client": ["proto"],
-    "cli": ["proto", "client", "worker", "broker"],
+    "local": ["proto", "worker", "broker"],
+    "client": ["proto", "local"],
+    "cli": ["proto", "local", "client", "worker", "broker"],
 }
-# The private cluster of one program starts a broker and an agent.
-LOCAL = {"client/private.c", "client/private.h", "client/directory.c"}
-# The public entry points of workers report their errors as all of libbelt does.
-PUBLIC = {"worker/public.c": ["client/error.h", "client/options.h"]}
+# What lies inside of a room is its own.
+INSIDE = ("broker/core/", "broker/store/", "worker/table/", "worker/slot/", "worker/agent/")
 
 # The layers of a room, each with those below it that it may include from. What lies in the folder itself is "".
 CORE = ["util", "model", "policy", "journal", "life", "events", ""]
@@ -65,9 +64,9 @@ def layer_of(path, room):
 
 def wrong_room(path, included):
     room, other = path.split("/")[0], included.split("/")[0]
-    if other == room or other in ROOMS[room] or other not in ROOMS:
+    if other == room or other not in ROOMS:
         return False
-    return not (path in LOCAL or included in PUBLIC.get(path, []))
+    return other not in ROOMS[room] or included.startswith(INSIDE)
 
 
 def wrong_layer(path, included):

@@ -9,6 +9,9 @@
 
 #include <belt/belt.h>
 
+/* A slot, or a coprocess, must be ready for its first task within this, in ms, unless told otherwise. */
+#define BELT_START_MS_DEFAULT 10000u
+
 /** How a function is run. */
 enum belt_runner {
     BELT_RUN_C,       /* registered C function in a forked slot */

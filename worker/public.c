@@ -4,11 +4,11 @@
  * (belt_task_* is task.c.)
  */
 #include "worker/agent.h"
-#include "client/error.h"
-#include "client/options.h"
+#include "proto/error.h"
+#include "proto/name.h"
+#include "proto/options.h"
 #include "proto/limits.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,33 +17,21 @@
 static struct belt_agent_function registered[BELT_MAX_FUNCTIONS];
 static uint32_t registered_count;
 
-static bool name_valid(const char *name)
-{
-    size_t len = name ? strlen(name) : 0;
-
-    if (len == 0 || len > BELT_MAX_NAME || name[0] == '-' || name[0] == '.')
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if (!isalnum((unsigned char)name[i]) && !strchr("._-", name[i]))
-            return false;
-    return true;
-}
-
 BELT_API int belt_function_register(const char *name, belt_function function, void *ctx)
 {
     uint32_t at = 0;
 
-    if (!name_valid(name) || !function)
-        return client_error(BELT_INVALID,
-                            "a function needs a name of letters, digits, '.', '_' and '-', and an address");
+    if (!belt_name_valid(name) || !function)
+        return belt_error_set(BELT_INVALID,
+                              "a function needs a name of letters, digits, '.', '_' and '-', and an address");
     while (at < registered_count && strcmp(registered[at].name, name) != 0)
         at++;
     if (at == BELT_MAX_FUNCTIONS)
-        return client_error(BELT_LIMIT, "%u functions are registered: that is the limit", at);
+        return belt_error_set(BELT_LIMIT, "%u functions are registered: that is the limit", at);
     if (at == registered_count) {
         char *copy = strdup(name);
         if (!copy)
-            return client_error(BELT_NO_MEMORY, "out of memory");
+            return belt_error_set(BELT_NO_MEMORY, "out of memory");
         registered[at] = (struct belt_agent_function){.name = copy};
         registered_count++;
     }
@@ -64,18 +52,18 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
     belt_worker_options o = BELT_WORKER_OPTIONS_INIT;
     char error[512];
 
-    int rc = client_options_read(&o, sizeof(o), options, "BELT_WORKER_OPTIONS_INIT");
+    int rc = belt_options_read(&o, sizeof(o), options, "BELT_WORKER_OPTIONS_INIT");
     if (rc != BELT_OK)
         return rc;
     if (o.slots < 0)
-        return client_error(BELT_INVALID, "%d slots: give a positive number, or 0 for one per processor", o.slots);
+        return belt_error_set(BELT_INVALID, "%d slots: give a positive number, or 0 for one per processor", o.slots);
     if (o.lifeline_fd < 0 || (o.lifeline_fd > 0 && fcntl(o.lifeline_fd, F_GETFD) < 0))
-        return client_error(BELT_INVALID, "lifeline_fd is %d, which is no open descriptor", o.lifeline_fd);
+        return belt_error_set(BELT_INVALID, "lifeline_fd is %d, which is no open descriptor", o.lifeline_fd);
     if (o.log_bytes < 0 || o.log_bytes > (int64_t)BELT_LOG_BYTES_MAX)
-        return client_error(BELT_INVALID, "log_bytes is %lld: give 0 to %u", (long long)o.log_bytes,
-                            BELT_LOG_BYTES_MAX);
+        return belt_error_set(BELT_INVALID, "log_bytes is %lld: give 0 to %u", (long long)o.log_bytes,
+                              BELT_LOG_BYTES_MAX);
     if (o.kill_after_ms < 0)
-        return client_error(BELT_INVALID, "kill_after_ms is negative: give a time, or 0 for at once");
+        return belt_error_set(BELT_INVALID, "kill_after_ms is negative: give a time, or 0 for at once");
     const struct belt_agent_options agent = {
         .broker = broker,
         .access = o.access,
@@ -97,5 +85,5 @@ BELT_API int belt_worker_run(const char *broker, const belt_worker_options *opti
         .slot_ctx = o.slot_ctx,
     };
     rc = belt_agent_run(&agent, error, sizeof(error));
-    return rc == BELT_OK ? BELT_OK : client_error(rc, "%s", error);
+    return rc == BELT_OK ? BELT_OK : belt_error_set(rc, "%s", error);
 }

@@ -14,6 +14,7 @@
 #ifndef BELT_STORE_H
 #define BELT_STORE_H
 
+#include "broker/store_stats.h"
 #include "proto/buf.h"
 
 #include <belt/codes.h>
@@ -46,13 +47,6 @@ enum store_op { STORE_PUT, STORE_DELETE, STORE_DELETE_JOB };
 struct store_change {
     enum store_op op;
     struct store_record record; /* borrowed during commit */
-};
-
-struct store_stats {
-    uint64_t records, jobs, body_bytes, file_bytes, free_bytes;
-    uint64_t reserve_bytes; /* 0: given up, since the disk is full */
-    uint64_t last_number;   /* the highest that was ever put, deleted or not */
-    uint32_t format;
 };
 
 struct store;

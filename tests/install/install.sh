@@ -36,7 +36,7 @@ soname=$(objdump -p "$libdir/libbelt.so" | awk '$1 == "SONAME" { print $2 }')
 # The program of the README, and names of Belt's inside that a program may use as well.
 awk '/^```c$/ { on = 1; next } /^```/ { on = 0 } on' "$source/README.md" >"$dir/squares.c"
 grep -q belt_pool_open "$dir/squares.c" || fail "the README has no C program"
-echo 'int core_step(void); int core_step(void) { return 1; } int client_error(void); int client_error(void) { return 2; }' >"$dir/names.c"
+echo 'int core_step(void); int core_step(void) { return 1; } int belt_error_set(void); int belt_error_set(void) { return 2; }' >"$dir/names.c"
 sanitize=$(sed -n 's/^BELT_SANITIZE:[A-Z]*=//p' "$build/CMakeCache.txt")
 flags=${sanitize:+-fsanitize=$sanitize}
 # shellcheck disable=SC2046,SC2086 # lists of options

@@ -250,7 +250,7 @@ active proctype reader()
             :: result -> break
             :: !result && !again && mine -> again = true; break /* his time is over: he calls again */
             :: !result && !mine ->
-                atomic { lock = false; in_cond = true }; /* client_wait() */
+                atomic { lock = false; in_cond = true }; /* wait_sleep() */
                 atomic { !in_cond && !lock -> lock = true };
                 if
                 :: soon && !result -> take_reader(mine, false)

@@ -18,13 +18,6 @@
 
 #define LIMIT_MS 20000
 
-int client_error(int code, const char *format, ...);
-int client_error(int code, const char *format, ...)
-{
-    (void)format;
-    return code;
-}
-
 /* A broken expectation of the protocol ends the test, whatever NDEBUG says. */
 static void must(bool holds)
 {

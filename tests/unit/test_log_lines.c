@@ -3,7 +3,7 @@
  * Lines of standard error as records.
  */
 #include "proto/limits.h"
-#include "worker/agent/log_lines.h"
+#include "proto/log_lines.h"
 
 #include <criterion/criterion.h>
 #include <limits.h>

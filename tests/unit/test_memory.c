@@ -2,7 +2,7 @@
  *
  * How much memory there is, from small trees of files that look like /proc and /sys.
  */
-#include "client/memory.h"
+#include "local/memory.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -59,13 +59,13 @@ static void put_machine(void)
 Test(memory, of_the_machine_where_nothing_limits_it)
 {
     put_machine();
-    cr_assert_eq(client_memory(root), 8 * GIB);
+    cr_assert_eq(local_memory(root), 8 * GIB);
     put("/proc/self/mountinfo", "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
                                 "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n" MOUNT_2);
     put("/proc/self/cgroup", "1:cpu:/there\n0::/here\n");
     put("/sys/fs/cgroup/here/memory.max", "max\n");
     put("/sys/fs/cgroup/cpu/there/memory.limit_in_bytes", "4096\n");
-    cr_assert_eq(client_memory(root), 8 * GIB);
+    cr_assert_eq(local_memory(root), 8 * GIB);
 }
 
 Test(memory, a_group_of_version_2_limits_it_and_so_does_one_above)
@@ -74,11 +74,11 @@ Test(memory, a_group_of_version_2_limits_it_and_so_does_one_above)
     put("/proc/self/mountinfo", MOUNT_2);
     put("/proc/self/cgroup", "0::/user.slice/one.scope\n");
     put("/sys/fs/cgroup/user.slice/one.scope/memory.max", "2147483648\n");
-    cr_assert_eq(client_memory(root), 2 * GIB);
+    cr_assert_eq(local_memory(root), 2 * GIB);
     put("/sys/fs/cgroup/user.slice/memory.max", "1073741824\n");
-    cr_assert_eq(client_memory(root), GIB);
+    cr_assert_eq(local_memory(root), GIB);
     put("/sys/fs/cgroup/memory.max", "536870912\n"); /* as within a container */
-    cr_assert_eq(client_memory(root), GIB / 2);
+    cr_assert_eq(local_memory(root), GIB / 2);
 }
 
 Test(memory, a_group_of_version_1_limits_it_and_so_does_one_above)
@@ -87,11 +87,11 @@ Test(memory, a_group_of_version_1_limits_it_and_so_does_one_above)
     put("/proc/self/mountinfo", MOUNT_1);
     put("/proc/self/cgroup", "5:cpu,cpuacct:/a\n4:hugetlb,memory:/a/b\n1:name=systemd:/c\n");
     put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
-    cr_assert_eq(client_memory(root), 8 * GIB);
+    cr_assert_eq(local_memory(root), 8 * GIB);
     put("/sys/fs/cgroup/memory/a/b/memory.limit_in_bytes", "2147483648\n");
-    cr_assert_eq(client_memory(root), 2 * GIB);
+    cr_assert_eq(local_memory(root), 2 * GIB);
     put("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "1073741824\n");
-    cr_assert_eq(client_memory(root), GIB);
+    cr_assert_eq(local_memory(root), GIB);
 }
 
 /* Without a name space of their own the groups have the paths of the host, and only one of them is mounted. */
@@ -101,19 +101,19 @@ Test(memory, a_container_sees_its_own_group_as_the_root)
     put("/proc/self/mountinfo", "35 31 0:32 /docker/1f /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n");
     put("/proc/self/cgroup", "4:memory:/docker/1f\n");
     put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "1073741824\n");
-    cr_assert_eq(client_memory(root), GIB);
+    cr_assert_eq(local_memory(root), GIB);
     put("/proc/self/cgroup", "4:memory:/docker/1f/inner\n");
     put("/sys/fs/cgroup/memory/inner/memory.limit_in_bytes", "536870912\n");
-    cr_assert_eq(client_memory(root), GIB / 2);
+    cr_assert_eq(local_memory(root), GIB / 2);
     put("/proc/self/cgroup", "4:memory:/docker/1ff\n"); /* of a neighbour */
-    cr_assert_eq(client_memory(root), GIB);
+    cr_assert_eq(local_memory(root), GIB);
 }
 
 Test(memory, what_cannot_be_read_is_not_guessed)
 {
-    cr_assert_eq(client_memory(root), 0);
+    cr_assert_eq(local_memory(root), 0);
     put_machine();
     put("/proc/self/mountinfo", "nonsense\n - \n1 - cgroup2\n" MOUNT_2);
     put("/proc/self/cgroup", "nonsense\n0:\n");
-    cr_assert_eq(client_memory(root), 8 * GIB);
+    cr_assert_eq(local_memory(root), 8 * GIB);
 }

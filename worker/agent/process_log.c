@@ -9,7 +9,7 @@
 #include "worker/agent/watch.h"
 #include "worker/agent/process.h"
 #include "worker/agent/state.h"
-#include "worker/agent/log_lines.h"
+#include "proto/log_lines.h"
 
 #include <errno.h>
 #include <poll.h>

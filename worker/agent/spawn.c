@@ -5,6 +5,7 @@
  * what says that it failed.
  */
 #include "worker/agent/spawn.h"
+#include "proto/standard_fds.h"
 
 #include "proto/signals.h"
 
@@ -75,28 +76,6 @@ static __attribute__((noinline)) pid_t child_start(struct child *child)
     if (pid == 0)
         child_run(child);
     return pid;
-}
-
-int spawn_above_standard(int fd)
-{
-    if (fd < 0 || fd > 2)
-        return fd;
-    int up = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    int error = errno;
-    close(fd);
-    errno = error;
-    return up;
-}
-
-void spawn_fill_standard(void)
-{
-    int fd;
-
-    do /* the lowest free one is what open() gives */
-        fd = open("/dev/null", O_RDWR);
-    while (fd >= 0 && fd <= 2);
-    if (fd > 2)
-        close(fd);
 }
 
 /* Pipe ends for the child must not be 0, 1 or 2: they would be overwritten. */

@@ -38,10 +38,4 @@ void spawn_terminal(pid_t group);
  * same name. *Gives* the array, which borrows the strings; NULL when out of memory. */
 char **spawn_environment(char *const *more);
 
-/** *Takes* a descriptor and *gives* one like it that is not 0, 1 or 2, for a program that was started without those.
- * -1 stays -1. */
-int spawn_above_standard(int fd);
-/** Opens /dev/null as 0, 1 and 2 where they are closed: nothing else must ever get those numbers. */
-void spawn_fill_standard(void);
-
 #endif

@@ -9,7 +9,7 @@
 #include "worker/agent/runner.h"
 #include "worker/agent/state.h"
 #include "worker/agent/wire.h"
-#include "worker/agent/spawn.h"
+#include "proto/standard_fds.h"
 
 #include "proto/access_file.h"
 #include "proto/heap.h"
@@ -29,6 +29,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <zmq.h>
+
+_Static_assert(BELT_START_MS_DEFAULT == SLOT_HELLO_MS, "SLOTS.md says how long a slot may take to say hello");
 
 #define DRAIN_MS_DEFAULT 10000u
 /* Descriptors of the agent itself: its connection, what it watches, and what starting a process takes for a moment. */
@@ -287,7 +289,7 @@ static void agent_defaults(struct agent *agent, struct belt_agent_options *optio
     if (options->kill_ms == 0)
         options->kill_ms = BELT_KILL_AFTER_MS;
     if (options->start_ms == 0)
-        options->start_ms = SLOT_HELLO_MS;
+        options->start_ms = BELT_START_MS_DEFAULT;
     if (options->start_ms > BELT_MAX_WAIT_MS)
         options->start_ms = BELT_MAX_WAIT_MS;
     if (options->log_bytes == 0)

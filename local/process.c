@@ -5,7 +5,7 @@
  * A fork is noticed twice: by a page that the kernel empties in the new process, whichever way it was made, and by
  * fork()'s own handlers, which also keep the lock whole.
  */
-#include "client/process.h"
+#include "local/process.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -20,7 +20,7 @@ static uint64_t last; /* the mark given last, here or in a parent */
 
 static pthread_mutex_t lock;
 static pthread_cond_t cond;
-static struct client_own_fd *owned;
+static struct local_own_fd *owned;
 
 static void make_lock(void)
 {
@@ -64,7 +64,7 @@ static void init(void)
     pthread_atfork(before_fork, after_fork, adopt);
 }
 
-uint64_t client_process_mark(void)
+uint64_t local_process_mark(void)
 {
     pthread_once(&once, init);
     if (atomic_load(page) == 0) /* the child of a fork that ran no handlers */
@@ -72,50 +72,50 @@ uint64_t client_process_mark(void)
     return atomic_load(page);
 }
 
-bool client_process_is(uint64_t mark)
+bool local_process_is(uint64_t mark)
 {
     return atomic_load_explicit(page, memory_order_relaxed) == mark;
 }
 
-void client_process_lock(void)
+void local_process_lock(void)
 {
-    (void)client_process_mark();
+    (void)local_process_mark();
     pthread_mutex_lock(&lock);
 }
 
-void client_process_unlock(void)
+void local_process_unlock(void)
 {
     pthread_mutex_unlock(&lock);
 }
 
-void client_process_wait(void)
+void local_process_wait(void)
 {
     pthread_cond_wait(&cond, &lock);
 }
 
-void client_process_tell(void)
+void local_process_tell(void)
 {
     pthread_cond_broadcast(&cond);
 }
 
-void client_process_own(struct client_own_fd *own)
+void local_process_own(struct local_own_fd *own)
 {
     own->next = owned;
     owned = own;
 }
 
-void client_process_close(struct client_own_fd *own)
+void local_process_close(struct local_own_fd *own)
 {
-    struct client_own_fd **at = &owned;
+    struct local_own_fd **at = &owned;
 
     if (own->fd < 0)
         return;
-    client_process_lock();
+    local_process_lock();
     while (*at && *at != own)
         at = &(*at)->next;
     if (*at)
         *at = own->next;
     close(own->fd);
     own->fd = -1;
-    client_process_unlock();
+    local_process_unlock();
 }

@@ -2,13 +2,13 @@
  *
  * How much memory this process may use, for the defaults of a private pool.
  */
-#ifndef BELT_CLIENT_MEMORY_H
-#define BELT_CLIENT_MEMORY_H
+#ifndef BELT_LOCAL_MEMORY_H
+#define BELT_LOCAL_MEMORY_H
 
 #include <stdint.h>
 
 /** The machine's memory, or less where a control group of this process (version 1 or 2), or one above it, allows less.
  * `root` is put before every path: "" outside of tests. 0: it cannot be found out. */
-uint64_t client_memory(const char *root);
+uint64_t local_memory(const char *root);
 
 #endif

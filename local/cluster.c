@@ -2,20 +2,20 @@
  *
  * The children of a private pool. See private.h.
  *
- * Who cleans up: while the pool lives, client_private_stop(). When its process dies in any way, a pidfd of it tells
+ * Who cleans up: while the pool lives, local_cluster_stop(). When its process dies in any way, a pidfd of it tells
  * both children, whoever else holds copies of its descriptors; when it becomes another program by exec, the lifeline
  * does (a pipe whose only writing end it holds). The agent stops its slots, and the broker's child removes the
  * directory last of all. Where both are killed, too, the next private pool does.
  */
-#include "client/private.h"
+#include "local/cluster.h"
 
 #include "broker/broker.h"
-#include "client/directory.h"
-#include "client/error.h"
-#include "client/memory.h"
-#include "client/process.h"
-#include "client/wait.h"
-#include "worker/agent/spawn.h"
+#include "local/directory.h"
+#include "proto/error.h"
+#include "local/memory.h"
+#include "local/process.h"
+#include "proto/util/wait.h"
+#include "proto/standard_fds.h"
 #include "proto/text_cut.h"
 #include "proto/shortage.h"
 
@@ -54,12 +54,12 @@ struct child {
     int said;  /* what it says when it fails */
 };
 
-struct client_private {
-    char directory[CLIENT_DIRECTORY_MAX + 1];
-    char workers[CLIENT_DIRECTORY_MAX + 16];
+struct local_cluster {
+    char directory[LOCAL_DIRECTORY_MAX + 1];
+    char workers[LOCAL_DIRECTORY_MAX + 16];
     int lock;  /* of the directory, until the broker has it */
     int owner; /* a pidfd of this process */
-    struct client_own_fd lifeline;
+    struct local_own_fd lifeline;
     int lifeline_read;
     int ready[2];
     uint64_t kill_ms;
@@ -69,7 +69,7 @@ struct client_private {
     uint64_t memory;      /* the broker's budget and */
     uint32_t max_payload;
     const char *memory_option; /* what its owner raises the budget with */
-    struct child child[CLIENT_CHILDREN];
+    struct child child[LOCAL_CHILDREN];
     char *names; /* of the functions that its slots serve, each ended by NUL, the last by another one */
 };
 
@@ -94,7 +94,7 @@ static int make_pipe(int ends[2])
 
 /* ---- the functions ---- */
 
-static bool copy_names(struct client_private *self, const struct belt_agent_function *functions, uint32_t count)
+static bool copy_names(struct local_cluster *self, const struct belt_agent_function *functions, uint32_t count)
 {
     size_t size = 1;
     char *at;
@@ -107,7 +107,7 @@ static bool copy_names(struct client_private *self, const struct belt_agent_func
     return at != NULL;
 }
 
-bool client_private_serves(const struct client_private *children, const char *function)
+bool local_cluster_serves(const struct local_cluster *children, const char *function)
 {
     const char *name = children->names;
 
@@ -118,17 +118,17 @@ bool client_private_serves(const struct client_private *children, const char *fu
     return *name != '\0';
 }
 
-const char *client_private_workers(const struct client_private *children)
+const char *local_cluster_workers(const struct local_cluster *children)
 {
     return children->external ? children->workers : NULL;
 }
 
-int client_private_lifeline(const struct client_private *children)
+int local_cluster_lifeline(const struct local_cluster *children)
 {
     return children->external ? children->lifeline_read : -1;
 }
 
-void client_private_names(const struct client_private *children, char *text, size_t size)
+void local_cluster_names(const struct local_cluster *children, char *text, size_t size)
 {
     size_t used = 0;
 
@@ -206,7 +206,7 @@ static void keep_only(const int *kept, size_t count)
 }
 
 /* In the broker's process, before anything else of the pool runs that would be counted, too. */
-static int look_for_room(struct client_private *self, char *error, size_t size)
+static int look_for_room(struct local_cluster *self, char *error, size_t size)
 {
     unsigned room;
     int lacking;
@@ -223,9 +223,9 @@ static int look_for_room(struct client_private *self, char *error, size_t size)
     return BELT_SYSTEM;
 }
 
-static void run_broker(struct client_private *self, int said)
+static void run_broker(struct local_cluster *self, int said)
 {
-    char clients[CLIENT_DIRECTORY_MAX + 16], error[512] = "";
+    char clients[LOCAL_DIRECTORY_MAX + 16], error[512] = "";
     const int kept[] = {self->lifeline_read, self->owner, self->lock, self->ready[1], said};
     struct belt_broker_options options = {.clients = clients,
                                           .workers = self->workers,
@@ -255,11 +255,11 @@ static void run_broker(struct client_private *self, int said)
         rc = belt_broker_run(&options, error, sizeof(error));
     if (rc != BELT_OK)
         say(said, error);
-    client_directory_remove(self->directory);
+    local_directory_remove(self->directory);
     _exit(rc == BELT_OK ? 0 : 1);
 }
 
-static void run_agent(struct client_private *self, int said, const struct client_work *work,
+static void run_agent(struct local_cluster *self, int said, const struct local_work *work,
                       const belt_pool_options *given)
 {
     char error[512] = "";
@@ -315,14 +315,14 @@ static void flush_streams(void)
     }
 }
 
-static int fork_child(struct client_private *self, int which, const struct client_work *work,
+static int fork_child(struct local_cluster *self, int which, const struct local_work *work,
                       const belt_pool_options *options)
 {
     pid_t pid;
     int said[2];
 
     if (make_pipe(said) != 0)
-        return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", belt_shortage_text(errno));
+        return belt_error_set(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", belt_shortage_text(errno));
     flush_streams();
     pid = fork();
     if (pid == 0) {
@@ -338,7 +338,7 @@ static int fork_child(struct client_private *self, int which, const struct clien
         int saved = errno;
 
         close_fd(&said[0]);
-        return client_error(BELT_SYSTEM, "cannot start a process for a private pool: %s", belt_shortage_text(saved));
+        return belt_error_set(BELT_SYSTEM, "cannot start a process for a private pool: %s", belt_shortage_text(saved));
     }
     setpgid(pid, pid); /* whoever comes first */
     self->child[which].pid = pid;
@@ -378,19 +378,19 @@ static bool reap(struct child *child, const char *what, char *text, size_t size)
     return true;
 }
 
-pid_t client_private_agent(const struct client_private *children)
+pid_t local_cluster_agent(const struct local_cluster *children)
 {
     return children->child[AGENT].pid;
 }
 
-bool client_private_ended(struct client_private *children, char *text, size_t size)
+bool local_cluster_ended(struct local_cluster *children, char *text, size_t size)
 {
     return reap(&children->child[BROKER], "broker", text, size) || reap(&children->child[AGENT], "agent", text, size);
 }
 
-void client_private_fds(const struct client_private *children, int fds[CLIENT_CHILDREN])
+void local_cluster_fds(const struct local_cluster *children, int fds[LOCAL_CHILDREN])
 {
-    for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
+    for (unsigned i = 0; i < LOCAL_CHILDREN; i++)
         fds[i] = children->child[i].pidfd;
 }
 
@@ -403,11 +403,11 @@ static uint64_t now_ms(void)
 }
 
 /* Until the broker says where it listens. */
-static int await_ready(struct client_private *self, const belt_pool_options *options)
+static int await_ready(struct local_cluster *self, const belt_pool_options *options)
 {
     int64_t timeout_ms = options->connect_timeout_ms;
     uint64_t deadline = timeout_ms < 0 ? UINT64_MAX : now_ms() + (uint64_t)timeout_ms;
-    char line[2 * CLIENT_DIRECTORY_MAX + 32], text[600];
+    char line[2 * LOCAL_DIRECTORY_MAX + 32], text[600];
 
     for (;;) {
         struct pollfd ready = {.fd = self->ready[0], .events = POLLIN};
@@ -415,13 +415,13 @@ static int await_ready(struct client_private *self, const belt_pool_options *opt
         ssize_t n;
 
         if (now >= deadline)
-            return client_error(BELT_NO_BROKER, "the private broker did not start within %lld ms",
-                                (long long)timeout_ms);
-        (void)client_poll(&ready, 1, deadline - now > 100 ? 100 : (int)(deadline - now));
-        if (client_signalled() && options->signals_interrupt)
-            return client_error(BELT_INTERRUPTED, "the start of the private broker was interrupted by a signal");
-        if (client_private_ended(self, text, sizeof(text)))
-            return client_error(BELT_SYSTEM, "cannot open a private pool: %s", text);
+            return belt_error_set(BELT_NO_BROKER, "the private broker did not start within %lld ms",
+                                  (long long)timeout_ms);
+        (void)wait_poll(&ready, 1, deadline - now > 100 ? 100 : (int)(deadline - now));
+        if (wait_signalled() && options->signals_interrupt)
+            return belt_error_set(BELT_INTERRUPTED, "the start of the private broker was interrupted by a signal");
+        if (local_cluster_ended(self, text, sizeof(text)))
+            return belt_error_set(BELT_SYSTEM, "cannot open a private pool: %s", text);
         if ((ready.revents & (POLLIN | POLLHUP)) == 0)
             continue;
         n = read(self->ready[0], line, sizeof(line));
@@ -436,27 +436,27 @@ static int await_ready(struct client_private *self, const belt_pool_options *opt
 }
 
 /* With the lock of the process: no fork takes a copy of the lifeline before it is known as one. */
-static int open_lifeline(struct client_private *self)
+static int open_lifeline(struct local_cluster *self)
 {
     int ends[2];
     bool made;
 
-    client_process_lock();
+    local_process_lock();
     made = make_pipe(ends) == 0;
     self->lifeline_read = ends[0];
     self->lifeline.fd = ends[1];
     if (ends[1] >= 0)
-        client_process_own(&self->lifeline);
-    client_process_unlock();
+        local_process_own(&self->lifeline);
+    local_process_unlock();
     self->owner = spawn_above_standard(pidfd_open(getpid(), 0));
     if (!made || self->owner < 0 || make_pipe(self->ready) != 0)
-        return client_error(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", belt_shortage_text(errno));
+        return belt_error_set(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", belt_shortage_text(errno));
     return BELT_OK;
 }
 
-static int start(struct client_private *self, const struct client_work *work, const belt_pool_options *options)
+static int start(struct local_cluster *self, const struct local_work *work, const belt_pool_options *options)
 {
-    int rc = client_directory_make(self->directory, &self->lock);
+    int rc = local_directory_make(self->directory, &self->lock);
 
     self->kill_ms = (uint64_t)options->kill_after_ms;
     self->external = options->external_workers;
@@ -464,7 +464,7 @@ static int start(struct client_private *self, const struct client_work *work, co
     self->slots_room = mmap(NULL, sizeof(*self->slots_room), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (self->slots_room == MAP_FAILED) {
         self->slots_room = NULL;
-        rc = client_error(BELT_NO_MEMORY, "cannot open a private pool: %s", belt_shortage_text(ENOMEM));
+        rc = belt_error_set(BELT_NO_MEMORY, "cannot open a private pool: %s", belt_shortage_text(ENOMEM));
     }
     if (rc == BELT_OK)
         rc = open_lifeline(self);
@@ -485,9 +485,9 @@ static int start(struct client_private *self, const struct client_work *work, co
 }
 
 /* What the machine has: payloads may be as large as the protocol carries, if they fit. */
-static void set_limits(struct client_private *self, const belt_pool_options *options, enum belt_pool_words words)
+static void set_limits(struct local_cluster *self, const belt_pool_options *options, enum belt_pool_words words)
 {
-    uint64_t memory = options->memory > 0 ? options->memory : client_memory("") / 2, most = memory;
+    uint64_t memory = options->memory > 0 ? options->memory : local_memory("") / 2, most = memory;
 
     if (memory > 0 && memory < BELT_MEMORY_BUDGET_LEAST)
         most = memory = BELT_MEMORY_BUDGET_LEAST;
@@ -500,29 +500,29 @@ static void set_limits(struct client_private *self, const belt_pool_options *opt
     self->memory_option = words == BELT_WORDS_OPTIONS ? "--memory" : "memory in the options of the pool";
 }
 
-int client_private_start(const struct client_work *work, const belt_pool_options *options, char *endpoint, size_t size,
-                         struct client_private **children)
+int local_cluster_start(const struct local_work *work, const belt_pool_options *options, char *endpoint, size_t size,
+                        struct local_cluster **children)
 {
-    struct client_private *self = calloc(1, sizeof(*self));
+    struct local_cluster *self = calloc(1, sizeof(*self));
     int rc;
 
     *children = NULL;
     if (!self)
-        return client_error(BELT_NO_MEMORY, "cannot open a private pool: out of memory");
+        return belt_error_set(BELT_NO_MEMORY, "cannot open a private pool: out of memory");
     self->lifeline_read = self->lifeline.fd = self->lock = self->owner = self->ready[0] = self->ready[1] = -1;
-    for (unsigned i = 0; i < CLIENT_CHILDREN; i++)
+    for (unsigned i = 0; i < LOCAL_CHILDREN; i++)
         self->child[i].pidfd = self->child[i].said = -1;
     set_limits(self, options, work->words);
     if (copy_names(self, work->functions, work->count))
         rc = start(self, work, options);
     else
-        rc = client_error(BELT_NO_MEMORY, "cannot open a private pool: out of memory");
+        rc = belt_error_set(BELT_NO_MEMORY, "cannot open a private pool: out of memory");
     close_fd(&self->ready[0]);
     snprintf(endpoint, size, "ipc://%s/clients", self->directory);
     if (rc == BELT_OK)
         *children = self;
     else
-        client_private_stop(&self);
+        local_cluster_stop(&self);
     return rc;
 }
 
@@ -556,18 +556,18 @@ static void stop_child(struct child *child, uint64_t deadline)
     close_fd(&child->said);
 }
 
-void client_private_stop(struct client_private **children)
+void local_cluster_stop(struct local_cluster **children)
 {
-    struct client_private *self;
+    struct local_cluster *self;
 
     if (!children || !*children)
         return;
     self = *children;
     uint64_t deadline = now_ms() + self->kill_ms + STOP_MS;
-    client_process_close(&self->lifeline); /* the orderly way */
+    local_process_close(&self->lifeline); /* the orderly way */
     stop_child(&self->child[AGENT], deadline);
     stop_child(&self->child[BROKER], deadline);
-    client_directory_remove(self->directory);
+    local_directory_remove(self->directory);
     close_fd(&self->lifeline_read);
     close_fd(&self->owner);
     close_fd(&self->lock);

@@ -2,10 +2,10 @@
  *
  * Directories of private brokers. See directory.h.
  */
-#include "client/directory.h"
+#include "local/directory.h"
 
-#include "client/error.h"
-#include "worker/agent/spawn.h"
+#include "proto/error.h"
+#include "proto/standard_fds.h"
 #include "proto/shortage.h"
 
 #include <belt/belt.h>
@@ -36,7 +36,7 @@ static bool is_usable(const char *path)
 {
     struct stat status;
 
-    return path && path[0] == '/' && strlen(path) + strlen(PATH_TAIL) <= CLIENT_DIRECTORY_MAX &&
+    return path && path[0] == '/' && strlen(path) + strlen(PATH_TAIL) <= LOCAL_DIRECTORY_MAX &&
            stat(path, &status) == 0 && S_ISDIR(status.st_mode) && access(path, W_OK | X_OK) == 0;
 }
 
@@ -52,7 +52,7 @@ static bool is_our_name(const char *name)
     return true;
 }
 
-/* Of this user alone, and made by client_directory_make(): it holds the file. The lock, or -1: it belongs to somebody.
+/* Of this user alone, and made by local_directory_make(): it holds the file. The lock, or -1: it belongs to somebody.
  */
 static int lock_leftover(int directory)
 {
@@ -100,7 +100,7 @@ static void clear_leftovers(const char *path)
 /* The new directory's lock; -1 with errno: EAGAIN when somebody took the directory for a leftover. */
 static int lock_new(const char *directory)
 {
-    char path[CLIENT_DIRECTORY_MAX + sizeof(LOCK) + 1];
+    char path[LOCAL_DIRECTORY_MAX + sizeof(LOCK) + 1];
     struct stat status;
     int lock;
 
@@ -124,7 +124,7 @@ static int make_in(const char *parent, char *path)
     for (unsigned i = 0; i < TRIES; i++) {
         int lock;
 
-        snprintf(path, CLIENT_DIRECTORY_MAX + 1, "%s/" PREFIX "XXXXXX", parent);
+        snprintf(path, LOCAL_DIRECTORY_MAX + 1, "%s/" PREFIX "XXXXXX", parent);
         if (!mkdtemp(path)) /* 0700 */
             return -1;
         lock = lock_new(path);
@@ -133,7 +133,7 @@ static int make_in(const char *parent, char *path)
         if (errno != EAGAIN) {
             int saved = errno;
 
-            client_directory_remove(path);
+            local_directory_remove(path);
             errno = saved;
             return -1;
         }
@@ -141,7 +141,7 @@ static int make_in(const char *parent, char *path)
     return -1;
 }
 
-int client_directory_make(char *path, int *lock)
+int local_directory_make(char *path, int *lock)
 {
     const char *candidates[] = {getenv("XDG_RUNTIME_DIR"), getenv("TMPDIR"), "/tmp"};
 
@@ -153,14 +153,14 @@ int client_directory_make(char *path, int *lock)
             return BELT_OK;
     }
     path[0] = '\0';
-    return client_error(BELT_SYSTEM,
-                        "cannot make a directory for the private broker in XDG_RUNTIME_DIR, TMPDIR or /tmp: %s",
-                        belt_shortage_text(errno));
+    return belt_error_set(BELT_SYSTEM,
+                          "cannot make a directory for the private broker in XDG_RUNTIME_DIR, TMPDIR or /tmp: %s",
+                          belt_shortage_text(errno));
 }
 
-void client_directory_remove(const char *directory)
+void local_directory_remove(const char *directory)
 {
-    char path[CLIENT_DIRECTORY_MAX + 16];
+    char path[LOCAL_DIRECTORY_MAX + 16];
 
     if (directory[0] == '\0')
         return;

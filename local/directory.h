@@ -3,21 +3,21 @@
  * The directory in which a private broker listens: its sockets, and a file that is locked for as long as the directory
  * belongs to somebody.
  */
-#ifndef BELT_CLIENT_DIRECTORY_H
-#define BELT_CLIENT_DIRECTORY_H
+#ifndef BELT_LOCAL_DIRECTORY_H
+#define BELT_LOCAL_DIRECTORY_H
 
 #include <stddef.h>
 
 /* sun_path holds 108 bytes with its end; "ipc://" is not part of it. */
-#define CLIENT_DIRECTORY_MAX 107u
+#define LOCAL_DIRECTORY_MAX 107u
 
 /**
  * Makes one, mode 0700, in XDG_RUNTIME_DIR, TMPDIR or /tmp, and clears there what belonged to pools whose processes
- * were all killed. `path` has CLIENT_DIRECTORY_MAX + 1 bytes. `*lock` is *given*: the directory is nobody's once every
+ * were all killed. `path` has LOCAL_DIRECTORY_MAX + 1 bytes. `*lock` is *given*: the directory is nobody's once every
  * copy of it is closed. BELT_OK or BELT_SYSTEM.
  */
-int client_directory_make(char *path, int *lock);
+int local_directory_make(char *path, int *lock);
 /** Accepts "". */
-void client_directory_remove(const char *path);
+void local_directory_remove(const char *path);
 
 #endif

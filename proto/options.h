@@ -4,8 +4,8 @@
  * shorter (older) ones keep the defaults of what they lack; of longer (newer) ones, what this library does not know
  * must be zero.
  */
-#ifndef BELT_CLIENT_OPTIONS_H
-#define BELT_CLIENT_OPTIONS_H
+#ifndef BELT_PROTO_OPTIONS_H
+#define BELT_PROTO_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,13 +21,13 @@
  * its own size. `init`: the macro that begins the struct, for the text. BELT_OK; BELT_INVALID when it did not;
  * BELT_BAD_OPTION when a field is set that this library does not know.
  */
-int client_options_read(void *known, size_t known_size, const void *given, const char *init);
+int belt_options_read(void *known, size_t known_size, const void *given, const char *init);
 
 /** Whether the bytes from `known` up to `size` are zero. */
-bool client_options_unset(const void *bytes, size_t known, size_t size);
+bool belt_options_unset(const void *bytes, size_t known, size_t size);
 
 /** Copies `known` over `given` as far as it is told to be long by its first member; what this library does not know is
  * zero. False: it was not begun with its macro. */
-bool client_options_write(void *given, const void *known, size_t known_size);
+bool belt_options_write(void *given, const void *known, size_t known_size);
 
 #endif

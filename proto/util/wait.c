@@ -2,7 +2,7 @@
  *
  * Sleeping until something is told. See wait.h.
  */
-#include "client/wait.h"
+#include "proto/util/wait.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -16,21 +16,21 @@
 
 static _Thread_local bool signalled;
 
-void client_lock_init(pthread_mutex_t *lock, struct client_cond *cond)
+void wait_lock_init(pthread_mutex_t *lock, struct wait_cond *cond)
 {
     pthread_mutex_init(lock, NULL);
     atomic_init(&cond->told, 0);
     cond->sleepers = 0;
 }
 
-void client_tell(struct client_cond *cond)
+void wait_tell(struct wait_cond *cond)
 {
     atomic_fetch_add(&cond->told, 1);
     if (cond->sleepers > 0)
         syscall(SYS_futex, &cond->told, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
-bool client_wait(struct client_cond *cond, pthread_mutex_t *lock, uint64_t deadline)
+bool wait_sleep(struct wait_cond *cond, pthread_mutex_t *lock, uint64_t deadline)
 {
     unsigned told = atomic_load(&cond->told);
     struct timespec until = {.tv_sec = FOR_EVER_S};
@@ -48,7 +48,7 @@ bool client_wait(struct client_cond *cond, pthread_mutex_t *lock, uint64_t deadl
     return error != ETIMEDOUT;
 }
 
-int client_poll(struct pollfd *items, nfds_t count, int timeout)
+int wait_poll(struct pollfd *items, nfds_t count, int timeout)
 {
     int ready = poll(items, count, timeout);
 
@@ -56,7 +56,7 @@ int client_poll(struct pollfd *items, nfds_t count, int timeout)
     return ready;
 }
 
-bool client_signalled(void)
+bool wait_signalled(void)
 {
     bool was = signalled;
 

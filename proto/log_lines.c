@@ -2,7 +2,7 @@
  *
  * Records of lines. Pure. See log_lines.h.
  */
-#include "worker/agent/log_lines.h"
+#include "proto/log_lines.h"
 
 #include "proto/text_cut.h"
 

@@ -3,8 +3,8 @@
  * What local tasks write to standard error, on its way from a private pool's agent to the owner's terminal while they
  * run: records in a pipe, each of whole lines of one task. Both ends are the same program on the same machine. Pure.
  */
-#ifndef BELT_WORKER_AGENT_LOG_LINES_H
-#define BELT_WORKER_AGENT_LOG_LINES_H
+#ifndef BELT_PROTO_LOG_LINES_H
+#define BELT_PROTO_LOG_LINES_H
 
 #include <stdbool.h>
 #include <stddef.h>

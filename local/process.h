@@ -6,31 +6,31 @@
  *
  * A forked process has nothing of this: no pool is open in it, the lock is free, those descriptors are closed.
  */
-#ifndef BELT_CLIENT_PROCESS_H
-#define BELT_CLIENT_PROCESS_H
+#ifndef BELT_LOCAL_PROCESS_H
+#define BELT_LOCAL_PROCESS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 /** The mark of this process, not 0: another one than its parent's. */
-uint64_t client_process_mark(void);
+uint64_t local_process_mark(void);
 /** Whether a thing that was made under this mark belongs to this process. Cheap; async-signal-safe. */
-bool client_process_is(uint64_t mark);
+bool local_process_is(uint64_t mark);
 
 /** One lock for the process, recursive, which fork() waits for: what is locked is whole in a forked process. */
-void client_process_lock(void);
-void client_process_unlock(void);
-/** With the lock: waits until client_process_tell(). */
-void client_process_wait(void);
-void client_process_tell(void);
+void local_process_lock(void);
+void local_process_unlock(void);
+/** With the lock: waits until local_process_tell(). */
+void local_process_wait(void);
+void local_process_tell(void);
 
 /** A descriptor that forked processes close. In them `*fd` is -1. Call with the lock, and keep `fd` where it is. */
-struct client_own_fd {
+struct local_own_fd {
     int fd;
-    struct client_own_fd *next;
+    struct local_own_fd *next;
 };
-void client_process_own(struct client_own_fd *own);
+void local_process_own(struct local_own_fd *own);
 /** Closes it. Accepts -1. */
-void client_process_close(struct client_own_fd *own);
+void local_process_close(struct local_own_fd *own);
 
 #endif

@@ -2,14 +2,14 @@
  *
  * Option structs of other versions of the header. See options.h.
  */
-#include "client/options.h"
+#include "proto/options.h"
 
-#include "client/error.h"
+#include "proto/error.h"
 
 #include <belt/belt.h>
 #include <string.h>
 
-int client_options_read(void *known, size_t known_size, const void *given, const char *init)
+int belt_options_read(void *known, size_t known_size, const void *given, const char *init)
 {
     const unsigned char *bytes = given;
     size_t size;
@@ -18,19 +18,19 @@ int client_options_read(void *known, size_t known_size, const void *given, const
         return BELT_OK;
     memcpy(&size, given, sizeof(size));
     if (size < sizeof(size) || size > known_size + CLIENT_OPTIONS_NEWER_MAX)
-        return client_error(BELT_INVALID, "the options were not begun with %s: their size is %zu bytes", init, size);
+        return belt_error_set(BELT_INVALID, "the options were not begun with %s: their size is %zu bytes", init, size);
     for (size_t i = known_size; i < size; i++)
         if (bytes[i] != 0)
-            return client_error(BELT_BAD_OPTION,
-                                "an option is set that libbelt " BELT_VERSION " does not know (byte %zu of %zu, %zu "
-                                "are known): install the libbelt that the program was built for, or leave it unset",
-                                i, size, known_size);
+            return belt_error_set(BELT_BAD_OPTION,
+                                  "an option is set that libbelt " BELT_VERSION " does not know (byte %zu of %zu, %zu "
+                                  "are known): install the libbelt that the program was built for, or leave it unset",
+                                  i, size, known_size);
     memcpy(known, given, size < known_size ? size : known_size);
     memcpy(known, &known_size, sizeof(known_size));
     return BELT_OK;
 }
 
-bool client_options_unset(const void *given, size_t known, size_t size)
+bool belt_options_unset(const void *given, size_t known, size_t size)
 {
     const unsigned char *bytes = given;
 
@@ -39,7 +39,7 @@ bool client_options_unset(const void *given, size_t known, size_t size)
     return known >= size;
 }
 
-bool client_options_write(void *given, const void *known, size_t known_size)
+bool belt_options_write(void *given, const void *known, size_t known_size)
 {
     size_t size;
 

@@ -2,7 +2,7 @@
  *
  * The machine's memory and the limits of control groups. See memory.h.
  */
-#include "client/memory.h"
+#include "local/memory.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -126,7 +126,7 @@ static uint64_t limit_of(const char *root, const struct hierarchy *hierarchy)
     }
 }
 
-uint64_t client_memory(const char *root)
+uint64_t local_memory(const char *root)
 {
     FILE *file = open_under(root, "/proc/self/mountinfo");
     uint64_t memory = machine(root);
