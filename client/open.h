@@ -17,7 +17,8 @@ struct local_work; /* local/cluster.h */
 int belt_pool_open_private(const struct local_work *work, const belt_pool_options *options, belt_pool **pool);
 /** As belt_pool_open() of a broker, in another role (BELT_ROLE_ADMIN: status and cancel of any job). */
 int belt_pool_open_as(const char *broker, enum belt_role role, const belt_pool_options *options, belt_pool **pool);
-/** The agent's process of a private pool (local/cluster.h, local_cluster_agent()); 0: it is not private, or has ended. */
+/** The agent's process of a private pool (local/cluster.h, local_cluster_agent()); 0: it is not private, or has ended.
+ */
 pid_t belt_pool_agent(const belt_pool *pool);
 
 #endif

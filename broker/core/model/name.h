@@ -5,7 +5,10 @@
 #ifndef BELT_CORE_NAME_H
 #define BELT_CORE_NAME_H
 
-#include "broker/core/model/state.h"
+#include "proto/buf.h"
+
+#include <stdbool.h>
+#include <string.h>
 
 static inline bool name_equals(const char *name, struct belt_bytes bytes)
 {
