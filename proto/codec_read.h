@@ -50,6 +50,17 @@ bool reader_public_key(struct belt_decoder *d, const char *field, struct belt_by
 
 bool reader_join(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_joined(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_open(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_opened(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_accepted(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_end(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_subscribe(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_subscribed(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_ack(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_done(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_detach(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_cancelled(struct belt_decoder *d, struct belt_msg *msg);
+bool reader_cancel(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_push(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_deliver(struct belt_decoder *d, struct belt_msg *msg);
 bool reader_sync(struct belt_decoder *d, struct belt_msg *msg);

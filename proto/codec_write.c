@@ -72,7 +72,7 @@ void writer_str(struct writer *w, struct belt_bytes bytes, size_t max)
         pack_str(&w->p, bytes.data, (uint32_t)bytes.len);
 }
 
-static void name(struct writer *w, struct belt_bytes bytes)
+void writer_name(struct writer *w, struct belt_bytes bytes)
 {
     if (bytes.len == 0)
         writer_refuse(w);
@@ -100,7 +100,7 @@ void writer_map_uint(struct writer *w, const char *key, uint64_t value)
     pack_uint(&w->p, value);
 }
 
-static void map_true(struct writer *w, const char *key, bool value)
+void writer_map_true(struct writer *w, const char *key, bool value)
 {
     if (!value)
         return;
@@ -208,7 +208,7 @@ static void refs(struct writer *w, const struct belt_msg_refs *m)
     }
 }
 
-static void grant(struct writer *w, struct belt_grant g)
+void writer_grant(struct writer *w, struct belt_grant g)
 {
     pack_uint(&w->p, g.items);
     pack_uint(&w->p, g.bytes);
@@ -239,7 +239,7 @@ static void write_hello(struct writer *w, const struct belt_msg *msg)
     writer_key(w, "functions");
     list(w, worker->function_count, BELT_MAX_FUNCTIONS);
     for (uint32_t i = 0; i < worker->function_count && w->p.code == BELT_OK; i++)
-        name(w, worker->functions[i]);
+        writer_name(w, worker->functions[i]);
 }
 
 static void write_welcome(struct writer *w, const struct belt_msg *msg)
@@ -286,21 +286,6 @@ static void write_bye(struct writer *w, const struct belt_msg *msg)
     writer_text(w, msg->u.bye.text);
 }
 
-/* 0 says: no pause. */
-static void backoff(struct writer *w, uint64_t ms)
-{
-    if (!ms)
-        return;
-    writer_key(w, "backoff_ms");
-    pack_uint(&w->p, ms == BELT_NO_BACKOFF ? 0 : ms);
-}
-
-static bool any_status(const struct belt_open_options *o)
-{
-    static const uint8_t none[BELT_STATUS_BYTES];
-    return memcmp(o->final_status, none, sizeof(none)) != 0;
-}
-
 void writer_map_text(struct writer *w, const char *key, struct belt_bytes text)
 {
     if (!text.len)
@@ -309,7 +294,7 @@ void writer_map_text(struct writer *w, const char *key, struct belt_bytes text)
     writer_text(w, text);
 }
 
-static void map_bin(struct writer *w, const char *key, struct belt_bytes bytes, size_t max)
+void writer_map_bin(struct writer *w, const char *key, struct belt_bytes bytes, size_t max)
 {
     if (!bytes.len)
         return;
@@ -317,11 +302,11 @@ static void map_bin(struct writer *w, const char *key, struct belt_bytes bytes, 
     bin(w, bytes, max);
 }
 
-static void argument(struct writer *w, struct belt_bytes bytes, struct belt_buf *buf)
+void writer_argument(struct writer *w, struct belt_bytes bytes, struct belt_buf *buf)
 {
     struct belt_payload payload = {.buf = buf, .data = bytes.data, .len = (uint32_t)bytes.len};
     if (bytes.len <= BELT_MAX_ARGUMENT) {
-        map_bin(w, "argument", bytes, BELT_MAX_ARGUMENT);
+        writer_map_bin(w, "argument", bytes, BELT_MAX_ARGUMENT);
         return;
     }
     writer_key(w, "argument");
@@ -329,70 +314,6 @@ static void argument(struct writer *w, struct belt_bytes bytes, struct belt_buf 
         writer_refuse(w);
     else if (pack_room(&w->p, PACK_WORD))
         attach(w, &payload);
-}
-
-static void open_options(struct writer *w, const struct belt_msg_open *m)
-{
-    const struct belt_open_options *o = &m->options;
-    struct belt_bytes statuses = {o->final_status, any_status(o) ? sizeof(o->final_status) : 0};
-    int keys = (o->window_items > 0) + (o->window_bytes > 0) + (o->priority != 0) + (o->retries > 0) +
-               (o->max_attempts > 0) + (o->chunk > 0) + (o->timeout_ms > 0) + o->detail + o->detached + o->durable +
-               o->never_durable + (o->argument.len > 0) + (o->backoff_ms > 0) + (o->after_ms > 0) +
-               (o->deadline_ms > 0) + (o->after_at > 0) + (o->deadline_at > 0) + (statuses.len > 0) + (o->keep_ms > 0) +
-               (o->remember_ms > 0) + o->digest + m->take_over + o->share;
-    pack_map(&w->p, (uint32_t)keys);
-    writer_map_uint(w, "window_items", o->window_items);
-    writer_map_uint(w, "window_bytes", o->window_bytes);
-    if (o->priority) {
-        writer_key(w, "priority");
-        pack_int(&w->p, o->priority);
-    }
-    writer_map_uint(w, "retries", o->retries);
-    writer_map_uint(w, "max_attempts", o->max_attempts);
-    writer_map_uint(w, "chunk", o->chunk);
-    writer_map_uint(w, "timeout_ms", o->timeout_ms);
-    map_true(w, "detail", o->detail);
-    map_true(w, "detached", o->detached);
-    map_true(w, "durable", o->durable);
-    map_true(w, "volatile", o->never_durable);
-    argument(w, o->argument, NULL);
-    backoff(w, o->backoff_ms);
-    writer_map_uint(w, "after_ms", o->after_ms);
-    writer_map_uint(w, "deadline_ms", o->deadline_ms);
-    writer_map_uint(w, "after_at", o->after_at);
-    writer_map_uint(w, "deadline_at", o->deadline_at);
-    map_bin(w, "final_status", statuses, BELT_STATUS_BYTES);
-    writer_map_uint(w, "keep_ms", o->keep_ms);
-    writer_map_uint(w, "remember_ms", o->remember_ms);
-    map_true(w, "digest", o->digest);
-    map_true(w, "take_over", m->take_over);
-    map_true(w, "share", o->share);
-}
-
-static void write_open(struct writer *w, const struct belt_msg *msg)
-{
-    const struct belt_msg_open *m = &msg->u.open;
-    writer_head(w, msg, 4);
-    pack_uint(&w->p, m->ref);
-    writer_str(w, m->key, BELT_MAX_KEY);
-    name(w, m->function);
-    open_options(w, m);
-}
-
-static void write_opened(struct writer *w, const struct belt_msg *msg)
-{
-    const struct belt_msg_opened *m = &msg->u.opened;
-    writer_head(w, msg, 7u + m->digested);
-    pack_uint(&w->p, m->ref);
-    pack_uint(&w->p, m->job);
-    pack_uint(&w->p, m->next);
-    pack_uint(&w->p, m->next_bytes);
-    grant(w, m->grant);
-    pack_uint(&w->p, m->state);
-    if (!m->digested)
-        return;
-    pack_map(&w->p, 1);
-    map_bin(w, "digest", (struct belt_bytes){m->digest.bytes, BELT_DIGEST_BYTES}, BELT_DIGEST_BYTES);
 }
 
 static void write_push(struct writer *w, const struct belt_msg *msg)
@@ -406,51 +327,6 @@ static void write_push(struct writer *w, const struct belt_msg *msg)
         payload_unchecked(w, &m->tasks[i].payload);
 }
 
-static void write_accepted(struct writer *w, const struct belt_msg *msg)
-{
-    const struct belt_msg_accepted *m = &msg->u.accepted;
-    writer_head(w, msg, 4);
-    pack_uint(&w->p, m->job);
-    pack_uint(&w->p, m->next);
-    grant(w, m->grant);
-}
-
-static void write_end(struct writer *w, const struct belt_msg *msg)
-{
-    writer_head(w, msg, 2);
-    pack_uint(&w->p, msg->u.end.job);
-    pack_uint(&w->p, msg->u.end.count);
-}
-
-static void write_subscribe(struct writer *w, const struct belt_msg *msg)
-{
-    const struct belt_msg_subscribe *m = &msg->u.subscribe;
-    writer_head(w, msg, 7u + m->take_over);
-    pack_uint(&w->p, m->ref);
-    pack_uint(&w->p, m->job);
-    writer_str(w, m->reader, BELT_MAX_KEY);
-    pack_uint(&w->p, m->mode);
-    if (m->cursor == BELT_CURSOR_KEPT)
-        pack_nil(&w->p);
-    else
-        pack_uint(&w->p, m->cursor);
-    grant(w, m->credit);
-    if (!m->take_over)
-        return;
-    pack_map(&w->p, 1);
-    map_true(w, "take_over", true);
-}
-
-static void write_subscribed(struct writer *w, const struct belt_msg *msg)
-{
-    const struct belt_msg_subscribed *m = &msg->u.subscribed;
-    writer_head(w, msg, 4);
-    pack_uint(&w->p, m->ref);
-    pack_uint(&w->p, m->job);
-    pack_uint(&w->p, m->sub);
-    pack_uint(&w->p, m->cursor);
-}
-
 static void write_deliver(struct writer *w, const struct belt_msg *msg)
 {
     const struct belt_msg_deliver *m = &msg->u.deliver;
@@ -458,52 +334,6 @@ static void write_deliver(struct writer *w, const struct belt_msg *msg)
     pack_uint(&w->p, m->sub);
     pack_uint(&w->p, m->first);
     results(w, m->results, m->count);
-}
-
-static void write_ack(struct writer *w, const struct belt_msg *msg)
-{
-    writer_head(w, msg, 4);
-    pack_uint(&w->p, msg->u.ack.sub);
-    pack_uint(&w->p, msg->u.ack.upto);
-    grant(w, msg->u.ack.credit);
-}
-
-static void write_done(struct writer *w, const struct belt_msg *msg)
-{
-    writer_head(w, msg, 3);
-    pack_uint(&w->p, msg->u.done.sub);
-    pack_uint(&w->p, msg->u.done.count);
-    pack_uint(&w->p, msg->u.done.code);
-}
-
-static void write_detach(struct writer *w, const struct belt_msg *msg)
-{
-    writer_head(w, msg, 1);
-    pack_uint(&w->p, msg->u.detach.sub);
-}
-
-static void write_cancel(struct writer *w, const struct belt_msg *msg)
-{
-    bool forget = msg->type == BELT_MSG_CANCEL && msg->u.cancel.forget;
-    bool waiting = msg->type == BELT_MSG_CANCEL && msg->u.cancel.waiting;
-    bool one = msg->type == BELT_MSG_CANCEL && msg->u.cancel.one;
-    bool leaves = msg->type == BELT_MSG_CANCEL && msg->u.cancel.leaves;
-    writer_head(w, msg, 2u + (forget || waiting || one || leaves));
-    pack_uint(&w->p, msg->u.cancel.ref);
-    pack_uint(&w->p, msg->u.cancel.job);
-    if (!forget && !waiting && !one && !leaves)
-        return;
-    pack_map(&w->p, (uint32_t)forget + waiting + one + leaves);
-    map_true(w, "forget", forget);
-    map_true(w, "waiting", waiting);
-    if (one) {
-        writer_key(w, "task");
-        pack_uint(&w->p, msg->u.cancel.task);
-    }
-    if (leaves) {
-        writer_key(w, "reader");
-        writer_str(w, msg->u.cancel.reader, BELT_MAX_KEY);
-    }
 }
 
 static void write_notice(struct writer *w, const struct belt_msg *msg)
@@ -532,12 +362,12 @@ static void write_dispatch(struct writer *w, const struct belt_msg *msg)
     const struct belt_msg_dispatch *m = &msg->u.dispatch;
     writer_head(w, msg, 4);
     pack_uint(&w->p, m->job);
-    name(w, m->function);
+    writer_name(w, m->function);
     pack_map(&w->p, (uint32_t)((m->timeout_ms > 0) + m->detail + m->together + (m->argument.len > 0)));
     writer_map_uint(w, "timeout_ms", m->timeout_ms);
-    map_true(w, "detail", m->detail);
-    map_true(w, "together", m->together);
-    argument(w, m->argument, m->argument_buf);
+    writer_map_true(w, "detail", m->detail);
+    writer_map_true(w, "together", m->together);
+    writer_argument(w, m->argument, m->argument_buf);
     list(w, m->count, BELT_MAX_BATCH);
     for (uint32_t i = 0; i < m->count && pack_room(&w->p, item_room(&m->tasks[i].payload)); i++) {
         pack_byte(&w->p, 0x93);
@@ -590,20 +420,20 @@ static const write_fn writers[] = {
     [BELT_MSG_BYE] = write_bye,
     [BELT_MSG_JOIN] = writer_join,
     [BELT_MSG_JOINED] = writer_joined,
-    [BELT_MSG_OPEN] = write_open,
-    [BELT_MSG_OPENED] = write_opened,
+    [BELT_MSG_OPEN] = writer_open,
+    [BELT_MSG_OPENED] = writer_opened,
     [BELT_MSG_PUSH] = write_push,
-    [BELT_MSG_ACCEPTED] = write_accepted,
-    [BELT_MSG_END] = write_end,
-    [BELT_MSG_ENDED] = write_end,
-    [BELT_MSG_SUBSCRIBE] = write_subscribe,
-    [BELT_MSG_SUBSCRIBED] = write_subscribed,
+    [BELT_MSG_ACCEPTED] = writer_accepted,
+    [BELT_MSG_END] = writer_end,
+    [BELT_MSG_ENDED] = writer_end,
+    [BELT_MSG_SUBSCRIBE] = writer_subscribe,
+    [BELT_MSG_SUBSCRIBED] = writer_subscribed,
     [BELT_MSG_DELIVER] = write_deliver,
-    [BELT_MSG_ACK] = write_ack,
-    [BELT_MSG_DONE] = write_done,
-    [BELT_MSG_DETACH] = write_detach,
-    [BELT_MSG_CANCEL] = write_cancel,
-    [BELT_MSG_CANCELLED] = write_cancel,
+    [BELT_MSG_ACK] = writer_ack,
+    [BELT_MSG_DONE] = writer_done,
+    [BELT_MSG_DETACH] = writer_detach,
+    [BELT_MSG_CANCEL] = writer_cancel,
+    [BELT_MSG_CANCELLED] = writer_cancel,
     [BELT_MSG_NOTICE] = write_notice,
     [BELT_MSG_STATUS] = writer_status,
     [BELT_MSG_REPORT] = writer_report,

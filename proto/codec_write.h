@@ -32,9 +32,28 @@ void writer_key(struct writer *w, const char *key);
 void writer_map_uint(struct writer *w, const char *key, uint64_t value);
 void writer_map_text(struct writer *w, const char *key, struct belt_bytes text);
 
+/** A function's name. */
+void writer_name(struct writer *w, struct belt_bytes bytes);
+void writer_map_true(struct writer *w, const char *key, bool value);
+void writer_map_bin(struct writer *w, const char *key, struct belt_bytes bytes, size_t max);
+/** The option `argument`: within the header, or an attachment. */
+void writer_argument(struct writer *w, struct belt_bytes bytes, struct belt_buf *buf);
+/** A credit: items, then bytes. */
+void writer_grant(struct writer *w, struct belt_grant grant);
+
 /** A public key of BELT_KEY_BYTES. */
 void writer_public_key(struct writer *w, struct belt_bytes key);
 
+void writer_open(struct writer *w, const struct belt_msg *msg);
+void writer_opened(struct writer *w, const struct belt_msg *msg);
+void writer_accepted(struct writer *w, const struct belt_msg *msg);
+void writer_end(struct writer *w, const struct belt_msg *msg);
+void writer_subscribe(struct writer *w, const struct belt_msg *msg);
+void writer_subscribed(struct writer *w, const struct belt_msg *msg);
+void writer_ack(struct writer *w, const struct belt_msg *msg);
+void writer_done(struct writer *w, const struct belt_msg *msg);
+void writer_detach(struct writer *w, const struct belt_msg *msg);
+void writer_cancel(struct writer *w, const struct belt_msg *msg);
 void writer_join(struct writer *w, const struct belt_msg *msg);
 void writer_joined(struct writer *w, const struct belt_msg *msg);
 void writer_status(struct writer *w, const struct belt_msg *msg);

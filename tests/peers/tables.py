@@ -53,8 +53,8 @@ def check_codes(protocol):
 
 def check_keys(protocol):
     decoder = {
-        "OPEN": keys("proto/codec_read.c", "read_open_option"),
-        "CANCEL": keys("proto/codec_read.c", "read_cancel_option"),
+        "OPEN": keys("proto/codec_read_job.c", "read_open_option"),
+        "CANCEL": keys("proto/codec_read_job.c", "read_cancel_option"),
         "STATUS": keys("proto/codec_read_rows.c", "read_status_option"),
         "DISPATCH": keys("proto/codec_read_batch.c", "read_dispatch_option"),
         "HELLO of a worker": keys("proto/codec_read.c", "read_hello_prop"),

@@ -24,7 +24,7 @@ done
 cd "$build/tree" || exit 2
 files="$(ls proto/*.c proto/util/*.c | grep -v -e link.c -e signals.c) $(ls broker/core/*.c broker/core/*/*.c) $(ls worker/table/*.c) $(ls "$room"/*.c)"
 case $room in
-tests/sim) files="$files $(ls broker/record/*.c) client/stream.c client/window.c tests/core/invariants.c" ;;
+tests/sim) files="$files $(ls broker/record/*.c) client/stream.c client/stream_send.c client/window.c tests/core/invariants.c" ;;
 tests/mixes) files="$files cli/mix.c" ;;
 esac
 libraries="$(pkg-config --libs msgpack 2>/dev/null || pkg-config --libs msgpack-c) -lzmq -lpthread"

@@ -12,7 +12,8 @@ directory=$(mktemp -d "${TMPDIR:-/tmp}/belt-helm-XXXXXX")
 trap 'rm -rf "$directory"' EXIT
 mkdir "$directory/client"
 cp "$source/client/helm.h" "$directory/client/"
-"${CC:-cc}" -O2 -w -std=c11 -I"$source" -c "$source/tests/wake/helm_explore.c" -o "$directory/explore.o"
+"${CC:-cc}" -O2 -w -std=c11 -I"$source" -r -nostdlib -o "$directory/explore.o" \
+    "$source/tests/wake/helm_explore.c" "$source/tests/wake/helm_threads.c"
 
 # What the explorer must say, by itself or with two readers.
 look() {
@@ -59,7 +60,8 @@ plant does-not-say-it-is-distant 's/helm->aside = CLIENT_HELM_DISTANT;/;/'
 
 if [ -z "$wanted" ] || [ "$wanted" = works-first ]; then
     cp "$source/client/helm.c" "$directory/client/helm.c"
-    "${CC:-cc}" -O2 -w -std=c11 -I"$source" -DWORK_FIRST -c "$source/tests/wake/helm_explore.c" -o "$directory/first.o"
+    "${CC:-cc}" -O2 -w -std=c11 -I"$source" -DWORK_FIRST -r -nostdlib -o "$directory/first.o" \
+        "$source/tests/wake/helm_explore.c" "$source/tests/wake/helm_threads.c"
     look "$directory/first.o"
     [ "$rc" = 1 ] || { echo "works-first: the planted fault is not found"; exit 1; }
     echo "works-first: found: $(tail -1 "$directory/out")"
