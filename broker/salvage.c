@@ -8,6 +8,7 @@
  * waiting nor among the results nor read gets the result TASK_LOST behind all others; then the judge is asked again.
  */
 #include "broker/salvage.h"
+#include "broker/salvage_survey.h"
 
 #include "broker/core/core.h"
 #include "broker/record/format_1.h"
@@ -34,20 +35,6 @@ enum part { PART_JOB, PART_FAILED, PART_HISTORY };
 struct row {
     struct store_record record; /* its body is read when it is needed, or lies in: */
     struct belt_buf *body;      /* of a store of an older format, whose records were brought forward; else NULL */
-};
-
-struct numbers {
-    uint64_t *at;
-    size_t count, room;
-};
-
-/* What the intact records of a job say. */
-struct survey {
-    char key[BELT_MAX_KEY + 1], function[BELT_MAX_NAME + 1];
-    bool opened, marked, subscribed;
-    struct numbers tasks, results; /* indexes of both, sorted */
-    uint64_t next, bytes, mark_place, log_base;
-    bool has_base;
 };
 
 struct salvage {
@@ -244,108 +231,6 @@ static int copy_row(struct salvage *s, const struct row *row)
 
 /* ---- what is there of a job ---- */
 
-static bool add_number(struct numbers *numbers, uint64_t value)
-{
-    if (numbers->count == numbers->room) {
-        size_t room = numbers->room ? 2 * numbers->room : 256;
-        uint64_t *at = realloc(numbers->at, room * sizeof(*at));
-        if (!at)
-            return false;
-        numbers->at = at;
-        numbers->room = room;
-    }
-    numbers->at[numbers->count++] = value;
-    return true;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const uint64_t *one = a, *two = b;
-
-    return *one < *two ? -1 : *one > *two;
-}
-
-static void raise_to(uint64_t *value, uint64_t at_least)
-{
-    if (*value < at_least)
-        *value = at_least;
-}
-
-static void survey_name(char *to, size_t size, struct belt_bytes name)
-{
-    text_print(to, size, "%.*s", (int)name.len, (const char *)name.data);
-}
-
-static bool survey_tasks(struct survey *survey, const struct record_tasks *tasks)
-{
-    raise_to(&survey->next, tasks->first + tasks->count);
-    for (uint32_t i = 0; i < tasks->count; i++) {
-        survey->bytes += tasks->inputs[i].len;
-        if (!add_number(&survey->tasks, tasks->first + i))
-            return false;
-    }
-    return true;
-}
-
-static void survey_place(struct survey *survey, uint64_t first)
-{
-    if (!survey->has_base)
-        survey->log_base = first;
-    survey->has_base = true;
-}
-
-static bool survey_result(struct survey *survey, uint64_t index)
-{
-    raise_to(&survey->next, index + 1);
-    return add_number(&survey->results, index);
-}
-
-static bool survey_record(struct survey *survey, const struct core_record *record)
-{
-    bool good = true;
-
-    switch (record->kind) {
-    case RECORD_JOB:
-        survey->opened = true;
-        survey_name(survey->key, sizeof(survey->key), record->u.job.key);
-        survey_name(survey->function, sizeof(survey->function), record->u.job.function);
-        break;
-    case RECORD_FAILED_JOB:
-        survey_name(survey->function, sizeof(survey->function), record->u.failed_job.function);
-        break;
-    case RECORD_HISTORY:
-        survey_name(survey->key, sizeof(survey->key), record->u.history.key);
-        survey_name(survey->function, sizeof(survey->function), record->u.history.function);
-        break;
-    case RECORD_TASKS:
-        return survey_tasks(survey, &record->u.tasks);
-    case RECORD_RESULTS:
-        survey_place(survey, record->u.results.first);
-        for (uint32_t i = 0; good && i < record->u.results.count; i++)
-            good = survey_result(survey, record->u.results.items[i].index);
-        break;
-    case RECORD_TAKEN:
-        survey_place(survey, record->u.taken.first);
-        for (uint32_t i = 0; good && i < record->u.taken.count; i++)
-            good = survey_result(survey, record->u.taken.indexes[i]);
-        break;
-    case RECORD_READER:
-        survey->subscribed = true;
-        break;
-    case RECORD_END:
-        raise_to(&survey->next, record->u.end.tasks);
-        break;
-    case RECORD_MARK:
-        survey->marked = true;
-        survey->mark_place = record->u.mark.place;
-        raise_to(&survey->next, record->u.mark.next);
-        break;
-    default:
-        break;
-    }
-    return good;
-}
-
 /* False when out of memory, or when a record cannot be decoded. */
 static bool survey_job(struct salvage *s, struct survey *survey, const struct row *rows, size_t count)
 {
@@ -355,42 +240,8 @@ static bool survey_job(struct salvage *s, struct survey *survey, const struct ro
         struct core_record record;
         good = read_record(s, &rows[i], &record) && survey_record(survey, &record);
     }
-    if (survey->tasks.count)
-        qsort(survey->tasks.at, survey->tasks.count, sizeof(uint64_t), by_value);
-    if (survey->results.count)
-        qsort(survey->results.at, survey->results.count, sizeof(uint64_t), by_value);
-    if (!survey->has_base || (survey->marked && survey->log_base > survey->mark_place))
-        survey->log_base = survey->mark_place;
-    if (!survey->subscribed) /* nobody has read: what is missing in front was lost */
-        survey->log_base = 0;
+    survey_close(survey);
     return good;
-}
-
-static bool has(const struct numbers *numbers, uint64_t value)
-{
-    return numbers->count && bsearch(&value, numbers->at, numbers->count, sizeof(value), by_value);
-}
-
-/* The highest indexes below `next` that nobody names; `lost` of them, ascending. What was read goes from the front, as
- * a rule, so that it is not among these. */
-static bool find_lost(const struct survey *survey, uint64_t lost, struct numbers *found)
-{
-    for (uint64_t index = survey->next; index > 0 && found->count < lost; index--)
-        if (!has(&survey->tasks, index - 1) && !has(&survey->results, index - 1) && !add_number(found, index - 1))
-            return false;
-    if (found->count)
-        qsort(found->at, found->count, sizeof(uint64_t), by_value);
-    return found->count == lost;
-}
-
-/* Tasks that wait: handed in, without a result. */
-static uint64_t waiting_of(const struct survey *survey)
-{
-    uint64_t waiting = 0;
-
-    for (size_t i = 0; i < survey->tasks.count; i++)
-        waiting += !has(&survey->results, survey->tasks.at[i]);
-    return waiting;
 }
 
 /* ---- mending ---- */
@@ -488,7 +339,7 @@ static void tell(struct salvage *s, const struct row *rows, size_t count, const 
 /* How many tasks are nowhere; UINT64_MAX: the records contradict each other, or there are too many. */
 static uint64_t count_lost(const struct survey *survey)
 {
-    uint64_t over = survey->next - waiting_of(survey), known = survey->log_base + survey->results.count;
+    uint64_t over = survey->next - survey_waiting(survey), known = survey->log_base + survey->results.count;
 
     return known > over || over - known > LOST_MAX ? UINT64_MAX : over - known;
 }
@@ -533,8 +384,8 @@ static int take_mended(struct salvage *s, const struct row *rows, size_t count, 
 {
     struct numbers lost = {0};
     uint64_t missing = survey->opened ? count_lost(survey) : UINT64_MAX;
-    bool good =
-        missing != UINT64_MAX && find_lost(survey, missing, &lost) && mended_adds_up(s, rows, count, survey, &lost);
+    bool good = missing != UINT64_MAX && survey_find_lost(survey, missing, &lost) &&
+                mended_adds_up(s, rows, count, survey, &lost);
     int code = good ? put_mended(s, rows, count, survey, &lost) : BELT_OK;
 
     if (!good)
@@ -595,7 +446,8 @@ static int take_all(struct salvage *s)
     s->report->damaged += s->not_brought_forward;
     s->next_number = store_wreck_last(s->wreck);
     for (size_t i = 0; i < s->row_count; i++) /* what was brought forward may have a higher one */
-        raise_to(&s->next_number, s->rows[i].record.number);
+        if (s->next_number < s->rows[i].record.number)
+            s->next_number = s->rows[i].record.number;
     if (s->row_count)
         qsort(s->rows, s->row_count, sizeof(*s->rows), by_job);
     for (size_t at = 0, end; code == BELT_OK && at < s->row_count; at = end) {
