@@ -56,7 +56,7 @@ void slot_table_judge(struct slot_table *table, uint64_t now, struct slot_table_
     task->pending->hold_us = hold;
     task->pending->due_us = verdict_due(&table->signals, now, hold);
     task->pending->interrupted = interrupted;
-    task->state = SLOT_TABLE_PENDING;
+    slot_table_task_becomes(task, SLOT_TABLE_PENDING);
     slot_table_pending_add(table, task);
 }
 

@@ -50,7 +50,7 @@ static void slot_retire(struct slot_table *table, uint64_t now, struct slot_tabl
         return;
     slot_table_unbind(table, slot);
     if (slot->stop == SLOT_TABLE_STOP_NONE) {
-        slot->state = SLOT_TABLE_CLOSING;
+        slot_table_slot_becomes(slot, SLOT_TABLE_CLOSING);
         slot_table_act(table, SLOT_TABLE_CLOSE, slot->number);
         slot_table_deadline_set(table, slot, now + table->kill_us);
     }
@@ -93,7 +93,7 @@ void slot_table_ready(struct slot_table *table, uint32_t number)
 
     if (slot->state != SLOT_TABLE_STARTING)
         return;
-    slot->state = SLOT_TABLE_READY;
+    slot_table_slot_becomes(slot, SLOT_TABLE_READY);
     table->programs[slot->program].starting--;
     if (table->programs[slot->program].gave_up)
         table->recovered = true;
@@ -134,7 +134,7 @@ static void slot_start(struct slot_table *table, uint64_t now, struct slot_table
     struct slot_table_program_state *program = &table->programs[slot->program];
 
     DL_DELETE(program->off, slot);
-    slot->state = SLOT_TABLE_STARTING;
+    slot_table_slot_becomes(slot, SLOT_TABLE_STARTING);
     slot->stop = SLOT_TABLE_STOP_NONE;
     slot->handed = 0;
     slot->answered = slot->resting = slot->faulty = slot->gone = false;
@@ -288,7 +288,7 @@ static void slot_off(struct slot_table *table, struct slot_table_slot *slot)
 {
     slot_table_requeue(table, slot);
     slot_table_reclaim_over(table, slot);
-    slot->state = SLOT_TABLE_OFF;
+    slot_table_slot_becomes(slot, SLOT_TABLE_OFF);
     slot->given_count = 0;
     slot->load_us = 0;
     slot->late = false;

@@ -15,7 +15,7 @@
 static void slot_give(struct slot_table *table, uint64_t now, struct slot_table_slot *slot,
                       struct slot_table_task *task)
 {
-    task->state = SLOT_TABLE_GIVEN;
+    slot_table_task_becomes(task, SLOT_TABLE_GIVEN);
     task->slot = slot->number;
     task->cost_us = slot_table_task_cost(table, task);
     slot->load_us += task->cost_us;
@@ -59,7 +59,7 @@ static void chunk_bind(struct slot_table_program_state *program, struct slot_tab
 
     while (program->waiting && program->waiting->chunk == chunk) {
         struct slot_table_task *task = waiting_pop(program);
-        task->state = SLOT_TABLE_BOUND;
+        slot_table_task_becomes(task, SLOT_TABLE_BOUND);
         task->slot = slot->number;
         DL_APPEND(slot->bound, task);
     }

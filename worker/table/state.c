@@ -4,6 +4,7 @@
  */
 #include "worker/table/state.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -43,4 +44,35 @@ void slot_table_actions_forget(struct slot_table *table, uint32_t number)
         if (table->actions[i].slot != number)
             table->actions[kept++] = table->actions[i];
     table->action_count = kept;
+}
+
+#define TO(state) (1u << (state))
+
+/* From each state of a task, the states that may follow. A task that is refused or dropped is done where it waits. */
+static const uint8_t task_steps[] = {
+    [SLOT_TABLE_WAITING] = TO(SLOT_TABLE_BOUND) | TO(SLOT_TABLE_GIVEN) | TO(SLOT_TABLE_DONE),
+    [SLOT_TABLE_BOUND] = TO(SLOT_TABLE_GIVEN) | TO(SLOT_TABLE_WAITING),
+    [SLOT_TABLE_GIVEN] = TO(SLOT_TABLE_PENDING) | TO(SLOT_TABLE_DONE) | TO(SLOT_TABLE_WAITING),
+    [SLOT_TABLE_PENDING] = TO(SLOT_TABLE_DONE) | TO(SLOT_TABLE_WAITING),
+    [SLOT_TABLE_DONE] = 0,
+};
+
+void slot_table_task_becomes(struct slot_table_task *task, enum slot_table_task_state state)
+{
+    assert(task_steps[task->state] & TO(state));
+    task->state = (uint8_t)state;
+}
+
+/* From each state of a slot, the states that may follow. */
+static const uint8_t slot_steps[] = {
+    [SLOT_TABLE_OFF] = TO(SLOT_TABLE_STARTING),
+    [SLOT_TABLE_STARTING] = TO(SLOT_TABLE_READY) | TO(SLOT_TABLE_OFF),
+    [SLOT_TABLE_READY] = TO(SLOT_TABLE_CLOSING) | TO(SLOT_TABLE_OFF),
+    [SLOT_TABLE_CLOSING] = TO(SLOT_TABLE_OFF),
+};
+
+void slot_table_slot_becomes(struct slot_table_slot *slot, enum slot_table_state state)
+{
+    assert(slot_steps[slot->state] & TO(state));
+    slot->state = (uint8_t)state;
 }

@@ -184,6 +184,10 @@ void slot_table_act(struct slot_table *table, enum slot_table_action_type type, 
 /** What was to be done with a slot that is no more is not done. */
 void slot_table_actions_forget(struct slot_table *table, uint32_t number);
 
+/** A task, or a slot, makes a step. The steps that are allowed are tables in state.c; another one aborts. */
+void slot_table_task_becomes(struct slot_table_task *task, enum slot_table_task_state state);
+void slot_table_slot_becomes(struct slot_table_slot *slot, enum slot_table_state state);
+
 static inline struct belt_task_ref slot_table_ref(const struct slot_table_task *task)
 {
     return (struct belt_task_ref){task->key.job, task->key.index, task->attempt};

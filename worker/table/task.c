@@ -149,7 +149,7 @@ struct slot_table_task *slot_table_enqueue_again(struct slot_table *table, struc
     }
     while (behind && behind != program->waiting && behind->prev->order > task->order)
         behind = behind->prev;
-    task->state = SLOT_TABLE_WAITING;
+    slot_table_task_becomes(task, SLOT_TABLE_WAITING);
     if (behind)
         DL_PREPEND_ELEM(program->waiting, behind, task);
     else
@@ -235,7 +235,7 @@ static void task_done(struct slot_table *table, struct slot_table_task *task, co
         task_payload(task, o->payload);
     if (why.len > 0 || o->log.len > 0 || o->exit_status >= 0 || o->term_signal > 0)
         task->extras = extras_new(why, o);
-    task->state = SLOT_TABLE_DONE;
+    slot_table_task_becomes(task, SLOT_TABLE_DONE);
     table->held--;
     result_push(table, task);
 }
