@@ -80,18 +80,6 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* A pipe whose ends are not 0, 1 or 2, which a program may be started without. */
-static int make_pipe(int ends[2])
-{
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        ends[0] = ends[1] = -1;
-        return -1;
-    }
-    ends[0] = spawn_above_standard(ends[0]);
-    ends[1] = spawn_above_standard(ends[1]);
-    return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
-}
-
 /* ---- the functions ---- */
 
 static bool copy_names(struct local_cluster *self, const struct belt_agent_function *functions, uint32_t count)
@@ -160,7 +148,7 @@ static void become_child(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
     __fpurge(stdout); /* what could not be flushed is its owner's to write */
     __fpurge(stderr);
-    spawn_fill_standard();
+    standard_fds_fill();
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
@@ -321,7 +309,7 @@ static int fork_child(struct local_cluster *self, int which, const struct local_
     pid_t pid;
     int said[2];
 
-    if (make_pipe(said) != 0)
+    if (standard_pipe(said) != 0)
         return belt_error_set(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", belt_shortage_text(errno));
     flush_streams();
     pid = fork();
@@ -343,7 +331,7 @@ static int fork_child(struct local_cluster *self, int which, const struct local_
     setpgid(pid, pid); /* whoever comes first */
     self->child[which].pid = pid;
     self->child[which].said = said[0];
-    self->child[which].pidfd = spawn_above_standard(pidfd_open(pid, 0));
+    self->child[which].pidfd = standard_fd_above(pidfd_open(pid, 0));
     return BELT_OK;
 }
 
@@ -442,14 +430,14 @@ static int open_lifeline(struct local_cluster *self)
     bool made;
 
     local_process_lock();
-    made = make_pipe(ends) == 0;
+    made = standard_pipe(ends) == 0;
     self->lifeline_read = ends[0];
     self->lifeline.fd = ends[1];
     if (ends[1] >= 0)
         local_process_own(&self->lifeline);
     local_process_unlock();
-    self->owner = spawn_above_standard(pidfd_open(getpid(), 0));
-    if (!made || self->owner < 0 || make_pipe(self->ready) != 0)
+    self->owner = standard_fd_above(pidfd_open(getpid(), 0));
+    if (!made || self->owner < 0 || standard_pipe(self->ready) != 0)
         return belt_error_set(BELT_SYSTEM, "cannot make a pipe for a private pool: %s", belt_shortage_text(errno));
     return BELT_OK;
 }

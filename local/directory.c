@@ -105,7 +105,7 @@ static int lock_new(const char *directory)
     int lock;
 
     snprintf(path, sizeof(path), "%s/" LOCK, directory);
-    lock = spawn_above_standard(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    lock = standard_fd_above(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (lock < 0) {
         if (errno == ENOENT)
             errno = EAGAIN;

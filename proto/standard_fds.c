@@ -8,7 +8,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-int spawn_above_standard(int fd)
+int standard_fd_above(int fd)
 {
     if (fd < 0 || fd > 2)
         return fd;
@@ -19,7 +19,7 @@ int spawn_above_standard(int fd)
     return up;
 }
 
-void spawn_fill_standard(void)
+void standard_fds_fill(void)
 {
     int fd;
 
@@ -28,4 +28,15 @@ void spawn_fill_standard(void)
     while (fd >= 0 && fd <= 2);
     if (fd > 2)
         close(fd);
+}
+
+int standard_pipe(int ends[2])
+{
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        ends[0] = ends[1] = -1;
+        return -1;
+    }
+    ends[0] = standard_fd_above(ends[0]);
+    ends[1] = standard_fd_above(ends[1]);
+    return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
 }

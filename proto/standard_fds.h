@@ -8,8 +8,10 @@
 
 /** *Takes* a descriptor and *gives* one like it that is not 0, 1 or 2, for a program that was started without those.
  * -1 stays -1. */
-int spawn_above_standard(int fd);
+int standard_fd_above(int fd);
 /** Opens /dev/null as 0, 1 and 2 where they are closed: nothing else must ever get those numbers. */
-void spawn_fill_standard(void);
+void standard_fds_fill(void);
+/** A pipe whose ends are none of the three. 0, or -1 with errno; an end that could not be made is -1. */
+int standard_pipe(int ends[2]);
 
 #endif

@@ -78,18 +78,6 @@ static __attribute__((noinline)) pid_t child_start(struct child *child)
     return pid;
 }
 
-/* Pipe ends for the child must not be 0, 1 or 2: they would be overwritten. */
-static int make_pipe(int ends[2])
-{
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        ends[0] = ends[1] = -1;
-        return -1;
-    }
-    ends[0] = spawn_above_standard(ends[0]);
-    ends[1] = spawn_above_standard(ends[1]);
-    return ends[0] < 0 || ends[1] < 0 ? -1 : 0;
-}
-
 static void close_end(int *fd)
 {
     if (*fd >= 0)
@@ -101,8 +89,8 @@ static int make_input(const struct spawn *spawn, int ends[2])
 {
     ends[0] = ends[1] = -1;
     if (spawn->input)
-        return make_pipe(ends);
-    ends[0] = spawn_above_standard(open("/dev/null", O_RDONLY | O_CLOEXEC));
+        return standard_pipe(ends);
+    ends[0] = standard_fd_above(open("/dev/null", O_RDONLY | O_CLOEXEC));
     return ends[0] < 0 ? -1 : 0;
 }
 
@@ -156,7 +144,7 @@ int spawn_start(struct spawn *spawn)
 
     spawn->pid = -1;
     spawn->in = spawn->out = spawn->err = -1;
-    if (make_input(spawn, in) != 0 || make_pipe(out) != 0 || make_pipe(err) != 0) {
+    if (make_input(spawn, in) != 0 || standard_pipe(out) != 0 || standard_pipe(err) != 0) {
         rc = errno;
         goto out;
     }

@@ -269,7 +269,6 @@ static void agent_close(struct agent *agent)
     free(agent->asks);
     free(agent->programs);
     free(agent->functions);
-    free(agent->outbox);
 }
 
 uint32_t belt_agent_slots(uint32_t slots)
@@ -364,7 +363,7 @@ int belt_agent_run(const struct belt_agent_options *given, char *error, uint32_t
     struct agent agent = {
         .options = &options, .error = error, .error_size = size, .epoll = -1, .signals = -1, .reach_fd = -1};
 
-    spawn_fill_standard(); /* slots get these numbers, and must not get the agent's ends of something with them */
+    standard_fds_fill(); /* slots get these numbers, and must not get the agent's ends of something with them */
     agent.keeper = (struct keeper){.pid = -1, .fd = -1};
     sigemptyset(&agent.spared.ignored);
     if (error && size > 0)

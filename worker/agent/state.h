@@ -7,6 +7,7 @@
 
 #include "proto/link.h"
 #include "proto/access_link.h"
+#include "proto/outbox.h"
 #include "proto/session.h"
 #include "proto/signals.h"
 #include "worker/agent.h"
@@ -112,8 +113,7 @@ struct agent {
     struct belt_session session;
     struct belt_decoder *decoder;
     uint8_t id[BELT_SESSION_LEN];
-    struct belt_frames *outbox; /* stamped, not sent yet, in order */
-    uint32_t outbox_at, outbox_count, outbox_cap;
+    struct outbox outbox; /* messages that are stamped and not sent yet */
     struct belt_bytes *functions;
     uint64_t started_ms;
     bool welcomed;

@@ -41,16 +41,9 @@ uint32_t agent_max_payload(const struct agent *agent)
 
 /* ---------------------------------------------------------------- sending */
 
-static void outbox_clear(struct agent *agent)
-{
-    while (agent->outbox_at < agent->outbox_count)
-        belt_frames_clear(&agent->outbox[agent->outbox_at++]);
-    agent->outbox_at = agent->outbox_count = 0;
-}
-
 static bool outbox_empty(const struct agent *agent)
 {
-    return agent->outbox_at == agent->outbox_count;
+    return !agent->outbox.first;
 }
 
 static int link_send(struct agent *agent, struct belt_frames *frames)
@@ -60,25 +53,10 @@ static int link_send(struct agent *agent, struct belt_frames *frames)
 
 static void outbox_flush(struct agent *agent)
 {
-    while (!outbox_empty(agent)) {
-        if (link_send(agent, &agent->outbox[agent->outbox_at]) != 0)
-            return;
-        agent->outbox_at++;
-    }
-    agent->outbox_at = agent->outbox_count = 0;
-}
+    struct belt_frames *frames;
 
-static void outbox_add(struct agent *agent, struct belt_frames *frames)
-{
-    if (agent->outbox_count == agent->outbox_cap) {
-        uint32_t cap = agent->outbox_cap ? 2 * agent->outbox_cap : 16;
-        struct belt_frames *outbox = realloc(agent->outbox, cap * sizeof(*outbox));
-        if (!outbox)
-            slot_table_no_memory();
-        agent->outbox = outbox;
-        agent->outbox_cap = cap;
-    }
-    agent->outbox[agent->outbox_count++] = *frames;
+    while ((frames = outbox_front(&agent->outbox)) && link_send(agent, frames) == 0)
+        outbox_pop(&agent->outbox); /* the link took the references */
 }
 
 /* Stamps and sends, in order: what does not go now waits in the outbox. */
@@ -92,8 +70,8 @@ static void wire_send(struct agent *agent, struct belt_msg *msg)
         agent_fail(agent, BELT_SYSTEM, "cannot encode a %s message", belt_msg_name(msg->type));
         return;
     }
-    if (!outbox_empty(agent) || link_send(agent, &frames) != 0)
-        outbox_add(agent, &frames);
+    if ((!outbox_empty(agent) || link_send(agent, &frames) != 0) && !outbox_push(&agent->outbox, &frames, false))
+        slot_table_no_memory();
 }
 
 static void wire_hello(struct agent *agent)
@@ -104,7 +82,7 @@ static void wire_hello(struct agent *agent)
     struct belt_msg msg = {.type = BELT_MSG_HELLO};
     struct belt_frames frames = {.count = 0};
 
-    outbox_clear(agent); /* numbered for a conversation that is over; all of it is said again */
+    outbox_clear(&agent->outbox); /* numbered for a conversation that is over; all of it is said again */
     msg.u.hello = (struct belt_msg_hello){
         .version = BELT_PROTOCOL_VERSION,
         .role = BELT_ROLE_WORKER,
@@ -459,7 +437,7 @@ int wire_open(struct agent *agent)
 
 void wire_close(struct agent *agent)
 {
-    outbox_clear(agent);
+    outbox_clear(&agent->outbox);
     if (!agent->socket)
         return;
     agent_unwatch(agent, agent->socket_fd);

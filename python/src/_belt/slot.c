@@ -16,7 +16,7 @@ static struct belt_python_slot *slot;
 static belt_task *running; /* NULL: none; also in a thread that outlives its task */
 static PyObject *argument; /* of the task before: jobs come in rows */
 
-/** The exception that is set is why this slot cannot serve; it is printed, too. */
+/* The exception that is set is why this slot cannot serve; it is printed, too. */
 static void refuse_to_serve(void)
 {
     PyObject *type, *value, *trace, *shown, *text = NULL;

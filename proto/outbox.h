@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Messages that a peer's connection has no room for at the moment, in their
- * order. Knows no socket.
+ * Messages that a connection has no room for at the moment, in their order: what a broker has for one of its peers, or
+ * an agent for its broker. Knows no socket.
  */
-#ifndef BELT_BROKER_OUTBOX_H
-#define BELT_BROKER_OUTBOX_H
+#ifndef BELT_PROTO_OUTBOX_H
+#define BELT_PROTO_OUTBOX_H
 
 #include "proto/codec.h"
 
