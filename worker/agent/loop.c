@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The agent's loop: broker, slots, signals, lifeline -> slot table -> runners, broker.
- * Decides nothing about tasks: that is table/tasks.c. See agent.h.
+ * Decides nothing about tasks: the slot table does. See worker/agent.h.
  */
 #include "worker/agent/loop.h"
 #include "worker/agent/persistent.h"
@@ -26,15 +26,15 @@
 /* A slot that closed its output without ending is killed after this. */
 #define HUNG_US 200000u
 #define EVENTS  64
-/* So many children are asked one by one which of them ended. */
+/* Up to this number of children is asked one by one; of more the system is asked which of them has ended. */
 #define REAP_ALL 8u
-/* What is left of a process group tells nobody when it has ended: it is looked at this often. */
+/* Nobody tells when the rest of a process group has ended, so it is looked at this often. */
 #define LINGER_US 10000u
-/* Whether all have got a signal is looked at this often, while the agent leaves. */
+/* While the agent leaves, it looks this often whether its signal has reached the tasks' processes, too. */
 #define SHARED_LOOK_US 5000u
 /* A persistent slot whose input has ended is signalled after this. */
 #define CLOSED_US 500000u
-/* While leaving the agent looks this often whether all is recorded. */
+/* While the agent leaves, it looks this often whether the broker has recorded all results. */
 #define LEAVE_LOOK_US 100000u
 /* A broker that does not record the last results is not waited for longer than this after the drain time. */
 #define RECORD_US 2000000u
@@ -59,7 +59,8 @@ static void agent_resume(struct agent *agent)
     slot_table_resume(agent->table, agent->now);
 }
 
-/* Ctrl-Z: what runs stops too, for it is in other process groups. A private pool's agent keeps its connection. */
+/* Ctrl-Z stops the tasks as well, which are in process groups of their own. The agent of a private pool goes on, so
+ * that it keeps its connection. */
 static void agent_pause(struct agent *agent)
 {
     if (agent->paused || agent->leaving)
@@ -250,7 +251,7 @@ static void agent_event(struct agent *agent, uint64_t tag)
 
     switch ((enum agent_watch)(tag & 0xff)) {
     case WATCH_BROKER:
-        agent->socket_watch.look = true;
+        agent->wire.socket_watch.look = true;
         break;
     case WATCH_SIGNALS:
         agent_signals(agent);
@@ -387,7 +388,7 @@ static void agent_shared(struct agent *agent)
         slot_table_shared(agent->table);
 }
 
-/* True: something has changed behind the turn, so there is more to decide before anything is waited for. */
+/* True: something has changed after the turn of the table, which has to decide again before the agent sleeps. */
 static bool agent_act(struct agent *agent)
 {
     struct slot_table_action action;
@@ -407,7 +408,7 @@ static bool agent_act(struct agent *agent)
     acted |= agent_hung(agent);
     agent_processes_rest(agent);
     if (slot_table_recovered(agent->table))
-        belt_session_again(&agent->session, agent->now / 1000);
+        belt_session_again(&agent->wire.session, agent->now / 1000);
     return acted;
 }
 
@@ -448,8 +449,8 @@ void agent_end_slots(struct agent *agent)
         return;
     agent->now = start;
     agent->leaving = agent->ending = true;
-    if (agent->socket)
-        agent_unwatch(agent, agent->socket_fd);
+    if (agent->wire.socket)
+        agent_unwatch(agent, agent->wire.socket_fd);
     HASH_ITER (hh, agent->by_pid, process, next)
         persistent_close(agent, process);
     while (agent->by_pid && !agent->abrupt && agent->now < end && agent->keeper.pid > 0) {
@@ -468,7 +469,7 @@ static void agent_leave_step(struct agent *agent)
     bool late = agent->now >= agent->leave_until + agent->options->kill_ms * 1000 + RECORD_US;
 
     /* Without a broker nobody records: the drain time is all that is waited. */
-    if (agent->session.state != BELT_SESSION_READY && slot_table_held(agent->table) == 0 &&
+    if (agent->wire.session.state != BELT_SESSION_READY && slot_table_held(agent->table) == 0 &&
         agent->now >= agent->leave_until)
         late = true;
     if (!over && !late && !agent->abrupt)
@@ -504,15 +505,16 @@ static int agent_timeout_ms(struct agent *agent, bool again)
     return ms < 3600000 ? (int)ms : 3600000;
 }
 
-/* Its time has ended a sleep, which must not be while a message is there. */
+/* A sleep ended by its time-out while a message was there is a fault of Belt, and is reported. */
 static void agent_slept(struct agent *agent, int timeout_ms)
 {
-    if (timeout_ms < BELT_OVERSLEPT_MS || !agent->socket || !belt_link_overslept(agent->socket, &agent->socket_watch))
+    if (timeout_ms < BELT_OVERSLEPT_MS || !agent->wire.socket ||
+        !belt_link_overslept(agent->wire.socket, &agent->wire.socket_watch))
         return;
     agent_warn(agent,
                "a message of the broker was slept through for up to %d ms (%llu so far): this is a fault of Belt, "
                "please report it",
-               timeout_ms, (unsigned long long)++agent->overslept);
+               timeout_ms, (unsigned long long)++agent->wire.overslept);
 }
 
 void agent_loop(struct agent *agent)

@@ -22,12 +22,12 @@
 #include <unistd.h>
 
 #define READ_BYTES (64u << 10)
-/* Something that a command started (as `>(tee log)` does) may write for so long after its end: a filter that has seen
+/* What a command has started (as `>(tee log)` does) may write for this long after its end: a filter that has seen
  * the end of its input is through within milliseconds, on a busy machine some more. */
 #define HELD_US 500000u
 /* Memory that was not used for so long may go; looked at when the agent wakes anyway, with each heartbeat at least. */
 #define REST_US 1000000u
-/* A system that has no room for processes is told of at most so often. */
+/* The operator is told at most this often that the system has no room for processes. */
 #define SHORT_SAID_US 60000000u
 
 static void group_note(struct agent *agent, const struct process *process, pid_t group)
@@ -108,7 +108,7 @@ static void write_watch(struct agent *agent, struct process *process, bool on)
         agent_unwatch(agent, process->in);
 }
 
-/* As much as the ring has room for. One that is gone is found by its bell. */
+/* Writes as much as the ring has room for. That the process is gone is found out at its bell. */
 static void write_ring(struct process *process)
 {
     struct belt_bytes part;
@@ -184,7 +184,7 @@ void agent_process_fault(struct agent *agent, struct process *process)
     slot_table_end(agent->table, agent->now, process->slot);
 }
 
-/* Whether somebody of its process group is there still. */
+/* Whether a process of its group still lives. */
 static bool group_lives(const struct process *process)
 {
     while (waitpid(-process->pid, NULL, WNOHANG) >

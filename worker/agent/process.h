@@ -9,29 +9,29 @@
 
 void agent_process_started(struct agent *agent, struct process *process, pid_t pid, int in, int out, int err);
 void agent_process_close(struct agent *agent, struct process *process);
-/** One read into `queue`: more than 0: so many bytes; 0: the end; -1: nothing there. */
+/** Reads once into `queue`: the number of bytes, 0 at the end, or -1 when nothing is there. */
 ssize_t agent_process_read(int fd, struct slot_queue *queue);
-/** Writes what waits; watches for room when it does not fit. */
+/** Writes what waits in its queue, and watches for room when not all of it fits. */
 void agent_process_write(struct agent *agent, struct process *process);
 void agent_process_dirty(struct agent *agent, struct process *process);
 void agent_process_kill(struct agent *agent, struct process *process, int signal);
-/** Its process did something that it must not do: it is stopped as one that is over its time is. */
+/** The process did something that it must not do: it is stopped like one that runs over its time. */
 void agent_process_fault(struct agent *agent, struct process *process);
 /** Its process has ended and was reaped: what is left of its process group ends first when it was stopped or crashed,
  *  and then runner.ended() is called. */
 void agent_process_ended(struct agent *agent, struct process *process, int status);
-/** Looks at those that linger. */
+/** Ends those that linger for nothing any more. */
 void agent_processes_linger(struct agent *agent);
 /** Starts the process of a slot; `env` NULL: with the agent's environment. 0 or errno. */
 int agent_process_spawn(struct agent *agent, struct process *process, char *const *argv, char *const *env, bool input,
                         bool tty);
-/** Fills text (`size` bytes) and the numbers from a wait status. */
+/** Puts a wait status into words (`size` bytes of text) and into the numbers of the outcome. */
 void agent_process_status(int status, char *text, size_t size, struct slot_table_outcome *outcome);
 /** A persistent slot could not be started. */
 void agent_process_lost(struct agent *agent, struct process *process, const char *why);
 /** The system had no room to start the process (spawn_is_short(error)): it is tried again. */
 void agent_process_short(struct agent *agent, struct process *process, int error);
-/** Asks the slots from time to time for memory that they do not use. */
+/** From time to time, has the slots give back memory that they do not use. */
 void agent_processes_rest(struct agent *agent);
 /* A command that is named in a message: enough of its first line to know it by. */
 #define PROCESS_COMMAND 80

@@ -27,7 +27,7 @@
 
 static bool log_shown(const struct agent *agent)
 {
-    return agent->log_fd > 0;
+    return agent->log.fd > 0;
 }
 
 /* True: it is written, or nobody reads any more. False: there is no room, and what waits goes on when there is. */
@@ -37,19 +37,19 @@ static bool log_put(struct agent *agent, const uint8_t *record, size_t size)
 
     if (!log_shown(agent))
         return true;
-    if (agent->log_full)
+    if (agent->log.full)
         return false;
     do {
-        n = write(agent->log_fd, record, size);
+        n = write(agent->log.fd, record, size);
     } while (n < 0 && errno == EINTR);
     if (n == (ssize_t)size)
         return true;
     if (n < 0 && errno != EAGAIN) {
-        agent->log_fd = 0;
+        agent->log.fd = 0;
         return true;
     }
-    agent->log_full = true;
-    agent_watch(agent, agent->log_fd, WATCH_LOG, 0, EPOLLOUT);
+    agent->log.full = true;
+    agent_watch(agent, agent->log.fd, WATCH_LOG, 0, EPOLLOUT);
     return false;
 }
 
@@ -87,7 +87,7 @@ static void log_leave(struct agent *agent, struct process *process)
 
     while ((part = log_lines_part(lines->data + lines->pos, lines->len - lines->pos, true)) > 0) {
         size_t size = log_lines_write(record, log_index(agent, process), lines->data + lines->pos, part);
-        if (slot_queue_add(&agent->log_left, record, size) != 0)
+        if (slot_queue_add(&agent->log.left, record, size) != 0)
             slot_table_no_memory();
         slot_queue_consume(lines, part);
     }
@@ -96,7 +96,7 @@ static void log_leave(struct agent *agent, struct process *process)
 /* True: all is written that those have left who are gone. */
 static bool log_put_left(struct agent *agent)
 {
-    struct slot_queue *left = &agent->log_left;
+    struct slot_queue *left = &agent->log.left;
     struct log_record record;
     size_t size;
 
@@ -132,10 +132,10 @@ static void process_unmute(struct agent *agent, struct process *process)
 
 void agent_process_log_resume(struct agent *agent)
 {
-    uint32_t count = slot_table_count(agent->table), first = agent->log_next;
+    uint32_t count = slot_table_count(agent->table), first = agent->log.next;
 
-    agent_unwatch(agent, agent->log_fd);
-    agent->log_full = false;
+    agent_unwatch(agent, agent->log.fd);
+    agent->log.full = false;
     if (!log_put_left(agent))
         return;
     for (uint32_t i = 0; i < count; i++) {
@@ -143,7 +143,7 @@ void agent_process_log_resume(struct agent *agent)
         if (!process->muted)
             continue;
         if (!log_say(agent, process, false)) {
-            agent->log_next = process->slot; /* it is the first the next time: all come to their turn */
+            agent->log.next = process->slot; /* it is the first the next time: all come to their turn */
             return;
         }
         process_unmute(agent, process);
@@ -152,12 +152,12 @@ void agent_process_log_resume(struct agent *agent)
 
 void agent_process_log_finish(struct agent *agent)
 {
-    struct pollfd room = {.fd = agent->log_fd, .events = POLLOUT};
+    struct pollfd room = {.fd = agent->log.fd, .events = POLLOUT};
     uint64_t until = agent_clock_us() + LOG_LAST_MS * 1000u;
 
     while (log_shown(agent) && !agent->orphan && agent_clock_us() < until) {
-        agent_unwatch(agent, agent->log_fd);
-        agent->log_full = false;
+        agent_unwatch(agent, agent->log.fd);
+        agent->log.full = false;
         if (log_put_left(agent))
             break;
         (void)poll(&room, 1, LOG_LAST_MS / 10);

@@ -7,14 +7,14 @@
 
 #include "worker/agent/process.h"
 
-/** Reads what is there, unless it is muted. */
+/** Reads what the process has written to standard error, unless it is muted. */
 void agent_process_read_log(struct agent *agent, struct process *process);
-/** The log so far, as part of an outcome, at its task's end; agent_process_log_clear() when it was used. */
+/** The log of the task that ends, for its outcome; agent_process_log_clear() follows. */
 struct belt_bytes agent_process_log(struct agent *agent, struct process *process);
-/** The same of a process that has ended without a task: what it said last, whatever results carry. */
+/** The last words of a process that has ended without a task, however little of a log results carry. */
 struct belt_bytes agent_process_log_start(struct agent *agent, struct process *process);
 void agent_process_log_clear(struct process *process);
-/** Before the process of a task that is not finished is closed. */
+/** Takes the last lines of a process that is closed before its task has finished. */
 void agent_process_log_last(struct agent *agent, struct process *process);
 /** The owner's pipe has room again. */
 void agent_process_log_resume(struct agent *agent);

@@ -15,19 +15,19 @@ struct process;
 struct runner {
     struct slot_table_program kind;
     enum slot_side side; /* of the reader, for persistent slots */
-    bool names;          /* its answers may name their tasks; those that do not get them one by one */
+    bool names;          /* an answer may name its task; a slot that names none gets its tasks one by one */
     /** Starts the process of a persistent slot; agent_process_lost() when that fails. */
     void (*start)(struct agent *agent, struct process *process);
     void (*give)(struct agent *agent, struct process *process, const struct slot_table_given *task);
-    /** Takes back what it has not begun: slot_table_reclaimed(). Of a program that yields. */
+    /** Takes back the tasks that the slot has not begun, and tells slot_table_reclaimed(). NULL: it gives none back. */
     void (*reclaim)(struct agent *agent, struct process *process);
     /** A persistent slot answered a task; may be NULL. */
     void (*answered)(struct agent *agent, struct process *process);
     /** Tells the table which task runs, if the slot says more than its answers; may be NULL. */
     void (*look)(struct agent *agent, struct process *process);
-    /** From time to time: gives back memory that is not used; may be NULL. */
+    /** Has the slot give back memory that it does not use; called from time to time, may be NULL. */
     void (*rest)(struct agent *agent, struct process *process);
-    /** Its running task is to stop; NULL: not before a signal. */
+    /** Tells the slot that its running task is to stop; NULL: only a signal can. */
     void (*ask)(struct agent *agent, struct process *process);
     /** There is output to read. */
     void (*output)(struct agent *agent, struct process *process);

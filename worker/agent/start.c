@@ -137,8 +137,8 @@ static int agent_build(struct agent *agent)
 
     agent->programs = calloc(count, sizeof(*agent->programs));
     agent->functions = calloc(count, sizeof(*agent->functions));
-    agent->decoder = belt_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
-    int rc = functions && kinds && agent->programs && agent->functions && agent->decoder ? 0 : -1;
+    agent->wire.decoder = belt_decoder_new(BELT_MAX_PAYLOAD_DEFAULT);
+    int rc = functions && kinds && agent->programs && agent->functions && agent->wire.decoder ? 0 : -1;
     if (rc == 0)
         rc = agent_table(agent, functions, kinds);
     if (rc == 0)
@@ -185,7 +185,7 @@ static int agent_read_access(struct agent *agent)
         return found == BELT_ACCESS_BAD ? -1 : 0;
     if (options->no_dump)
         prctl(PR_SET_DUMPABLE, 0);
-    belt_access_link_init(&agent->keys, &access, options->broker, true);
+    belt_access_link_init(&agent->wire.keys, &access, options->broker, true);
     belt_access_wipe(&access);
     return 0;
 }
@@ -201,7 +201,7 @@ static int agent_open(struct agent *agent)
         keeper_start(&agent->keeper, agent->options, slot_table_count(agent->table), &agent->slot_mask, &agent->spared,
                      agent->signals) != 0 ||
         (agent->epoll = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
-        getrandom(agent->id, sizeof(agent->id), 0) != (ssize_t)sizeof(agent->id)) {
+        getrandom(agent->wire.id, sizeof(agent->wire.id), 0) != (ssize_t)sizeof(agent->wire.id)) {
         agent_fail(agent, BELT_SYSTEM, "cannot start the slots: %s", belt_shortage_text(errno));
         return -1;
     }
@@ -217,16 +217,16 @@ static int agent_open(struct agent *agent)
         agent_watch(agent, agent->options->owner_fd, WATCH_OWNER, 0, EPOLLIN);
     belt_heap_keep(); /* of the agent alone: slots belong to their functions */
     belt_link_seed();
-    agent->context = belt_link_context();
-    if (!agent->context) {
+    agent->wire.context = belt_link_context();
+    if (!agent->wire.context) {
         agent_fail(agent, BELT_SYSTEM, "cannot start ZeroMQ: %s", belt_shortage_text(errno));
         return -1;
     }
     agent->now = agent_clock_us();
-    agent->started_ms = agent->now / 1000;
-    agent->apart_us = agent->now;
-    agent->wall_offset_us = wall_offset_us();
-    belt_session_init(&agent->session, agent->started_ms);
+    agent->wire.started_ms = agent->now / 1000;
+    agent->wire.apart_us = agent->now;
+    agent->wire.wall_offset_us = wall_offset_us();
+    belt_session_init(&agent->wire.session, agent->wire.started_ms);
     if (wire_open(agent) != 0)
         agent_fail(agent, BELT_INVALID, "cannot connect to '%s': %s", agent->options->broker, zmq_strerror(errno));
     return agent->done ? -1 : 0;
@@ -244,14 +244,14 @@ static void agent_close(struct agent *agent)
         slot_queue_free(&agent->processes[i].log);
         slot_queue_free(&agent->processes[i].unsaid);
     }
-    slot_queue_free(&agent->log_left);
+    slot_queue_free(&agent->log.left);
     wire_close(agent);
-    belt_access_link_wipe(&agent->keys);
-    if (agent->context)
-        zmq_ctx_term(agent->context);
+    belt_access_link_wipe(&agent->wire.keys);
+    if (agent->wire.context)
+        zmq_ctx_term(agent->wire.context);
     keeper_stop(&agent->keeper);
-    if (agent->reach_fd >= 0)
-        close(agent->reach_fd);
+    if (agent->wire.reach_fd >= 0)
+        close(agent->wire.reach_fd);
     if (agent->epoll >= 0)
         close(agent->epoll);
     if (agent->signals >= 0) {
@@ -262,7 +262,7 @@ static void agent_close(struct agent *agent)
         sigprocmask(SIG_SETMASK, &agent->old_mask, NULL);
     }
     belt_signals_restore(&agent->spared);
-    belt_decoder_free(agent->decoder);
+    belt_decoder_free(agent->wire.decoder);
     slot_table_free(agent->table);
     free(agent->processes);
     free(agent->dirty);
@@ -295,7 +295,7 @@ static void agent_defaults(struct agent *agent, struct belt_agent_options *optio
         options->log_bytes = BELT_LOG_BYTES;
     else if (options->log_bytes > BELT_LOG_BYTES_MAX)
         options->log_bytes = 0; /* BELT_AGENT_NO_LOG */
-    agent->log_fd = options->log_fd;
+    agent->log.fd = options->log_fd;
     if (options->drain_ms == 0)
         options->drain_ms = DRAIN_MS_DEFAULT;
     gethostname(host, sizeof(host) - 1);
@@ -361,7 +361,7 @@ int belt_agent_run(const struct belt_agent_options *given, char *error, uint32_t
 {
     struct belt_agent_options options = *given;
     struct agent agent = {
-        .options = &options, .error = error, .error_size = size, .epoll = -1, .signals = -1, .reach_fd = -1};
+        .options = &options, .error = error, .error_size = size, .epoll = -1, .signals = -1, .wire.reach_fd = -1};
 
     standard_fds_fill(); /* slots get these numbers, and must not get the agent's ends of something with them */
     agent.keeper = (struct keeper){.pid = -1, .fd = -1};

@@ -42,33 +42,62 @@ struct process {
     struct slot_rings *rings; /* a slot of C functions: the bytes go through them, and `out` is the bell; else NULL */
     struct slot_pipe pipe;
     struct arena arena; /* likewise: large payloads lie there */
-    bool starting;      /* the keeper was asked */
-    bool doomed;        /* kill it as soon as it is there */
-    bool dirty;         /* in the agent's list of those with something to write, or to read on */
-    bool writing;       /* waits for room to write */
-    bool unread;        /* there is more to read than was read in this turn */
+    bool starting;      /* the keeper was asked to start it */
+    bool doomed;        /* it is killed as soon as it has started */
+    bool dirty;         /* it is on the agent's list of those with something to write or to read on */
+    bool writing;       /* it waits for room to write */
+    bool unread;        /* it has written more than was read in this turn */
     bool ended;         /* its output is at its end */
-    bool over;          /* a task's output is over the limit */
-    bool tty;           /* its task has the terminal */
-    bool lingers;       /* it has ended with `status`, and others of its process group are still to end */
-    bool killed;        /* its process group got SIGKILL */
-    bool settled;       /* it lingers only for lines that are not shown yet: all of its process group have ended */
-    bool muted;         /* it is not read from until the owner has taken lines of it */
-    bool blameless;     /* it is being stopped for what it did between two tasks: no task of its is to blame */
+    bool over;          /* its output is larger than a result may be */
+    bool tty;           /* it has the terminal of the pool's owner */
+    bool lingers;   /* it has ended with `status`; others of its process group, or its lines, are still waited for */
+    bool killed;    /* its process group got SIGKILL */
+    bool settled;   /* it lingers for lines that are not shown yet alone: all of its process group have ended */
+    bool muted;     /* it is not read from until the owner has taken its lines */
+    bool blameless; /* it is stopped for what it did between two tasks, so that no task is to blame */
     int status;
-    char error[320]; /* what it did wrong; "" nothing */
+    char error[320]; /* what it did wrong; "": nothing */
     struct slot_reader reader;
-    struct slot_outbox queue;   /* to be written */
-    struct slot_queue captured; /* output of a command */
-    struct slot_queue log;      /* tail of the standard error */
-    uint64_t log_cut;           /* bytes before it that are left out */
-    bool log_begins_line;       /* the last of these was a newline */
-    struct slot_queue unsaid;   /* standard error that the owner has not got yet, of a private pool that shows it */
-    uint64_t held_until;        /* it lingers until then for output that others still hold; 0: it does not */
-    uint64_t given, answered;   /* tasks since it started */
-    uint64_t due;               /* of C functions: answered, or given and not taken back */
+    struct slot_outbox queue;   /* bytes that are to be written to it */
+    struct slot_queue captured; /* the output of a command so far */
+    struct slot_queue log;      /* the end of its standard error */
+    uint64_t log_cut;           /* this many bytes before `log` are left out */
+    bool log_begins_line;       /* the last byte before `log` was a newline */
+    struct slot_queue unsaid;   /* standard error that the owner of a private pool has not been shown yet */
+    uint64_t held_until;      /* it lingers until this time because others still hold its output open; 0: it does not */
+    uint64_t given, answered; /* tasks since it started */
+    uint64_t due;             /* tasks of C functions that are answered, or given and not taken back */
     uint64_t ended_us, told_us;
     UT_hash_handle hh;
+};
+
+/** The agent's conversation with its broker (wire.c). */
+struct agent_wire {
+    void *context, *socket;
+    struct belt_access_link keys; /* of its connections */
+    int socket_fd;
+    struct belt_link_watch socket_watch;
+    uint64_t overslept; /* sleeps that a time-out ended although a message was there: each is a fault of Belt */
+    struct belt_session session;
+    struct belt_decoder *decoder;
+    uint8_t id[BELT_SESSION_LEN];
+    struct outbox outbox; /* messages that are stamped and not sent yet */
+    uint64_t started_ms;
+    bool welcomed;
+    uint64_t apart_us; /* since when no broker has answered; 0: one does */
+    bool apart_said;   /* the operator was told why no broker answers */
+    bool apart_logged;
+    int reach_fd; /* where the reason comes from why no broker answers; -1: nobody looks for it */
+    int64_t wall_offset_us;
+    bool said_leaving; /* the broker was told so in this conversation */
+};
+
+/** Standard error of the tasks, on its way to the owner of a private pool (process_log.c). */
+struct agent_log {
+    int fd;                 /* the pipe to the owner; 0: nobody wants the lines */
+    bool full;              /* the pipe has no room, and is watched until it has */
+    uint32_t next;          /* the slot whose process is the first to go on */
+    struct slot_queue left; /* records of tasks that are over, which go first */
 };
 
 struct agent {
@@ -77,57 +106,37 @@ struct agent {
     char *error;
     uint32_t error_size;
     int rc;
-    bool done; /* leave the loop */
-    bool leaving, said_leaving;
-    bool ending;          /* the input of all slots is at its end */
-    bool abrupt;          /* asked twice */
-    bool orphan;          /* the pool's owner is gone */
-    bool signalled;       /* asked by a signal */
-    bool shared;          /* which has reached the tasks' processes too */
+    bool done;            /* leave the loop */
+    bool leaving;         /* it takes no more tasks */
+    bool ending;          /* the input of all slots has ended */
+    bool abrupt;          /* it was asked to end a second time: nothing is waited for */
+    bool orphan;          /* the owner of the private pool is gone */
+    bool signalled;       /* a signal has asked it to end */
+    bool shared;          /* that signal has reached the processes of its tasks, too */
     bool paused;          /* SIGTSTP: what runs is stopped until SIGCONT */
-    uint64_t shared_us;   /* when that was looked at last */
+    uint64_t shared_us;   /* when the last look at `shared` was */
     uint64_t leave_until; /* running tasks may finish until then */
     sigset_t slot_mask, old_mask;
     struct belt_signals spared;
     int epoll, signals;
     struct keeper keeper;
     struct slot_table *table;
+    struct belt_bytes *functions; /* names of those that it serves */
     struct program *programs;
     uint32_t program_count;
     struct process *processes;
     struct process *by_pid;
     uint32_t *dirty, dirty_count;
     uint32_t *asks, ask_count; /* slots that the keeper has yet to be asked for */
-    uint32_t hung;             /* processes whose output has ended before they did */
+    uint32_t hung;             /* processes whose output has ended while they go on */
     uint32_t lingering;        /* processes that linger */
-    uint64_t now;              /* us, of this turn */
+    uint64_t now;              /* us, when this turn began */
     uint64_t broke_us;         /* when a slot that broke the protocol between tasks was last told of; 0: never */
     uint64_t short_us;         /* when it was last said that the system has no room for processes; 0: never */
-    uint64_t rested_us;        /* when the slots were last asked for memory that they do not use */
-    /* the broker */
-    void *context, *socket;
-    struct belt_access_link keys; /* of its connections */
-    int socket_fd;
-    struct belt_link_watch socket_watch;
-    uint64_t overslept; /* sleeps that their time ended although a message was there: a fault */
-    struct belt_session session;
-    struct belt_decoder *decoder;
-    uint8_t id[BELT_SESSION_LEN];
-    struct outbox outbox; /* messages that are stamped and not sent yet */
-    struct belt_bytes *functions;
-    uint64_t started_ms;
-    bool welcomed;
-    uint64_t apart_us; /* since when no broker answers; 0: one does */
-    bool apart_said;   /* that was said, with its reason */
-    bool apart_logged;
-    bool held_said; /* that a command's output was held by another process at its end */
-    int reach_fd;   /* the reason is being looked for; -1: it is not */
-    int64_t wall_offset_us;
-    /* standard error of the tasks, on its way to the owner (process_log.c) */
-    int log_fd;                 /* 0: nobody wants it */
-    bool log_full;              /* there is no room in the pipe, and it is watched for some */
-    uint32_t log_next;          /* the slot whose process is the first to go on */
-    struct slot_queue log_left; /* records of tasks that are over */
+    bool held_said; /* the operator was told that a process still held a command's output when the command had ended */
+    uint64_t rested_us; /* when the slots were last asked for memory that they do not use */
+    struct agent_wire wire;
+    struct agent_log log;
 };
 
 #endif

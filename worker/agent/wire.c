@@ -19,14 +19,15 @@
 #include <unistd.h>
 #include <zmq.h>
 
-/* Messages taken in one turn, so that slots come to their right. */
+/* Messages that are received in one turn, so that the slots are served in between. */
 #define RECEIVE_MAX 64
-/* Tasks that each slot may have waiting here: enough for tasks of some us between two round trips. */
+/* Tasks that may wait here for each slot: enough of them to last from one round trip to the next when each takes some
+ * us. */
 #define WINDOW_PER_SLOT 2000u
 #define WINDOW_BYTES    (64u << 20)
-/* Progress is for people. */
+/* A task's progress is told at most this often: it is for people. */
 #define PROGRESS_US 250000u
-/* A broker that has not answered for so long is said to be out of reach. */
+/* When the broker has not answered for this time, the operator is told why. */
 #define REACH_US 2000000u
 
 static uint64_t now_ms(const struct agent *agent)
@@ -36,27 +37,27 @@ static uint64_t now_ms(const struct agent *agent)
 
 uint32_t agent_max_payload(const struct agent *agent)
 {
-    return agent->session.max_payload ? agent->session.max_payload : BELT_MAX_PAYLOAD_DEFAULT;
+    return agent->wire.session.max_payload ? agent->wire.session.max_payload : BELT_MAX_PAYLOAD_DEFAULT;
 }
 
 /* ---------------------------------------------------------------- sending */
 
 static bool outbox_empty(const struct agent *agent)
 {
-    return !agent->outbox.first;
+    return !agent->wire.outbox.first;
 }
 
 static int link_send(struct agent *agent, struct belt_frames *frames)
 {
-    return belt_link_send_watched(agent->socket, &agent->socket_watch, NULL, frames);
+    return belt_link_send_watched(agent->wire.socket, &agent->wire.socket_watch, NULL, frames);
 }
 
 static void outbox_flush(struct agent *agent)
 {
     struct belt_frames *frames;
 
-    while ((frames = outbox_front(&agent->outbox)) && link_send(agent, frames) == 0)
-        outbox_pop(&agent->outbox); /* the link took the references */
+    while ((frames = outbox_front(&agent->wire.outbox)) && link_send(agent, frames) == 0)
+        outbox_pop(&agent->wire.outbox); /* the link took the references */
 }
 
 /* Stamps and sends, in order: what does not go now waits in the outbox. */
@@ -64,13 +65,13 @@ static void wire_send(struct agent *agent, struct belt_msg *msg)
 {
     struct belt_frames frames = {.count = 0};
 
-    belt_session_stamp(&agent->session, now_ms(agent), msg);
+    belt_session_stamp(&agent->wire.session, now_ms(agent), msg);
     if (belt_encode(msg, &frames) != BELT_OK) {
         belt_frames_clear(&frames);
         agent_fail(agent, BELT_SYSTEM, "cannot encode a %s message", belt_msg_name(msg->type));
         return;
     }
-    if ((!outbox_empty(agent) || link_send(agent, &frames) != 0) && !outbox_push(&agent->outbox, &frames, false))
+    if ((!outbox_empty(agent) || link_send(agent, &frames) != 0) && !outbox_push(&agent->wire.outbox, &frames, false))
         slot_table_no_memory();
 }
 
@@ -82,11 +83,11 @@ static void wire_hello(struct agent *agent)
     struct belt_msg msg = {.type = BELT_MSG_HELLO};
     struct belt_frames frames = {.count = 0};
 
-    outbox_clear(&agent->outbox); /* numbered for a conversation that is over; all of it is said again */
+    outbox_clear(&agent->wire.outbox); /* numbered for a conversation that is over; all of it is said again */
     msg.u.hello = (struct belt_msg_hello){
         .version = BELT_PROTOCOL_VERSION,
         .role = BELT_ROLE_WORKER,
-        .session = {agent->id, sizeof(agent->id)},
+        .session = {agent->wire.id, sizeof(agent->wire.id)},
         .name = name,
         .worker = {.name = name,
                    .slots = options->slots,
@@ -95,12 +96,12 @@ static void wire_hello(struct agent *agent)
                    .functions = agent->functions,
                    .function_count = options->function_count},
     };
-    belt_session_stamp(&agent->session, now_ms(agent), &msg);
+    belt_session_stamp(&agent->wire.session, now_ms(agent), &msg);
     int rc = belt_encode(&msg, &frames);
     if (rc != BELT_OK)
         agent_fail(agent, BELT_INVALID, "a name of the worker or of its functions is not valid");
     else if (link_send(agent, &frames) != 0)
-        belt_session_unsent(&agent->session, now_ms(agent));
+        belt_session_unsent(&agent->wire.session, now_ms(agent));
     belt_frames_clear(&frames);
 }
 
@@ -144,7 +145,7 @@ static void send_returned(struct agent *agent)
         wire_empty(agent, BELT_MSG_RETURNED);
 }
 
-/* `detail`: where and when it ran. */
+/* A job that asks for `detail` is told where and when each task ran. */
 static void result_detail(const struct agent *agent, struct slot_table_result *r)
 {
     if (!r->detail)
@@ -152,10 +153,11 @@ static void result_detail(const struct agent *agent, struct slot_table_result *r
     r->plain = false;
     r->extras.host = (struct belt_bytes){(const uint8_t *)agent->name, strlen(agent->name)};
     if (r->started_us > 0)
-        r->extras.started_ms = (uint64_t)((int64_t)r->started_us + agent->wall_offset_us) / 1000;
+        r->extras.started_ms = (uint64_t)((int64_t)r->started_us + agent->wire.wall_offset_us) / 1000;
 }
 
-/* The broker was started again with a lower limit since the slot answered: the payload would end the connection. */
+/* The broker may have started again with a lower limit since the slot answered: a payload over it would end the
+ * connection. */
 static void result_limit(const struct agent *agent, struct slot_table_result *r)
 {
     static const char text[] = "the result is over the payload limit that the broker has";
@@ -198,7 +200,7 @@ void wire_send_news(struct agent *agent)
 {
     uint64_t first, next;
 
-    if (agent->session.state != BELT_SESSION_READY)
+    if (agent->wire.session.state != BELT_SESSION_READY)
         return;
     outbox_flush(agent);
     send_returned(agent);
@@ -215,7 +217,7 @@ void wire_progress(struct agent *agent, struct process *process, uint64_t done, 
     struct slot_table_given task;
     struct belt_msg msg = {.type = BELT_MSG_PROGRESS};
 
-    if (!slot_table_running(agent->table, process->slot, &task) || agent->session.state != BELT_SESSION_READY ||
+    if (!slot_table_running(agent->table, process->slot, &task) || agent->wire.session.state != BELT_SESSION_READY ||
         !outbox_empty(agent) || agent->now - process->told_us < PROGRESS_US)
         return;
     process->told_us = agent->now;
@@ -225,9 +227,9 @@ void wire_progress(struct agent *agent, struct process *process, uint64_t done, 
 
 void wire_leaving(struct agent *agent)
 {
-    if (agent->session.state != BELT_SESSION_READY || agent->said_leaving)
+    if (agent->wire.session.state != BELT_SESSION_READY || agent->wire.said_leaving)
         return;
-    agent->said_leaving = true;
+    agent->wire.said_leaving = true;
     wire_empty(agent, BELT_MSG_LEAVING);
 }
 
@@ -236,7 +238,7 @@ void wire_bye(struct agent *agent)
     static const char text[] = "the worker leaves";
     struct belt_msg msg = {.type = BELT_MSG_BYE};
 
-    if (agent->session.state != BELT_SESSION_READY)
+    if (agent->wire.session.state != BELT_SESSION_READY)
         return;
     msg.u.bye.text = (struct belt_bytes){(const uint8_t *)text, sizeof(text) - 1};
     wire_send(agent, &msg);
@@ -251,22 +253,22 @@ bool wire_quiet(const struct agent *agent)
 
 static void wire_welcomed(struct agent *agent, const struct belt_msg_welcome *welcome)
 {
-    belt_access_link_welcomed(&agent->keys, welcome->next_key);
-    if (agent->apart_said) /* also when quiet: what was said is not true any more */
+    belt_access_link_welcomed(&agent->wire.keys, welcome->next_key);
+    if (agent->wire.apart_said) /* also when quiet: what was said is not true any more */
         agent_say("reached the broker at %s", agent->options->broker);
-    agent->apart_us = 0;
-    agent->apart_said = agent->apart_logged = false;
-    if (!agent->welcomed)
+    agent->wire.apart_us = 0;
+    agent->wire.apart_said = agent->wire.apart_logged = false;
+    if (!agent->wire.welcomed)
         agent_log(agent, "connected to %s: %u slots, %u functions", agent->options->broker, agent->options->slots,
                   agent->options->function_count);
     else
         agent_log(agent, "connected again to %s", agent->options->broker);
-    agent->welcomed = true;
-    belt_decoder_limit(agent->decoder, agent_max_payload(agent));
+    agent->wire.welcomed = true;
+    belt_decoder_limit(agent->wire.decoder, agent_max_payload(agent));
     atomic_store(&agent->keeper.shared->max_payload, agent_max_payload(agent));
     slot_table_resend(agent->table);
     wire_sync(agent);
-    agent->said_leaving = false;
+    agent->wire.said_leaving = false;
     if (agent->leaving)
         wire_leaving(agent);
 }
@@ -296,9 +298,9 @@ static void wire_message(struct agent *agent, const struct belt_msg *msg)
 
 static void wire_reconnect(struct agent *agent)
 {
-    if (agent->welcomed && !agent->apart_logged)
+    if (agent->wire.welcomed && !agent->wire.apart_logged)
         agent_log(agent, "no word from the broker at %s: connecting anew", agent->options->broker);
-    agent->apart_logged = true;
+    agent->wire.apart_logged = true;
     wire_close(agent);
     if (wire_open(agent) != 0)
         agent_fail(agent, BELT_SYSTEM, "cannot open a socket to %s: %s", agent->options->broker,
@@ -326,8 +328,8 @@ static void wire_act(struct agent *agent, enum belt_session_action action, const
         wire_reconnect(agent);
         break;
     case BELT_SESSION_FAILED:
-        agent_fail(agent, (int)agent->session.code, "the broker at %s refused this worker: %s", agent->options->broker,
-                   agent->session.text);
+        agent_fail(agent, (int)agent->wire.session.code, "the broker at %s refused this worker: %s",
+                   agent->options->broker, agent->wire.session.text);
     }
 }
 
@@ -337,12 +339,12 @@ void wire_receive(struct agent *agent)
     struct belt_msg msg;
 
     for (int i = 0; i < RECEIVE_MAX && !agent->done; i++) {
-        if (belt_link_recv_watched(agent->socket, &agent->socket_watch, NULL, &frames) != 1)
+        if (belt_link_recv_watched(agent->wire.socket, &agent->wire.socket_watch, NULL, &frames) != 1)
             return;
-        if (frames.count > 0 && belt_decode(agent->decoder, &frames, &msg) == BELT_OK)
-            wire_act(agent, belt_session_receive(&agent->session, now_ms(agent), &msg), &msg);
+        if (frames.count > 0 && belt_decode(agent->wire.decoder, &frames, &msg) == BELT_OK)
+            wire_act(agent, belt_session_receive(&agent->wire.session, now_ms(agent), &msg), &msg);
         else /* its number is missed, and hello is said again */
-            agent_log(agent, "a malformed message from the broker: %s", belt_decoder_error(agent->decoder));
+            agent_log(agent, "a malformed message from the broker: %s", belt_decoder_error(agent->wire.decoder));
         belt_frames_clear(&frames);
     }
 }
@@ -350,32 +352,32 @@ void wire_receive(struct agent *agent)
 void wire_reach(struct agent *agent)
 {
     char text[REACH_TEXT];
-    ssize_t n = read(agent->reach_fd, text, sizeof(text) - 1);
+    ssize_t n = read(agent->wire.reach_fd, text, sizeof(text) - 1);
 
-    agent_unwatch(agent, agent->reach_fd);
-    close(agent->reach_fd);
-    agent->reach_fd = -1;
-    if (n <= 0 || agent->apart_us == 0)
+    agent_unwatch(agent, agent->wire.reach_fd);
+    close(agent->wire.reach_fd);
+    agent->wire.reach_fd = -1;
+    if (n <= 0 || agent->wire.apart_us == 0)
         return;
     text[n] = '\0';
-    agent->apart_said = true;
+    agent->wire.apart_said = true;
     agent_warn(agent, "cannot reach the broker at %s: %s (trying again until it answers)", agent->options->broker,
                text);
 }
 
-/* Nobody has answered for a while: why is said once. */
+/* When nobody has answered for a while, a helper process looks for the reason, which is said once. */
 static void reach_look(struct agent *agent)
 {
-    if (agent->apart_us == 0 && agent->session.state != BELT_SESSION_READY)
-        agent->apart_us = agent->now;
-    if (agent->apart_us == 0 || agent->apart_said || agent->reach_fd >= 0 || agent->options->alone ||
-        agent->now - agent->apart_us < REACH_US)
+    if (agent->wire.apart_us == 0 && agent->wire.session.state != BELT_SESSION_READY)
+        agent->wire.apart_us = agent->now;
+    if (agent->wire.apart_us == 0 || agent->wire.apart_said || agent->wire.reach_fd >= 0 || agent->options->alone ||
+        agent->now - agent->wire.apart_us < REACH_US)
         return;
-    agent->reach_fd = reach_start(agent->options->broker);
-    if (agent->reach_fd >= 0)
-        agent_watch(agent, agent->reach_fd, WATCH_REACH, 0, EPOLLIN);
+    agent->wire.reach_fd = reach_start(agent->options->broker);
+    if (agent->wire.reach_fd >= 0)
+        agent_watch(agent, agent->wire.reach_fd, WATCH_REACH, 0, EPOLLIN);
     else
-        agent->apart_us = agent->now; /* no descriptor, or no memory: later */
+        agent->wire.apart_us = agent->now; /* no descriptor, or no memory: later */
 }
 
 void wire_timer(struct agent *agent)
@@ -383,14 +385,14 @@ void wire_timer(struct agent *agent)
     const struct belt_agent_options *options = agent->options;
 
     reach_look(agent);
-    while (!agent->done && now_ms(agent) >= belt_session_deadline(&agent->session)) {
-        enum belt_session_action action = belt_session_timer(&agent->session, now_ms(agent));
+    while (!agent->done && now_ms(agent) >= belt_session_deadline(&agent->wire.session)) {
+        enum belt_session_action action = belt_session_timer(&agent->wire.session, now_ms(agent));
         if (action == BELT_SESSION_NOTHING)
             break;
         wire_act(agent, action, NULL);
     }
-    if (!agent->welcomed && options->connect_timeout_ms > 0 &&
-        now_ms(agent) - agent->started_ms >= options->connect_timeout_ms)
+    if (!agent->wire.welcomed && options->connect_timeout_ms > 0 &&
+        now_ms(agent) - agent->wire.started_ms >= options->connect_timeout_ms)
         agent_fail(agent, BELT_NO_BROKER,
                    "no broker answers at %s after %llu ms: check the address (workers have an endpoint of their own) "
                    "and that it runs",
@@ -399,48 +401,49 @@ void wire_timer(struct agent *agent)
 
 uint64_t wire_deadline_us(const struct agent *agent)
 {
-    uint64_t when = belt_session_deadline(&agent->session);
+    uint64_t when = belt_session_deadline(&agent->wire.session);
 
-    if (agent->apart_us > 0 && !agent->apart_said && agent->reach_fd < 0 && !agent->options->alone &&
-        (agent->apart_us + REACH_US) / 1000 + 1 < when)
-        when = (agent->apart_us + REACH_US) / 1000 + 1;
+    if (agent->wire.apart_us > 0 && !agent->wire.apart_said && agent->wire.reach_fd < 0 && !agent->options->alone &&
+        (agent->wire.apart_us + REACH_US) / 1000 + 1 < when)
+        when = (agent->wire.apart_us + REACH_US) / 1000 + 1;
 
-    if (!agent->welcomed && agent->options->connect_timeout_ms > 0 &&
-        agent->started_ms + agent->options->connect_timeout_ms < when)
-        when = agent->started_ms + agent->options->connect_timeout_ms;
+    if (!agent->wire.welcomed && agent->options->connect_timeout_ms > 0 &&
+        agent->wire.started_ms + agent->options->connect_timeout_ms < when)
+        when = agent->wire.started_ms + agent->options->connect_timeout_ms;
     uint64_t due =
-        agent->session.state == BELT_SESSION_READY ? slot_table_results_due(agent->table, agent->now) : UINT64_MAX;
+        agent->wire.session.state == BELT_SESSION_READY ? slot_table_results_due(agent->table, agent->now) : UINT64_MAX;
     when = when > UINT64_MAX / 1000 ? UINT64_MAX : when * 1000;
     return due > agent->now && due < when ? due : when;
 }
 
 bool wire_ready(struct agent *agent)
 {
-    bool to_send = agent->session.state == BELT_SESSION_READY && !outbox_empty(agent);
-    bool can_send = to_send && (belt_link_events(agent->socket) & ZMQ_POLLOUT) != 0;
+    bool to_send = agent->wire.session.state == BELT_SESSION_READY && !outbox_empty(agent);
+    bool can_send = to_send && (belt_link_events(agent->wire.socket) & ZMQ_POLLOUT) != 0;
 
-    agent->socket_watch.sent |= to_send; /* the question may have taken the word of a message from the descriptor */
-    return belt_link_look(agent->socket, &agent->socket_watch) || can_send;
+    agent->wire.socket_watch.sent |=
+        to_send; /* the question may have taken the word of a message from the descriptor */
+    return belt_link_look(agent->wire.socket, &agent->wire.socket_watch) || can_send;
 }
 
 int wire_open(struct agent *agent)
 {
-    agent->socket =
-        belt_access_link_dial(&agent->keys, agent->context, agent->options->broker, BELT_MAX_PAYLOAD_CEILING);
-    agent->socket_fd = agent->socket ? belt_link_fd(agent->socket) : -1;
-    if (agent->socket_fd < 0)
+    agent->wire.socket =
+        belt_access_link_dial(&agent->wire.keys, agent->wire.context, agent->options->broker, BELT_MAX_PAYLOAD_CEILING);
+    agent->wire.socket_fd = agent->wire.socket ? belt_link_fd(agent->wire.socket) : -1;
+    if (agent->wire.socket_fd < 0)
         return -1;
-    agent_watch(agent, agent->socket_fd, WATCH_BROKER, 0, EPOLLIN);
-    agent->socket_watch.look = true;
+    agent_watch(agent, agent->wire.socket_fd, WATCH_BROKER, 0, EPOLLIN);
+    agent->wire.socket_watch.look = true;
     return 0;
 }
 
 void wire_close(struct agent *agent)
 {
-    outbox_clear(&agent->outbox);
-    if (!agent->socket)
+    outbox_clear(&agent->wire.outbox);
+    if (!agent->wire.socket)
         return;
-    agent_unwatch(agent, agent->socket_fd);
-    zmq_close(agent->socket);
-    agent->socket = NULL;
+    agent_unwatch(agent, agent->wire.socket_fd);
+    zmq_close(agent->wire.socket);
+    agent->wire.socket = NULL;
 }

@@ -11,14 +11,18 @@ uint32_t agent_max_payload(const struct agent *agent);
 int wire_open(struct agent *agent);
 void wire_close(struct agent *agent);
 void wire_receive(struct agent *agent);
-void wire_reach(struct agent *agent); /* why the broker cannot be reached is known */
+/** Reads why the broker cannot be reached, and says it. */
+void wire_reach(struct agent *agent);
 void wire_timer(struct agent *agent);
-void wire_send_news(struct agent *agent); /* returned, results */
+/** Sends what waits, then tasks that go back, then results. */
+void wire_send_news(struct agent *agent);
 void wire_progress(struct agent *agent, struct process *process, uint64_t done, uint64_t total);
 void wire_leaving(struct agent *agent);
 void wire_bye(struct agent *agent);
-bool wire_quiet(const struct agent *agent); /* nothing waits to be sent */
+/** Nothing waits to be sent. */
+bool wire_quiet(const struct agent *agent);
 uint64_t wire_deadline_us(const struct agent *agent);
-bool wire_ready(struct agent *agent); /* something can be received, or sent that waits */
+/** A message can be received, or one that waits can be sent. */
+bool wire_ready(struct agent *agent);
 
 #endif
