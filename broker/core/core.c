@@ -124,7 +124,6 @@ void core_free(struct core *core)
 
 void core_store_works(struct core *core, bool works, uint64_t spare)
 {
-    assert(core->config.durable); /* there is a store */
     core->store.spare_bytes = spare;
     if (core->store.failed == !works)
         return;
