@@ -84,8 +84,7 @@ static void job_release(struct core *core, struct dead_letter_job *job)
         return;
     record_gone(core, job->number, job->id);
     record_gone(core, job->let_go_number, job->id);
-    if (job->let_go_due)
-        DL_DELETE2(core->dead_letters.let_go_due, job, due_prev, due_next);
+    list_remove(&job->let_go_due);
     charge(core, queue, -bytes_of_job(job));
     HASH_DELETE(hh, core->dead_letters.by_job, job);
     belt_payload_clear(&job->argument);
@@ -104,8 +103,7 @@ void dead_letter_drop(struct core *core, struct dead_letter *letter)
     core->dead_letters.count--;
     DL_DELETE(job->queue->dead_letters.first, letter);
     DL_DELETE2(core->dead_letters.first, letter, all_prev, all_next);
-    if (letter->due)
-        DL_DELETE2(core->dead_letters.due, letter, due_prev, due_next);
+    list_remove(&letter->due);
     belt_payload_clear(&letter->payload);
     free(letter->extras);
     free(letter);
@@ -120,9 +118,8 @@ static void let_go(struct core *core, struct dead_letter *letter)
     of->let_go++;
     if (job)
         job->counts.let_go = of->let_go;
-    if (of->durable && !of->let_go_due) {
-        of->let_go_due = true;
-        DL_APPEND2(core->dead_letters.let_go_due, of, due_prev, due_next);
+    if (of->durable && !list_holds(&of->let_go_due)) {
+        list_append(&core->dead_letters.let_go_due, &of->let_go_due);
     }
     core->dead_letters.dropped++;
     core->dead_letters.let_go_untold++;
@@ -213,8 +210,7 @@ void dead_letter_add(struct core *core, struct job *job, const struct task *task
     struct dead_letter *letter = letter_add(core, of, item, (struct belt_payload){task->buf, task->data, task->len});
     letter->failed_at = core->wall;
     if (of->durable) {
-        letter->due = true;
-        DL_APPEND2(core->dead_letters.due, letter, due_prev, due_next);
+        list_append(&core->dead_letters.due, &letter->due);
     }
     trim(core, job->queue);
 }
@@ -240,25 +236,21 @@ static bool is_withheld(struct core *core, const struct dead_letter *letter)
 static void put_let_go(struct core *core)
 {
     struct dead_letter_job *job, *next;
-    DL_FOREACH_SAFE2(core->dead_letters.let_go_due, job, next, due_next)
-    {
+    LIST_EACH_SAFE (&core->dead_letters.let_go_due, job, next, let_go_due) {
         if (!job->number) /* its own record waits for the store */
             continue;
         job->let_go_number = write_let_go(core, job, job->let_go_number);
-        DL_DELETE2(core->dead_letters.let_go_due, job, due_prev, due_next);
-        job->let_go_due = false;
+        list_remove(&job->let_go_due);
     }
 }
 
 void dead_letter_turn(struct core *core)
 {
     struct dead_letter *letter, *next;
-    DL_FOREACH_SAFE2(core->dead_letters.due, letter, next, due_next)
-    {
+    LIST_EACH_SAFE (&core->dead_letters.due, letter, next, due) {
         if (is_withheld(core, letter))
             continue;
-        DL_DELETE2(core->dead_letters.due, letter, due_prev, due_next);
-        letter->due = false;
+        list_remove(&letter->due);
         put_letter(core, letter);
     }
     put_let_go(core);

@@ -105,8 +105,7 @@ static struct history_job *past_new(struct core *core, const struct belt_row_job
 void history_drop(struct core *core, struct history_job *past)
 {
     records_drop(core, past->row.job, &past->number);
-    if (past->due)
-        DL_DELETE2(core->history.due, past, due_prev, due_next);
+    list_remove(&past->due);
     key_remove(core, past);
     HASH_DELETE(by_id, core->history.by_id, past);
     DL_DELETE(core->history.first, past);
@@ -141,8 +140,7 @@ void history_add(struct core *core, struct job *job)
     struct history_job *past = past_new(core, &row);
     past->number = job->on_disk.past;
     if (job->options.durable && !past->number) {
-        past->due = true;
-        DL_APPEND2(core->history.due, past, due_prev, due_next);
+        list_append(&core->history.due, &past->due);
     }
     trim(core);
 }
@@ -153,10 +151,9 @@ void history_turn(struct core *core)
         history_drop(core, core->history.first);
     if (core->history.first)
         mark_alarm(core, core->history.first->expire_ms);
-    while (core->history.due && !core->store.failed) {
-        struct history_job *past = core->history.due;
-        DL_DELETE2(core->history.due, past, due_prev, due_next);
-        past->due = false;
+    struct history_job *past;
+    while ((past = LIST_FIRST(&core->history.due, struct history_job, due)) && !core->store.failed) {
+        list_remove(&past->due);
         past->number = write_history(core, &past->row);
     }
 }

@@ -14,10 +14,8 @@
 static void note(struct core *core, struct job *job, struct tried *tried)
 {
     mark_job(core, job);
-    if (tried->due)
-        return;
-    tried->due = true;
-    LL_PREPEND2(job->tries.due, tried, due_next);
+    if (!list_holds(&tried->due))
+        list_prepend(&job->tries.due, &tried->due);
 }
 
 static struct tried *tried_get(struct job *job, uint64_t index)
@@ -80,18 +78,13 @@ static bool result_withheld(const struct job *job, uint64_t index)
 
 void tries_turn(struct core *core, struct job *job)
 {
-    struct tried *later = NULL;
-    while (job->tries.due) {
-        struct tried *tried = job->tries.due;
-        LL_DELETE2(job->tries.due, tried, due_next);
-        if (result_withheld(job, tried->index)) {
-            LL_PREPEND2(later, tried, due_next);
+    struct tried *tried, *next;
+    LIST_EACH_SAFE (&job->tries.due, tried, next, due) {
+        if (result_withheld(job, tried->index))
             continue;
-        }
-        tried->due = false;
+        list_remove(&tried->due);
         write_tried(core, job, tried);
     }
-    job->tries.due = later;
 }
 
 struct tried *tries_restore(struct job *job, uint64_t index, uint64_t number)
@@ -108,8 +101,8 @@ void tries_forget(struct job *job)
     struct tried *tried, *next;
     HASH_ITER (hh, job->tries.by_index, tried, next) {
         HASH_DELETE(hh, job->tries.by_index, tried);
+        list_remove(&tried->due);
         job->memory.list_bytes -= TRIED_COST;
         free(tried);
     }
-    job->tries.due = NULL;
 }

@@ -84,17 +84,16 @@ struct job_delayed {
 /* The tries of a task that are on disk, or will be at the end of the turn. */
 struct tried {
     uint64_t index;
-    uint64_t number; /* of its record, 0: none */
-    bool over;       /* the task has its result: the record goes */
-    bool due;        /* in job->tries.due */
-    struct tried *due_next;
+    uint64_t number;      /* of its record, 0: none */
+    bool over;            /* the task has its result: the record goes */
+    struct list_node due; /* in job->tries.due */
     UT_hash_handle hh;
 };
 
 /* The tries of durable tasks: journal/tries.c. */
 struct job_tries {
     struct tried *by_index; /* owned hash */
-    struct tried *due;      /* those whose records are to be written or deleted in this turn */
+    struct list due;        /* those whose records are to be written or deleted in this turn */
 };
 
 /* When something happens to the job by itself, in ms of the core's clock: model/timer.c finds the earliest. */

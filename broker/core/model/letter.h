@@ -7,6 +7,7 @@
 
 #include "broker/core/core.h"
 #include "broker/core/util/hash.h"
+#include "broker/core/util/list.h"
 
 struct account;
 struct queue;
@@ -21,8 +22,7 @@ struct dead_letter_job {
     uint64_t number; /* of its record on disk, 0: none */
     uint64_t let_go; /* failed tasks of it that were not kept, or not for long */
     uint64_t let_go_number;
-    bool let_go_due; /* in core->dead_letters.let_go_due: to be written */
-    struct dead_letter_job *due_prev, *due_next;
+    struct list_node let_go_due; /* in core->dead_letters.let_go_due: `let_go` is to be written */
     uint32_t count;
     bool durable;
     UT_hash_handle hh;
@@ -36,10 +36,9 @@ struct dead_letter {
     struct belt_payload payload;
     struct belt_result_extras *extras;
     uint64_t number;                         /* of its record on disk, 0: none */
-    bool due;                                /* in core->dead_letters.due: to be written */
     struct dead_letter *prev, *next;         /* of the queue */
     struct dead_letter *all_prev, *all_next; /* in core->dead_letters */
-    struct dead_letter *due_prev, *due_next;
+    struct list_node due;                    /* in core->dead_letters.due: to be written */
 };
 
 #endif

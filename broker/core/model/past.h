@@ -7,6 +7,7 @@
 
 #include "broker/core/core.h"
 #include "broker/core/util/hash.h"
+#include "broker/core/util/list.h"
 
 /* A job that is over and forgotten, but for its line in the history. */
 struct history_job {
@@ -14,11 +15,10 @@ struct history_job {
     uint64_t since_ms;
     uint64_t expire_ms;              /* when the line goes, too */
     uint64_t number;                 /* of its record on disk, 0: none */
-    bool due;                        /* in core->history.due: to be written */
     struct history_job *same_key;    /* another one of this key */
     struct history_job *prev, *next; /* in core->history, the earliest that was over first */
-    struct history_job *due_prev, *due_next;
-    UT_hash_handle by_id, by_key; /* by_key: only the first of those with the same */
+    struct list_node due;            /* in core->history.due: to be written */
+    UT_hash_handle by_id, by_key;    /* by_key: only the first of those with the same */
     uint8_t words[];
 };
 

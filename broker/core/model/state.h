@@ -133,7 +133,7 @@ struct core_release {
 /* The history: journal/history.c. */
 struct core_history {
     struct history_job *first; /* the one that was over earliest */
-    struct history_job *due;   /* those to be written */
+    struct list due;           /* those to be written */
     struct history_job *by_id, *by_key;
     uint32_t count;
     uint64_t bytes; /* part of core->memory.bytes */
@@ -141,10 +141,10 @@ struct core_history {
 
 /* Failed tasks that are kept: journal/dead_letter.c. */
 struct core_dead_letters {
-    struct dead_letter_job *by_job; /* hash by id */
-    struct dead_letter *first;      /* the oldest first */
-    struct dead_letter *due;        /* those to be written */
-    struct dead_letter_job *let_go_due;
+    struct dead_letter_job *by_job;    /* hash by id */
+    struct dead_letter *first;         /* the oldest first */
+    struct list due;                   /* those to be written */
+    struct list let_go_due;            /* jobs of which it is to be written how many were let go */
     uint64_t let_go_untold;            /* failed tasks that were let go since the log was told, */
     uint64_t let_go_told_ms;           /* which was then */
     char let_go_of[BELT_MAX_NAME + 1]; /* the function of the last of them */
