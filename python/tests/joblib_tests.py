@@ -42,7 +42,10 @@ SLOW = dict.fromkeys(
     ),
     "it starts many interpreters",
 )
-SLOW_FUNCTIONS = ("test_parallel_with_unpicklable_functions_in_args",)
+SLOW_FUNCTIONS = (
+    "test_parallel_with_unpicklable_functions_in_args",
+    "test_parallel_with_interactively_defined_functions",
+)
 
 
 class LeaveOut:
