@@ -284,6 +284,7 @@ enum keys_found keys_open(struct keys *keys, const char *state, char *error, siz
     if (found != KEYS_FOUND)
         return found;
     take(keys);
+    keys->announced = keys->generation;
     if (keys->keyring)
         return KEYS_FOUND;
     text_print(error, size, "out of memory");
@@ -305,6 +306,7 @@ bool keys_open_list(struct keys *keys, const char *directory)
     *keys = (struct keys){.keyring = NULL};
     snprintf(keys->directory, sizeof(keys->directory), "%s", directory);
     take(keys);
+    keys->announced = keys->generation;
     return keys->keyring != NULL;
 }
 
@@ -320,10 +322,13 @@ bool keys_look(struct keys *keys)
 
 bool keys_turn(struct keys *keys, uint64_t now)
 {
-    if (now < keys->look_at)
-        return false;
-    keys->look_at = now + KEYS_LOOK_MS;
-    return keys_look(keys);
+    if (now >= keys->look_at) {
+        keys->look_at = now + KEYS_LOOK_MS;
+        keys_look(keys);
+    }
+    bool news = keys->generation != keys->announced;
+    keys->announced = keys->generation;
+    return news;
 }
 
 static const struct keyring_key *living(const struct keys *keys, const uint8_t key[BELT_KEY_BYTES], uint64_t wall)

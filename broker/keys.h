@@ -51,6 +51,7 @@ struct keys {
     bool readable;           /* at the last look */
     uint64_t look_at;        /* ms: when to look again */
     uint64_t generation;     /* counts the lists that were read */
+    uint64_t announced;      /* the generation that keys_turn() told of */
     char told[512];          /* what is wrong with the list, for the log; "": nothing */
 };
 
@@ -61,7 +62,10 @@ bool keys_open_list(struct keys *keys, const char *directory);
 void keys_close(struct keys *keys);
 /** Reads the list again if it has changed. True: it has. */
 bool keys_look(struct keys *keys);
-/** The same when it is time. `now` in ms. */
+/**
+ * The same when it is time. `now` in ms. True: the list has changed since the last call that said so, also when
+ * keys_find() was who read it again.
+ */
 bool keys_turn(struct keys *keys, uint64_t now);
 /** The line of a key; NULL: it is not there, or its time is over. Valid until the list is looked at again. Looks at it
  * before it says no: who was let in this moment is in. */
