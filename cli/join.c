@@ -5,6 +5,7 @@
 #include "cli/join.h"
 
 #include "cli/clock.h"
+#include "cli/endpoint.h"
 #include "cli/exit.h"
 #include "cli/file.h"
 #include "cli/say.h"
@@ -195,10 +196,32 @@ static int try_all(struct join *join, uint64_t within_ms)
     return rc;
 }
 
+/* The address that --broker names is tried first, and is the first of the access file. */
+static int put_first(struct join *join, const char *broker)
+{
+    char address[ENDPOINT_MAX];
+    struct belt_access *of[] = {&join->token, &join->own};
+
+    if (!endpoint_normal(broker, ENDPOINT_WORKERS_PORT, address) || strlen(address) >= BELT_ACCESS_ADDRESS) {
+        say("--broker '%s' is no address: HOST, HOST:PORT or tcp://HOST:PORT", broker);
+        return EXIT_USAGE;
+    }
+    for (size_t i = 0; i < sizeof(of) / sizeof(*of); i++) {
+        struct belt_access *access = of[i];
+        uint32_t kept = access->broker_count < BELT_ACCESS_BROKERS ? access->broker_count : BELT_ACCESS_BROKERS - 1;
+        memmove(&access->brokers[1], &access->brokers[0], kept * sizeof(access->brokers[0]));
+        snprintf(access->brokers[0].address, BELT_ACCESS_ADDRESS, "%s", address);
+        access->broker_count = kept + 1;
+    }
+    return EXIT_OK;
+}
+
 static int run(struct join *join, const struct broker_values *values)
 {
-    int rc;
+    int rc = values->broker ? put_first(join, values->broker) : EXIT_OK;
 
+    if (rc != EXIT_OK)
+        return rc;
     belt_link_seed();
     join->context = belt_link_context();
     join->decoder = belt_decoder_new(BELT_MAX_HEADER);

@@ -65,6 +65,9 @@ static bool add_address(struct server_key *server, const char *text)
     snprintf(workers, sizeof(workers), "%.*s:%d", (int)(colon - clients), clients, port);
     if (strlen(clients) >= BELT_ACCESS_ADDRESS || strlen(workers) >= BELT_ACCESS_ADDRESS)
         return false;
+    for (uint32_t i = 0; i < server->client_count; i++)
+        if (!strcmp(server->clients[i], clients) && !strcmp(server->workers[i], workers))
+            return true; /* it is known */
     snprintf(server->clients[server->client_count++], BELT_ACCESS_ADDRESS, "%s", clients);
     snprintf(server->workers[server->worker_count++], BELT_ACCESS_ADDRESS, "%s", workers);
     return true;

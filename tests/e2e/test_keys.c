@@ -320,6 +320,18 @@ Test(keys, a_node_joins_by_one_word)
     process_free(status);
 }
 
+Test(keys, a_node_joins_at_the_address_that_it_is_told)
+{
+    const char *where = runs(ARGV("keys", "init", "--address", "127.0.0.1:1"), "", 0);
+    cr_assert_null(strstr(where, "or at"), "one address is named once: %s", where);
+    start_broker();
+    make_token("1");
+    worker = start_in(ARGV("worker", "--join", token, "--broker", workers, "--echo"), node_env, "");
+    cr_assert(process_wait_err(worker, "connected", BOUND_MS), "%s", process_err(worker));
+    stop(&worker);
+    fails(ARGV("worker", "--join", token, "--broker", "tcp://", "--echo"), 2, "expected an address");
+}
+
 Test(keys, a_token_comes_from_a_file_or_standard_input)
 {
     char path[128], access[128], wrong[4096];
