@@ -165,7 +165,7 @@ Test(keys, who_is_revoked_does_nothing_any_more)
     process_write(map, "1\n");
     cr_assert(process_wait_out(map, "11\n", BOUND_MS), "%s", process_err(map));
     runs(ARGV("keys", "revoke", "ann"), "", 0);
-    cr_assert(process_wait_err(broker, "read again", BOUND_MS), "%s", process_err(broker));
+    cr_assert(process_wait_err(broker, "it has 1", BOUND_MS), "%s", process_err(broker));
     process_write(map, "2\n");
     cr_assert(process_wait(map, BOUND_MS));
     cr_assert_neq(process_status(map), 0);
