@@ -204,6 +204,28 @@ Test(identity, a_shared_job_has_readers_of_the_same_name_for_each_owner)
     cluster_free(c);
 }
 
+Test(identity, what_others_have_read_of_a_shared_job_stays_for_its_owner)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.durable = true});
+    struct peer *a = join(c, BELT_ROLE_CLIENT, &ann), *b = join(c, BELT_ROLE_CLIENT, &bob);
+    struct peer *w = join_worker(c, "f");
+    uint64_t job = client_job(a, "f", 4, &shared);
+    agent_work(w);
+    uint64_t sub = client_subscribe(b, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    cr_assert_str_eq(client_read(b), "0 1 2 3.");
+    client_ack(b, sub, 4, 100);
+    cluster_advance(c, 10 * BELT_LEASE_MS);
+    cluster_restart(c);
+    peer_connect(a);
+    sub = client_subscribe(a, job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
+    cr_assert_str_eq(client_read(a), "0 1 2 3.");
+    client_ack(a, sub, 4, 100);
+    cluster_advance(c, 10 * BELT_LEASE_MS);
+    client_send_subscribe(a, job, "r", BELT_UNORDERED, BELT_CURSOR_KEPT, 100);
+    peer_expect_error(a, BELT_UNKNOWN_JOB);
+    cluster_free(c);
+}
+
 Test(identity, failed_tasks_and_their_retry_stay_their_owners)
 {
     struct cluster *c = cluster_new(&(struct core_config){.durable = true});

@@ -20,7 +20,7 @@
 /* All readers of a mode have acknowledged what lies below; UINT64_MAX: there is no reader of this mode. */
 struct frontier {
     uint64_t below[2]; /* by mode: an index, a place of the log */
-    bool any;          /* there are readers */
+    bool any;          /* there are readers of the job's owner: those of others never take a result from it */
 };
 
 static struct frontier frontier_of(const struct job *job)
@@ -30,7 +30,7 @@ static struct frontier frontier_of(const struct job *job)
     DL_FOREACH (job->readers.first, reader) {
         if (!reader->engaged)
             continue;
-        frontier.any = true;
+        frontier.any |= !reader->account;
         if (reader->acked < frontier.below[reader->mode])
             frontier.below[reader->mode] = reader->acked;
     }
