@@ -103,8 +103,8 @@ struct process *stage_belt(const struct stage *stage, const char *input, const c
     const char *argv[WORDS_MAX] = {process_belt(), words[0], "-b", stage->clients, NULL};
 
     add(argv, words + 1);
-    return process_start(
-        &(struct process_options){.argv = argv, .env = WORDS("BELT_CONFIG=/dev/null"), .input = input});
+    return process_start(&(struct process_options){
+        .argv = argv, .env = WORDS("BELT_CONFIG=/dev/null", "BELT_CONNECT_TIMEOUT=60"), .input = input});
 }
 
 struct process *stage_run(const struct stage *stage, const char *input, int status, const char *const *words)

@@ -17,7 +17,7 @@
 #define ARGV(...) ((const char *const[]){process_belt(), __VA_ARGS__, NULL})
 
 static char clients[64], workers[64];
-static const char *env[] = {clients, workers, "BELT_CONFIG=/dev/null", NULL};
+static const char *env[] = {clients, workers, "BELT_CONFIG=/dev/null", "BELT_CONNECT_TIMEOUT=60", NULL};
 static struct process *broker;
 
 static struct process *start(const char *const *argv, const char *input)

@@ -25,7 +25,7 @@
 #define SLOW "slow=while read -r x; do sleep 0.002; echo $x; done"
 
 static char clients[64], workers[64], state[64];
-static const char *env[] = {clients, workers, "BELT_CONFIG=/dev/null", NULL};
+static const char *env[] = {clients, workers, "BELT_CONFIG=/dev/null", "BELT_CONNECT_TIMEOUT=60", NULL};
 static struct process *broker, *worker;
 static unsigned seed;
 

@@ -25,7 +25,7 @@
 #define ARGV(...) ((const char *const[]){process_belt(), __VA_ARGS__, NULL})
 
 static char directory[64], state[80], clients[128], workers[128], in[96];
-static const char *env[] = {clients, workers, "BELT_CONFIG=/dev/null", NULL};
+static const char *env[] = {clients, workers, "BELT_CONFIG=/dev/null", "BELT_CONNECT_TIMEOUT=60", NULL};
 static struct process *broker, *worker;
 
 static struct process *start(const char *const *argv, const char *stdin_path)
