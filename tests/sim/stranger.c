@@ -164,12 +164,21 @@ static uint64_t fingerprint(struct sim *sim)
     return sum;
 }
 
-/* A job of his own that lives or is over. */
-static bool shows_others(const struct belt_msg_report *report)
+/* A job of his own that lives or is over, and who reads one. */
+static bool own_row(struct sim *sim, const struct belt_msg_report *report, uint32_t row)
+{
+    if (report->what == BELT_REPORT_READERS) {
+        const struct job *job = catalog_find(sim->core, report->rows.readers[row].job);
+        return job && stranger_has(job);
+    }
+    return report->what == BELT_REPORT_JOBS && report->rows.jobs[row].owner.len == 3 &&
+           memcmp(report->rows.jobs[row].owner.data, "eve", 3) == 0;
+}
+
+static bool shows_others(struct sim *sim, const struct belt_msg_report *report)
 {
     for (uint32_t i = 0; i < report->count; i++)
-        if (report->what != BELT_REPORT_JOBS || report->rows.jobs[i].owner.len != 3 ||
-            memcmp(report->rows.jobs[i].owner.data, "eve", 3) != 0)
+        if (!own_row(sim, report, i))
             return true;
     return report->total > report->count;
 }
@@ -202,7 +211,7 @@ void stranger_left(struct sim *sim, const struct belt_msg *msg)
         granted = !acts || !job || !stranger_has(job);
         break;
     case BELT_MSG_REPORT:
-        granted = !looks && (!acts || shows_others(&msg->u.report));
+        granted = !looks && (!acts || shows_others(sim, &msg->u.report));
         break;
     case BELT_MSG_FAILURES:
         granted = msg->u.failures.count > 0 || msg->u.failures.let_go > 0;
