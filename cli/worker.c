@@ -186,19 +186,37 @@ static char *take_token(const struct options *options)
     return token;
 }
 
-static int serve_and_run(struct served *served, const struct options *options)
+/* Joins the broker if a token says so; `path` is that of the access file of this run, too. */
+static int join_by_token(const struct options *options, char *path, size_t room)
 {
     struct worker_values *values = options->values;
-    char path[PATH_MAX];
     char *token = take_token(options);
-    int rc = serve_all(served, values);
+    int rc = EXIT_OK;
 
-    if (!rc && token) {
-        rc = join_broker(&values->common, token, path, sizeof(path));
-        values->common.access = path; /* of this run, too */
+    if (token) {
+        rc = join_broker(&values->common, token, path, room);
+        values->common.access = path;
     }
     belt_secret_free(token, token ? strlen(token) : 0);
-    return rc ? rc : run_agent(served, values);
+    return rc;
+}
+
+static int serve_and_run(struct served *served, const struct options *options)
+{
+    char path[PATH_MAX];
+    int rc = serve_all(served, options->values);
+
+    if (!rc)
+        rc = join_by_token(options, path, sizeof(path));
+    return rc ? rc : run_agent(served, options->values);
+}
+
+static int run_python(const struct options *options)
+{
+    char path[PATH_MAX];
+    int rc = join_by_token(options, path, sizeof(path));
+
+    return rc ? rc : worker_python_run(options->values);
 }
 
 int run_worker(const struct options *options)
@@ -208,9 +226,11 @@ int run_worker(const struct options *options)
 
     if (options->word_count || options->dashes || options->colons)
         return refuse("'worker' takes no words: quote a command that holds blanks");
-    rc = worker_python(options->values);
+    rc = worker_python_check(options->values);
     if (rc != EXIT_OK)
         return rc;
+    if (((const struct worker_values *)options->values)->python)
+        return run_python(options);
     served = calloc(1, sizeof(*served));
     if (!served) {
         say("out of memory");

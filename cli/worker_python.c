@@ -95,6 +95,7 @@ static void write_line(struct line *line, const struct worker_values *values)
     add_number(line, "--max-tasks-per-slot", values->max_tasks_per_slot);
     add_duration(line, "--drain", values->drain);
     add_duration(line, "--kill-after", values->kill_after);
+    add_text(line, "--access", values->common.access);
     if (values->insecure)
         add(line, "--insecure");
     add(line, NULL);
@@ -106,16 +107,21 @@ static int refuse(const char *text)
     return EXIT_USAGE;
 }
 
-int worker_python(const struct worker_values *values)
+int worker_python_check(const struct worker_values *values)
 {
-    struct line line = {0};
-
     if (!values->python)
         return values->preload.count || values->path.count || values->queue || values->insecure
                    ? refuse("--preload, --path, --queue and --insecure are for --python")
                    : EXIT_OK;
     if (serves_others(values))
         return refuse("--python serves the functions of Python programs alone: start another worker for the others");
+    return EXIT_OK;
+}
+
+int worker_python_run(const struct worker_values *values)
+{
+    struct line line = {0};
+
     line.words =
         calloc(ONCE_MOST + 2 * (size_t)values->preload.count + 2 * (size_t)values->path.count, sizeof(*line.words));
     if (!line.words) {

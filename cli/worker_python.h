@@ -7,7 +7,9 @@
 
 struct worker_values;
 
-/** Returns only without --python (EXIT_OK), or when it cannot be done: an exit code; it has said why. */
-int worker_python(const struct worker_values *values);
+/** Whether the options go together: EXIT_OK, or an exit code; it has said why. */
+int worker_python_check(const struct worker_values *values);
+/** Becomes that program. Returns only when it cannot: an exit code; it has said why. */
+int worker_python_run(const struct worker_values *values);
 
 #endif

@@ -2,8 +2,10 @@
 """Pools on a broker, with workers in Python; and jobs that outlive a program."""
 
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,7 +13,7 @@ import unittest
 
 import belt
 from belt import Pool
-from belt.address import check_address, endpoint
+from belt.address import check_address, endpoint, find_access
 
 WAIT = 60
 BELT = os.environ.get("BELT_PROGRAM") or shutil.which("belt")
@@ -41,6 +43,9 @@ class Addresses(unittest.TestCase):
             self.assertEqual(endpoint(short, 7878), whole)
 
     def test_only_this_machine_is_trusted(self):
+        before = os.environ.get("BELT_ACCESS")
+        os.environ["BELT_ACCESS"] = "none"  # also where this user has keys
+        self.addCleanup(lambda: os.environ.__setitem__("BELT_ACCESS", before) if before else os.environ.pop("BELT_ACCESS"))
         for address in "127.0.0.1", "127.3.4.5:80", "localhost", "::1", "[::1]:1", "tcp://127.0.0.1:1", "ipc:///run/belt":
             check_address(endpoint(address, 7878), False)
         for address in "host", "10.0.0.1:1", "tcp://*:1", "[::]:1", "localhost.example", "TCP://10.0.0.1:1", "ws://host:1":
@@ -48,6 +53,68 @@ class Addresses(unittest.TestCase):
                 with self.assertRaises(ValueError, msg=address):
                     kind(broker=address)
         check_address("tcp://10.0.0.1:1", True)
+        check_address("tcp://10.0.0.1:1", False, "keys")
+        with self.assertRaises(ValueError):
+            check_address("ws://10.0.0.1:1", False, "keys")
+        with self.assertRaises(ValueError):
+            Pool(1, access="keys")
+        self.assertIsNone(find_access())
+        self.assertIsNone(find_access("none"))
+        self.assertEqual(find_access("keys"), "keys")
+        os.environ["BELT_ACCESS"] = "others"
+        self.assertEqual(find_access(), "others")
+
+
+def free_ports(count):
+    """Below those that the kernel gives to connections."""
+    held = []
+    for port in random.sample(range(15000, 30000), 1000):
+        held.append(socket.socket())
+        try:
+            held[-1].bind(("127.0.0.1", port))
+        except OSError:
+            held.pop().close()
+        if len(held) == count:
+            break
+    ports = [each.getsockname()[1] for each in held]
+    for each in held:
+        each.close()
+    return ports
+
+
+@unittest.skipUnless(BELT, "the program belt is not there")
+class WithKeys(unittest.TestCase):
+    """A broker on TCP that has keys, a worker that joins it, and a program with a key of its own."""
+
+    def test_a_program_with_a_key(self):
+        home = tempfile.mkdtemp(prefix="belt-python-keys-")
+        self.addCleanup(shutil.rmtree, home)
+        env = {**os.environ, "HOME": home, "XDG_CONFIG_HOME": f"{home}/admin", "BELT_CONFIG": "/dev/null"}
+        env.pop("BELT_ACCESS", None)
+        ports = free_ports(2)
+
+        def keys(*words):
+            done = subprocess.run([BELT, "keys", *words], env=env, stdout=subprocess.PIPE, text=True, timeout=WAIT)
+            self.assertEqual(done.returncode, 0)
+            return done.stdout
+
+        keys("init", "--address", "127.0.0.1:{},{}".format(*ports))
+        with open(os.open(f"{home}/ann.access", os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            file.write(keys("new", "ann", "--role", "client"))
+        clients, workers = (f"tcp://127.0.0.1:{port}" for port in ports)
+        broker = subprocess.Popen([BELT, "broker", "-q", "--clients", clients, "--workers", workers], env=env)
+        self.addCleanup(broker.wait, WAIT)
+        self.addCleanup(broker.terminate)
+        token = keys("token").strip()
+        node = {**env, "XDG_CONFIG_HOME": f"{home}/node"}
+        command = [BELT, "worker", "--python", "--join", token, "--slots", "1", "--broker", workers]
+        worker = subprocess.Popen(command, env=node)
+        self.addCleanup(worker.wait, WAIT)
+        self.addCleanup(worker.terminate)
+        with Pool(broker=clients, access=f"{home}/ann.access") as pool:
+            self.assertEqual(pool.map(square, range(5)), [0, 1, 4, 9, 16])
+        with belt.ProcessPoolExecutor(broker=clients, access=f"{home}/ann.access") as pool:
+            self.assertEqual(pool.submit(square, 7).result(WAIT), 49)
 
 
 @unittest.skipUnless(BELT, "the program belt is not there")

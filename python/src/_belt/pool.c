@@ -49,6 +49,7 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *keywords
                             "external",
                             "max_payload",
                             "memory",
+                            "access",
                             NULL};
     belt_pool_options options = BELT_POOL_OPTIONS_INIT;
     const char *broker, *function;
@@ -60,9 +61,9 @@ static PyObject *pool_new(PyTypeObject *type, PyObject *args, PyObject *keywords
     struct pool *self;
     int rc;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "zsOOO|iKzLLKLpKK:Pool", names, &broker, &function, &callables[0],
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "zsOOO|iKzLLKLpKKz:Pool", names, &broker, &function, &callables[0],
                                      &callables[1], &callables[2], &options.slots, &max_tasks, &options.name, &connect,
-                                     &lost, &start, &kill, &external, &max_payload, &memory))
+                                     &lost, &start, &kill, &external, &max_payload, &memory, &options.access))
         return NULL;
     self = (struct pool *)alloc(type, 0);
     if (!self)

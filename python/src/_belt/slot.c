@@ -170,9 +170,9 @@ static struct belt_python_slot serving;
 
 PyObject *belt_python_serve(PyObject *module, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"broker",        "function",  "start", "run",      "stop",
-                            "slots",         "max_tasks", "name",  "drain_ms", "start_timeout_ms",
-                            "kill_after_ms", "lifeline",  NULL};
+    static char *names[] = {"broker",        "function",  "start",  "run",      "stop",
+                            "slots",         "max_tasks", "name",   "drain_ms", "start_timeout_ms",
+                            "kill_after_ms", "lifeline",  "access", NULL};
     belt_worker_options options = BELT_WORKER_OPTIONS_INIT;
     const char *broker, *function;
     unsigned long long max_tasks = 0, drain = 0, start = 0;
@@ -180,9 +180,9 @@ PyObject *belt_python_serve(PyObject *module, PyObject *args, PyObject *keywords
     int rc;
 
     (void)module;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ssOOO|iKzKKLi:serve", names, &broker, &function, &serving.start,
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "ssOOO|iKzKKLiz:serve", names, &broker, &function, &serving.start,
                                      &serving.run, &serving.stop, &options.slots, &max_tasks, &options.name, &drain,
-                                     &start, &kill, &options.lifeline_fd))
+                                     &start, &kill, &options.lifeline_fd, &options.access))
         return NULL;
     options.max_tasks_per_slot = max_tasks;
     options.drain_ms = drain;

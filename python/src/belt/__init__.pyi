@@ -1,5 +1,6 @@
 import concurrent.futures
 import multiprocessing
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.context import BaseContext
@@ -80,6 +81,7 @@ class Pool:
         max_payload: int | None = None,
         memory: int | None = None,
         output: _Output = None,
+        access: str | os.PathLike[str] | None = None,
     ) -> None: ...
     def __enter__(self) -> Pool: ...
     def __exit__(self, *error: object) -> None: ...
@@ -265,6 +267,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         insecure: bool = False,
         kill_after: float = 2.0,
         output: _Output = None,
+        access: str | os.PathLike[str] | None = None,
     ) -> None: ...
     @property
     def num_workers(self) -> int: ...

@@ -37,6 +37,9 @@ def parser():
         "--kill-after", type=seconds, default=2.0, metavar="SECONDS", help="a task that is stopped is killed after (2)"
     )
     worker.add_argument(
+        "--access", metavar="FILE", help="the keys for a broker at tcp:// (~/.config/belt/access, then /etc/belt/access)"
+    )
+    worker.add_argument(
         "--insecure", action="store_true", help="trust everybody who reaches a broker that is not on this machine"
     )
     return main
@@ -71,6 +74,7 @@ def main(arguments=None):
             given.max_tasks_per_slot,
             given.drain,
             given.kill_after,
+            given.access,
         )
     except (ImportError, ValueError) as error:
         print(f"belt worker: {error}", file=sys.stderr)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How brokers are addressed, and under which name they know Python's functions."""
 
+import os
 import sys
 from ipaddress import ip_address
 
@@ -25,12 +26,28 @@ def endpoint(address, port):
     return f"tcp://{host}:{given}"
 
 
-def check_address(address, insecure):
-    """Payloads are pickles, which run code: an address on a network is for those who say that they trust it."""
-    if insecure or address.startswith("ipc://"):
+def find_access(access=None):
+    """The access file with the keys for a broker at tcp:// (`belt keys`): this one, or that of BELT_ACCESS, of the user
+    or of the machine, the first that there is. None: there are no keys."""
+    given = os.fspath(access) if access is not None else os.environ.get("BELT_ACCESS")
+    if given:
+        return None if given == "none" else given
+    own = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    for path in (os.path.join(own, "belt", "access"), "/etc/belt/access"):
+        if os.path.exists(path):
+            return path
+    return None
+
+
+def check_address(address, insecure, access=None):
+    """Payloads are pickles, which run code: an address on a network is for those who have keys of its broker
+    (`access`), or say that they trust it."""
+    if address.startswith("ipc://"):
         return
-    if not address.startswith("tcp://"):
+    if not address.startswith("tcp://") and not insecure:
         raise ValueError(f"{address} is no address of a broker: it looks like tcp://HOST:PORT or ipc://PATH")
+    if insecure or access:
+        return
     host = address[len("tcp://") :].rsplit(":", 1)[0].strip("[]")
     try:
         local = ip_address(host).is_loopback
@@ -38,6 +55,7 @@ def check_address(address, insecure):
         local = host == "localhost"
     if not local:
         raise ValueError(
-            f"{address} is on a network, where whoever reaches the broker may run code here: use ipc or the loopback "
+            f"{address} is on a network, where whoever reaches a broker without keys may run code here: name an access "
+            "file of its keys (access=, or ~/.config/belt/access; 'belt keys' makes it), use ipc or the loopback "
             "interface (a tunnel, for one), or say insecure=True if all who reach it are trusted"
         )

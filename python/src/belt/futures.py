@@ -135,6 +135,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         insecure=False,
         kill_after=2.0,
         output=None,
+        access=None,
     ):
         if max_workers is not None and max_workers <= 0:
             raise ValueError("max_workers must be greater than 0")
@@ -147,6 +148,7 @@ class ProcessPoolExecutor(concurrent.futures.Executor):
         self._core = open_core(
             max_workers, initializer, initargs, max_tasks_per_child, mp_context, broker, queue, insecure, kill_after,
             output=output,
+            access=access,
         )
         _open.add(self)
 

@@ -11,7 +11,7 @@ from multiprocessing import reduction
 import _belt
 
 from .errors import from_error
-from .address import WORKERS_PORT, check_address, endpoint, function_name
+from .address import WORKERS_PORT, check_address, endpoint, find_access, function_name
 from .slot import Slot
 
 START_TIMEOUT_MS = 2**31  # an initializer may take as long as it likes
@@ -28,16 +28,19 @@ def serve(
     max_tasks=0,
     drain=10.0,
     kill_after=2.0,
+    access=None,
 ):
     """Serves Python functions to a broker until SIGTERM or SIGINT. Before the slots are forked the modules of `preload`
     are imported, with the directories of `path` before all others."""
     broker = endpoint(broker, WORKERS_PORT)
-    check_address(broker, insecure)
+    access = find_access(access)
+    check_address(broker, insecure, access)
     sys.path[:0] = [os.path.abspath(directory) for directory in path]
     for module in preload:
         importlib.import_module(module)
     slot = Slot()
-    _serve(broker, function_name(queue), slot, slots, max_tasks, kill_after, name=name, drain_ms=max(1, round(drain * 1000)))
+    drain_ms = max(1, round(drain * 1000))
+    _serve(broker, function_name(queue), slot, slots, max_tasks, kill_after, name=name, drain_ms=drain_ms, access=access)
 
 
 def _serve(broker, function, slot, slots, max_tasks, kill_after, **options):

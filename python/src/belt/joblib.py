@@ -31,9 +31,18 @@ class BeltBackend(AutoBatchingMixin, ParallelBackendBase):
     supports_retrieve_callback = True
     supports_return_generator = True
 
-    def __init__(self, nesting_level=None, inner_max_num_threads=None, broker=None, queue=None, insecure=False, **more):
+    def __init__(
+        self,
+        nesting_level=None,
+        inner_max_num_threads=None,
+        broker=None,
+        queue=None,
+        insecure=False,
+        access=None,
+        **more,
+    ):
         super().__init__(nesting_level=nesting_level, inner_max_num_threads=inner_max_num_threads, **more)
-        self._where = {"broker": broker, "queue": queue, "insecure": insecure}
+        self._where = {"broker": broker, "queue": queue, "insecure": insecure, "access": access}
         self._workers = None
 
     def effective_n_jobs(self, n_jobs):

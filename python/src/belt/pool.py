@@ -15,7 +15,7 @@ from multiprocessing.pool import CLOSE, INIT, RUN, TERMINATE
 import _belt
 
 from . import aio, functions, host, packing
-from .address import CLIENTS_PORT, check_address, endpoint, function_name
+from .address import CLIENTS_PORT, check_address, endpoint, find_access, function_name
 from .calls import Calls
 from .errors import BrokerLost, from_error
 from .iterators import IMapIterator, _Source
@@ -157,14 +157,14 @@ def processors():
 
 def open_core(
     processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after, name="BeltWorker",
-    max_payload=None, memory=None, output=None,
+    max_payload=None, memory=None, output=None, access=None,
 ):
     """The core of a Pool or an executor."""
     if output not in (None, "log"):
         raise ValueError(f'output is None or "log", not {output!r}')
     core = _open_core(
         processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after, name,
-        max_payload, memory,
+        max_payload, memory, access,
     )
     core.flags = packing.OUTPUT if output == "log" else 0
     return core
@@ -172,7 +172,7 @@ def open_core(
 
 def _open_core(
     processes, initializer, initargs, maxtasksperchild, context, broker, queue, insecure, kill_after, name,
-    max_payload, memory,
+    max_payload, memory, access,
 ):
     if processes is not None and processes < 1:
         raise ValueError("Number of processes must be at least 1")
@@ -190,11 +190,14 @@ def _open_core(
         if memory is not None:
             raise ValueError("memory is for pools without a broker: belt broker --memory-budget sets that of others")
         broker = endpoint(broker, CLIENTS_PORT)
-        check_address(broker, insecure)
+        options["access"] = find_access(access)
+        check_address(broker, insecure, options["access"])
         seen = functions.Seen(inherited=False, shared_main=False)
         return Core(broker, None, Slot(), function_name(queue), seen, options)
     if queue is not None:
         raise ValueError("queue names workers of a broker: give broker, too")
+    if access is not None:
+        raise ValueError("access names the keys of a broker: give broker, too")
     limits = {"max_payload": max_payload or 0, "memory": memory or 0}
     options.update(limits)
     context = context or multiprocessing.get_context()
@@ -240,6 +243,7 @@ class Pool:
         max_payload=None,
         memory=None,
         output=None,
+        access=None,
     ):
         self._buffersize = _positive(buffersize, "buffersize")
         self._core = open_core(
@@ -247,6 +251,7 @@ class Pool:
             max_payload=_positive(max_payload, "max_payload"),
             memory=_positive(memory, "memory"),
             output=output,
+            access=access,
         )
         self._state = RUN
 
