@@ -41,12 +41,15 @@ bool quota_has_room_for_result(const struct core *core, const struct account *ac
     return kept + size <= part_of_memory(core, account->quotas.kept_bytes);
 }
 
-/* Jobs that are over and kept for a client that comes back do not count. */
+/* Jobs that are over do not count: those kept for a client that comes back, and those that were read to their end and
+ * are remembered for their keys, which make room when the broker has none (closing_make_room()). */
 static uint64_t living_of(const struct core *core, const struct account *account)
 {
     uint64_t living = account->jobs;
     struct job *job;
     LIST_EACH (&core->closing.retired, job, closing.retired)
+        living -= job->owner.account == account;
+    LIST_EACH (&core->closing.remembered, job, closing.remembered)
         living -= job->owner.account == account;
     return living;
 }
@@ -57,12 +60,13 @@ bool quota_of_jobs(struct core *core, struct session *from, uint64_t ref)
     if (!account)
         return false;
     uint64_t most = quota_or_default(account->quotas.jobs, core->config.max_jobs / BELT_QUOTA_SHARE);
-    if (account->jobs < most || living_of(core, account) < most)
+    uint64_t living = account->jobs < most ? 0 : living_of(core, account);
+    if (living < most)
         return false;
     update_error(core, from, ref, 0, BELT_QUOTA,
                  update_text(core,
                              "jobs: '%s' has %llu, all that its keys may have together: try again when one of them is "
                              "over ('belt jobs' lists them, 'belt cancel' ends them)",
-                             account->name, (unsigned long long)account->jobs));
+                             account->name, (unsigned long long)living));
     return true;
 }
