@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One turn of the broker: receive -> decode -> core_step … CORE_TURN -> send
- * (shell.h). The core decides everything but one thing: how long a peer that
- * does not read may make us keep messages for it.
+ * (shell.h). Decides nothing.
  */
 #include "broker/shell.h"
 #include "broker/joining.h"
+#include "broker/sending.h"
 #include "proto/terminal_text.h"
 #include "proto/text_cut.h"
 
@@ -28,17 +28,6 @@
 #define BURST_LEAST 4u
 /* Messages from one socket before the other one has its turn. */
 #define SIDE_MESSAGES 64u
-/* So much of one peer's is given to ZeroMQ, more is parked here: a connection takes it at once or in its own time. */
-#define PEER_UNDER_WAY ((size_t)4 << 20)
-/* So much is parked for one peer, or waits for the disk, and the core sends it no more deliveries and tasks until it is
- * half of that. */
-#define PEER_FULL ((size_t)4 << 20)
-/* So much of what it has asked for was not read, and its questions are refused until it is half of that; with so much
- * and one message of any size its connection is given up. */
-#define PEER_REPLIES     ((size_t)2 << 20)
-#define PEER_REPLIES_MAX ((size_t)4 << 20)
-/* The same when all that is on its way is more than half of what may be: each peer may still have this. */
-#define PEER_LEAST ((size_t)64 << 10)
 /* ZeroMQ does not tell when a ROUTER's peer has room again. */
 #define RETRY_MS 10
 
@@ -83,219 +72,13 @@ void shell_log(const struct shell *shell, bool warning, const char *format, ...)
     fprintf(stderr, "belt broker: %s\n", shown);
 }
 
-/* ---- out ---- */
-
-static void give_up(struct shell *shell, struct peer *peer)
-{
-    if (peer->gone)
-        return;
-    if (shell->gone_count == shell->gone_room) {
-        uint32_t room = shell->gone_room ? shell->gone_room * 2 : 64;
-        uint64_t *gone = realloc(shell->gone, room * sizeof(*gone));
-        if (!gone)
-            return; /* the next message to it comes here again */
-        shell->gone = gone;
-        shell->gone_room = room;
-    }
-    shell->gone[shell->gone_count++] = peer->handle;
-    peer->gone = true;
-}
-
-static void stop_waiting(struct shell *shell, struct peer *peer)
-{
-    if (!peer->outbox.first)
-        return;
-    shell->parked -= peer->outbox.bytes;
-    DL_DELETE2(shell->waiting, peer, prev_waiting, next_waiting);
-}
-
-/* All that is on its way to peers. */
-static size_t out_bytes(const struct shell *shell)
-{
-    return shell->parked + atomic_load(&shell->peers.flights.bytes);
-}
-
-/* A bound of one peer: the usual one, or little when there is much for all of them. */
-static size_t bound_of(const struct shell *shell, size_t usual)
-{
-    return out_bytes(shell) > shell->out_max / 2 ? PEER_LEAST : usual;
-}
-
-/* Of what nobody gave credit for. */
-static size_t replies_of(const struct peer *peer)
-{
-    return peer->outbox.bytes - peer->outbox.granted + flight_replies(peer->flight) + peer->held;
-}
-
-static size_t waiting_of(const struct peer *peer, enum core_full where)
-{
-    return where == CORE_FULL_LINK ? peer->outbox.bytes : where == CORE_FULL_DISK ? peer->held : replies_of(peer);
-}
-
-static size_t full_at(const struct shell *shell, enum core_full where)
-{
-    return bound_of(shell, where == CORE_FULL_REPLIES ? PEER_REPLIES : PEER_FULL);
-}
-
-/* More waits for it: the core is told when it is much (tell_full). */
-static void press(struct shell *shell, struct peer *peer)
-{
-    if (peer->pressed)
-        return;
-    for (int where = CORE_FULL_LINK; where <= CORE_FULL_REPLIES; where++)
-        peer->pressed |= waiting_of(peer, (enum core_full)where) > full_at(shell, (enum core_full)where);
-    if (peer->pressed)
-        DL_APPEND2(shell->pressed, peer, prev_pressed, next_pressed);
-}
-
-static void release(struct shell *shell, struct peer *peer)
-{
-    if (peer->pressed)
-        DL_DELETE2(shell->pressed, peer, prev_pressed, next_pressed);
-    peer->pressed = false;
-}
-
-static void forget(struct shell *shell, struct peer *peer)
-{
-    stop_waiting(shell, peer);
-    release(shell, peer);
-    if (peer->link)
-        connections_parted(&shell->gate.connections, peer->fd, peer->link, shell_now());
-    peers_remove(&shell->peers, peer);
-}
-
-/* Credit and windows bound these: to whoever does not read, the core sends no more of them. */
-static bool is_granted(uint8_t type)
-{
-    return type == BELT_MSG_DELIVER || type == BELT_MSG_DISPATCH;
-}
-
-static void park(struct shell *shell, struct peer *peer, uint8_t type, struct belt_frames *frames)
-{
-    size_t before = peer->outbox.bytes;
-    bool first = !peer->outbox.first;
-    if (!outbox_push(&peer->outbox, frames, is_granted(type))) {
-        give_up(shell, peer);
-        return;
-    }
-    if (first)
-        DL_APPEND2(shell->waiting, peer, prev_waiting, next_waiting);
-    shell->parked += peer->outbox.bytes - before;
-}
-
-/* It asks and does not read. One answer of any size is never too much. */
-static bool is_given_up(struct shell *shell, struct peer *peer)
-{
-    size_t replies = replies_of(peer);
-    bool all = out_bytes(shell) > shell->out_max;
-    if (replies <= (all ? PEER_LEAST : PEER_REPLIES_MAX + shell->max_frame))
-        return false;
-    shell_log(shell, true, "a peer does not read: %zu bytes that it asked for wait for it; its connection is given up",
-              replies);
-    give_up(shell, peer);
-    return true;
-}
-
-/* Takes the frames' references on success. */
-static int link_send(struct shell *shell, const struct peer *peer, uint8_t type, struct belt_frames *frames)
-{
-    struct belt_frames sent;
-    errno = EAGAIN;
-    if (flight_bytes(peer->flight) > bound_of(shell, PEER_UNDER_WAY))
-        return -1;
-    if (!flight_wrap(peer->flight, frames, !is_granted(type), &sent))
-        return -1;
-    int rc = belt_link_send_watched(shell->sockets[peer->side], &shell->watch[peer->side], &peer->route, &sent);
-    int err = errno;
-    belt_frames_clear(rc == 0 ? frames : &sent);
-    errno = err;
-    return rc;
-}
-
-static void send_frames(struct shell *shell, struct peer *peer, uint8_t type, struct belt_frames *frames)
-{
-    if (!is_granted(type) && is_given_up(shell, peer))
-        return;
-    if (peer->outbox.first || link_send(shell, peer, type, frames) != 0) {
-        if (!peer->outbox.first && errno != EAGAIN) {
-            give_up(shell, peer);
-            return;
-        }
-        park(shell, peer, type, frames);
-    }
-    press(shell, peer);
-}
-
-static size_t bytes_of(const struct belt_frames *frames)
-{
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < frames->count; i++)
-        bytes += frames->frame[i]->len;
-    return bytes;
-}
-
-static void hold(struct shell *shell, struct peer *peer, uint8_t type, struct belt_frames *frames)
-{
-    size_t bytes = bytes_of(frames);
-    if (!durability_hold(shell->durability, peer->handle, type, frames)) {
-        give_up(shell, peer);
-        return;
-    }
-    peer->held += bytes;
-    press(shell, peer);
-}
-
-static void send_one(struct shell *shell, struct core_send *send)
-{
-    struct belt_frames frames;
-    struct peer *peer = peers_find(&shell->peers, send->peer);
-    if (!peer || peer->gone)
-        return;
-    bool held = send->held && shell->durability;
-    if (!held && !core_stamp(shell->core, send->peer, send->msg.type, &send->msg.seq))
-        return;
-    int rc = belt_encode(&send->msg, &frames);
-    if (rc != BELT_OK) {
-        shell_log(shell, true, "cannot encode %s: code %d; the peer will say hello again",
-                  belt_msg_name(send->msg.type), rc);
-        return;
-    }
-    if (held)
-        hold(shell, peer, send->msg.type, &frames);
-    else
-        send_frames(shell, peer, send->msg.type, &frames);
-    belt_frames_clear(&frames);
-}
-
-void shell_durable(struct shell *shell)
-{
-    struct held_message *held;
-    if (durability_news(shell->durability)) {
-        bool works = shell->durability->code == BELT_OK;
-        shell_log(shell, true, works ? "the store works again%s" : "durable jobs take no new tasks: %s",
-                  works ? "" : committer_error(shell->durability->committer));
-        core_store_works(shell->core, works, works ? shell->durability->turn_bytes : shell->durability->spare);
-    }
-    while ((held = durability_release(shell->durability))) {
-        struct peer *peer = peers_find(&shell->peers, held->peer);
-        uint64_t seq;
-        if (peer)
-            peer->held -= bytes_of(&held->frames);
-        if (peer && !peer->gone && core_stamp(shell->core, held->peer, held->type, &seq)) {
-            belt_frames_stamp(&held->frames, seq);
-            send_frames(shell, peer, held->type, &held->frames);
-        }
-        durability_free(held);
-    }
-}
-
 /* Persist, then send. A queue that is full makes the loop wait for the disk: there is no promise without it. */
 static void persist(struct shell *shell)
 {
     while (!durability_records(shell->durability, shell->update)) {
         struct pollfd item = {.fd = durability_fd(shell->durability), .events = POLLIN};
         poll(&item, 1, 100);
-        shell_durable(shell);
+        sending_durable(shell);
     }
 }
 
@@ -305,11 +88,11 @@ static void apply(struct shell *shell)
     if (update->record_count && shell->durability)
         persist(shell);
     for (uint32_t i = 0; i < update->send_count; i++)
-        send_one(shell, &update->sends[i]);
+        sending_message(shell, &update->sends[i]);
     for (uint32_t i = 0; i < update->drop_count; i++) {
         struct peer *peer = peers_find(&shell->peers, update->drops[i]);
         if (peer)
-            forget(shell, peer);
+            sending_forget(shell, peer);
     }
     if (update->notice)
         shell_log(shell, true, "%s", update->notice);
@@ -356,8 +139,8 @@ static void tell_gone(struct shell *shell, uint64_t now)
 static void tell_full_of(struct shell *shell, uint64_t now, struct peer *peer, enum core_full where)
 {
     struct core_event event = {.type = CORE_ROOM, .now = now, .peer = peer->handle, .where = where};
-    size_t most = full_at(shell, where);
-    bool full = waiting_of(peer, where) > (peer->full[where] ? most / 2 : most);
+    size_t most = sending_full_at(shell, where);
+    bool full = sending_waits(peer, where) > (peer->full[where] ? most / 2 : most);
     if (full == peer->full[where])
         return;
     peer->full[where] = full;
@@ -376,35 +159,8 @@ static void tell_full(struct shell *shell, uint64_t now)
         for (int where = CORE_FULL_LINK; where <= CORE_FULL_REPLIES; where++)
             tell_full_of(shell, now, peer, (enum core_full)where);
         if (!peer->full[CORE_FULL_LINK] && !peer->full[CORE_FULL_DISK] && !peer->full[CORE_FULL_REPLIES])
-            release(shell, peer);
+            sending_calm(shell, peer);
     }
-}
-
-static void retry_one(struct shell *shell, struct peer *peer)
-{
-    struct belt_frames *frames = NULL;
-    size_t before = peer->outbox.bytes;
-    while (!peer->gone && (frames = outbox_front(&peer->outbox))) {
-        uint8_t type = outbox_front_granted(&peer->outbox) ? BELT_MSG_DELIVER : BELT_MSG_REPORT;
-        if (link_send(shell, peer, type, frames) != 0) {
-            if (errno != EAGAIN)
-                give_up(shell, peer);
-            break;
-        }
-        outbox_pop(&peer->outbox);
-    }
-    shell->parked -= before - peer->outbox.bytes;
-    if (!peer->outbox.first)
-        DL_DELETE2(shell->waiting, peer, prev_waiting, next_waiting);
-    else
-        flight_watch(peer->flight, bound_of(shell, PEER_UNDER_WAY) / 2);
-}
-
-static void retry_waiting(struct shell *shell)
-{
-    struct peer *peer, *next;
-    DL_FOREACH_SAFE2(shell->waiting, peer, next, next_waiting)
-    retry_one(shell, peer);
 }
 
 /* ---- in ---- */
@@ -451,7 +207,7 @@ static void take_refused(struct shell *shell, enum broker_side side, const struc
     if (tell)
         joining_refuse(shell, side, route);
     if (peer)
-        give_up(shell, peer);
+        sending_give_up(shell, peer);
 }
 
 static void take_message(struct shell *shell, uint64_t now, enum broker_side side, const struct belt_route *route,
@@ -519,7 +275,7 @@ static uint32_t take_some(struct shell *shell, uint64_t now, enum broker_side si
         struct belt_frames frames;
         if (belt_link_recv_watched(shell->sockets[side], &shell->watch[side], &route, &frames) != 1)
             break;
-        shell->burst_bytes[side] += bytes_of(&frames);
+        shell->burst_bytes[side] += belt_frames_bytes(&frames);
         take_message(shell, now, side, &route, &frames);
         belt_frames_clear(&frames);
         count++;
@@ -567,14 +323,14 @@ void shell_turn(struct shell *shell)
             break;
         shell->watch[BROKER_CLIENTS].look = shell->watch[BROKER_WORKERS].look = true; /* more may have come meanwhile */
     }
-    retry_waiting(shell);
+    sending_retry(shell);
     tell_gone(shell, now / 1000000u);
     shell->again = false;
     step(shell,
          &(struct core_event){.type = CORE_TURN, .now = now / 1000000u, .wall = shell->wall, .random = draw(shell)});
     if (shell->durability) {
         durability_turn_over(shell->durability);
-        shell_durable(shell);
+        sending_durable(shell);
     }
     tell_full(shell, now / 1000000u);
     tell_gone(shell, now / 1000000u);
@@ -604,7 +360,7 @@ bool shell_bye(struct shell *shell)
         struct core_send bye = {.peer = peer->handle, .msg = {.type = BELT_MSG_BYE}};
         bye.msg.u.bye.text = (struct belt_bytes){(const uint8_t *)text, sizeof(text) - 1};
         if (!peer->outbox.first) /* one that does not read finds out by its lease */
-            send_one(shell, &bye);
+            sending_message(shell, &bye);
     }
     return shell->peers.count > 0;
 }

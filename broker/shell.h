@@ -53,9 +53,6 @@ void shell_log(const struct shell *shell, bool warning, const char *format, ...)
 /** Takes in what is there, as far as the watches tell and within a bound, then lets the core decide and sends. */
 void shell_turn(struct shell *shell);
 
-/** The disk has got further: what waited for it leaves. */
-void shell_durable(struct shell *shell);
-
 /** Tells the core to take no new work. */
 void shell_drain(struct shell *shell);
 /** Its time has ended a sleep: counts and tells when a message was there, which is a fault. */

@@ -23,6 +23,8 @@ struct belt_frames {
 
 /** Gives back every reference; leaves an empty struct. */
 void belt_frames_clear(struct belt_frames *frames);
+/** The bytes of all frames together. */
+size_t belt_frames_bytes(const struct belt_frames *frames);
 
 /** Reads messages; owns the scratch that the decoded arrays live in. */
 struct belt_decoder;

@@ -476,3 +476,11 @@ void belt_frames_clear(struct belt_frames *frames)
     frames->count = 0;
     frames->cut = false;
 }
+
+size_t belt_frames_bytes(const struct belt_frames *frames)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < frames->count; i++)
+        bytes += frames->frame[i]->len;
+    return bytes;
+}

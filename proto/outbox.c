@@ -20,9 +20,7 @@ bool outbox_push(struct outbox *outbox, struct belt_frames *frames, bool granted
         return false;
     item->next = NULL;
     item->granted = granted;
-    item->bytes = sizeof(*item);
-    for (uint32_t i = 0; i < frames->count; i++)
-        item->bytes += frames->frame[i]->len;
+    item->bytes = sizeof(*item) + belt_frames_bytes(frames);
     item->frames = *frames;
     frames->count = 0;
     if (outbox->last)
