@@ -17,17 +17,18 @@ static struct agent *core_agent(struct sim *sim, const struct agent_model *model
     return session && model->node.handle && session->agent && agent_is_synced(session->agent) ? session->agent : NULL;
 }
 
+/* The agent may be one whose process is gone: its session stays for a while. */
 bool watch_waits(struct sim *sim, const struct core_send *send)
 {
+    const struct session *session = NULL;
     if (send->msg.type == BELT_MSG_RECALL)
         return false;
-    for (uint32_t i = 0; i < sim->agent_count && send->msg.type == BELT_MSG_DISPATCH; i++) {
-        const struct agent *agent = core_agent(sim, &sim->agents[i]);
-        if (agent && sim->agents[i].node.handle == send->peer)
-            return agent->held - send->msg.u.dispatch.count < agent->slots &&
-                   sim->agents[i].window_bytes != SMALL_WINDOW;
-    }
-    return true;
+    if (send->msg.type == BELT_MSG_DISPATCH)
+        HASH_FIND(by_peer, sim->core->sessions.by_peer, &send->peer, sizeof(send->peer), session);
+    if (!session || !session->agent)
+        return true;
+    const struct agent *agent = session->agent;
+    return agent->held - send->msg.u.dispatch.count < agent->slots && agent->window_bytes != SMALL_WINDOW;
 }
 
 /* Its window is full of results that are not taken, or the broker's memory is, or its agents may still come back: it
