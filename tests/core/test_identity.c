@@ -293,6 +293,36 @@ Test(identity, jobs_are_bounded_and_one_that_is_over_gives_its_place)
     cluster_free(c);
 }
 
+/* Opens a job with one input, has it run and reads it to its end: what is left is that its key is remembered. */
+static uint64_t read_job(struct peer *peer, struct peer *worker, const char *key)
+{
+    uint64_t job =
+        client_open(peer, key, "f", &(struct belt_open_options){.detached = true, .remember_ms = BELT_REMEMBER_MS});
+    uint64_t sub = client_subscribe(peer, job, "r", BELT_ORDERED, BELT_CURSOR_KEPT, 100);
+    client_push(peer, job, 0, 1);
+    client_end(peer, job, 1);
+    agent_work(worker);
+    client_ack(peer, sub, 1, 100);
+    peer_clear(peer);
+    return job;
+}
+
+Test(identity, jobs_that_were_read_fill_no_quota_and_push_no_keys_of_others_out)
+{
+    struct cluster *c = cluster_new(&(struct core_config){.max_jobs = 2 * BELT_QUOTA_SHARE});
+    struct peer *a = join(c, BELT_ROLE_CLIENT, &ann), *b = join(c, BELT_ROLE_CLIENT, &bob);
+    struct peer *w = join_worker(c, "f");
+    uint64_t bobs = read_job(b, w, "k"), last = 0;
+    char key[16];
+    for (unsigned i = 0; i < 3 * BELT_QUOTA_SHARE; i++) {
+        snprintf(key, sizeof(key), "k%u", i);
+        last = read_job(a, w, key);
+    }
+    cr_assert_eq(client_open(a, key, "f", &detached), last);
+    cr_assert_eq(client_open(b, "k", "f", &detached), bobs, "ann has pushed bob's key out");
+    cluster_free(c);
+}
+
 Test(identity, the_default_is_a_part_of_what_the_broker_has)
 {
     struct cluster *c = cluster_new(&(struct core_config){.max_jobs = 4 * BELT_QUOTA_SHARE});

@@ -179,8 +179,28 @@ void closing_turn(struct core *core)
     }
 }
 
+static struct job *first_remembered_of(const struct core *core, const struct account *account)
+{
+    struct job *job;
+    LIST_EACH (&core->closing.remembered, job, closing.remembered)
+        if (job->owner.account == account)
+            return job;
+    return NULL;
+}
+
+/* What is remembered of an owner fills no more of the broker than its jobs by default may: then its next job takes the
+ * place of one of its own, and the keys of others stay. */
+static void make_room_of_own(struct core *core, const struct account *account)
+{
+    struct job *own;
+    if (account && account->jobs >= core->config.max_jobs / BELT_QUOTA_SHARE &&
+        (own = first_remembered_of(core, account)))
+        let_go(core, own);
+}
+
 void closing_make_room(struct core *core, const struct session *from, const struct belt_open_options *options)
 {
+    make_room_of_own(core, from->account);
     if (core->jobs.count >= core->config.max_jobs && first_remembered(core))
         let_go(core, first_remembered(core));
     while (first_retired(core) && !core->store.failed && !budget_keeps(core, from, budget_job_cost(options)))
