@@ -17,8 +17,8 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends libzmq5 libczmq4 libjansson4 libsqlite3-0 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin belt \
-    && install -d -m 700 -o belt -g belt /var/lib/belt
+    && useradd --system --uid 10001 --home-dir /var/lib/belt --shell /usr/sbin/nologin belt \
+    && install -d -m 700 -o belt -g belt /var/lib/belt /etc/belt /run/belt
 COPY --from=build /staged/usr/local /usr/local
 RUN ldconfig && belt version
 USER belt
