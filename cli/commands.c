@@ -219,6 +219,8 @@ static const struct option_def worker_options[] = {
      .help = "Serve NAME: keep COMMAND running in each slot; it answers each line with one line."},
     {.name = "allow-commands", .type = OPTION_FLAG, WORKER(allow_commands),
      .help = "Serve 'exec': run any command that a client sends (belt map --broker … -- COMMAND)."},
+    {.name = "keep-env", .type = OPTION_LIST, .arg = "NAME", WORKER(keep_env),
+     .help = "With --allow-commands: such commands get this variable of the worker's environment, too."},
     {.name = "insecure-plaintext", .type = OPTION_FLAG, WORKER(insecure_plaintext),
      .help = "Allow --allow-commands over tcp:// without keys: whoever reaches the broker's port runs commands as you."},
     {.name = "join", .type = OPTION_TEXT, .scope = OPTION_FLAG_ONLY, .arg = "TOKEN", WORKER(join), .complete = COMPLETE_FILE,

@@ -73,7 +73,7 @@ struct broker_command_values {
 struct worker_values {
     struct broker_values common;
     uint64_t slots;
-    struct option_list command, coproc, filter;
+    struct option_list command, coproc, filter, keep_env;
     int allow_commands, insecure_plaintext, echo, python, insecure;
     struct option_list preload, path; /* of --python, and */
     const char *queue;

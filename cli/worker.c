@@ -107,8 +107,13 @@ static int serve_all(struct served *served, const struct worker_values *values)
         (rc = serve_list(served, "--coproc", &values->coproc, BELT_RUN_COPROC, values->quiet)) ||
         (rc = serve_list(served, "--filter", &values->filter, BELT_RUN_FILTER, values->quiet)))
         return rc;
-    if (values->allow_commands && (rc = serve(served, BELT_EXEC_FUNCTION, BELT_RUN_EXEC, NULL)))
-        return rc;
+    if (values->keep_env.count && !values->allow_commands)
+        return refuse("--keep-env is for --allow-commands");
+    if (values->allow_commands) {
+        if ((rc = serve(served, BELT_EXEC_FUNCTION, BELT_RUN_EXEC, NULL)))
+            return rc;
+        served->functions[served->count - 1].clean = true;
+    }
     if (values->echo && (rc = serve_echo(served)))
         return rc;
     if (!served->count)
@@ -145,6 +150,8 @@ static int run_agent(const struct served *served, const struct worker_values *va
                                        .slots = (uint32_t)values->slots,
                                        .functions = served->functions,
                                        .function_count = served->count,
+                                       .keep_env = values->keep_env.items,
+                                       .keep_env_count = values->keep_env.count,
                                        .drain_ms = values->drain ? values->drain : 1, /* 0: the default */
                                        .kill_ms = belt_agent_kill_ms(values->kill_after),
                                        .start_ms = values->start_timeout,

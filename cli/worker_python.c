@@ -76,8 +76,8 @@ static void add_duration(struct line *line, const char *option, uint64_t ms)
 
 static bool serves_others(const struct worker_values *values)
 {
-    return values->command.count || values->coproc.count || values->filter.count || values->allow_commands ||
-           values->echo;
+    return values->command.count || values->coproc.count || values->filter.count || values->keep_env.count ||
+           values->allow_commands || values->echo;
 }
 
 static void write_line(struct line *line, const struct worker_values *values)

@@ -28,7 +28,8 @@ struct belt_agent_function {
     const char *command;    /* COMMAND, COPROC, FILTER: run by /bin/sh -c */
     belt_function function; /* C */
     void *ctx;
-    bool tty; /* EXEC in a private pool with one slot: its tasks have the terminal of the pool's owner */
+    bool tty;   /* EXEC in a private pool with one slot: its tasks have the terminal of the pool's owner */
+    bool clean; /* EXEC: its commands come from the network, and get only the variables that environment.h lets pass */
 };
 
 struct belt_agent_options {
@@ -38,6 +39,8 @@ struct belt_agent_options {
     uint32_t slots;     /* default: number of processors */
     const struct belt_agent_function *functions;
     uint32_t function_count;
+    const char *const *keep_env; /* names of variables that commands of a `clean` function get, too */
+    uint32_t keep_env_count;
     uint64_t drain_ms;            /* SIGTERM: running tasks may finish for this long, default 10000 */
     uint64_t kill_ms;             /* between SIGTERM and SIGKILL for a task that is stopped, default 2000 */
     uint64_t max_tasks_per_slot;  /* 0: no limit */

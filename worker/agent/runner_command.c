@@ -10,6 +10,7 @@
 #include "worker/agent/state.h"
 #include "worker/agent/wire.h"
 #include "worker/agent/command_line.h"
+#include "worker/agent/environment.h"
 #include "worker/agent/spawn.h"
 #include "proto/text_cut.h"
 
@@ -44,13 +45,34 @@ static void command_input(struct agent *agent, struct process *process)
         close_input(process);
 }
 
+/* The variables of its process, `variable` among them; NULL: those of the worker as they are. */
+static char **command_environment(const struct agent *agent, const struct belt_agent_function *function, char *variable)
+{
+    const struct belt_agent_options *options = agent->options;
+    char **env, **to;
+
+    if (!variable && !function->clean)
+        return NULL;
+    env = spawn_environment((char *const[]){variable, NULL});
+    if (!env)
+        slot_table_no_memory();
+    if (!function->clean)
+        return env;
+    to = env + (variable != NULL);
+    for (char **at = to; *at; at++)
+        if (environment_passes(*at, options->keep_env, options->keep_env_count))
+            *to++ = *at;
+    *to = NULL;
+    return env;
+}
+
 static void command_give(struct agent *agent, struct process *process, const struct slot_table_given *task)
 {
     const struct belt_agent_function *function = &agent->options->functions[task->job->function];
     struct belt_bytes payload = {task->payload.data, task->payload.len};
     struct belt_bytes argument = {task->job->argument.data, task->job->argument.len};
     struct command_line line;
-    char **env = NULL;
+    char **env;
     char text[256];
 
     int rc = function->runner == BELT_RUN_EXEC ? command_line_exec(&line, argument, payload)
@@ -59,8 +81,7 @@ static void command_give(struct agent *agent, struct process *process, const str
         command_refuse(agent, process, line.error);
         return;
     }
-    if (line.variable && !(env = spawn_environment((char *const[]){line.variable, NULL})))
-        slot_table_no_memory();
+    env = command_environment(agent, function, line.variable);
     rc = agent_process_spawn(agent, process, line.argv, env, line.input, function->tty);
     if (spawn_is_short(rc)) {
         agent_process_short(agent, process, rc);
