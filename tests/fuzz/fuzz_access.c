@@ -9,6 +9,7 @@
 #include "proto/access.h"
 #include "proto/token.h"
 
+#include "tests/fuzz/edited.h"
 #include "tests/fuzz/rounds.h"
 
 #include <stdint.h>
@@ -72,46 +73,15 @@ static const char seed_text[] = "# ann\nname = ann\nrole = client\nbroker = tcp:
                                 "_v79_Pv6-fj39vX08_Lx8O_u7ezr6uno5-bl5OPi4eA\nsecret = "
                                 "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8\n";
 
-static uint64_t state = 1;
-
-static uint32_t draw(uint32_t below)
-{
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 33) % below;
-}
-
-/* A few bytes changed, removed or repeated. */
-static size_t mutate(char *text, size_t len)
-{
-    static const char special[] = "=#;\n\r\t -_AZaz09:[]\x7f\xff";
-
-    for (uint32_t edits = draw(5); edits && len > 8; edits--) {
-        size_t at = draw((uint32_t)len - 4), cut = 1 + at % 3;
-        switch (draw(4)) {
-        case 0:
-            text[at] = special[draw(sizeof(special) - 1)];
-            break;
-        case 1:
-            text[at] = (char)draw(256);
-            break;
-        case 2:
-            memmove(text + at, text + at + cut, len - at - cut);
-            len -= cut;
-            break;
-        default:
-            memcpy(text + at, text + draw((uint32_t)len - 4), 4);
-        }
-    }
-    return len;
-}
+static const char special[] = "=#;\n\r\t -_AZaz09:[]\x7f\xff";
 
 int main(int argc, char **argv)
 {
     struct rounds rounds = rounds_begin(argc, argv);
+    struct edited edited = {argc > 2 ? strtoul(argv[2], NULL, 10) : 1, special, sizeof(special) - 1};
     struct belt_access access;
     char error[128], word[BELT_TOKEN_TEXT], text[BELT_TOKEN_TEXT];
 
-    state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
     if (!belt_access_parse(&access, seed_text, sizeof(seed_text) - 1, error, sizeof(error)) ||
         !belt_token_write(&access, word))
         abort();
@@ -119,7 +89,7 @@ int main(int argc, char **argv)
         const char *from = rounds.done % 2 ? seed_text : word;
         size_t len = strlen(from);
         memcpy(text, from, len);
-        LLVMFuzzerTestOneInput((const uint8_t *)text, mutate(text, len));
+        LLVMFuzzerTestOneInput((const uint8_t *)text, edited_text(&edited, text, len));
     }
     return rounds_end(&rounds);
 }

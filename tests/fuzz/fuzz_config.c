@@ -8,6 +8,7 @@
  */
 #include "cli/commands.h"
 
+#include "tests/fuzz/edited.h"
 #include "tests/fuzz/rounds.h"
 
 #include <stdio.h>
@@ -51,49 +52,18 @@ static const char seed_text[] =
     "chunksize = auto\nhalt = soon,fail=10%\nmax-input=16M\npriority = -5\nkeep-going = true\n[worker]\n"
     "coproc = chess=python3 slot.py\ncoproc = other\n; end\n[broker]\nlease = 5";
 
-static uint64_t state = 1;
-
-static uint32_t draw(uint32_t below)
-{
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 33) % below;
-}
-
-/* A few bytes changed, removed or repeated. */
-static size_t mutate(uint8_t *text, size_t len)
-{
-    static const uint8_t special[] = "=[]#;\n\r\t -.%\0\xff"
-                                     "9";
-
-    for (uint32_t edits = 1 + draw(6); edits && len > 8; edits--) {
-        size_t at = draw((uint32_t)len - 4);
-        switch (draw(4)) {
-        case 0:
-            text[at] = special[draw(sizeof(special) - 1)];
-            break;
-        case 1:
-            text[at] = (uint8_t)draw(256);
-            break;
-        case 2:
-            memmove(text + at, text + at + 1 + at % 3, len - at - 1 - at % 3);
-            len -= 1 + at % 3;
-            break;
-        default:
-            memcpy(text + at, text + draw((uint32_t)len - 4), 4);
-        }
-    }
-    return len;
-}
+static const char special[] = "=[]#;\n\r\t -.%\0\xff"
+                              "9";
 
 int main(int argc, char **argv)
 {
     struct rounds rounds = rounds_begin(argc, argv);
-    uint8_t text[sizeof(seed_text)];
+    struct edited edited = {argc > 2 ? strtoul(argv[2], NULL, 10) : 1, special, sizeof(special) - 1};
+    char text[sizeof(seed_text)];
 
-    state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
     while (rounds_next(&rounds)) {
         memcpy(text, seed_text, sizeof(seed_text));
-        LLVMFuzzerTestOneInput(text, mutate(text, sizeof(seed_text) - 1));
+        LLVMFuzzerTestOneInput((const uint8_t *)text, edited_text(&edited, text, sizeof(seed_text) - 1));
     }
     return rounds_end(&rounds);
 }

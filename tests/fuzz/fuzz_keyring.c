@@ -8,6 +8,7 @@
  */
 #include "broker/keyring.h"
 
+#include "tests/fuzz/edited.h"
 #include "tests/fuzz/rounds.h"
 
 #include <stdint.h>
@@ -72,47 +73,17 @@ static const char seed_text[] =
     "connections=8 jobs=100 waiting-bytes=64M kept-bytes=3 by=spring\n\n"
     "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8 spring join grants=worker uses=20 expires=2026-12-01T00:00:00Z";
 
-static uint64_t state = 1;
-
-static uint32_t draw(uint32_t below)
-{
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 33) % below;
-}
-
-static size_t mutate(char *text, size_t len)
-{
-    static const char special[] = "=#,\n\r\t -_AZaz09:TkMG\x7f\xff";
-
-    for (uint32_t edits = draw(5); edits && len > 8; edits--) {
-        size_t at = draw((uint32_t)len - 4), cut = 1 + at % 3;
-        switch (draw(4)) {
-        case 0:
-            text[at] = special[draw(sizeof(special) - 1)];
-            break;
-        case 1:
-            text[at] = (char)draw(256);
-            break;
-        case 2:
-            memmove(text + at, text + at + cut, len - at - cut);
-            len -= cut;
-            break;
-        default:
-            memcpy(text + at, text + draw((uint32_t)len - 4), 4);
-        }
-    }
-    return len;
-}
+static const char special[] = "=#,\n\r\t -_AZaz09:TkMG\x7f\xff";
 
 int main(int argc, char **argv)
 {
     struct rounds rounds = rounds_begin(argc, argv);
+    struct edited edited = {argc > 2 ? strtoul(argv[2], NULL, 10) : 1, special, sizeof(special) - 1};
     char text[sizeof(seed_text)];
 
-    state = argc > 2 ? strtoul(argv[2], NULL, 10) : 1;
     while (rounds_next(&rounds)) {
         memcpy(text, seed_text, sizeof(seed_text));
-        LLVMFuzzerTestOneInput((const uint8_t *)text, mutate(text, sizeof(seed_text) - 1));
+        LLVMFuzzerTestOneInput((const uint8_t *)text, edited_text(&edited, text, sizeof(seed_text) - 1));
     }
     return rounds_end(&rounds);
 }
