@@ -247,11 +247,6 @@ bool belt_link_router_keyed(void *context, const char *endpoint, size_t max_fram
     return *router != NULL;
 }
 
-void belt_link_unbind(void *router, const char *bound)
-{
-    zmq_unbind(router, bound);
-}
-
 int belt_link_bind(void *router, const char *endpoint, const struct belt_link_keys *keys, char *bound)
 {
     size_t len = BELT_MAX_TEXT;

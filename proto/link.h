@@ -50,8 +50,6 @@ void *belt_link_router(void *context, const char *endpoint, size_t max_frame, ch
 /** Makes a ROUTER that is bound already listen at a further address; `bound` as above. 0, or -1 with errno. `keys` as
  * below. */
 int belt_link_bind(void *router, const char *endpoint, const struct belt_link_keys *keys, char *bound);
-/** Ends listening at an address that was bound. */
-void belt_link_unbind(void *router, const char *bound);
 void *belt_link_dealer(void *context, const char *endpoint, size_t max_frame);
 /** The same with keys, when `endpoint` is tcp:// and `keys` is not NULL. */
 void *belt_link_dealer_keyed(void *context, const char *endpoint, size_t max_frame, const struct belt_link_keys *keys);

@@ -244,11 +244,6 @@ void wire_bye(struct agent *agent)
     wire_send(agent, &msg);
 }
 
-bool wire_quiet(const struct agent *agent)
-{
-    return outbox_empty(agent);
-}
-
 /* -------------------------------------------------------------- receiving */
 
 static void wire_welcomed(struct agent *agent, const struct belt_msg_welcome *welcome)

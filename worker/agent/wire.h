@@ -19,8 +19,6 @@ void wire_send_news(struct agent *agent);
 void wire_progress(struct agent *agent, struct process *process, uint64_t done, uint64_t total);
 void wire_leaving(struct agent *agent);
 void wire_bye(struct agent *agent);
-/** Nothing waits to be sent. */
-bool wire_quiet(const struct agent *agent);
 uint64_t wire_deadline_us(const struct agent *agent);
 /** A message can be received, or one that waits can be sent. */
 bool wire_ready(struct agent *agent);
